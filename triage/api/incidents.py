@@ -1,0 +1,179 @@
+"""Incidents over HTTP: post, list, read, annotate."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import TypeAdapter, ValidationError
+
+from triage.api.answers import (
+    RETRY_AFTER_S,
+    Annotations,
+    IncidentAnswer,
+    IncidentStatus,
+    answer,
+    links,
+    preferred_wait,
+    raw_answer,
+)
+from triage.api.bodies import NewAnnotation, read_incident, read_models
+from triage.api.examples import annotation_body, incident_body
+from triage.api.problems import FieldError, InvalidFields, TriageFailed, documented
+from triage.api.service import Parts, Service
+from triage.errors import InvalidInput, NotFound
+from triage.incident import IncidentId
+from triage.store import Page, Status, StoredIncident
+from triage.triage_result import Triage
+
+router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
+
+_ID = TypeAdapter[str](IncidentId)
+_MAX_ANNOTATION_BYTES = 1_000_000
+
+_TRIAGED: dict[int | str, dict[str, Any]] = {
+    200: {"model": Triage, "description": "The triage."},
+    202: {"model": IncidentStatus, "description": "Not triaged yet: ask again at `links.triage`."},
+}
+
+
+@router.post(
+    "",
+    operation_id="post_incident",
+    status_code=202,
+    openapi_extra=incident_body(),
+    responses=_TRIAGED | documented(409, 413, 415, 422, 500),
+)
+async def post_incident(
+    request: Request,
+    service: Parts,
+    idempotency_key: Annotated[
+        str | None, Header(description="An id for the incident where the body has none.")
+    ] = None,
+    prefer: Annotated[str | None, Header(examples=["wait=30"], description="`wait=N`: seconds to wait.")] = None,  # noqa: ARG001
+) -> Response:
+    """Post an incident to be triaged.
+
+    Answers 202 as soon as it is safely stored. With `Prefer: wait=N` it answers 200 with the triage if that is done
+    within N seconds, else 202. The same incident posted again is not triaged again: 200 if its triage is done.
+    """
+    posted = await read_incident(request, service.max_write_up_bytes)
+    in_use = service.casebook.taxonomy.id
+    if posted.taxonomy not in ("", in_use):
+        raise InvalidInput(
+            f"This service triages with taxonomy {in_use!r}, not {posted.taxonomy!r}: leave the field out.",
+            field="taxonomy",
+            available=[in_use],
+        )
+    incident = posted.incident(_checked_key(idempotency_key))
+    await service.casebook.accept(incident)
+    await service.jobs.enqueue(incident.id)
+    return await _triage_or_status(request, service, incident.id, location=True)
+
+
+@router.get("", operation_id="list_incidents", response_model=Page, responses=documented(422))
+async def list_incidents(
+    service: Parts,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    status: Annotated[Status | None, Query(description="Only incidents in this state.")] = None,
+) -> Response:
+    """List incidents, newest first, without their write-ups."""
+    return answer(await service.store.page(limit, cursor, status))
+
+
+@router.get("/{incident_id}", operation_id="get_incident", response_model=IncidentAnswer, responses=documented(404))
+async def get_incident(service: Parts, incident_id: str) -> Response:
+    """Read an incident and how far it is."""
+    return answer(IncidentAnswer.of(await service.store.incident(incident_id)))
+
+
+@router.get("/{incident_id}/triage", operation_id="get_triage", responses=_TRIAGED | documented(404, 500))
+async def get_triage(
+    request: Request,
+    service: Parts,
+    incident_id: str,
+    prefer: Annotated[str | None, Header(examples=["wait=30"], description="`wait=N`: seconds to wait.")] = None,  # noqa: ARG001
+) -> Response:
+    """Read the triage of an incident: 200, or 202 with its status and `Retry-After` while it is not done."""
+    return await _triage_or_status(request, service, incident_id)
+
+
+@router.post(
+    "/{incident_id}/annotations",
+    operation_id="post_annotations",
+    status_code=201,
+    response_model=Annotations,
+    openapi_extra=annotation_body(),
+    responses=documented(404, 413, 415, 422, 503),
+)
+async def post_annotations(request: Request, service: Parts, incident_id: str) -> Response:
+    """Label an incident: one annotation or a list of them, all or none.
+
+    With a gold label the incident joins the history at once. The latest annotation of one annotator for one facet
+    counts; a gold one is withdrawn by the same annotator's annotation without `is_gold`.
+    """
+    given = await read_models(request, NewAnnotation, _MAX_ANNOTATION_BYTES)
+    kept = await service.casebook.annotate(incident_id, [each.annotation(incident_id) for each in given])
+    return answer(Annotations(annotations=tuple(kept)), 201)
+
+
+@router.get(
+    "/{incident_id}/annotations",
+    operation_id="list_annotations",
+    response_model=Annotations,
+    responses=documented(404),
+)
+async def list_annotations(service: Parts, incident_id: str) -> Response:
+    """List the annotations of an incident, oldest first."""
+    await service.store.incident(incident_id)
+    return answer(Annotations(annotations=tuple(await service.store.annotations(incident_id))))
+
+
+async def _triage_or_status(
+    request: Request, service: Service, incident_id: str, *, location: bool = False
+) -> Response:
+    places = links(incident_id)
+    headers = {"Vary": "Prefer"}
+    if location:
+        headers |= {"Location": places.incident, "Content-Location": places.triage}
+    wait_s = preferred_wait(request, service.wait_limit_s)
+    if wait_s is not None:
+        await service.jobs.wait(incident_id, wait_s)
+        headers["Preference-Applied"] = f"wait={wait_s:g}"
+    stored = await service.store.incident(incident_id)
+    if stored.status == "triaged" and (document := await service.store.triage_document(incident_id)):
+        return raw_answer(document, 200, headers)
+    if stored.status == "failed" and stored.retry_at is None:
+        raise TriageFailed(
+            f"{stored.failure} It was tried {stored.attempts} times. Post the incident again to have it tried anew.",
+            incident_id=incident_id,
+        )
+    if stored.status == "imported":
+        raise NotFound(
+            f"Incident {incident_id!r} came in as history and was not triaged. Post it to have it triaged.",
+            incident_id=incident_id,
+        )
+    return _status(stored, headers)
+
+
+def _status(stored: StoredIncident, headers: dict[str, str]) -> Response:
+    headers = {name: value for name, value in headers.items() if name != "Content-Location"}
+    return answer(IncidentStatus.of(stored), 202, headers | {"Retry-After": str(RETRY_AFTER_S)})
+
+
+def _checked_key(key: str | None) -> str:
+    if not key:
+        return ""
+    try:
+        # The header's draft standard puts the key into quotes.
+        return _ID.validate_python(key.strip().strip('"'))
+    except ValidationError as error:
+        raise InvalidFields(
+            [
+                FieldError(
+                    field="Idempotency-Key",
+                    message="must be 1 to 128 letters, digits, '.', '_', ':' or '-', and start with a letter or digit",
+                )
+            ]
+        ) from error

@@ -1,0 +1,166 @@
+"""Every error as a problem document (RFC 9457): what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import http
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field, ValidationError
+from starlette.exceptions import HTTPException
+
+from triage.errors import InvalidInput, TriageError
+
+MEDIA_TYPE = "application/problem+json"
+
+_log = logging.getLogger(__name__)
+_RESERVED = frozenset({"type", "title", "status", "detail", "instance", "errors"})
+
+
+class FieldError(BaseModel, frozen=True):
+    """One field that is wrong. `pointer` is its JSON Pointer in the body, empty where it was elsewhere."""
+
+    field: str
+    message: str
+    pointer: str = ""
+
+
+class Problem(BaseModel, frozen=True):
+    """What went wrong (RFC 9457). Further members carry data for programs."""
+
+    type: str = Field(examples=["urn:triage:problem:invalid_input"])
+    title: str = Field(examples=["The input is not valid"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["write_up: is empty: send the text of the incident"])
+    instance: str = Field(examples=["/v1/incidents"])
+    errors: tuple[FieldError, ...] = ()
+
+
+class InvalidFields(InvalidInput):
+    """Input with one or more wrong fields, each named in `errors`."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(f"{e.field}: {e.message}" for e in errors), field=errors[0].field)
+
+    @classmethod
+    def of(cls, error: ValidationError | RequestValidationError) -> InvalidFields:
+        """The wrong fields of a validation error."""
+        return cls([_field_error(each) for each in error.errors()])
+
+
+class UnsupportedMediaType(TriageError):
+    """A body of a kind that is not understood."""
+
+    status = 415
+    title = "This kind of body is not understood"
+
+
+class TriageFailed(TriageError):
+    """An incident whose triage failed as often as it is tried."""
+
+    status = 500
+    title = "The triage failed"
+
+
+def problem(
+    request: Request,
+    status: int,
+    kind: str,
+    title: str,
+    detail: str,
+    *,
+    data: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A response with a problem document; `data` are further members of it."""
+    document = {
+        "type": kind if ":" in kind else f"urn:triage:problem:{kind}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path,
+        **(data or {}),
+    }
+    content = json.dumps(document, ensure_ascii=False, default=str)
+    return Response(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` with a problem document."""
+    app.add_exception_handler(TriageError, _triage_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _defect)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The entries of these error statuses for an endpoint's OpenAPI description."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": http.HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+async def _triage_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TriageError)  # noqa: S101 - Starlette's handlers are typed for any exception
+    if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("%s %s: %s", request.method, request.url.path, error.detail)
+    if isinstance(error, InvalidFields):
+        errors = error.errors
+    elif isinstance(error, InvalidInput):
+        errors = (FieldError(field=str(error.data["field"]), message=error.detail),)
+    else:
+        errors = ()
+    data = {name: value for name, value in error.data.items() if name not in _RESERVED}
+    if errors:
+        data["errors"] = [each.model_dump() for each in errors]
+    return problem(request, error.status, error.kind, error.title, error.detail, data=data)
+
+
+async def _invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    return await _triage_error(request, InvalidFields.of(error))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    phrase = http.HTTPStatus(error.status_code).phrase
+    detail = str(error.detail)
+    if error.status_code == http.HTTPStatus.NOT_FOUND and detail == phrase:
+        detail = f"There is nothing at {request.url.path}. The API is described at /docs."
+    elif error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{request.method} is not possible at {request.url.path}; the Allow header names what is."
+    return problem(request, error.status_code, "about:blank", phrase, detail, headers=error.headers)
+
+
+async def _defect(request: Request, _error: Exception) -> Response:
+    # The server logs the exception itself; the client learns nothing of our inside.
+    detail = "The service failed on this request. Its log has the reason; the same request may succeed later."
+    return problem(request, 500, "about:blank", "Internal Server Error", detail)
+
+
+def _field_error(error: Any) -> FieldError:
+    kind, message = error["type"], str(error["msg"])
+    # FastAPI puts the place (body, query, path, header) in front.
+    location = [part for part in error["loc"] if part not in ("body", "query", "path", "header")]
+    if kind == "json_invalid":
+        return FieldError(field="body", message=f"is not JSON: {message.removeprefix('Invalid JSON: ')}")
+    message = message.removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        message = "is no known field here: correct its spelling or leave it out"
+    elif kind == "missing":
+        message = "is missing"
+    if not location:
+        # A rule over several fields names the first of them in its message.
+        first = message.partition(" ")[0]
+        return FieldError(field=first if "_" in first else "body", message=message)
+    return FieldError(
+        field=".".join(map(str, location)), message=message, pointer="".join(f"/{_escape(str(p))}" for p in location)
+    )
+
+
+def _escape(part: str) -> str:
+    return part.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,42 @@
+"""What the endpoints work with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, NamedTuple, cast
+
+from fastapi import Depends, Request
+
+from triage.casebook import Casebook
+from triage.jobs import Jobs
+from triage.store import Store
+from triage.taxonomy import Taxonomy
+
+
+class Check(NamedTuple):
+    """Something that `/readyz` looks at. `probe` returns a word on its state, or raises.
+
+    Without a part that `is_required` the service is not ready; without another one it works, if less well.
+    """
+
+    probe: Callable[[], Awaitable[str]]
+    is_required: bool = True
+
+
+class Service(NamedTuple):
+    """The parts behind the API. `taxonomies` are those that can be read, by id; the casebook's is the one in use."""
+
+    casebook: Casebook
+    store: Store
+    jobs: Jobs
+    taxonomies: Mapping[str, Taxonomy]
+    checks: Mapping[str, Check]
+    max_write_up_bytes: int
+    wait_limit_s: float
+
+
+def _service(request: Request) -> Service:
+    return cast("Service", request.app.state.service)
+
+
+Parts = Annotated[Service, Depends(_service)]

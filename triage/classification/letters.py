@@ -1,0 +1,141 @@
+"""Answers as single letters with log-probabilities: made for small local models with a cached prompt prefix."""
+
+from __future__ import annotations
+
+import math
+import re
+import string
+from collections.abc import Sequence
+
+from triage.annotation import Labels
+from triage.classification import Answer, Classification, Subject, Usage, normalised
+from triage.classification.codebook import definitions, numbered
+from triage.classification.prompts import load
+from triage.classification.sentences import Sentence
+from triage.errors import ModelUnavailable
+from triage.llm import ChatModel, Message, Reply, Request
+from triage.taxonomy import Facet, Label, Taxonomy
+
+_WITHOUT_CONTENT = Subject(sentences=(Sentence(start=0, text="N/A"),))
+_CONSIDERED_PARENT = 0.2
+"""A parent label this likely has its children asked for too."""
+
+
+class LetterClassifier:
+    """One question per facet, answered with one letter; the letters' log-probabilities are the labels'.
+
+    What a model favours on a write-up without content is measured once per question and handed on as the prior
+    (contextual calibration: Zhao et al., 'Calibrate before use', 2021, arXiv:2102.09690).
+    """
+
+    def __init__(self, model: ChatModel, *, deadline_s: float = 60.0, codebook_characters: int = 9_000) -> None:
+        self._model = model
+        self._deadline_s = deadline_s
+        self._codebook_characters = codebook_characters
+        self._letters, self._quote = load("letters"), load("quote")
+        self._priors: dict[tuple[str, str, tuple[str, ...]], dict[str, float]] = {}
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        return self._letters.name, self._quote.name
+
+    async def classify(self, subject: Subject, taxonomy: Taxonomy) -> Classification:
+        """See `Classifier.classify`. A child facet is asked for under each likely parent label."""
+        answers: dict[str, Answer] = {}
+        usage = Usage()
+        for facet in taxonomy.triaged:
+            parents = answers[facet.parent].distribution if facet.parent in answers else {"": 1.0}
+            distribution: dict[str, float] = {}
+            prior: dict[str, float] = {}
+            for parent, weight in parents.items():
+                if weight < _CONSIDERED_PARENT and distribution:
+                    continue
+                options = facet.children([parent]) if parent else list(facet.labels)
+                said, used = await self._ask(subject, taxonomy, facet, options)
+                favoured, extra = await self._prior(taxonomy, facet, options)
+                distribution |= {label: weight * share for label, share in said.items()}
+                prior |= favoured
+                usage += used + extra
+            answers[facet.id] = Answer(distribution=normalised(distribution), prior=prior)
+        return Classification(answers=answers, usage=usage)
+
+    async def quote(
+        self, subject: Subject, taxonomy: Taxonomy, labels: Labels
+    ) -> tuple[dict[str, tuple[str, ...]], Usage]:
+        """See `Classifier.quote`. The model names a sentence by its number, so the quote can't be wrong in its words."""
+        quotes: dict[str, tuple[str, ...]] = {}
+        usage = Usage()
+        for facet_id, ids in labels.items():
+            facet = taxonomy.facet(facet_id)
+            label = facet.label(ids[0])
+            system = self._letters.messages(**self._scope(taxonomy), write_up="", question="", options="")[0]
+            question = self._quote.messages(
+                write_up=numbered(subject), facet=facet.name, label=f"{label.name}: {label.definition}"
+            )
+            reply = await self._complete((system, *question), max_tokens=3)
+            usage += _usage(reply)
+            number = re.search(r"\d+", reply.text)
+            if number and 1 <= int(number.group()) <= len(subject.sentences):
+                quotes[facet_id] = (subject.sentences[int(number.group()) - 1].text,)
+        return quotes, usage
+
+    async def _ask(
+        self, subject: Subject, taxonomy: Taxonomy, facet: Facet, options: Sequence[Label]
+    ) -> tuple[dict[str, float], Usage]:
+        if len(options) == 1:
+            return {options[0].id: 1.0}, Usage()
+        lettered = dict(zip(string.ascii_uppercase, options, strict=False))
+        messages = self._letters.messages(
+            **self._scope(taxonomy),
+            write_up=numbered(subject),
+            question=f"{facet.name}: {facet.question}",
+            options="\n".join(f"{letter}. {label.id} ({label.name})" for letter, label in lettered.items()),
+        )
+        reply = await self._complete(messages, max_tokens=1, top_logprobs=20)
+        return _distribution(reply, {letter: label.id for letter, label in lettered.items()}), _usage(reply)
+
+    async def _prior(
+        self, taxonomy: Taxonomy, facet: Facet, options: Sequence[Label]
+    ) -> tuple[dict[str, float], Usage]:
+        key = (f"{taxonomy.id}@{taxonomy.version}", facet.id, tuple(label.id for label in options))
+        if key in self._priors:
+            return self._priors[key], Usage()
+        self._priors[key], used = await self._ask(_WITHOUT_CONTENT, taxonomy, facet, options)
+        return self._priors[key], used
+
+    def _scope(self, taxonomy: Taxonomy) -> dict[str, str]:
+        return {
+            "scope": " ".join(taxonomy.description.split()),
+            "definitions": definitions(taxonomy, self._codebook_characters),
+        }
+
+    async def _complete(self, messages: tuple[Message, ...], max_tokens: int, top_logprobs: int = 0) -> Reply:
+        return await self._model.complete(
+            Request(
+                messages=messages, max_tokens=max_tokens, top_logprobs=top_logprobs, deadline_s=self._deadline_s
+            )
+        )
+
+
+def _distribution(reply: Reply, letters: dict[str, str]) -> dict[str, float]:
+    """Label -> probability among the letters offered, from the first token's log-probabilities."""
+    scores = dict.fromkeys(letters.values(), 0.0)
+    for token, logprob in reply.first_token_logprobs.items():
+        label = letters.get(token.strip())
+        if label is not None:
+            scores[label] += math.exp(logprob)
+    if not any(scores.values()):
+        answer = reply.text.strip()[:1].upper()
+        if answer not in letters:
+            raise ModelUnavailable(
+                f"The model answered {reply.text[:40]!r} where one letter was asked for: "
+                "choose another model, or set TRIAGE_ANSWERS=structured."
+            )
+        scores[letters[answer]] = 1.0
+    return normalised(scores)
+
+
+def _usage(reply: Reply) -> Usage:
+    return Usage(
+        prompt_tokens=reply.prompt_tokens, completion_tokens=reply.completion_tokens, calls=1, retries=reply.retries
+    )

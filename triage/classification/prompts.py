@@ -1,0 +1,76 @@
+"""Prompts: versioned files with front matter, read into LangChain templates."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from pydantic import BaseModel, Field
+
+from triage.errors import MisconfiguredService
+from triage.llm import Message
+
+if TYPE_CHECKING:
+    from langchain_core.prompts import ChatPromptTemplate
+
+
+class FrontMatter(BaseModel, frozen=True, extra="forbid"):
+    """What stands above a prompt's text."""
+
+    id: str
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    summary: str
+    inputs: tuple[str, ...]
+    output: str
+    changelog: tuple[str, ...]
+
+
+class Prompt:
+    """One prompt file: its front matter and its messages."""
+
+    def __init__(self, about: FrontMatter, template: ChatPromptTemplate) -> None:
+        self.about = about
+        self._template = template
+
+    @property
+    def name(self) -> str:
+        """`id@version`, as results name it."""
+        return f"{self.about.id}@{self.about.version}"
+
+    def messages(self, **values: str) -> tuple[Message, ...]:
+        """The messages with `values` filled in; values are never read as templates."""
+        roles = {"system": "system", "human": "user", "ai": "assistant"}
+        return tuple(
+            Message.model_validate({"role": roles[message.type], "content": message.text})
+            for message in self._template.format_messages(**values)
+        )
+
+
+@cache
+def load(prompt_id: str) -> Prompt:
+    """The shipped prompt with this id. Raises `MisconfiguredService` if its file is missing or not well-formed."""
+    from langchain_core.prompts import ChatPromptTemplate
+
+    path = _folder() / f"{prompt_id}.md"
+    if not path.is_file():
+        raise MisconfiguredService(f"The prompt file {path} is missing: reinstall triage.", path=str(path))
+    _, head, body = path.read_text(encoding="utf-8").split("---\n", 2)
+    about = FrontMatter.model_validate(yaml.safe_load(head))
+    parts = re.split(r"^## (system|user|assistant)\n", body, flags=re.MULTILINE)[1:]
+    template = ChatPromptTemplate.from_messages(
+        [(role, text.strip()) for role, text in zip(parts[::2], parts[1::2], strict=True)]
+    )
+    unknown = set(template.input_variables) ^ set(about.inputs)
+    if about.id != prompt_id or unknown - {"scope", "definitions"}:
+        raise MisconfiguredService(f"{path}: front matter and text differ on {', '.join(sorted(unknown)) or 'the id'}.")
+    return Prompt(about, template)
+
+
+def _folder() -> Path:
+    """Inside the package where it is installed from a wheel, beside it in a checkout."""
+    packaged = Path(str(resources.files("triage"))) / "prompts"
+    return packaged if packaged.is_dir() else packaged.parent.parent / "prompts"

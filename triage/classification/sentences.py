@@ -1,0 +1,85 @@
+"""Sentences of a write-up, with their place in it, and the choice of those that fit a model's budget."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import BaseModel
+
+_MAX_CHARACTERS = 400
+# A sentence ends at a full stop before a capital, digit, bracket or quote, or at a line end.
+_BOUNDARY = re.compile(r"(?<=[.!?])\s+(?=[\"'(\[A-Z0-9])|\s*\n\s*")
+# Abbreviations whose full stop ends no sentence.
+_ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|approx|vs|no|U\.S|a\.m|p\.m)\.$", re.IGNORECASE)
+_CAUSE = re.compile(
+    r"\b(?:root cause|caus(?:e|ed|es|ing)|due to|because|result(?:ed|ing)? (?:of|from|in)|trigger(?:ed)?|led to|"
+    r"identified|determined|found that|bug|regression|misconfigur\w*|incorrect(?:ly)?|exhaust\w*|overload\w*|"
+    r"deploy\w*|rolled back|mitigat\w*|revert\w*|restart\w*|failed over|error|exception|traceback)\b",
+    re.IGNORECASE,
+)
+
+
+class Sentence(BaseModel, frozen=True):
+    """One sentence; `start` counts characters of the text it is from."""
+
+    start: int
+    text: str
+
+
+def split(text: str) -> list[Sentence]:
+    """The sentences and lines of `text`, in order, each at most 400 characters."""
+    sentences: list[Sentence] = []
+    start = 0
+    for match in [*_BOUNDARY.finditer(text), None]:
+        end = match.start() if match else len(text)
+        if match and "\n" not in match.group() and _ABBREVIATION.search(text[start:end]):
+            continue
+        sentences += _pieces(text, start, end)
+        start = match.end() if match else end
+    return sentences
+
+
+def condense(sentences: list[Sentence], max_characters: int) -> list[Sentence]:
+    """The sentences worth reading first, within `max_characters`, in their order.
+
+    The head tells what was seen, the tail how it ended, and sentences with words of cause or remedy hold what is
+    looked for: a third of the budget goes to the head, the rest to the others by rank.
+    """
+    if sum(len(s.text) for s in sentences) <= max_characters:
+        return sentences
+    last = len(sentences) - 1
+    chosen: set[int] = set()
+    left = max_characters
+    for index in _head(sentences, max_characters // 3):
+        chosen.add(index)
+        left -= len(sentences[index].text)
+    ranked = sorted(
+        (i for i in range(len(sentences)) if i not in chosen),
+        key=lambda i: (-len(set(m.lower() for m in _CAUSE.findall(sentences[i].text))) - (0.5 if i >= last - 1 else 0), i),
+    )
+    for index in ranked:
+        if len(sentences[index].text) <= left:
+            chosen.add(index)
+            left -= len(sentences[index].text)
+    return [sentences[i] for i in sorted(chosen)]
+
+
+def _head(sentences: list[Sentence], budget: int) -> list[int]:
+    taken: list[int] = []
+    for index, sentence in enumerate(sentences):
+        budget -= len(sentence.text)
+        if budget < 0 and taken:
+            break
+        taken.append(index)
+    return taken
+
+
+def _pieces(text: str, start: int, end: int) -> list[Sentence]:
+    """The trimmed span as one sentence, or several where it is too long."""
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return [
+        Sentence(start=at, text=text[at : min(at + _MAX_CHARACTERS, end)]) for at in range(start, end, _MAX_CHARACTERS)
+    ]

@@ -1,0 +1,153 @@
+"""Answers for all facets in one call, as JSON that is checked against the taxonomy: made for large models."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from triage.annotation import Labels
+from triage.classification import Answer, Classification, Subject, Usage
+from triage.classification.codebook import definitions, examples, plain
+from triage.classification.prompts import load
+from triage.errors import InvalidInput, ModelUnavailable
+from triage.llm import ChatModel, Message, Reply, Request
+from triage.taxonomy import Facet, Taxonomy
+
+_CODEBOOK_CHARACTERS = 100_000
+
+
+class _FacetAnswer(BaseModel):
+    labels: list[str] = Field(min_length=1)
+    certainty: float = Field(ge=0, le=100)
+    runner_up: str = ""
+    quotes: list[str] = Field(default_factory=list)
+
+
+class StructuredClassifier:
+    """One call with a JSON schema built from the taxonomy; an answer outside it is sent back once with its mistakes.
+
+    The probability of a label is the certainty that the model states: a score to rank by until it is calibrated.
+    """
+
+    def __init__(self, model: ChatModel, *, deadline_s: float = 60.0, max_tokens: int = 2_000) -> None:
+        self._model = model
+        self._deadline_s = deadline_s
+        self._max_tokens = max_tokens
+        self._prompt = load("structured")
+        self._schemas: dict[str, dict[str, Any]] = {}
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        return (self._prompt.name,)
+
+    async def classify(self, subject: Subject, taxonomy: Taxonomy) -> Classification:
+        """See `Classifier.classify`. Raises `ModelUnavailable` if the second answer doesn't fit either."""
+        messages = self._prompt.messages(
+            scope=" ".join(taxonomy.description.split()),
+            definitions=definitions(taxonomy, _CODEBOOK_CHARACTERS),
+            neighbours=examples(subject),
+            write_up=plain(subject),
+        )
+        reply = await self._complete(messages, taxonomy)
+        usage = _usage(reply)
+        try:
+            return Classification(answers=_read(reply, taxonomy), usage=usage)
+        except InvalidInput as error:
+            mistakes = error.detail
+        repair = Message(
+            role="user", content=f"That answer can't be used: {mistakes}\nAnswer again with one corrected JSON object."
+        )
+        reply = await self._complete((*messages, Message(role="assistant", content=reply.text), repair), taxonomy)
+        usage += _usage(reply)
+        try:
+            return Classification(answers=_read(reply, taxonomy), usage=usage)
+        except InvalidInput as error:
+            raise ModelUnavailable(
+                f"{self._model.name} gave no usable answer in two tries: {error.detail}"
+            ) from error
+
+    async def quote(
+        self, subject: Subject, taxonomy: Taxonomy, labels: Labels
+    ) -> tuple[dict[str, tuple[str, ...]], Usage]:
+        """Nothing more to ask: the quotes came with the labels."""
+        return {}, Usage()
+
+    async def _complete(self, messages: tuple[Message, ...], taxonomy: Taxonomy) -> Reply:
+        key = f"{taxonomy.id}@{taxonomy.version}"
+        if key not in self._schemas:
+            self._schemas[key] = _schema(taxonomy)
+        return await self._model.complete(
+            Request(
+                messages=messages,
+                schema_=self._schemas[key],
+                max_tokens=self._max_tokens,
+                deadline_s=self._deadline_s,
+            )
+        )
+
+
+def _schema(taxonomy: Taxonomy) -> dict[str, Any]:
+    properties = {facet.id: _facet_schema(facet) for facet in taxonomy.triaged}
+    properties["rationale"] = {"type": "string"}
+    return _object(properties)
+
+
+def _facet_schema(facet: Facet) -> dict[str, Any]:
+    label = {"type": "string", "enum": facet.ids}
+    return _object(
+        {
+            "labels": {"type": "array", "items": label},
+            "certainty": {"type": "integer"},
+            "runner_up": label,
+            "quotes": {"type": "array", "items": {"type": "string"}},
+        }
+    )
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _read(reply: Reply, taxonomy: Taxonomy) -> dict[str, Answer]:
+    """The reply's answers. Raises `InvalidInput` that says what is wrong with it."""
+    if reply.finish_reason == "length":
+        raise InvalidInput("it was cut off; keep the rationale and the quotes short", field="reply")
+    found = re.search(r"\{.*\}", reply.text, re.DOTALL)
+    try:
+        content = json.loads(found.group() if found else reply.text)
+    except json.JSONDecodeError as error:
+        raise InvalidInput(f"it is not JSON ({error.msg} at character {error.pos})", field="reply") from error
+    if not isinstance(content, dict):
+        raise InvalidInput("it is not a JSON object", field="reply")
+    rationale = str(content.get("rationale", ""))[:1_000]
+    answers: dict[str, Answer] = {}
+    for facet in taxonomy.triaged:
+        try:
+            said = _FacetAnswer.model_validate(content.get(facet.id))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in (facet.id, *first["loc"]))
+            raise InvalidInput(f"{place}: {first['msg']}", field=facet.id) from error
+        answers[facet.id] = _answer(said, facet, taxonomy, rationale)
+    return answers
+
+
+def _answer(said: _FacetAnswer, facet: Facet, taxonomy: Taxonomy, rationale: str) -> Answer:
+    labels = taxonomy.canonical(facet.id, said.labels[:1] if facet.cardinality == "single" else said.labels)
+    certainty = said.certainty / 100
+    if facet.cardinality == "multi":
+        distribution = dict.fromkeys(labels, certainty)
+    else:
+        others = [label for label in (*labels[1:], said.runner_up) if label in facet.ids and label != labels[0]]
+        shares = {label: (1 - certainty) / 2**n for n, label in enumerate(dict.fromkeys(others), start=1)}
+        distribution = {labels[0]: certainty, **shares}
+    return Answer(distribution=distribution, quotes=tuple(said.quotes[:3]), rationale=rationale)
+
+
+def _usage(reply: Reply) -> Usage:
+    return Usage(
+        prompt_tokens=reply.prompt_tokens, completion_tokens=reply.completion_tokens, calls=1, retries=reply.retries
+    )

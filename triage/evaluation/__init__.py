@@ -1,0 +1,34 @@
+"""Evaluation: suites of labelled incidents, runs that can be interrupted, and reports that trace back to cases."""
+
+from __future__ import annotations
+
+from triage.evaluation.cases import Case, Dataset, InvalidDataset
+from triage.evaluation.datasets import load_dataset, shipped_history
+from triage.evaluation.journal import CaseRecord
+from triage.evaluation.report import print_report, write_summary
+from triage.evaluation.runner import Progress, TriageUnderTest, run_suite
+from triage.evaluation.runs import Run, RunIdentity, RunMismatch, default_folder
+from triage.evaluation.scoring import FacetSummary, Summary, summarise
+from triage.evaluation.suites import Suite
+
+__all__ = [
+    "Case",
+    "CaseRecord",
+    "Dataset",
+    "FacetSummary",
+    "InvalidDataset",
+    "Progress",
+    "Run",
+    "RunIdentity",
+    "RunMismatch",
+    "Suite",
+    "Summary",
+    "TriageUnderTest",
+    "default_folder",
+    "load_dataset",
+    "print_report",
+    "run_suite",
+    "shipped_history",
+    "summarise",
+    "write_summary",
+]

@@ -1,0 +1,204 @@
+"""Adapters that read labelled data sets as they were published, and name their labels as the taxonomy does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from triage.annotation import Labels
+from triage.errors import InvalidInput, NotFound
+from triage.evaluation.cases import (
+    Case,
+    DataProblem,
+    Dataset,
+    InvalidDataset,
+    Row,
+    RowError,
+    distinct,
+    make_incident,
+    read_labels,
+    read_rows,
+    repeated_ids,
+)
+from triage.evaluation.llm_incidents import read_llm_incident
+from triage.incident import Incident, Scalar
+from triage.taxonomy import Taxonomy
+
+CaseReader = Callable[[Row, Mapping[str, str], Taxonomy], Case]
+
+
+def load_dataset(
+    adapter: str,
+    path: Path,
+    taxonomy: Taxonomy,
+    facets: Mapping[str, str] | None = None,
+    *,
+    leave_out: Mapping[str, Scalar] | None = None,
+) -> Dataset:
+    """The cases of a file. `facets` maps each wanted facet to the field of the data that holds its label.
+
+    Without `facets` all facets of the taxonomy are wanted, under their own names.
+
+    A row without a gold label for any facet is skipped and counted; so is one whose facts match all of `leave_out`.
+    `path` may be the folder that holds the adapter's file. Raises `InvalidDataset` with every mistake, `NotFound`
+    without the file.
+    """
+    if adapter not in ADAPTERS:
+        raise InvalidInput(f"{adapter!r} is no data adapter. There are: {', '.join(ADAPTERS)}.", field="adapter")
+    if facets is None:
+        facets = {facet.id: facet.id for facet in taxonomy.facets}
+    for name in facets:
+        taxonomy.facet(name)
+    file = _file_in(path, adapter)
+    rows, problems, sha256 = read_rows(file)
+    numbered = list(_read_cases(rows, ADAPTERS[adapter], facets, taxonomy, problems))
+    if adapter == "llm_incidents":
+        problems += repeated_ids(numbered)
+    if problems:
+        raise InvalidDataset(file, sorted(problems))
+    wanted = [(line, case) for line, case in numbered if not _is_left_out(case, leave_out or {})]
+    labelled = [(line, case) for line, case in wanted if case.gold]
+    if not labelled:
+        raise InvalidInput(f"{file} holds no row with a gold label for {', '.join(facets)}.", field="facets")
+    cases, repeats = distinct(labelled)
+    return Dataset(
+        name=file.stem,
+        path=file,
+        sha256=sha256,
+        cases=tuple(cases),
+        skipped=len(wanted) - len(labelled),
+        left_out=len(numbered) - len(wanted),
+        repeats=repeats,
+    )
+
+
+def shipped_history() -> list[tuple[Incident, Labels]]:
+    """The shipped incidents with all their labels, checked; as the history takes them."""
+    return load_dataset("llm_incidents", _shipped_file(), Taxonomy.load("llm_inference")).records
+
+
+def _shipped_file() -> Path:
+    name = "datasets/llm_incidents/incidents.jsonl"
+    installed = Path(str(resources.files("triage").joinpath(name)))
+    return installed if installed.is_file() else Path(__file__).parents[2] / "evals" / name
+
+
+def _read_cases(
+    rows: Iterable[tuple[int, Row]],
+    read: CaseReader,
+    facets: Mapping[str, str],
+    taxonomy: Taxonomy,
+    problems: list[DataProblem],
+) -> Iterator[tuple[int, Case]]:
+    for line, row in rows:
+        try:
+            yield line, read(row, facets, taxonomy)
+        except RowError as error:
+            problems.append(DataProblem(line, error.field, str(error)))
+
+
+def _is_left_out(case: Case, facts: Mapping[str, Scalar]) -> bool:
+    return bool(facts) and all(case.facts.get(name) == value for name, value in facts.items())
+
+
+def _file_in(path: Path, adapter: str) -> Path:
+    if not path.is_dir():
+        return path
+    found = sorted(path.glob(_FILES[adapter]))
+    if len(found) == 1:
+        return found[0]
+    seen = f"holds several: {', '.join(file.name for file in found)}" if found else f"holds no {_FILES[adapter]}"
+    raise NotFound(f"{path} {seen}. Name one file with --data.", path=str(path))
+
+
+def _read_issre22(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) -> Case:
+    """Post-mortems of the ISSRE 2022 study 'Going through the life cycle of faults in clouds'."""
+    labels = read_labels(row, facets, taxonomy)
+    started = row.get("created_at")
+    minutes = row["labels"].get("duration_min")
+    times: dict[str, Any] = {"started_at": started}
+    if started and isinstance(minutes, int | float) and minutes >= 0:
+        times["resolved_at"] = _moment(started) + timedelta(minutes=minutes)
+    return Case(incident=_incident(row, **times), gold=labels, facts=_facts(row))
+
+
+def _read_cloud_reports(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) -> Case:
+    """Reports of Azure, AWS and Google Cloud from the ICPE 2026 study."""
+    labels = read_labels(row, facets, taxonomy)
+    start, end = (_moment_or_none(row["labels"].get(name)) for name in ("start", "end"))
+    if start and end and end < start:
+        start = end = None
+    # The recorded answers of models stay in the file: nothing of them may reach the pipeline.
+    incident = _incident(
+        row, source=f"{row.get('source', '')} {row.get('vendor', '')}", started_at=start, resolved_at=end
+    )
+    return Case(incident=incident, gold=labels, facts=_facts(row))
+
+
+def _read_vllm(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) -> Case:
+    """Issues of an inference engine with the labels of its maintainers."""
+    labels = read_labels(row, facets, taxonomy)
+    incident = _incident(row, started_at=row.get("created_at"), resolved_at=row.get("resolved_at"))
+    return Case(incident=incident, gold=labels, facts=_facts(row))
+
+
+ADAPTERS: dict[str, CaseReader] = {
+    "llm_incidents": read_llm_incident,
+    "issre22": _read_issre22,
+    "cloud_reports": _read_cloud_reports,
+    "vllm": _read_vllm,
+}
+"""Adapter name -> reader of one row."""
+
+_FILES = {
+    "llm_incidents": "incidents.jsonl",
+    "issre22": "issre22_*.jsonl",
+    "cloud_reports": "cloud_reports_azure*.jsonl",
+    "vllm": "vllm_*.jsonl",
+}
+
+
+def _incident(row: Row, **more: Any) -> Incident:
+    fields = {
+        "id": _as_id(row.get("id")),
+        "title": row.get("title") or "",
+        "write_up": row.get("text"),
+        "source": row.get("source") or "",
+        "url": row.get("url") or "",
+    }
+    try:
+        return make_incident(fields | more)
+    except RowError as error:
+        # Name the field as the file does.
+        raise RowError("text" if error.field == "write_up" else error.field, str(error)) from error
+
+
+def _as_id(published: object) -> object:
+    """A published id without the characters that an incident's id can't have; `facts` keeps the original."""
+    if not isinstance(published, str):
+        return published
+    return re.sub(r"[^A-Za-z0-9._:-]+", "-", published).lstrip("._:-")
+
+
+def _facts(row: Row) -> dict[str, Scalar]:
+    return {k: v for k, v in row.items() if k not in ("title", "text") and isinstance(v, str | int | float)}
+
+
+def _moment(value: str) -> datetime:
+    moment = _moment_or_none(value)
+    if moment is None:
+        raise RowError("created_at", f"is no date or time: {value!r}")
+    return moment
+
+
+def _moment_or_none(value: object) -> datetime | None:
+    """A published time; None for 'UNKNOWN' and for a time of day without its date."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

@@ -1,0 +1,110 @@
+"""The journal of a run: one JSON line for every finished case, so that an interrupt loses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Literal, Self
+
+from pydantic import BaseModel, Field, ValidationError
+
+from triage.annotation import Labels
+from triage.evaluation.cases import DataProblem, InvalidDataset
+from triage.triage_result import Provenance
+
+
+class NeighbourRecord(BaseModel, frozen=True):
+    """A neighbour that the case had, with what the decision step saw of it."""
+
+    incident_id: str
+    similarity: float
+    is_near_duplicate: bool = False
+    labels: Labels = Field(default_factory=dict)
+
+
+class CaseRecord(BaseModel, frozen=True):
+    """What came of one case. `distributions` holds facet -> label -> probability, for study without another run.
+
+    A facet in `predicted` without labels abstained; `abstentions` has the reason. A failed case has an `error` and no
+    prediction, and is tried again when the run is resumed.
+    """
+
+    case_id: str
+    status: Literal["done", "failed"]
+    error: str | None = None
+    gold: Labels
+    predicted: Labels = Field(default_factory=dict)
+    distributions: dict[str, dict[str, float]] = Field(default_factory=dict)
+    origins: dict[str, str] = Field(default_factory=dict)
+    evidence: dict[str, int] = Field(default_factory=dict)
+    abstentions: dict[str, str] = Field(default_factory=dict)
+    neighbours: tuple[NeighbourRecord, ...] = ()
+    fold: int | None = None
+    degraded: bool = False
+    degraded_reason: str | None = None
+    seconds: float = Field(ge=0)
+    provenance: Provenance | None = None
+
+
+class Journal:
+    """Appends records to `cases.jsonl` and knows which cases are finished. Used as a context manager.
+
+    A last line that was torn by a crash is dropped; a damaged line elsewhere raises `InvalidDataset`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.records: dict[str, CaseRecord] = {}
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.records, whole = _read(self.path)
+        self._file = self.path.open("ab")
+        self._file.truncate(whole)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def append(self, record: CaseRecord) -> None:
+        """Write one record; it survives the process from here on."""
+        if self._file is None:
+            raise ValueError("the journal is not open: use it as a context manager")
+        self._file.write(_line(record))
+        self._file.flush()
+        self.records[record.case_id] = record
+
+    def settle(self, order: Sequence[str]) -> list[CaseRecord]:
+        """Rewrite the file in the given order of case ids, one line each; other cases follow. Returns the ordered."""
+        wanted = [self.records[case_id] for case_id in order if case_id in self.records]
+        others = [self.records[case_id] for case_id in sorted(self.records.keys() - set(order))]
+        settled = self.path.with_suffix(".tmp")
+        settled.write_bytes(b"".join(map(_line, (*wanted, *others))))
+        settled.replace(self.path)
+        return wanted
+
+
+def read_journal(path: Path) -> list[CaseRecord]:
+    """The latest record of each case, without touching the file."""
+    return list(_read(path)[0].values())
+
+
+def _line(record: CaseRecord) -> bytes:
+    return record.model_dump_json().encode() + b"\n"
+
+
+def _read(path: Path) -> tuple[dict[str, CaseRecord], int]:
+    """The latest record of each case, and the length of the file without a torn last line."""
+    content = path.read_bytes() if path.exists() else b""
+    whole = content.rfind(b"\n") + 1
+    records: dict[str, CaseRecord] = {}
+    for number, line in enumerate(content[:whole].splitlines(), start=1):
+        try:
+            record = CaseRecord.model_validate_json(line)
+        except ValidationError as error:
+            problem = DataProblem(number, "", "is no record of a case; delete this line to run the case again")
+            raise InvalidDataset(path, [problem]) from error
+        records[record.case_id] = record
+    return records, whole

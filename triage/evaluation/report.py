@@ -1,0 +1,168 @@
+"""The report of a run: in the terminal, and as `summary.json` for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from triage.agreement import Confusion, LabelScore, SetAgreement
+from triage.evaluation.scoring import ABSTAINED, FacetSummary, Summary
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_SHOWN_FAILURES = 5
+
+
+def write_summary(summary: Summary, folder: Path) -> Path:
+    """Write `summary.json` into the run's folder, whole or not at all."""
+    path = folder / "summary.json"
+    whole = path.with_suffix(".tmp")
+    whole.write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    whole.replace(path)
+    return path
+
+
+def print_report(summary: Summary, console: Console) -> None:
+    """Print the figures of a run; readable from 80 columns on, made for 100."""
+    console.print(f"\n[bold]{escape(summary.suite)}[/bold]  {escape(summary.description.strip())}")
+    console.print(_counts(summary))
+    console.print("\nAgreement with the gold labels:")
+    console.print(_overview(summary))
+    for facet in summary.facets:
+        _print_facet(facet, console)
+    _print_troubles(summary, console)
+
+
+def _counts(summary: Summary) -> Text:
+    parts = [f"{summary.done} of {summary.planned} cases done"]
+    if summary.resumed:
+        parts.append(f"{summary.resumed} of them in an earlier session")
+    text = Text(", ".join(parts))
+    for n, word, style in (
+        (summary.failed, "failed", "bold red"),
+        (summary.degraded, "degraded", "bold yellow"),
+        (summary.skipped, "skipped without a gold label", ""),
+        (summary.left_out, "left out by the suite", ""),
+        (summary.repeats, "repeated rows", ""),
+    ):
+        if n or style:
+            text.append(f", {n} {word}", style=style if n else "")
+    if summary.median_seconds is not None and summary.p95_seconds is not None:
+        text.append(f"\n{summary.median_seconds:.1f} s a case (median), {summary.p95_seconds:.1f} s (95th percentile)")
+        text.append(f"; {summary.prompt_tokens:,} prompt and {summary.completion_tokens:,} completion tokens")
+        if summary.dropped_quotes:
+            text.append(f"; {summary.dropped_quotes} quotes dropped, not in the text")
+    return text
+
+
+def _overview(summary: Summary) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("facet")
+    for heading in ("n", "abstained", "accuracy"):
+        table.add_column(heading, justify="right")
+    table.add_column("kappa [95% interval]")
+    has_sets = any(facet.sets is not None for facet in summary.facets)
+    if has_sets:
+        table.add_column("mean Jaccard [95%]")
+    table.add_column("most common label")
+    for facet in summary.facets:
+        kappa = str(facet.kappa) if facet.kappa is not None else "see each label below"
+        common = f"{facet.most_common[0]} {facet.most_common[1]:.0%}" if facet.most_common else "-"
+        table.add_row(
+            facet.facet,
+            str(facet.n),
+            str(facet.abstained),
+            _figure(facet.accuracy),
+            kappa,
+            *([str(facet.sets) if facet.sets is not None else "-"] if has_sets else []),
+            common,
+        )
+    return table
+
+
+def _print_facet(facet: FacetSummary, console: Console) -> None:
+    console.print(f"\n[bold]{escape(facet.facet)}[/bold] ({facet.cardinality.replace('_', ' ')})")
+    if facet.kappa is not None:
+        console.print(facet.kappa.explain())
+    if facet.abstained and facet.answered is not None:
+        console.print(
+            f"Where it answered ({facet.n - facet.abstained} cases): accuracy {_figure(facet.answered_accuracy)}, "
+            f"kappa {facet.answered}"
+        )
+    if facet.unlabelled:
+        console.print(f"{facet.unlabelled} case(s) have no gold label for this facet.")
+    if facet.cardinality == "multi" and facet.sets is not None:
+        console.print(_sets(facet.sets))
+    elif facet.confusion is not None and facet.n:
+        console.print(_scores(facet.labels))
+        console.print("\nConfusion, gold in rows and predicted in columns:")
+        console.print(_matrix(facet.confusion))
+
+
+def _scores(scores: Iterable[LabelScore]) -> Table:
+    table = _score_table()
+    for score in scores:
+        if score.support or score.predicted:
+            table.add_row(*_score_cells(score))
+    return table
+
+
+def _sets(sets: SetAgreement) -> Table:
+    table = _score_table()
+    table.add_column("kappa [95% interval]")
+    for one in sets.labels:
+        if one.score.support or one.score.predicted:
+            kappa = str(one.kappa) if one.kappa.value is not None else "-"
+            table.add_row(*_score_cells(one.score), kappa)
+    table.caption = f"mean kappa over labels {_figure(sets.mean_kappa)}, equal sets {_figure(sets.exact)}"
+    table.caption_justify = "left"
+    return table
+
+
+def _score_table() -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("label")
+    for heading in ("precision", "recall", "F1", "support", "predicted"):
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _score_cells(score: LabelScore) -> list[str]:
+    figures = [_figure(value) for value in (score.precision, score.recall, score.f1)]
+    return [score.label, *figures, str(score.support), str(score.predicted)]
+
+
+def _matrix(confusion: Confusion) -> Table:
+    """One letter a column keeps a matrix of thirty labels within 100 columns."""
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("")
+    letters = [_LETTERS[i] if i < len(_LETTERS) else str(i) for i in range(len(confusion.labels))]
+    for letter in letters:
+        table.add_column(letter, justify="right", no_wrap=True)
+    for i, (letter, label, row) in enumerate(zip(letters, confusion.labels, confusion.counts, strict=True)):
+        if any(row):
+            cells = [
+                Text(str(n), style="bold green" if i == j else "") if n else Text("·", "dim") for j, n in enumerate(row)
+            ]
+            table.add_row(f"{letter} {label}", *cells)
+        else:
+            note = "" if label == ABSTAINED else " (never gold)"
+            table.add_row(Text(f"{letter} {label}{note}", style="dim"), *[Text("·", "dim")] * len(letters))
+    return table
+
+
+def _print_troubles(summary: Summary, console: Console) -> None:
+    for reason, n in summary.degraded_reasons.items():
+        console.print(f"[yellow]{n} case(s) degraded:[/yellow] {escape(reason)}")
+    for case_id, error in list(summary.failures.items())[:_SHOWN_FAILURES]:
+        console.print(f"[red]{escape(case_id)} failed:[/red] {escape(error)}")
+    if len(summary.failures) > _SHOWN_FAILURES:
+        console.print(f"and {len(summary.failures) - _SHOWN_FAILURES} more; all are in summary.json")
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

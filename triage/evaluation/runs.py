@@ -1,0 +1,137 @@
+"""A run: one execution of a suite, in a folder of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+
+from triage.errors import Conflict
+from triage.evaluation.cases import Dataset
+from triage.evaluation.journal import CaseRecord, read_journal
+from triage.evaluation.suites import Suite
+from triage.incident import Scalar
+from triage.taxonomy import Taxonomy
+
+CASES = "cases.jsonl"
+
+
+class RunMismatch(Conflict):
+    """The run folder belongs to a run of something else."""
+
+    title = "The folder holds another run"
+
+
+class RunIdentity(BaseModel, frozen=True, extra="forbid"):
+    """Everything that decides a run's results. Two runs with the same identity can share finished cases."""
+
+    suite: str
+    data: str
+    taxonomy: str
+    settings: dict[str, Scalar] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, suite: Suite, dataset: Dataset, taxonomy: Taxonomy, settings: Mapping[str, Scalar]) -> RunIdentity:
+        """`settings` names the model, prompts, embedder and all else that the wiring chose."""
+        content = hashlib.sha256(taxonomy.model_dump_json().encode()).hexdigest()[:12]
+        name = f"{taxonomy.id} {taxonomy.version} {content}"
+        return cls(suite=suite.fingerprint, data=dataset.sha256, taxonomy=name, settings=dict(settings))
+
+    @property
+    def hash(self) -> str:
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:10]
+
+    def differences(self, other: RunIdentity) -> list[str]:
+        """What changed from `other` to this one, in words."""
+        found = [name for name in ("suite", "data", "taxonomy") if getattr(self, name) != getattr(other, name)]
+        for name in sorted(self.settings.keys() | other.settings.keys()):
+            before, after = other.settings.get(name), self.settings.get(name)
+            if before != after:
+                found.append(f"{name} (was {before!r}, is {after!r})")
+        return found
+
+
+class RunInfo(BaseModel, frozen=True):
+    """`run.json`: what was run, on what, since when."""
+
+    identity: RunIdentity
+    suite: Suite
+    dataset: str
+    data_path: str
+    started_at: AwareDatetime
+
+
+class Run(BaseModel, frozen=True):
+    """One execution of a suite: its folder and the record of each case, in the order of the data."""
+
+    folder: Path
+    suite: Suite
+    records: tuple[CaseRecord, ...]
+    skipped: int = 0
+    left_out: int = 0
+    repeats: int = 0
+    resumed: int = 0
+
+    @classmethod
+    def read(cls, folder: Path) -> Run:
+        """A run from its folder. Raises `RunMismatch` where there is none."""
+        info = _read_info(folder)
+        if info is None:
+            raise RunMismatch(f"{folder} holds no run: there is no run.json in it.", path=str(folder))
+        return cls(folder=folder, suite=info.suite, records=tuple(read_journal(folder / CASES)))
+
+
+def default_folder(root: Path, suite: Suite, identity: RunIdentity) -> Path:
+    """The folder of this run below `root`: the same for the same identity, another for any other."""
+    return root / f"{suite.name}-{identity.hash}"
+
+
+@contextmanager
+def claim(folder: Path, suite: Suite, dataset: Dataset, identity: RunIdentity) -> Iterator[None]:
+    """Hold the folder for this run: new, or that of an earlier run with the same identity."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "run.lock", timeout=0):
+            _open_run(folder, suite, dataset, identity)
+            yield
+    except Timeout as error:
+        raise RunMismatch(
+            f"Another process is running the suite in {folder}: wait for it.", path=str(folder)
+        ) from error
+
+
+def _open_run(folder: Path, suite: Suite, dataset: Dataset, identity: RunIdentity) -> None:
+    info = _read_info(folder)
+    if info is not None and info.identity != identity:
+        changed = ", ".join(identity.differences(info.identity))
+        raise RunMismatch(
+            f"{folder} holds a run that differs in: {changed}. Name another folder, or delete this one.",
+            path=str(folder),
+            changed=changed,
+        )
+    if info is None:
+        fresh = RunInfo(
+            identity=identity,
+            suite=suite,
+            dataset=dataset.name,
+            data_path=str(dataset.path),
+            started_at=datetime.now(UTC),
+        )
+        (folder / "run.json").write_text(fresh.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _read_info(folder: Path) -> RunInfo | None:
+    path = folder / "run.json"
+    try:
+        return RunInfo.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise RunMismatch(f"{path} is damaged: delete the folder to start afresh.", path=str(path)) from error

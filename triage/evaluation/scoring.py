@@ -1,0 +1,139 @@
+"""From the records of a run to its figures."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from pydantic import BaseModel, Field
+
+from triage.agreement import Confusion, Kappa, LabelScore, SetAgreement, compare_sets, kappa_of
+from triage.evaluation.journal import CaseRecord
+from triage.evaluation.runs import Run
+from triage.taxonomy import Facet, Taxonomy
+
+ABSTAINED = "(abstained)"
+"""Stands for the prediction of a case where triage abstained: it agrees with no gold label."""
+
+
+class FacetSummary(BaseModel, frozen=True):
+    """Agreement on one facet, over the finished cases that have a gold label for it.
+
+    On a facet with several labels where the first is the primary, `kappa`, `accuracy` and `confusion` are about the
+    primaries; `sets` compares the whole sets. `answered` is the agreement without the cases that were abstained on.
+    """
+
+    facet: str
+    cardinality: str
+    n: int = Field(ge=0)
+    unlabelled: int = Field(ge=0)
+    abstained: int = Field(ge=0)
+    most_common: tuple[str, float] | None
+    accuracy: float | None = None
+    kappa: Kappa | None = None
+    answered_accuracy: float | None = None
+    answered: Kappa | None = None
+    labels: tuple[LabelScore, ...] = ()
+    confusion: Confusion | None = None
+    sets: SetAgreement | None = None
+
+
+class Summary(BaseModel, frozen=True):
+    """The figures of a run. Every one of them can be computed again from the run's `cases.jsonl`."""
+
+    suite: str
+    description: str
+    taxonomy: str
+    planned: int
+    done: int
+    failed: int
+    degraded: int
+    skipped: int
+    left_out: int
+    repeats: int
+    resumed: int
+    facets: tuple[FacetSummary, ...]
+    median_seconds: float | None
+    p95_seconds: float | None
+    prompt_tokens: int
+    completion_tokens: int
+    dropped_quotes: int
+    failures: dict[str, str] = Field(default_factory=dict)
+    degraded_reasons: dict[str, int] = Field(default_factory=dict)
+
+
+def summarise(run: Run, taxonomy: Taxonomy) -> Summary:
+    """Score a run. Failed cases have no prediction: they are counted and shown, not scored."""
+    done = [record for record in run.records if record.status == "done"]
+    failures = {record.case_id: record.error or "" for record in run.records if record.status == "failed"}
+    reasons = [record.degraded_reason or "no reason given" for record in done if record.degraded]
+    seconds = sorted(record.seconds for record in done)
+    provenances = [record.provenance for record in done if record.provenance is not None]
+    return Summary(
+        suite=run.suite.name,
+        description=run.suite.description,
+        taxonomy=f"{taxonomy.id} {taxonomy.version}",
+        planned=len(run.records),
+        done=len(done),
+        failed=len(failures),
+        degraded=len(reasons),
+        skipped=run.skipped,
+        left_out=run.left_out,
+        repeats=run.repeats,
+        resumed=run.resumed,
+        facets=tuple(_score(taxonomy.facet(facet), done, run.suite.seed) for facet in run.suite.facets),
+        median_seconds=_quantile(seconds, 0.5),
+        p95_seconds=_quantile(seconds, 0.95),
+        prompt_tokens=sum(p.prompt_tokens for p in provenances),
+        completion_tokens=sum(p.completion_tokens for p in provenances),
+        dropped_quotes=sum(p.dropped_quotes for p in provenances),
+        failures=failures,
+        degraded_reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+    )
+
+
+def _score(facet: Facet, done: Sequence[CaseRecord], seed: int) -> FacetSummary:
+    labelled = [record for record in done if record.gold.get(facet.id)]
+    gold = [record.gold[facet.id] for record in labelled]
+    predicted = [record.predicted.get(facet.id, ()) for record in labelled]
+    summary = FacetSummary(
+        facet=facet.id,
+        cardinality=facet.cardinality,
+        n=len(labelled),
+        unlabelled=len(done) - len(labelled),
+        abstained=sum(not labels for labels in predicted),
+        most_common=_most_common(labels[0] for labels in gold),
+        sets=None if facet.cardinality == "single" else compare_sets(gold, predicted, facet.ids, seed=seed),
+    )
+    if facet.cardinality == "multi":
+        return summary
+    pairs = [(g[0], p[0] if p else ABSTAINED) for g, p in zip(gold, predicted, strict=True)]
+    confusion, answered = (
+        Confusion.of([g for g, _ in some], [p for _, p in some], facet.ids)
+        for some in (pairs, [pair for pair in pairs if pair[1] != ABSTAINED])
+    )
+    return summary.model_copy(
+        update={
+            "accuracy": confusion.accuracy,
+            "kappa": kappa_of(confusion, seed=seed),
+            "answered_accuracy": answered.accuracy,
+            "answered": kappa_of(answered, seed=seed),
+            "labels": tuple(score for score in confusion.scores() if score.label != ABSTAINED),
+            "confusion": confusion.used(),
+        }
+    )
+
+
+def _quantile(ordered: Sequence[float], q: float) -> float | None:
+    """The smallest value that at least the share `q` of the values does not exceed."""
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else None
+
+
+def _most_common(labels: Iterable[str]) -> tuple[str, float] | None:
+    """The most frequent label and its share; None without labels."""
+    counts = Counter(labels)
+    if not counts:
+        return None
+    label, n = min(counts.items(), key=lambda item: (-item[1], item[0]))
+    return label, n / counts.total()

@@ -1,0 +1,35 @@
+"""History: labelled incidents as a searchable memory. The port; `chroma.py` is the index behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from triage.annotation import Labels
+from triage.embedding import Vectors
+from triage.incident import Incident
+from triage.triage_result import Neighbour
+
+__all__ = ["History"]
+
+
+class History(Protocol):
+    """Labelled incidents that can be searched by meaning. Vectors come from one embedder, see `fingerprint`."""
+
+    async def neighbours(
+        self, text: str, vector: Vectors, k: int, *, exclude: Collection[str] = (), duplicates: bool = True
+    ) -> list[Neighbour]:
+        """The `k` most similar incidents, best first; without the ids in `exclude`.
+
+        `text` and `vector` (shape (dimension,)) are of the redacted new incident. With `duplicates=False`
+        near-duplicates of it are left out, else they are flagged.
+        """
+        ...
+
+    async def remember(self, incidents: Sequence[tuple[Incident, Labels]], vectors: Vectors) -> None:
+        """Add or replace incidents with their gold labels; `vectors` has one row for each."""
+        ...
+
+    async def forget(self, incident_ids: Collection[str]) -> None: ...
+
+    async def size(self) -> int: ...

@@ -1,0 +1,249 @@
+"""The history's index in Chroma: in process (persistent or in memory) or a server. It can be thrown away at any time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from triage.annotation import Labels
+from triage.embedding import Vectors
+from triage.errors import MisconfiguredService
+from triage.history.duplicates import is_near_duplicate
+from triage.incident import Incident
+from triage.triage_result import Neighbour
+
+if TYPE_CHECKING:
+    from chromadb.api import ClientAPI
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 1_000
+_EXCERPT_CHARACTERS = 280
+_PROBE_TIMEOUT_S = 60
+# Opening a damaged store can kill the process, so a child process tries it first.
+_PROBE = """
+import sys, chromadb
+from chromadb.config import Settings
+client = chromadb.PersistentClient(sys.argv[1], settings=Settings(anonymized_telemetry=False))
+for collection in client.list_collections():
+    found = client.get_collection(collection.name, embedding_function=None).get(limit=1, include=["embeddings"])
+    if found["ids"]:
+        client.get_collection(collection.name, embedding_function=None).query(
+            query_embeddings=[found["embeddings"][0]], n_results=1)
+"""
+
+
+class ChromaHistory:
+    """Labelled incidents in one Chroma collection, named by the embedder's fingerprint so that vectors never mix."""
+
+    def __init__(self, client: ClientAPI, collection: str, lock: FileLock | None = None) -> None:
+        self._client = client
+        self._name = collection
+        self._lock = lock
+        # Two threads gave the best throughput on small machines.
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="chroma")
+        self._collection = self._open_collection()
+
+    @classmethod
+    def open(cls, path: Path | None, fingerprint: str, dimension: int | None = None) -> ChromaHistory:
+        """The history in folder `path`, or one in memory where it is None.
+
+        A damaged folder is moved aside and an empty index takes its place: the vectors are in the system of record.
+        Raises `MisconfiguredService` if another process has the folder open.
+        """
+        import chromadb
+        from chromadb.config import Settings
+
+        settings = Settings(anonymized_telemetry=False)
+        name = _collection_name(fingerprint, dimension)
+        if path is None:
+            # In-memory clients of one process share their collections: a name of its own keeps this one apart.
+            return cls(chromadb.EphemeralClient(settings=settings), f"{name[:40]}-{uuid.uuid4().hex[:12]}")
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.parent / f"{path.name}.lock")
+        try:
+            lock.acquire(timeout=5)
+        except Timeout as error:
+            raise MisconfiguredService(
+                f"Another process is using the index in {path}: stop it, set TRIAGE_DATA_DIR to another folder, "
+                "or run a Chroma server and set TRIAGE_CHROMA_URL.",
+                path=str(path),
+            ) from error
+        _set_aside_if_damaged(path)
+        return cls(chromadb.PersistentClient(str(path), settings=settings), name, lock)
+
+    @classmethod
+    def connect(cls, url: str, fingerprint: str, dimension: int | None = None) -> ChromaHistory:
+        """The history in a Chroma server. Raises `MisconfiguredService` if it can't be reached."""
+        import chromadb
+        from chromadb.config import Settings
+
+        match = re.fullmatch(r"(https?)://([^:/]+)(?::(\d+))?/?", url)
+        if match is None:
+            raise MisconfiguredService(f"TRIAGE_CHROMA_URL must look like http://host:8000, not {url!r}.")
+        scheme, host, port = match.groups()
+        try:
+            client = chromadb.HttpClient(
+                host,
+                int(port or 8000),
+                ssl=scheme == "https",
+                settings=Settings(anonymized_telemetry=False),
+            )
+        except Exception as error:
+            raise MisconfiguredService(
+                f"No Chroma server answers at {url} ({type(error).__name__}): start it with `chroma run`, "
+                "or unset TRIAGE_CHROMA_URL to use the index in process."
+            ) from error
+        return cls(client, _collection_name(fingerprint, dimension))
+
+    async def neighbours(
+        self, text: str, vector: Vectors, k: int, *, exclude: Collection[str] = (), duplicates: bool = True
+    ) -> list[Neighbour]:
+        """See `History.neighbours`. Near-duplicates are told by their words, see `duplicates.py`."""
+        if k < 1:
+            return []
+        excluded = set(exclude)
+        wanted, found = k + 8, list[Neighbour]()
+        size = await self.size()
+        while size:
+            rows = await self._run(self._query, vector, min(wanted, size), excluded)
+            found = [
+                neighbour.model_copy(update={"is_near_duplicate": is_near_duplicate(text, document)})
+                for neighbour, document in rows
+            ]
+            found = [n for n in found if duplicates or not n.is_near_duplicate]
+            if len(found) >= k or wanted >= size:
+                break
+            wanted *= 2
+        return found[:k]
+
+    async def remember(self, incidents: Sequence[tuple[Incident, Labels]], vectors: Vectors) -> None:
+        """See `History.remember`. The index holds the texts it is given: redact them before."""
+        for start in range(0, len(incidents), _BATCH):
+            batch = incidents[start : start + _BATCH]
+            await self._run(
+                self._collection.upsert,
+                ids=[incident.id for incident, _ in batch],
+                embeddings=vectors[start : start + _BATCH],
+                documents=[incident.text for incident, _ in batch],
+                metadatas=[_metadata(incident, labels) for incident, labels in batch],
+            )
+
+    async def forget(self, incident_ids: Collection[str]) -> None:
+        """Take incidents out; ids that are not there are ignored."""
+        if incident_ids:
+            await self._run(self._collection.delete, ids=list(incident_ids))
+
+    async def clear(self) -> None:
+        """Empty the index, before it is rebuilt."""
+
+        def replace() -> None:
+            self._client.delete_collection(self._name)
+            self._collection = self._open_collection()
+
+        await self._run(replace)
+
+    async def ids(self) -> set[str]:
+        """The ids of all incidents in the index."""
+        return set((await self._run(self._collection.get, include=[]))["ids"])
+
+    async def size(self) -> int:
+        """How many incidents the index holds."""
+        return int(await self._run(self._collection.count))
+
+    def close(self) -> None:
+        """Let go of the threads and the folder's lock."""
+        self._threads.shutdown(wait=True)
+        if self._lock is not None:
+            self._lock.release()
+
+    def _open_collection(self) -> Any:
+        return self._client.get_or_create_collection(
+            self._name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+        )
+
+    def _query(self, vector: Vectors, n: int, excluded: set[str]) -> list[tuple[Neighbour, str]]:
+        result = self._collection.query(
+            query_embeddings=[vector],
+            n_results=n + len(excluded) if len(excluded) < n else n,
+            include=["documents", "metadatas", "distances"],
+            # A long list of excluded ids is left out by the index itself, a short one afterwards.
+            **({"where": {"incident_id": {"$nin": sorted(excluded)}}} if len(excluded) >= n else {}),
+        )
+        rows = zip(
+            result["ids"][0], result["documents"][0], result["metadatas"][0], result["distances"][0], strict=True
+        )
+        return [
+            (_neighbour(incident_id, document, metadata, 1 - distance), document)
+            for incident_id, document, metadata, distance in rows
+            if incident_id not in excluded
+        ]
+
+    async def _run(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+
+
+def _collection_name(fingerprint: str, dimension: int | None) -> str:
+    name = re.sub(r"[^a-zA-Z0-9-]+", "-", f"history-{fingerprint}-{dimension or 'd'}").strip("-")
+    return name[:200]
+
+
+def _metadata(incident: Incident, labels: Labels) -> dict[str, str | float]:
+    metadata: dict[str, str | float] = {
+        "incident_id": incident.id,
+        "title": incident.title,
+        "url": incident.url,
+        "labels": json.dumps(labels),
+    }
+    if incident.started_at is not None:
+        metadata["occurred_at"] = incident.started_at.isoformat()
+    if incident.ttm_minutes is not None:
+        metadata["ttm_minutes"] = incident.ttm_minutes
+    return metadata
+
+
+def _neighbour(incident_id: str, document: str, metadata: dict[str, Any], similarity: float) -> Neighbour:
+    occurred_at, title = metadata.get("occurred_at"), metadata["title"]
+    body = document.removeprefix(title).strip()
+    return Neighbour(
+        incident_id=incident_id,
+        title=title,
+        url=metadata["url"],
+        excerpt=body[:_EXCERPT_CHARACTERS],
+        similarity=similarity,
+        labels={facet: tuple(ids) for facet, ids in json.loads(metadata["labels"]).items()},
+        occurred_at=datetime.fromisoformat(occurred_at) if occurred_at else None,
+        ttm_minutes=metadata.get("ttm_minutes"),
+    )
+
+
+def _set_aside_if_damaged(path: Path) -> None:
+    if not (path / "chroma.sqlite3").exists():
+        return
+    try:
+        probe = subprocess.run(
+            [sys.executable, "-c", _PROBE, str(path)], capture_output=True, timeout=_PROBE_TIMEOUT_S, check=False
+        )
+        if probe.returncode == 0:
+            return
+        cause = probe.stderr.decode(errors="replace").strip().splitlines()[-1:]
+    except subprocess.TimeoutExpired:
+        cause = [f"no answer within {_PROBE_TIMEOUT_S} s"]
+    aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+    path.rename(aside)
+    path.mkdir()
+    _log.warning("The index in %s could not be opened (%s); moved to %s, a new one is built.", path, cause, aside.name)

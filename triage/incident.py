@@ -1,0 +1,99 @@
+"""An incident as it comes in: its write-up, where it is from, and its times."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, field_validator, model_validator
+
+IncidentId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
+Scalar = str | int | float | bool | None
+
+
+def _assume_utc(value: object) -> object:
+    """A time without a zone is UTC: status pages and exports mostly leave the zone out."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_assume_utc)]
+
+_ORDER = ("started_at", "detected_at", "mitigated_at", "resolved_at")
+
+
+class Incident(BaseModel, frozen=True, extra="forbid"):
+    """One incident. `write_up` is the text that is classified, as its author wrote it.
+
+    Times without a zone are read as UTC. Raises a validation error where times contradict each other
+    (detected before started) or the write-up has no text.
+    """
+
+    id: IncidentId
+    title: str = Field(default="", max_length=500)
+    write_up: str = Field(min_length=1)
+    source: str = Field(default="", max_length=200)
+    service: str = Field(default="", max_length=200)
+    severity: str = Field(default="", max_length=50)
+    url: str = Field(default="", max_length=2000)
+    started_at: Moment | None = None
+    detected_at: Moment | None = None
+    mitigated_at: Moment | None = None
+    resolved_at: Moment | None = None
+    attributes: dict[str, Scalar] = Field(default_factory=dict)
+
+    @field_validator("title", "write_up", mode="after")
+    @classmethod
+    def _no_control_characters(cls, text: str) -> str:
+        if "\x00" in text:
+            raise ValueError("holds NUL characters: this looks like binary data, send plain text in UTF-8")
+        return text
+
+    @field_validator("write_up", mode="after")
+    @classmethod
+    def _has_text(cls, text: str) -> str:
+        if not any(c.isalnum() for c in text):
+            raise ValueError("is empty: send the text of the incident")
+        return text
+
+    @model_validator(mode="after")
+    def _times_in_order(self) -> Self:
+        known = [(name, value) for name in _ORDER if (value := getattr(self, name)) is not None]
+        for (earlier, first), (later, second) in zip(known, known[1:], strict=False):
+            if second < first:
+                raise ValueError(
+                    f"{later} ({second.isoformat()}) is before {earlier} ({first.isoformat()}): correct one of the two"
+                )
+        return self
+
+    @property
+    def text(self) -> str:
+        """Title and write-up as one text: what is redacted, embedded and classified."""
+        return f"{self.title}\n\n{self.write_up}" if self.title else self.write_up
+
+    @property
+    def ttd_minutes(self) -> float | None:
+        """Time to detect: from start to detection, in minutes."""
+        return _minutes(self.started_at, self.detected_at)
+
+    @property
+    def ttm_minutes(self) -> float | None:
+        """Time to mitigate: from start to mitigation (to resolution where that is all that is known), in minutes."""
+        return _minutes(self.started_at, self.mitigated_at or self.resolved_at)
+
+
+def content_id(title: str, write_up: str) -> str:
+    """An id that the same title and write-up always get, whatever their line ends and outer white space."""
+    text = "\x1f".join("\n".join(line.rstrip() for line in part.strip().splitlines()) for part in (title, write_up))
+    return "inc-" + hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _minutes(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None or end is None else (end - start).total_seconds() / 60

@@ -1,0 +1,53 @@
+"""Chat models: the port. Adapters: `openai.py` (any OpenAI-compatible endpoint) and `langchain.py` (all others)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, Field
+
+
+class Message(BaseModel, frozen=True):
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Request(BaseModel, frozen=True):
+    """One question to a chat model.
+
+    With `schema_` (a JSON schema) the answer is to be a JSON object of that shape; the caller still validates it.
+    With `top_logprobs` above 0 the endpoint is asked for the log-probabilities of that many first-token candidates.
+    `deadline_s` bounds the whole call with all its retries.
+    """
+
+    messages: tuple[Message, ...]
+    schema_: dict[str, Any] | None = None
+    max_tokens: int = Field(default=800, gt=0)
+    temperature: float = 0.0
+    top_logprobs: int = Field(default=0, ge=0, le=20)
+    deadline_s: float = Field(default=60.0, gt=0)
+
+
+class Reply(BaseModel, frozen=True):
+    """What came back. `first_token_logprobs` maps each candidate for the first token to its natural-log probability."""
+
+    text: str
+    finish_reason: str = "stop"
+    model: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    retries: int = 0
+    first_token_logprobs: dict[str, float] = Field(default_factory=dict)
+
+
+class ChatModel(Protocol):
+    """A chat model behind any provider. Retries and the deadline are its own business."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def complete(self, request: Request) -> Reply:
+        """One reply. Raises `ModelUnavailable` with the cause when none came before the deadline."""
+        ...

@@ -1,0 +1,133 @@
+"""Chat models of every other provider, through LangChain's `init_chat_model`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from triage.errors import MisconfiguredService
+from triage.llm import Reply, Request
+from triage.llm.retry import DEFAULT_POLICY, RetryPolicy, SettingNames, UnusableReply, call_with_retries, status_of
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessage
+
+
+class LangChainChat:
+    """A chat model that LangChain can build, such as `LangChainChat("claude-sonnet-4-5", "anthropic")`.
+
+    Providers differ in log-probabilities, so none are asked for: `first_token_logprobs` stays empty. `options` go to
+    the provider's class (`api_key`, `base_url`, ...). Raises `MisconfiguredService` if it can't be built.
+    """
+
+    def __init__(self, model: str, provider: str, *, policy: RetryPolicy = DEFAULT_POLICY, **options: Any) -> None:
+        self._model = model
+        self._provider = provider
+        self._policy = policy
+        self._options = options
+        self._takes_temperature = True
+        self._models: dict[tuple[int, float | None], BaseChatModel] = {}
+        self._settings = SettingNames(
+            model="TRIAGE_MODEL",
+            base_url="TRIAGE_BASE_URL",
+            api_key=f"the key of {provider} (usually {provider.upper()}_API_KEY)",
+        )
+        self._built(max_tokens=800, temperature=0.0)
+
+    @property
+    def name(self) -> str:
+        return f"{self._provider}:{self._model}"
+
+    async def complete(self, request: Request) -> Reply:
+        """See `ChatModel.complete`."""
+        reply, retries = await call_with_retries(
+            lambda: self._ask(request),
+            request.deadline_s,
+            policy=self._policy,
+            settings=self._settings,
+            secret=str(self._options.get("api_key", "")),
+        )
+        return reply.model_copy(update={"retries": retries})
+
+    async def aclose(self) -> None:
+        """Nothing to end: LangChain's clients keep their own connections."""
+
+    async def _ask(self, request: Request) -> Reply:
+        try:
+            return await self._invoke(request)
+        except Exception as error:
+            if not (self._takes_temperature and status_of(error) in {400, 422} and "temperature" in str(error).lower()):
+                raise
+        self._takes_temperature = False
+        return await self._invoke(request)
+
+    async def _invoke(self, request: Request) -> Reply:
+        model = self._built(request.max_tokens, request.temperature)
+        messages = [(message.role, message.content) for message in request.messages]
+        if request.schema_ is None:
+            message = await model.ainvoke(messages)
+            return self._read(message, str(message.text))
+        schema = {"title": "answer", "description": "The answer.", **request.schema_}
+        # A dict schema and the raw message: LangChain raises nothing, and the answer is read before it is "repaired".
+        found: Any = await model.with_structured_output(schema, include_raw=True).ainvoke(messages)
+        return self._read(found["raw"], _structured_text(found["raw"]))
+
+    def _read(self, message: AIMessage, text: str) -> Reply:
+        about = message.response_metadata
+        finish_reason = _finish_reason(about)
+        if not text and finish_reason != "length":
+            raise UnusableReply(f"the answer is empty (finish reason {finish_reason!r})")
+        usage = message.usage_metadata
+        return Reply(
+            text=text,
+            finish_reason=finish_reason,
+            model=str(about.get("model_name") or about.get("model") or self._model),
+            prompt_tokens=usage["input_tokens"] if usage else 0,
+            completion_tokens=usage["output_tokens"] if usage else 0,
+        )
+
+    def _built(self, max_tokens: int, temperature: float) -> BaseChatModel:
+        key = (max_tokens, temperature if self._takes_temperature else None)
+        if key not in self._models:
+            chosen = {"temperature": temperature} if self._takes_temperature else {}
+            self._models[key] = self._build(max_tokens=max_tokens, max_retries=0, **chosen, **self._options)
+        return self._models[key]
+
+    def _build(self, **arguments: Any) -> BaseChatModel:
+        from langchain.chat_models import init_chat_model
+
+        try:
+            model: BaseChatModel = init_chat_model(self._model, model_provider=self._provider, **arguments)
+        except ImportError as error:
+            raise MisconfiguredService(
+                f"LangChain needs a package for the provider {self._provider!r}: "
+                f"`pip install langchain-{self._provider.replace('_', '-')}` (it said: {_first_line(error)}).",
+                provider=self._provider,
+            ) from error
+        except Exception as error:  # noqa: BLE001  each provider's class raises its own kinds
+            raise MisconfiguredService(
+                f"LangChain can't build {self.name}: {_first_line(error)} "
+                f"Check TRIAGE_MODEL and {self._settings.api_key}.",
+                provider=self._provider,
+            ) from None
+        return model
+
+
+def _structured_text(raw: AIMessage) -> str:
+    """The answer as the model wrote it: a tool's arguments where the provider has them made so, else the text."""
+    if raw.tool_calls:
+        return json.dumps(raw.tool_calls[0]["args"], ensure_ascii=False)
+    if raw.invalid_tool_calls:
+        return raw.invalid_tool_calls[0]["args"] or ""
+    return str(raw.text)
+
+
+def _finish_reason(about: dict[str, Any]) -> str:
+    """One word for how the reply ended; providers have several for each."""
+    said = str(about.get("finish_reason") or about.get("stop_reason") or about.get("done_reason") or "stop").lower()
+    return {"max_tokens": "length", "end_turn": "stop", "tool_use": "stop", "tool_calls": "stop"}.get(said, said)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,164 @@
+"""Chat models behind any OpenAI-compatible endpoint, through the `openai` client."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import openai
+
+from triage.errors import ModelUnavailable
+from triage.llm import Message, Reply, Request
+from triage.llm.retry import DEFAULT_POLICY, RetryPolicy, UnusableReply, call_with_retries
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletion
+    from openai.types.chat.chat_completion import Choice
+
+
+class OpenAIChat:
+    """A chat model behind an OpenAI-compatible endpoint; the endpoint's dialect is learned once and remembered."""
+
+    def __init__(self, model: str, base_url: str | None, api_key: str, *, policy: RetryPolicy = DEFAULT_POLICY) -> None:
+        self._model = model
+        self._api_key = api_key
+        self._policy = policy
+        self._dialect = Dialect()
+        self._client = openai.AsyncOpenAI(
+            api_key=api_key, base_url=base_url, max_retries=0, http_client=openai.DefaultAioHttpClient()
+        )
+
+    @property
+    def name(self) -> str:
+        return self._model
+
+    async def complete(self, request: Request) -> Reply:
+        """See `ChatModel.complete`. A reply cut off by `max_tokens` has finish_reason `length`."""
+        reply, retries = await call_with_retries(
+            lambda: self._ask(request), request.deadline_s, policy=self._policy, secret=self._api_key
+        )
+        return reply.model_copy(update={"retries": retries})
+
+    async def aclose(self) -> None:
+        """End the connections."""
+        await self._client.close()
+
+    async def _ask(self, request: Request) -> Reply:
+        dialect = self._dialect
+        while True:
+            try:
+                completion = await self._client.chat.completions.create(
+                    model=self._model, **dialect.arguments(request), timeout=request.deadline_s
+                )
+            except openai.APIStatusError as error:
+                simpler = dialect.simpler(error, request)
+                if simpler is None:
+                    raise
+                dialect = simpler
+                continue
+            except json.JSONDecodeError as error:
+                raise UnusableReply(f"the body is not JSON ({error.msg})") from error
+            reply = _read(completion)
+            # Only what led to an answer is remembered: a wrong guess costs one call, not the endpoint's abilities.
+            self._dialect = dialect
+            return reply
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What an endpoint understands of the chat completions interface."""
+
+    answer_format: Literal["json_schema", "json_object", "text"] = "json_schema"
+    most_logprobs: int = 20
+    tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    takes_temperature: bool = True
+
+    def arguments(self, request: Request) -> dict[str, Any]:
+        """`request` as keyword arguments of `chat.completions.create`."""
+        messages = request.messages
+        arguments: dict[str, Any] = {self.tokens_field: request.max_tokens}
+        if self.takes_temperature:
+            arguments["temperature"] = request.temperature
+        if request.schema_ is not None and self.answer_format == "json_schema":
+            described = {"name": "answer", "strict": True, "schema": request.schema_}
+            arguments["response_format"] = {"type": "json_schema", "json_schema": described}
+        elif request.schema_ is not None:
+            messages = (*messages, _schema_in_words(request.schema_))
+            if self.answer_format == "json_object":
+                arguments["response_format"] = {"type": "json_object"}
+        if request.top_logprobs and self.most_logprobs:
+            arguments |= {"logprobs": True, "top_logprobs": min(request.top_logprobs, self.most_logprobs)}
+        arguments["messages"] = [{"role": message.role, "content": message.content} for message in messages]
+        return arguments
+
+    def simpler(self, error: openai.APIStatusError, request: Request) -> Dialect | None:
+        """The next dialect to try after `error`, or None where the error is about something else."""
+        if error.status_code not in _OBJECTIONS:
+            return None
+        complaint = f"{error.param or ''} {error.message}".lower()
+        if "logprob" in complaint and request.top_logprobs and self.most_logprobs:
+            return replace(self, most_logprobs=5 if min(request.top_logprobs, self.most_logprobs) > 5 else 0)
+        if "max_completion_tokens" in complaint and self.tokens_field == "max_tokens":
+            return replace(self, tokens_field="max_completion_tokens")
+        if "temperature" in complaint and self.takes_temperature:
+            return replace(self, takes_temperature=False)
+        looser = _LOOSER_FORMAT.get(self.answer_format)
+        if looser and request.schema_ is not None and any(word in complaint for word in _FORMAT_WORDS):
+            return replace(self, answer_format=looser)
+        return None
+
+
+_OBJECTIONS = frozenset({400, 403, 422, 501})
+_LOOSER_FORMAT: dict[str, Literal["json_object", "text"]] = {"json_schema": "json_object", "json_object": "text"}
+_FORMAT_WORDS = ("response_format", "json_schema", "json_object", "schema", "grammar", "structured")
+
+
+def _schema_in_words(schema: dict[str, Any]) -> Message:
+    shape = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+    return Message(role="user", content=f"Answer with one JSON object only, of this JSON schema: {shape}")
+
+
+def _read(completion: ChatCompletion) -> Reply:
+    """The reply in a completion. The client doesn't validate what endpoints send, so nothing is taken for granted."""
+    choices = getattr(completion, "choices", None)
+    if not choices:
+        raise UnusableReply("the reply holds no answer (no choices)")
+    choice: Choice = choices[0]
+    message, finish_reason = choice.message, choice.finish_reason or "stop"
+    refusal = getattr(message, "refusal", None)
+    if refusal or finish_reason == "content_filter":
+        raise ModelUnavailable(
+            f"The model refused to answer: {refusal or 'stopped by the content filter'}. Choose another model.",
+            finish_reason="refusal" if refusal else finish_reason,
+        )
+    text = message.content if message is not None and isinstance(message.content, str) else ""
+    logprobs = _first_token_logprobs(choice)
+    if not text and not logprobs and finish_reason != "length":
+        raise UnusableReply(f"the answer is empty (finish reason {finish_reason!r})")
+    usage = completion.usage
+    return Reply(
+        text=text,
+        finish_reason=finish_reason,
+        model=completion.model or "",
+        prompt_tokens=(usage.prompt_tokens if usage else 0) or 0,
+        completion_tokens=(usage.completion_tokens if usage else 0) or 0,
+        first_token_logprobs=logprobs,
+    )
+
+
+def _first_token_logprobs(choice: Choice) -> dict[str, float]:
+    tokens = choice.logprobs.content if choice.logprobs else None
+    if not tokens:
+        return {}
+    first = tokens[0]
+    logprobs: dict[str, float] = {}
+    for candidate in first.top_logprobs or ():
+        # Different tokens can print alike: their probabilities add up.
+        others = logprobs.get(candidate.token, -math.inf)
+        logprobs[candidate.token] = max(others, candidate.logprob) + math.log1p(
+            math.exp(-abs(others - candidate.logprob))
+        )
+    logprobs.setdefault(first.token, first.logprob)
+    return logprobs

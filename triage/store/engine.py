@@ -1,0 +1,64 @@
+"""Database engines: what SQLite needs to be safe with many readers and one writer at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from triage.errors import MisconfiguredService
+
+WRITES = {"triage_writes": True}
+"""Execution options of a connection whose transaction will write."""
+
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+_PRAGMAS = (
+    "PRAGMA busy_timeout = 30000",
+    "PRAGMA journal_mode = WAL",
+    # An accepted incident must outlive a power cut, not only a kill.
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+)
+
+
+def create_engine(database_url: str) -> AsyncEngine:
+    """An async engine for `database_url`; `sqlite:` and `postgresql:` get their async drivers.
+
+    Raises `MisconfiguredService` for anything else.
+    """
+    try:
+        url = make_url(database_url)
+    except ArgumentError as error:
+        raise MisconfiguredService(
+            "The database URL is not one. It looks like sqlite:///folder/triage.db or postgresql://user:password@host/name.",
+            setting="database_url",
+        ) from error
+    driver = _DRIVERS.get(url.drivername, url.drivername)
+    if driver not in _DRIVERS.values():
+        raise MisconfiguredService(
+            f"The database {url.drivername!r} is not supported: use sqlite or postgresql.", setting="database_url"
+        )
+    url = url.set(drivername=driver)
+    if not driver.startswith("sqlite"):
+        return create_async_engine(url, pool_pre_ping=True)
+    engine = create_async_engine(url)
+    event.listen(engine.sync_engine, "connect", _prepare)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    # The driver's own transaction handling leaves reads and DDL outside transactions; `_begin` takes its place.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads and then writes can't wait for another writer; one that takes its turn at the start can.
+    writes = connection.get_execution_options().get("triage_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

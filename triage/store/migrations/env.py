@@ -1,0 +1,16 @@
+"""Run by Alembic: apply the steps on the connection that `upgrade` holds."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from triage.store.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+    transactional_ddl=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,85 @@
+"""Between rows and the domain's objects."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Row
+
+from triage.annotation import Annotation, Labels
+from triage.embedding import Vectors
+from triage.errors import InvalidInput
+from triage.incident import Incident
+from triage.store.records import Listed, StoredIncident
+from triage.store.tables import annotation_table, incident_table
+
+LIST_COLUMNS = [incident_table.c.seq, *(incident_table.c[name] for name in Listed.model_fields)]
+ANNOTATION_COLUMNS = [annotation_table.c[name] for name in Annotation.model_fields]
+
+
+def incident_values(incident: Incident) -> dict[str, Any]:
+    """An incident as column values."""
+    return incident.model_dump()
+
+
+def read_incident(row: Row[Any]) -> Incident:
+    """The incident of a row. Not validated again: what was accepted once stays readable under stricter rules."""
+    return Incident.model_construct(**{name: getattr(row, name) for name in Incident.model_fields})
+
+
+def read_stored(row: Row[Any]) -> StoredIncident:
+    """The incident of a row with what became of it."""
+    own = {name: getattr(row, name) for name in StoredIncident.model_fields if name != "incident"}
+    return StoredIncident.model_construct(incident=read_incident(row), **own)
+
+
+def read_listed(row: Row[Any]) -> Listed:
+    """The incident of a row for a list."""
+    return Listed.model_construct(**{name: getattr(row, name) for name in Listed.model_fields})
+
+
+def read_annotation(row: Row[Any]) -> Annotation:
+    """The annotation of a row."""
+    values = {name: getattr(row, name) for name in Annotation.model_fields}
+    return Annotation.model_construct(**(values | {"labels": tuple(row.labels)}))
+
+
+def write_vector(vector: Vectors) -> bytes:
+    """A vector as little-endian float32."""
+    return np.ascontiguousarray(vector, dtype="<f4").tobytes()
+
+
+def read_vector(content: bytes) -> Vectors:
+    """The vector of `write_vector`."""
+    return np.frombuffer(content, dtype="<f4").astype(np.float32)
+
+
+def gold_labels(golds: Iterable[Row[Any]]) -> dict[str, Labels]:
+    """Incident id -> its gold labels, from rows of gold annotations: the last of a facet wins."""
+    labels: dict[str, Labels] = {}
+    for row in golds:
+        labels.setdefault(row.incident_id, {})[row.facet] = tuple(row.labels)
+    return labels
+
+
+def write_cursor(seq: int) -> str:
+    """An opaque place in the list of incidents."""
+    return base64.urlsafe_b64encode(f"v1:{seq}".encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str) -> int:
+    """The place of `write_cursor`. Raises `InvalidInput` for anything else."""
+    try:
+        content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+        version, _, seq = content.partition(":")
+        if version == "v1" and seq.isdigit() and len(seq) < 19:
+            return int(seq)
+    except ValueError:
+        pass
+    raise InvalidInput(
+        "The cursor is not one that this service gave: use `next_cursor` of the page before, or leave it out.",
+        field="cursor",
+    )

@@ -1,0 +1,348 @@
+"""The store: everything that is kept, behind one class. A method is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Select, exists, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from triage.annotation import Annotation, Labels
+from triage.embedding import Vectors
+from triage.errors import NotFound
+from triage.incident import Incident
+from triage.store import rows
+from triage.store.engine import WRITES, create_engine
+from triage.store.records import Page, Pending, Status, StoredIncident
+from triage.store.tables import annotation_table, incident_table, triage_table, vector_table
+from triage.triage_result import Triage
+
+_CHUNK = 500
+
+
+class Store:
+    """The system of record. The tables must be there: see `upgrade`. Times come out in UTC."""
+
+    def __init__(self, database_url: str) -> None:
+        self._engine = create_engine(database_url)
+        self._writing = self._engine.execution_options(**WRITES)
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._engine.dispose()
+
+    async def ping(self) -> None:
+        """Raise if the database or its tables can't be reached."""
+        async with self._engine.connect() as connection:
+            await connection.execute(select(incident_table.c.seq).limit(1))
+
+    # Incidents
+
+    async def add_incident(self, incident: Incident, taxonomy: str) -> bool:
+        """Accept an incident for triage. False, and nothing done, if the id is taken."""
+        now = datetime.now(UTC)
+        state = {"taxonomy": taxonomy, "status": "pending", "created_at": now, "updated_at": now}
+        try:
+            async with self._writing.begin() as connection:
+                if await _is_there(connection, incident.id):
+                    return False
+                await connection.execute(incident_table.insert().values(**rows.incident_values(incident), **state))
+        except IntegrityError:
+            # Another process was faster (PostgreSQL; SQLite lets one writer in at a time).
+            return False
+        return True
+
+    async def find(self, incident_id: str) -> StoredIncident | None:
+        """The incident with this id, or None."""
+        async with self._engine.connect() as connection:
+            row = (
+                await connection.execute(select(incident_table).where(incident_table.c.id == incident_id))
+            ).one_or_none()
+        return None if row is None else rows.read_stored(row)
+
+    async def incident(self, incident_id: str) -> StoredIncident:
+        """The incident with this id. Raises `NotFound`."""
+        found = await self.find(incident_id)
+        if found is None:
+            raise NotFound(f"There is no incident {incident_id!r}.", incident_id=incident_id)
+        return found
+
+    async def incidents(self, incident_ids: Collection[str]) -> dict[str, StoredIncident]:
+        """Those incidents of `incident_ids` that are there, by id."""
+        found: dict[str, StoredIncident] = {}
+        async with self._engine.connect() as connection:
+            for chunk in _chunks(incident_ids):
+                for row in await connection.execute(select(incident_table).where(incident_table.c.id.in_(chunk))):
+                    found[row.id] = rows.read_stored(row)
+        return found
+
+    async def page(self, limit: int, cursor: str | None = None, status: Status | None = None) -> Page:
+        """Incidents, newest first. Raises `InvalidInput` for a cursor that is none."""
+        query = select(*rows.LIST_COLUMNS).order_by(incident_table.c.seq.desc()).limit(limit + 1)
+        if cursor is not None:
+            query = query.where(incident_table.c.seq < rows.read_cursor(cursor))
+        if status is not None:
+            query = query.where(incident_table.c.status == status)
+        async with self._engine.connect() as connection:
+            found = (await connection.execute(query)).all()
+        more = len(found) > limit
+        return Page(
+            incidents=tuple(map(rows.read_listed, found[:limit])),
+            next_cursor=rows.write_cursor(found[limit - 1].seq) if more else None,
+        )
+
+    # Triage and its attempts
+
+    async def pending(self, after: str | None = None, limit: int = _CHUNK) -> list[Pending]:
+        """Incidents that wait for their triage, by id, those behind `after`."""
+        query = (
+            select(incident_table.c.id, incident_table.c.attempts)
+            .where(incident_table.c.status == "pending")
+            .order_by(incident_table.c.id)
+            .limit(limit)
+        )
+        if after is not None:
+            query = query.where(incident_table.c.id > after)
+        async with self._engine.connect() as connection:
+            return [Pending(*row) for row in await connection.execute(query)]
+
+    async def save_triage(self, run_id: str, triage: Triage) -> None:
+        """Keep a result. A second time with the same `run_id` changes nothing."""
+        async with self._writing.begin() as connection:
+            known = select(exists().where(triage_table.c.run_id == run_id))
+            if (await connection.execute(known)).scalar_one():
+                return
+            await connection.execute(
+                triage_table.insert().values(
+                    incident_id=triage.incident_id,
+                    run_id=run_id,
+                    document=triage.model_dump_json(),
+                    degraded=triage.degraded,
+                    created_at=triage.created_at,
+                )
+            )
+            await connection.execute(
+                incident_table.update()
+                .where(incident_table.c.id == triage.incident_id)
+                .values(status="triaged", failures=0, failure=None, retry_at=None, updated_at=datetime.now(UTC))
+            )
+
+    async def save_failure(self, pending: Pending, reason: str, retry_at: datetime | None) -> bool:
+        """Keep why an attempt failed. False, and nothing done, if the incident moved on since that attempt."""
+        async with self._writing.begin() as connection:
+            changed = await connection.execute(
+                incident_table.update()
+                .where(
+                    incident_table.c.id == pending.id,
+                    incident_table.c.status == "pending",
+                    incident_table.c.attempts == pending.attempt,
+                )
+                .values(
+                    status="failed",
+                    attempts=incident_table.c.attempts + 1,
+                    failures=incident_table.c.failures + 1,
+                    failure=reason,
+                    retry_at=retry_at,
+                    updated_at=datetime.now(UTC),
+                )
+            )
+        return changed.rowcount > 0
+
+    async def rearm(self, now: datetime) -> int:
+        """Make failed incidents whose time to be tried again has come pending. Returns how many."""
+        async with self._writing.begin() as connection:
+            changed = await connection.execute(
+                incident_table.update()
+                .where(incident_table.c.status == "failed", incident_table.c.retry_at <= now)
+                .values(status="pending", retry_at=None, updated_at=now)
+            )
+        return changed.rowcount
+
+    async def request_triage(self, incident_id: str) -> None:
+        """Make an incident that was imported, or failed for good, pending. Does nothing to any other."""
+        async with self._writing.begin() as connection:
+            await connection.execute(
+                incident_table.update()
+                .where(
+                    incident_table.c.id == incident_id,
+                    (incident_table.c.status == "imported")
+                    | ((incident_table.c.status == "failed") & incident_table.c.retry_at.is_(None)),
+                )
+                .values(status="pending", failures=0, failure=None, updated_at=datetime.now(UTC))
+            )
+
+    async def triage_document(self, incident_id: str) -> str | None:
+        """The latest triage of an incident as JSON, as it was stored; None if there is none."""
+        query = (
+            select(triage_table.c.document)
+            .where(triage_table.c.incident_id == incident_id)
+            .order_by(triage_table.c.id.desc())
+            .limit(1)
+        )
+        async with self._engine.connect() as connection:
+            document: str | None = (await connection.execute(query)).scalar_one_or_none()
+        return document
+
+    async def triage(self, incident_id: str) -> Triage | None:
+        """The latest triage of an incident, or None."""
+        document = await self.triage_document(incident_id)
+        return None if document is None else Triage.model_validate_json(document)
+
+    # Annotations and the history
+
+    async def record(
+        self,
+        annotated: Sequence[Annotation],
+        *,
+        imported: Mapping[str, Incident] | None = None,
+        taxonomy: str = "",
+        fingerprint: str = "",
+        embedded: Mapping[str, Vectors] | None = None,
+    ) -> list[Annotation]:
+        """Keep annotations, the `imported` incidents they are of, and vectors (incident id -> vector), all or nothing.
+
+        An imported incident takes the place of one with its id, which loses its vectors. An annotation that says what
+        its annotator said last is not kept again, and the one that stands is returned in its place; unless it is a
+        person's gold label that another one has replaced since.
+        """
+        async with self._writing.begin() as connection:
+            for incident in (imported or {}).values():
+                await _import(connection, incident, taxonomy)
+            for incident_id, vector in (embedded or {}).items():
+                await _keep_vector(connection, incident_id, fingerprint, vector)
+            standing = await _latest(connection, {annotation.incident_id for annotation in annotated})
+            gold_by = {(a.incident_id, a.facet): a.annotator for a in standing.values() if a.is_gold}
+            kept = []
+            for annotation in annotated:
+                of_facet = (annotation.incident_id, annotation.facet)
+                before = standing.get((*of_facet, annotation.annotator))
+                is_repeat = before is not None and _says_the_same(before, annotation)
+                is_replaced = annotation.is_gold and gold_by.get(of_facet) != annotation.annotator
+                if before is None or not is_repeat or (is_replaced and annotation.origin == "human"):
+                    await connection.execute(annotation_table.insert().values(**annotation.model_dump()))
+                    before = annotation
+                    standing[*of_facet, annotation.annotator] = annotation
+                    if annotation.is_gold:
+                        gold_by[of_facet] = annotation.annotator
+                kept.append(before)
+        return kept
+
+    async def annotations(self, incident_id: str) -> list[Annotation]:
+        """All annotations of an incident, oldest first."""
+        query = (
+            select(*rows.ANNOTATION_COLUMNS)
+            .where(annotation_table.c.incident_id == incident_id)
+            .order_by(annotation_table.c.id)
+        )
+        async with self._engine.connect() as connection:
+            return [rows.read_annotation(row) for row in await connection.execute(query)]
+
+    async def has_gold(self) -> bool:
+        """True if any incident has a gold label."""
+        async with self._engine.connect() as connection:
+            return bool((await connection.execute(select(exists().where(annotation_table.c.is_gold)))).scalar_one())
+
+    async def gold(self, incident_ids: Collection[str]) -> dict[str, Labels]:
+        """Incident id -> gold labels, for those of `incident_ids` that have any.
+
+        An annotator's latest word on a facet counts; of several gold ones a person's before any other, then the newest.
+        """
+        found: dict[str, Labels] = {}
+        async with self._engine.connect() as connection:
+            for chunk in _chunks(incident_ids):
+                found |= rows.gold_labels(await connection.execute(_gold(chunk)))
+        return found
+
+    async def gold_ids(self) -> set[str]:
+        """The ids of all incidents with gold labels: the history."""
+        async with self._engine.connect() as connection:
+            return {row.incident_id for row in await connection.execute(_gold(None))}
+
+    async def history(self, chunk: int = _CHUNK) -> AsyncIterator[list[tuple[Incident, Labels]]]:
+        """Every incident with gold labels and those labels, in portions."""
+        for ids in _chunks(sorted(await self.gold_ids()), chunk):
+            stored, gold = await self.incidents(ids), await self.gold(ids)
+            yield [(stored[key].incident, gold[key]) for key in ids if key in stored and key in gold]
+
+    async def vectors(self, fingerprint: str, incident_ids: Collection[str]) -> dict[str, Vectors]:
+        """Incident id -> vector by the embedder with this fingerprint, for those that have one."""
+        found: dict[str, Vectors] = {}
+        async with self._engine.connect() as connection:
+            for chunk in _chunks(incident_ids):
+                query = select(vector_table.c.incident_id, vector_table.c.vector).where(
+                    vector_table.c.fingerprint == fingerprint, vector_table.c.incident_id.in_(chunk)
+                )
+                for incident_id, content in await connection.execute(query):
+                    found[incident_id] = rows.read_vector(content)
+        return found
+
+    async def save_vectors(self, fingerprint: str, embedded: Mapping[str, Vectors]) -> None:
+        """Keep vectors (incident id -> vector), in place of earlier ones of the same embedder."""
+        await self.record([], fingerprint=fingerprint, embedded=embedded)
+
+
+async def _is_there(connection: AsyncConnection, incident_id: str) -> bool:
+    return bool((await connection.execute(select(exists().where(incident_table.c.id == incident_id)))).scalar_one())
+
+
+async def _import(connection: AsyncConnection, incident: Incident, taxonomy: str) -> None:
+    now = datetime.now(UTC)
+    values = rows.incident_values(incident) | {"taxonomy": taxonomy, "updated_at": now}
+    if await _is_there(connection, incident.id):
+        await connection.execute(incident_table.update().where(incident_table.c.id == incident.id).values(**values))
+        await connection.execute(vector_table.delete().where(vector_table.c.incident_id == incident.id))
+    else:
+        await connection.execute(incident_table.insert().values(**values, status="imported", created_at=now))
+
+
+async def _keep_vector(connection: AsyncConnection, incident_id: str, fingerprint: str, vector: Vectors) -> None:
+    mine = (vector_table.c.incident_id == incident_id) & (vector_table.c.fingerprint == fingerprint)
+    await connection.execute(vector_table.delete().where(mine))
+    await connection.execute(
+        vector_table.insert().values(
+            incident_id=incident_id,
+            fingerprint=fingerprint,
+            dimension=vector.shape[-1],
+            vector=rows.write_vector(vector),
+        )
+    )
+
+
+async def _latest(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[tuple[str, str, str], Annotation]:
+    """(incident, facet, annotator) -> the annotation that stands."""
+    standing: dict[tuple[str, str, str], Annotation] = {}
+    for chunk in _chunks(incident_ids):
+        current = annotation_table.c.id.in_(_standing(chunk))
+        query = select(*rows.ANNOTATION_COLUMNS).where(current).order_by(annotation_table.c.id)
+        for annotation in map(rows.read_annotation, await connection.execute(query)):
+            standing[annotation.incident_id, annotation.facet, annotation.annotator] = annotation
+    return standing
+
+
+def _says_the_same(one: Annotation, other: Annotation) -> bool:
+    return one.model_copy(update={"created_at": other.created_at}) == other
+
+
+def _standing(incident_ids: Collection[str] | None) -> Select[Any]:
+    """The ids of each annotator's latest annotation of each facet."""
+    query = select(func.max(annotation_table.c.id)).group_by(
+        annotation_table.c.incident_id, annotation_table.c.facet, annotation_table.c.annotator
+    )
+    return query if incident_ids is None else query.where(annotation_table.c.incident_id.in_(incident_ids))
+
+
+def _gold(incident_ids: Collection[str] | None) -> Select[Any]:
+    return (
+        select(annotation_table.c.incident_id, annotation_table.c.facet, annotation_table.c.labels)
+        .where(annotation_table.c.is_gold, annotation_table.c.id.in_(_standing(incident_ids)))
+        .order_by(annotation_table.c.origin == "human", annotation_table.c.id)
+    )
+
+
+def _chunks(ids: Collection[str], size: int = _CHUNK) -> list[list[str]]:
+    """Portions of `ids` that fit into one statement."""
+    listed = list(ids)
+    return [listed[i : i + size] for i in range(0, len(listed), size)]

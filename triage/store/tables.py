@@ -1,0 +1,131 @@
+"""The tables. Column types are those that SQLite and PostgreSQL share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    false,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC: aware on the way in and out, also where the database forgets the zone, as SQLite does."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy calls it so
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy calls it so
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _serial(name: str) -> Column[Any]:
+    # SQLite counts up only in a column that is exactly INTEGER PRIMARY KEY.
+    return Column(name, BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True)
+
+
+def _of_incident(**kwargs: Any) -> Column[Any]:
+    return Column("incident_id", String(128), ForeignKey("incidents.id", ondelete="CASCADE"), nullable=False, **kwargs)
+
+
+# `seq` orders the incidents by arrival; lists and cursors go by it, so a page never shifts when others come in.
+incident_table = Table(
+    "incidents",
+    metadata,
+    _serial("seq"),
+    Column("id", String(128), nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("write_up", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("started_at", Moment),
+    Column("detected_at", Moment),
+    Column("mitigated_at", Moment),
+    Column("resolved_at", Moment),
+    Column("attributes", JSON, nullable=False),
+    Column("taxonomy", String(100), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("failure", Text),
+    Column("retry_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Index(None, "status", "seq"),
+    sqlite_autoincrement=True,
+)
+
+# Annotations are only ever added: the latest of one annotator for one facet counts.
+annotation_table = Table(
+    "annotations",
+    metadata,
+    _serial("id"),
+    _of_incident(),
+    Column("facet", String(100), nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("annotator", String(200), nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("is_gold", Boolean, nullable=False, server_default=false()),
+    Column("note", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index(None, "incident_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+# `run_id` names the run that made the result, so that a repeated step stores it once.
+triage_table = Table(
+    "triages",
+    metadata,
+    _serial("id"),
+    _of_incident(),
+    Column("run_id", String(200), nullable=False, unique=True),
+    Column("document", Text, nullable=False),
+    Column("degraded", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index(None, "incident_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+# One vector for each incident and embedder: little-endian float32, as NumPy writes them.
+vector_table = Table(
+    "vectors",
+    metadata,
+    _of_incident(primary_key=True),
+    Column("fingerprint", String(200), primary_key=True),
+    Column("dimension", Integer, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+)

@@ -1,0 +1,297 @@
+"""Taxonomies as data: facets and their labels, read from YAML, with every mistake in a file explained by its line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from triage.annotation import Labels
+from triage.errors import InvalidInput, NotFound
+
+_IDENTIFIER = r"^[a-z][a-z0-9_]*$"
+
+
+class UnknownLabel(InvalidInput):
+    """A label that the facet does not have."""
+
+    title = "Unknown label"
+
+    def __init__(self, label: str, facet: Facet) -> None:
+        close = difflib.get_close_matches(label, facet.ids) or facet.ids[:12]
+        super().__init__(
+            f"{label!r} is no label of facet {facet.id!r}. Did you mean: {', '.join(close)}?",
+            field="labels",
+            label=label,
+            facet=facet.id,
+        )
+
+
+class UnknownFacet(InvalidInput):
+    """A facet that the taxonomy does not have."""
+
+    title = "Unknown facet"
+
+    def __init__(self, facet: str, taxonomy: Taxonomy) -> None:
+        ids = ", ".join(f.id for f in taxonomy.facets)
+        super().__init__(
+            f"{facet!r} is no facet of taxonomy {taxonomy.id!r}. It has: {ids}.", field="facet", facet=facet
+        )
+
+
+class InvalidTaxonomy(InvalidInput):
+    """A taxonomy file with mistakes; the detail lists each with its line."""
+
+    title = "The taxonomy file is not valid"
+
+    def __init__(self, path: str, problems: Sequence[Problem]) -> None:
+        lines = "\n".join(f"  line {p.line}: {p.message}" for p in problems)
+        super().__init__(f"{path} has {len(problems)} mistake(s):\n{lines}", field="taxonomy", path=path)
+        self.problems = problems
+
+
+class Problem(NamedTuple):
+    """One mistake in a taxonomy file."""
+
+    line: int
+    message: str
+
+
+class Label(BaseModel, frozen=True, extra="forbid"):
+    """One label of a facet, defined well enough that two strangers would agree when to use it.
+
+    `undisclosed` marks a label that says that the write-up does not tell: it is no action and no finding.
+    """
+
+    id: str = Field(pattern=_IDENTIFIER)
+    name: str = Field(min_length=1)
+    parent: str | None = None
+    definition: str = Field(min_length=1)
+    includes: tuple[str, ...] = Field(min_length=1)
+    excludes: tuple[str, ...] = Field(min_length=1)
+    rival: str | None = None
+    deciding_rule: str = Field(min_length=1)
+    example: str = Field(min_length=1)
+    aliases: tuple[str, ...] = ()
+    undisclosed: bool = False
+
+
+class Facet(BaseModel, frozen=True, extra="forbid"):
+    """One question asked of every incident, and the labels that can answer it.
+
+    `cardinality` is `single` (one label), `multi` (any number, at least one) or `primary_first` (several, the first is
+    the primary and the one that agreement is counted on). A facet with a `parent` refines the labels of another.
+    The facet whose `role` is `mitigation` holds the actions that suggestions are made of.
+    """
+
+    id: str = Field(pattern=_IDENTIFIER)
+    name: str = Field(min_length=1)
+    question: str = Field(min_length=1)
+    cardinality: Literal["single", "multi", "primary_first"]
+    parent: str | None = None
+    ordered: bool = False
+    triage: bool = True
+    role: Literal["mitigation"] | None = None
+    labels: tuple[Label, ...] = Field(min_length=2)
+
+    @property
+    def ids(self) -> list[str]:
+        """The label ids in the order of the file."""
+        return [label.id for label in self.labels]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Label]:
+        by_name = {alias.casefold(): label for label in self.labels for alias in (label.name, *label.aliases)}
+        return by_name | {label.id: label for label in self.labels}
+
+    def label(self, name: str) -> Label:
+        """The label with this id, name or alias. Raises `UnknownLabel`."""
+        found = self._by_name.get(name) or self._by_name.get(name.strip().casefold())
+        if found is None:
+            raise UnknownLabel(name, self)
+        return found
+
+    def children(self, parents: Iterable[str]) -> list[Label]:
+        """The labels whose parent is one of `parents`; all labels where the facet has no parent."""
+        wanted = set(parents)
+        return [label for label in self.labels if self.parent is None or label.parent in wanted]
+
+
+class Taxonomy(BaseModel, frozen=True, extra="forbid"):
+    """A versioned set of facets."""
+
+    id: str = Field(pattern=_IDENTIFIER)
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    title: str = Field(min_length=1)
+    description: str = Field(min_length=1)
+    source: str = ""
+    facets: tuple[Facet, ...] = Field(min_length=1)
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> Taxonomy:
+        """A shipped taxonomy by its id, or one from a YAML file. Raises `NotFound` or `InvalidTaxonomy`."""
+        path = Path(name_or_path)
+        if path.suffix not in (".yaml", ".yml"):
+            path = Path(str(resources.files("triage").joinpath("taxonomies", f"{name_or_path}.yaml")))
+            if not path.is_file():
+                raise NotFound(
+                    f"There is no taxonomy {str(name_or_path)!r}. Shipped: {', '.join(shipped())}; or give a .yaml file.",
+                    taxonomy=str(name_or_path),
+                )
+        problems, taxonomy = _read(path)
+        if taxonomy is None:
+            raise InvalidTaxonomy(str(path), problems)
+        return taxonomy
+
+    def facet(self, facet_id: str) -> Facet:
+        """The facet with this id. Raises `UnknownFacet`."""
+        for facet in self.facets:
+            if facet.id == facet_id:
+                return facet
+        raise UnknownFacet(facet_id, self)
+
+    @property
+    def mitigation(self) -> Facet | None:
+        """The facet that holds mitigations; None in a taxonomy without one."""
+        return next((facet for facet in self.facets if facet.role == "mitigation"), None)
+
+    @property
+    def triaged(self) -> list[Facet]:
+        """The facets that a model is asked for, each after the facet it refines."""
+        asked = [facet for facet in self.facets if facet.triage]
+        return sorted(asked, key=lambda facet: facet.parent is not None)
+
+    def canonical(self, facet_id: str, labels: Iterable[str]) -> tuple[str, ...]:
+        """Label ids for names, aliases or ids, without repeats. Raises for an unknown facet or label, or too many."""
+        facet = self.facet(facet_id)
+        ids = tuple(dict.fromkeys(facet.label(label).id for label in labels))
+        if not ids or (facet.cardinality == "single" and len(ids) > 1):
+            wanted = "exactly one label" if facet.cardinality == "single" else "at least one label"
+            raise InvalidInput(f"Facet {facet_id!r} takes {wanted}, not {len(ids)}.", field="labels", facet=facet_id)
+        return ids
+
+    def validate_labels(self, labels: Labels) -> Labels:
+        """`labels` in canonical form. Raises where a facet or label is unknown or a child lacks its parent."""
+        canonical = {facet_id: self.canonical(facet_id, ids) for facet_id, ids in labels.items()}
+        for facet_id, ids in canonical.items():
+            facet = self.facet(facet_id)
+            if facet.parent is None or facet.parent not in canonical:
+                continue
+            for label in map(facet.label, ids):
+                if label.parent not in canonical[facet.parent]:
+                    raise InvalidInput(
+                        f"{label.id!r} of facet {facet_id!r} belongs under {label.parent!r}, but {facet.parent!r} is "
+                        f"{', '.join(canonical[facet.parent])}: change one of the two.",
+                        field="labels",
+                        facet=facet_id,
+                    )
+        return canonical
+
+
+def shipped() -> list[str]:
+    """The ids of the taxonomies that come with triage."""
+    folder = resources.files("triage").joinpath("taxonomies")
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def check(path: Path) -> list[Problem]:
+    """Every mistake in a taxonomy file, in the order of its lines; empty where there is none."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[list[Problem], Taxonomy | None]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no file {path}.", path=str(path)) from error
+    except IsADirectoryError as error:
+        raise NotFound(f"{path} is a folder: name one .yaml file.", path=str(path)) from error
+    except UnicodeDecodeError as error:
+        return [Problem(1, f"is not UTF-8 text (byte {error.start})")], None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        return [Problem(mark.line + 1 if mark else 1, f"is not YAML: {getattr(error, 'problem', None) or error}")], None
+    if not isinstance(content, dict) or root is None:
+        return [Problem(1, "must be a mapping with id, version, title, description and facets")], None
+    problems = list(_repeated_keys(root))
+    taxonomy = None
+    try:
+        taxonomy = Taxonomy.model_validate(content)
+    except ValidationError as error:
+        problems += [Problem(_line(root, e["loc"]), _explain(e)) for e in error.errors()]
+    else:
+        problems += _inconsistencies(taxonomy, root)
+    return sorted(problems), None if problems else taxonomy
+
+
+def _explain(error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{place}: is no known key here; correct its spelling or remove it"
+    if error["type"] == "missing":
+        return f"{place}: is missing; add it"
+    return f"{place}: {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def _inconsistencies(taxonomy: Taxonomy, root: yaml.Node) -> Iterator[Problem]:
+    facet_ids = [facet.id for facet in taxonomy.facets]
+    for f, facet in enumerate(taxonomy.facets):
+        at: tuple[str | int, ...] = ("facets", f)
+        if facet.id in facet_ids[:f]:
+            yield Problem(_line(root, (*at, "id")), f"facet {facet.id!r} stands twice; give one another id")
+        if facet.parent is not None and (facet.parent not in facet_ids or facet.parent == facet.id):
+            yield Problem(_line(root, (*at, "parent")), f"parent {facet.parent!r} is no other facet of this file")
+        parents = next((other.ids for other in taxonomy.facets if other.id == facet.parent), [])
+        seen: dict[str, str] = {}
+        for n, label in enumerate(facet.labels):
+            here = (*at, "labels", n)
+            for name in (label.id, *(alias.casefold() for alias in label.aliases)):
+                if seen.setdefault(name, label.id) != label.id or (name == label.id and label.id in facet.ids[:n]):
+                    yield Problem(_line(root, (*here, "id")), f"{name!r} stands twice in facet {facet.id!r}")
+            if label.rival is not None and (label.rival == label.id or label.rival not in facet.ids):
+                yield Problem(_line(root, (*here, "rival")), f"rival {label.rival!r} is no other label of this facet")
+            if facet.parent is None and label.parent is not None:
+                yield Problem(_line(root, (*here, "parent")), f"facet {facet.id!r} has no parent, so its labels have none")
+            elif facet.parent is not None and label.parent not in parents:
+                yield Problem(
+                    _line(root, (*here, "parent")),
+                    f"label {label.id!r} needs a parent from facet {facet.parent!r}: {', '.join(parents)}",
+                )
+
+
+def _repeated_keys(node: yaml.Node) -> Iterator[Problem]:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield Problem(key.start_mark.line + 1, f"key {key.value!r} stands twice; the first would be lost")
+            seen.add(key.value)
+            yield from _repeated_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated_keys(item)
+
+
+def _line(node: yaml.Node, location: Sequence[str | int]) -> int:
+    """The line of the deepest part of `location` that the file has."""
+    line = node.start_mark.line + 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == part), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line

@@ -1,0 +1,119 @@
+"""The result of triage for one incident: labels with evidence, neighbours, suggestions and where it all came from."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from triage.annotation import Labels
+
+
+class Evidence(BaseModel, frozen=True):
+    """A span of the incident's text that supports a label. Offsets count characters of the original `Incident.text`."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    quote: str
+
+    @classmethod
+    def locate(cls, quote: str, text: str) -> Evidence | None:
+        """Find `quote` in `text`, ignoring case and runs of white space; None if it is not there."""
+        pattern = r"\s+".join(re.escape(word) for word in quote.split())
+        match = re.search(pattern, text, re.IGNORECASE) if pattern else None
+        return match and cls(start=match.start(), end=match.end(), quote=match.group())
+
+
+class LabelProbability(BaseModel, frozen=True):
+    """One label of a facet with its probability."""
+
+    label: str
+    probability: float = Field(ge=0, le=1)
+
+
+class FacetResult(BaseModel, frozen=True):
+    """What triage says about one facet.
+
+    `labels` is empty where it abstains, and `abstention` then says why. `distribution` is over all labels considered,
+    best first; for a facet with several labels each probability stands alone. `is_calibrated` is False until a
+    calibrator was fitted for these settings: the probabilities are then scores to rank by, no frequencies. `sources`
+    keeps what was combined: label -> probability for the `model` alone, its `prior` on an empty text, and the
+    `neighbours` alone.
+    """
+
+    facet: str
+    labels: tuple[str, ...]
+    probability: float | None = Field(default=None, ge=0, le=1)
+    distribution: tuple[LabelProbability, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    rationale: str = ""
+    abstention: str | None = None
+    origin: Literal["model", "model and neighbours", "neighbours"] = "model"
+    sources: dict[str, dict[str, float]] = Field(default_factory=dict)
+    is_calibrated: bool = False
+
+
+class Neighbour(BaseModel, frozen=True):
+    """A historical incident retrieved for a new one. `similarity` is the cosine of the two embeddings, -1 to 1."""
+
+    incident_id: str
+    title: str = ""
+    url: str = ""
+    excerpt: str = ""
+    similarity: float
+    is_near_duplicate: bool = False
+    labels: Labels = Field(default_factory=dict)
+    occurred_at: AwareDatetime | None = None
+    ttm_minutes: float | None = None
+
+
+class Suggestion(BaseModel, frozen=True):
+    """A mitigation that helped in similar incidents.
+
+    `support` counts the neighbours in which it was used, out of `considered`; `score` is the similarity-weighted share
+    of neighbours that used it, 0 to 1. TTM figures are in minutes over the supporting incidents that published one
+    (`ttm_count`).
+    """
+
+    mitigation: str
+    score: float = Field(ge=0, le=1)
+    support: int = Field(ge=0)
+    considered: int = Field(ge=0)
+    incidents: tuple[str, ...] = ()
+    median_ttm_minutes: float | None = None
+    ttm_range_minutes: tuple[float, float] | None = None
+    ttm_count: int = 0
+
+
+class Provenance(BaseModel, frozen=True):
+    """Everything needed to say how a result came about and to repeat it. Times are in seconds, per step."""
+
+    taxonomy: str
+    taxonomy_version: str
+    prompts: tuple[str, ...] = ()
+    model: str | None = None
+    embedder: str = ""
+    history_size: int = 0
+    redactions: dict[str, int] = Field(default_factory=dict)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    model_calls: int = 0
+    retries: int = 0
+    dropped_quotes: int = 0
+    was_condensed: bool = False
+    seconds: dict[str, float] = Field(default_factory=dict)
+
+
+class Triage(BaseModel, frozen=True):
+    """The result for one incident. A degraded result says so, and why."""
+
+    incident_id: str
+    facets: dict[str, FacetResult]
+    neighbours: tuple[Neighbour, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+    degraded: bool = False
+    degraded_reason: str | None = None
+    provenance: Provenance
+    created_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
