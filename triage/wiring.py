@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from triage.errors import MisconfiguredService, TriageError
-from triage.incident import Incident, content_id
+from triage.incident import Incident, Scalar, content_id
 from triage.pipeline import Pipeline, PipelineOptions
 from triage.settings import Settings
 from triage.taxonomy import Taxonomy
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from triage.classification import Classifier
     from triage.embedding import Embedder
     from triage.history.chroma import ChromaHistory
+    from triage.evaluation.suites import Suite
+    from triage.evaluation.subject import PipelineUnderTest
     from triage.llm import ChatModel
+    from triage.llm.langchain import LangChainChat
+    from triage.llm.openai import OpenAIChat
     from triage.store import Store
 
 LOCAL_WRITE_UP_CHARACTERS = 1_600
@@ -113,6 +117,21 @@ def open_history(settings: Settings, embedder: Embedder, folder: Path | None) ->
     return ChromaHistory.open(folder, embedder.fingerprint)
 
 
+def suite_options(options: PipelineOptions, suite: Suite) -> PipelineOptions:
+    """`options` with what the suite sets of them. Raises `InvalidSuite` for one that there is not, or of another type."""
+    from triage.evaluation.suites import InvalidSuite
+
+    for name, value in suite.pipeline.items():
+        default = getattr(PipelineOptions(), name, None) if name in PipelineOptions._fields else None
+        if type(value) is not type(default):
+            known = ", ".join(f"{key} ({type(of).__name__})" for key, of in PipelineOptions()._asdict().items())
+            raise InvalidSuite(
+                f"Suite {suite.name!r} sets pipeline option {name!r} to {value!r}; there are: {known}.",
+                field=f"pipeline.{name}",
+            )
+    return options._replace(**suite.pipeline)
+
+
 def pipeline_options(settings: Settings) -> PipelineOptions:
     """What the settings, or the kind of model where they are silent, say of the pipeline."""
     defaults = PipelineOptions()
@@ -123,6 +142,36 @@ def pipeline_options(settings: Settings) -> PipelineOptions:
         turns=settings.turns or (1 if settings.is_local else defaults.turns),
         ask_for_quotes=settings.quotes,
     )
+
+
+@asynccontextmanager
+async def open_subject(
+    settings: Settings, suite: Suite, taxonomy: Taxonomy, progress: Progress = silent
+) -> AsyncIterator[tuple[PipelineUnderTest, dict[str, Scalar]]]:
+    """What `suite` examines, over an empty history of its own, and everything that decides its results, by name.
+
+    The taxonomy's facets that the suite doesn't score, nor needs for a scored one, are not asked for.
+    """
+    from triage.evaluation.subject import PipelineUnderTest
+    from triage.history.chroma import ChromaHistory
+    from triage.redaction import Redactor
+
+    options = suite_options(pipeline_options(settings), suite)
+    redactor, embedder = Redactor(), build_embedder(settings)
+    history = ChromaHistory.open(None, embedder.fingerprint)
+    try:
+        async with open_classifier(settings, progress) as (classifier, model_name):
+            scored = suite.narrow(taxonomy)
+            pipeline = Pipeline(scored, redactor, embedder, history, classifier, model_name, options)
+            decisive: dict[str, Scalar] = {
+                "model": model_name or "none",
+                "prompts": " ".join(classifier.prompts) if classifier else "none",
+                "embedder": embedder.fingerprint,
+                **{name: value for name, value in options._asdict().items() if name != "turns"},
+            }
+            yield PipelineUnderTest(pipeline, history, redactor, embedder), decisive
+    finally:
+        history.close()
 
 
 @asynccontextmanager
@@ -160,26 +209,32 @@ async def open_model(settings: Settings, progress: Progress = silent) -> AsyncIt
             settings.cache_dir,
             lambda done, total: progress("Putting the model weights together", done, total),
         )
-        server = LocalModelServer(weights, settings.data_dir / "local-model.log", model=LOCAL_MODEL)
+        server = LocalModelServer(weights, settings.data_dir / "local-model.log")
         progress("Starting the local model", 0, 1)
         await server.start()
         progress("Starting the local model", 1, 1)
-        chat = LocalChat(server)
+        local = LocalChat(server)
         try:
-            yield chat
+            yield local
         finally:
-            await chat.aclose()
-            await server.stop()
+            await local.aclose()
         return
+    remote = _remote_model(settings)
+    try:
+        yield remote
+    finally:
+        await remote.aclose()
+
+
+def _remote_model(settings: Settings) -> OpenAIChat | LangChainChat:
     provider, separator, name = settings.model.partition(":")
     if separator and not settings.base_url and provider not in ("openai", "ft"):
         from triage.llm.langchain import LangChainChat
 
-        yield LangChainChat(name, provider)
-        return
+        return LangChainChat(name, provider)
     from triage.llm.openai import OpenAIChat
 
-    yield OpenAIChat(settings.model.removeprefix("openai:"), settings.base_url, _key(settings, "model"))
+    return OpenAIChat(settings.model.removeprefix("openai:"), settings.base_url, _key(settings, "model"))
 
 
 def _key(settings: Settings, what: str) -> str:

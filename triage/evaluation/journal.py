@@ -24,7 +24,8 @@ class NeighbourRecord(BaseModel, frozen=True):
 
 
 class CaseRecord(BaseModel, frozen=True):
-    """What came of one case. `distributions` holds facet -> label -> probability, for study without another run.
+    """What came of one case. `distributions` holds facet -> label -> probability, and `sources` the same for each
+    source that the decision combined, for study without another run.
 
     A facet in `predicted` without labels abstained; `abstentions` has the reason. A failed case has an `error` and no
     prediction, and is tried again when the run is resumed.
@@ -36,6 +37,7 @@ class CaseRecord(BaseModel, frozen=True):
     gold: Labels
     predicted: Labels = Field(default_factory=dict)
     distributions: dict[str, dict[str, float]] = Field(default_factory=dict)
+    sources: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict)
     origins: dict[str, str] = Field(default_factory=dict)
     evidence: dict[str, int] = Field(default_factory=dict)
     abstentions: dict[str, str] = Field(default_factory=dict)

@@ -145,6 +145,7 @@ async def _run_case(case: Case, subject: TriageUnderTest, exclusions: _Exclusion
         status="done",
         predicted={facet: result.labels for facet, result in results},
         distributions={facet: {one.label: one.probability for one in result.distribution} for facet, result in results},
+        sources={facet: result.sources for facet, result in results},
         origins={facet: result.origin for facet, result in results},
         evidence={facet: len(result.evidence) for facet, result in results},
         abstentions={facet: result.abstention for facet, result in results if result.abstention},

@@ -1,0 +1,106 @@
+"""What every command shares: the two consoles, progress, and errors that say what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Coroutine, Iterator
+from typing import Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from triage.errors import TriageError
+
+T = TypeVar("T")
+
+MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
+"""Exit codes beside 0: the command or its input is wrong; it could not be done; it was stopped by Ctrl-C."""
+
+JSON_OPTION = typer.Option("--json", help="Print JSON for programs.")
+
+
+def output() -> Console:
+    """Standard output: the result and nothing else. At least 100 columns where nobody's terminal sets the width."""
+    return Console(width=None if sys.stdout.isatty() else 100, highlight=False, soft_wrap=False)
+
+
+def messages() -> Console:
+    """Standard error: progress, notes and errors."""
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run the command's work; errors that users can act on end it with their message."""
+    try:
+        return asyncio.run(work)
+    except TriageError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        messages().print("Stopped.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def fail(error: TriageError) -> NoReturn:
+    """Print the error and end: with `MISUSE` if the input is to blame, else with `FAILURE`."""
+    messages().print(f"[bold red]{escape(error.title)}[/bold red]: {escape(error.detail)}")
+    raise typer.Exit(MISUSE if error.status < 500 else FAILURE) from error
+
+
+class Watch:
+    """Progress of named pieces of work, live on a terminal and as lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Progress(
+            SpinnerColumn(finished_text="[green]✓"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._tasks: dict[str, Any] = {}
+        self._started: dict[str, float] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Say that `done` of `total` of `what` are done."""
+        if not self._console.is_terminal:
+            self._print(what, done, total)
+            return
+        if what not in self._tasks:
+            self._tasks[what] = self._live.add_task(escape(what), total=total)
+        self._live.update(self._tasks[what], completed=done, total=total)
+
+    def _print(self, what: str, done: int, total: int) -> None:
+        first = what not in self._started
+        started = self._started.setdefault(what, time.monotonic())
+        if first and done < total:
+            self._console.print(f"{escape(what)} ...")
+        elif done == total:
+            self._console.print(f"{escape(what)}: done in {time.monotonic() - started:.1f} s")
+
+    @contextlib.contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Show one piece of work of unknown length while it is done."""
+        self(what, 0, 1)
+        yield
+        self(what, 1, 1)
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[Watch]:
+    """A `Watch` on standard error that is shown until the end of the block."""
+    watch = Watch(messages())
+    with watch._live if watch._console.is_terminal else contextlib.nullcontext():  # noqa: SLF001
+        yield watch

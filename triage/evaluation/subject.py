@@ -1,0 +1,47 @@
+"""What a suite examines: the very pipeline that serves, over a history made of the suite's own cases."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Sequence
+
+from triage.embedding import Embedder
+from triage.evaluation.cases import Case
+from triage.evaluation.runner import Progress
+from triage.history import History
+from triage.incident import Incident
+from triage.pipeline import Pipeline
+from triage.redaction import Redactor
+from triage.triage_result import Triage
+
+_BATCH = 32
+
+
+class PipelineUnderTest:
+    """A pipeline with the empty `history` that it reads from."""
+
+    def __init__(self, pipeline: Pipeline, history: History, redactor: Redactor, embedder: Embedder) -> None:
+        self._pipeline = pipeline
+        self._history = history
+        self._redactor = redactor
+        self._embedder = embedder
+
+    async def prepare(self, cases: Sequence[Case], progress: Progress) -> None:
+        """Redact, embed and remember `cases` with their gold labels."""
+        started = time.perf_counter()
+        for start in range(0, len(cases), _BATCH):
+            portion = cases[start : start + _BATCH]
+            incidents = await asyncio.to_thread(lambda batch: [self._redacted(case.incident) for case in batch], portion)
+            vectors = await self._embedder.embed([incident.text for incident in incidents])
+            labels = [case.gold for case in portion]
+            await self._history.remember(list(zip(incidents, labels, strict=True)), vectors)
+            progress("history", start + len(portion), len(cases), time.perf_counter() - started)
+
+    async def run(self, incident: Incident, *, exclude: Collection[str] = (), duplicates: bool = True) -> Triage:
+        """See `Pipeline.run`."""
+        return await self._pipeline.run(incident, exclude=exclude, duplicates=duplicates)
+
+    def _redacted(self, incident: Incident) -> Incident:
+        texts = {name: self._redactor.redact(getattr(incident, name)).text for name in ("title", "write_up")}
+        return incident.model_copy(update=texts)
