@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from triage.redaction import Redactor
 
 from tests.parts import DIMENSION, HashingEmbedder
 from triage.annotation import Annotation, Labels
@@ -12,6 +11,7 @@ from triage.casebook import Casebook
 from triage.errors import Conflict, InvalidInput, NotFound
 from triage.history.chroma import ChromaHistory
 from triage.incident import Incident
+from triage.redaction import Redactor
 from triage.store import Store, upgrade
 from triage.taxonomy import Taxonomy, UnknownLabel
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from triage.incident import Incident
-    from triage.wiring import Triager
+    from triage.triager import Triager
 
 __all__ = ["Incident", "Triager"]
 __version__ = "0.1.0"
@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `import triage` costs milliseconds."""
     if name == "Triager":
-        from triage.wiring import Triager
+        from triage.triager import Triager
 
         return Triager
     if name == "Incident":

@@ -17,7 +17,7 @@ FLOOR = 0.02
 
 PRIOR_WEIGHT = 0.5
 VOTE_WEIGHT = 0.5
-"""Exponents of the prior and of the vote beside the model's 1; chosen on development data, see evals/bench/decision.py."""
+"""Exponents of prior and vote beside the model's 1; chosen on development data, see evals/bench/decision.py."""
 
 SECOND_LABEL = 0.3
 """A further label is given in a facet with several from this probability on."""

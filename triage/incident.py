@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
@@ -66,7 +67,7 @@ class Incident(BaseModel, frozen=True, extra="forbid"):
     @model_validator(mode="after")
     def _times_in_order(self) -> Self:
         known = [(name, value) for name in _ORDER if (value := getattr(self, name)) is not None]
-        for (earlier, first), (later, second) in zip(known, known[1:], strict=False):
+        for (earlier, first), (later, second) in itertools.pairwise(known):
             if second < first:
                 raise ValueError(
                     f"{later} ({second.isoformat()}) is before {earlier} ({first.isoformat()}): correct one of the two"

@@ -28,7 +28,8 @@ def suggest(
     kind = taxonomy.facets[0].id
     labels = set(decided[kind].labels) if kind in decided else set()
     weights = {
-        n.incident_id: math.exp((n.similarity - 1) / VOTE_TEMPERATURE) * (2 if labels & set(n.labels.get(kind, ())) else 1)
+        n.incident_id: math.exp((n.similarity - 1) / VOTE_TEMPERATURE)
+        * (2 if labels & set(n.labels.get(kind, ())) else 1)
         for n, _ in used
     }
     suggestions = [

@@ -106,6 +106,12 @@ class Pipeline:
             ),
         )
 
+    async def prepare(self) -> None:
+        """Let the model do beforehand what the first incident would wait for. Raises `ModelUnavailable`."""
+        if self._classifier is not None:
+            async with self._turns:
+                await self._classifier.prepare(self.taxonomy)
+
     def _subject(self, text: str, neighbours: list[Neighbour]) -> tuple[Subject, bool]:
         sentences = split(text)
         read = condense(sentences, self._options.write_up_characters)

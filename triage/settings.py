@@ -30,7 +30,7 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("TRIAGE_API_KEY", "OPENAI_API_KEY", "api_key")
     )
     answers: Literal["auto", "letters", "structured"] = "auto"
-    model_deadline_s: float = Field(default=120.0, gt=0)
+    model_deadline_s: float | None = Field(default=None, gt=0)
     write_up_characters: int | None = Field(default=None, ge=200)
     turns: int | None = Field(default=None, ge=1, le=256)
     quotes: bool = True
@@ -60,6 +60,13 @@ class Settings(BaseSettings):
     def sql_url(self) -> str:
         """The system of record: the database set, else SQLite in the data folder."""
         return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'triage.db'}"
+
+    @property
+    def queue_url(self) -> str:
+        """Where the queue is kept: the database set if it is PostgreSQL, else a SQLite file of its own."""
+        if self.database_url and not self.database_url.startswith("sqlite"):
+            return self.database_url
+        return f"sqlite:///{self.data_dir / 'jobs.db'}"
 
     @property
     def is_local(self) -> bool:

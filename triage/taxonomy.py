@@ -117,6 +117,12 @@ class Facet(BaseModel, frozen=True, extra="forbid"):
             raise UnknownLabel(name, self)
         return found
 
+    @property
+    def groups(self) -> list[list[Label]]:
+        """The labels among which one is chosen: all, or those under each parent label."""
+        under = dict.fromkeys(label.parent for label in self.labels)
+        return [[label for label in self.labels if label.parent == parent] for parent in under]
+
     def children(self, parents: Iterable[str]) -> list[Label]:
         """The labels whose parent is one of `parents`; all labels where the facet has no parent."""
         wanted = set(parents)
@@ -141,7 +147,7 @@ class Taxonomy(BaseModel, frozen=True, extra="forbid"):
             path = Path(str(resources.files("triage").joinpath("taxonomies", f"{name_or_path}.yaml")))
             if not path.is_file():
                 raise NotFound(
-                    f"There is no taxonomy {str(name_or_path)!r}. Shipped: {', '.join(shipped())}; or give a .yaml file.",
+                    f"There is no taxonomy {str(name_or_path)!r}. Name one of {', '.join(shipped())}, or a .yaml file.",
                     taxonomy=str(name_or_path),
                 )
         problems, taxonomy = _read(path)
@@ -259,7 +265,9 @@ def _inconsistencies(taxonomy: Taxonomy, root: yaml.Node) -> Iterator[Problem]:
             if label.rival is not None and (label.rival == label.id or label.rival not in facet.ids):
                 yield Problem(_line(root, (*here, "rival")), f"rival {label.rival!r} is no other label of this facet")
             if facet.parent is None and label.parent is not None:
-                yield Problem(_line(root, (*here, "parent")), f"facet {facet.id!r} has no parent, so its labels have none")
+                yield Problem(
+                    _line(root, (*here, "parent")), f"facet {facet.id!r} has no parent, so its labels have none"
+                )
             elif facet.parent is not None and label.parent not in parents:
                 yield Problem(
                     _line(root, (*here, "parent")),

@@ -6,30 +6,32 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from triage.errors import MisconfiguredService, TriageError
-from triage.incident import Incident, Scalar, content_id
+from triage.errors import MisconfiguredService
+from triage.incident import Scalar
 from triage.pipeline import Pipeline, PipelineOptions
 from triage.settings import Settings
 from triage.taxonomy import Taxonomy
-from triage.triage_result import Triage
 
 if TYPE_CHECKING:
     from triage.casebook import Casebook
     from triage.classification import Classifier
     from triage.embedding import Embedder
-    from triage.history.chroma import ChromaHistory
-    from triage.evaluation.suites import Suite
     from triage.evaluation.subject import PipelineUnderTest
-    from triage.llm import ChatModel
+    from triage.evaluation.suites import Suite
+    from triage.history.chroma import ChromaHistory
     from triage.llm.langchain import LangChainChat
+    from triage.llm.local import LocalChat
     from triage.llm.openai import OpenAIChat
+    from triage.redaction import Redactor
     from triage.store import Store
 
 LOCAL_WRITE_UP_CHARACTERS = 1_600
-"""What the local model reads of a write-up: it reads about 80 tokens a second on two cores."""
+"""What the local model reads of a write-up: it reads about 70 tokens a second on two cores."""
+
+LOCAL_DEADLINE_S = 300.0
+"""The local model takes over a minute for its first prompt, and several where others need the cores."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -39,19 +41,54 @@ def silent(_what: str, _done: int, _total: int) -> None:
     """Progress that nobody watches."""
 
 
+class Records(NamedTuple):
+    """What is kept, and what it is kept and found with."""
+
+    taxonomy: Taxonomy
+    store: Store
+    history: ChromaHistory
+    redactor: Redactor
+    embedder: Embedder
+    casebook: Casebook
+
+
 class Desk(NamedTuple):
     """Everything that is needed to triage incidents and to keep them."""
 
-    settings: Settings
     taxonomy: Taxonomy
     store: Store
     casebook: Casebook
     pipeline: Pipeline
+    model: LocalChat | OpenAIChat | LangChainChat | None
 
 
 @asynccontextmanager
-async def open_desk(settings: Settings, progress: Progress = silent, *, index_in_memory: bool = True) -> AsyncIterator[Desk]:
-    """The desk for `settings`, with the shipped history in place; everything is closed again at the end.
+async def open_desk(
+    settings: Settings, progress: Progress = silent, *, index_in_memory: bool = True
+) -> AsyncIterator[Desk]:
+    """The desk for `settings`, with the shipped history in place; everything is closed again at the end."""
+    async with (
+        open_records(settings, progress, index_in_memory=index_in_memory) as records,
+        open_model(settings, progress) as model,
+    ):
+        classifier = build_classifier(settings, model)
+        pipeline = Pipeline(
+            records.taxonomy,
+            records.redactor,
+            records.embedder,
+            records.history,
+            classifier,
+            model.name if model else None,
+            pipeline_options(settings),
+        )
+        yield Desk(records.taxonomy, records.store, records.casebook, pipeline, model)
+
+
+@asynccontextmanager
+async def open_records(
+    settings: Settings, progress: Progress = silent, *, index_in_memory: bool = True
+) -> AsyncIterator[Records]:
+    """The store and the history of `settings`, filled.
 
     With `index_in_memory` the index is built from the system of record for this process alone, so that commands run
     beside a service on the same data; the service keeps its index in the data folder.
@@ -70,13 +107,41 @@ async def open_desk(settings: Settings, progress: Progress = silent, *, index_in
     try:
         casebook = Casebook(store, history, redactor, embedder, taxonomy)
         await fill(casebook, store, settings, progress)
-        async with open_classifier(settings, progress) as (classifier, model_name):
-            options = pipeline_options(settings)
-            pipeline = Pipeline(taxonomy, redactor, embedder, history, classifier, model_name, options)
-            yield Desk(settings, taxonomy, store, casebook, pipeline)
+        yield Records(taxonomy, store, history, redactor, embedder, casebook)
     finally:
         history.close()
         await store.close()
+
+
+@asynccontextmanager
+async def open_subject(
+    settings: Settings, suite: Suite, taxonomy: Taxonomy, progress: Progress = silent
+) -> AsyncIterator[tuple[PipelineUnderTest, dict[str, Scalar]]]:
+    """What `suite` examines, over an empty history of its own, and everything that decides its results, by name.
+
+    The taxonomy's facets that the suite doesn't score, nor needs for a scored one, are not asked for.
+    """
+    from triage.evaluation.subject import PipelineUnderTest
+    from triage.history.chroma import ChromaHistory
+    from triage.redaction import Redactor
+
+    options = suite_options(pipeline_options(settings), suite)
+    redactor, embedder = Redactor(), build_embedder(settings)
+    history = ChromaHistory.open(None, embedder.fingerprint)
+    try:
+        async with open_model(settings, progress) as model:
+            classifier = build_classifier(settings, model)
+            name = model.name if model else None
+            pipeline = Pipeline(suite.narrow(taxonomy), redactor, embedder, history, classifier, name, options)
+            decisive: dict[str, Scalar] = {
+                "model": name or "none",
+                "prompts": " ".join(classifier.prompts) if classifier else "none",
+                "embedder": embedder.fingerprint,
+                **{option: value for option, value in options._asdict().items() if option != "turns"},
+            }
+            yield PipelineUnderTest(pipeline, history, redactor, embedder), decisive
+    finally:
+        history.close()
 
 
 async def fill(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
@@ -96,16 +161,15 @@ async def fill(casebook: Casebook, store: Store, settings: Settings, progress: P
 
 
 def build_embedder(settings: Settings) -> Embedder:
-    """The embedder that the settings name."""
+    """The embedder that the settings name. Raises `MisconfiguredService` where something is missing."""
     if settings.embedding_model == "local":
         from triage.embedding.onnx import MiniLM
 
         return MiniLM()
     from triage.embedding.openai import OpenAIEmbedder
 
-    return OpenAIEmbedder(
-        settings.embedding_model, settings.embedding_base_url or settings.base_url, _key(settings, "embedding_model")
-    )
+    base_url = settings.embedding_base_url or settings.base_url
+    return OpenAIEmbedder(settings.embedding_model, base_url, _key(settings, "TRIAGE_EMBEDDING_MODEL", base_url))
 
 
 def open_history(settings: Settings, embedder: Embedder, folder: Path | None) -> ChromaHistory:
@@ -115,21 +179,6 @@ def open_history(settings: Settings, embedder: Embedder, folder: Path | None) ->
     if settings.chroma_url:
         return ChromaHistory.connect(settings.chroma_url, embedder.fingerprint)
     return ChromaHistory.open(folder, embedder.fingerprint)
-
-
-def suite_options(options: PipelineOptions, suite: Suite) -> PipelineOptions:
-    """`options` with what the suite sets of them. Raises `InvalidSuite` for one that there is not, or of another type."""
-    from triage.evaluation.suites import InvalidSuite
-
-    for name, value in suite.pipeline.items():
-        default = getattr(PipelineOptions(), name, None) if name in PipelineOptions._fields else None
-        if type(value) is not type(default):
-            known = ", ".join(f"{key} ({type(of).__name__})" for key, of in PipelineOptions()._asdict().items())
-            raise InvalidSuite(
-                f"Suite {suite.name!r} sets pipeline option {name!r} to {value!r}; there are: {known}.",
-                field=f"pipeline.{name}",
-            )
-    return options._replace(**suite.pipeline)
 
 
 def pipeline_options(settings: Settings) -> PipelineOptions:
@@ -144,86 +193,72 @@ def pipeline_options(settings: Settings) -> PipelineOptions:
     )
 
 
+def suite_options(options: PipelineOptions, suite: Suite) -> PipelineOptions:
+    """`options` with what the suite sets of them. Raises `InvalidSuite` for one that there is not."""
+    from triage.evaluation.suites import InvalidSuite
+
+    changed: dict[str, Any] = dict(suite.pipeline)
+    defaults = PipelineOptions()._asdict()
+    for name, value in changed.items():
+        if name not in defaults or type(value) is not type(defaults[name]):
+            known = ", ".join(f"{key} ({type(default).__name__})" for key, default in defaults.items())
+            raise InvalidSuite(
+                f"Suite {suite.name!r} sets pipeline option {name!r} to {value!r}; there are: {known}.",
+                field=f"pipeline.{name}",
+            )
+    return options._replace(**changed)
+
+
+def build_classifier(settings: Settings, model: LocalChat | OpenAIChat | LangChainChat | None) -> Classifier | None:
+    """The way of asking `model` that the settings name, or that suits it."""
+    if model is None:
+        return None
+    deadline_s = settings.model_deadline_s or (LOCAL_DEADLINE_S if settings.is_local else 60.0)
+    answers = settings.answers
+    if answers == "auto":
+        answers = "letters" if settings.is_local else "structured"
+    if answers == "letters":
+        from triage.classification.letters import LetterClassifier
+
+        return LetterClassifier(model, deadline_s=deadline_s)
+    from triage.classification.structured import StructuredClassifier
+
+    return StructuredClassifier(model, deadline_s=deadline_s)
+
+
 @asynccontextmanager
-async def open_subject(
-    settings: Settings, suite: Suite, taxonomy: Taxonomy, progress: Progress = silent
-) -> AsyncIterator[tuple[PipelineUnderTest, dict[str, Scalar]]]:
-    """What `suite` examines, over an empty history of its own, and everything that decides its results, by name.
-
-    The taxonomy's facets that the suite doesn't score, nor needs for a scored one, are not asked for.
-    """
-    from triage.evaluation.subject import PipelineUnderTest
-    from triage.history.chroma import ChromaHistory
-    from triage.redaction import Redactor
-
-    options = suite_options(pipeline_options(settings), suite)
-    redactor, embedder = Redactor(), build_embedder(settings)
-    history = ChromaHistory.open(None, embedder.fingerprint)
-    try:
-        async with open_classifier(settings, progress) as (classifier, model_name):
-            scored = suite.narrow(taxonomy)
-            pipeline = Pipeline(scored, redactor, embedder, history, classifier, model_name, options)
-            decisive: dict[str, Scalar] = {
-                "model": model_name or "none",
-                "prompts": " ".join(classifier.prompts) if classifier else "none",
-                "embedder": embedder.fingerprint,
-                **{name: value for name, value in options._asdict().items() if name != "turns"},
-            }
-            yield PipelineUnderTest(pipeline, history, redactor, embedder), decisive
-    finally:
-        history.close()
-
-
-@asynccontextmanager
-async def open_classifier(
+async def open_model(
     settings: Settings, progress: Progress = silent
-) -> AsyncIterator[tuple[Classifier | None, str | None]]:
-    """The classifier over the model that the settings name, and that model's name; the local server runs meanwhile."""
+) -> AsyncIterator[LocalChat | OpenAIChat | LangChainChat | None]:
+    """The chat model that the settings name, None for `none`; the local one's server runs meanwhile.
+
+    Raises `MisconfiguredService` where something is missing.
+    """
     if settings.model == "none":
-        yield None, None
+        yield None
         return
-    async with open_model(settings, progress) as model:
-        answers = settings.answers
-        if answers == "auto":
-            answers = "letters" if settings.is_local else "structured"
-        if answers == "letters":
-            from triage.classification.letters import LetterClassifier
-
-            yield LetterClassifier(model, deadline_s=settings.model_deadline_s), model.name
-        else:
-            from triage.classification.structured import StructuredClassifier
-
-            yield StructuredClassifier(model, deadline_s=settings.model_deadline_s), model.name
-
-
-@asynccontextmanager
-async def open_model(settings: Settings, progress: Progress = silent) -> AsyncIterator[ChatModel]:
-    """The chat model that the settings name. Raises `MisconfiguredService` where something is missing."""
-    if settings.is_local:
-        from triage.llm.local import LocalChat, LocalModelServer
-        from triage.llm.weights import find_weights
-
-        weights = await asyncio.to_thread(
-            find_weights,
-            settings.local_model_path,
-            settings.cache_dir,
-            lambda done, total: progress("Putting the model weights together", done, total),
-        )
-        server = LocalModelServer(weights, settings.data_dir / "local-model.log")
-        progress("Starting the local model", 0, 1)
-        await server.start()
-        progress("Starting the local model", 1, 1)
-        local = LocalChat(server)
-        try:
-            yield local
-        finally:
-            await local.aclose()
-        return
-    remote = _remote_model(settings)
+    model = await _local_model(settings, progress) if settings.is_local else _remote_model(settings)
     try:
-        yield remote
+        yield model
     finally:
-        await remote.aclose()
+        await model.aclose()
+
+
+async def _local_model(settings: Settings, progress: Progress) -> LocalChat:
+    from triage.llm.local import LocalChat, LocalModelServer
+    from triage.llm.weights import find_weights
+
+    weights = await asyncio.to_thread(
+        find_weights,
+        settings.local_model_path,
+        settings.cache_dir,
+        lambda done, total: progress("Putting the model weights together", done, total),
+    )
+    server = LocalModelServer(weights, settings.data_dir / "local-model.log")
+    progress("Starting the local model", 0, 1)
+    await server.start()
+    progress("Starting the local model", 1, 1)
+    return LocalChat(server)
 
 
 def _remote_model(settings: Settings) -> OpenAIChat | LangChainChat:
@@ -234,43 +269,18 @@ def _remote_model(settings: Settings) -> OpenAIChat | LangChainChat:
         return LangChainChat(name, provider)
     from triage.llm.openai import OpenAIChat
 
-    return OpenAIChat(settings.model.removeprefix("openai:"), settings.base_url, _key(settings, "model"))
+    model = settings.model.removeprefix("openai:")
+    return OpenAIChat(model, settings.base_url, _key(settings, "TRIAGE_MODEL", settings.base_url))
 
 
-def _key(settings: Settings, what: str) -> str:
+def _key(settings: Settings, variable: str, base_url: str | None) -> str:
     if settings.api_key is not None:
         return settings.api_key.get_secret_value()
-    if settings.base_url or settings.embedding_base_url:
+    if base_url:
         # Endpoints of one's own (vLLM, Ollama, llama.cpp) often want no key, but the client insists on one.
         return "none"
     raise MisconfiguredService(
-        f"TRIAGE_{what.upper()} is {getattr(settings, what)!r}, which needs a key: set OPENAI_API_KEY, or "
-        f"TRIAGE_BASE_URL for an endpoint of your own, or TRIAGE_{what.upper()}=local.",
-        setting=what,
+        f"{variable} names a model at api.openai.com, which needs a key: set OPENAI_API_KEY, or TRIAGE_BASE_URL for an "
+        f"endpoint of your own, or {variable}=local.",
+        setting=variable,
     )
-
-
-class Triager:
-    """Triage from Python: `async with Triager() as triager: result = await triager.triage("the write-up")`."""
-
-    def __init__(self, settings: Settings | None = None, progress: Progress = silent) -> None:
-        self._context = open_desk(settings or Settings(), progress)
-        self._desk: Desk | None = None
-
-    async def __aenter__(self) -> Self:
-        self._desk = await self._context.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._desk = None
-        await self._context.__aexit__(kind, error, traceback)
-
-    async def triage(self, incident: Incident | str) -> Triage:
-        """Triage one incident, or the text of one. Nothing is stored."""
-        if self._desk is None:
-            raise TriageError("Use Triager as a context manager: `async with Triager() as triager: ...`.")
-        if isinstance(incident, str):
-            incident = Incident(id=content_id("", incident), write_up=incident)
-        return await self._desk.pipeline.run(incident)

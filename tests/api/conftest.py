@@ -6,7 +6,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from triage.redaction import Redactor
 
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, served
 from triage.api import Check, create_app
@@ -14,6 +13,7 @@ from triage.casebook import Casebook
 from triage.errors import ModelUnavailable
 from triage.history.chroma import ChromaHistory
 from triage.jobs import JobOptions, Jobs
+from triage.redaction import Redactor
 from triage.store import Store, upgrade
 from triage.taxonomy import Taxonomy
 

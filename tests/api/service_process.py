@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import uvicorn
-from triage.redaction import Redactor
 
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline
 from triage.api import create_app
@@ -18,6 +17,7 @@ from triage.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.incident import Incident
 from triage.jobs import JobOptions, Jobs
+from triage.redaction import Redactor
 from triage.store import Store, upgrade
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Triage

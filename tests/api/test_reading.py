@@ -6,13 +6,13 @@ from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
-from triage.redaction import Redactor
 
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, served
 from triage.api import create_app
 from triage.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.jobs import Jobs
+from triage.redaction import Redactor
 from triage.store import Store
 from triage.taxonomy import Taxonomy
 

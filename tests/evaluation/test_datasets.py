@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from triage.errors import InvalidInput, NotFound
-from triage.evaluation import InvalidDataset, load_dataset, shipped_history
+from triage.evaluation import load_dataset, shipped_history
+from triage.intake.rows import InvalidDataset
 from triage.taxonomy import Taxonomy, UnknownFacet
 
 Write = Callable[..., Path]

@@ -17,7 +17,6 @@ from triage.errors import MisconfiguredService
 from triage.evaluation import (
     Case,
     Dataset,
-    InvalidDataset,
     Progress,
     Run,
     RunIdentity,
@@ -28,6 +27,7 @@ from triage.evaluation import (
 )
 from triage.history.chroma import ChromaHistory
 from triage.incident import Incident
+from triage.intake.rows import InvalidDataset
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Provenance, Triage
 

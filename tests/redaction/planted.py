@@ -70,7 +70,13 @@ def phone(rng: random.Random) -> str:
 
 def ipv6(rng: random.Random) -> str:
     groups = [run(rng, HEX, 4) for _ in range(6)]
-    return rng.choice(["2001:db8:" + ":".join(groups), f"2001:db8::{groups[0]}:1{groups[1][1:]}", f"fe80::{groups[0]}:1{groups[2][1:]}"])
+    return rng.choice(
+        [
+            "2001:db8:" + ":".join(groups),
+            f"2001:db8::{groups[0]}:1{groups[1][1:]}",
+            f"fe80::{groups[0]}:1{groups[2][1:]}",
+        ]
+    )
 
 
 def password(rng: random.Random) -> str:
@@ -90,11 +96,15 @@ SHAPED: dict[str, Maker] = {
     "AWS": lambda r: r.choice(["AKIA", "ASIA"]) + run(r, string.ascii_uppercase + "234567", 16),
     "GCP": lambda r: r.choice(["AIza" + run(r, URL_SAFE, 34) + "x", "ya29.a0" + run(r, URL_SAFE, 100) + "x"]),
     "Azure": lambda r: run(r, ALNUM, 3) + "8Q~" + run(r, ALNUM, 34),
-    "GitHub": lambda r: r.choice(["ghp_" + run(r, ALNUM, 36), "ghs_" + run(r, ALNUM, 40), "github_pat_" + run(r, ALNUM, 82)]),
+    "GitHub": lambda r: r.choice(
+        ["ghp_" + run(r, ALNUM, 36), "ghs_" + run(r, ALNUM, 40), "github_pat_" + run(r, ALNUM, 82)]
+    ),
     "GitLab": lambda r: "glpat-" + run(r, URL_SAFE, r.choice([19, 60])) + "x",
     "Slack": lambda r: f"xoxb-{run(r, string.digits, 12)}-{run(r, string.digits, 13)}-{run(r, ALNUM, 24)}",
     "Stripe": lambda r: r.choice(["sk", "rk"]) + "_live_" + run(r, ALNUM, r.choice([24, 99])),
-    "OpenAI": lambda r: r.choice(["sk-proj-1", "sk-2", "sk-svcacct-3"]) + run(r, ALNUM, 20) + "T3BlbkFJ" + run(r, ALNUM, 20),
+    "OpenAI": lambda r: (
+        r.choice(["sk-proj-1", "sk-2", "sk-svcacct-3"]) + run(r, ALNUM, 20) + "T3BlbkFJ" + run(r, ALNUM, 20)
+    ),
     "Anthropic": lambda r: "sk-ant-api03-" + run(r, URL_SAFE, 92) + "x",
     "Hugging Face": lambda r: "hf_" + run(r, ALNUM, 34),
     "npm": lambda r: "npm_" + run(r, ALNUM, 36),
@@ -106,16 +116,51 @@ SHAPED: dict[str, Maker] = {
 
 
 PLACED: dict[str, tuple[Maker, tuple[str, ...]]] = {
-    "bearer": (lambda r: run(r, ALNUM, 39) + "7", ("curl -H 'Authorization: Bearer {}' host", "it sent Bearer {} again")),
-    "basic": (lambda r: base64.b64encode(f"{word(r)}:{password(r)}".encode()).decode(), ("authorization: Basic {}", "sent Basic {} twice")),
-    "userinfo": (lambda r: f"{word(r)}:{password(r).replace('#', '-')}", ("pull from https://{}@git.corp.example/x.git failed", "amqp://{}@mq:5672/v")),
-    "query": (lambda r: run(r, ALNUM, 30) + "9", ("GET https://b.example/o?sv=1&sig={}&se=2 gave 403", "open http://h/cb?access_token={}")),
-    "connection string": (password, ("Server=db;User Id=app;Password={};Database=orders", "postgresql://app:{}@db:5432/orders")),
-    "storage key": (lambda r: b64(r, 64), ("DefaultEndpointsProtocol=https;AccountName=st;AccountKey={};EndpointSuffix=x",)),
-    "AWS secret": (lambda r: run(r, ALNUM + "/+", 39) + "z", ("aws_secret_access_key = {}\nregion = x", 'export AWS_SECRET_ACCESS_KEY="{}"')),
-    "password": (password, ("password={} was in the log", 'the file had "password": "{}", in it', "- db_password: {}\n", "PGPASSWORD='{}' psql")),
-    "API key": (lambda r: run(r, HEX, 31) + "a", ("api_key: {}", "X-Api-Key: {}", "it ran with --api-key {} --port 80", "apiKey='{}',")),
-    "secret": (lambda r: run(r, URL_SAFE, 30) + "0a", ("client_secret={}&grant=x", '{{"clientSecret":"{}"}}', "the secret was {} until then")),
+    "bearer": (
+        lambda r: run(r, ALNUM, 39) + "7",
+        ("curl -H 'Authorization: Bearer {}' host", "it sent Bearer {} again"),
+    ),
+    "basic": (
+        lambda r: base64.b64encode(f"{word(r)}:{password(r)}".encode()).decode(),
+        ("authorization: Basic {}", "sent Basic {} twice"),
+    ),
+    "userinfo": (
+        lambda r: f"{word(r)}:{password(r).replace('#', '-')}",
+        ("pull from https://{}@git.corp.example/x.git failed", "amqp://{}@mq:5672/v"),
+    ),
+    "query": (
+        lambda r: run(r, ALNUM, 30) + "9",
+        ("GET https://b.example/o?sv=1&sig={}&se=2 gave 403", "open http://h/cb?access_token={}"),
+    ),
+    "connection string": (
+        password,
+        ("Server=db;User Id=app;Password={};Database=orders", "postgresql://app:{}@db:5432/orders"),
+    ),
+    "storage key": (
+        lambda r: b64(r, 64),
+        ("DefaultEndpointsProtocol=https;AccountName=st;AccountKey={};EndpointSuffix=x",),
+    ),
+    "AWS secret": (
+        lambda r: run(r, ALNUM + "/+", 39) + "z",
+        ("aws_secret_access_key = {}\nregion = x", 'export AWS_SECRET_ACCESS_KEY="{}"'),
+    ),
+    "password": (
+        password,
+        (
+            "password={} was in the log",
+            'the file had "password": "{}", in it',
+            "- db_password: {}\n",
+            "PGPASSWORD='{}' psql",
+        ),
+    ),
+    "API key": (
+        lambda r: run(r, HEX, 31) + "a",
+        ("api_key: {}", "X-Api-Key: {}", "it ran with --api-key {} --port 80", "apiKey='{}',"),
+    ),
+    "secret": (
+        lambda r: run(r, URL_SAFE, 30) + "0a",
+        ("client_secret={}&grant=x", '{{"clientSecret":"{}"}}', "the secret was {} until then"),
+    ),
     "signing key": (lambda r: b64(r, 32), ("the signing key {} leaked", "SIGNING_KEY={}", "hmac: {}")),
 }
 """Values that are known only by what stands before them."""
@@ -143,5 +188,7 @@ def planted(seed: int = 0, each: int = 10) -> list[tuple[str, str, str]]:
     for kind, (make, sentences) in PLACED.items():
         for n in range(each):
             value = make(rng)
-            cases.append((kind, value, f"The job failed. {sentences[n % len(sentences)].format(value)}\nThen it recovered."))
+            cases.append(
+                (kind, value, f"The job failed. {sentences[n % len(sentences)].format(value)}\nThen it recovered.")
+            )
     return cases

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import re
 from typing import TypeVar
 
 from fastapi import Request
@@ -14,6 +13,7 @@ from triage.annotation import Annotation
 from triage.api.problems import FieldError, InvalidFields, UnsupportedMediaType
 from triage.errors import InputTooLarge, InvalidInput
 from triage.incident import Incident, IncidentId, Scalar, content_id
+from triage.intake.markdown import parse_markdown
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -21,7 +21,6 @@ JSON = "application/json"
 TEXTS = ("text/plain", "text/markdown")
 # A client that is still sending may not see an answer before it is done: this much more is read and thrown away.
 _DISCARDED_BYTES = 32_000_000
-_HEADING = re.compile(r"\A\s*#[ \t]+(?P<title>\S[^\n]*?)[ \t#]*\n(?P<rest>.*\S.*)\Z", re.DOTALL)
 
 
 class NewIncident(Incident, frozen=True):
@@ -104,14 +103,13 @@ async def read_bytes(request: Request, limit: int) -> bytes:
 
 
 async def read_incident(request: Request, max_write_up_bytes: int) -> NewIncident:
-    """The posted incident: JSON, or text whose first Markdown heading is the title."""
+    """The posted incident: JSON, plain text, or Markdown with front matter."""
     kind = media_type(request)
     if kind in TEXTS:
         text = decode(await read_bytes(request, max_write_up_bytes))
-        heading = _HEADING.match(text) if kind == "text/markdown" else None
-        values = {"title": heading["title"], "write_up": heading["rest"]} if heading else {"write_up": text}
         if not text.strip():
             raise InvalidFields([_empty_body()])
+        values = parse_markdown(text) if kind == "text/markdown" else {"write_up": text}
         try:
             return NewIncident.model_validate(values)
         except ValidationError as error:

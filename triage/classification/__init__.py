@@ -60,12 +60,16 @@ class Classifier(Protocol):
         """Each prompt used, as `id@version`."""
         ...
 
+    async def prepare(self, taxonomy: Taxonomy) -> None:
+        """Ask beforehand what is asked once only. Raises `ModelUnavailable`."""
+        ...
+
     async def classify(self, subject: Subject, taxonomy: Taxonomy) -> Classification:
         """An answer for each facet in `taxonomy.triaged`. Raises `ModelUnavailable`."""
         ...
 
     async def quote(
-        self, subject: Subject, taxonomy: Taxonomy, labels: Labels
+        self, subject: Subject, taxonomy: Taxonomy, labels: Labels, /
     ) -> tuple[dict[str, tuple[str, ...]], Usage]:
         """For each facet of `labels`, the words of the write-up that show them. Raises `ModelUnavailable`."""
         ...
@@ -76,4 +80,3 @@ def normalised(scores: dict[str, float]) -> dict[str, float]:
     total = sum(scores.values())
     shares = {k: v / total if total > 0 else 1 / len(scores) for k, v in scores.items()}
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
-

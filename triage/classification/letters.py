@@ -39,6 +39,12 @@ class LetterClassifier:
     def prompts(self) -> tuple[str, ...]:
         return self._letters.name, self._quote.name
 
+    async def prepare(self, taxonomy: Taxonomy) -> None:
+        """See `Classifier.prepare`: the priors, and with them the codebook in the endpoint's cache."""
+        for facet in taxonomy.triaged:
+            for options in facet.groups:
+                await self._prior(taxonomy, facet, options)
+
     async def classify(self, subject: Subject, taxonomy: Taxonomy) -> Classification:
         """See `Classifier.classify`. A child facet is asked for under each likely parent label."""
         answers: dict[str, Answer] = {}
@@ -62,7 +68,7 @@ class LetterClassifier:
     async def quote(
         self, subject: Subject, taxonomy: Taxonomy, labels: Labels
     ) -> tuple[dict[str, tuple[str, ...]], Usage]:
-        """See `Classifier.quote`. The model names a sentence by its number, so the quote can't be wrong in its words."""
+        """See `Classifier.quote`. The model names a sentence by its number, so no word is wrong."""
         quotes: dict[str, tuple[str, ...]] = {}
         usage = Usage()
         for facet_id, ids in labels.items():
@@ -111,9 +117,7 @@ class LetterClassifier:
 
     async def _complete(self, messages: tuple[Message, ...], max_tokens: int, top_logprobs: int = 0) -> Reply:
         return await self._model.complete(
-            Request(
-                messages=messages, max_tokens=max_tokens, top_logprobs=top_logprobs, deadline_s=self._deadline_s
-            )
+            Request(messages=messages, max_tokens=max_tokens, top_logprobs=top_logprobs, deadline_s=self._deadline_s)
         )
 
 

@@ -55,7 +55,10 @@ def condense(sentences: list[Sentence], max_characters: int) -> list[Sentence]:
         left -= len(sentences[index].text)
     ranked = sorted(
         (i for i in range(len(sentences)) if i not in chosen),
-        key=lambda i: (-len(set(m.lower() for m in _CAUSE.findall(sentences[i].text))) - (0.5 if i >= last - 1 else 0), i),
+        key=lambda i: (
+            -len({m.lower() for m in _CAUSE.findall(sentences[i].text)}) - (0.5 if i >= last - 1 else 0),
+            i,
+        ),
     )
     for index in ranked:
         if len(sentences[index].text) <= left:

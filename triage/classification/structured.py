@@ -43,6 +43,9 @@ class StructuredClassifier:
     def prompts(self) -> tuple[str, ...]:
         return (self._prompt.name,)
 
+    async def prepare(self, taxonomy: Taxonomy) -> None:
+        """Nothing is asked once only."""
+
     async def classify(self, subject: Subject, taxonomy: Taxonomy) -> Classification:
         """See `Classifier.classify`. Raises `ModelUnavailable` if the second answer doesn't fit either."""
         messages = self._prompt.messages(
@@ -65,12 +68,10 @@ class StructuredClassifier:
         try:
             return Classification(answers=_read(reply, taxonomy), usage=usage)
         except InvalidInput as error:
-            raise ModelUnavailable(
-                f"{self._model.name} gave no usable answer in two tries: {error.detail}"
-            ) from error
+            raise ModelUnavailable(f"{self._model.name} gave no usable answer in two tries: {error.detail}") from error
 
     async def quote(
-        self, subject: Subject, taxonomy: Taxonomy, labels: Labels
+        self, _subject: Subject, _taxonomy: Taxonomy, _labels: Labels
     ) -> tuple[dict[str, tuple[str, ...]], Usage]:
         """Nothing more to ask: the quotes came with the labels."""
         return {}, Usage()

@@ -1,15 +1,57 @@
-"""The `triage` command."""
+"""The `triage` command: one verb per job."""
 
 from __future__ import annotations
 
+import sys
+from typing import Annotated
+
 import typer
+from pydantic import ValidationError
 
-from triage.cli import evaluate
+from triage import __version__
+from triage.cli import evaluate, taxonomy
+from triage.cli.classify import classify
+from triage.cli.demo import demo
+from triage.cli.doctor import doctor
+from triage.cli.history import import_file, search
+from triage.cli.serve import serve
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="LLM-assisted incident triage.")
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="LLM-assisted incident triage: labels with evidence, similar past incidents, mitigations that worked.",
+)
+app.command()(demo)
+app.command()(serve)
+app.command()(classify)
+app.command("import")(import_file)
+app.command()(search)
 app.add_typer(evaluate.app, name="eval")
+app.add_typer(taxonomy.app, name="taxonomy")
+app.command()(doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"triage {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
 
 
 def main() -> None:
     """The entry point of the `triage` command."""
-    app()
+    try:
+        app()
+    except ValidationError as error:
+        if error.title != "Settings":
+            raise
+        for one in error.errors():
+            sys.stderr.write(f"The setting {'.'.join(map(str, one['loc']))} is not valid: {one['msg']}.\n")
+        sys.exit(2)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from triage.cli.terminal import JSON_OPTION, FAILURE, messages, output, print_json, run, watching
+from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run, watching
 from triage.settings import Settings
 
 app = typer.Typer(help="Score the labels against gold labels.", no_args_is_help=True)

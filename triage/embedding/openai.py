@@ -36,9 +36,7 @@ class OpenAIEmbedder:
         async def call() -> openai.types.CreateEmbeddingResponse:
             return await self._client.embeddings.create(model=self._model, input=texts, encoding_format="float")
 
-        response, _ = await call_with_retries(
-            call, self._deadline_s, settings=EMBEDDING, secret=self._api_key
-        )
+        response, _ = await call_with_retries(call, self._deadline_s, settings=EMBEDDING, secret=self._api_key)
         if len(response.data) != len(texts):
             raise ModelUnavailable(
                 f"The embedding endpoint gave {len(response.data)} vectors for {len(texts)} texts: "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from triage.evaluation.cases import Case, Dataset, InvalidDataset
+from triage.evaluation.cases import Case, Dataset
 from triage.evaluation.datasets import load_dataset, shipped_history
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.report import print_report, write_summary
@@ -16,7 +16,6 @@ __all__ = [
     "CaseRecord",
     "Dataset",
     "FacetSummary",
-    "InvalidDataset",
     "Progress",
     "Run",
     "RunIdentity",

@@ -11,21 +11,10 @@ from typing import Any
 
 from triage.annotation import Labels
 from triage.errors import InvalidInput, NotFound
-from triage.evaluation.cases import (
-    Case,
-    DataProblem,
-    Dataset,
-    InvalidDataset,
-    Row,
-    RowError,
-    distinct,
-    make_incident,
-    read_labels,
-    read_rows,
-    repeated_ids,
-)
+from triage.evaluation.cases import Case, Dataset, distinct, read_labels, repeated_ids
 from triage.evaluation.llm_incidents import read_llm_incident
 from triage.incident import Incident, Scalar
+from triage.intake.rows import DataProblem, InvalidDataset, Row, RowError, make_incident, read_rows
 from triage.taxonomy import Taxonomy
 
 CaseReader = Callable[[Row, Mapping[str, str], Taxonomy], Case]

@@ -10,7 +10,7 @@ from typing import IO, Literal, Self
 from pydantic import BaseModel, Field, ValidationError
 
 from triage.annotation import Labels
-from triage.evaluation.cases import DataProblem, InvalidDataset
+from triage.intake.rows import DataProblem, InvalidDataset
 from triage.triage_result import Provenance
 
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, field
 
 from triage.annotation import Labels
 from triage.errors import TriageError
-from triage.evaluation.cases import Case, Row, RowError, make_incident, rejection
+from triage.evaluation.cases import Case
+from triage.intake.rows import Row, RowError, make_incident, rejection
 from triage.taxonomy import Taxonomy
 
 WORDS = (80, 250)

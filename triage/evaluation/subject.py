@@ -32,7 +32,9 @@ class PipelineUnderTest:
         started = time.perf_counter()
         for start in range(0, len(cases), _BATCH):
             portion = cases[start : start + _BATCH]
-            incidents = await asyncio.to_thread(lambda batch: [self._redacted(case.incident) for case in batch], portion)
+            incidents = await asyncio.to_thread(
+                lambda batch: [self._redacted(case.incident) for case in batch], portion
+            )
             vectors = await self._embedder.embed([incident.text for incident in incidents])
             labels = [case.gold for case in portion]
             await self._history.remember(list(zip(incidents, labels, strict=True)), vectors)

@@ -1,4 +1,4 @@
-"""The history's index in Chroma: in process (persistent or in memory) or a server. It can be thrown away at any time."""
+"""The history's index in Chroma: in process (persistent or in memory) or a server. It can be rebuilt at any time."""
 
 from __future__ import annotations
 

@@ -50,6 +50,10 @@ class LangChainChat:
         )
         return reply.model_copy(update={"retries": retries})
 
+    async def ping(self) -> str:
+        """A word on the provider's state; LangChain offers no way to ask for it without a charge."""
+        return f"{self._provider}:{self._model} is set up, not asked"
+
     async def aclose(self) -> None:
         """Nothing to end: LangChain's clients keep their own connections."""
 

@@ -166,6 +166,12 @@ class LocalChat:
                     raise
             return await (await self._ready_client()).complete(request)
 
+    async def ping(self) -> str:
+        """A word on the server's state. Raises `ModelUnavailable` if it does not run."""
+        if not self._server.is_running:
+            raise ModelUnavailable("The local model's server has stopped; it is started again with the next incident.")
+        return f"{self.name} runs on this machine"
+
     async def aclose(self) -> None:
         """End the connection and the server."""
         async with self._turn:

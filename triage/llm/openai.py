@@ -41,6 +41,20 @@ class OpenAIChat:
         )
         return reply.model_copy(update={"retries": retries})
 
+    async def ping(self) -> str:
+        """A word on the endpoint's state, without a charge. Raises `ModelUnavailable` if it is not reachable."""
+        try:
+            await self._client.models.list(timeout=_PING_WITHIN_S)
+        except openai.AuthenticationError as error:
+            raise ModelUnavailable(f"{self._client.base_url} refuses the key: check OPENAI_API_KEY.") from error
+        except openai.APIStatusError as error:
+            # Many a compatible endpoint has no list of its models, and answers all the same.
+            if error.status_code >= 500:
+                raise ModelUnavailable(f"{self._client.base_url} answers {error.status_code}.") from error
+        except openai.APIConnectionError as error:
+            raise ModelUnavailable(f"{self._client.base_url} is not reachable: check TRIAGE_BASE_URL.") from error
+        return f"{self._model}: {self._client.base_url} is reachable"
+
     async def aclose(self) -> None:
         """End the connections."""
         await self._client.close()
@@ -110,6 +124,7 @@ class Dialect:
         return None
 
 
+_PING_WITHIN_S = 3.0
 _OBJECTIONS = frozenset({400, 403, 422, 501})
 _LOOSER_FORMAT: dict[str, Literal["json_object", "text"]] = {"json_schema": "json_object", "json_object": "text"}
 _FORMAT_WORDS = ("response_format", "json_schema", "json_object", "schema", "grammar", "structured")

@@ -51,7 +51,7 @@ EMBEDDING = SettingNames(model="TRIAGE_EMBEDDING_MODEL", base_url="TRIAGE_EMBEDD
 DEFAULT_POLICY = RetryPolicy()
 
 
-class UnusableReply(Exception):  # noqa: N818  named like the errors of triage.errors
+class UnusableReply(Exception):
     """A reply that makes no sense, such as a body that is not JSON: worth another try."""
 
 

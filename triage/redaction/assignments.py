@@ -49,7 +49,9 @@ _NOT_A_SECRET = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 # The name of what holds the secret, in code: `api_key=openai_api_key`, `token = ids[-1]`.
-_VARIABLE = re.compile(r"(?:[A-Za-z]\w*_)?(?:password|passwd|secret|token|(?:api|access)_?key)|[a-z_]+\[[\w-]*\]", re.IGNORECASE)
+_VARIABLE = re.compile(
+    r"(?:[A-Za-z]\w*_)?(?:password|passwd|secret|token|(?:api|access)_?key)|[a-z_]+\[[\w-]*\]", re.IGNORECASE
+)
 _WORD = re.compile(r"[^\W\d_]+(?:['’/-][^\W\d_]+)*[!?]?")
 # Base64 that happens to hold no digit.
 _BASE64 = re.compile(r"(?=[^+/=]*[+/=])(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])[A-Za-z+/]{32,}={0,2}")
@@ -91,19 +93,17 @@ def _is_secret(text: str, match: re.Match[str], value: str, *, is_quoted: bool) 
     name, separator = match["name"].lower(), match["separator"].strip(" \t:").lower()
     before = text[max(0, match.start() - 60) : match.start()]
     is_password = name.startswith(("pass", "pwd"))
-    if name in _NEED_DIGITS and not _is_mixed(value, 6):
+    if (name in _NEED_DIGITS and not _is_mixed(value, 6)) or not value:
         return False
-    if not value or _NOT_A_SECRET.fullmatch(value) or (name == "token" and _OTHER_TOKENS.search(before[-12:])):
+    if _NOT_A_SECRET.fullmatch(value) or (name == "token" and _OTHER_TOKENS.search(before[-12:])):
         return False
     if ":" in match["separator"] and "=" not in separator:
         return _follows_colon(text, match, value, before, is_quoted=is_quoted, is_password=is_password)
     if "=" in separator or separator == ">":
         return is_quoted or not ("==" in separator or _VARIABLE.fullmatch(value))
-    if _FLAG.search(before) and not value.startswith("-"):
-        return True
     if separator in ("is", "was"):
         return _is_mixed(value, 8) or (is_quoted and is_password and not re.search(r"\s", value))
-    return _looks_random(value)
+    return bool(_FLAG.search(before) and not value.startswith("-")) or _looks_random(value)
 
 
 def _follows_colon(

@@ -29,7 +29,9 @@ _END_OF_HEADER = re.compile(r"[\n\"'\x00]|\\n")
 _COOKIE = re.compile(r"\b(?:set-)?cookie[\"']?:[ \t]*[\"']?(?P<value>[\w.-]{1,80}=[^\n\"'\x00]+)", re.IGNORECASE)
 _USERINFO = re.compile(r"://(?P<value>[^\s/?#\"'`<>\\@\x00]+(?:@[^\s/?#\"'`<>\\@\x00]+)*)@(?=[\w\[{$%.-])")
 # A password that should have been escaped and was not.
-_UNESCAPED = re.compile(r"://[^\s:@/\"'\x00]{0,80}:(?![0-9]{1,5}/)(?P<value>[^\s\"'`<>@\x00]{1,128}(?<!/))@(?=[\w\[.-]+[:/])")
+_UNESCAPED = re.compile(
+    r"://[^\s:@/\"'\x00]{0,80}:(?![0-9]{1,5}/)(?P<value>[^\s\"'`<>@\x00]{1,128}(?<!/))@(?=[\w\[.-]+[:/])"
+)
 _DSN_HOST = re.compile(r"@(?=(?:tcp|udp|unix)\()")
 _DSN_USER = re.compile(r"[^\s\"'`=<>\x00]{1,199}\Z")
 _CURL_USER = re.compile(r"(?<!\S)(?:-u|--user|--proxy-user)[ =]?[\"']?(?P<value>[^\s:\"'\x00]{1,80}:[^\s\"'\x00]+)")

@@ -15,10 +15,26 @@ _FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".py", ".js",
 _IPV4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w]|\.[0-9]|[-.](?:py[0-9]|linux|tar|whl|zip|deb|rpm))")
 # Four numbers with dots are also how some things count their versions.
 _VERSION_WORDS = frozenset(
-    "version ver release build driver firmware revision rule section chapter chrome chromium edg opr crios".split()
+    [
+        "version",
+        "ver",
+        "release",
+        "build",
+        "driver",
+        "firmware",
+        "revision",
+        "rule",
+        "section",
+        "chapter",
+        "chrome",
+        "chromium",
+        "edg",
+        "opr",
+        "crios",
+    ]
 )
 _LETTERS = re.compile("[a-z]+")
-_LINKING_WORDS = frozenset("is was number no to".split())
+_LINKING_WORDS = frozenset(["is", "was", "number", "no", "to"])
 _PACKAGE = re.compile(r"(?:-cu[0-9]{2}|nvidia|cuda|cudnn|nccl)[^\s]*\s*\Z|[=~<>!]=[ \t]*\Z", re.IGNORECASE)
 _IPV6 = re.compile(r"(?<![\w:.])(?=[0-9A-Fa-f:]{0,5}:)[0-9A-Fa-f:]+(?:\.[0-9]{1,3}){0,3}(?:%[\w.-]{1,16})?(?![\w])")
 _MAC = re.compile(
@@ -36,11 +52,16 @@ _PHONE_NAMED = re.compile(
     r"(?P<value>\(?[0-9](?:[ .\-()/]{0,2}[0-9]){6,14})(?![\w])",
     re.IGNORECASE,
 )
-_CARD = re.compile(r"(?<![\w.:/-])[2-6][0-9]{3}(?:(?P<by>[ -]?)[0-9]{4,6}){1}(?:(?P=by)[0-9]{2,7}){1,3}(?![\w]|[-.:][0-9])")
+_CARD = re.compile(
+    r"(?<![\w.:/-])[2-6][0-9]{3}(?:(?P<by>[ -]?)[0-9]{4,6}){1}(?:(?P=by)[0-9]{2,7}){1,3}(?![\w]|[-.:][0-9])"
+)
 _CARD_PREFIX = re.compile(
     r"4|5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|3[47]|6011|64[4-9]|65|35(?:2[89]|[3-8])|30[0-5]|36|38|39|62|5[06-8]"
 )
-_ID_BEFORE = re.compile(r"(?:\b|_)(?:id|ids|trace|span|seq|offset|hash|timestamp|ts|epoch|seed|rnd|ticket|incident|bytes)[\"']?[ =:#]{0,3}\Z", re.I)
+_ID_BEFORE = re.compile(
+    r"(?:\b|_)(?:id|ids|trace|span|seq|offset|hash|timestamp|ts|epoch|seed|rnd|ticket|incident|bytes)[\"']?[ =:#]{0,3}\Z",
+    re.IGNORECASE,
+)
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
 _IBAN_LENGTHS = {
     n: frozenset(countries.split())

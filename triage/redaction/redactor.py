@@ -110,7 +110,8 @@ def _merge(spans: list[Span]) -> list[Span]:
 
 
 def _blank(text: str, spans: Iterable[Span]) -> str:
-    pieces, position = [], 0
+    pieces: list[str] = []
+    position = 0
     for start, end, _ in spans:
         pieces += text[position:start], BLANK * (end - start)
         position = end

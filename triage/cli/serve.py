@@ -1,0 +1,78 @@
+"""`triage serve`: the HTTP service."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from triage.cli.terminal import messages, run, watching
+from triage.errors import MisconfiguredService
+from triage.settings import Settings
+
+_STOP_WITHIN_S = 10
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; TRIAGE_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; TRIAGE_PORT.")] = None,
+) -> None:
+    """Start the HTTP service.
+
+    Ctrl-C stops it; what was accepted and not triaged yet is triaged after the next start.
+    """
+    settings = Settings()
+    changes = {"host": host, "port": port}
+    run(_serve(settings.model_copy(update={k: v for k, v in changes.items() if v is not None})))
+
+
+async def _serve(settings: Settings) -> None:
+    import uvicorn
+
+    from triage.serving import open_app
+
+    logging.basicConfig(
+        stream=sys.stderr, level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # Each call of a model is a line of its own otherwise, and each step of the queue.
+    for chatty in ("httpx", "openai", "chromadb", "alembic", "dbos", "aiosqlite"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    console = messages()
+    with watching() as progress:
+        context = open_app(settings, progress)
+        app = await context.__aenter__()
+    try:
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=settings.log_level == "debug",
+            timeout_graceful_shutdown=_STOP_WITHIN_S,
+            server_header=False,
+        )
+        server = uvicorn.Server(config)
+        url = f"http://{settings.host}:{settings.port}"
+        console.print(f"triage serves on [bold]{url}[/bold]  (interface: {url}/docs; stop with Ctrl-C)")
+        if settings.host not in _LOOPBACK:
+            console.print(
+                "[yellow]Anyone who reaches this address can read and post incidents: keep it private.[/yellow]"
+            )
+        console.print(
+            f"curl -s {url}/v1/incidents -H 'Prefer: wait=120' -H 'Content-Type: text/plain' "
+            "--data-binary @write-up.txt",
+            soft_wrap=True,
+            markup=False,
+        )
+        await server.serve()
+        if not server.started:
+            raise MisconfiguredService(
+                f"The service could not listen on {settings.host}:{settings.port}: is the port in use? "
+                "Choose another with --port.",
+                setting="port",
+            )
+    finally:
+        await context.__aexit__(None, None, None)

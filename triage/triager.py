@@ -1,0 +1,38 @@
+"""Triage from Python, in five lines."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from triage.errors import TriageError
+from triage.incident import Incident, content_id
+from triage.settings import Settings
+from triage.triage_result import Triage
+from triage.wiring import Desk, Progress, open_desk, silent
+
+
+class Triager:
+    """`async with Triager() as triager: result = await triager.triage("the write-up")`. Nothing is stored."""
+
+    def __init__(self, settings: Settings | None = None, progress: Progress = silent) -> None:
+        self._context = open_desk(settings or Settings(), progress)
+        self._desk: Desk | None = None
+
+    async def __aenter__(self) -> Self:
+        self._desk = await self._context.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._desk = None
+        await self._context.__aexit__(kind, error, traceback)
+
+    async def triage(self, incident: Incident | str) -> Triage:
+        """Triage one incident, or the text of one."""
+        if self._desk is None:
+            raise TriageError("Use Triager as a context manager: `async with Triager() as triager: ...`.")
+        if isinstance(incident, str):
+            incident = Incident(id=content_id("", incident), write_up=incident)
+        return await self._desk.pipeline.run(incident)
