@@ -42,6 +42,9 @@ class HashingEmbedder:
         unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
         return unit
 
+    async def aclose(self) -> None:
+        """Nothing to end."""
+
 
 class KeywordPipeline:
     """Triage by one rule: network words mean infrastructure, else inference engine. Counts what it was asked for.

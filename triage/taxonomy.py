@@ -232,10 +232,17 @@ def _read(path: Path) -> tuple[list[Problem], Taxonomy | None]:
     try:
         taxonomy = Taxonomy.model_validate(content)
     except ValidationError as error:
-        problems += [Problem(_line(root, e["loc"]), _explain(e)) for e in error.errors()]
+        errors = error.errors()
+        problems += [Problem(_line(root, e["loc"]), _explain(e)) for e in errors if not _follows(e, errors)]
     else:
         problems += _inconsistencies(taxonomy, root)
     return sorted(problems), None if problems else taxonomy
+
+
+def _follows(error: Any, errors: Sequence[Any]) -> bool:
+    """True for a list that is "too short" only because of mistakes in its items."""
+    at = error["loc"]
+    return error["type"] == "too_short" and any(len(e["loc"]) > len(at) and e["loc"][: len(at)] == at for e in errors)
 
 
 def _explain(error: Any) -> str:
@@ -253,8 +260,8 @@ def _inconsistencies(taxonomy: Taxonomy, root: yaml.Node) -> Iterator[Problem]:
         at: tuple[str | int, ...] = ("facets", f)
         if facet.id in facet_ids[:f]:
             yield Problem(_line(root, (*at, "id")), f"facet {facet.id!r} stands twice; give one another id")
-        if facet.parent is not None and (facet.parent not in facet_ids or facet.parent == facet.id):
-            yield Problem(_line(root, (*at, "parent")), f"parent {facet.parent!r} is no other facet of this file")
+        if facet.parent is not None and facet.parent not in facet_ids[:f]:
+            yield Problem(_line(root, (*at, "parent")), f"parent {facet.parent!r} is no facet above this one")
         parents = next((other.ids for other in taxonomy.facets if other.id == facet.parent), [])
         seen: dict[str, str] = {}
         for n, label in enumerate(facet.labels):

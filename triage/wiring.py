@@ -110,6 +110,7 @@ async def open_records(
         yield Records(taxonomy, store, history, redactor, embedder, casebook)
     finally:
         history.close()
+        await embedder.aclose()
         await store.close()
 
 
@@ -142,6 +143,7 @@ async def open_subject(
             yield PipelineUnderTest(pipeline, history, redactor, embedder), decisive
     finally:
         history.close()
+        await embedder.aclose()
 
 
 async def fill(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:

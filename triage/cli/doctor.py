@@ -127,7 +127,10 @@ async def _embedder(settings: Settings) -> str:
     from triage.wiring import build_embedder
 
     embedder = build_embedder(settings)
-    vectors = await embedder.embed(["The node lost its network."])
+    try:
+        vectors = await embedder.embed(["The node lost its network."])
+    finally:
+        await embedder.aclose()
     return f"{embedder.fingerprint}, {vectors.shape[1]} dimensions"
 
 

@@ -107,8 +107,7 @@ def _neighbours(neighbours: Sequence[Neighbour], taxonomy: Taxonomy) -> list[Ren
             (" near-duplicate" if neighbour.is_near_duplicate else "", "yellow"),
             "\n",
             (", ".join(labels), ""),
-            (f" · ended by {', '.join(_names(taxonomy.mitigation, known))}" if known else "", ""),
-            (f" in {_minutes(neighbour.ttm_minutes)}" if neighbour.ttm_minutes is not None else "", ""),
+            (f" · {_end(_names(taxonomy.mitigation, known), neighbour.ttm_minutes)}", ""),
             (f" · {neighbour.occurred_at:%Y-%m-%d}" if neighbour.occurred_at else "", "dim"),
             (f"\n{neighbour.url}" if neighbour.url else f"\n{neighbour.incident_id}", "dim"),
         )
@@ -155,6 +154,12 @@ def _undisclosed(taxonomy: Taxonomy) -> set[str]:
 
 def _names(facet: Facet | None, labels: Sequence[str]) -> list[str]:
     return [facet.label(label).name.lower() for label in labels] if facet else list(labels)
+
+
+def _end(mitigations: Sequence[str], ttm_minutes: float | None) -> str:
+    how = f"ended by {', '.join(mitigations)}" if mitigations else "" if ttm_minutes is None else "ended"
+    when = f"after {_minutes(ttm_minutes)}" if ttm_minutes is not None else ""
+    return " ".join(part for part in (how, when) if part) or "how it ended is not known"
 
 
 def _minutes(minutes: float) -> str:

@@ -21,3 +21,7 @@ class Embedder(Protocol):
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of shape (len(texts), dimension), each of length 1. Raises `ModelUnavailable`."""
         ...
+
+    async def aclose(self) -> None:
+        """End the connections, if there are any."""
+        ...

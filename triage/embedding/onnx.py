@@ -52,6 +52,9 @@ class MiniLM:
         """Vectors of shape (len(texts), 384), each of length 1. Raises `MisconfiguredService` without the weights."""
         return await asyncio.to_thread(self._embed_all, list(texts))
 
+    async def aclose(self) -> None:
+        """Nothing to end: the network lives in this process."""
+
     def _embed_all(self, texts: list[str]) -> Vectors:
         with self._lock:
             tokenizer, session = self._loaded = self._loaded or self._load()

@@ -32,6 +32,10 @@ class OpenAIEmbedder:
         batches = [texts[i : i + _BATCH] for i in range(0, len(texts), _BATCH)]
         return np.concatenate([await self._embed_batch([t[:_MAX_CHARACTERS] for t in batch]) for batch in batches])
 
+    async def aclose(self) -> None:
+        """End the connections."""
+        await self._client.close()
+
     async def _embed_batch(self, texts: list[str]) -> Vectors:
         async def call() -> openai.types.CreateEmbeddingResponse:
             return await self._client.embeddings.create(model=self._model, input=texts, encoding_format="float")

@@ -165,8 +165,9 @@ class ChromaHistory:
         return int(await self._run(self._collection.count))
 
     def close(self) -> None:
-        """Let go of the threads and the folder's lock."""
+        """Let go of the threads, the database and the folder's lock."""
         self._threads.shutdown(wait=True)
+        self._client.close()
         if self._lock is not None:
             self._lock.release()
 

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import pytest
+
+from triage.classification import Subject
+from triage.classification.sentences import split
+from triage.taxonomy import Taxonomy
+
+WRITE_UP = "The Redis cluster ran out of connections. Requests failed with 503 for an hour. A restart helped."
+
+
+@pytest.fixture(scope="session")
+def taxonomy() -> Taxonomy:
+    return Taxonomy.load("llm_inference")
+
+
+@pytest.fixture
+def subject() -> Subject:
+    return Subject(sentences=tuple(split(WRITE_UP)))

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triage.classification.sentences import condense, split
+
+TEXTS = st.text(alphabet=st.sampled_from("abc. \n!?AB1\"'(\té"), max_size=2_000)
+
+
+@given(TEXTS)
+def test_every_sentence_stands_in_the_text_where_it_says(text: str) -> None:
+    for sentence in split(text):
+        assert sentence.text
+        assert sentence.text == text[sentence.start : sentence.start + len(sentence.text)]
+
+
+@given(TEXTS)
+def test_no_word_is_lost(text: str) -> None:
+    assert "".join("".join(sentence.text.split()) for sentence in split(text)) == "".join(text.split())
+
+
+@given(TEXTS, st.integers(min_value=400, max_value=1_500))
+def test_what_is_read_fits_the_budget_and_keeps_its_order(text: str, budget: int) -> None:
+    sentences = split(text)
+    read = condense(sentences, budget)
+
+    assert sum(len(sentence.text) for sentence in read) <= budget
+    assert [s.start for s in read] == sorted(s.start for s in read)
+    assert set(read) <= set(sentences)
+
+
+def test_an_abbreviation_ends_no_sentence() -> None:
+    assert [s.text for s in split("It hit some regions, e.g. Oregon. Then it ended.")] == [
+        "It hit some regions, e.g. Oregon.",
+        "Then it ended.",
+    ]
+
+
+def test_the_sentence_with_the_cause_survives_a_small_budget() -> None:
+    filler = [f"Customers in region {n} kept asking for news." for n in range(60)]
+    text = " ".join([*filler[:30], "The root cause was a misconfigured load balancer.", *filler[30:]])
+
+    read = condense(split(text), 400)
+
+    assert any("root cause" in sentence.text for sentence in read)
+    assert read[0].text == filler[0]
