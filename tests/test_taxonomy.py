@@ -125,7 +125,7 @@ def test_labels_are_found_by_id_and_by_name(small: Taxonomy) -> None:
 
 
 def test_what_the_taxonomy_does_not_have_is_named_with_what_it_has(small: Taxonomy) -> None:
-    with pytest.raises(UnknownLabel, match="'onne' is no label of facet 'kind'. Did you mean: one"):
+    with pytest.raises(UnknownLabel, match=r"'onne' is no label of facet 'kind'\. Did you mean: one"):
         small.canonical("kind", ["onne"])
     with pytest.raises(UnknownFacet, match="kind"):
         small.facet("knd")

@@ -53,7 +53,7 @@ async def test_two_answers_that_do_not_fit_are_no_answer(
 ) -> None:
     fake_openai.otherwise = WrongLabel()
 
-    with pytest.raises(ModelUnavailable, match="no usable answer in two tries.*no_such_label"):
+    with pytest.raises(ModelUnavailable, match=r"no usable answer in two tries.*no_such_label"):
         await classifier.classify(subject, taxonomy)
 
 
@@ -69,16 +69,10 @@ async def test_an_answer_that_was_cut_off_is_not_taken_for_a_whole_one(
 async def test_the_runner_up_gets_a_share_and_single_facets_one_label(
     fake_openai: FakeOpenAI, classifier: StructuredClassifier, subject: Subject, taxonomy: Taxonomy
 ) -> None:
-    whole = json.loads(
-        fake_openai.fitting_text({"response_format": await _format(fake_openai, classifier, subject, taxonomy)})
-    )
+    await classifier.classify(subject, taxonomy)
+    whole = json.loads(fake_openai.fitting_text(fake_openai.requests[-1]))
     whole["category"] |= {"labels": ["operational"], "runner_up": "infrastructure", "certainty": 80}
     fake_openai.script(Answer(json.dumps(whole)))
     said = await classifier.classify(subject, taxonomy)
 
     assert said.answers["category"].distribution == pytest.approx({"operational": 0.8, "infrastructure": 0.1})
-
-
-async def _format(fake: FakeOpenAI, classifier: StructuredClassifier, subject: Subject, taxonomy: Taxonomy) -> object:
-    await classifier.classify(subject, taxonomy)
-    return fake.requests[-1]["response_format"]

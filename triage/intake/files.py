@@ -123,6 +123,6 @@ def _incident(fields: dict[str, Any], max_write_up_bytes: int) -> Incident:
     write_up = fields.get("write_up")
     if isinstance(write_up, str) and len(write_up.encode(errors="replace")) > max_write_up_bytes:
         raise InputTooLarge(f"The write-up is larger than {max_write_up_bytes:,} bytes.", field="write_up")
-    if "id" not in fields and isinstance(write_up, str):
-        fields = {**fields, "id": content_id(str(fields.get("title", "")), write_up)}
+    if "id" not in fields:
+        fields = {**fields, "id": content_id(str(fields.get("title", "")), str(write_up))}
     return make_incident(fields)

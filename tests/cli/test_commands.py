@@ -1,0 +1,151 @@
+"""The command line, as a user runs it: a process, its output, its exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.fake_openai import FakeOpenAI, Status
+
+WRITE_UP = (
+    "# Completions fail\n\nThe Redis cluster ran out of connections. We restarted it and requests were served again."
+)
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+
+def test_a_write_up_on_standard_input_is_triaged_and_readable(triage: Run, endpoint: dict[str, str]) -> None:
+    done = triage("classify", stdin=WRITE_UP, **endpoint)
+
+    assert done.returncode == 0, done.stderr
+    for shown in (
+        "Completions fail",
+        "Inference engine",
+        "“ran out of connections”",
+        "similar past incidents",
+        "any-model",
+    ):
+        assert shown in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_json_is_one_line_a_triage_and_nothing_else(triage: Run, endpoint: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text(WRITE_UP)
+    (tmp_path / "b.jsonl").write_text(
+        '{"id": "b1", "write_up": "A node died."}\n{"id": "b2", "write_up": "A disk died."}\n'
+    )
+    done = triage("classify", "a.md", "b.jsonl", "--json", **endpoint)
+
+    triages = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["incident_id"] for one in triages][1:] == ["b1", "b2"]
+    assert triages[0]["facets"]["category"]["labels"] == ["inference_engine"]
+
+
+def test_a_degraded_answer_is_told_and_is_an_exit_code(
+    triage: Run, endpoint: dict[str, str], fake_openai: FakeOpenAI
+) -> None:
+    fake_openai.otherwise = Status(401)
+    done = triage("classify", stdin=WRITE_UP, **endpoint)
+
+    assert done.returncode == 1
+    assert "DEGRADED" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "told"),
+    [
+        (["classify", "missing.md"], b"", "There is no file missing.md"),
+        (["classify"], b"", "standard input is empty"),
+        (["classify"], b"\xff\xfe", "not UTF-8"),
+        (["search", "..."], b"", "no word to look for"),
+        (["import", "missing.csv"], b"", "There is no file missing.csv"),
+        (["eval", "run", "missing.yaml"], b"", "There is no suite file missing.yaml"),
+        (["taxonomy", "check", "missing.yaml"], b"", "There is no taxonomy file missing.yaml"),
+        (["eval", "run", str(ROOT / "evals/suites/cloud_faults.yaml")], b"", "give the file with --data"),
+    ],
+)
+def test_a_wrong_use_ends_with_code_2_and_one_clear_message(
+    triage: Run, arguments: list[str], stdin: bytes, told: str
+) -> None:
+    done = triage(*arguments, stdin=stdin)
+
+    assert done.returncode == 2
+    assert told in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_wrong_setting_is_named(triage: Run) -> None:
+    done = triage("search", "anything", TRIAGE_PORT="many")
+
+    assert done.returncode == 2
+    assert "port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_without_its_key_is_told_of_with_what_to_set(triage: Run) -> None:
+    done = triage("classify", stdin=WRITE_UP, TRIAGE_MODEL="gpt-5-mini")
+
+    assert done.returncode == 1
+    assert "set OPENAI_API_KEY" in " ".join(done.stderr.split())
+
+
+def test_imported_incidents_are_found_by_search(triage: Run, tmp_path: Path) -> None:
+    data = {"TRIAGE_DATA_DIR": str(tmp_path / "own"), "TRIAGE_SHIPPED_HISTORY": "false"}
+    (tmp_path / "h.csv").write_text(
+        "id,title,write_up,category,mitigation\nfan-1,Racks too hot,A cooling fan failed and racks were shut down.,"
+        "infrastructure,failover\nq-1,Queue stuck,The scheduler queue was stuck.,inference_engine,restart\n"
+    )
+    imported = triage("import", "h.csv", "--human", "--annotator", "ann", **data)
+    assert "2 incidents imported; the history holds 2." in imported.stdout
+    assert "holds 2" in triage("import", "h.csv", "--human", "--annotator", "ann", **data).stdout
+
+    found = json.loads(triage("search", "overheating in the data centre", "-k", "1", "--json", **data).stdout)
+    assert found[0]["incident_id"] == "fan-1"
+    shown = triage("search", "overheating in the data centre", **data).stdout
+    assert "Racks too hot" in shown
+    assert "ended by failover" in shown
+
+
+def test_a_taxonomy_is_checked_line_by_line(triage: Run, tmp_path: Path) -> None:
+    good = ROOT / "triage/taxonomies/cloud_faults.yaml"
+    (tmp_path / "bad.yaml").write_text(good.read_text().replace("  - id: root_cause\n", "  - ide: root_cause\n", 1))
+
+    assert "No mistakes" in triage("taxonomy", "check", str(good)).stdout
+    bad = triage("taxonomy", "check", "bad.yaml")
+    assert bad.returncode == 2
+    assert "bad.yaml:" in bad.stdout
+    assert json.loads(triage("taxonomy", "check", "bad.yaml", "--json").stdout)[0]["line"] > 1
+
+
+def test_the_doctor_finds_everything_in_place_or_says_what_to_do(triage: Run, endpoint: dict[str, str]) -> None:
+    well = triage("doctor", **endpoint)
+    assert well.returncode == 0, well.stdout
+    assert "Everything is in place" in well.stdout
+
+    ill = triage("doctor", TRIAGE_MODEL="gpt-5-mini", TRIAGE_TAXONOMY="nonsense")
+    assert ill.returncode == 1
+    assert "set OPENAI_API_KEY" in " ".join(ill.stdout.split())
+    assert "There is no taxonomy 'nonsense'" in " ".join(ill.stdout.split())
+    parts = json.loads(triage("doctor", "--json", TRIAGE_PORT="many").stdout)
+    assert parts[0]["state"].startswith("TRIAGE_PORT")
+
+
+def test_a_suite_runs_is_scored_and_resumes(triage: Run, endpoint: dict[str, str], fake_openai: FakeOpenAI) -> None:
+    command = ["eval", "run", str(ROOT / "evals/suites/llm_incidents.yaml"), "--limit", "6", "--out", "runs"]
+    first = triage(*command, **endpoint)
+    asked = len(fake_openai.requests)
+    again = triage(*command, **endpoint)
+
+    assert first.returncode == 0, first.stderr
+    assert "6 of 6 cases done" in first.stdout
+    assert "kappa" in first.stdout
+    assert len(fake_openai.requests) == asked >= 6
+    assert "6 of them in an earlier session" in again.stdout
+
+
+def test_the_version_is_told(triage: Run) -> None:
+    assert triage("--version").stdout.startswith("triage 0.")

@@ -1,0 +1,185 @@
+"""The flow of one incident, with the real embedder, a real index and a model behind a real socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.fake_openai import Answer, Chosen, FakeOpenAI, Status
+from triage.annotation import Labels
+from triage.classification.letters import LetterClassifier
+from triage.classification.structured import StructuredClassifier
+from triage.embedding.onnx import MiniLM
+from triage.history.chroma import ChromaHistory
+from triage.incident import Incident
+from triage.llm.openai import OpenAIChat
+from triage.pipeline import Pipeline, PipelineOptions
+from triage.redaction import Redactor
+from triage.taxonomy import Taxonomy
+
+TAXONOMY = Taxonomy.load("llm_inference")
+KEY = "sk-proj-1" + "a1B2c3D4e5F6g7H8i9J0" + "T3BlbkFJ" + "k1L2m3N4o5P6q7R8s9T0"
+INCIDENT = Incident(
+    id="new",
+    title="Completions fail",
+    write_up=f"Mail from ann@corp.example: the cache cluster ran out of connections, key {KEY} was in the log. "
+    "Requests failed with 503 for an hour. We restarted the cluster and it recovered.",
+)
+HISTORY: dict[str, tuple[str, Labels]] = {
+    "redis": (
+        "A cache cluster refused new connections after its limit was reached, so completions failed.",
+        {"category": ("inference_engine",), "failure_mode": ("resource_exhaustion",), "mitigation": ("restart",)},
+    ),
+    "power": (
+        "A data centre lost power and all nodes in it went dark until the generators started.",
+        {"category": ("infrastructure",), "failure_mode": ("power_cooling",), "mitigation": ("failover",)},
+    ),
+    "certificate": (
+        "The certificate of the gateway expired at night and clients could not connect.",
+        {"category": ("operational",), "failure_mode": ("certificate_or_credential",), "mitigation": ("undisclosed",)},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def embedder() -> MiniLM:
+    return MiniLM()
+
+
+@pytest.fixture
+async def history(embedder: MiniLM) -> AsyncIterator[ChromaHistory]:
+    history = ChromaHistory.open(None, embedder.fingerprint)
+    incidents = [(Incident(id=key, write_up=text), labels) for key, (text, labels) in HISTORY.items()]
+    await history.remember(incidents, await embedder.embed([text for text, _ in HISTORY.values()]))
+    yield history
+    history.close()
+
+
+@pytest.fixture
+async def model(fake_openai: FakeOpenAI) -> AsyncIterator[OpenAIChat]:
+    chat = OpenAIChat("any-model", fake_openai.base_url, "key")
+    yield chat
+    await chat.aclose()
+
+
+@pytest.fixture
+def pipeline(embedder: MiniLM, history: ChromaHistory, model: OpenAIChat) -> Pipeline:
+    classifier = StructuredClassifier(model, deadline_s=5)
+    return Pipeline(TAXONOMY, Redactor(), embedder, history, classifier, model.name)
+
+
+async def test_a_write_up_becomes_labels_with_evidence_neighbours_and_mitigations(
+    fake_openai: FakeOpenAI, pipeline: Pipeline
+) -> None:
+    fake_openai.prefer = ("inference_engine", "resource_exhaustion", "restart")
+    fake_openai.words = "the cache cluster ran out of connections"
+    triage = await pipeline.run(INCIDENT)
+
+    assert triage.facets["category"].labels[0] == "inference_engine"
+    assert triage.facets["failure_mode"].labels[0] == "resource_exhaustion"
+    evidence = triage.facets["category"].evidence[0]
+    assert INCIDENT.text[evidence.start : evidence.end] == fake_openai.words
+    assert triage.neighbours[0].incident_id == "redis"
+    assert triage.suggestions[0].mitigation == "restart"
+    assert not triage.degraded
+    assert triage.provenance.model == "any-model"
+    assert triage.provenance.prompts[0].startswith("structured@")
+    assert triage.provenance.redactions == {"email": 1, "openai_key": 1}
+    assert triage.provenance.prompt_tokens > 100
+
+
+async def test_what_leaves_the_process_is_redacted(fake_openai: FakeOpenAI, pipeline: Pipeline) -> None:
+    triage = await pipeline.run(INCIDENT)
+
+    sent = json.dumps(fake_openai.requests)
+    assert "ran out of connections" in sent
+    assert KEY not in sent
+    assert "ann@corp.example" not in sent
+    assert KEY not in triage.model_dump_json()
+
+
+async def test_a_quote_that_is_not_in_the_write_up_is_dropped_and_counted(
+    fake_openai: FakeOpenAI, pipeline: Pipeline
+) -> None:
+    fake_openai.words = "a sentence that nobody wrote"
+    triage = await pipeline.run(INCIDENT)
+
+    assert all(not facet.evidence for facet in triage.facets.values())
+    assert triage.provenance.dropped_quotes == len(triage.facets)
+
+
+async def test_without_the_model_the_neighbours_answer_alone_and_it_says_so(
+    fake_openai: FakeOpenAI, pipeline: Pipeline
+) -> None:
+    fake_openai.otherwise = Status(401)
+    triage = await pipeline.run(INCIDENT)
+
+    assert triage.degraded
+    assert "key" in (triage.degraded_reason or "")
+    assert "similar incidents alone" in (triage.degraded_reason or "")
+    assert triage.facets["category"].labels[0] == "inference_engine"
+    assert triage.facets["category"].origin == "neighbours"
+    assert triage.facets["modality"].abstention
+    assert triage.suggestions[0].mitigation == "restart"
+
+
+async def test_a_model_that_is_gone_ends_as_a_degraded_answer(embedder: MiniLM, history: ChromaHistory) -> None:
+    with FakeOpenAI() as gone:
+        url = gone.base_url
+    chat = OpenAIChat("any-model", url, "key")
+    pipeline = Pipeline(TAXONOMY, Redactor(), embedder, history, StructuredClassifier(chat, deadline_s=2), chat.name)
+    triage = await pipeline.run(INCIDENT)
+    await chat.aclose()
+
+    assert triage.degraded
+    assert triage.facets["category"].labels
+
+
+async def test_without_any_model_the_reason_is_the_setting(embedder: MiniLM, history: ChromaHistory) -> None:
+    triage = await Pipeline(TAXONOMY, Redactor(), embedder, history, None).run(INCIDENT)
+
+    assert "TRIAGE_MODEL=none" in (triage.degraded_reason or "")
+
+
+async def test_the_incident_itself_and_what_is_excluded_are_no_neighbours(
+    fake_openai: FakeOpenAI, pipeline: Pipeline, history: ChromaHistory, embedder: MiniLM
+) -> None:
+    copy = INCIDENT.model_copy(update={"id": "copy"})
+    labels: Labels = {"category": ("operational",)}
+    vectors = await embedder.embed([INCIDENT.text, copy.text])
+    await history.remember([(INCIDENT, labels), (copy, labels)], vectors)
+
+    shown = {n.incident_id: n for n in (await pipeline.run(INCIDENT)).neighbours}
+    assert "new" not in shown
+    assert shown["copy"].is_near_duplicate
+    triage = await pipeline.run(INCIDENT, exclude=["redis"], duplicates=False)
+    assert {n.incident_id for n in triage.neighbours} == {"power", "certificate"}
+
+
+async def test_a_long_write_up_is_shortened_and_it_says_so(
+    fake_openai: FakeOpenAI, embedder: MiniLM, history: ChromaHistory, model: OpenAIChat
+) -> None:
+    options = PipelineOptions(write_up_characters=600)
+    pipeline = Pipeline(TAXONOMY, Redactor(), embedder, history, StructuredClassifier(model), model.name, options)
+    filler = " ".join(f"Customer {n} wrote that nothing worked." for n in range(200))
+    write_up = f"{filler} The root cause was a bug. {filler}"
+    triage = await pipeline.run(INCIDENT.model_copy(update={"write_up": write_up}))
+
+    prompt = fake_openai.requests[-1]["messages"][-1]["content"]
+    assert triage.provenance.was_condensed
+    assert "The root cause was a bug." in prompt
+    assert "Customer 150" not in prompt
+
+
+async def test_asking_for_letters_gives_probabilities_and_a_sentence_as_evidence(
+    fake_openai: FakeOpenAI, embedder: MiniLM, history: ChromaHistory, model: OpenAIChat
+) -> None:
+    pipeline = Pipeline(TAXONOMY, Redactor(), embedder, history, LetterClassifier(model), model.name)
+    fake_openai.otherwise = Chosen(lambda body: Answer("3") if body["max_tokens"] > 1 else Answer())
+    triage = await pipeline.run(INCIDENT)
+
+    assert triage.facets["category"].probability
+    assert triage.facets["category"].evidence[0].quote == "Requests failed with 503 for an hour."
+    assert triage.provenance.model_calls > len(triage.facets)
