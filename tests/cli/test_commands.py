@@ -10,9 +10,7 @@ import pytest
 from tests.cli.conftest import Run
 from tests.fake_openai import FakeOpenAI, Status
 
-WRITE_UP = (
-    "# Completions fail\n\nThe Redis cluster ran out of connections. We restarted it and requests were served again."
-)
+WRITE_UP = "# Completions fail\n\nThe Redis cluster ran out of connections. We restarted it and all was well again."
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
@@ -21,22 +19,16 @@ def test_a_write_up_on_standard_input_is_triaged_and_readable(triage: Run, endpo
     done = triage("classify", stdin=WRITE_UP, **endpoint)
 
     assert done.returncode == 0, done.stderr
-    for shown in (
-        "Completions fail",
-        "Inference engine",
-        "“ran out of connections”",
-        "similar past incidents",
-        "any-model",
-    ):
+    title, label, quote = "Completions fail", "Inference engine", "“ran out of connections”"
+    for shown in (title, label, quote, "similar past incidents", "any-model"):
         assert shown in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
 
 
 def test_json_is_one_line_a_triage_and_nothing_else(triage: Run, endpoint: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text(WRITE_UP)
-    (tmp_path / "b.jsonl").write_text(
-        '{"id": "b1", "write_up": "A node died."}\n{"id": "b2", "write_up": "A disk died."}\n'
-    )
+    lines = ['{"id": "b1", "write_up": "A node died."}', '{"id": "b2", "write_up": "A disk died."}']
+    (tmp_path / "b.jsonl").write_text("\n".join(lines))
     done = triage("classify", "a.md", "b.jsonl", "--json", **endpoint)
 
     triages = [json.loads(line) for line in done.stdout.splitlines()]

@@ -8,9 +8,9 @@ from triage.errors import InvalidInput
 from triage.settings import Settings
 
 INCIDENTS = (
-    "openai-2023-03-20-redis-limit",
-    "openai-2023-03-20-redis-limit",
-    "openai-2023-03-20-redis-limit",
+    "openai-2023-11-08-router-memory",
+    "github-copilot-2025-12-08-completion-flag",
+    "github-copilot-2025-03-18-chat-store",
 )
 """One each of an engine that ran out of something, a model set up wrongly, and infrastructure that failed."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 from typing import Annotated
 
@@ -38,24 +39,24 @@ async def _serve(settings: Settings) -> None:
         stream=sys.stderr, level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     # Each call of a model is a line of its own otherwise, and each step of the queue.
-    for chatty in ("httpx", "openai", "chromadb", "alembic", "dbos", "aiosqlite"):
+    for chatty in ("httpx", "openai", "uvicorn", "chromadb", "alembic", "dbos", "aiosqlite"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     console = messages()
+    # Taken before anything else: a port in use is told at once, and not after the model was started.
+    listening = _listen(settings.host, settings.port)
     with watching() as progress:
         context = open_app(settings, progress)
         app = await context.__aenter__()
     try:
         config = uvicorn.Config(
             app,
-            host=settings.host,
-            port=settings.port,
             log_config=None,
             access_log=settings.log_level == "debug",
             timeout_graceful_shutdown=_STOP_WITHIN_S,
             server_header=False,
         )
         server = uvicorn.Server(config)
-        url = f"http://{settings.host}:{settings.port}"
+        url = f"http://{settings.host}:{listening.getsockname()[1]}"
         console.print(f"triage serves on [bold]{url}[/bold]  (interface: {url}/docs; stop with Ctrl-C)")
         if settings.host not in _LOOPBACK:
             console.print(
@@ -67,12 +68,17 @@ async def _serve(settings: Settings) -> None:
             soft_wrap=True,
             markup=False,
         )
-        await server.serve()
-        if not server.started:
-            raise MisconfiguredService(
-                f"The service could not listen on {settings.host}:{settings.port}: is the port in use? "
-                "Choose another with --port.",
-                setting="port",
-            )
+        await server.serve(sockets=[listening])
     finally:
         await context.__aexit__(None, None, None)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise MisconfiguredService(
+            f"The service can't listen on {host}:{port} ({error.strerror or error}). Choose another with --port, or "
+            "stop what listens there.",
+            setting="port",
+        ) from error

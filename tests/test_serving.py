@@ -1,0 +1,119 @@
+"""`triage serve` as it is started by its users: a process with the real pipeline, its model behind a real socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.fake_openai import Answer, FakeOpenAI, Status
+from tests.parts import await_ready, free_port
+
+WRITE_UP = "# Completions fail\n\nThe Redis cluster ran out of connections. We restarted it and all was well again."
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def serving(folder: Path, fake: FakeOpenAI, **settings: str) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+    port = free_port()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TRIAGE_", "OPENAI_"))}
+    environment = kept | {
+        "TRIAGE_DATA_DIR": str(folder),
+        "TRIAGE_MODEL": "any-model",
+        "TRIAGE_BASE_URL": fake.base_url,
+        "OPENAI_API_KEY": "key",
+    }
+    command = [str(Path(sys.executable).with_name("triage")), "serve", "--port", str(port)]
+    with (folder / "log.txt").open("ab") as log:
+        process = subprocess.Popen(command, env=environment | settings, stderr=log, cwd=folder)
+    try:
+        await_ready(f"http://127.0.0.1:{port}", timeout_s=90)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            yield process, client
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def post(client: httpx.Client, text: str = WRITE_UP, wait_s: int = 30) -> httpx.Response:
+    headers = {"content-type": "text/markdown", "prefer": f"wait={wait_s}"}
+    return client.post("/v1/incidents", content=text, headers=headers)
+
+
+def test_a_posted_write_up_comes_back_triaged(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
+    fake_openai.prefer = ("inference_engine", "resource_exhaustion", "restart")
+    fake_openai.words = "ran out of connections"
+    with serving(tmp_path, fake_openai) as (process, client):
+        posted = post(client)
+        triage = posted.json()
+
+        assert posted.status_code == 200
+        assert triage["facets"]["category"]["labels"] == ["inference_engine"]
+        assert triage["facets"]["category"]["evidence"][0]["quote"] == "ran out of connections"
+        assert len(triage["neighbours"]) == 5
+        assert triage["neighbours"][0]["url"].startswith("https://")
+        assert triage["suggestions"]
+        assert client.get(posted.headers["location"] + "/triage").json() == triage
+        ready = client.get("/readyz").json()
+        assert ready["is_ready"]
+        assert "is reachable" in ready["checks"]["model"]["detail"]
+
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) in (0, 130)
+
+
+def test_a_provider_that_fails_gives_a_degraded_answer_and_not_an_error(
+    fake_openai: FakeOpenAI, tmp_path: Path
+) -> None:
+    fake_openai.otherwise = Status(401)
+    with serving(tmp_path, fake_openai) as (_, client):
+        triage = post(client).json()
+
+    assert triage["degraded"]
+    assert "key" in triage["degraded_reason"]
+    assert triage["facets"]["category"]["origin"] == "neighbours"
+
+
+def test_a_killed_service_triages_after_its_restart_what_it_had_accepted(
+    fake_openai: FakeOpenAI, tmp_path: Path
+) -> None:
+    fake_openai.otherwise = Answer(delay_s=60)
+    with serving(tmp_path, fake_openai) as (process, client):
+        posted = [post(client, f"{WRITE_UP} Ticket {n}.", wait_s=0) for n in range(5)]
+        assert {answer.status_code for answer in posted} == {202}
+        process.kill()
+
+    fake_openai.otherwise = Answer()
+    with serving(tmp_path, fake_openai) as (_, client):
+        deadline = time.monotonic() + 60
+        waiting = {answer.headers["location"] for answer in posted}
+        while waiting and time.monotonic() < deadline:
+            waiting = {place for place in waiting if client.get(f"{place}/triage").status_code != 200}
+            time.sleep(0.2)
+
+        assert waiting == set()
+        assert len(client.get("/v1/incidents", params={"status": "triaged"}).json()["incidents"]) == 5
+
+
+def test_a_port_in_use_is_told_of_with_what_to_do(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
+    with serving(tmp_path, fake_openai) as (_, client):
+        other = subprocess.run(
+            [str(Path(sys.executable).with_name("triage")), "serve", "--port", str(client.base_url.port)],
+            env=os.environ | {"TRIAGE_DATA_DIR": str(tmp_path / "other"), "TRIAGE_MODEL": "none"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    assert other.returncode == 1
+    assert "Choose another with --port" in " ".join(other.stderr.split())
+    assert "Traceback" not in other.stderr
