@@ -7,7 +7,7 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
 export PYTHONUTF8 = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo serve test fast lint types format lock eval bench doctor clean
+.PHONY: help demo serve test fast lint types format lock eval bench doctor wheel clean
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -41,6 +41,12 @@ eval: $(VENV)/run.stamp ## score the labels on the shipped history (leave one ou
 
 bench: $(VENV)/dev.stamp ## baselines on labelled data: make bench DATA=folder
 	@$(BIN)/python evals/bench/baselines.py --data $(DATA)
+
+wheel: $(VENV)/dev.stamp ## build the wheel, and check that it works where nothing else of the project is
+	@rm -rf build && mkdir build && $(BIN)/python -m build --wheel --outdir build . > build/log 2>&1 || { cat build/log; exit 1; }
+	@$(BIN)/uv venv --quiet build/venv && $(BIN)/uv pip install --quiet --python build/venv/bin/python --require-hashes \
+	  -r requirements/run.lock && $(BIN)/uv pip install --quiet --python build/venv/bin/python --no-deps build/*.whl
+	@cd build && TRIAGE_MODEL=none TRIAGE_DATA_DIR=data venv/bin/triage doctor
 
 lock: $(VENV)/uv.stamp ## bring the lock files up to date with pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

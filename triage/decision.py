@@ -16,11 +16,14 @@ FLOOR = 0.02
 """Least probability of any label in either source: neither alone can rule a label out."""
 
 PRIOR_WEIGHT = 0.5
-VOTE_WEIGHT = 0.5
+VOTE_WEIGHT = 2.0
 """Exponents of prior and vote beside the model's 1; chosen on development data, see evals/bench/decision.py."""
 
 SECOND_LABEL = 0.3
 """A further label is given in a facet with several from this probability on."""
+
+RULE = f"logarithmic pool, prior {PRIOR_WEIGHT}, vote {VOTE_WEIGHT}, temperature {VOTE_TEMPERATURE}"
+"""Names the rule in the record of a run: another rule is another run."""
 
 
 def decide(

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from triage.decision import RULE
 from triage.errors import MisconfiguredService
 from triage.incident import Scalar
 from triage.pipeline import Pipeline, PipelineOptions
@@ -138,6 +139,7 @@ async def open_subject(
                 "model": name or "none",
                 "prompts": " ".join(classifier.prompts) if classifier else "none",
                 "embedder": embedder.fingerprint,
+                "decision": RULE,
                 **{option: value for option, value in options._asdict().items() if option != "turns"},
             }
             yield PipelineUnderTest(pipeline, history, redactor, embedder), decisive

@@ -43,7 +43,7 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
         server: URL = request.getfixturevalue("postgres")
         name = f"t{uuid.uuid4().hex}"
-        engine = create_async_engine(server.set(drivername="postgresql+asyncpg"), isolation_level="AUTOCOMMIT")
+        engine = create_async_engine(server.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
         async with engine.connect() as connection:
             await connection.exec_driver_sql(f"CREATE DATABASE {name}")
         await engine.dispose()
