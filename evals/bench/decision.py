@@ -1,4 +1,4 @@
-"""How much the decision should listen to the model's prior and to the neighbours: kappa over a grid, from finished runs.
+"""How much the decision should listen to the model's prior and to the neighbours: kappa on a grid, from runs.
 
     python evals/bench/decision.py runs/cloud_faults-... runs/cloud_reports-... runs/engine_issues-...
 

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -24,9 +24,6 @@ from triage.errors import MisconfiguredService
 from triage.history.duplicates import is_near_duplicate
 from triage.incident import Incident
 from triage.triage_result import Neighbour
-
-if TYPE_CHECKING:
-    from chromadb.api import ClientAPI
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +46,8 @@ for collection in client.list_collections():
 class ChromaHistory:
     """Labelled incidents in one Chroma collection, named by the embedder's fingerprint so that vectors never mix."""
 
-    def __init__(self, client: ClientAPI, collection: str, lock: FileLock | None = None) -> None:
+    # The type that chromadb gives its clients does not know their `close`.
+    def __init__(self, client: Any, collection: str, lock: FileLock | None = None) -> None:
         self._client = client
         self._name = collection
         self._lock = lock
