@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from triage.classification import Classification, Classifier, Subject, Usage
 from triage.classification.evidence import locate
+from triage.classification.instructions import without_instructions
 from triage.classification.sentences import condense, split
 from triage.decision import decide
 from triage.embedding import Embedder
@@ -73,7 +74,7 @@ class Pipeline:
                 exclude={incident.id, *exclude},
                 duplicates=duplicates,
             )
-        subject, was_condensed = self._subject(redacted.text, neighbours)
+        subject, was_condensed, withheld = self._subject(redacted.text, neighbours)
         degraded_reason = None
         with _timed(seconds, "classify"):
             try:
@@ -102,6 +103,7 @@ class Pipeline:
                 retries=usage.retries,
                 dropped_quotes=dropped,
                 was_condensed=was_condensed,
+                withheld_sentences=withheld,
                 seconds=seconds,
             ),
         )
@@ -112,11 +114,12 @@ class Pipeline:
             async with self._turns:
                 await self._classifier.prepare(self.taxonomy)
 
-    def _subject(self, text: str, neighbours: list[Neighbour]) -> tuple[Subject, bool]:
-        sentences = split(text)
+    def _subject(self, text: str, neighbours: list[Neighbour]) -> tuple[Subject, bool, int]:
+        """What the model is shown; whether it was shortened; how many sentences were withheld as orders to it."""
+        sentences, withheld = without_instructions(split(text), self.taxonomy)
         read = condense(sentences, self._options.write_up_characters)
         shown = tuple(neighbours[: self._options.shown_neighbours])
-        return Subject(sentences=tuple(read), neighbours=shown), len(read) < len(sentences)
+        return Subject(sentences=tuple(read), neighbours=shown), len(read) < len(sentences), withheld
 
     async def _classify(
         self, subject: Subject, redacted: Redacted, neighbours: list[Neighbour]

@@ -88,7 +88,10 @@ class Suggestion(BaseModel, frozen=True):
 
 
 class Provenance(BaseModel, frozen=True):
-    """Everything needed to say how a result came about and to repeat it. Times are in seconds, per step."""
+    """Everything needed to say how a result came about and to repeat it. Times are in seconds, per step.
+
+    `withheld_sentences` counts those that read like orders to a model and were not shown to it.
+    """
 
     taxonomy: str
     taxonomy_version: str
@@ -103,6 +106,7 @@ class Provenance(BaseModel, frozen=True):
     retries: int = 0
     dropped_quotes: int = 0
     was_condensed: bool = False
+    withheld_sentences: int = 0
     seconds: dict[str, float] = Field(default_factory=dict)
 
 

@@ -141,6 +141,10 @@ def _footer(triage: Triage) -> str:
     ]
     if provenance.redactions:
         facts.append("redacted: " + ", ".join(f"{n} {kind}" for kind, n in provenance.redactions.items()))
+    if provenance.withheld_sentences:
+        facts.append(
+            f"{provenance.withheld_sentences} sentence(s) that read like orders to a model were not shown to it"
+        )
     if provenance.was_condensed:
         facts.append("the model read a shortened write-up")
     if not all(facet.is_calibrated for facet in triage.facets.values()):
