@@ -15,8 +15,8 @@ VOTE_TEMPERATURE = 0.1
 FLOOR = 0.02
 """Least probability of any label in either source: neither alone can rule a label out."""
 
-PRIOR_WEIGHT = 0.5
-VOTE_WEIGHT = 2.0
+PRIOR_WEIGHT = 1.0
+VOTE_WEIGHT = 0.5
 """Exponents of prior and vote beside the model's 1; chosen on development data, see evals/bench/decision.py."""
 
 SECOND_LABEL = 0.3

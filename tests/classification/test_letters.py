@@ -60,14 +60,17 @@ async def test_what_the_model_favours_without_content_is_asked_once(
     assert first.answers["category"].prior == second.answers["category"].prior != {}
 
 
-async def test_the_codebook_is_the_same_prefix_in_every_request(
+async def test_all_questions_about_a_write_up_share_what_stands_before_them(
     fake_openai: FakeOpenAI, model: OpenAIChat, subject: Subject, taxonomy: Taxonomy
 ) -> None:
     classifier = LetterClassifier(model)
+    await classifier.prepare(taxonomy)
+    fake_openai.requests.clear()
     await classifier.classify(subject, taxonomy)
-    await classifier.quote(subject, taxonomy, {"category": ("infrastructure",)})
 
     assert len({request["messages"][0]["content"] for request in fake_openai.requests}) == 1
+    before = {request["messages"][1]["content"].split("</write_up>")[0] for request in fake_openai.requests}
+    assert len(before) == 1
 
 
 async def test_an_endpoint_without_log_probabilities_gives_its_letter_alone(

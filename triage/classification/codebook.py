@@ -8,13 +8,12 @@ from triage.classification import Subject
 from triage.taxonomy import Facet, Label, Taxonomy
 
 
-def definitions(taxonomy: Taxonomy, max_characters: int) -> str:
-    """The definitions of all triaged facets, as rich as fits: with examples of use, with deciding rules, or alone.
+def definitions(taxonomy: Taxonomy) -> str:
+    """The definitions of all triaged facets with includes, excludes, deciding rules and examples.
 
-    The text depends on the taxonomy and the budget alone, so that providers and the local server can cache it.
+    The text depends on the taxonomy alone, so that providers can cache it.
     """
-    texts = ["\n\n".join(_facet(facet, detail) for facet in taxonomy.triaged) for detail in (2, 1, 0)]
-    return next((text for text in texts if len(text) <= max_characters), texts[-1])
+    return "\n\n".join(map(_facet, taxonomy.triaged))
 
 
 def numbered(subject: Subject) -> str:
@@ -44,15 +43,13 @@ def _fenced(text: str) -> str:
     return re.sub(r"</?\s*write_up\s*>", "(write_up)", " ".join(text.split()), flags=re.IGNORECASE)
 
 
-def _facet(facet: Facet, detail: int) -> str:
-    labels = "\n".join(_label(label, detail) for label in facet.labels)
+def _facet(facet: Facet) -> str:
+    labels = "\n".join(map(_label, facet.labels))
     return f"{facet.name} ({facet.id}): {facet.question}\n{labels}"
 
 
-def _label(label: Label, detail: int) -> str:
-    text = f"- {label.id}: {label.definition}"
-    if detail >= 2:
-        text += f" Includes: {'; '.join(label.includes)}. Not: {'; '.join(label.excludes)}."
-    if detail >= 1:
-        text += f" Rule: {label.deciding_rule}"
-    return text
+def _label(label: Label) -> str:
+    return (
+        f"- {label.id}: {label.definition} Includes: {'; '.join(label.includes)}. Not: {'; '.join(label.excludes)}. "
+        f"Rule: {label.deciding_rule}"
+    )

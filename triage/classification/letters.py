@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from triage.annotation import Labels
 from triage.classification import Answer, Classification, Subject, Usage, normalised
-from triage.classification.codebook import definitions, numbered
+from triage.classification.codebook import numbered, plain
+from triage.classification.priors import measured_prior
 from triage.classification.prompts import load
 from triage.classification.sentences import Sentence
 from triage.errors import ModelUnavailable
@@ -24,14 +25,14 @@ _CONSIDERED_PARENT = 0.2
 class LetterClassifier:
     """One question per facet, answered with one letter; the letters' log-probabilities are the labels'.
 
-    What a model favours on a write-up without content is measured once per question and handed on as the prior
-    (contextual calibration: Zhao et al., 'Calibrate before use', 2021, arXiv:2102.09690).
+    What a model favours anyway is handed on as the prior. It is shipped where it was measured, see `priors.py`; else
+    the model is asked once about a write-up without content, and half of what it says then is believed (contextual
+    calibration: Zhao et al., 'Calibrate before use', 2021, arXiv:2102.09690).
     """
 
-    def __init__(self, model: ChatModel, *, deadline_s: float = 60.0, codebook_characters: int = 9_000) -> None:
+    def __init__(self, model: ChatModel, *, deadline_s: float = 60.0) -> None:
         self._model = model
         self._deadline_s = deadline_s
-        self._codebook_characters = codebook_characters
         self._letters, self._quote = load("letters"), load("quote")
         self._priors: dict[tuple[str, str, tuple[str, ...]], dict[str, float]] = {}
 
@@ -40,7 +41,7 @@ class LetterClassifier:
         return self._letters.name, self._quote.name
 
     async def prepare(self, taxonomy: Taxonomy) -> None:
-        """See `Classifier.prepare`: the priors, and with them the codebook in the endpoint's cache."""
+        """See `Classifier.prepare`: the priors."""
         for facet in taxonomy.triaged:
             for options in facet.groups:
                 await self._prior(taxonomy, facet, options)
@@ -74,11 +75,10 @@ class LetterClassifier:
         for facet_id, ids in labels.items():
             facet = taxonomy.facet(facet_id)
             label = facet.label(ids[0])
-            system = self._letters.messages(**self._scope(taxonomy), write_up="", question="", options="")[0]
             question = self._quote.messages(
                 write_up=numbered(subject), facet=facet.name, label=f"{label.name}: {label.definition}"
             )
-            reply = await self._complete((system, *question), max_tokens=3)
+            reply = await self._complete(question, max_tokens=3)
             usage += _usage(reply)
             number = re.search(r"\d+", reply.text)
             if number and 1 <= int(number.group()) <= len(subject.sentences):
@@ -92,10 +92,9 @@ class LetterClassifier:
             return {options[0].id: 1.0}, Usage()
         lettered = dict(zip(string.ascii_uppercase, options, strict=False))
         messages = self._letters.messages(
-            **self._scope(taxonomy),
-            write_up=numbered(subject),
+            write_up=plain(subject),
             question=f"{facet.name}: {facet.question}",
-            options="\n".join(f"{letter}. {label.id} ({label.name})" for letter, label in lettered.items()),
+            options="\n".join(f"{letter}. {label.name}: {label.definition}" for letter, label in lettered.items()),
         )
         reply = await self._complete(messages, max_tokens=1, top_logprobs=20)
         return _distribution(reply, {letter: label.id for letter, label in lettered.items()}), _usage(reply)
@@ -106,14 +105,14 @@ class LetterClassifier:
         key = (f"{taxonomy.id}@{taxonomy.version}", facet.id, tuple(label.id for label in options))
         if key in self._priors:
             return self._priors[key], Usage()
-        self._priors[key], used = await self._ask(_WITHOUT_CONTENT, taxonomy, facet, options)
+        used = Usage()
+        measured = measured_prior(self._model.name, self._letters.name, taxonomy).get(facet.id, {})
+        if all(label.id in measured for label in options):
+            self._priors[key] = normalised({label.id: measured[label.id] for label in options})
+        else:
+            said, used = await self._ask(_WITHOUT_CONTENT, taxonomy, facet, options)
+            self._priors[key] = normalised({label: math.sqrt(share) for label, share in said.items()})
         return self._priors[key], used
-
-    def _scope(self, taxonomy: Taxonomy) -> dict[str, str]:
-        return {
-            "scope": " ".join(taxonomy.description.split()),
-            "definitions": definitions(taxonomy, self._codebook_characters),
-        }
 
     async def _complete(self, messages: tuple[Message, ...], max_tokens: int, top_logprobs: int = 0) -> Reply:
         return await self._model.complete(

@@ -65,7 +65,7 @@ def load(prompt_id: str) -> Prompt:
         [(role, text.strip()) for role, text in zip(parts[::2], parts[1::2], strict=True)]
     )
     unknown = set(template.input_variables) ^ set(about.inputs)
-    if about.id != prompt_id or unknown - {"scope", "definitions"}:
+    if about.id != prompt_id or unknown:
         raise MisconfiguredService(f"{path}: front matter and text differ on {', '.join(sorted(unknown)) or 'the id'}.")
     return Prompt(about, template)
 

@@ -16,8 +16,6 @@ from triage.errors import InvalidInput, ModelUnavailable
 from triage.llm import ChatModel, Message, Reply, Request
 from triage.taxonomy import Facet, Taxonomy
 
-_CODEBOOK_CHARACTERS = 100_000
-
 
 class _FacetAnswer(BaseModel):
     labels: list[str] = Field(min_length=1)
@@ -50,7 +48,7 @@ class StructuredClassifier:
         """See `Classifier.classify`. Raises `ModelUnavailable` if the second answer doesn't fit either."""
         messages = self._prompt.messages(
             scope=" ".join(taxonomy.description.split()),
-            definitions=definitions(taxonomy, _CODEBOOK_CHARACTERS),
+            definitions=definitions(taxonomy),
             neighbours=examples(subject),
             write_up=plain(subject),
         )
