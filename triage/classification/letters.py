@@ -58,7 +58,7 @@ class LetterClassifier:
                 if weight < _CONSIDERED_PARENT and distribution:
                     continue
                 options = facet.children([parent]) if parent else list(facet.labels)
-                said, used = await self._ask(subject, taxonomy, facet, options)
+                said, used = await self._ask(subject, facet, options)
                 favoured, extra = await self._prior(taxonomy, facet, options)
                 distribution |= {label: weight * share for label, share in said.items()}
                 prior |= favoured
@@ -85,9 +85,7 @@ class LetterClassifier:
                 quotes[facet_id] = (subject.sentences[int(number.group()) - 1].text,)
         return quotes, usage
 
-    async def _ask(
-        self, subject: Subject, taxonomy: Taxonomy, facet: Facet, options: Sequence[Label]
-    ) -> tuple[dict[str, float], Usage]:
+    async def _ask(self, subject: Subject, facet: Facet, options: Sequence[Label]) -> tuple[dict[str, float], Usage]:
         if len(options) == 1:
             return {options[0].id: 1.0}, Usage()
         lettered = dict(zip(string.ascii_uppercase, options, strict=False))
@@ -110,7 +108,7 @@ class LetterClassifier:
         if all(label.id in measured for label in options):
             self._priors[key] = normalised({label.id: measured[label.id] for label in options})
         else:
-            said, used = await self._ask(_WITHOUT_CONTENT, taxonomy, facet, options)
+            said, used = await self._ask(_WITHOUT_CONTENT, facet, options)
             self._priors[key] = normalised({label: math.sqrt(share) for label, share in said.items()})
         return self._priors[key], used
 
