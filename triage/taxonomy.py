@@ -169,9 +169,8 @@ class Taxonomy(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def triaged(self) -> list[Facet]:
-        """The facets that a model is asked for, each after the facet it refines."""
-        asked = [facet for facet in self.facets if facet.triage]
-        return sorted(asked, key=lambda facet: facet.parent is not None)
+        """The facets that a model is asked for, each after the facet it refines, as in the file."""
+        return [facet for facet in self.facets if facet.triage]
 
     def canonical(self, facet_id: str, labels: Iterable[str]) -> tuple[str, ...]:
         """Label ids for names, aliases or ids, without repeats. Raises for an unknown facet or label, or too many."""

@@ -15,6 +15,7 @@ from triage.incident import Incident
 from triage.settings import Settings
 
 _STDIN = Path("-")
+_NAME = 50
 
 
 def classify(
@@ -75,6 +76,4 @@ async def triage_all(incidents: Sequence[Incident], settings: Settings, as_json:
 
 def _what(number: int, total: int, incident: Incident) -> str:
     name = incident.title or " ".join(incident.write_up.split())
-    # The model reads the taxonomy's definitions with the first write-up, and has them in its cache from then on.
-    first = " (and the taxonomy, once)" if number == 1 else ""
-    return f"Triaging {number} of {total}{first}: {name[:40]}"
+    return f"Triaging {number} of {total}: {name if len(name) <= _NAME else name[: _NAME - 1] + '…'}"
