@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from triage.classification import Answer, normalised
 from triage.taxonomy import Facet, Taxonomy
@@ -15,14 +16,20 @@ VOTE_TEMPERATURE = 0.1
 FLOOR = 0.02
 """Least probability of any label in either source: neither alone can rule a label out."""
 
-PRIOR_WEIGHT = 1.0
-VOTE_WEIGHT = 0.5
-"""Exponents of prior and vote beside the model's 1; chosen on development data, see evals/bench/decision.py."""
+
+class Weights(NamedTuple):
+    """Exponents of prior and vote beside the model's 1; chosen on development data, see evals/bench/decision.py."""
+
+    prior: float = 1.0
+    vote: float = 0.5
+
+
+WEIGHTS = Weights()
 
 SECOND_LABEL = 0.3
 """A further label is given in a facet with several from this probability on."""
 
-RULE = f"logarithmic pool, prior {PRIOR_WEIGHT}, vote {VOTE_WEIGHT}, temperature {VOTE_TEMPERATURE}"
+RULE = f"logarithmic pool, prior {WEIGHTS.prior}, vote {WEIGHTS.vote}, temperature {VOTE_TEMPERATURE}"
 """Names the rule in the record of a run: another rule is another run."""
 
 
@@ -58,12 +65,14 @@ def vote(facet: Facet, neighbours: Sequence[Neighbour]) -> dict[str, float]:
     return {label: min(share, 1.0) for label, share in shares.items() if label in facet.ids}
 
 
-def combine(facet: Facet, answer: Answer | None, votes: Mapping[str, float]) -> dict[str, float]:
+def combine(
+    facet: Facet, answer: Answer | None, votes: Mapping[str, float], weights: Weights = WEIGHTS
+) -> dict[str, float]:
     """Label -> probability, best first; empty where neither source says anything."""
     if answer is None:
         return dict(sorted(votes.items(), key=lambda item: -item[1]))
     if facet.cardinality == "multi":
-        weight = VOTE_WEIGHT / (1 + VOTE_WEIGHT) if votes else 0.0
+        weight = weights.vote / (1 + weights.vote) if votes else 0.0
         pooled = {
             label: (1 - weight) * answer.distribution.get(label, 0.0) + weight * votes.get(label, 0.0)
             for label in facet.ids
@@ -73,9 +82,9 @@ def combine(facet: Facet, answer: Answer | None, votes: Mapping[str, float]) -> 
     for label in facet.ids:
         score = math.log(max(answer.distribution.get(label, 0.0), FLOOR**2))
         if answer.prior:
-            score -= PRIOR_WEIGHT * math.log(max(answer.prior.get(label, 0.0), FLOOR))
+            score -= weights.prior * math.log(max(answer.prior.get(label, 0.0), FLOOR))
         if votes:
-            score += VOTE_WEIGHT * math.log(max(votes.get(label, 0.0), FLOOR))
+            score += weights.vote * math.log(max(votes.get(label, 0.0), FLOOR))
         pooled[label] = math.exp(score)
     return normalised(pooled)
 

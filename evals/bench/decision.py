@@ -1,9 +1,9 @@
-"""How much the decision should listen to the model's prior and to the neighbours: kappa on a grid, from runs.
+"""How much the decision should listen to the model's prior and to the neighbours: kappa on a grid, from finished runs.
 
     python evals/bench/decision.py runs/cloud_faults-... runs/cloud_reports-... runs/engine_issues-...
 
-Uses what each run's journal kept of the sources of its decisions; no model is asked. The labels that the weights in
-`triage/decision.py` were chosen on are the development sets'.
+Every decision is made again from the sources that the run's journal kept, with the prior that is shipped now; no model
+is asked. The weights in `triage/decision.py` were chosen on the development sets with this table.
 """
 
 from __future__ import annotations
@@ -11,49 +11,49 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
+from triage.agreement import Kappa, cohen_kappa
+from triage.classification import Answer
+from triage.classification.priors import measured_prior
+from triage.decision import WEIGHTS, Weights, combine
+from triage.evaluation.journal import CaseRecord
+from triage.evaluation.runs import Run
+from triage.taxonomy import Facet, Taxonomy
 
-from triage.agreement import cohen_kappa
-from triage.evaluation.journal import CaseRecord, read_journal
-
-PRIOR_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
-VOTE_WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0)
-FLOOR = 0.02
+PRIOR_WEIGHTS = (0.0, 0.5, 1.0)
+VOTE_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 2.0)
 
 
-def kappa(
-    records: list[CaseRecord], facet: str, prior_weight: float, vote_weight: float, model_weight: float = 1
-) -> float:
-    """Kappa of the labels that these weights would have chosen, by the rule of `triage.decision.combine`."""
-    gold, chosen = [], []
-    for record in records:
-        sources = record.sources[facet]
-        labels = sorted({label for source in sources.values() for label in source})
+def decided(record: CaseRecord, facet: Facet, prior: dict[str, float], weights: Weights) -> str:
+    """The label that these weights choose; children are chosen under the parent that the run decided on."""
+    sources = record.sources[facet.id]
+    answer = Answer(distribution=sources["model"], prior=prior or sources.get("prior", {}))
+    pooled = combine(facet, answer, sources.get("neighbours", {}), weights)
+    allowed = {label.id for label in facet.children(record.predicted[facet.parent][:1])} if facet.parent else None
+    return next(label for label in pooled if allowed is None or label in allowed)
 
-        def score(label: str, sources: dict[str, dict[str, float]] = sources) -> float:
-            model = max(sources.get("model", {}).get(label, 0), FLOOR**2)
-            prior = max(sources.get("prior", {}).get(label, 0), FLOOR)
-            votes = max(sources.get("neighbours", {}).get(label, 0), FLOOR)
-            terms = model_weight * np.log(model) - prior_weight * np.log(prior) + vote_weight * np.log(votes)
-            return float(terms)
 
-        gold.append(record.gold[facet][0])
-        chosen.append(max(labels, key=score))
-    return cohen_kappa(gold, chosen).value or 0.0
+def agreement(records: list[CaseRecord], facet: Facet, prior: dict[str, float], weights: Weights, n: int = 0) -> Kappa:
+    """Kappa with gold, with an interval from `n` resamples."""
+    gold = [record.gold[facet.id][0] for record in records]
+    return cohen_kappa(gold, [decided(record, facet, prior, weights) for record in records], resamples=n)
 
 
 def main(folders: list[str]) -> None:
-    """Print one table per run."""
+    """Print a table for the first facet of each run."""
     for folder in folders:
-        records = [record for record in read_journal(Path(folder) / "cases.jsonl") if record.status == "done"]
-        facet = next(iter(records[0].gold))
-        print(f"\n{Path(folder).name}: {facet}, n = {len(records)}; prior weight down, vote weight across")
-        print("|  |" + "|".join(f" {weight} " for weight in VOTE_WEIGHTS) + "|")
-        print("|---|" + "---|" * len(VOTE_WEIGHTS))
-        for prior_weight in PRIOR_WEIGHTS:
-            cells = [f" {kappa(records, facet, prior_weight, vote_weight):.2f} " for vote_weight in VOTE_WEIGHTS]
-            print(f"| {prior_weight} |" + "|".join(cells) + "|")
-        print(f"neighbours alone: {kappa(records, facet, 0, 1, model_weight=0):.2f}")
+        run = Run.read(Path(folder))
+        taxonomy = Taxonomy.load(run.suite.taxonomy)
+        facet = taxonomy.facet(run.suite.facets[0])
+        records = [r for r in run.records if "model" in r.sources.get(facet.id, {}) and r.gold.get(facet.id)]
+        about = records[0].provenance
+        prompt = next(name for name in (about.prompts if about else ()) if name.startswith("letters@"))
+        prior = measured_prior((about.model if about else None) or "", prompt, taxonomy).get(facet.id, {})
+        print(f"\n{run.suite.name}: {facet.id}, n = {len(records)}; weight of the prior down, of the vote across")
+        print("|  |" + "|".join(f" {vote} " for vote in VOTE_WEIGHTS) + "|\n|---|" + "---|" * len(VOTE_WEIGHTS))
+        for weight in PRIOR_WEIGHTS:
+            cells = [agreement(records, facet, prior, Weights(weight, vote)).value or 0.0 for vote in VOTE_WEIGHTS]
+            print(f"| {weight} |" + "|".join(f" {cell:.2f} " for cell in cells) + "|")
+        print(f"as shipped {tuple(WEIGHTS)}: kappa {agreement(records, facet, prior, WEIGHTS, 2_000)}")
 
 
 if __name__ == "__main__":
