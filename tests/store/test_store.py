@@ -251,12 +251,14 @@ async def test_upgrading_twice_changes_nothing_and_the_tables_are_those_of_the_c
 
 
 async def test_many_processes_may_upgrade_at_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'triage.db'}"
-    await asyncio.gather(*(upgrade(url) for _ in range(4)))
+    # Many new files, because the switch to the write-ahead log, which they race for, happens once in each.
+    for number in range(20):
+        url = f"sqlite:///{tmp_path / f'{number}.db'}"
+        await asyncio.gather(*(upgrade(url) for _ in range(8)))
 
-    store = Store(url)
-    await store.ping()
-    await store.close()
+        store = Store(url)
+        await store.ping()
+        await store.close()
 
 
 async def test_sqlite_has_a_write_ahead_log_and_checks_foreign_keys(tmp_path: Path) -> None:

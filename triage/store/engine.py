@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from typing import Any
 
 from sqlalchemy import Connection, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from triage.errors import MisconfiguredService
 
@@ -14,8 +18,9 @@ WRITES = {"triage_writes": True}
 """Execution options of a connection whose transaction will write."""
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+_BUSY_S = 30
 _PRAGMAS = (
-    "PRAGMA busy_timeout = 30000",
+    f"PRAGMA busy_timeout = {_BUSY_S * 1000}",
     "PRAGMA journal_mode = WAL",
     # An accepted incident must outlive a power cut, not only a kill.
     "PRAGMA synchronous = FULL",
@@ -53,8 +58,18 @@ def _prepare(connection: Any, _record: Any) -> None:
     # The driver's own transaction handling leaves reads and DDL outside transactions; `_begin` takes its place.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(pragma)
+    # A file's first switch to the write-ahead log fails at once when another connection makes the same switch:
+    # SQLite's own busy timeout does not cover it.
+    for attempt in Retrying(
+        retry=retry_if_exception_type(sqlite3.OperationalError),
+        wait=wait_random(0.01, 0.1),
+        stop=stop_after_delay(_BUSY_S),
+        sleep=lambda seconds: await_only(asyncio.sleep(seconds)),
+        reraise=True,
+    ):
+        with attempt:
+            for pragma in _PRAGMAS:
+                cursor.execute(pragma)
     cursor.close()
 
 
