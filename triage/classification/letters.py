@@ -18,8 +18,9 @@ from triage.llm import ChatModel, Message, Reply, Request
 from triage.taxonomy import Facet, Label, Taxonomy
 
 _WITHOUT_CONTENT = Subject(sentences=(Sentence(start=0, text="N/A"),))
-_CONSIDERED_PARENT = 0.2
+_CONSIDERED_PARENT = 0.25
 """A parent label this likely has its children asked for too."""
+_LEAST_PRIOR = 0.02
 
 
 class LetterClassifier:
@@ -51,7 +52,7 @@ class LetterClassifier:
         answers: dict[str, Answer] = {}
         usage = Usage()
         for facet in taxonomy.triaged:
-            parents = answers[facet.parent].distribution if facet.parent in answers else {"": 1.0}
+            parents = _beyond_prior(answers[facet.parent]) if facet.parent in answers else {"": 1.0}
             distribution: dict[str, float] = {}
             prior: dict[str, float] = {}
             for parent, weight in parents.items():
@@ -116,6 +117,13 @@ class LetterClassifier:
         return await self._model.complete(
             Request(messages=messages, max_tokens=max_tokens, top_logprobs=top_logprobs, deadline_s=self._deadline_s)
         )
+
+
+def _beyond_prior(answer: Answer) -> dict[str, float]:
+    """Label -> what the model says of it beyond what it always says, normalised and best first."""
+    return normalised(
+        {k: share / max(answer.prior.get(k, 1.0), _LEAST_PRIOR) for k, share in answer.distribution.items()}
+    )
 
 
 def _distribution(reply: Reply, letters: dict[str, str]) -> dict[str, float]:
