@@ -100,7 +100,7 @@ def measure(
     methods: dict[str, dict[str, str]] = {}
     for name, (kind, make) in MODELS.items():
         methods[name] = dict(zip(ids, out_of_fold(make, features[kind], gold, assigned), strict=True))
-    for run in runs:
+    for run in (run for run in runs if facet in run.suite.facets):
         methods[run.folder.name] = {
             record.case_id: (record.predicted.get(facet) or (ABSTAINED,))[0]
             for record in run.records
