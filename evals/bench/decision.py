@@ -17,6 +17,7 @@ from triage.classification.priors import measured_prior
 from triage.decision import WEIGHTS, Weights, combine
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.runs import Run
+from triage.evaluation.scoring import ABSTAINED
 from triage.taxonomy import Facet, Taxonomy
 
 PRIOR_WEIGHTS = (0.0, 0.5, 1.0)
@@ -38,22 +39,36 @@ def agreement(records: list[CaseRecord], facet: Facet, prior: dict[str, float], 
     return cohen_kappa(gold, [decided(record, facet, prior, weights) for record in records], resamples=n)
 
 
+def show(run: Run, taxonomy: Taxonomy, facet: Facet) -> None:
+    """Print the grid for one facet, then each source alone and the weights as shipped, with intervals."""
+    records = [r for r in run.records if "model" in r.sources.get(facet.id, {}) and r.gold.get(facet.id)]
+    if not records:
+        return
+    about = records[0].provenance
+    prompt = next(name for name in (about.prompts if about else ()) if name.startswith("letters@"))
+    prior = measured_prior((about.model if about else None) or "", prompt, taxonomy).get(facet.id, {})
+    print(f"\n{run.suite.name}: {facet.id}, n = {len(records)}; weight of the prior down, of the vote across")
+    print("|  |" + "|".join(f" {vote} " for vote in VOTE_WEIGHTS) + "|\n|---|" + "---|" * len(VOTE_WEIGHTS))
+    for weight in PRIOR_WEIGHTS:
+        cells = [agreement(records, facet, prior, Weights(weight, vote)).value or 0.0 for vote in VOTE_WEIGHTS]
+        print(f"| {weight} |" + "|".join(f" {cell:.2f} " for cell in cells) + "|")
+    gold = [record.gold[facet.id][0] for record in records]
+    for source in ("model", "neighbours"):
+        shares = [record.sources[facet.id].get(source) or {ABSTAINED: 1.0} for record in records]
+        alone = cohen_kappa(gold, [max(share, key=lambda label: share[label]) for share in shares], resamples=2_000)
+        print(f"{source} alone: kappa {alone}")
+    print(f"model without its prior: kappa {agreement(records, facet, prior, Weights(1.0, 0.0), 2_000)}")
+    print(f"as shipped {tuple(WEIGHTS)}: kappa {agreement(records, facet, prior, WEIGHTS, 2_000)}")
+
+
 def main(folders: list[str]) -> None:
-    """Print a table for the first facet of each run."""
+    """Print the tables for each facet of each run that has one primary label."""
     for folder in folders:
         run = Run.read(Path(folder))
         taxonomy = Taxonomy.load(run.suite.taxonomy)
-        facet = taxonomy.facet(run.suite.facets[0])
-        records = [r for r in run.records if "model" in r.sources.get(facet.id, {}) and r.gold.get(facet.id)]
-        about = records[0].provenance
-        prompt = next(name for name in (about.prompts if about else ()) if name.startswith("letters@"))
-        prior = measured_prior((about.model if about else None) or "", prompt, taxonomy).get(facet.id, {})
-        print(f"\n{run.suite.name}: {facet.id}, n = {len(records)}; weight of the prior down, of the vote across")
-        print("|  |" + "|".join(f" {vote} " for vote in VOTE_WEIGHTS) + "|\n|---|" + "---|" * len(VOTE_WEIGHTS))
-        for weight in PRIOR_WEIGHTS:
-            cells = [agreement(records, facet, prior, Weights(weight, vote)).value or 0.0 for vote in VOTE_WEIGHTS]
-            print(f"| {weight} |" + "|".join(f" {cell:.2f} " for cell in cells) + "|")
-        print(f"as shipped {tuple(WEIGHTS)}: kappa {agreement(records, facet, prior, WEIGHTS, 2_000)}")
+        for facet in map(taxonomy.facet, run.suite.facets):
+            if facet.cardinality != "multi":
+                show(run, taxonomy, facet)
 
 
 if __name__ == "__main__":
