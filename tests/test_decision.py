@@ -57,7 +57,7 @@ def test_every_facet_is_decided_or_abstains_with_a_reason_and_child_and_parent_a
 def test_combined_probabilities_are_probabilities(
     said: dict[str, float], prior: dict[str, float], found: list[Neighbour]
 ) -> None:
-    combined = combine(CATEGORY, Answer(distribution=said, prior=prior), vote(CATEGORY, found))
+    combined = combine(CATEGORY, Answer(distribution=said, prior=prior), {"neighbours": vote(CATEGORY, found)})
 
     assert sum(combined.values()) == pytest.approx(1)
     assert list(combined.values()) == sorted(combined.values(), reverse=True)
@@ -67,7 +67,7 @@ def test_neighbours_that_agree_raise_their_label() -> None:
     said = Answer(distribution={"infrastructure": 0.5, "inference_engine": 0.5})
     near = [Neighbour(incident_id="n", similarity=0.9, labels={"category": ("inference_engine",)})]
 
-    assert next(iter(combine(CATEGORY, said, vote(CATEGORY, near)))) == "inference_engine"
+    assert next(iter(combine(CATEGORY, said, {"neighbours": vote(CATEGORY, near)}))) == "inference_engine"
 
 
 def test_a_closer_neighbour_has_more_of_a_vote() -> None:
@@ -113,4 +113,4 @@ def test_each_source_is_kept_with_the_result() -> None:
     result = decide(TAXONOMY, said, found)["category"]
 
     assert set(result.sources) == {"model", "prior", "neighbours"}
-    assert result.origin == "model and neighbours"
+    assert result.origin == "model and history"

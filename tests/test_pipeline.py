@@ -110,7 +110,7 @@ async def test_a_quote_that_is_not_in_the_write_up_is_dropped_and_counted(
     assert triage.provenance.dropped_quotes == len(triage.facets)
 
 
-async def test_without_the_model_the_neighbours_answer_alone_and_it_says_so(
+async def test_without_the_model_the_history_answers_alone_and_it_says_so(
     fake_openai: FakeOpenAI, pipeline: Pipeline
 ) -> None:
     fake_openai.otherwise = Status(401)
@@ -118,9 +118,9 @@ async def test_without_the_model_the_neighbours_answer_alone_and_it_says_so(
 
     assert triage.degraded
     assert "key" in (triage.degraded_reason or "")
-    assert "similar incidents alone" in (triage.degraded_reason or "")
+    assert "the history alone" in (triage.degraded_reason or "")
     assert triage.facets["category"].labels[0] == "inference_engine"
-    assert triage.facets["category"].origin == "neighbours"
+    assert triage.facets["category"].origin == "history"
     assert triage.facets["modality"].abstention
     assert triage.suggestions[0].mitigation == "restart"
 

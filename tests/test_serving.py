@@ -79,7 +79,7 @@ def test_a_provider_that_fails_gives_a_degraded_answer_and_not_an_error(
 
     assert triage["degraded"]
     assert "key" in triage["degraded_reason"]
-    assert triage["facets"]["category"]["origin"] == "neighbours"
+    assert triage["facets"]["category"]["origin"] == "history"
 
 
 def test_a_killed_service_triages_after_its_restart_what_it_had_accepted(

@@ -18,35 +18,46 @@ FLOOR = 0.02
 
 
 class Weights(NamedTuple):
-    """Exponents of prior and vote beside the model's 1; chosen on development data, see evals/bench/decision.py."""
+    """Exponents beside the model's 1: of its prior, of the neighbours' vote, and of what was learned from the words and
+    the embeddings of the history. Chosen on development data, see evals/bench/decision.py."""
 
     prior: float = 1.0
-    vote: float = 0.5
+    vote: float = 0.25
+    words: float = 0.5
+    embedding: float = 0.5
 
 
 WEIGHTS = Weights()
 
+SEVERAL_VOTE = 0.5
+"""Weight of the neighbours' shares beside the model's 1 in a facet with several labels."""
+
 SECOND_LABEL = 0.3
 """A further label is given in a facet with several from this probability on."""
 
-RULE = f"logarithmic pool, prior {WEIGHTS.prior}, vote {WEIGHTS.vote}, temperature {VOTE_TEMPERATURE}"
+RULE = f"logarithmic pool, {WEIGHTS._asdict()}, temperature {VOTE_TEMPERATURE}"
 """Names the rule in the record of a run: another rule is another run."""
 
 
 def decide(
-    taxonomy: Taxonomy, answers: Mapping[str, Answer], neighbours: Sequence[Neighbour]
+    taxonomy: Taxonomy,
+    answers: Mapping[str, Answer],
+    neighbours: Sequence[Neighbour],
+    learned: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
 ) -> dict[str, FacetResult]:
     """The result for each triaged facet; child labels are always under the labels decided for the parent facet.
 
-    Model and neighbours are combined as a weighted product of their probabilities (a logarithmic opinion pool: Genest
-    and Zidek, 'Combining probability distributions', 1986). Without an answer the neighbours decide alone; where they
-    have nothing to say either, the facet abstains.
+    Model, neighbours and what was `learned` from the history (facet -> source -> label -> probability) are combined as
+    a weighted product of their probabilities (a logarithmic opinion pool: Genest and Zidek, 'Combining probability
+    distributions', 1986). Without an answer the history decides alone; where it has nothing to say either, the facet
+    abstains.
     """
     voters = [n for n in neighbours if not n.is_near_duplicate] or list(neighbours)
     results: dict[str, FacetResult] = {}
     for facet in taxonomy.triaged:
         parents = results[facet.parent].labels if facet.parent in results else None
-        results[facet.id] = _decide_facet(facet, answers.get(facet.id), vote(facet, voters), parents)
+        history = {"neighbours": vote(facet, voters), **(learned or {}).get(facet.id, {})}
+        results[facet.id] = _decide_facet(facet, answers.get(facet.id), history, parents)
     return results
 
 
@@ -66,51 +77,72 @@ def vote(facet: Facet, neighbours: Sequence[Neighbour]) -> dict[str, float]:
 
 
 def combine(
-    facet: Facet, answer: Answer | None, votes: Mapping[str, float], weights: Weights = WEIGHTS
+    facet: Facet,
+    answer: Answer | None,
+    history: Mapping[str, Mapping[str, float]],
+    weights: Weights = WEIGHTS,
 ) -> dict[str, float]:
-    """Label -> probability, best first; empty where neither source says anything."""
-    if answer is None:
-        return dict(sorted(votes.items(), key=lambda item: -item[1]))
+    """Label -> probability, best first; empty where no source says anything.
+
+    `history` holds label -> probability for each source that has something to say: `neighbours`, `words`, `embedding`.
+    """
+    history = {source: shares for source, shares in history.items() if shares}
     if facet.cardinality == "multi":
-        weight = weights.vote / (1 + weights.vote) if votes else 0.0
-        pooled = {
-            label: (1 - weight) * answer.distribution.get(label, 0.0) + weight * votes.get(label, 0.0)
-            for label in facet.ids
-        }
-        return dict(sorted(((k, p) for k, p in pooled.items() if p > 0), key=lambda item: -item[1]))
+        return _average(facet, answer, history.get("neighbours", {}))
+    if answer is None and not history:
+        return {}
+    exponents = {"neighbours": weights.vote, "words": weights.words, "embedding": weights.embedding}
     pooled = {}
     for label in facet.ids:
-        score = math.log(max(answer.distribution.get(label, 0.0), FLOOR**2))
-        if answer.prior:
-            score -= weights.prior * math.log(max(answer.prior.get(label, 0.0), FLOOR))
-        if votes:
-            score += weights.vote * math.log(max(votes.get(label, 0.0), FLOOR))
+        score = 0.0
+        if answer is not None:
+            score += math.log(max(answer.distribution.get(label, 0.0), FLOOR**2))
+            if answer.prior:
+                score -= weights.prior * math.log(max(answer.prior.get(label, 0.0), FLOOR))
+        for source, shares in history.items():
+            score += exponents[source] * math.log(max(shares.get(label, 0.0), FLOOR))
         pooled[label] = math.exp(score)
     return normalised(pooled)
 
 
+def _average(facet: Facet, answer: Answer | None, votes: Mapping[str, float]) -> dict[str, float]:
+    """For a facet with several labels: each label's probability, that of the model and the votes weighed."""
+    if answer is None:
+        pooled = dict(votes)
+    else:
+        weight = SEVERAL_VOTE / (1 + SEVERAL_VOTE) if votes else 0.0
+        pooled = {
+            label: (1 - weight) * answer.distribution.get(label, 0.0) + weight * votes.get(label, 0.0)
+            for label in facet.ids
+        }
+    return dict(sorted(((k, p) for k, p in pooled.items() if p > 0), key=lambda item: -item[1]))
+
+
 def _decide_facet(
-    facet: Facet, answer: Answer | None, votes: dict[str, float], parents: tuple[str, ...] | None
+    facet: Facet,
+    answer: Answer | None,
+    history: Mapping[str, Mapping[str, float]],
+    parents: tuple[str, ...] | None,
 ) -> FacetResult:
-    distribution = combine(facet, answer, votes)
+    distribution = combine(facet, answer, history)
     if parents is not None:
         allowed = {label.id for label in facet.children(parents)}
         distribution = {label: p for label, p in distribution.items() if label in allowed}
         if distribution and facet.cardinality != "multi":
             distribution = normalised(distribution)
-    sources = {"neighbours": votes} if votes else {}
+    sources = {source: dict(shares) for source, shares in history.items() if shares}
+    has_history = bool(sources)
     if answer is not None:
         sources |= {"model": answer.distribution} | ({"prior": answer.prior} if answer.prior else {})
     if not distribution:
         return FacetResult(facet=facet.id, labels=(), abstention=_why_nothing(facet, answer, parents), sources=sources)
-    origin = "neighbours" if answer is None else "model and neighbours" if votes else "model"
     return FacetResult(
         facet=facet.id,
         labels=_labels(facet, distribution, parents),
         probability=round(next(iter(distribution.values())), 4),
         distribution=tuple(LabelProbability(label=k, probability=round(p, 4)) for k, p in distribution.items()),
         rationale=answer.rationale if answer else "",
-        origin=origin,
+        origin="history" if answer is None else "model and history" if has_history else "model",
         sources=sources,
     )
 

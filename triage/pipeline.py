@@ -16,6 +16,7 @@ from triage.decision import decide
 from triage.embedding import Embedder
 from triage.errors import ModelUnavailable
 from triage.history import History
+from triage.history.learned import Distributions, Learner
 from triage.incident import Incident
 from triage.mitigation import suggest
 from triage.redaction import Redacted, Redactor
@@ -55,33 +56,36 @@ class Pipeline:
         self._model_name = model_name
         self._options = options or PipelineOptions()
         self._turns = asyncio.Semaphore(self._options.turns)
+        self._learner = Learner()
 
     async def run(self, incident: Incident, *, exclude: Collection[str] = (), duplicates: bool = True) -> Triage:
         """Triage one incident. The incident itself and the ids in `exclude` are never among its neighbours.
 
         With `duplicates=False` near-duplicates are left out too. An unreachable model doesn't raise: the answer then
-        comes from the neighbours alone and is marked degraded.
+        comes from the history alone and is marked degraded.
         """
         seconds: dict[str, float] = {}
         with _timed(seconds, "redact"):
             redacted = await asyncio.to_thread(self._redactor.redact, incident.text)
         with _timed(seconds, "retrieve"):
             vector = (await self._embedder.embed([redacted.text]))[0]
+            excluded = {incident.id, *exclude}
             neighbours = await self._history.neighbours(
-                redacted.text,
-                vector,
-                self._options.neighbours,
-                exclude={incident.id, *exclude},
-                duplicates=duplicates,
+                redacted.text, vector, self._options.neighbours, exclude=excluded, duplicates=duplicates
+            )
+        with _timed(seconds, "learn"):
+            examples = await self._history.examples(redacted.text, exclude=excluded, duplicates=duplicates)
+            learned = await asyncio.to_thread(
+                self._learner.distributions, self.taxonomy, examples, redacted.text, vector
             )
         subject, was_condensed, withheld = self._subject(redacted.text, neighbours)
         degraded_reason = None
         with _timed(seconds, "classify"):
             try:
-                facets, usage, dropped = await self._classify(subject, redacted, neighbours)
+                facets, usage, dropped = await self._classify(subject, redacted, neighbours, learned)
             except ModelUnavailable as error:
-                facets, usage, dropped = decide(self.taxonomy, {}, neighbours), Usage(), 0
-                degraded_reason = f"{error.detail} The labels come from similar incidents alone."
+                facets, usage, dropped = decide(self.taxonomy, {}, neighbours, learned), Usage(), 0
+                degraded_reason = f"{error.detail} The labels come from the history alone."
         return Triage(
             incident_id=incident.id,
             facets=facets,
@@ -122,13 +126,17 @@ class Pipeline:
         return Subject(sentences=tuple(read), neighbours=shown), len(read) < len(sentences), withheld
 
     async def _classify(
-        self, subject: Subject, redacted: Redacted, neighbours: list[Neighbour]
+        self,
+        subject: Subject,
+        redacted: Redacted,
+        neighbours: list[Neighbour],
+        learned: dict[str, Distributions],
     ) -> tuple[dict[str, FacetResult], Usage, int]:
         if self._classifier is None:
             raise ModelUnavailable("No chat model is set (TRIAGE_MODEL=none).")
         async with self._turns:
             said: Classification = await self._classifier.classify(subject, self.taxonomy)
-            facets = decide(self.taxonomy, said.answers, neighbours)
+            facets = decide(self.taxonomy, said.answers, neighbours, learned)
             quotes = {facet_id: answer.quotes for facet_id, answer in said.answers.items() if answer.quotes}
             usage = said.usage
             if self._options.ask_for_quotes:

@@ -39,8 +39,8 @@ class FacetResult(BaseModel, frozen=True):
     `labels` is empty where it abstains, and `abstention` then says why. `distribution` is over all labels considered,
     best first; for a facet with several labels each probability stands alone. `is_calibrated` is False until a
     calibrator was fitted for these settings: the probabilities are then scores to rank by, no frequencies. `sources`
-    keeps what was combined: label -> probability for the `model` alone, its `prior` on an empty text, and the
-    `neighbours` alone.
+    keeps what was combined: label -> probability for the `model` alone, its `prior`, the `neighbours` alone, and the
+    classifiers trained on the `words` and the `embedding` of the history.
     """
 
     facet: str
@@ -50,7 +50,7 @@ class FacetResult(BaseModel, frozen=True):
     evidence: tuple[Evidence, ...] = ()
     rationale: str = ""
     abstention: str | None = None
-    origin: Literal["model", "model and neighbours", "neighbours"] = "model"
+    origin: Literal["model", "model and history", "history"] = "model"
     sources: dict[str, dict[str, float]] = Field(default_factory=dict)
     is_calibrated: bool = False
 

@@ -7,10 +7,11 @@ from typing import Protocol
 
 from triage.annotation import Labels
 from triage.embedding import Vectors
+from triage.history.learned import Example
 from triage.incident import Incident
 from triage.triage_result import Neighbour
 
-__all__ = ["History"]
+__all__ = ["Example", "History"]
 
 
 class History(Protocol):
@@ -24,6 +25,10 @@ class History(Protocol):
         `text` and `vector` (shape (dimension,)) are of the redacted new incident. With `duplicates=False`
         near-duplicates of it are left out, else they are flagged.
         """
+        ...
+
+    async def examples(self, text: str, *, exclude: Collection[str] = (), duplicates: bool = True) -> list[Example]:
+        """Incidents to learn from, at most some thousands; those that `neighbours` leaves out are left out here too."""
         ...
 
     async def remember(self, incidents: Sequence[tuple[Incident, Labels]], vectors: Vectors) -> None:

@@ -22,6 +22,7 @@ from triage.annotation import Labels
 from triage.embedding import Vectors
 from triage.errors import MisconfiguredService
 from triage.history.duplicates import is_near_duplicate
+from triage.history.learned import Example
 from triage.incident import Incident
 from triage.triage_result import Neighbour
 
@@ -29,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 _BATCH = 1_000
 _EXCERPT_CHARACTERS = 280
+_MOST_EXAMPLES = 5_000
 _PROBE_TIMEOUT_S = 60
 # Opening a damaged store can kill the process, so a child process tries it first.
 _PROBE = """
@@ -128,6 +130,19 @@ class ChromaHistory:
             wanted *= 2
         return found[:k]
 
+    async def examples(self, text: str, *, exclude: Collection[str] = (), duplicates: bool = True) -> list[Example]:
+        """See `History.examples`: of a history with over 5,000 incidents the first ones are given."""
+        found = await self._run(
+            self._collection.get, limit=_MOST_EXAMPLES, include=["documents", "metadatas", "embeddings"]
+        )
+        excluded = set(exclude)
+        rows = zip(found["ids"], found["documents"], found["embeddings"], found["metadatas"], strict=True)
+        return [
+            Example(incident_id, document, vector, _labels(metadata))
+            for incident_id, document, vector, metadata in rows
+            if incident_id not in excluded and (duplicates or not is_near_duplicate(text, document))
+        ]
+
     async def remember(self, incidents: Sequence[tuple[Incident, Labels]], vectors: Vectors) -> None:
         """See `History.remember`. The index holds the texts it is given: redact them before."""
         for start in range(0, len(incidents), _BATCH):
@@ -224,10 +239,14 @@ def _neighbour(incident_id: str, document: str, metadata: dict[str, Any], simila
         url=metadata["url"],
         excerpt=body[:_EXCERPT_CHARACTERS],
         similarity=similarity,
-        labels={facet: tuple(ids) for facet, ids in json.loads(metadata["labels"]).items()},
+        labels=_labels(metadata),
         occurred_at=datetime.fromisoformat(occurred_at) if occurred_at else None,
         ttm_minutes=metadata.get("ttm_minutes"),
     )
+
+
+def _labels(metadata: dict[str, Any]) -> Labels:
+    return {facet: tuple(ids) for facet, ids in json.loads(metadata["labels"]).items()}
 
 
 def _set_aside_if_damaged(path: Path) -> None:
