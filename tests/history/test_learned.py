@@ -9,8 +9,9 @@ import pytest
 
 from tests.parts import HashingEmbedder
 from triage.annotation import Labels
+from triage.history import Example
 from triage.history.chroma import ChromaHistory
-from triage.history.learned import LEAST_INCIDENTS, Example, Learner
+from triage.history.learned import LEAST_INCIDENTS, Learner
 from triage.incident import Incident
 from triage.taxonomy import Taxonomy
 

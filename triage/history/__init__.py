@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
+from datetime import datetime
+from typing import NamedTuple, Protocol
 
 from triage.annotation import Labels
 from triage.embedding import Vectors
-from triage.history.learned import Example
 from triage.incident import Incident
 from triage.triage_result import Neighbour
 
 __all__ = ["Example", "History"]
+
+
+class Example(NamedTuple):
+    """A labelled incident of the history with all of its redacted text; `vector` has shape (dimension,)."""
+
+    incident_id: str
+    text: str
+    vector: Vectors
+    labels: Labels
+    title: str = ""
+    url: str = ""
+    occurred_at: datetime | None = None
+    ttm_minutes: float | None = None
 
 
 class History(Protocol):

@@ -21,8 +21,8 @@ from filelock import FileLock, Timeout
 from triage.annotation import Labels
 from triage.embedding import Vectors
 from triage.errors import MisconfiguredService
+from triage.history import Example
 from triage.history.duplicates import is_near_duplicate
-from triage.history.learned import Example
 from triage.incident import Incident
 from triage.triage_result import Neighbour
 
@@ -138,7 +138,7 @@ class ChromaHistory:
         excluded = set(exclude)
         rows = zip(found["ids"], found["documents"], found["embeddings"], found["metadatas"], strict=True)
         return [
-            Example(incident_id, document, vector, _labels(metadata))
+            _example(incident_id, document, vector, metadata)
             for incident_id, document, vector, metadata in rows
             if incident_id not in excluded and (duplicates or not is_near_duplicate(text, document))
         ]
@@ -231,7 +231,7 @@ def _metadata(incident: Incident, labels: Labels) -> dict[str, str | float]:
 
 
 def _neighbour(incident_id: str, document: str, metadata: dict[str, Any], similarity: float) -> Neighbour:
-    occurred_at, title = metadata.get("occurred_at"), metadata["title"]
+    title = metadata["title"]
     body = document.removeprefix(title).strip()
     return Neighbour(
         incident_id=incident_id,
@@ -240,9 +240,27 @@ def _neighbour(incident_id: str, document: str, metadata: dict[str, Any], simila
         excerpt=body[:_EXCERPT_CHARACTERS],
         similarity=similarity,
         labels=_labels(metadata),
-        occurred_at=datetime.fromisoformat(occurred_at) if occurred_at else None,
+        occurred_at=_occurred_at(metadata),
         ttm_minutes=metadata.get("ttm_minutes"),
     )
+
+
+def _example(incident_id: str, document: str, vector: Vectors, metadata: dict[str, Any]) -> Example:
+    return Example(
+        incident_id=incident_id,
+        text=document,
+        vector=vector,
+        labels=_labels(metadata),
+        title=metadata["title"],
+        url=metadata["url"],
+        occurred_at=_occurred_at(metadata),
+        ttm_minutes=metadata.get("ttm_minutes"),
+    )
+
+
+def _occurred_at(metadata: dict[str, Any]) -> datetime | None:
+    moment = metadata.get("occurred_at")
+    return datetime.fromisoformat(moment) if moment else None
 
 
 def _labels(metadata: dict[str, Any]) -> Labels:

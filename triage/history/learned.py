@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from triage.annotation import Labels
 from triage.embedding import Vectors
+from triage.history import Example
 from triage.taxonomy import Facet, Taxonomy
 
 LEAST_INCIDENTS = 20
@@ -22,15 +22,6 @@ _STRENGTH = 10.0
 _KEPT = 16
 
 Distributions = dict[str, dict[str, float]]
-
-
-class Example(NamedTuple):
-    """A labelled incident to learn from; `vector` has shape (dimension,)."""
-
-    incident_id: str
-    text: str
-    vector: Vectors
-    labels: Labels
 
 
 class _Fitted(NamedTuple):
