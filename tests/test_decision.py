@@ -57,17 +57,17 @@ def test_every_facet_is_decided_or_abstains_with_a_reason_and_child_and_parent_a
 def test_combined_probabilities_are_probabilities(
     said: dict[str, float], prior: dict[str, float], found: list[Neighbour]
 ) -> None:
-    combined = combine(CATEGORY, Answer(distribution=said, prior=prior), {"neighbours": vote(CATEGORY, found)})
+    combined = combine(CATEGORY, {"model": said, "prior": prior, "neighbours": vote(CATEGORY, found)})
 
     assert sum(combined.values()) == pytest.approx(1)
     assert list(combined.values()) == sorted(combined.values(), reverse=True)
 
 
 def test_neighbours_that_agree_raise_their_label() -> None:
-    said = Answer(distribution={"infrastructure": 0.5, "inference_engine": 0.5})
+    said = {"infrastructure": 0.5, "inference_engine": 0.5}
     near = [Neighbour(incident_id="n", similarity=0.9, labels={"category": ("inference_engine",)})]
 
-    assert next(iter(combine(CATEGORY, said, {"neighbours": vote(CATEGORY, near)}))) == "inference_engine"
+    assert next(iter(combine(CATEGORY, {"model": said, "neighbours": vote(CATEGORY, near)}))) == "inference_engine"
 
 
 def test_a_closer_neighbour_has_more_of_a_vote() -> None:
@@ -87,7 +87,7 @@ def test_what_the_model_favours_anyway_counts_less() -> None:
     said = {"infrastructure": 0.6, "inference_engine": 0.4}
     prior = {"infrastructure": 0.9, "inference_engine": 0.1}
 
-    assert next(iter(combine(CATEGORY, Answer(distribution=said, prior=prior), {}))) == "inference_engine"
+    assert next(iter(combine(CATEGORY, {"model": said, "prior": prior}))) == "inference_engine"
 
 
 def test_a_near_duplicate_does_not_decide_where_others_can() -> None:

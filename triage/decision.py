@@ -1,4 +1,4 @@
-"""From what the model says and what similar incidents were, to the labels of each facet."""
+"""From what the model, the definitions and the history say to the labels of each facet, or to an abstention."""
 
 from __future__ import annotations
 
@@ -13,51 +13,80 @@ from triage.triage_result import FacetResult, LabelProbability, Neighbour
 VOTE_TEMPERATURE = 0.1
 """Cosine difference at which a neighbour's vote falls to 1/e."""
 
-FLOOR = 0.02
-"""Least probability of any label in either source: neither alone can rule a label out."""
+FLOORS = {"model": 4e-4, "prior": 0.02, "neighbours": 0.02, "words": 5e-3, "embedding": 5e-3, "definitions": 1e-6}
+"""Least probability of any label in each source: none alone can rule a label out."""
+
+SECOND_LABEL = 0.3
+"""A further label is given in a facet with several from this probability on, where no calibrator says otherwise."""
+
+Sources = Mapping[str, Mapping[str, float]]
+"""Source -> label -> probability, as `FacetResult.sources` keeps them."""
 
 
 class Weights(NamedTuple):
-    """Exponents beside the model's 1: of its prior, of the neighbours' vote, and of what was learned from the words and
-    the embeddings of the history. Chosen on development data, see evals/bench/decision.py."""
+    """Exponents of the sources where no calibrator was fitted. Chosen on development data: evals/bench/decision.py."""
 
-    prior: float = 1.0
-    vote: float = 0.25
-    words: float = 0.5
-    embedding: float = 0.5
+    model: float = 0.8
+    definitions: float = 1.0
+    words: float = 0.4
+    embedding: float = 0.4
+    neighbours: float = 0.2
 
 
 WEIGHTS = Weights()
 
-SEVERAL_VOTE = 0.5
-"""Weight of the neighbours' shares beside the model's 1 in a facet with several labels."""
+RULE = f"logarithmic pool 2, {WEIGHTS._asdict()}, temperature {VOTE_TEMPERATURE}"
+"""Names the rule in the record of a run and in a calibrator: another rule is another run."""
 
-SECOND_LABEL = 0.3
-"""A further label is given in a facet with several from this probability on."""
 
-RULE = f"logarithmic pool, {WEIGHTS._asdict()}, temperature {VOTE_TEMPERATURE}"
-"""Names the rule in the record of a run: another rule is another run."""
+class FacetRule(NamedTuple):
+    """How one facet is decided: exponents of the sources, log-scale biases of the labels, and thresholds.
+
+    It abstains where the best label is less likely than `abstain_below`; a further label is given from `second_label`
+    on. A calibrator has one for each facet that it was fitted for; `is_calibrated` is False for the default.
+    """
+
+    weights: Mapping[str, float] = WEIGHTS._asdict()
+    biases: Mapping[str, float] = {}
+    abstain_below: float = 0.0
+    second_label: float = SECOND_LABEL
+    is_calibrated: bool = False
+
+
+DEFAULT_RULE = FacetRule()
 
 
 def decide(
     taxonomy: Taxonomy,
     answers: Mapping[str, Answer],
     neighbours: Sequence[Neighbour],
-    learned: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
+    learned: Mapping[str, Sources] | None = None,
+    rules: Mapping[str, FacetRule] | None = None,
 ) -> dict[str, FacetResult]:
     """The result for each triaged facet; child labels are always under the labels decided for the parent facet.
 
-    Model, neighbours and what was `learned` from the history (facet -> source -> label -> probability) are combined as
-    a weighted product of their probabilities (a logarithmic opinion pool: Genest and Zidek, 'Combining probability
-    distributions', 1986). Without an answer the history decides alone; where it has nothing to say either, the facet
-    abstains.
+    The model, the neighbours' vote and what else was `learned` (facet -> source -> label -> probability) are combined
+    as a weighted product of their probabilities (a logarithmic opinion pool: Genest and Zidek, 'Combining probability
+    distributions', 1986). Without an answer the others decide alone; where nothing has anything to say, or the best
+    label is not likely enough for the facet's rule, the facet abstains.
     """
     voters = [n for n in neighbours if not n.is_near_duplicate] or list(neighbours)
     results: dict[str, FacetResult] = {}
     for facet in taxonomy.triaged:
-        parents = results[facet.parent].labels if facet.parent in results else None
-        history = {"neighbours": vote(facet, voters), **(learned or {}).get(facet.id, {})}
-        results[facet.id] = _decide_facet(facet, answers.get(facet.id), history, parents)
+        sources: dict[str, dict[str, float]] = {
+            source: dict(shares)
+            for source, shares in {"neighbours": vote(facet, voters), **(learned or {}).get(facet.id, {})}.items()
+            if shares
+        }
+        answer = answers.get(facet.id)
+        if answer is not None:
+            sources |= {"model": answer.distribution} | ({"prior": answer.prior} if answer.prior else {})
+        rule = (rules or {}).get(facet.id, DEFAULT_RULE)
+        if rule.is_calibrated and any(weight > 0 and source not in sources for source, weight in rule.weights.items()):
+            # Fitted for sources that are not there now, such as a model that can't be reached.
+            rule = DEFAULT_RULE
+        parent = results.get(facet.parent) if facet.parent else None
+        results[facet.id] = _decide_facet(facet, sources, answer.rationale if answer else "", parent, rule)
     return results
 
 
@@ -76,78 +105,112 @@ def vote(facet: Facet, neighbours: Sequence[Neighbour]) -> dict[str, float]:
     return {label: min(share, 1.0) for label, share in shares.items() if label in facet.ids}
 
 
-def combine(
-    facet: Facet,
-    answer: Answer | None,
-    history: Mapping[str, Mapping[str, float]],
-    weights: Weights = WEIGHTS,
-) -> dict[str, float]:
+def combine(facet: Facet, sources: Sources, rule: FacetRule = DEFAULT_RULE) -> dict[str, float]:
     """Label -> probability, best first; empty where no source says anything.
 
-    `history` holds label -> probability for each source that has something to say: `neighbours`, `words`, `embedding`.
+    For a facet with several labels of equal standing each probability stands alone.
     """
-    history = {source: shares for source, shares in history.items() if shares}
     if facet.cardinality == "multi":
-        return _average(facet, answer, history.get("neighbours", {}))
-    if answer is None and not history:
+        return _combine_several(facet, sources, rule)
+    said = {source: scores for source, scores in log_scores(facet.ids, sources).items() if source in rule.weights}
+    if not said:
         return {}
-    exponents = {"neighbours": weights.vote, "words": weights.words, "embedding": weights.embedding}
-    pooled = {}
-    for label in facet.ids:
-        score = 0.0
-        if answer is not None:
-            score += math.log(max(answer.distribution.get(label, 0.0), FLOOR**2))
-            if answer.prior:
-                score -= weights.prior * math.log(max(answer.prior.get(label, 0.0), FLOOR))
-        for source, shares in history.items():
-            score += exponents[source] * math.log(max(shares.get(label, 0.0), FLOOR))
-        pooled[label] = math.exp(score)
-    return normalised(pooled)
+    pooled = {
+        label: rule.biases.get(label, 0.0) + sum(rule.weights[source] * scores[n] for source, scores in said.items())
+        for n, label in enumerate(facet.ids)
+    }
+    most = max(pooled.values())
+    return normalised({label: math.exp(score - most) for label, score in pooled.items()})
 
 
-def _average(facet: Facet, answer: Answer | None, votes: Mapping[str, float]) -> dict[str, float]:
-    """For a facet with several labels: each label's probability, that of the model and the votes weighed."""
-    if answer is None:
-        pooled = dict(votes)
-    else:
-        weight = SEVERAL_VOTE / (1 + SEVERAL_VOTE) if votes else 0.0
-        pooled = {
-            label: (1 - weight) * answer.distribution.get(label, 0.0) + weight * votes.get(label, 0.0)
-            for label in facet.ids
-        }
+def log_scores(labels: Sequence[str], sources: Sources) -> dict[str, list[float]]:
+    """Source -> the log-probability of each of `labels`, floored and centred; the prior is taken off the model's."""
+    scores: dict[str, list[float]] = {}
+    for source, shares in sources.items():
+        if source == "prior":
+            continue
+        logs = [math.log(max(shares.get(label, 0.0), FLOORS[source])) for label in labels]
+        if source == "model" and sources.get("prior"):
+            prior = sources["prior"]
+            logs = [
+                log - math.log(max(prior.get(label, 0.0), FLOORS["prior"]))
+                for log, label in zip(logs, labels, strict=True)
+            ]
+        mean = sum(logs) / len(logs)
+        scores[source] = [log - mean for log in logs]
+    return scores
+
+
+def _combine_several(facet: Facet, sources: Sources, rule: FacetRule) -> dict[str, float]:
+    """Each label's probability: the model's and the neighbours' share, weighed, then moved by the rule's biases."""
+    said = {source: sources[source] for source in ("model", "neighbours") if sources.get(source)}
+    if not said:
+        return {}
+    weights = {source: rule.weights.get(source, 0.0) for source in said}
+    total = sum(weights.values()) or 1.0
+    pooled = {
+        label: sum(weights[source] * min(shares.get(label, 0.0), 1.0) for source, shares in said.items()) / total
+        for label in facet.ids
+    }
+    if rule.is_calibrated:
+        pooled = {label: _shifted(p, rule.biases.get(label, 0.0)) for label, p in pooled.items()}
     return dict(sorted(((k, p) for k, p in pooled.items() if p > 0), key=lambda item: -item[1]))
+
+
+def _shifted(p: float, bias: float) -> float:
+    """`p` with its log-odds moved by `bias`."""
+    bounded = min(max(p, 1e-3), 1 - 1e-3)
+    return 1 / (1 + math.exp(-(math.log(bounded / (1 - bounded)) + bias)))
 
 
 def _decide_facet(
     facet: Facet,
-    answer: Answer | None,
-    history: Mapping[str, Mapping[str, float]],
-    parents: tuple[str, ...] | None,
+    sources: dict[str, dict[str, float]],
+    rationale: str,
+    parent: FacetResult | None,
+    rule: FacetRule,
 ) -> FacetResult:
-    distribution = combine(facet, answer, history)
+    distribution = combine(facet, sources, rule)
+    parents = None if parent is None else parent.labels or _likeliest(parent)
     if parents is not None:
         allowed = {label.id for label in facet.children(parents)}
         distribution = {label: p for label, p in distribution.items() if label in allowed}
         if distribution and facet.cardinality != "multi":
             distribution = normalised(distribution)
-    sources = {source: dict(shares) for source, shares in history.items() if shares}
-    has_history = bool(sources)
-    if answer is not None:
-        sources |= {"model": answer.distribution} | ({"prior": answer.prior} if answer.prior else {})
     if not distribution:
-        return FacetResult(facet=facet.id, labels=(), abstention=_why_nothing(facet, answer, parents), sources=sources)
+        reason = _why_nothing(facet, "model" in sources, parents)
+        return FacetResult(facet=facet.id, labels=(), abstention=reason, sources=sources)
+    labels = _labels(facet, distribution, parents, rule.second_label)
+    probability = distribution[labels[0]]
+    abstention = None
+    if parent is not None and parent.abstention:
+        abstention = f"{facet.parent} is not decided, and {facet.id} depends on it. " + _close(facet, distribution)
+    elif probability < rule.abstain_below:
+        abstention = f"Not sure enough: {facet.name.lower()} is abstained on below {rule.abstain_below:.0%}. " + _close(
+            facet, distribution
+        )
+    others = sources.keys() - {"model", "prior"}
     return FacetResult(
         facet=facet.id,
-        labels=_labels(facet, distribution, parents),
-        probability=round(next(iter(distribution.values())), 4),
+        labels=() if abstention else labels,
+        probability=round(probability, 4),
         distribution=tuple(LabelProbability(label=k, probability=round(p, 4)) for k, p in distribution.items()),
-        rationale=answer.rationale if answer else "",
-        origin="history" if answer is None else "model and history" if has_history else "model",
+        rationale=rationale,
+        abstention=abstention,
+        origin="history" if "model" not in sources else "model and history" if others else "model",
         sources=sources,
+        is_calibrated=rule.is_calibrated,
     )
 
 
-def _labels(facet: Facet, distribution: Mapping[str, float], parents: tuple[str, ...] | None) -> tuple[str, ...]:
+def _likeliest(result: FacetResult) -> tuple[str, ...]:
+    """The label that an abstaining facet holds for likeliest; empty if it has none."""
+    return tuple(one.label for one in result.distribution[:1])
+
+
+def _labels(
+    facet: Facet, distribution: Mapping[str, float], parents: tuple[str, ...] | None, second_label: float
+) -> tuple[str, ...]:
     best = next(iter(distribution))
     if parents:
         # The primary child belongs to the primary parent.
@@ -155,12 +218,23 @@ def _labels(facet: Facet, distribution: Mapping[str, float], parents: tuple[str,
         best = max(under, key=lambda label: distribution[label], default=best)
     if facet.cardinality == "single":
         return (best,)
-    return (best, *(label for label, p in distribution.items() if p >= SECOND_LABEL and label != best))
+    return (best, *(label for label, p in distribution.items() if p >= second_label and label != best))
 
 
-def _why_nothing(facet: Facet, answer: Answer | None, parents: tuple[str, ...] | None) -> str:
+def _close(facet: Facet, distribution: Mapping[str, float]) -> str:
+    """Which labels are close, and what would settle it: the deciding rules that tell them apart."""
+    ranked = list(distribution)[:3]
+    close = [label for label in ranked if distribution[label] >= distribution[ranked[0]] / 3] or ranked[:1]
+    shares = ", ".join(f"{label} ({distribution[label]:.0%})" for label in close)
+    settling = facet.label(close[0]).deciding_rule
+    if len(close) > 1 and facet.label(close[0]).rival != close[1] and facet.label(close[1]).rival == close[0]:
+        settling = facet.label(close[1]).deciding_rule
+    return f"Close: {shares}. To settle it: {settling}"
+
+
+def _why_nothing(facet: Facet, was_answered: bool, parents: tuple[str, ...] | None) -> str:
     if parents == ():
         return f"{facet.parent} is not decided, and {facet.id} depends on it."
-    if answer is None:
+    if not was_answered:
         return f"No model answer, and no similar incident in the history has a label for {facet.id}."
     return f"The model's answer for {facet.id} fits none of the labels under {', '.join(parents or ())}."

@@ -6,17 +6,21 @@ import asyncio
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import NamedTuple
 
+from triage.calibration import Calibrator, Circumstances
 from triage.classification import Classification, Classifier, Subject, Usage
 from triage.classification.evidence import locate
 from triage.classification.instructions import without_instructions
-from triage.classification.sentences import condense, split
+from triage.classification.likeness import DefinitionReader, Likeness
+from triage.classification.sentences import before_resolution, condense, split
 from triage.decision import decide
 from triage.embedding import Embedder
 from triage.errors import ModelUnavailable
 from triage.history import History
 from triage.history.learned import Distributions, Learner
+from triage.history.retrieval import by_likely_label
 from triage.incident import Incident
 from triage.mitigation import suggest
 from triage.redaction import Redacted, Redactor
@@ -25,18 +29,26 @@ from triage.triage_result import FacetResult, Neighbour, Provenance, Triage
 
 
 class PipelineOptions(NamedTuple):
-    """What a caller may tune. `write_up_characters` bounds what the model reads; `turns` is how many incidents it may
-    be asked about at once (1 for a local model, whose cached prefix they share)."""
+    """What a caller may tune.
+
+    `write_up_characters` bounds what the model reads; `turns` is how many incidents it may be asked about at once (1
+    for a local model, whose cached prefix they share). With `ask_for_quotes` a model that answers with letters is asked
+    for the evidence too, else the sentence most like the label's definition is taken.
+    """
 
     neighbours: int = 10
     shown_neighbours: int = 5
     write_up_characters: int = 24_000
     turns: int = 16
-    ask_for_quotes: bool = True
+    ask_for_quotes: bool = False
 
 
 class Pipeline:
-    """Triage of incidents with one taxonomy, one model and one history. Stores nothing."""
+    """Triage of incidents with one taxonomy, one model and one history. Stores nothing.
+
+    With a `calibrator` the probabilities are calibrated and a facet abstains where it is not sure enough; raises
+    `MisconfiguredService` if it was fitted for another taxonomy, prompt, model, embedder or decision rule.
+    """
 
     def __init__(
         self,
@@ -47,6 +59,7 @@ class Pipeline:
         classifier: Classifier | None,
         model_name: str | None = None,
         options: PipelineOptions | None = None,
+        calibrator: Calibrator | None = None,
     ) -> None:
         self.taxonomy = taxonomy
         self._redactor = redactor
@@ -55,41 +68,65 @@ class Pipeline:
         self._classifier = classifier
         self._model_name = model_name
         self._options = options or PipelineOptions()
+        now = circumstances(taxonomy, embedder, classifier, model_name)
+        self._rules = calibrator.rules(now) if calibrator else {}
+        self._calibrator_name = calibrator.name if calibrator else None
         self._turns = asyncio.Semaphore(self._options.turns)
         self._learner = Learner()
+        self._definitions = DefinitionReader(embedder, taxonomy)
 
-    async def run(self, incident: Incident, *, exclude: Collection[str] = (), duplicates: bool = True) -> Triage:
+    async def run(
+        self,
+        incident: Incident,
+        *,
+        exclude: Collection[str] = (),
+        duplicates: bool = True,
+        as_of: datetime | None = None,
+    ) -> Triage:
         """Triage one incident. The incident itself and the ids in `exclude` are never among its neighbours.
 
-        With `duplicates=False` near-duplicates are left out too. An unreachable model doesn't raise: the answer then
-        comes from the history alone and is marked degraded.
+        With `duplicates=False` near-duplicates are left out too. With `as_of` it is triaged as it could have been at
+        that moment: with the incidents that had begun before, and without the sentences that tell how this one ended.
+        An unreachable model doesn't raise: the answer then comes from the history and the definitions alone and is
+        marked degraded.
         """
         seconds: dict[str, float] = {}
         with _timed(seconds, "redact"):
             redacted = await asyncio.to_thread(self._redactor.redact, incident.text)
+            told = split(redacted.text)
+            if as_of is not None:
+                told = before_resolution(told)
+            sentences, withheld = without_instructions(told, self.taxonomy)
+            text = redacted.text if as_of is None else "\n".join(sentence.text for sentence in told)
         with _timed(seconds, "retrieve"):
-            vector = (await self._embedder.embed([redacted.text]))[0]
-            excluded = {incident.id, *exclude}
+            vector = (await self._embedder.embed([text]))[0]
+            hidden = {incident.id, *exclude}
             neighbours = await self._history.neighbours(
-                redacted.text, vector, self._options.neighbours, exclude=excluded, duplicates=duplicates
+                text, vector, self._options.neighbours, exclude=hidden, duplicates=duplicates, as_of=as_of
             )
+            examples = await self._history.examples(text, exclude=hidden, duplicates=duplicates, as_of=as_of)
         with _timed(seconds, "learn"):
-            examples = await self._history.examples(redacted.text, exclude=excluded, duplicates=duplicates)
-            learned = await asyncio.to_thread(
-                self._learner.distributions, self.taxonomy, examples, redacted.text, vector
-            )
-        subject, was_condensed, withheld = self._subject(redacted.text, neighbours)
+            likeness = await self._definitions.read(sentences, examples)
+            learned = await asyncio.to_thread(self._learner.distributions, self.taxonomy, examples, text, vector)
+            for facet, distribution in likeness.distributions.items():
+                learned.setdefault(facet, {})["definitions"] = distribution
+        read = condense(sentences, self._options.write_up_characters)
+        subject = Subject(sentences=tuple(read), neighbours=tuple(neighbours[: self._options.shown_neighbours]))
         degraded_reason = None
         with _timed(seconds, "classify"):
             try:
-                facets, usage, dropped = await self._classify(subject, redacted, neighbours, learned)
+                facets, quotes, usage = await self._classify(subject, neighbours, learned)
             except ModelUnavailable as error:
-                facets, usage, dropped = decide(self.taxonomy, {}, neighbours, learned), Usage(), 0
-                degraded_reason = f"{error.detail} The labels come from the history alone."
+                facets, quotes, usage = decide(self.taxonomy, {}, neighbours, learned, self._rules), {}, Usage()
+                degraded_reason = f"{error.detail} The labels come from the history and the definitions alone."
+        facets, dropped = _with_evidence(facets, quotes, likeness, redacted)
+        kind = self.taxonomy.triaged[0].id
+        likely = {one.label: one.probability for one in facets[kind].distribution}
+        shown = by_likely_label(neighbours, kind, likely)[: self._options.shown_neighbours]
         return Triage(
             incident_id=incident.id,
             facets=facets,
-            neighbours=tuple(neighbours[: self._options.shown_neighbours]),
+            neighbours=tuple(shown),
             suggestions=tuple(suggest(self.taxonomy, neighbours, facets)),
             degraded=degraded_reason is not None,
             degraded_reason=degraded_reason,
@@ -99,6 +136,7 @@ class Pipeline:
                 prompts=self._classifier.prompts if self._classifier else (),
                 model=self._model_name,
                 embedder=self._embedder.fingerprint,
+                calibrator=self._calibrator_name,
                 history_size=await self._history.size(),
                 redactions=redacted.counts,
                 prompt_tokens=usage.prompt_tokens,
@@ -106,37 +144,29 @@ class Pipeline:
                 model_calls=usage.calls,
                 retries=usage.retries,
                 dropped_quotes=dropped,
-                was_condensed=was_condensed,
+                was_condensed=len(read) < len(sentences),
                 withheld_sentences=withheld,
+                as_of=as_of,
                 seconds=seconds,
             ),
         )
 
     async def prepare(self) -> None:
         """Let the model do beforehand what the first incident would wait for. Raises `ModelUnavailable`."""
+        await self._definitions.prepare()
         if self._classifier is not None:
             async with self._turns:
                 await self._classifier.prepare(self.taxonomy)
 
-    def _subject(self, text: str, neighbours: list[Neighbour]) -> tuple[Subject, bool, int]:
-        """What the model is shown; whether it was shortened; how many sentences were withheld as orders to it."""
-        sentences, withheld = without_instructions(split(text), self.taxonomy)
-        read = condense(sentences, self._options.write_up_characters)
-        shown = tuple(neighbours[: self._options.shown_neighbours])
-        return Subject(sentences=tuple(read), neighbours=shown), len(read) < len(sentences), withheld
-
     async def _classify(
-        self,
-        subject: Subject,
-        redacted: Redacted,
-        neighbours: list[Neighbour],
-        learned: dict[str, Distributions],
-    ) -> tuple[dict[str, FacetResult], Usage, int]:
+        self, subject: Subject, neighbours: list[Neighbour], learned: dict[str, Distributions]
+    ) -> tuple[dict[str, FacetResult], dict[str, tuple[str, ...]], Usage]:
+        """The decided facets, the model's quotes by facet, and what asking took."""
         if self._classifier is None:
             raise ModelUnavailable("No chat model is set (TRIAGE_MODEL=none).")
         async with self._turns:
             said: Classification = await self._classifier.classify(subject, self.taxonomy)
-            facets = decide(self.taxonomy, said.answers, neighbours, learned)
+            facets = decide(self.taxonomy, said.answers, neighbours, learned, self._rules)
             quotes = {facet_id: answer.quotes for facet_id, answer in said.answers.items() if answer.quotes}
             usage = said.usage
             if self._options.ask_for_quotes:
@@ -144,17 +174,37 @@ class Pipeline:
                 asked, used = await self._classifier.quote(subject, self.taxonomy, missing)
                 quotes |= asked
                 usage += used
-        facets, dropped = _with_evidence(facets, quotes, redacted)
-        return facets, usage, dropped
+        return facets, quotes, usage
+
+
+def circumstances(
+    taxonomy: Taxonomy, embedder: Embedder, classifier: Classifier | None, model_name: str | None
+) -> Circumstances:
+    """What a calibrator must have been fitted for to fit these parts."""
+    return Circumstances(
+        taxonomy=f"{taxonomy.id}@{taxonomy.version}",
+        prompts=classifier.prompts if classifier else (),
+        model=model_name or "none",
+        embedder=embedder.fingerprint,
+    )
 
 
 def _with_evidence(
-    facets: Mapping[str, FacetResult], quotes: Mapping[str, tuple[str, ...]], redacted: Redacted
+    facets: Mapping[str, FacetResult], quotes: Mapping[str, tuple[str, ...]], likeness: Likeness, redacted: Redacted
 ) -> tuple[dict[str, FacetResult], int]:
-    """The results with the quotes that really stand in the write-up, and how many did not."""
-    located = {facet_id: locate(quotes.get(facet_id, ()), redacted) for facet_id in facets}
-    dropped = sum(len(quotes.get(facet_id, ())) - len(spans) for facet_id, spans in located.items())
-    return {k: f.model_copy(update={"evidence": located[k]}) for k, f in facets.items()}, dropped
+    """The results with the quotes that really stand in the write-up, and how many did not.
+
+    Where the model gave none that does, the sentence most like the label's definition takes its place.
+    """
+    results, dropped = {}, 0
+    for facet_id, facet in facets.items():
+        found = locate(quotes.get(facet_id, ()), redacted)
+        dropped += len(quotes.get(facet_id, ())) - len(found)
+        if not found and facet.labels:
+            sentence = likeness.evidence(facet_id, facet.labels[0])
+            found = locate([sentence.text], redacted) if sentence else ()
+        results[facet_id] = facet.model_copy(update={"evidence": found})
+    return results, dropped
 
 
 @contextmanager

@@ -33,7 +33,9 @@ class Settings(BaseSettings):
     model_deadline_s: float | None = Field(default=None, gt=0)
     write_up_characters: int | None = Field(default=None, ge=200)
     turns: int | None = Field(default=None, ge=1, le=256)
-    quotes: bool = True
+    quotes: bool = False
+    calibrator: Path | Literal["auto", "none"] = "auto"
+    half_life_days: float | None = Field(default=None, gt=0)
 
     embedding_model: str = "local"
     embedding_base_url: str | None = None

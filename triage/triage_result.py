@@ -36,11 +36,12 @@ class LabelProbability(BaseModel, frozen=True):
 class FacetResult(BaseModel, frozen=True):
     """What triage says about one facet.
 
-    `labels` is empty where it abstains, and `abstention` then says why. `distribution` is over all labels considered,
-    best first; for a facet with several labels each probability stands alone. `is_calibrated` is False until a
-    calibrator was fitted for these settings: the probabilities are then scores to rank by, no frequencies. `sources`
-    keeps what was combined: label -> probability for the `model` alone, its `prior`, the `neighbours` alone, and the
-    classifiers trained on the `words` and the `embedding` of the history.
+    `labels` is empty where it abstains, and `abstention` then says why, which labels were close, and what would settle
+    it. `distribution` is over all labels considered, best first; for a facet with several labels each probability
+    stands alone. `is_calibrated` is False until a calibrator was fitted for these settings: the probabilities are then
+    scores to rank by, no frequencies. `sources` keeps what was combined: label -> probability for the `model` alone,
+    its `prior`, the `neighbours` alone, the labels' `definitions`, and the classifiers trained on the `words` and the
+    `embedding` of the history.
     """
 
     facet: str
@@ -90,7 +91,8 @@ class Suggestion(BaseModel, frozen=True):
 class Provenance(BaseModel, frozen=True):
     """Everything needed to say how a result came about and to repeat it. Times are in seconds, per step.
 
-    `withheld_sentences` counts those that read like orders to a model and were not shown to it.
+    `withheld_sentences` counts those that read like orders to a model and were not shown to it. With `as_of` the
+    incident was triaged as it could have been at that moment.
     """
 
     taxonomy: str
@@ -98,6 +100,7 @@ class Provenance(BaseModel, frozen=True):
     prompts: tuple[str, ...] = ()
     model: str | None = None
     embedder: str = ""
+    calibrator: str | None = None
     history_size: int = 0
     redactions: dict[str, int] = Field(default_factory=dict)
     prompt_tokens: int = 0
@@ -107,6 +110,7 @@ class Provenance(BaseModel, frozen=True):
     dropped_quotes: int = 0
     was_condensed: bool = False
     withheld_sentences: int = 0
+    as_of: AwareDatetime | None = None
     seconds: dict[str, float] = Field(default_factory=dict)
 
 

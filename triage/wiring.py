@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from triage.decision import RULE
 from triage.errors import MisconfiguredService
 from triage.incident import Scalar
-from triage.pipeline import Pipeline, PipelineOptions
+from triage.pipeline import Pipeline, PipelineOptions, circumstances
 from triage.settings import Settings
 from triage.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
+    from triage.calibration import Calibrator, Circumstances
     from triage.casebook import Casebook
     from triage.classification import Classifier
     from triage.embedding import Embedder
     from triage.evaluation.subject import PipelineUnderTest
     from triage.evaluation.suites import Suite
     from triage.history.chroma import ChromaHistory
+    from triage.history.retrieval import Ranking
     from triage.llm.langchain import LangChainChat
     from triage.llm.local import LocalChat
     from triage.llm.openai import OpenAIChat
@@ -81,6 +83,9 @@ async def open_desk(
             classifier,
             model.name if model else None,
             pipeline_options(settings),
+            find_calibrator(
+                settings, circumstances(records.taxonomy, records.embedder, classifier, model.name if model else None)
+            ),
         )
         yield Desk(records.taxonomy, records.store, records.casebook, pipeline, model)
 
@@ -129,7 +134,7 @@ async def open_subject(
 
     options = suite_options(pipeline_options(settings), suite)
     redactor, embedder = Redactor(), build_embedder(settings)
-    history = ChromaHistory.open(None, embedder.fingerprint)
+    history = ChromaHistory.open(None, embedder.fingerprint, ranking=_ranking(settings))
     try:
         async with open_model(settings, progress) as model:
             classifier = build_classifier(settings, model)
@@ -140,6 +145,7 @@ async def open_subject(
                 "prompts": " ".join(classifier.prompts) if classifier else "none",
                 "embedder": embedder.fingerprint,
                 "decision": RULE,
+                "half_life_days": settings.half_life_days or "none",
                 **{option: value for option, value in options._asdict().items() if option != "turns"},
             }
             yield PipelineUnderTest(pipeline, history, redactor, embedder), decisive
@@ -181,8 +187,39 @@ def open_history(settings: Settings, embedder: Embedder, folder: Path | None) ->
     from triage.history.chroma import ChromaHistory
 
     if settings.chroma_url:
-        return ChromaHistory.connect(settings.chroma_url, embedder.fingerprint)
-    return ChromaHistory.open(folder, embedder.fingerprint)
+        return ChromaHistory.connect(settings.chroma_url, embedder.fingerprint, ranking=_ranking(settings))
+    return ChromaHistory.open(folder, embedder.fingerprint, ranking=_ranking(settings))
+
+
+def _ranking(settings: Settings) -> Ranking:
+    from triage.history.retrieval import DEFAULT_RANKING
+
+    return DEFAULT_RANKING._replace(half_life_days=settings.half_life_days)
+
+
+def calibrators_folder(settings: Settings) -> Path:
+    """Where `triage calibrate` keeps calibrators."""
+    return settings.data_dir / "calibrators"
+
+
+def find_calibrator(settings: Settings, now: Circumstances) -> Calibrator | None:
+    """The calibrator that the settings name; with `auto` the newest that was made here and fits, else a shipped one.
+
+    Raises `NotFound` or `MisconfiguredService` for one that is named and is missing or damaged.
+    """
+    from triage.calibration import Calibrator
+
+    if settings.calibrator == "none":
+        return None
+    if isinstance(settings.calibrator, Path):
+        return Calibrator.read(settings.calibrator)
+    shipped = Path(__file__).parent / "calibrators"
+    for folder in (calibrators_folder(settings), shipped):
+        found = [Calibrator.read(path) for path in sorted(folder.glob("*.json"))]
+        fitting = [one for one in found if not one.circumstances.differences(now)]
+        if fitting:
+            return max(fitting, key=lambda one: one.created_at)
+    return None
 
 
 def pipeline_options(settings: Settings) -> PipelineOptions:

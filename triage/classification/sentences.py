@@ -19,6 +19,15 @@ _CAUSE = re.compile(
 )
 
 
+# How an incident ended: what a responder does not know yet while it goes on.
+_RESOLUTION = re.compile(
+    r"\b(?:resolv\w+|mitigat\w+|remediat\w+|rolled back|rolling back|roll(?:ed)? ?back|revert\w*|restor\w+|recover\w+|"
+    r"fixed|hot-?fix\w*|repair\w*|deployed (?:a|the) fix|fully operational|back to normal|next steps?|"
+    r"to prevent|in the future|going forward|post-?mortem|root cause)\b",
+    re.IGNORECASE,
+)
+
+
 class Sentence(BaseModel, frozen=True):
     """One sentence; `start` counts characters of the text it is from."""
 
@@ -65,6 +74,15 @@ def condense(sentences: list[Sentence], max_characters: int) -> list[Sentence]:
             chosen.add(index)
             left -= len(sentences[index].text)
     return [sentences[i] for i in sorted(chosen)]
+
+
+def before_resolution(sentences: list[Sentence]) -> list[Sentence]:
+    """The sentences that don't tell how the incident ended or what was found afterwards; all where none would be left.
+
+    Told by words of mending, recovery and hindsight: what a responder could have written while it still went on.
+    """
+    kept = [sentence for sentence in sentences if not _RESOLUTION.search(sentence.text)]
+    return kept or sentences
 
 
 def _head(sentences: list[Sentence], budget: int) -> list[int]:

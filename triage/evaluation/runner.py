@@ -6,10 +6,11 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from triage.errors import MisconfiguredService
+from triage.errors import InvalidInput, MisconfiguredService
 from triage.evaluation.cases import Case, Dataset
 from triage.evaluation.journal import CaseRecord, Journal, NeighbourRecord
 from triage.evaluation.runs import CASES, Run, RunIdentity, claim
@@ -34,7 +35,14 @@ class TriageUnderTest(Protocol):
         """Make `cases` with their gold labels the whole history. Called once, before the first run."""
         ...
 
-    async def run(self, incident: Incident, *, exclude: Collection[str] = (), duplicates: bool = True) -> Triage:
+    async def run(
+        self,
+        incident: Incident,
+        *,
+        exclude: Collection[str] = (),
+        duplicates: bool = True,
+        as_of: datetime | None = None,
+    ) -> Triage:
         """Triage one incident as if the ids in `exclude` were not in the history; see `Pipeline.run`."""
         ...
 
@@ -94,12 +102,24 @@ class _Exclusions:
 
     def __init__(self, suite: Suite, cases: tuple[Case, ...]) -> None:
         self.folds = suite.folds_of(cases) or {}
+        self._is_as_of = suite.history == "as_of"
         self._groups: dict[str, set[str]] = {}
         for case in cases:
             self._groups.setdefault(case.group, set()).add(case.id)
         self._members: dict[int, set[str]] = {}
         for case_id, fold in self.folds.items():
             self._members.setdefault(fold, set()).add(case_id)
+
+    def as_of(self, case: Case) -> datetime | None:
+        """The moment up to which the case may know the history; None for all of it."""
+        if not self._is_as_of:
+            return None
+        if case.incident.started_at is None:
+            raise InvalidInput(
+                f"{case.id} has no time, which `history: as_of` needs: give it one, or choose other folds.",
+                field="started_at",
+            )
+        return case.incident.started_at
 
     def of(self, case: Case) -> frozenset[str]:
         fold = self._members[self.folds[case.id]] if self.folds else set()
@@ -132,7 +152,9 @@ async def _run_case(case: Case, subject: TriageUnderTest, exclusions: _Exclusion
     started = time.perf_counter()
     known: dict[str, Any] = {"case_id": case.id, "gold": case.gold, "fold": exclusions.folds.get(case.id)}
     try:
-        triage = await subject.run(case.incident, exclude=exclusions.of(case), duplicates=False)
+        triage = await subject.run(
+            case.incident, exclude=exclusions.of(case), duplicates=False, as_of=exclusions.as_of(case)
+        )
     except MisconfiguredService:
         raise
     except Exception as error:  # noqa: BLE001

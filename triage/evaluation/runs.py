@@ -79,6 +79,14 @@ class Run(BaseModel, frozen=True):
     repeats: int = 0
     resumed: int = 0
 
+    @property
+    def info(self) -> RunInfo:
+        """What was run, on what. Raises `RunMismatch` where the folder is gone."""
+        info = _read_info(self.folder)
+        if info is None:
+            raise RunMismatch(f"{self.folder} holds no run: there is no run.json in it.", path=str(self.folder))
+        return info
+
     @classmethod
     def read(cls, folder: Path) -> Run:
         """A run from its folder. Raises `RunMismatch` where there is none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 from triage.embedding import Embedder
 from triage.evaluation.cases import Case
@@ -40,9 +41,16 @@ class PipelineUnderTest:
             await self._history.remember(list(zip(incidents, labels, strict=True)), vectors)
             progress("history", start + len(portion), len(cases), time.perf_counter() - started)
 
-    async def run(self, incident: Incident, *, exclude: Collection[str] = (), duplicates: bool = True) -> Triage:
+    async def run(
+        self,
+        incident: Incident,
+        *,
+        exclude: Collection[str] = (),
+        duplicates: bool = True,
+        as_of: datetime | None = None,
+    ) -> Triage:
         """See `Pipeline.run`."""
-        return await self._pipeline.run(incident, exclude=exclude, duplicates=duplicates)
+        return await self._pipeline.run(incident, exclude=exclude, duplicates=duplicates, as_of=as_of)
 
     def _redacted(self, incident: Incident) -> Incident:
         texts = {name: self._redactor.redact(getattr(incident, name)).text for name in ("title", "write_up")}

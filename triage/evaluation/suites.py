@@ -35,9 +35,9 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
     """One evaluation: data, what to run, what to score.
 
     `facets` are scored; `labels` names the data's field for a facet where it differs from the facet's id. `history` is
-    `leave_one_out` (all other cases), `folds: k` (the other folds) or `none`; the case itself and copies of it are
-    never in it. `limit` runs a seeded sample of that many cases; the history stays whole. `pipeline` is handed to the
-    pipeline as it is.
+    `leave_one_out` (all other cases), `folds: k` (the other folds), `as_of` (those that began before it, its write-up
+    being read without how it ended) or `none`; the case itself and copies of it are never in it. `limit` runs a seeded
+    sample of that many cases; the history stays whole. `pipeline` is handed to the pipeline as it is.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -48,7 +48,7 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
     facets: tuple[str, ...] = Field(min_length=1)
     labels: dict[str, str] = Field(default_factory=dict)
     leave_out: dict[str, Scalar] = Field(default_factory=dict)
-    history: Literal["leave_one_out", "none"] | Folds = "leave_one_out"
+    history: Literal["leave_one_out", "as_of", "none"] | Folds = "leave_one_out"
     seed: int = Field(default=0, ge=0)
     concurrency: int = Field(default=4, ge=1, le=256)
     limit: int | None = Field(default=None, ge=1)

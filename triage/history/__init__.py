@@ -31,16 +31,26 @@ class History(Protocol):
     """Labelled incidents that can be searched by meaning. Vectors come from one embedder, see `fingerprint`."""
 
     async def neighbours(
-        self, text: str, vector: Vectors, k: int, *, exclude: Collection[str] = (), duplicates: bool = True
+        self,
+        text: str,
+        vector: Vectors,
+        k: int,
+        *,
+        exclude: Collection[str] = (),
+        duplicates: bool = True,
+        as_of: datetime | None = None,
     ) -> list[Neighbour]:
         """The `k` most similar incidents, best first; without the ids in `exclude`.
 
         `text` and `vector` (shape (dimension,)) are of the redacted new incident. With `duplicates=False`
-        near-duplicates of it are left out, else they are flagged.
+        near-duplicates of it are left out, else they are flagged. With `as_of` only incidents that began before that
+        moment are there; those whose time isn't known are not.
         """
         ...
 
-    async def examples(self, text: str, *, exclude: Collection[str] = (), duplicates: bool = True) -> list[Example]:
+    async def examples(
+        self, text: str, *, exclude: Collection[str] = (), duplicates: bool = True, as_of: datetime | None = None
+    ) -> list[Example]:
         """Incidents to learn from, at most some thousands; those that `neighbours` leaves out are left out here too."""
         ...
 

@@ -23,6 +23,7 @@ from triage.embedding import Vectors
 from triage.errors import MisconfiguredService
 from triage.history import Example
 from triage.history.duplicates import is_near_duplicate
+from triage.history.retrieval import DEFAULT_RANKING, Ranking, rank
 from triage.incident import Incident
 from triage.triage_result import Neighbour
 
@@ -31,6 +32,7 @@ _log = logging.getLogger(__name__)
 _BATCH = 1_000
 _EXCERPT_CHARACTERS = 280
 _MOST_EXAMPLES = 5_000
+_CANDIDATES = 200
 _PROBE_TIMEOUT_S = 60
 # Opening a damaged store can kill the process, so a child process tries it first.
 _PROBE = """
@@ -49,7 +51,10 @@ class ChromaHistory:
     """Labelled incidents in one Chroma collection, named by the embedder's fingerprint so that vectors never mix."""
 
     # The type that chromadb gives its clients does not know their `close`.
-    def __init__(self, client: Any, collection: str, lock: FileLock | None = None) -> None:
+    def __init__(
+        self, client: Any, collection: str, lock: FileLock | None = None, ranking: Ranking = DEFAULT_RANKING
+    ) -> None:
+        self._ranking = ranking
         self._client = client
         self._name = collection
         self._lock = lock
@@ -58,7 +63,13 @@ class ChromaHistory:
         self._collection = self._open_collection()
 
     @classmethod
-    def open(cls, path: Path | None, fingerprint: str, dimension: int | None = None) -> ChromaHistory:
+    def open(
+        cls,
+        path: Path | None,
+        fingerprint: str,
+        dimension: int | None = None,
+        ranking: Ranking = DEFAULT_RANKING,
+    ) -> ChromaHistory:
         """The history in folder `path`, or one in memory where it is None.
 
         A damaged folder is moved aside and an empty index takes its place: the vectors are in the system of record.
@@ -71,7 +82,9 @@ class ChromaHistory:
         name = _collection_name(fingerprint, dimension)
         if path is None:
             # In-memory clients of one process share their collections: a name of its own keeps this one apart.
-            return cls(chromadb.EphemeralClient(settings=settings), f"{name[:40]}-{uuid.uuid4().hex[:12]}")
+            return cls(
+                chromadb.EphemeralClient(settings=settings), f"{name[:40]}-{uuid.uuid4().hex[:12]}", None, ranking
+            )
         path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.parent / f"{path.name}.lock")
         try:
@@ -83,10 +96,12 @@ class ChromaHistory:
                 path=str(path),
             ) from error
         _set_aside_if_damaged(path)
-        return cls(chromadb.PersistentClient(str(path), settings=settings), name, lock)
+        return cls(chromadb.PersistentClient(str(path), settings=settings), name, lock, ranking)
 
     @classmethod
-    def connect(cls, url: str, fingerprint: str, dimension: int | None = None) -> ChromaHistory:
+    def connect(
+        cls, url: str, fingerprint: str, dimension: int | None = None, ranking: Ranking = DEFAULT_RANKING
+    ) -> ChromaHistory:
         """The history in a Chroma server. Raises `MisconfiguredService` if it can't be reached."""
         import chromadb
         from chromadb.config import Settings
@@ -107,30 +122,39 @@ class ChromaHistory:
                 f"No Chroma server answers at {url} ({type(error).__name__}): start it with `chroma run`, "
                 "or unset TRIAGE_CHROMA_URL to use the index in process."
             ) from error
-        return cls(client, _collection_name(fingerprint, dimension))
+        return cls(client, _collection_name(fingerprint, dimension), None, ranking)
 
     async def neighbours(
-        self, text: str, vector: Vectors, k: int, *, exclude: Collection[str] = (), duplicates: bool = True
+        self,
+        text: str,
+        vector: Vectors,
+        k: int,
+        *,
+        exclude: Collection[str] = (),
+        duplicates: bool = True,
+        as_of: datetime | None = None,
     ) -> list[Neighbour]:
-        """See `History.neighbours`. Near-duplicates are told by their words, see `duplicates.py`."""
+        """See `History.neighbours`. The closest 200 by embedding are ranked by words too, see `retrieval.py`."""
         if k < 1:
             return []
         excluded = set(exclude)
-        wanted, found = k + 8, list[Neighbour]()
+        wanted, found = max(k + 8, _CANDIDATES), list[tuple[Neighbour, str]]()
         size = await self.size()
         while size:
-            rows = await self._run(self._query, vector, min(wanted, size), excluded)
             found = [
-                neighbour.model_copy(update={"is_near_duplicate": is_near_duplicate(text, document)})
-                for neighbour, document in rows
+                (neighbour.model_copy(update={"is_near_duplicate": is_near_duplicate(text, document)}), document)
+                for neighbour, document in await self._run(self._query, vector, min(wanted, size), excluded)
+                if as_of is None or (neighbour.occurred_at is not None and neighbour.occurred_at < as_of)
             ]
-            found = [n for n in found if duplicates or not n.is_near_duplicate]
+            found = [(n, document) for n, document in found if duplicates or not n.is_near_duplicate]
             if len(found) >= k or wanted >= size:
                 break
             wanted *= 2
-        return found[:k]
+        return rank(text, found, self._ranking, as_of)[:k]
 
-    async def examples(self, text: str, *, exclude: Collection[str] = (), duplicates: bool = True) -> list[Example]:
+    async def examples(
+        self, text: str, *, exclude: Collection[str] = (), duplicates: bool = True, as_of: datetime | None = None
+    ) -> list[Example]:
         """See `History.examples`: of a history with over 5,000 incidents the first ones are given."""
         found = await self._run(
             self._collection.get, limit=_MOST_EXAMPLES, include=["documents", "metadatas", "embeddings"]
@@ -138,9 +162,11 @@ class ChromaHistory:
         excluded = set(exclude)
         rows = zip(found["ids"], found["documents"], found["embeddings"], found["metadatas"], strict=True)
         return [
-            _example(incident_id, document, vector, metadata)
-            for incident_id, document, vector, metadata in rows
-            if incident_id not in excluded and (duplicates or not is_near_duplicate(text, document))
+            example
+            for example in (_example(*row) for row in rows)
+            if example.incident_id not in excluded
+            and (as_of is None or (example.occurred_at is not None and example.occurred_at < as_of))
+            and (duplicates or not is_near_duplicate(text, example.text))
         ]
 
     async def remember(self, incidents: Sequence[tuple[Incident, Labels]], vectors: Vectors) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 SHINGLE_WORDS = 4
 THRESHOLD = 0.6
@@ -23,6 +24,7 @@ def containment(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...
     return len(one & other) / smaller if smaller else 0.0
 
 
+@lru_cache(maxsize=8_192)  # every new incident is compared with the same history
 def _shingles(text: str) -> frozenset[tuple[str, ...]]:
     words = re.findall(r"\w+", text.casefold())
     if len(words) < SHINGLE_WORDS:

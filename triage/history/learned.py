@@ -18,7 +18,8 @@ LEAST_INCIDENTS = 20
 """A facet with fewer labelled incidents is not learned."""
 
 _MINIMUM_PER_LABEL = 2
-_STRENGTH = 10.0
+_WORDS_STRENGTH = 1.0
+_EMBEDDING_STRENGTH = 10.0
 _KEPT = 16
 
 Distributions = dict[str, dict[str, float]]
@@ -96,15 +97,15 @@ def _train(labelled: Sequence[tuple[Example, str]]) -> _Fitted:
     except ValueError:  # no word stands in two texts
         words = None
     else:
-        words = (vectorizer, _regression().fit(counts, gold))
+        words = (vectorizer, _regression(_WORDS_STRENGTH).fit(counts, gold))
     vectors = np.stack([example.vector for example, _ in labelled])
-    return _Fitted(words=words, embedding=_regression().fit(vectors, gold))
+    return _Fitted(words=words, embedding=_regression(_EMBEDDING_STRENGTH).fit(vectors, gold))
 
 
-def _regression() -> Any:
+def _regression(strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=_STRENGTH, max_iter=2_000, class_weight="balanced")
+    return LogisticRegression(C=strength, max_iter=2_000, class_weight="balanced")
 
 
 def _say(fitted: _Fitted, text: str, vector: Vectors) -> Distributions:

@@ -1,0 +1,390 @@
+"""Calibrators: how much each source counts for each facet, and below which probability to abstain, fitted on gold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+
+from triage.agreement import (
+    Bin,
+    Coverage,
+    Kappa,
+    cohen_kappa,
+    expected_calibration_error,
+    reliability,
+    risk_coverage,
+)
+from triage.annotation import Labels
+from triage.decision import DEFAULT_RULE, RULE, WEIGHTS, FacetRule, Sources, combine, log_scores
+from triage.errors import InvalidInput, MisconfiguredService, NotFound
+from triage.taxonomy import Facet, Taxonomy
+
+LEAST_CASES = 30
+"""A facet with fewer cases is not calibrated."""
+
+_FOLDS = 5
+_HOLD_WEIGHTS = 20.0
+_HOLD_BIASES = 1.0
+_LEAST_ANSWERED = 10
+
+Matrix = NDArray[np.float64]
+
+
+class Circumstances(BaseModel, frozen=True):
+    """What the sources of a decision came from. A calibrator fits these and no others."""
+
+    taxonomy: str
+    prompts: tuple[str, ...]
+    model: str
+    embedder: str
+    rule: str = RULE
+
+    def differences(self, other: Circumstances) -> list[str]:
+        """What differs in `other`, one phrase each."""
+        mine, others = self.model_dump(), other.model_dump()
+        return [f"{name} was {mine[name]!r} and is {others[name]!r}" for name in mine if mine[name] != others[name]]
+
+
+class FacetCalibration(BaseModel, frozen=True):
+    """The fitted rule of one facet, with what it reached on cases that it was not fitted on (cross-fitted).
+
+    `before` is the uncalibrated rule on the same cases. `precision` and `coverage` are those above `abstain_below`;
+    where the target precision is not reached by any threshold, `precision` is the best that one with at least ten
+    answers reaches.
+    """
+
+    n: int
+    weights: dict[str, float]
+    biases: dict[str, float]
+    abstain_below: float = Field(ge=0, le=1)
+    second_label: float = Field(ge=0, le=1)
+    target_precision: float
+    precision: float | None = None
+    coverage: float | None = None
+    kappa_before: Kappa | None = None
+    kappa: Kappa | None = None
+    ece_before: float | None = None
+    ece: float | None = None
+    reliability_before: tuple[Bin, ...] = ()
+    reliability: tuple[Bin, ...] = ()
+    risk_coverage: tuple[Coverage, ...] = ()
+
+    @property
+    def rule(self) -> FacetRule:
+        """How to decide with it."""
+        return FacetRule(self.weights, self.biases, self.abstain_below, self.second_label, is_calibrated=True)
+
+
+class Calibrator(BaseModel, frozen=True):
+    """Fitted rules for some facets, with where they come from. Kept as a JSON file."""
+
+    circumstances: Circumstances
+    data: str
+    data_sha256: str
+    cases: int
+    facets: dict[str, FacetCalibration]
+    created_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def name(self) -> str:
+        """What results call it: the data it was fitted on, how many cases, and when."""
+        return f"{self.data} (n = {self.cases}, {self.data_sha256[:12]}), {self.created_at:%Y-%m-%d}"
+
+    @classmethod
+    def read(cls, path: Path) -> Calibrator:
+        """The calibrator in a file. Raises `NotFound` or `MisconfiguredService`."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError as error:
+            raise NotFound(f"There is no calibrator {path}: make one with `triage calibrate`.") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise MisconfiguredService(
+                f"{path} is no calibrator ({place or 'JSON'}: {first['msg']}): make one with `triage calibrate`."
+            ) from error
+
+    def write(self, path: Path) -> None:
+        """Write it as a JSON file, with its folder where that is missing."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    def rules(self, now: Circumstances) -> dict[str, FacetRule]:
+        """The rules by facet. Raises `MisconfiguredService` where it was fitted in other circumstances."""
+        differences = self.circumstances.differences(now)
+        if differences:
+            raise MisconfiguredService(
+                f"The calibrator does not fit: {'; '.join(differences)}. Make a new one: `triage eval run SUITE`, then "
+                "`triage calibrate RUN`; or unset TRIAGE_CALIBRATOR."
+            )
+        return {facet: calibration.rule for facet, calibration in self.facets.items()}
+
+
+class Observation(NamedTuple):
+    """One case to fit on: what each source said of each facet, gold labels, and the fold it was run in."""
+
+    sources: Mapping[str, Sources]
+    gold: Labels
+    fold: int | None = None
+
+
+class CrossFit(NamedTuple):
+    """Probabilities for every case from rules that were fitted without it: shape (cases, labels)."""
+
+    labels: tuple[str, ...]
+    gold: NDArray[np.int64]
+    before: Matrix
+    after: Matrix
+    cases: NDArray[np.int64]
+
+
+def fit(
+    taxonomy: Taxonomy, observations: Sequence[Observation], precision: float, *, seed: int = 0
+) -> dict[str, FacetCalibration]:
+    """The calibration of each triaged facet that has at least 30 cases with gold labels.
+
+    Weights and biases maximise the likelihood of the gold labels (a conditional logit: McFadden, 'Conditional logit
+    analysis of qualitative choice behavior', 1974; stacking: Wolpert, 'Stacked generalization', 1992), held near the
+    uncalibrated rule by a ridge. The figures and the threshold are from cross-fitting: each fold is decided by a rule
+    that was fitted on the others. Raises `InvalidInput` where no facet has enough cases.
+    """
+    found: dict[str, FacetCalibration] = {}
+    decided: dict[str, Matrix] = {}
+    for facet in taxonomy.triaged:
+        if facet.cardinality == "multi":
+            calibration = _fit_several(facet, observations, precision)
+        else:
+            cross = cross_fit(facet, observations, seed=seed, parents=decided.get(facet.parent or ""))
+            calibration = None
+            if cross is not None:
+                decided[facet.id] = _spread(cross, len(observations))
+                calibration = _calibration(facet, observations, cross, precision)
+        if calibration is not None:
+            found[facet.id] = calibration
+    if not found:
+        raise InvalidInput(
+            f"No facet has {LEAST_CASES} cases with a gold label, which a calibrator needs: run a larger suite.",
+            field="run",
+        )
+    return found
+
+
+def cross_fit(
+    facet: Facet, observations: Sequence[Observation], *, seed: int = 0, parents: Matrix | None = None
+) -> CrossFit | None:
+    """The cross-fitted probabilities of one facet; None with fewer than 30 cases or one label.
+
+    `parents` holds the likeliest parent label of each observation (or None): child labels are then restricted to it.
+    """
+    ids = np.array(
+        [i for i, o in enumerate(observations) if o.gold.get(facet.id) and o.sources.get(facet.id)], dtype=np.int64
+    )
+    labels = tuple(facet.ids)
+    gold = np.array([labels.index(observations[i].gold[facet.id][0]) for i in ids], dtype=np.int64)
+    if len(ids) < LEAST_CASES or len(set(gold.tolist())) < 2:
+        return None
+    chosen = [observations[i] for i in ids]
+    names, features = _features(facet, chosen)
+    folds = _folds(chosen, seed)
+    after = np.zeros(features.shape[:2])
+    for fold in np.unique(folds):
+        rest = folds != fold
+        weights, biases = _fit(features[rest], gold[rest], names)
+        after[~rest] = _probabilities(features[~rest], weights, biases)
+    before = np.array([[p.get(label, 0.0) for label in labels] for p in _uncalibrated(facet, chosen)])
+    if facet.parent is not None and parents is not None:
+        before, after = (_under(facet, p, parents[ids]) for p in (before, after))
+    return CrossFit(labels, gold, before, after, ids)
+
+
+def _calibration(
+    facet: Facet, observations: Sequence[Observation], cross: CrossFit, precision: float
+) -> FacetCalibration:
+    chosen = [observations[i] for i in cross.cases]
+    names, features = _features(facet, chosen)
+    weights, biases = _fit(features, cross.gold, names)
+    (stated_before, right_before, kappa_before), (stated, right, kappa) = (
+        _outcome(cross, p) for p in (cross.before, cross.after)
+    )
+    curve = risk_coverage(stated, right)
+    point = _threshold(curve, precision, len(right))
+    return FacetCalibration(
+        n=len(right),
+        weights=dict(zip(names, (round(float(w), 4) for w in weights), strict=True)),
+        biases=dict(zip(cross.labels, (round(float(b), 4) for b in biases), strict=True)),
+        abstain_below=round(point.threshold, 4) if point.coverage < 1 else 0.0,
+        second_label=_second_label(facet, chosen, cross),
+        target_precision=precision,
+        precision=point.accuracy,
+        coverage=point.coverage,
+        kappa_before=kappa_before,
+        kappa=kappa,
+        ece_before=expected_calibration_error(stated_before, right_before),
+        ece=expected_calibration_error(stated, right),
+        reliability_before=tuple(reliability(stated_before, right_before)),
+        reliability=tuple(reliability(stated, right)),
+        risk_coverage=tuple(curve),
+    )
+
+
+def _features(facet: Facet, observations: Iterable[Observation]) -> tuple[list[str], Matrix]:
+    """The centred log-probabilities of every source, shape (cases, labels, sources); 0 where one said nothing."""
+    scored = [log_scores(facet.ids, o.sources[facet.id]) for o in observations]
+    names = [source for source in WEIGHTS._asdict() if any(source in scores for scores in scored)]
+    silent = [0.0] * len(facet.ids)
+    return names, np.array([[scores.get(name, silent) for name in names] for scores in scored]).transpose(0, 2, 1)
+
+
+def _fit(features: Matrix, gold: NDArray[np.int64], names: Sequence[str]) -> tuple[Matrix, Matrix]:
+    """Weights of the sources, none below 0, and biases of the labels."""
+    from scipy.optimize import minimize
+
+    cases, labels, sources = features.shape
+    start = np.array([WEIGHTS._asdict()[name] for name in names])
+    truth = np.zeros((cases, labels))
+    truth[np.arange(cases), gold] = 1
+
+    def loss(values: Matrix) -> tuple[float, Matrix]:
+        weights, biases = values[:sources], values[sources:]
+        probabilities = _probabilities(features, weights, biases)
+        surprise = -np.log(np.maximum(probabilities[np.arange(cases), gold], 1e-300)).sum()
+        surprise += (_HOLD_WEIGHTS * ((weights - start) ** 2).sum() + _HOLD_BIASES * (biases**2).sum()) / 2
+        gap = probabilities - truth
+        gradient = [
+            np.einsum("nl,nls->s", gap, features) + _HOLD_WEIGHTS * (weights - start),
+            gap.sum(axis=0) + _HOLD_BIASES * biases,
+        ]
+        return float(surprise), np.concatenate(gradient)
+
+    bounds = [(0.0, None)] * sources + [(None, None)] * labels
+    found = minimize(loss, np.concatenate([start, np.zeros(labels)]), jac=True, method="L-BFGS-B", bounds=bounds).x
+    return found[:sources], found[sources:]
+
+
+def _probabilities(features: Matrix, weights: Matrix, biases: Matrix) -> Matrix:
+    scores = features @ weights + biases
+    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+    result: Matrix = shares / shares.sum(axis=1, keepdims=True)
+    return result
+
+
+def _uncalibrated(facet: Facet, observations: Iterable[Observation]) -> list[dict[str, float]]:
+    return [combine(facet, o.sources[facet.id], DEFAULT_RULE) for o in observations]
+
+
+def _folds(observations: Sequence[Observation], seed: int) -> NDArray[np.int64]:
+    """The folds that the cases were run in; seeded ones where they were run without."""
+    if all(o.fold is not None for o in observations):
+        return np.array([o.fold for o in observations], dtype=np.int64)
+    return np.random.default_rng(seed).permutation(len(observations)).astype(np.int64) % _FOLDS
+
+
+def _under(facet: Facet, probabilities: Matrix, parents: Matrix) -> Matrix:
+    """The probabilities with only the children of each case's parent left, normalised."""
+    allowed = np.array([[label.parent == parent for label in facet.labels] for parent in parents])
+    # A case without a parent label keeps all of its children.
+    allowed[[parent is None for parent in parents]] = True
+    kept = np.where(allowed, np.maximum(probabilities, 1e-12), 0.0)
+    result: Matrix = kept / np.maximum(kept.sum(axis=1, keepdims=True), 1e-12)
+    return result
+
+
+def _spread(cross: CrossFit, count: int) -> Matrix:
+    """The likeliest label of each observation, None for those that the facet was not fitted on."""
+    spread: Matrix = np.full(count, None, dtype=object)
+    spread[cross.cases] = np.array(cross.labels, dtype=object)[cross.after.argmax(axis=1)]
+    return spread
+
+
+def _outcome(cross: CrossFit, probabilities: Matrix) -> tuple[list[float], list[bool], Kappa]:
+    best = probabilities.argmax(axis=1)
+    kappa = cohen_kappa([cross.labels[g] for g in cross.gold], [cross.labels[b] for b in best])
+    return probabilities.max(axis=1).tolist(), (best == cross.gold).tolist(), kappa
+
+
+def _threshold(curve: Sequence[Coverage], precision: float, n: int) -> Coverage:
+    """The point that answers most at the wanted precision, else the most precise one with at least ten answers."""
+    usable = [point for point in curve if point.coverage * n >= min(_LEAST_ANSWERED, n) - 1e-9]
+    good = [point for point in usable if point.accuracy >= precision]
+    return max(good, key=lambda p: p.coverage) if good else max(usable, key=lambda p: (p.accuracy, p.coverage))
+
+
+def _second_label(facet: Facet, observations: Sequence[Observation], cross: CrossFit) -> float:
+    """From which probability on a further label is given: where the sets are most alike (mean Jaccard index)."""
+    if facet.cardinality == "single":
+        return 1.0
+    golds = [set(o.gold[facet.id]) for o in observations]
+
+    def alike(threshold: float) -> float:
+        total = 0.0
+        for gold, row in zip(golds, cross.after, strict=True):
+            given = {label for label, p in zip(cross.labels, row, strict=True) if p >= threshold}
+            given.add(cross.labels[int(row.argmax())])
+            total += len(gold & given) / len(gold | given)
+        return total / len(golds)
+
+    return max((round(float(t), 2) for t in np.arange(0.5, 0.04, -0.02)), key=alike)
+
+
+def _fit_several(facet: Facet, observations: Sequence[Observation], precision: float) -> FacetCalibration | None:
+    """A facet with labels of equal standing: the log-odds of each label are moved to its frequency, and one threshold.
+
+    The threshold is where the F1 score over all labels of all cases is highest.
+    """
+    chosen = [o for o in observations if o.gold.get(facet.id) and o.sources.get(facet.id)]
+    if len(chosen) < LEAST_CASES:
+        return None
+    pooled = np.array([[row.get(label, 0.0) for label in facet.ids] for row in _uncalibrated(facet, chosen)])
+    gold = np.array([[label in o.gold[facet.id] for label in facet.ids] for o in chosen])
+    folds = _folds(chosen, 0)
+    moved = np.zeros_like(pooled)
+    for fold in np.unique(folds):
+        rest = folds != fold
+        moved[~rest] = _move(pooled[~rest], _biases(pooled[rest], gold[rest]))
+    stated, right = moved.ravel().tolist(), gold.ravel().tolist()
+    threshold = max((round(float(t), 2) for t in np.arange(0.6, 0.04, -0.02)), key=lambda t: _f1(moved >= t, gold))
+    return FacetCalibration(
+        n=len(chosen),
+        weights=WEIGHTS._asdict() | dict.fromkeys(("definitions", "words", "embedding"), 0.0),
+        biases=dict(zip(facet.ids, (round(float(b), 4) for b in _biases(pooled, gold)), strict=True)),
+        abstain_below=0.0,
+        second_label=threshold,
+        target_precision=precision,
+        ece_before=expected_calibration_error(pooled.ravel().tolist(), right),
+        ece=expected_calibration_error(stated, right),
+        reliability_before=tuple(reliability(pooled.ravel().tolist(), right)),
+        reliability=tuple(reliability(stated, right)),
+    )
+
+
+def _log_odds(p: Matrix) -> Matrix:
+    bounded = np.clip(p, 1e-3, 1 - 1e-3)
+    result: Matrix = np.log(bounded / (1 - bounded))
+    return result
+
+
+def _move(p: Matrix, biases: Matrix) -> Matrix:
+    result: Matrix = 1 / (1 + np.exp(-(_log_odds(p) + biases)))
+    return result
+
+
+def _biases(p: Matrix, gold: NDArray[np.bool_]) -> Matrix:
+    """For each label the shift of its log-odds at which the mean probability is its frequency, by bisection."""
+    target = (gold.sum(axis=0) + 0.5) / (len(gold) + 1)
+    low, high = np.full(p.shape[1], -12.0), np.full(p.shape[1], 12.0)
+    for _ in range(40):
+        middle = (low + high) / 2
+        too_much = _move(p, middle).mean(axis=0) > target
+        high, low = np.where(too_much, middle, high), np.where(too_much, low, middle)
+    result: Matrix = (low + high) / 2
+    return result
+
+
+def _f1(given: NDArray[np.bool_], gold: NDArray[np.bool_]) -> float:
+    return float(2 * (given & gold).sum() / max((given.sum() + gold.sum()), 1))

@@ -1,0 +1,133 @@
+"""How like the labels' definitions a write-up's sentences are: a source for the decision, and for evidence."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from triage.classification.sentences import Sentence, split
+from triage.embedding import Embedder, Vectors
+from triage.history import Example
+from triage.taxonomy import Facet, Label, Taxonomy
+
+SHARPNESS = 12.0
+"""A sentence 1/12 more like a label in cosine similarity makes the label e times as likely."""
+
+_READ_SENTENCES = 60
+_COUNTED_SENTENCES = 3
+_COUNTED_PHRASES = 2
+_REFERENCE_INCIDENTS = 24
+_KEPT_INCIDENTS = 2_000
+
+
+class Likeness(NamedTuple):
+    """What the definitions say of one write-up.
+
+    `distributions` is facet -> label -> probability. `sentences` are those that were read, and `shares` is facet ->
+    label -> how much more each of them is like the label than sentences of other incidents are.
+    """
+
+    distributions: dict[str, dict[str, float]]
+    sentences: tuple[Sentence, ...]
+    shares: dict[str, dict[str, Vectors]]
+
+    def evidence(self, facet: str, label: str) -> Sentence | None:
+        """The sentence that speaks most for `label` and least for the facet's other labels; None without sentences."""
+        shares = self.shares.get(facet, {})
+        if label not in shares or not self.sentences:
+            return None
+        others = [share for other, share in shares.items() if other != label]
+        rival = np.max(others, axis=0) if others else np.zeros(len(self.sentences))
+        return self.sentences[int(np.argmax(shares[label] - rival / 2))]
+
+
+class DefinitionReader:
+    """Compares the embeddings of sentences with those of the labels' names, definitions, inclusions and examples.
+
+    A label is as likely as its three most similar sentences say, each compared with the two phrases of the label that
+    it is most like; what sentences of other incidents of the history reach on average is taken off, since a broad
+    label is like everything. Needs no training, only the taxonomy. Chosen on development data, see docs/results.md.
+    """
+
+    def __init__(self, embedder: Embedder, taxonomy: Taxonomy) -> None:
+        self._embedder = embedder
+        self._facets = taxonomy.triaged
+        self._phrases: dict[tuple[str, str], Vectors] = {}
+        self._sentences: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
+
+    async def prepare(self) -> None:
+        """Embed the taxonomy's phrases, once."""
+        if self._phrases:
+            return
+        found: dict[tuple[str, str], Vectors] = {}
+        for facet in self._facets:
+            for label in facet.labels:
+                found[facet.id, label.id] = await self._embedder.embed(phrases(label))
+        self._phrases = found
+
+    async def read(self, sentences: Sequence[Sentence], reference: Sequence[Example] = ()) -> Likeness:
+        """Compare `sentences` with every label of every triaged facet; `reference` is what is taken for usual."""
+        await self.prepare()
+        read = tuple(s for s in sentences if s.text.strip())[:_READ_SENTENCES]
+        if not read:
+            return Likeness({}, (), {})
+        vectors = await self._embedder.embed([sentence.text for sentence in read])
+        usual = [await self._of_incident(example) for example in representative(reference)]
+        distributions: dict[str, dict[str, float]] = {}
+        shares: dict[str, dict[str, Vectors]] = {}
+        for facet in self._facets:
+            shares[facet.id] = {}
+            scores: dict[str, float] = {}
+            for label in facet.ids:
+                likeness = self._like(vectors, facet, label)
+                usually = [self._like(one, facet, label) for one in usual if len(one)]
+                scores[label] = _summit(likeness) - (float(np.mean([_summit(u) for u in usually])) if usually else 0.0)
+                typical = float(np.mean([u.mean() for u in usually])) if usually else 0.0
+                shares[facet.id][label] = likeness - typical
+            distributions[facet.id] = _softmax(scores)
+        return Likeness(distributions, read, shares)
+
+    def _like(self, vectors: Vectors, facet: Facet, label: str) -> Vectors:
+        """How like the label each sentence is: the mean cosine similarity to its two closest phrases."""
+        similarity = vectors @ self._phrases[facet.id, label].T
+        closest: Vectors = np.sort(similarity, axis=1)[:, -_COUNTED_PHRASES:].mean(axis=1)
+        return closest
+
+    async def _of_incident(self, example: Example) -> Vectors:
+        """The embedded sentences of a historical incident; kept, as every incident is compared with the same ones."""
+        key = (example.incident_id, example.text)
+        if key not in self._sentences:
+            texts = [s.text for s in split(example.text) if s.text.strip()][:_READ_SENTENCES]
+            self._sentences[key] = await self._embedder.embed(texts) if texts else np.zeros((0, 1), dtype=np.float32)
+            while len(self._sentences) > _KEPT_INCIDENTS:
+                self._sentences.popitem(last=False)
+        return self._sentences[key]
+
+
+def phrases(label: Label) -> list[str]:
+    """What a label says of itself, as separate phrases."""
+    return [label.name, label.definition, *label.includes, label.example]
+
+
+def representative(examples: Sequence[Example]) -> list[Example]:
+    """Some incidents to know the usual from, the same ones as long as the history keeps them."""
+    return sorted(examples, key=lambda e: _digest(e.incident_id))[:_REFERENCE_INCIDENTS]
+
+
+def _digest(incident_id: str) -> str:
+    return hashlib.sha256(incident_id.encode()).hexdigest()
+
+
+def _summit(likeness: Vectors) -> float:
+    return float(np.sort(likeness)[-_COUNTED_SENTENCES:].mean())
+
+
+def _softmax(scores: Mapping[str, float]) -> dict[str, float]:
+    most = max(scores.values())
+    shares = {label: math.exp(SHARPNESS * (score - most)) for label, score in scores.items()}
+    return {label: share / sum(shares.values()) for label, share in shares.items()}

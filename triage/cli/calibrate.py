@@ -1,0 +1,91 @@
+"""`triage calibrate`: from a finished run to calibrated probabilities and abstention."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from triage.cli.terminal import JSON_OPTION, fail, messages, output, print_json
+from triage.errors import TriageError
+from triage.settings import Settings
+
+if TYPE_CHECKING:
+    from triage.calibration import Calibrator
+
+
+def calibrate(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished `triage eval run`.")],
+    precision: Annotated[
+        float, typer.Option(min=0, max=1, help="Abstain so that this share of the labels given is right.")
+    ] = 0.8,
+    out: Annotated[
+        Path | None, typer.Option(help="The calibrator's file. By default where the service looks for it.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw reliability and risk-coverage into this .png, .svg or .pdf.")
+    ] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Fit how much each source counts, on a run's gold labels, and when to abstain; used from the next start on.
+
+    All figures are from cross-fitting: each fold is decided by a rule that was fitted on the others.
+    """
+    from triage.evaluation.calibrating import calibrate as fit
+    from triage.evaluation.runs import Run
+    from triage.wiring import calibrators_folder
+
+    try:
+        finished = Run.read(run)
+        calibrator = fit(finished, precision)
+        path = out or calibrators_folder(Settings()) / f"{finished.folder.resolve().name}.json"
+        calibrator.write(path)
+        if plot is not None:
+            from triage.evaluation.plots import plot_calibration
+
+            plot_calibration(calibrator, plot)
+    except TriageError as error:
+        fail(error)
+    if as_json:
+        print_json(calibrator.model_dump(mode="json"))
+    else:
+        _print(calibrator)
+    messages().print(f"\nWritten to {escape(str(path))}" + (f", drawn in {escape(str(plot))}." if plot else "."))
+
+
+def _print(calibrator: Calibrator) -> None:
+    console = output()
+    console.print(f"\nFitted on {escape(calibrator.name)}, for {calibrator.circumstances.model}.\n")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("facet", "kappa before", "kappa after"):
+        table.add_column(heading)
+    for heading in ("ECE before", "after", "abstain below", "answered", "right"):
+        table.add_column(heading, justify="right")
+    for name, facet in calibrator.facets.items():
+        table.add_row(
+            f"{name} (n = {facet.n})",
+            str(facet.kappa_before or "-"),
+            str(facet.kappa or "-"),
+            _share(facet.ece_before),
+            _share(facet.ece),
+            f"{facet.abstain_below:.2f}",
+            "-" if facet.coverage is None else f"{facet.coverage:.0%}",
+            "-" if facet.precision is None else f"{facet.precision:.0%}",
+        )
+    console.print(table)
+    for name, facet in calibrator.facets.items():
+        weights = ", ".join(f"{source} {weight:.2f}" for source, weight in facet.weights.items() if weight)
+        console.print(f"\n{name} listens to: {weights}")
+        if facet.precision is not None and facet.precision < facet.target_precision:
+            console.print(
+                f"[yellow]No threshold reaches {facet.target_precision:.0%} for {name}: the surest "
+                f"{facet.coverage:.0%} are right in {facet.precision:.0%}. "
+                "Give it more history, or ask for less.[/yellow]"
+            )
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

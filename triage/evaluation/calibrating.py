@@ -1,0 +1,54 @@
+"""From finished runs to what a calibrator is fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from triage.calibration import Calibrator, Circumstances, Observation, fit
+from triage.errors import InvalidInput
+from triage.evaluation.runs import Run
+from triage.taxonomy import Taxonomy
+
+
+def calibrate(run: Run, precision: float) -> Calibrator:
+    """A calibrator from the cases of a run that were decided in full. Raises `InvalidInput` where they can't be used.
+
+    The run must stand on folds, or on leaving one out: a case that was in its own history would flatter its sources.
+    """
+    if run.suite.history == "none":
+        raise InvalidInput(
+            f"{run.folder} was run without a history, so it can't tell how much the history counts.", field="run"
+        )
+    records = [r for r in run.records if r.status == "done" and not r.degraded and r.provenance is not None]
+    if not records:
+        raise InvalidInput(f"{run.folder} holds no finished case that is not degraded.", field="run")
+    taxonomy = run.suite.narrow(Taxonomy.load(run.suite.taxonomy))
+    observations = [Observation(record.sources, record.gold, record.fold) for record in records]
+    info = run.info
+    return Calibrator(
+        circumstances=circumstances_of(run),
+        data=f"suite {run.suite.name}",
+        data_sha256=info.identity.data,
+        cases=len(records),
+        facets=fit(taxonomy, observations, precision, seed=run.suite.seed),
+    )
+
+
+def circumstances_of(run: Run) -> Circumstances:
+    """What the run's decisions came from. Raises `InvalidInput` where its cases differ in that."""
+    found: Sequence[Circumstances] = list(
+        dict.fromkeys(
+            Circumstances(
+                taxonomy=f"{p.taxonomy}@{p.taxonomy_version}",
+                prompts=p.prompts,
+                model=p.model or "none",
+                embedder=p.embedder,
+                rule=str(run.info.identity.settings.get("decision", "unknown")),
+            )
+            for record in run.records
+            if (p := record.provenance) is not None and not record.degraded
+        )
+    )
+    if len(found) != 1:
+        raise InvalidInput(f"The cases of {run.folder} were run in {len(found)} different ways.", field="run")
+    return found[0]

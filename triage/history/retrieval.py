@@ -1,0 +1,180 @@
+"""The order of retrieved incidents: similar in meaning and in words, optionally recent, optionally of many kinds."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from triage.triage_result import Neighbour
+
+_WORD = re.compile(r"[^\W_][\w\-]+")
+_K1, _B = 1.2, 0.75
+
+
+class Ranking(NamedTuple):
+    """How candidates are ordered. Chosen on development data with evals/bench/retrieval.py.
+
+    `words` is the weight of BM25 beside the embedding's 1. With `half_life_days` an incident that old counts half of
+    one today.
+    """
+
+    words: float = 1.0
+    half_life_days: float | None = None
+
+
+DEFAULT_RANKING = Ranking()
+
+
+def rank(
+    text: str,
+    candidates: Sequence[tuple[Neighbour, str]],
+    ranking: Ranking = DEFAULT_RANKING,
+    now: datetime | None = None,
+) -> list[Neighbour]:
+    """The candidates, each given with its text, best first.
+
+    Cosine similarity and BM25 are each brought to mean 0 and deviation 1 over the candidates and added: unlike
+    reciprocal ranks this keeps how far apart they are. `now` is what ages are counted from.
+    """
+    if not candidates:
+        return []
+    similarity = np.array([neighbour.similarity for neighbour, _ in candidates])
+    score = _standardised(similarity)
+    if ranking.words:
+        score = score + ranking.words * _standardised(bm25(text, [document for _, document in candidates]))
+    if ranking.half_life_days:
+        today = now or datetime.now(UTC)
+        ages = [
+            max((today - n.occurred_at).total_seconds() / 86_400, 0) if n.occurred_at else None for n, _ in candidates
+        ]
+        known = [age for age in ages if age is not None]
+        usual = float(np.median(known)) if known else 0.0
+        decay = np.array([-(usual if age is None else age) / ranking.half_life_days for age in ages])
+        # Halving a share of a vote is adding log 2 to the exponent that the votes are made with.
+        score = score + decay * math.log(2)
+    order = sorted(range(len(candidates)), key=lambda i: (-score[i], -similarity[i], candidates[i][0].incident_id))
+    return [candidates[i][0] for i in order]
+
+
+def bm25(query: str, documents: Sequence[str]) -> NDArray[np.float64]:
+    """The BM25 score of each document for the distinct words of `query`, shape (documents,).
+
+    Robertson and Zaragoza, 'The probabilistic relevance framework: BM25 and beyond', 2009, with k1 = 1.2, b = 0.75;
+    frequencies of words are those among `documents`.
+    """
+    wanted = set(_words(query))
+    counted = [Counter(_words(document)) for document in documents]
+    lengths = np.array([sum(counts.values()) for counts in counted], dtype=np.float64)
+    usual = max(float(lengths.mean()), 1.0) if len(lengths) else 1.0
+    scores = np.zeros(len(documents))
+    for word in sorted(wanted):
+        frequency = np.array([counts.get(word, 0) for counts in counted], dtype=np.float64)
+        holding = int((frequency > 0).sum())
+        if holding:
+            rarity = math.log(1 + (len(documents) - holding + 0.5) / (holding + 0.5))
+            scores += rarity * frequency * (_K1 + 1) / (frequency + _K1 * (1 - _B + _B * lengths / usual))
+    return scores
+
+
+def diverse(neighbours: Sequence[Neighbour], k: int, facet: str) -> list[Neighbour]:
+    """The first `k` with every label of `facet` among the neighbours shown early: each label's best before its second.
+
+    Examples of distinct kinds help more than five of one kind (RCACopilot: Chen et al., EuroSys 2024). The order
+    within a round stays that of `neighbours`.
+    """
+    rounds: Counter[str] = Counter()
+    keyed = []
+    for place, neighbour in enumerate(neighbours):
+        label = (neighbour.labels.get(facet) or ("",))[0]
+        keyed.append((rounds[label], place))
+        rounds[label] += 1
+    return [neighbours[place] for _, place in sorted(keyed)][:k]
+
+
+def by_likely_label(
+    neighbours: Sequence[Neighbour], facet: str, likely: Mapping[str, float], strength: float = 1.0
+) -> list[Neighbour]:
+    """The neighbours again, those whose label of `facet` is likely for the new incident moved up.
+
+    A place in the list counts like a factor of 1 / place; `likely` (label -> probability) is raised to `strength`.
+    """
+    floor = 0.01
+
+    def score(place: int, neighbour: Neighbour) -> float:
+        labels = neighbour.labels.get(facet, ())
+        share = max((likely.get(label, 0.0) for label in labels), default=0.0)
+        return strength * math.log(max(share, floor)) - math.log(place + 1)
+
+    order = sorted(range(len(neighbours)), key=lambda place: (-score(place, neighbours[place]), place))
+    return [neighbours[place] for place in order]
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS]
+
+
+def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    deviation = float(values.std())
+    result: NDArray[np.float64] = (values - values.mean()) / deviation if deviation > 0 else np.zeros_like(values)
+    return result
+
+
+_STOP_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "been",
+        "but",
+        "by",
+        "for",
+        "from",
+        "had",
+        "has",
+        "have",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "no",
+        "not",
+        "of",
+        "on",
+        "or",
+        "our",
+        "some",
+        "such",
+        "than",
+        "that",
+        "the",
+        "their",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "to",
+        "was",
+        "we",
+        "were",
+        "which",
+        "while",
+        "will",
+        "with",
+        "within",
+        "would",
+    ]
+)
