@@ -297,6 +297,11 @@ def requested_schema(body: dict[str, Any]) -> dict[str, Any] | None:
     return dict(json.loads(in_words)) if found else None
 
 
+def format_asked(body: dict[str, Any]) -> str:
+    """How a request asks for the form of its answer: `json_schema`, `tool`, `json_object` or `text`."""
+    return "tool" if "tools" in body else str((body.get("response_format") or {"type": "text"})["type"])
+
+
 def fitting(schema: dict[str, Any], prefer: tuple[str, ...], words: str, label: str | None = None) -> Any:
     """The plainest value that fits a schema; `label` replaces every choice from an enum."""
     if "enum" in schema:

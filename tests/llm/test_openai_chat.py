@@ -23,6 +23,7 @@ from tests.fake_openai import (
     Refusal,
     Status,
     WrongLabel,
+    format_asked,
 )
 from triage.errors import ModelUnavailable
 from triage.llm import Message, Request
@@ -85,13 +86,6 @@ async def test_missing_log_probabilities_are_no_error(fake_openai: FakeOpenAI, c
     reply = await chat.complete(ask(top_logprobs=5))
 
     assert (reply.text, reply.first_token_logprobs) == ("A", {})
-
-
-def format_asked(sent: dict[str, Any]) -> str:
-    """How a request asks for its shape."""
-    if "tools" in sent:
-        return "tool"
-    return str((sent.get("response_format") or {"type": "text"})["type"])
 
 
 LADDER = ["json_schema", "tool", "json_object", "text"]
