@@ -32,6 +32,8 @@ def asked_in_words(messages: tuple[Message, ...], schema: dict[str, Any]) -> tup
     shape = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
     request = f"Answer with one JSON object only, of this JSON schema: {shape}"
     *before, last = messages
+    if last.content.endswith(request):
+        return messages
     if last.role != "user":
         return (*messages, Message(role="user", content=request))
     return (*before, Message(role="user", content=f"{last.content}\n\n{request}"))
