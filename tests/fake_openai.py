@@ -34,16 +34,21 @@ class Behaviour(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """A completion with this text; without text, one that fits the request."""
+    """A completion with this text; without text, one that fits the request.
+
+    `calls_tool` says whether it comes as the tool call that was asked for, or in the content all the same.
+    """
 
     text: str | None = None
     finish_reason: str = "stop"
     delay_s: float = 0.0
+    calls_tool: bool = True
 
     async def respond(self, fake: FakeOpenAI, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         await asyncio.sleep(self.delay_s)
         text = fake.fitting_text(body) if self.text is None else self.text
-        return web.json_response(fake.completion(body, text, self.finish_reason))
+        asked = body if self.calls_tool else {name: value for name, value in body.items() if name != "tools"}
+        return web.json_response(fake.completion(asked, text, self.finish_reason))
 
 
 @dataclass(frozen=True)
@@ -143,9 +148,10 @@ class FakeOpenAI:
     """The server, in a thread of its own, so that async tests, sync tests and child processes can all call it.
 
     `requests` holds every body received, and `paths` its path. `rejects` names what the endpoint answers 400 to:
-    `json_schema`, `json_object`, `logprobs`, `max_tokens`, `temperature`. `keys`, if given, are the keys it accepts
-    and `models` the models it knows. `prefer` lists labels to choose where a schema offers them, `words` is the text
-    it puts where a schema wants a string, and `letters` maps first tokens to probabilities.
+    `json_schema`, `tools`, `tool_choice`, `strict`, `json_object`, `logprobs`, `max_tokens`, `temperature`. `keys`,
+    if given, are the keys it accepts and `models` the models it knows. `prefer` lists labels to choose where a schema
+    offers them, `words` is the text it puts where a schema wants a string, and `letters` maps first tokens to
+    probabilities.
     """
 
     def __init__(self) -> None:
@@ -203,6 +209,7 @@ class FakeOpenAI:
         if body.get("tools"):
             called = {"name": body["tools"][0]["function"]["name"], "arguments": text}
             choice["message"] |= {"content": None, "tool_calls": [{"id": "1", "type": "function", "function": called}]}
+            choice["finish_reason"] = "tool_calls" if finish_reason == "stop" else finish_reason
         prompt_tokens = sum(len(str(message["content"]).split()) for message in body.get("messages", ()))
         return {
             "id": f"chatcmpl-{len(self.requests)}",
@@ -257,7 +264,9 @@ class FakeOpenAI:
         kind = (body.get("response_format") or {}).get("type")
         if kind in self.rejects:
             return error(400, f"This response_format type is unavailable: {kind}", "response_format")
-        for name in ("logprobs", "max_tokens", "temperature"):
+        if "strict" in self.rejects and '"strict": true' in json.dumps(body):
+            return error(400, "Unknown parameter: 'strict'.")
+        for name in ("tools", "tool_choice", "logprobs", "max_tokens", "temperature"):
             if name in self.rejects and name in body:
                 advice = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
                 return error(400, f"Unsupported parameter: '{name}' is not supported.{advice}", name)
@@ -284,8 +293,13 @@ def requested_schema(body: dict[str, Any]) -> dict[str, Any] | None:
     for tool in body.get("tools") or ():
         parameters: dict[str, Any] = tool["function"]["parameters"]
         return parameters
-    _, found, in_words = str(body["messages"][-1]["content"]).partition("JSON schema: ")
+    _, found, in_words = str(body["messages"][-1]["content"]).rpartition("JSON schema: ")
     return dict(json.loads(in_words)) if found else None
+
+
+def format_asked(body: dict[str, Any]) -> str:
+    """How a request asks for the form of its answer: `json_schema`, `tool`, `json_object` or `text`."""
+    return "tool" if "tools" in body else str((body.get("response_format") or {"type": "text"})["type"])
 
 
 def fitting(schema: dict[str, Any], prefer: tuple[str, ...], words: str, label: str | None = None) -> Any:

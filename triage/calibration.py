@@ -150,8 +150,8 @@ def fit(
     """The calibration of each triaged facet that has at least 30 cases with gold labels.
 
     Weights and biases maximise the likelihood of the gold labels (a conditional logit: McFadden, 'Conditional logit
-    analysis of qualitative choice behavior', 1974; stacking: Wolpert, 'Stacked generalization', 1992), held near the
-    uncalibrated rule by a ridge. The figures and the threshold are from cross-fitting: each fold is decided by a rule
+    analysis of qualitative choice behavior', 1974; stacking: Wolpert, 'Stacked generalization', 1992); their proportions
+    are held near those of the uncalibrated rule by a ridge. The figures and the threshold are from cross-fitting: each fold is decided by a rule
     that was fitted on the others. Raises `InvalidInput` where no facet has enough cases.
     """
     found: dict[str, FacetCalibration] = {}
@@ -254,10 +254,12 @@ def _fit(features: Matrix, gold: NDArray[np.int64], names: Sequence[str]) -> tup
         weights, biases = values[:sources], values[sources:]
         probabilities = _probabilities(features, weights, biases)
         surprise = -np.log(np.maximum(probabilities[np.arange(cases), gold], 1e-300)).sum()
-        surprise += (_HOLD_WEIGHTS * ((weights - start) ** 2).sum() + _HOLD_BIASES * (biases**2).sum()) / 2
+        # Only the proportions are held: how sure to be overall is for the data alone to say.
+        turned = weights - start * (weights @ start) / (start @ start)
+        surprise += (_HOLD_WEIGHTS * (turned**2).sum() + _HOLD_BIASES * (biases**2).sum()) / 2
         gap = probabilities - truth
         gradient = [
-            np.einsum("nl,nls->s", gap, features) + _HOLD_WEIGHTS * (weights - start),
+            np.einsum("nl,nls->s", gap, features) + _HOLD_WEIGHTS * turned,
             gap.sum(axis=0) + _HOLD_BIASES * biases,
         ]
         return float(surprise), np.concatenate(gradient)

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("TRIAGE_API_KEY", "OPENAI_API_KEY", "api_key")
     )
     answers: Literal["auto", "letters", "structured"] = "auto"
+    samples: int | None = Field(default=None, ge=1)
     model_deadline_s: float | None = Field(default=None, gt=0)
     write_up_characters: int | None = Field(default=None, ge=200)
     turns: int | None = Field(default=None, ge=1, le=256)

@@ -145,7 +145,8 @@ async def open_subject(
                 "prompts": " ".join(classifier.prompts) if classifier else "none",
                 "embedder": embedder.fingerprint,
                 "decision": RULE,
-                "half_life_days": settings.half_life_days or "none",
+                **({"samples": settings.samples} if settings.samples else {}),
+                **({"half_life_days": settings.half_life_days} if settings.half_life_days else {}),
                 **{option: value for option, value in options._asdict().items() if option != "turns"},
             }
             yield PipelineUnderTest(pipeline, history, redactor, embedder), decisive
@@ -259,12 +260,12 @@ def build_classifier(settings: Settings, model: LocalChat | OpenAIChat | LangCha
     if answers == "auto":
         answers = "letters" if settings.is_local else "structured"
     if answers == "letters":
-        from triage.classification.letters import LetterClassifier
+        from triage.classification.letters import SAMPLES, LetterClassifier
 
-        return LetterClassifier(model, deadline_s=deadline_s)
+        return LetterClassifier(model, deadline_s=deadline_s, samples=settings.samples or SAMPLES)
     from triage.classification.structured import StructuredClassifier
 
-    return StructuredClassifier(model, deadline_s=deadline_s)
+    return StructuredClassifier(model, deadline_s=deadline_s, samples=settings.samples or 1)
 
 
 @asynccontextmanager

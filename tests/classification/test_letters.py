@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.fake_openai import Answer, Chosen, FakeOpenAI
+from tests.fake_openai import Answer, Chosen, FakeOpenAI, Status
 from triage.classification import Subject
 from triage.classification.letters import LetterClassifier
 from triage.errors import ModelUnavailable
@@ -73,22 +73,77 @@ async def test_all_questions_about_a_write_up_share_what_stands_before_them(
     assert len(before) == 1
 
 
-async def test_an_endpoint_without_log_probabilities_gives_its_letter_alone(
+def one_facet(taxonomy: Taxonomy) -> Taxonomy:
+    return taxonomy.model_copy(update={"facets": (taxonomy.facet("category"),)})
+
+
+async def test_an_endpoint_without_log_probabilities_is_asked_several_times_for_shares(
     fake_openai: FakeOpenAI, model: OpenAIChat, subject: Subject, taxonomy: Taxonomy
 ) -> None:
     fake_openai.gives_logprobs = False
-    fake_openai.otherwise = Answer("B")
-    said = await LetterClassifier(model).classify(subject, taxonomy)
+    varied = iter("BBAB" * 2)
+    fake_openai.otherwise = Chosen(lambda body: next(varied) if body["temperature"] else "B")
+    classifier = LetterClassifier(model)
+    await classifier.prepare(one_facet(taxonomy))
+    fake_openai.requests.clear()
+    said = await classifier.classify(subject, one_facet(taxonomy))
 
-    best = next(iter(said.answers["category"].distribution))
-    assert best == taxonomy.facet("category").ids[1]
+    category = taxonomy.facet("category").ids
+    distribution = said.answers["category"].distribution
+    assert sorted(sent["temperature"] for sent in fake_openai.requests) == [0.0, 0.7, 0.7, 0.7, 0.7]
+    assert next(iter(distribution)) == category[1]
+    assert distribution[category[1]] == pytest.approx((4 + 1 / len(category)) / 6)
+    assert distribution[category[0]] == pytest.approx((1 + 1 / len(category)) / 6)
+    assert distribution[category[2]] == pytest.approx((1 / len(category)) / 6)
+    assert sum(distribution.values()) == pytest.approx(1)
+    assert said.usage.calls == 5
+    assert said.usage.completion_tokens == 5
 
 
+async def test_an_endpoint_with_log_probabilities_is_asked_once_whatever_the_samples(
+    fake_openai: FakeOpenAI, model: OpenAIChat, subject: Subject, taxonomy: Taxonomy
+) -> None:
+    classifier = LetterClassifier(model, samples=9)
+    await classifier.prepare(one_facet(taxonomy))
+    said = await classifier.classify(subject, one_facet(taxonomy))
+
+    assert said.usage.calls == 1
+
+
+async def test_samples_that_fail_or_are_no_letter_have_no_vote(
+    fake_openai: FakeOpenAI, model: OpenAIChat, subject: Subject, taxonomy: Taxonomy
+) -> None:
+    fake_openai.gives_logprobs = False
+    varied = iter([Status(401), Answer("Bananas"), Answer(" (b)")] * 2)
+    fake_openai.otherwise = Chosen(lambda body: next(varied) if body["temperature"] else "B")
+    said = await LetterClassifier(model, samples=4).classify(subject, one_facet(taxonomy))
+
+    category = taxonomy.facet("category").ids
+    assert said.answers["category"].distribution[category[1]] == pytest.approx((2 + 1 / len(category)) / 3)
+
+
+@pytest.mark.parametrize("gives_logprobs", [True, False])
+async def test_a_model_that_begins_the_json_anew_is_read_from_samples_with_room_for_it(
+    gives_logprobs: bool, fake_openai: FakeOpenAI, model: OpenAIChat, subject: Subject, taxonomy: Taxonomy
+) -> None:
+    fake_openai.gives_logprobs = gives_logprobs
+    fake_openai.letters = {'{"': 0.9, "``": 0.1}
+    fake_openai.otherwise = Chosen(lambda body: '{"' if body["max_tokens"] == 1 else '```json\n{"answer": "B"}\n```')
+    classifier = LetterClassifier(model, samples=3)
+    await classifier.prepare(one_facet(taxonomy))
+    said = await classifier.classify(subject, one_facet(taxonomy))
+
+    category = taxonomy.facet("category").ids
+    assert said.answers["category"].distribution[category[1]] == pytest.approx((3 + 1 / len(category)) / 4)
+    assert said.usage.calls == 4
+
+
+@pytest.mark.parametrize("words", ["!? I think so", "Based on the write-up", "Z"])
 async def test_a_model_that_answers_no_letter_is_told_of_with_a_way_out(
-    fake_openai: FakeOpenAI, model: OpenAIChat, subject: Subject, taxonomy: Taxonomy
+    words: str, fake_openai: FakeOpenAI, model: OpenAIChat, subject: Subject, taxonomy: Taxonomy
 ) -> None:
     fake_openai.gives_logprobs = False
-    fake_openai.otherwise = Answer("!? I think so")
+    fake_openai.otherwise = Answer(words)
 
     with pytest.raises(ModelUnavailable, match="TRIAGE_ANSWERS=structured"):
         await LetterClassifier(model).classify(subject, taxonomy)

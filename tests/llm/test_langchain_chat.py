@@ -7,14 +7,15 @@ import time
 from typing import Any
 
 import pytest
+from langchain_core.language_models import BaseChatModel
 
-from tests.fake_openai import Answer, Behaviour, FakeOpenAI, OutsideSchema, Status
+from tests.fake_openai import Answer, Behaviour, FakeOpenAI, OutsideSchema, Status, format_asked
 from triage.errors import MisconfiguredService, ModelUnavailable
 from triage.llm import Message, Request
 from triage.llm.langchain import LangChainChat
 from triage.llm.retry import RetryPolicy
 
-pytest.importorskip("langchain_openai")
+ChatOpenAI = pytest.importorskip("langchain_openai").ChatOpenAI
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -80,6 +81,56 @@ async def test_a_provider_that_answers_through_a_tool_is_read_as_written(fake_op
 
     assert "tools" in fake_openai.requests[0]
     assert reply.text == text
+
+
+@pytest.mark.parametrize(
+    ("rejected", "understood"),
+    [
+        ({"json_schema"}, "tool"),
+        ({"json_schema", "tools"}, "json_object"),
+        ({"json_schema", "tools", "json_object"}, "text"),
+    ],
+)
+async def test_a_provider_is_asked_in_the_strictest_way_that_it_understands_and_that_is_remembered(
+    fake_openai: FakeOpenAI, chat: LangChainChat, rejected: set[str], understood: str
+) -> None:
+    fake_openai.rejects = rejected
+
+    first = await chat.complete(ask(schema_=SCHEMA))
+    second = await chat.complete(ask(schema_=SCHEMA))
+
+    assert json.loads(first.text) == json.loads(second.text) == {"category": "infrastructure"}
+    assert first.finish_reason == "stop"
+    ladder = ["json_schema", "tool", "json_object", "text"]
+    assert [format_asked(sent) for sent in fake_openai.requests] == [
+        *ladder[: ladder.index(understood) + 1],
+        understood,
+    ]
+
+
+async def test_a_provider_whose_package_structures_nothing_is_told_in_words(
+    fake_openai: FakeOpenAI, chat: LangChainChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Many a provider's class leaves both as they are in LangChain's own base class.
+    for method in ("with_structured_output", "bind_tools"):
+        monkeypatch.setattr(ChatOpenAI, method, getattr(BaseChatModel, method))
+
+    reply = await chat.complete(ask(schema_=SCHEMA))
+
+    assert json.loads(reply.text) == {"category": "infrastructure"}
+    assert [format_asked(sent) for sent in fake_openai.requests] == ["text"]
+
+
+async def test_a_request_that_is_wrong_in_itself_does_not_change_what_is_remembered(
+    fake_openai: FakeOpenAI, chat: LangChainChat
+) -> None:
+    fake_openai.script(Status(400, "This model's maximum context length is 8192 tokens."))
+
+    with pytest.raises(ModelUnavailable, match="maximum context length"):
+        await chat.complete(ask(schema_=SCHEMA))
+    await chat.complete(ask(schema_=SCHEMA))
+
+    assert [format_asked(sent) for sent in fake_openai.requests] == ["json_schema", "json_schema"]
 
 
 async def test_trouble_is_tried_again_by_one_layer_only(fake_openai: FakeOpenAI, chat: LangChainChat) -> None:

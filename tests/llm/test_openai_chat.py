@@ -23,6 +23,7 @@ from tests.fake_openai import (
     Refusal,
     Status,
     WrongLabel,
+    format_asked,
 )
 from triage.errors import ModelUnavailable
 from triage.llm import Message, Request
@@ -87,15 +88,21 @@ async def test_missing_log_probabilities_are_no_error(fake_openai: FakeOpenAI, c
     assert (reply.text, reply.first_token_logprobs) == ("A", {})
 
 
+LADDER = ["json_schema", "tool", "json_object", "text"]
+
+
 @pytest.mark.parametrize(
-    ("rejected", "formats"),
+    ("rejected", "understood"),
     [
-        ({"json_schema"}, ["json_schema", "json_object", "json_object"]),
-        ({"json_schema", "json_object"}, ["json_schema", "json_object", None, None]),
+        (set(), "json_schema"),
+        ({"json_schema"}, "tool"),
+        ({"json_schema", "tools"}, "json_object"),
+        ({"json_schema", "tool_choice"}, "json_object"),
+        ({"json_schema", "tools", "json_object"}, "text"),
     ],
 )
-async def test_an_endpoint_without_schemas_is_told_in_words_and_remembered(
-    fake_openai: FakeOpenAI, chat: OpenAIChat, rejected: set[str], formats: list[str | None]
+async def test_an_endpoint_is_asked_in_the_strictest_way_that_it_understands_and_that_is_remembered(
+    fake_openai: FakeOpenAI, chat: OpenAIChat, rejected: set[str], understood: str
 ) -> None:
     fake_openai.rejects = rejected
 
@@ -103,8 +110,112 @@ async def test_an_endpoint_without_schemas_is_told_in_words_and_remembered(
     second = await chat.complete(ask(schema_=SCHEMA))
 
     assert first.text == second.text == '{"category": "infrastructure"}'
-    assert [(sent.get("response_format") or {}).get("type") for sent in fake_openai.requests] == formats
-    assert "JSON schema" in fake_openai.requests[-1]["messages"][-1]["content"]
+    assert first.finish_reason == "stop"
+    tried = LADDER[: LADDER.index(understood) + 1]
+    assert [format_asked(sent) for sent in fake_openai.requests] == [*tried, understood]
+    told_in_words = "JSON schema" in fake_openai.requests[-1]["messages"][-1]["content"]
+    assert told_in_words == (understood in {"json_object", "text"})
+
+
+async def test_a_tool_that_must_be_called_takes_the_place_of_a_schema(
+    fake_openai: FakeOpenAI, chat: OpenAIChat
+) -> None:
+    fake_openai.rejects = {"json_schema"}
+
+    await chat.complete(ask(schema_=SCHEMA))
+    await chat.complete(ask())
+
+    _, with_schema, without = fake_openai.requests
+    [tool] = with_schema["tools"]
+    assert tool["function"]["parameters"] == SCHEMA
+    assert tool["function"]["strict"] is True
+    assert with_schema["tool_choice"]["function"]["name"] == tool["function"]["name"]
+    assert not {"tools", "tool_choice"} & set(without)
+
+
+async def test_an_endpoint_that_does_not_know_strict_is_asked_without_it(
+    fake_openai: FakeOpenAI, chat: OpenAIChat
+) -> None:
+    fake_openai.rejects = {"strict"}
+
+    await chat.complete(ask(schema_=SCHEMA))
+    await chat.complete(ask(schema_=SCHEMA))
+
+    assert [format_asked(sent) for sent in fake_openai.requests] == ["json_schema"] * 3
+    assert ["strict" in sent["response_format"]["json_schema"] for sent in fake_openai.requests] == [True, False, False]
+
+
+async def test_an_answer_in_words_where_a_tool_was_to_be_called_is_read_too(
+    fake_openai: FakeOpenAI, chat: OpenAIChat
+) -> None:
+    fake_openai.rejects = {"json_schema"}
+    fake_openai.otherwise = Answer(calls_tool=False)
+
+    assert (await chat.complete(ask(schema_=SCHEMA))).text == '{"category": "infrastructure"}'
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"content": "Let me see.", "tool_calls": [{"function": {"name": "answer", "arguments": "{}"}}]}, "{}"),
+        ({"content": None, "tool_calls": [{"function": {"name": "answer", "arguments": {"a": "é"}}}]}, '{"a": "é"}'),
+        ({"content": "words", "tool_calls": [{"function": {"name": "answer", "arguments": ""}}]}, "words"),
+        ({"content": "words", "tool_calls": [{"function": None}, {}]}, "words"),
+        ({"content": "words", "tool_calls": "none"}, "words"),
+    ],
+)
+async def test_tool_calls_are_read_in_every_form_that_endpoints_send(
+    fake_openai: FakeOpenAI, chat: OpenAIChat, message: dict[str, Any], text: str
+) -> None:
+    fake_openai.script(Body(json.dumps({"choices": [{"index": 0, "message": {"role": "assistant"} | message}]})))
+
+    assert (await chat.complete(ask(schema_=SCHEMA))).text == text
+
+
+@pytest.mark.parametrize(
+    "objection",
+    [
+        Status(400, "registry.ollama.ai/library/gemma:2b does not support tools"),
+        Status(400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),
+        Status(404, "No endpoints found that support the provided 'tool_choice' value."),
+    ],
+)
+async def test_endpoints_say_in_many_ways_that_they_have_no_tools(
+    fake_openai: FakeOpenAI, chat: OpenAIChat, objection: Status
+) -> None:
+    fake_openai.script(Status(400, "response_format.type must be text"), objection)
+
+    await chat.complete(ask(schema_=SCHEMA))
+    await chat.complete(ask(schema_=SCHEMA))
+
+    assert [format_asked(sent) for sent in fake_openai.requests] == [*LADDER[:3], "json_object"]
+
+
+async def test_an_objection_on_the_last_rung_is_told_with_its_cause(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
+    fake_openai.otherwise = Status(400, "This endpoint takes no schema at all.")
+
+    with pytest.raises(ModelUnavailable, match=r"TRIAGE_MODEL.*takes no schema at all"):
+        await chat.complete(ask(schema_=SCHEMA))
+
+    assert [format_asked(sent) for sent in fake_openai.requests] == LADDER
+
+    fake_openai.otherwise = Answer()
+    await chat.complete(ask(schema_=SCHEMA))
+
+    assert format_asked(fake_openai.requests[-1]) == "json_schema"
+
+
+async def test_a_slow_call_does_not_undo_what_another_learned(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
+    fake_openai.rejects = {"json_schema"}
+    fake_openai.script(Answer("slow", delay_s=0.5))
+
+    slow = asyncio.create_task(chat.complete(ask()))
+    await asyncio.sleep(0.2)
+    await chat.complete(ask(schema_=SCHEMA))
+    await slow
+    await chat.complete(ask(schema_=SCHEMA))
+
+    assert [format_asked(sent) for sent in fake_openai.requests] == ["text", "json_schema", "tool", "tool"]
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,21 @@ from triage.classification import Answer, Classification, Subject, Usage, normal
 from triage.classification.codebook import numbered, plain
 from triage.classification.priors import measured_prior
 from triage.classification.prompts import load
+from triage.classification.samples import sample, smoothed_shares
 from triage.classification.sentences import Sentence
 from triage.errors import ModelUnavailable
 from triage.llm import ChatModel, Message, Reply, Request
 from triage.taxonomy import Facet, Label, Taxonomy
 
+SAMPLES = 5
+"""Letters asked for per question where an endpoint gives no log-probabilities, unless told otherwise."""
+
 _WITHOUT_CONTENT = Subject(sentences=(Sentence(start=0, text="N/A"),))
 _CONSIDERED_PARENT = 0.25
 """A parent label this likely has its children asked for too."""
 _LEAST_PRIOR = 0.02
+_BEGUN_ANEW_TOKENS = 16
+_ANSWERED = re.compile(r"""\s*(?:```(?:json)?\s*)?(?:\{\s*"answer"\s*:\s*)?[\s("'*<]*([A-Za-z])(?![A-Za-z])""")
 
 
 class LetterClassifier:
@@ -29,10 +35,14 @@ class LetterClassifier:
     What a model favours anyway is handed on as the prior. It is shipped where it was measured, see `priors.py`; else
     the model is asked once about a write-up without content, and half of what it says then is believed (contextual
     calibration: Zhao et al., 'Calibrate before use', 2021, arXiv:2102.09690).
+
+    An endpoint without log-probabilities is asked for `samples` letters, the first at temperature 0 and the others at
+    0.7, and a label's probability is its smoothed share of them.
     """
 
-    def __init__(self, model: ChatModel, *, deadline_s: float = 60.0) -> None:
+    def __init__(self, model: ChatModel, *, deadline_s: float = 60.0, samples: int = SAMPLES) -> None:
         self._model = model
+        self._samples = samples
         self._deadline_s = deadline_s
         self._letters, self._quote = load("letters"), load("quote")
         self._priors: dict[tuple[str, str, tuple[str, ...]], dict[str, float]] = {}
@@ -79,7 +89,7 @@ class LetterClassifier:
             question = self._quote.messages(
                 write_up=numbered(subject), facet=facet.name, label=f"{label.name}: {label.definition}"
             )
-            reply = await self._complete(question, max_tokens=3)
+            reply = await self._model.complete(self._request(question, max_tokens=3))
             usage += _usage(reply)
             number = re.search(r"\d+", reply.text)
             if number and 1 <= int(number.group()) <= len(subject.sentences):
@@ -95,8 +105,30 @@ class LetterClassifier:
             question=f"{facet.name}: {facet.question}",
             options="\n".join(f"{letter}. {label.name}: {label.definition}" for letter, label in lettered.items()),
         )
-        reply = await self._complete(messages, max_tokens=1, top_logprobs=20)
-        return _distribution(reply, {letter: label.id for letter, label in lettered.items()}), _usage(reply)
+        letters = {letter: label.id for letter, label in lettered.items()}
+        reply = await self._model.complete(self._request(messages, max_tokens=1, top_logprobs=20))
+        distribution = _distribution(reply, letters)
+        if distribution:
+            return distribution, _usage(reply)
+        return await self._sampled(messages, reply, letters)
+
+    async def _sampled(
+        self, messages: tuple[Message, ...], first: Reply, letters: dict[str, str]
+    ) -> tuple[dict[str, float], Usage]:
+        """The labels' smoothed shares of `first`, if that is a letter, and as many more as make `samples`."""
+        votes = [label for label in [_label(first, letters)] if label]
+        # A hosted model seldom goes on with the answer begun for it: it needs room to begin it anew.
+        more = self._request(messages, max_tokens=_BEGUN_ANEW_TOKENS)
+        others = await sample(self._model, more, self._samples - len(votes))
+        votes += [label for label in (_label(other, letters) for other in others) if label]
+        if not votes:
+            said = (others[0] if others else first).text
+            raise ModelUnavailable(
+                f"The model answered {said[:40]!r} where one letter was asked for: "
+                "choose another model, or set TRIAGE_ANSWERS=structured."
+            )
+        usage = sum((_usage(other) for other in others), start=_usage(first))
+        return normalised(smoothed_shares(votes, letters.values())), usage
 
     async def _prior(
         self, taxonomy: Taxonomy, facet: Facet, options: Sequence[Label]
@@ -113,10 +145,8 @@ class LetterClassifier:
             self._priors[key] = normalised({label: math.sqrt(share) for label, share in said.items()})
         return self._priors[key], used
 
-    async def _complete(self, messages: tuple[Message, ...], max_tokens: int, top_logprobs: int = 0) -> Reply:
-        return await self._model.complete(
-            Request(messages=messages, max_tokens=max_tokens, top_logprobs=top_logprobs, deadline_s=self._deadline_s)
-        )
+    def _request(self, messages: tuple[Message, ...], max_tokens: int, top_logprobs: int = 0) -> Request:
+        return Request(messages=messages, max_tokens=max_tokens, top_logprobs=top_logprobs, deadline_s=self._deadline_s)
 
 
 def _beyond_prior(answer: Answer) -> dict[str, float]:
@@ -127,21 +157,19 @@ def _beyond_prior(answer: Answer) -> dict[str, float]:
 
 
 def _distribution(reply: Reply, letters: dict[str, str]) -> dict[str, float]:
-    """Label -> probability among the letters offered, from the first token's log-probabilities."""
+    """Label -> probability among the letters offered, from the first token's log-probabilities; empty without any."""
     scores = dict.fromkeys(letters.values(), 0.0)
     for token, logprob in reply.first_token_logprobs.items():
         label = letters.get(token.strip())
         if label is not None:
             scores[label] += math.exp(logprob)
-    if not any(scores.values()):
-        answer = reply.text.strip()[:1].upper()
-        if answer not in letters:
-            raise ModelUnavailable(
-                f"The model answered {reply.text[:40]!r} where one letter was asked for: "
-                "choose another model, or set TRIAGE_ANSWERS=structured."
-            )
-        scores[letters[answer]] = 1.0
-    return normalised(scores)
+    return normalised(scores) if any(scores.values()) else {}
+
+
+def _label(reply: Reply, letters: dict[str, str]) -> str | None:
+    """The label whose letter is the answer, bare or as JSON; None where it is no letter offered or begins a word."""
+    found = _ANSWERED.match(reply.text)
+    return letters.get(found.group(1).upper()) if found else None
 
 
 def _usage(reply: Reply) -> Usage:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import re
 from typing import Any
@@ -12,8 +14,10 @@ from triage.annotation import Labels
 from triage.classification import Answer, Classification, Subject, Usage
 from triage.classification.codebook import definitions, examples, plain
 from triage.classification.prompts import load
+from triage.classification.samples import mean, sample
 from triage.errors import InvalidInput, ModelUnavailable
 from triage.llm import ChatModel, Message, Reply, Request
+from triage.llm.answer_format import asked_in_words
 from triage.taxonomy import Facet, Taxonomy
 
 
@@ -27,11 +31,16 @@ class _FacetAnswer(BaseModel):
 class StructuredClassifier:
     """One call with a JSON schema built from the taxonomy; an answer outside it is sent back once with its mistakes.
 
-    The probability of a label is the certainty that the model states: a score to rank by until it is calibrated.
+    The probability of a label is the certainty that the model states: a score to rank by until it is calibrated. With
+    `samples` above 1 that many answers are asked for at once, the first at temperature 0 and the others at 0.7, and
+    the probability is the mean over them (Xiong et al., 'Can LLMs express their uncertainty?', 2024, arXiv:2306.13063).
     """
 
-    def __init__(self, model: ChatModel, *, deadline_s: float = 60.0, max_tokens: int = 2_000) -> None:
+    def __init__(
+        self, model: ChatModel, *, deadline_s: float = 60.0, max_tokens: int = 2_000, samples: int = 1
+    ) -> None:
         self._model = model
+        self._samples = samples
         self._deadline_s = deadline_s
         self._max_tokens = max_tokens
         self._prompt = load("structured")
@@ -52,21 +61,13 @@ class StructuredClassifier:
             neighbours=examples(subject),
             write_up=plain(subject),
         )
-        reply = await self._complete(messages, taxonomy)
-        usage = _usage(reply)
+        request = self._request(messages, taxonomy)
+        others = asyncio.create_task(sample(self._model, request, self._samples - 1))
         try:
-            return Classification(answers=_read(reply, taxonomy), usage=usage)
-        except InvalidInput as error:
-            mistakes = error.detail
-        repair = Message(
-            role="user", content=f"That answer can't be used: {mistakes}\nAnswer again with one corrected JSON object."
-        )
-        reply = await self._complete((*messages, Message(role="assistant", content=reply.text), repair), taxonomy)
-        usage += _usage(reply)
-        try:
-            return Classification(answers=_read(reply, taxonomy), usage=usage)
-        except InvalidInput as error:
-            raise ModelUnavailable(f"{self._model.name} gave no usable answer in two tries: {error.detail}") from error
+            first = await self._first(request, taxonomy)
+            return _averaged(first, await others, taxonomy)
+        finally:
+            others.cancel()
 
     async def quote(
         self, _subject: Subject, _taxonomy: Taxonomy, _labels: Labels
@@ -74,18 +75,58 @@ class StructuredClassifier:
         """Nothing more to ask: the quotes came with the labels."""
         return {}, Usage()
 
-    async def _complete(self, messages: tuple[Message, ...], taxonomy: Taxonomy) -> Reply:
+    async def _first(self, request: Request, taxonomy: Taxonomy) -> Classification:
+        reply = await self._model.complete(request)
+        usage = _usage(reply)
+        try:
+            return Classification(answers=_read(reply, taxonomy), usage=usage)
+        except InvalidInput as error:
+            mistakes = error.detail
+        reply = await self._model.complete(_sent_back(request, reply, mistakes))
+        usage += _usage(reply)
+        try:
+            return Classification(answers=_read(reply, taxonomy), usage=usage)
+        except InvalidInput as error:
+            raise ModelUnavailable(
+                f"{self._model.name} gave no usable answer in two tries: {error.detail.rstrip('.')}. "
+                "Choose another model with TRIAGE_MODEL, or set TRIAGE_ANSWERS=letters."
+            ) from error
+
+    def _request(self, messages: tuple[Message, ...], taxonomy: Taxonomy) -> Request:
         key = f"{taxonomy.id}@{taxonomy.version}"
         if key not in self._schemas:
             self._schemas[key] = _schema(taxonomy)
-        return await self._model.complete(
-            Request(
-                messages=messages,
-                schema_=self._schemas[key],
-                max_tokens=self._max_tokens,
-                deadline_s=self._deadline_s,
-            )
+        return Request(
+            messages=messages, schema_=self._schemas[key], max_tokens=self._max_tokens, deadline_s=self._deadline_s
         )
+
+
+def _sent_back(request: Request, reply: Reply, mistakes: str) -> Request:
+    """`request` with the answer that came and what is wrong with it; the endpoint may have ignored the schema."""
+    repair = Message(role="user", content=f"That answer can't be used: {mistakes}\nAnswer again, corrected.")
+    messages = (*request.messages, Message(role="assistant", content=reply.text), repair)
+    if request.schema_ is not None:
+        messages = asked_in_words(messages, request.schema_)
+    return request.model_copy(update={"messages": messages})
+
+
+def _averaged(first: Classification, others: list[Reply], taxonomy: Taxonomy) -> Classification:
+    """`first` with the mean distributions of all the answers that are usable; quotes and rationale stay its own."""
+    sampled: list[dict[str, Answer]] = []
+    usage = first.usage
+    for reply in others:
+        usage += _usage(reply)
+        with contextlib.suppress(InvalidInput):
+            sampled.append(_read(reply, taxonomy))
+    if not sampled:
+        return first.model_copy(update={"usage": usage})
+    answers = {
+        facet: answer.model_copy(
+            update={"distribution": mean([answer.distribution, *(other[facet].distribution for other in sampled)])}
+        )
+        for facet, answer in first.answers.items()
+    }
+    return Classification(answers=answers, usage=usage)
 
 
 def _schema(taxonomy: Taxonomy) -> dict[str, Any]:

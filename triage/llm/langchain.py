@@ -6,12 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from triage.errors import MisconfiguredService
-from triage.llm import Reply, Request
+from triage.llm import Message, Reply, Request
+from triage.llm.answer_format import AnswerFormat, asked_in_words, looser_format
 from triage.llm.retry import DEFAULT_POLICY, RetryPolicy, SettingNames, UnusableReply, call_with_retries, status_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessage
+    from langchain_core.runnables import Runnable
 
 
 class LangChainChat:
@@ -27,6 +29,7 @@ class LangChainChat:
         self._policy = policy
         self._options = options
         self._takes_temperature = True
+        self._answer_format: AnswerFormat = "json_schema"
         self._models: dict[tuple[int, float | None], BaseChatModel] = {}
         self._settings = SettingNames(
             model="TRIAGE_MODEL",
@@ -68,14 +71,23 @@ class LangChainChat:
 
     async def _invoke(self, request: Request) -> Reply:
         model = self._built(request.max_tokens, request.temperature)
-        messages = [(message.role, message.content) for message in request.messages]
         if request.schema_ is None:
-            message = await model.ainvoke(messages)
+            message = await model.ainvoke(_pairs(request.messages))
             return self._read(message, str(message.text))
-        schema = {"title": "answer", "description": "The answer.", **request.schema_}
-        # A dict schema and the raw message: LangChain raises nothing, and the answer is read before it is "repaired".
-        found: Any = await model.with_structured_output(schema, include_raw=True).ainvoke(messages)
-        return self._read(found["raw"], _structured_text(found["raw"]))
+        answer_format = self._answer_format
+        while True:
+            try:
+                message = await _ask_for(model, request.messages, request.schema_, answer_format)
+            except Exception as error:
+                looser = looser_format(answer_format, status_of(error), str(error))
+                if looser is None:
+                    raise
+                answer_format = looser
+                continue
+            reply = self._read(message, _structured_text(message))
+            # Only what led to an answer is remembered.
+            self._answer_format = answer_format
+            return reply
 
     def _read(self, message: AIMessage, text: str) -> Reply:
         about = message.response_metadata
@@ -116,6 +128,44 @@ class LangChainChat:
                 provider=self._provider,
             ) from None
         return model
+
+
+_METHODS: dict[AnswerFormat, dict[str, str]] = {
+    "json_schema": {},  # what the provider's package does of itself: a schema where it can, else a tool
+    "tool": {"method": "function_calling"},
+    "json_object": {"method": "json_mode"},
+}
+
+
+class _NotOffered(Exception):
+    """A provider's package has no such way to structure the output."""
+
+    status_code = 501
+
+
+async def _ask_for(
+    model: BaseChatModel, messages: tuple[Message, ...], schema: dict[str, Any], answer_format: AnswerFormat
+) -> AIMessage:
+    if answer_format in {"json_object", "text"}:
+        messages = asked_in_words(messages, schema)
+    if answer_format == "text":
+        return await model.ainvoke(_pairs(messages))
+    found = await _structured(model, schema, _METHODS[answer_format]).ainvoke(_pairs(messages))
+    raw: AIMessage = found["raw"]
+    return raw
+
+
+def _structured(model: BaseChatModel, schema: dict[str, Any], method: dict[str, str]) -> Runnable[Any, Any]:
+    described = {"title": "answer", "description": "The answer.", **schema}
+    try:
+        # A dict schema and the raw message: LangChain raises nothing, and the answer is read before it is "repaired".
+        return model.with_structured_output(described, include_raw=True, **method)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise _NotOffered(f"no structured output of this kind: {error}") from error
+
+
+def _pairs(messages: tuple[Message, ...]) -> list[tuple[str, str]]:
+    return [(message.role, message.content) for message in messages]
 
 
 def _structured_text(raw: AIMessage) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import openai
 
 from triage.errors import ModelUnavailable
-from triage.llm import Message, Reply, Request
+from triage.llm import Reply, Request
+from triage.llm.answer_format import OBJECTIONS, AnswerFormat, asked_in_words, looser_format
 from triage.llm.retry import DEFAULT_POLICY, RetryPolicy, UnusableReply, call_with_retries
 
 if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletion
+    from openai.types.chat import ChatCompletion, ChatCompletionMessage
     from openai.types.chat.chat_completion import Choice
 
 
@@ -60,7 +62,7 @@ class OpenAIChat:
         await self._client.close()
 
     async def _ask(self, request: Request) -> Reply:
-        dialect = self._dialect
+        known = dialect = self._dialect
         while True:
             try:
                 completion = await self._client.chat.completions.create(
@@ -76,7 +78,9 @@ class OpenAIChat:
                 raise UnusableReply(f"the body is not JSON ({error.msg})") from error
             reply = _read(completion)
             # Only what led to an answer is remembered: a wrong guess costs one call, not the endpoint's abilities.
-            self._dialect = dialect
+            # A call that learned nothing leaves alone what others learned meanwhile.
+            if dialect is not known:
+                self._dialect = dialect
             return reply
 
 
@@ -84,7 +88,8 @@ class OpenAIChat:
 class Dialect:
     """What an endpoint understands of the chat completions interface."""
 
-    answer_format: Literal["json_schema", "json_object", "text"] = "json_schema"
+    answer_format: AnswerFormat = "json_schema"
+    takes_strict: bool = True
     most_logprobs: int = 20
     tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     takes_temperature: bool = True
@@ -95,13 +100,10 @@ class Dialect:
         arguments: dict[str, Any] = {self.tokens_field: request.max_tokens}
         if self.takes_temperature:
             arguments["temperature"] = request.temperature
-        if request.schema_ is not None and self.answer_format == "json_schema":
-            described = {"name": "answer", "strict": True, "schema": request.schema_}
-            arguments["response_format"] = {"type": "json_schema", "json_schema": described}
-        elif request.schema_ is not None:
-            messages = (*messages, _schema_in_words(request.schema_))
-            if self.answer_format == "json_object":
-                arguments["response_format"] = {"type": "json_object"}
+        if request.schema_ is not None:
+            arguments |= self._format_of(request.schema_)
+            if self.answer_format in {"json_object", "text"}:
+                messages = asked_in_words(messages, request.schema_)
         if request.top_logprobs and self.most_logprobs:
             arguments |= {"logprobs": True, "top_logprobs": min(request.top_logprobs, self.most_logprobs)}
         arguments["messages"] = [{"role": message.role, "content": message.content} for message in messages]
@@ -109,7 +111,7 @@ class Dialect:
 
     def simpler(self, error: openai.APIStatusError, request: Request) -> Dialect | None:
         """The next dialect to try after `error`, or None where the error is about something else."""
-        if error.status_code not in _OBJECTIONS:
+        if error.status_code not in OBJECTIONS:
             return None
         complaint = f"{error.param or ''} {error.message}".lower()
         if "logprob" in complaint and request.top_logprobs and self.most_logprobs:
@@ -118,21 +120,34 @@ class Dialect:
             return replace(self, tokens_field="max_completion_tokens")
         if "temperature" in complaint and self.takes_temperature:
             return replace(self, takes_temperature=False)
-        looser = _LOOSER_FORMAT.get(self.answer_format)
-        if looser and request.schema_ is not None and any(word in complaint for word in _FORMAT_WORDS):
-            return replace(self, answer_format=looser)
-        return None
+        return self._simpler_format(error.status_code, complaint) if request.schema_ is not None else None
+
+    def _simpler_format(self, status: int, complaint: str) -> Dialect | None:
+        if re.search(r"\bstrict\b", complaint) and self.takes_strict and self.answer_format in {"json_schema", "tool"}:
+            return replace(self, takes_strict=False)
+        looser = looser_format(self.answer_format, status, complaint)
+        return looser and replace(self, answer_format=looser)
+
+    def _format_of(self, schema: dict[str, Any]) -> dict[str, Any]:
+        strict = {"strict": True} if self.takes_strict else {}
+        match self.answer_format:
+            case "json_schema":
+                described = {"name": _ANSWER, **strict, "schema": schema}
+                return {"response_format": {"type": "json_schema", "json_schema": described}}
+            case "tool":
+                function = {"name": _ANSWER, "description": "Give the answer.", **strict, "parameters": schema}
+                return {
+                    "tools": [{"type": "function", "function": function}],
+                    "tool_choice": {"type": "function", "function": {"name": _ANSWER}},
+                }
+            case "json_object":
+                return {"response_format": {"type": "json_object"}}
+            case "text":
+                return {}
 
 
 _PING_WITHIN_S = 3.0
-_OBJECTIONS = frozenset({400, 403, 422, 501})
-_LOOSER_FORMAT: dict[str, Literal["json_object", "text"]] = {"json_schema": "json_object", "json_object": "text"}
-_FORMAT_WORDS = ("response_format", "json_schema", "json_object", "schema", "grammar", "structured")
-
-
-def _schema_in_words(schema: dict[str, Any]) -> Message:
-    shape = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
-    return Message(role="user", content=f"Answer with one JSON object only, of this JSON schema: {shape}")
+_ANSWER = "answer"
 
 
 def _read(completion: ChatCompletion) -> Reply:
@@ -141,26 +156,39 @@ def _read(completion: ChatCompletion) -> Reply:
     if not choices:
         raise UnusableReply("the reply holds no answer (no choices)")
     choice: Choice = choices[0]
-    message, finish_reason = choice.message, choice.finish_reason or "stop"
+    message, finish_reason = choice.message, str(choice.finish_reason or "stop")
     refusal = getattr(message, "refusal", None)
     if refusal or finish_reason == "content_filter":
         raise ModelUnavailable(
             f"The model refused to answer: {refusal or 'stopped by the content filter'}. Choose another model.",
             finish_reason="refusal" if refusal else finish_reason,
         )
-    text = message.content if message is not None and isinstance(message.content, str) else ""
+    text = _written(message)
     logprobs = _first_token_logprobs(choice)
     if not text and not logprobs and finish_reason != "length":
         raise UnusableReply(f"the answer is empty (finish reason {finish_reason!r})")
     usage = completion.usage
     return Reply(
         text=text,
-        finish_reason=finish_reason,
+        finish_reason="stop" if finish_reason == "tool_calls" else finish_reason,
         model=completion.model or "",
         prompt_tokens=(usage.prompt_tokens if usage else 0) or 0,
         completion_tokens=(usage.completion_tokens if usage else 0) or 0,
         first_token_logprobs=logprobs,
     )
+
+
+def _written(message: ChatCompletionMessage | None) -> str:
+    """What the model wrote: the arguments of the tool it called, else the content."""
+    calls = getattr(message, "tool_calls", None)
+    for call in calls if isinstance(calls, list) else ():
+        arguments = getattr(getattr(call, "function", None), "arguments", None)
+        if isinstance(arguments, dict):  # some endpoints don't write them as a string
+            return json.dumps(arguments, ensure_ascii=False)
+        if isinstance(arguments, str) and arguments.strip():
+            return arguments
+    content = getattr(message, "content", None)
+    return content if isinstance(content, str) else ""
 
 
 def _first_token_logprobs(choice: Choice) -> dict[str, float]:
