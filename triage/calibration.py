@@ -150,9 +150,10 @@ def fit(
     """The calibration of each triaged facet that has at least 30 cases with gold labels.
 
     Weights and biases maximise the likelihood of the gold labels (a conditional logit: McFadden, 'Conditional logit
-    analysis of qualitative choice behavior', 1974; stacking: Wolpert, 'Stacked generalization', 1992); their proportions
-    are held near those of the uncalibrated rule by a ridge. The figures and the threshold are from cross-fitting: each fold is decided by a rule
-    that was fitted on the others. Raises `InvalidInput` where no facet has enough cases.
+    analysis of qualitative choice behavior', 1974; stacking: Wolpert, 'Stacked generalization', 1992); the proportions
+    of the weights are held near those of the uncalibrated rule by a ridge. The figures and the threshold are from
+    cross-fitting: each fold is decided by a rule that was fitted on the others. Raises `InvalidInput` where no facet
+    has enough cases.
     """
     found: dict[str, FacetCalibration] = {}
     decided: dict[str, Matrix] = {}
