@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.fake_openai import Answer, Chosen, FakeOpenAI, Status
 from triage.annotation import Labels
+from triage.calibration import Calibrator, FacetCalibration
 from triage.classification.letters import LetterClassifier
 from triage.classification.structured import StructuredClassifier
 from triage.embedding.onnx import MiniLM
+from triage.errors import MisconfiguredService
 from triage.history.chroma import ChromaHistory
 from triage.incident import Incident
 from triage.llm.openai import OpenAIChat
-from triage.pipeline import Pipeline, PipelineOptions
+from triage.pipeline import Pipeline, PipelineOptions, circumstances
 from triage.redaction import Redactor
 from triage.taxonomy import Taxonomy
 
@@ -106,7 +109,10 @@ async def test_a_quote_that_is_not_in_the_write_up_is_dropped_and_counted(
     fake_openai.words = "a sentence that nobody wrote"
     triage = await pipeline.run(INCIDENT)
 
-    assert all(not facet.evidence for facet in triage.facets.values())
+    shown = [evidence.quote for facet in triage.facets.values() for evidence in facet.evidence]
+    # The sentences most like the labels' definitions take the place of the invented quote.
+    assert len(shown) == sum(bool(facet.labels) for facet in triage.facets.values())
+    assert fake_openai.words not in shown
     assert triage.provenance.dropped_quotes == len(triage.facets)
 
 
@@ -118,10 +124,10 @@ async def test_without_the_model_the_history_answers_alone_and_it_says_so(
 
     assert triage.degraded
     assert "key" in (triage.degraded_reason or "")
-    assert "the history alone" in (triage.degraded_reason or "")
-    assert triage.facets["category"].labels[0] == "inference_engine"
+    assert "the history and the definitions alone" in (triage.degraded_reason or "")
+    assert triage.facets["category"].labels
     assert triage.facets["category"].origin == "history"
-    assert triage.facets["modality"].abstention
+    assert set(triage.facets["category"].sources) == {"neighbours", "definitions"}
     assert triage.suggestions[0].mitigation == "restart"
 
 
@@ -176,10 +182,57 @@ async def test_a_long_write_up_is_shortened_and_it_says_so(
 async def test_asking_for_letters_gives_probabilities_and_a_sentence_as_evidence(
     fake_openai: FakeOpenAI, embedder: MiniLM, history: ChromaHistory, model: OpenAIChat
 ) -> None:
-    pipeline = Pipeline(TAXONOMY, Redactor(), embedder, history, LetterClassifier(model), model.name)
+    options = PipelineOptions(ask_for_quotes=True)
+    pipeline = Pipeline(TAXONOMY, Redactor(), embedder, history, LetterClassifier(model), model.name, options)
     fake_openai.otherwise = Chosen(lambda body: Answer("3") if body["max_tokens"] > 1 else Answer())
     triage = await pipeline.run(INCIDENT)
 
     assert triage.facets["category"].probability
     assert triage.facets["category"].evidence[0].quote == "Requests failed with 503 for an hour."
     assert triage.provenance.model_calls > len(triage.facets)
+
+
+async def test_every_label_has_evidence_that_stands_in_the_original_text(
+    embedder: MiniLM, history: ChromaHistory
+) -> None:
+    triage = await Pipeline(TAXONOMY, Redactor(), embedder, history, None).run(INCIDENT)
+
+    for facet in triage.facets.values():
+        assert bool(facet.labels) == bool(facet.evidence)
+        for evidence in facet.evidence:
+            original = INCIDENT.text[evidence.start : evidence.end]
+            assert original == evidence.quote or "<" in evidence.quote
+            assert KEY not in evidence.quote
+
+
+async def test_as_of_its_start_nothing_later_is_known(embedder: MiniLM, history: ChromaHistory) -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    known = Incident(id="earlier", write_up="The cache ran out of connections.", started_at=moment - timedelta(days=9))
+    await history.remember([(known, {"category": ("inference_engine",)})], await embedder.embed([known.text]))
+    triage = await Pipeline(TAXONOMY, Redactor(), embedder, history, None).run(INCIDENT, as_of=moment)
+
+    assert [neighbour.incident_id for neighbour in triage.neighbours] == ["earlier"]
+    assert triage.provenance.as_of == moment
+    # How it ended is not known at that moment.
+    assert all("recovered" not in e.quote for facet in triage.facets.values() for e in facet.evidence)
+
+
+async def test_a_calibrator_is_used_named_and_refused_where_it_does_not_fit(
+    embedder: MiniLM, history: ChromaHistory
+) -> None:
+    now = circumstances(TAXONOMY, embedder, None, None)
+    calibration = FacetCalibration(
+        n=50, weights={"definitions": 1.0}, biases={}, abstain_below=1.0, second_label=0.5, target_precision=0.9
+    )
+    made = Calibrator(
+        circumstances=now, data="suite x", data_sha256="0" * 64, cases=50, facets={"category": calibration}
+    )
+    triage = await Pipeline(TAXONOMY, Redactor(), embedder, history, None, calibrator=made).run(INCIDENT)
+
+    assert triage.facets["category"].is_calibrated
+    assert triage.facets["category"].labels == ()
+    assert "To settle it" in (triage.facets["category"].abstention or "")
+    assert (triage.provenance.calibrator or "").startswith("suite x (n = 50")
+    other = made.model_copy(update={"circumstances": now.model_copy(update={"embedder": "another"})})
+    with pytest.raises(MisconfiguredService, match="embedder was 'another'"):
+        Pipeline(TAXONOMY, Redactor(), embedder, history, None, calibrator=other)

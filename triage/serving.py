@@ -72,7 +72,9 @@ def _checks(desk: Desk) -> dict[str, Check]:
 
     async def model() -> str:
         if desk.model is None:
-            raise TriageError("No chat model is set (TRIAGE_MODEL=none): labels come from the history alone.")
+            raise TriageError(
+                "No chat model is set (TRIAGE_MODEL=none): labels come from the history and the definitions alone."
+            )
         return await desk.model.ping()
 
     return {"model": Check(model, is_required=False)}

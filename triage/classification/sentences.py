@@ -65,7 +65,7 @@ def condense(sentences: list[Sentence], max_characters: int) -> list[Sentence]:
     ranked = sorted(
         (i for i in range(len(sentences)) if i not in chosen),
         key=lambda i: (
-            -len({m.lower() for m in _CAUSE.findall(sentences[i].text)}) - (0.5 if i >= last - 1 else 0),
+            -cause_words(sentences[i].text) - (0.5 if i >= last - 1 else 0),
             i,
         ),
     )
@@ -74,6 +74,11 @@ def condense(sentences: list[Sentence], max_characters: int) -> list[Sentence]:
             chosen.add(index)
             left -= len(sentences[index].text)
     return [sentences[i] for i in sorted(chosen)]
+
+
+def cause_words(text: str) -> int:
+    """How many different words of cause or remedy stand in `text`."""
+    return len({match.lower() for match in _CAUSE.findall(text)})
 
 
 def before_resolution(sentences: list[Sentence]) -> list[Sentence]:

@@ -119,7 +119,7 @@ async def _model(settings: Settings) -> str:
 
     async with open_model(settings) as model:
         if model is None:
-            return "none is set: labels come from the history alone, and every answer says that it is degraded"
+            return "none is set: labels come from the history and the definitions alone, and each answer says so"
         return await model.ping()
 
 

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.parts import HashingEmbedder
+from triage.classification.likeness import DefinitionReader, representative
+from triage.classification.sentences import Sentence, before_resolution, split
+from triage.embedding.onnx import MiniLM
+from triage.history import Example
+from triage.taxonomy import Taxonomy
+
+TAXONOMY = Taxonomy.load("cloud_faults")
+WRITE_UP = (
+    "Customers saw errors from 10:02 UTC. Two fibre cables between the data centres were cut by an excavator. "
+    "Our status page was updated every half hour. Traffic was moved to the other ring."
+)
+
+
+@pytest.fixture(scope="module")
+def reader() -> DefinitionReader:
+    return DefinitionReader(MiniLM(), TAXONOMY)
+
+
+async def test_the_definitions_alone_find_the_label_and_the_sentence_that_shows_it(reader: DefinitionReader) -> None:
+    likeness = await reader.read(split(WRITE_UP))
+    said = likeness.distributions["root_cause"]
+
+    assert sum(said.values()) == pytest.approx(1)
+    assert max(said, key=lambda label: said[label]) == "hardware_failure"
+    evidence = likeness.evidence("root_cause", "hardware_failure")
+    assert evidence is not None
+    assert evidence.text.startswith("Two fibre cables")
+    assert WRITE_UP[evidence.start :].startswith(evidence.text)
+
+
+async def test_what_is_usual_in_the_history_is_taken_off() -> None:
+    embedder = HashingEmbedder()
+    reader = DefinitionReader(embedder, TAXONOMY)
+    sentences = split(WRITE_UP)
+    vector = (await embedder.embed([WRITE_UP]))[0]
+    usual = [Example(f"i{n}", WRITE_UP, vector, {}) for n in range(3)]
+    said = (await reader.read(sentences, usual)).distributions["root_cause"]
+
+    assert list(said.values()) == pytest.approx([1 / len(said)] * len(said))
+
+
+async def test_the_history_is_embedded_once() -> None:
+    embedder = HashingEmbedder()
+    reader = DefinitionReader(embedder, TAXONOMY)
+    vector = (await embedder.embed([WRITE_UP]))[0]
+    usual = [Example("known", "The node lost power. It came back.", vector, {})]
+    await reader.read(split(WRITE_UP), usual)
+    before = embedder.embedded
+    await reader.read(split(WRITE_UP), usual)
+
+    assert embedder.embedded - before == len(split(WRITE_UP))
+
+
+async def test_an_empty_write_up_says_nothing(reader: DefinitionReader) -> None:
+    likeness = await reader.read([Sentence(start=0, text=" ")])
+
+    assert likeness.distributions == {}
+    assert likeness.evidence("root_cause", "capacity") is None
+
+
+def test_the_same_incidents_stand_for_the_usual_whatever_their_order() -> None:
+    known = [Example(f"i{n}", "text", None, {}) for n in range(100)]  # type: ignore[arg-type]
+
+    assert representative(known) == representative(known[::-1])
+
+
+def test_as_of_then_nobody_knew_how_it_ended() -> None:
+    kept = before_resolution(split("Requests time out. We rolled back the release. The queue is growing."))
+
+    assert [sentence.text for sentence in kept] == ["Requests time out.", "The queue is growing."]
+    assert before_resolution(split("We rolled back.")) == split("We rolled back.")
