@@ -15,6 +15,7 @@ from triage.agreement import (
     Bin,
     Coverage,
     Kappa,
+    calibration_error_by_chance,
     cohen_kappa,
     expected_calibration_error,
     reliability,
@@ -29,7 +30,7 @@ LEAST_CASES = 30
 """A facet with fewer cases is not calibrated."""
 
 _FOLDS = 5
-_HOLD_WEIGHTS = 20.0
+_HOLD_WEIGHTS = 5.0
 _HOLD_BIASES = 1.0
 _LEAST_ANSWERED = 10
 
@@ -54,9 +55,9 @@ class Circumstances(BaseModel, frozen=True):
 class FacetCalibration(BaseModel, frozen=True):
     """The fitted rule of one facet, with what it reached on cases that it was not fitted on (cross-fitted).
 
-    `before` is the uncalibrated rule on the same cases. `precision` and `coverage` are those above `abstain_below`;
-    where the target precision is not reached by any threshold, `precision` is the best that one with at least ten
-    answers reaches.
+    `before` is the uncalibrated rule on the same cases; `ece_by_chance` is the error that so many cases show where
+    every probability is true. `precision` and `coverage` are those above `abstain_below`; where the target precision
+    is not reached by any threshold, `precision` is the best that one with at least ten answers reaches.
     """
 
     n: int
@@ -71,6 +72,7 @@ class FacetCalibration(BaseModel, frozen=True):
     kappa: Kappa | None = None
     ece_before: float | None = None
     ece: float | None = None
+    ece_by_chance: float | None = None
     reliability_before: tuple[Bin, ...] = ()
     reliability: tuple[Bin, ...] = ()
     risk_coverage: tuple[Coverage, ...] = ()
@@ -228,6 +230,7 @@ def _calibration(
         kappa=kappa,
         ece_before=expected_calibration_error(stated_before, right_before),
         ece=expected_calibration_error(stated, right),
+        ece_by_chance=calibration_error_by_chance(stated),
         reliability_before=tuple(reliability(stated_before, right_before)),
         reliability=tuple(reliability(stated, right)),
         risk_coverage=tuple(curve),

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.agreement import accuracy_at, expected_calibration_error, reliability, risk_coverage
+from triage.agreement import (
+    accuracy_at,
+    calibration_error_by_chance,
+    expected_calibration_error,
+    reliability,
+    risk_coverage,
+)
 
 outcomes = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=200)
 
@@ -19,6 +25,15 @@ def test_probabilities_that_come_true_have_no_error() -> None:
 def test_the_error_is_the_distance_between_stated_and_right() -> None:
     # The one bin states 0.9 on average and is right in half of the cases.
     assert expected_calibration_error([0.9] * 20, [True, False] * 10) == pytest.approx(0.4)
+
+
+def test_few_cases_show_an_error_even_where_every_probability_is_true() -> None:
+    few, many = (calibration_error_by_chance([0.5] * n) for n in (20, 2_000))
+
+    assert few is not None
+    assert many is not None
+    assert few > 0.05 > many
+    assert calibration_error_by_chance([]) is None
 
 
 def test_without_cases_there_is_no_error_to_tell() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ class KeywordTriage:
         self.taxonomy = taxonomy
         self.fails_on = fails_on
         self.asked: list[str] = []
+        self.as_of: dict[str, datetime | None] = {}
         self.excluded: dict[str, set[str]] = {}
         self.history: list[str] = []
         self.prepared = 0
@@ -76,9 +78,17 @@ class KeywordTriage:
         self.history = [case.id for case in cases]
         progress("history", len(cases), len(cases), 0.0)
 
-    async def run(self, incident: Incident, *, exclude: Collection[str] = (), duplicates: bool = True) -> Triage:
+    async def run(
+        self,
+        incident: Incident,
+        *,
+        exclude: Collection[str] = (),
+        duplicates: bool = True,
+        as_of: datetime | None = None,
+    ) -> Triage:
         assert not duplicates
         self.asked.append(incident.id)
+        self.as_of[incident.id] = as_of
         self.excluded[incident.id] = set(exclude)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import zlib
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -231,9 +232,16 @@ class Retriever:
         vectors = np.stack([bag_of_words(case.incident.text) for case in cases])
         await self.history.remember([(case.incident, case.gold) for case in cases], vectors)
 
-    async def run(self, incident: Incident, *, exclude: Collection[str] = (), duplicates: bool = True) -> Triage:
+    async def run(
+        self,
+        incident: Incident,
+        *,
+        exclude: Collection[str] = (),
+        duplicates: bool = True,
+        as_of: datetime | None = None,
+    ) -> Triage:
         neighbours = await self.history.neighbours(
-            incident.text, bag_of_words(incident.text), 5, exclude=exclude, duplicates=duplicates
+            incident.text, bag_of_words(incident.text), 5, exclude=exclude, duplicates=duplicates, as_of=as_of
         )
         provenance = Provenance(taxonomy="small", taxonomy_version="1.0.0")
         return Triage(incident_id=incident.id, facets={}, neighbours=tuple(neighbours), provenance=provenance)
@@ -279,3 +287,29 @@ def bag_of_words(text: str) -> NDArray[np.float32]:
         vector[zlib.crc32(word.encode()) % 64] += 1
     unit: NDArray[np.float32] = vector / np.linalg.norm(vector)
     return unit
+
+
+async def test_as_of_its_time_a_case_sees_what_began_before_it(
+    write_suite: Callable[..., Suite], write_jsonl: Callable[..., Path], small: Taxonomy, folder: Path
+) -> None:
+    rows = [vllm_row(n, CAUSES[n % 3]) | {"created_at": f"2024-01-{n + 1:02}T00:00:00+00:00"} for n in range(6)]
+    write_jsonl(*rows)
+    suite = write_suite(history="as_of")
+    history = ChromaHistory.open(None, "bag-of-words")
+    run = await run_suite(suite, suite.load_data(small), small, Retriever(history), folder)
+    history.close()
+
+    for n, record in enumerate(run.records):
+        assert {neighbour.incident_id for neighbour in record.neighbours} <= {f"vllm-{earlier}" for earlier in range(n)}
+    assert run.records[-1].neighbours
+
+
+async def test_a_case_without_a_time_can_not_be_run_as_of_it(
+    write_suite: Callable[..., Suite], write_jsonl: Callable[..., Path], small: Taxonomy, folder: Path
+) -> None:
+    write_jsonl(vllm_row(0, "power") | {"created_at": None}, vllm_row(1, "network"))
+    suite = write_suite(history="as_of")
+    run = await run_suite(suite, suite.load_data(small), small, KeywordTriage(small), folder)
+
+    assert [record.status for record in run.records] == ["failed", "done"]
+    assert "has no time" in (run.records[0].error or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from triage.errors import TriageError
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.calibration import Calibrator
+    from triage.calibration import Calibrator, FacetCalibration
 
 
 def calibrate(
@@ -58,34 +59,30 @@ def calibrate(
 
 def _print(calibrator: Calibrator) -> None:
     console = output()
-    console.print(f"\nFitted on {escape(calibrator.name)}, for {calibrator.circumstances.model}.\n")
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("facet", "kappa before", "kappa after"):
-        table.add_column(heading)
-    for heading in ("ECE before", "after", "abstain below", "answered", "right"):
-        table.add_column(heading, justify="right")
-    for name, facet in calibrator.facets.items():
-        table.add_row(
-            f"{name} (n = {facet.n})",
-            str(facet.kappa_before or "-"),
-            str(facet.kappa or "-"),
-            _share(facet.ece_before),
-            _share(facet.ece),
-            f"{facet.abstain_below:.2f}",
-            "-" if facet.coverage is None else f"{facet.coverage:.0%}",
-            "-" if facet.precision is None else f"{facet.precision:.0%}",
-        )
-    console.print(table)
+    console.print(f"\nFitted on {escape(calibrator.name)}, for {escape(calibrator.circumstances.model)}.")
     for name, facet in calibrator.facets.items():
         weights = ", ".join(f"{source} {weight:.2f}" for source, weight in facet.weights.items() if weight)
-        console.print(f"\n{name} listens to: {weights}")
+        console.print(f"\n[bold]{escape(name)}[/bold], n = {facet.n}")
+        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+        for row in _rows(facet):
+            table.add_row(*row)
+        table.add_row("listens to", weights)
+        console.print(table)
         if facet.precision is not None and facet.precision < facet.target_precision:
             console.print(
-                f"[yellow]No threshold reaches {facet.target_precision:.0%} for {name}: the surest "
-                f"{facet.coverage:.0%} are right in {facet.precision:.0%}. "
+                f"[yellow]No threshold reaches {facet.target_precision:.0%}. "
                 "Give it more history, or ask for less.[/yellow]"
             )
 
 
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _rows(facet: FacetCalibration) -> Iterator[tuple[str, str]]:
+    if facet.kappa is not None:
+        yield "kappa", f"{facet.kappa}, {facet.kappa_before} before"
+    if facet.ece is not None and facet.ece_before is not None:
+        chance = f"; {facet.ece_by_chance:.3f} by chance with so many cases" if facet.ece_by_chance is not None else ""
+        yield "ECE", f"{facet.ece:.3f}, {facet.ece_before:.3f} before{chance}"
+    if facet.coverage is not None and facet.precision is not None:
+        yield "answers", f"{facet.coverage:.0%} of the cases, and is right in {facet.precision:.0%} of them"
+        yield "abstains", f"below {facet.abstain_below:.2f}" if facet.abstain_below else "never"
+    if facet.second_label < 1:
+        yield "further labels", f"from {facet.second_label:.2f} on"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from triage.calibration import Calibrator, Circumstances, Observation, fit
 from triage.errors import InvalidInput
+from triage.evaluation.journal import CaseRecord
 from triage.evaluation.runs import Run
 from triage.taxonomy import Taxonomy
 
@@ -19,7 +20,7 @@ def calibrate(run: Run, precision: float) -> Calibrator:
         raise InvalidInput(
             f"{run.folder} was run without a history, so it can't tell how much the history counts.", field="run"
         )
-    records = [r for r in run.records if r.status == "done" and not r.degraded and r.provenance is not None]
+    records = [r for r in run.records if r.status == "done" and _is_whole(r)]
     if not records:
         raise InvalidInput(f"{run.folder} holds no finished case that is not degraded.", field="run")
     taxonomy = run.suite.narrow(Taxonomy.load(run.suite.taxonomy))
@@ -46,9 +47,14 @@ def circumstances_of(run: Run) -> Circumstances:
                 rule=str(run.info.identity.settings.get("decision", "unknown")),
             )
             for record in run.records
-            if (p := record.provenance) is not None and not record.degraded
+            if (p := record.provenance) is not None and _is_whole(record)
         )
     )
     if len(found) != 1:
         raise InvalidInput(f"The cases of {run.folder} were run in {len(found)} different ways.", field="run")
     return found[0]
+
+
+def _is_whole(record: CaseRecord) -> bool:
+    """Whether all that was meant to be asked was asked: without a model by choice, an answer is degraded and whole."""
+    return record.provenance is not None and (not record.degraded or record.provenance.model is None)
