@@ -20,7 +20,7 @@ from triage.embedding import Embedder
 from triage.errors import ModelUnavailable
 from triage.history import History
 from triage.history.learned import Distributions, Learner
-from triage.history.retrieval import by_likely_label
+from triage.history.retrieval import by_likely_label, diverse
 from triage.incident import Incident
 from triage.mitigation import suggest
 from triage.redaction import Redacted, Redactor
@@ -111,7 +111,9 @@ class Pipeline:
             for facet, distribution in likeness.distributions.items():
                 learned.setdefault(facet, {})["definitions"] = distribution
         read = condense(sentences, self._options.write_up_characters)
-        subject = Subject(sentences=tuple(read), neighbours=tuple(neighbours[: self._options.shown_neighbours]))
+        kind = self.taxonomy.triaged[0].id
+        examples_shown = diverse(neighbours, self._options.shown_neighbours, kind)
+        subject = Subject(sentences=tuple(read), neighbours=tuple(examples_shown))
         degraded_reason = None
         with _timed(seconds, "classify"):
             try:
@@ -120,7 +122,6 @@ class Pipeline:
                 facets, quotes, usage = decide(self.taxonomy, {}, neighbours, learned, self._rules), {}, Usage()
                 degraded_reason = f"{error.detail} The labels come from the history and the definitions alone."
         facets, dropped = _with_evidence(facets, quotes, likeness, redacted)
-        kind = self.taxonomy.triaged[0].id
         likely = {one.label: one.probability for one in facets[kind].distribution}
         shown = by_likely_label(neighbours, kind, likely)[: self._options.shown_neighbours]
         return Triage(
