@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from triage.embedding import Vectors
 from triage.history import Example
@@ -63,7 +64,10 @@ class Learner:
         # Two incidents at once must not train the same twice: the second waits for the first.
         with self._lock:
             if key not in self._fitted:
-                self._fitted[key] = _train(labelled)
+                # Small problems: a second thread of the linear algebra costs more than it brings, and hundreds of
+                # times more where others need the cores.
+                with threadpool_limits(1):
+                    self._fitted[key] = _train(labelled)
                 while len(self._fitted) > _KEPT:
                     self._fitted.popitem(last=False)
             self._fitted.move_to_end(key)
