@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from triage.classification import Classification, Classifier, Subject, Usage
 from triage.classification.evidence import locate
-from triage.classification.instructions import without_instructions
-from triage.classification.sentences import condense, split
+from triage.classification.instructions import without_instructions, without_instructions_in
+from triage.classification.sentences import Sentence, condense, split
 from triage.decision import decide
 from triage.embedding import Embedder
 from triage.errors import ModelUnavailable
@@ -67,18 +67,20 @@ class Pipeline:
         seconds: dict[str, float] = {}
         with _timed(seconds, "redact"):
             redacted = await asyncio.to_thread(self._redactor.redact, incident.text)
+        with _timed(seconds, "withhold"):
+            sentences, withheld = await asyncio.to_thread(without_instructions, split(redacted.text), self.taxonomy)
+            # An order names labels: it must not draw in neighbours, nor count as words of the incident.
+            told = "\n".join(sentence.text for sentence in sentences) if withheld else redacted.text
         with _timed(seconds, "retrieve"):
-            vector = (await self._embedder.embed([redacted.text]))[0]
+            vector = (await self._embedder.embed([told]))[0]
             excluded = {incident.id, *exclude}
             neighbours = await self._history.neighbours(
-                redacted.text, vector, self._options.neighbours, exclude=excluded, duplicates=duplicates
+                told, vector, self._options.neighbours, exclude=excluded, duplicates=duplicates
             )
         with _timed(seconds, "learn"):
-            examples = await self._history.examples(redacted.text, exclude=excluded, duplicates=duplicates)
-            learned = await asyncio.to_thread(
-                self._learner.distributions, self.taxonomy, examples, redacted.text, vector
-            )
-        subject, was_condensed, withheld = self._subject(redacted.text, neighbours)
+            examples = await self._history.examples(told, exclude=excluded, duplicates=duplicates)
+            learned = await asyncio.to_thread(self._learner.distributions, self.taxonomy, examples, told, vector)
+        subject = await asyncio.to_thread(self._subject, sentences, neighbours)
         degraded_reason = None
         with _timed(seconds, "classify"):
             try:
@@ -106,7 +108,7 @@ class Pipeline:
                 model_calls=usage.calls,
                 retries=usage.retries,
                 dropped_quotes=dropped,
-                was_condensed=was_condensed,
+                was_condensed=len(subject.sentences) < len(sentences),
                 withheld_sentences=withheld,
                 seconds=seconds,
             ),
@@ -118,12 +120,13 @@ class Pipeline:
             async with self._turns:
                 await self._classifier.prepare(self.taxonomy)
 
-    def _subject(self, text: str, neighbours: list[Neighbour]) -> tuple[Subject, bool, int]:
-        """What the model is shown; whether it was shortened; how many sentences were withheld as orders to it."""
-        sentences, withheld = without_instructions(split(text), self.taxonomy)
+    def _subject(self, sentences: list[Sentence], neighbours: list[Neighbour]) -> Subject:
+        """What the model is shown: as much as it may read, and the neighbours without what reads as an order to it."""
         read = condense(sentences, self._options.write_up_characters)
-        shown = tuple(neighbours[: self._options.shown_neighbours])
-        return Subject(sentences=tuple(read), neighbours=shown), len(read) < len(sentences), withheld
+        shown = neighbours[: self._options.shown_neighbours]
+        return Subject(
+            sentences=tuple(read), neighbours=tuple(without_instructions_in(n, self.taxonomy) for n in shown)
+        )
 
     async def _classify(
         self,
