@@ -82,9 +82,8 @@ def main() -> None:
     texts, redactor = write_ups(options.data), Redactor()
     planted = plant(texts, kinds, options.each, options.seed)
     found = Counter(case.kind for case in planted if is_found(redactor, case))
-    print(
-        f"Redaction: {len(planted)} items planted in {len(texts)} write-ups of {options.data.name}, seed {options.seed}\n"
-    )
+    title = f"{len(planted)} items planted in {len(texts)} write-ups of {options.data.name}, seed {options.seed}"
+    print(f"Redaction: {title}\n")
     print("| kind | planted | found | recall [95% interval] |\n| --- | --- | --- | --- |")
     for kind in kinds:
         print(f"| {kind} | {options.each} | {found[kind]} | {Proportion(hits=found[kind], n=options.each)} |")

@@ -26,14 +26,20 @@ REDACTOR = Redactor()
         "Its passphrase, {}, was in the ticket.",
     ],
 )
-@pytest.mark.parametrize("secret", ["mCFPvm~FRm3sM", "hK9Z6gJ!", "Winter2026"])
+@pytest.mark.parametrize("secret", ["mCFPvm~FRm3sM", "hK9Z6gJ!", "Winter2026", "SWOwkc+WqmxLG"])
 def test_a_password_in_a_sentence_is_taken_out(text: str, secret: str) -> None:
     assert secret not in REDACTOR.redact(text.format(secret)).text
 
 
 @pytest.mark.parametrize(
     "text",
-    ["The key we used ({}) was revoked.", "the old key, {}, still worked", "we rotated the key from {} at noon"],
+    [
+        "It was an issue. hmac: {}",
+        "see the message hmac: {}",
+        "The key we used ({}) was revoked.",
+        "the old key, {}, still worked",
+        "we rotated the key from {} at noon",
+    ],
 )
 def test_a_key_in_a_sentence_is_taken_out(text: str) -> None:
     secret = "fd30d40fa8216f0c843be33cca66649a"
@@ -58,6 +64,12 @@ def test_a_key_in_a_sentence_is_taken_out(text: str) -> None:
 )
 def test_what_only_speaks_of_secrets_stays(text: str) -> None:
     assert REDACTOR.redact(text).text == text
+
+
+@pytest.mark.parametrize("after", ["2018, a subset of users", "14 Mar", "123 and more", "00:10 UTC"])
+@pytest.mark.parametrize("card", ["4111 1111 1111 1111", "6011 1111 1111 1117", "5500-0000-0000-0004"])
+def test_a_card_number_before_another_number_is_taken_out(card: str, after: str) -> None:
+    assert card not in REDACTOR.redact(f"It was charged to {card} {after}").text
 
 
 def test_every_planted_item_is_taken_out_and_redacting_twice_changes_nothing() -> None:
