@@ -35,10 +35,13 @@ def unmasked(text: str) -> str:
 
 def hidden(text: str) -> Iterator[str]:
     """Other readings of `text` that hold a word of an order; most texts have none."""
-    for reading in _readings(text):
-        lower = reading.lower()
-        if any(cue in lower for cue in _CUES):
-            yield reading
+    yield from filter(has_cue, _readings(text))
+
+
+def has_cue(text: str) -> bool:
+    """True if a word stands in `text` that English orders to a model seldom lack: quickly told."""
+    lower = text.lower()
+    return any(cue in lower for cue in _CUES)
 
 
 def _readings(text: str) -> Iterator[str]:

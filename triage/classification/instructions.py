@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from triage.classification.disguises import hidden, unmasked
+from triage.classification.disguises import has_cue, hidden, unmasked
 from triage.classification.sentences import Sentence, split
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Neighbour
@@ -160,7 +160,7 @@ def _in_pieces(sentences: Sequence[Sentence], known: set[int], orders: _Orders) 
             if not all(is_piece[n] and n not in found for n in window):
                 continue
             joined = unmasked(" ".join(lines[n] for n in window))
-            if any(pattern.search(joined) for pattern in (*_PLAIN, *orders.outright)):
+            if has_cue(joined) and any(pattern.search(joined) for pattern in (*_PLAIN, *orders.outright)):
                 found |= set(window)
     return found
 
