@@ -122,15 +122,18 @@ def history(attacks: Sequence[Attack]) -> list[Case]:
 
 
 def fingerprint(attacks: Sequence[Attack], suite: Suite, decisive: Mapping[str, Scalar]) -> str:
-    """Changes with everything that can change a triage but the code."""
-    content = [suite.fingerprint, dict(decisive), [attack.model_dump(mode="json") for attack in attacks]]
+    """Changes with everything that can change a triage, code and prompts included."""
+    files = sorted([*(ROOT / "triage").rglob("*.py"), *(ROOT / "triage").rglob("*.yaml"), *PROMPTS.glob("*.md")])
+    code = hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+    content = [suite.fingerprint, code, dict(decisive), [attack.model_dump(mode="json") for attack in attacks]]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
 
 
-async def triage_all(subject: PipelineUnderTest, todo: Sequence[Step], finished: Finished) -> None:
-    """Triage what is not finished yet, one after the other."""
+async def triage_all(subject: PipelineUnderTest, todo: Sequence[Step], finished: Finished, *, has_model: bool) -> None:
+    """Triage what is not finished yet, one after the other; also again what was answered without the model."""
     for count, step in enumerate(todo, start=1):
-        if step.incident.id not in finished.triages:
+        known = finished.triages.get(step.incident.id)
+        if known is None or (known.degraded and has_model):
             finished.add(await subject.run(step.incident, exclude=step.exclude))
         print(f"\r{count} of {len(todo)} triages", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
@@ -208,7 +211,7 @@ async def main() -> None:
         if options.limit is not None and options.limit < len(attacks):
             attacks = [attacks[n * len(attacks) // options.limit] for n in range(options.limit)]
         await subject.prepare(cases, lambda stage, done, total, _: print(f"{stage}: {done}/{total}", file=sys.stderr))
-        await triage_all(subject, steps(attacks, poison), finished)
+        await triage_all(subject, steps(attacks, poison), finished, has_model=decisive["model"] != "none")
     triages = finished.triages
     print(f"Red team: {len(attacks)} attacks, model {decisive['model']}, {folder.name}\n")
     for facet in facets:
