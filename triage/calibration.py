@@ -292,13 +292,12 @@ def _folds(observations: Sequence[Observation], seed: int) -> NDArray[np.int64]:
 
 
 def _under(facet: Facet, probabilities: Matrix, parents: Matrix) -> Matrix:
-    """The probabilities with only the children of each case's parent left, normalised."""
+    """The probabilities with only the children of each case's parent left."""
     allowed = np.array([[label.parent == parent for label in facet.labels] for parent in parents])
     # A case without a parent label keeps all of its children.
     allowed[[parent is None for parent in parents]] = True
-    kept = np.where(allowed, np.maximum(probabilities, 1e-12), 0.0)
-    result: Matrix = kept / np.maximum(kept.sum(axis=1, keepdims=True), 1e-12)
-    return result
+    kept: Matrix = np.where(allowed, np.maximum(probabilities, 1e-12), 0.0)
+    return kept
 
 
 def _spread(cross: CrossFit, count: int) -> Matrix:

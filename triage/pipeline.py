@@ -12,9 +12,9 @@ from typing import NamedTuple
 from triage.calibration import Calibrator, Circumstances
 from triage.classification import Classification, Classifier, Subject, Usage
 from triage.classification.evidence import locate
-from triage.classification.instructions import without_instructions
+from triage.classification.instructions import without_instructions, without_instructions_in
 from triage.classification.likeness import DefinitionReader, Likeness
-from triage.classification.sentences import before_resolution, condense, split
+from triage.classification.sentences import Sentence, before_resolution, condense, split
 from triage.decision import decide
 from triage.embedding import Embedder
 from triage.errors import ModelUnavailable
@@ -93,27 +93,26 @@ class Pipeline:
         seconds: dict[str, float] = {}
         with _timed(seconds, "redact"):
             redacted = await asyncio.to_thread(self._redactor.redact, incident.text)
-            told = split(redacted.text)
+        with _timed(seconds, "withhold"):
+            sentences, withheld = await asyncio.to_thread(without_instructions, split(redacted.text), self.taxonomy)
             if as_of is not None:
-                told = before_resolution(told)
-            sentences, withheld = without_instructions(told, self.taxonomy)
-            text = redacted.text if as_of is None else "\n".join(sentence.text for sentence in told)
+                sentences = before_resolution(sentences)
+            # An order names labels: it must not draw in neighbours, nor count as words of the incident.
+            is_whole = not withheld and as_of is None
+            told = redacted.text if is_whole else "\n".join(sentence.text for sentence in sentences)
         with _timed(seconds, "retrieve"):
-            vector = (await self._embedder.embed([text]))[0]
+            vector = (await self._embedder.embed([told]))[0]
             hidden = {incident.id, *exclude}
             neighbours = await self._history.neighbours(
-                text, vector, self._options.neighbours, exclude=hidden, duplicates=duplicates, as_of=as_of
+                told, vector, self._options.neighbours, exclude=hidden, duplicates=duplicates, as_of=as_of
             )
-            examples = await self._history.examples(text, exclude=hidden, duplicates=duplicates, as_of=as_of)
+            examples = await self._history.examples(told, exclude=hidden, duplicates=duplicates, as_of=as_of)
         with _timed(seconds, "learn"):
             likeness = await self._definitions.read(sentences, examples)
-            learned = await asyncio.to_thread(self._learner.distributions, self.taxonomy, examples, text, vector)
+            learned = await asyncio.to_thread(self._learner.distributions, self.taxonomy, examples, told, vector)
             for facet, distribution in likeness.distributions.items():
                 learned.setdefault(facet, {})["definitions"] = distribution
-        read = condense(sentences, self._options.write_up_characters)
-        kind = self.taxonomy.triaged[0].id
-        examples_shown = diverse(neighbours, self._options.shown_neighbours, kind)
-        subject = Subject(sentences=tuple(read), neighbours=tuple(examples_shown))
+        subject = await asyncio.to_thread(self._subject, sentences, neighbours)
         degraded_reason = None
         with _timed(seconds, "classify"):
             try:
@@ -122,6 +121,7 @@ class Pipeline:
                 facets, quotes, usage = decide(self.taxonomy, {}, neighbours, learned, self._rules), {}, Usage()
                 degraded_reason = f"{error.detail} The labels come from the history and the definitions alone."
         facets, dropped = _with_evidence(facets, quotes, likeness, redacted)
+        kind = self.taxonomy.triaged[0].id
         likely = {one.label: one.probability for one in facets[kind].distribution}
         shown = by_likely_label(neighbours, kind, likely)[: self._options.shown_neighbours]
         return Triage(
@@ -145,7 +145,7 @@ class Pipeline:
                 model_calls=usage.calls,
                 retries=usage.retries,
                 dropped_quotes=dropped,
-                was_condensed=len(read) < len(sentences),
+                was_condensed=len(subject.sentences) < len(sentences),
                 withheld_sentences=withheld,
                 as_of=as_of,
                 seconds=seconds,
@@ -158,6 +158,14 @@ class Pipeline:
         if self._classifier is not None:
             async with self._turns:
                 await self._classifier.prepare(self.taxonomy)
+
+    def _subject(self, sentences: list[Sentence], neighbours: list[Neighbour]) -> Subject:
+        """What the model is shown: as much as it may read, and the neighbours without what reads as an order to it."""
+        read = condense(sentences, self._options.write_up_characters)
+        shown = diverse(neighbours, self._options.shown_neighbours, self.taxonomy.triaged[0].id)
+        return Subject(
+            sentences=tuple(read), neighbours=tuple(without_instructions_in(n, self.taxonomy) for n in shown)
+        )
 
     async def _classify(
         self, subject: Subject, neighbours: list[Neighbour], learned: dict[str, Distributions]

@@ -33,6 +33,22 @@ _WEAK = re.compile(
     r"[\"'`]?(?:[ \t]{0,4}(?::=|=>|=|:)[ \t]{0,4}|[ \t]{1,2}(?:(?:is|was)[ \t]{1,2})?)[\"'`(]?(?P<value>[A-Za-z0-9+/=_-]{20,})",
     re.IGNORECASE,
 )
+# What people write into a sentence: `the password for the admin account is ...`, `the key we used (...)`.
+_SAID = re.compile(
+    r"(?<![A-Za-z])(?P<name>(?:[a-z]{0,12}[_-])?(?:pass(?:word|wd|phrase|code)|pwd|pw|pass))"
+    r"(?:(?:[ \t]{1,2}[\w'’-]{1,20}){0,6}[ \t]{1,2}(?:is|was|to|be|reads|read)[: \t]|[ \t]*[=:,]|[ \t])[ \t]{0,2}"
+    r"[\"'`(\[]{0,2}(?P<value>[^\s\"'`<>()\[\]{},;\x00]{8,128})",
+    re.IGNORECASE,
+)
+_COMMAND = re.compile(
+    r"\b(?:(?:mysql|mariadb)[\w-]*[^\n|;\x00]{0,80}?[ ]-p|sshpass[ ]{1,2}-p[ ]?|redis-cli[^\n|;\x00]{0,80}?[ ]-a[ ]{1,2})"
+    r"[\"']?(?P<value>[^\s\"'`<>\x00-]{1}[^\s\"'`<>\x00]{3,127})"
+)
+_KEY_SAID = re.compile(
+    r"(?<![A-Za-z])keys?(?:[ \t]{1,2}[a-z'’-]{1,15}){0,4}(?:,[ \t]|[ \t]{1,2})[\"'`(\[]{0,2}(?P<value>[A-Za-z0-9+/=_-]{20,})"
+)
+_CASE_CHANGE = re.compile(r"(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
+_SYMBOL = re.compile(r"[!#$%^&*+~@?=_]")
 _OTHER_KEYS = re.compile(
     r"(?:cache|partition|primary|foreign|sort|idempotency|public|dedup|deduplication|object|row|shard|index|config|hash"
     r"|message|event|issue|project|host|lookup|map|dict)[ _.-]?\Z",
@@ -77,8 +93,37 @@ def find(text: str) -> Iterator[Span]:
             # Another name may stand in what was no secret. A long value is passed over, to keep the time linear.
             position = match.end() if group == "bare" and len(match[group]) > _LONG else match.end("name")
     for match in _WEAK.finditer(text):
-        if _looks_random(match["value"]) and not _OTHER_KEYS.search(text[max(0, match.start() - 20) : match.start()]):
+        if _looks_random(match["value"]) and not _is_other_key(text, match):
             yield Span(match.start("value"), match.end("value"), "secret")
+    yield from _in_sentences(text)
+
+
+def _in_sentences(text: str) -> Iterator[Span]:
+    for match in _SAID.finditer(text):
+        value = match["value"].rstrip(".:?")
+        if _is_password(value):
+            yield Span(match.start("value"), match.start("value") + len(value), "secret")
+    for match in _COMMAND.finditer(text):
+        yield Span(match.start("value"), match.end("value"), "secret")
+    for match in _KEY_SAID.finditer(text):
+        if _looks_random(match["value"]) and not _is_other_key(text, match):
+            yield Span(match.start("value"), match.end("value"), "secret")
+
+
+def _is_other_key(text: str, match: re.Match[str]) -> bool:
+    """A key that only names something, such as a cache key."""
+    is_key = match.group()[:3].lower() == "key"
+    return is_key and bool(_OTHER_KEYS.search(text[max(0, match.start() - 20) : match.start()]))
+
+
+def _is_password(value: str) -> bool:
+    """Letters with digits or a symbol, in both cases or with a symbol: few names of hosts, versions or times are so."""
+    if len(value) < 8 or _NOT_A_SECRET.fullmatch(value) or re.search(r"[/.:]", value):
+        return False
+    has_symbol = bool(_SYMBOL.search(value))
+    if _is_mixed(value, 8):
+        return has_symbol or not (value.islower() or value.isupper())
+    return has_symbol and len(_CASE_CHANGE.findall(value)) >= 3
 
 
 def _trim(value: str, *, is_element: bool) -> str:

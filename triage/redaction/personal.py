@@ -132,9 +132,9 @@ def _numbers(text: str) -> Iterator[Span]:
         if not match.group().lower().startswith("call") or re.search("[ .()-]", match["value"]):
             yield Span(match.start("value"), match.end("value"), "phone")
     for match in _CARD.finditer(text):
-        digits = re.sub("[ -]", "", match.group())
-        if _is_card(digits) and not _ID_BEFORE.search(_before(text, match, 16)):
-            yield Span(match.start(), match.end(), "card")
+        length = _card_length(match.group(), match["by"])
+        if length and not _ID_BEFORE.search(_before(text, match, 16)):
+            yield Span(match.start(), match.start() + length, "card")
     for match in _IBAN.finditer(text):
         if _is_iban(match.group().replace(" ", "")):
             yield Span(match.start(), match.end(), "iban")
@@ -142,6 +142,15 @@ def _numbers(text: str) -> Iterator[Span]:
 
 def _before(text: str, match: re.Match[str], characters: int) -> str:
     return text[max(0, match.start() - characters) : match.start()]
+
+
+def _card_length(groups: str, separator: str) -> int:
+    """How much of these groups of digits is a card's number: a year or a day may follow it. 0 if none of it is."""
+    while groups:
+        if _is_card(re.sub("[ -]", "", groups)):
+            return len(groups)
+        groups = groups.rpartition(separator)[0] if separator else ""
+    return 0
 
 
 def _is_card(digits: str) -> bool:

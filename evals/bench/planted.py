@@ -177,6 +177,47 @@ SENTENCES = (
 )
 
 
+PHRASES: dict[str, tuple[str, ...]] = {
+    "e-mail": ("(cc: {})", "From: Jo <{}>", "mailto:{}?subject=outage", "paged {}, who acknowledged"),
+    "IPv4": ("host {}:8080 refused", "from {}/24 to the pod", "peer={}", "ssh root@{}", "http://{}/healthz"),
+    "IPv6": ("[{}]:443 refused", "peer {} went away"),
+    "phone": ("Call {} for the bridge", "tel:{}"),
+    "bearer": ("headers={{'Authorization': 'Bearer {}'}}", '-H "authorization: bearer {}"'),
+    "userinfo": (
+        "redis://{}@cache.internal:6379/0",
+        "git clone https://{}@git.corp.example/a/b",
+        "proxy=http://{}@10.0.0.1:3128",
+    ),
+    "connection string": (
+        "mongodb+srv://svc:{}@cluster0.example.net/prod",
+        "jdbc:postgresql://db:5432/x?user=app&password={}",
+        "Driver={{SQL}};UID=app;PWD={};",
+        "host=db user=app password={} dbname=x",
+    ),
+    "password": (
+        "The password for the admin account is {} and must be changed.",
+        "logged in as root with password {} from the jump host",
+        "the temporary password ({}) was posted in the channel",
+        "pw: {}",
+        "passwd={};",
+        "Username: admin / Password: {}",
+        "user admin, pass {}",
+        "mysql -u root -p{} -h db",
+        "export DB_PASS={}",
+    ),
+    "API key": (
+        "the API key {} was rate-limited",
+        "with API key {}, which belongs to staging",
+        "OPENAI_API_KEY={}",
+        '"api-key": "{}"',
+        "x-api-key={}",
+        "the key we used ({}) was revoked",
+        "apikey {}",
+    ),
+}
+"""How people and logs put them besides; for a measurement on write-ups."""
+
+
 def planted(seed: int = 0, each: int = 10) -> list[tuple[str, str, str]]:
     """Kind, secret, and the text that holds it."""
     rng = random.Random(seed)
