@@ -15,6 +15,7 @@ from triage.classification.evidence import locate
 from triage.classification.instructions import without_instructions, without_instructions_in
 from triage.classification.likeness import DefinitionReader, Likeness
 from triage.classification.sentences import Sentence, before_resolution, condense, split
+from triage.contrast import Contrasted, contrast
 from triage.decision import decide
 from triage.embedding import Embedder
 from triage.errors import ModelUnavailable
@@ -25,7 +26,7 @@ from triage.incident import Incident
 from triage.mitigation import suggest
 from triage.redaction import Redacted, Redactor
 from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, Neighbour, Provenance, Triage
+from triage.triage_result import Contrast, FacetResult, Neighbour, Provenance, Triage
 
 
 class PipelineOptions(NamedTuple):
@@ -124,10 +125,13 @@ class Pipeline:
         kind = self.taxonomy.triaged[0].id
         likely = {one.label: one.probability for one in facets[kind].distribution}
         shown = by_likely_label(neighbours, kind, likely)[: self._options.shown_neighbours]
+        with _timed(seconds, "contrast"):
+            contrasted = await contrast(facets[kind], vector, examples, likeness, self._definitions)
         return Triage(
             incident_id=incident.id,
             facets=facets,
             neighbours=tuple(shown),
+            contrast=_located(contrasted, redacted),
             suggestions=tuple(suggest(self.taxonomy, neighbours, facets)),
             degraded=degraded_reason is not None,
             degraded_reason=degraded_reason,
@@ -196,6 +200,14 @@ def circumstances(
         model=model_name or "none",
         embedder=embedder.fingerprint,
     )
+
+
+def _located(contrasted: Contrasted | None, redacted: Redacted) -> Contrast | None:
+    """The contrast with the place of its sentence in the original write-up."""
+    if contrasted is None:
+        return None
+    found = locate([contrasted.sentence.text], redacted) if contrasted.sentence else ()
+    return contrasted.contrast.model_copy(update={"evidence": found[0] if found else None})
 
 
 def _with_evidence(

@@ -88,6 +88,30 @@ class Suggestion(BaseModel, frozen=True):
     ttm_count: int = 0
 
 
+class ContrastedIncident(BaseModel, frozen=True):
+    """A historical incident to compare with. `sentence` is the one of it that speaks for its label."""
+
+    incident_id: str
+    title: str = ""
+    url: str = ""
+    similarity: float
+    label: str
+    sentence: str = ""
+
+
+class Contrast(BaseModel, frozen=True):
+    """The nearest incident with the same label of a facet beside the nearest with another one.
+
+    `evidence` is the sentence of the new write-up that separates the two: it speaks for its label and against the
+    label of `different`.
+    """
+
+    facet: str
+    same: ContrastedIncident | None = None
+    different: ContrastedIncident
+    evidence: Evidence | None = None
+
+
 class Provenance(BaseModel, frozen=True):
     """Everything needed to say how a result came about and to repeat it. Times are in seconds, per step.
 
@@ -120,6 +144,7 @@ class Triage(BaseModel, frozen=True):
     incident_id: str
     facets: dict[str, FacetResult]
     neighbours: tuple[Neighbour, ...] = ()
+    contrast: Contrast | None = None
     suggestions: tuple[Suggestion, ...] = ()
     degraded: bool = False
     degraded_reason: str | None = None

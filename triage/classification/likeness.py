@@ -48,6 +48,13 @@ class Likeness(NamedTuple):
         rival = np.max(others, axis=0) if others else np.zeros(len(self.sentences))
         return self.sentences[int(np.argmax(shares[label] - _RIVALRY * rival + self._telling()))]
 
+    def separating(self, facet: str, label: str, rival: str) -> Sentence | None:
+        """The sentence that speaks most for `label` where the alternative is `rival`; None without sentences."""
+        shares = self.shares.get(facet, {})
+        if label not in shares or rival not in shares or not self.sentences:
+            return None
+        return self.sentences[int(np.argmax(shares[label] - shares[rival] + self._telling()))]
+
     def _telling(self) -> Vectors:
         """What is added for sentences with words of cause or remedy, and taken off for headings and scraps."""
         return np.array(

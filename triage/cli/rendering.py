@@ -13,7 +13,7 @@ from rich.text import Text
 
 from triage.incident import Incident
 from triage.taxonomy import Facet, Taxonomy
-from triage.triage_result import FacetResult, Neighbour, Suggestion, Triage
+from triage.triage_result import Contrast, FacetResult, Neighbour, Suggestion, Triage
 
 _BAR = 10
 _QUOTE_CHARACTERS = 220
@@ -28,7 +28,8 @@ def print_triage(incident: Incident, triage: Triage, taxonomy: Taxonomy, console
     if triage.degraded:
         parts.append(Text(f"DEGRADED: {triage.degraded_reason}", style="bold yellow"))
     parts += [_labels(triage, taxonomy), *_evidence(triage, taxonomy)]
-    parts += [*_neighbours(triage.neighbours, taxonomy), *_suggestions(triage.suggestions, taxonomy)]
+    parts += [*_neighbours(triage.neighbours, taxonomy), *_contrast(triage.contrast, taxonomy)]
+    parts += [*_suggestions(triage.suggestions, taxonomy)]
     parts.append(Text(_footer(triage), style="dim"))
     heading = incident.title or " ".join(incident.write_up.split())[:70]
     console.print(Panel(Group(*parts), title=f"[bold]{escape(heading)}[/bold]", title_align="left", padding=(1, 2)))
@@ -81,9 +82,10 @@ def _evidence(triage: Triage, taxonomy: Taxonomy) -> list[RenderableType]:
             supported.setdefault(" ".join(evidence.quote.split()), []).append(facet.name)
     lines: list[RenderableType] = []
     for quote, facets in supported.items():
-        shown = quote if len(quote) <= _QUOTE_CHARACTERS else quote[: _QUOTE_CHARACTERS - 1] + "…"
         lines.append(
-            Padding(Text.assemble(("“" + shown + "”", "italic"), (f"  {', '.join(facets)}", "dim")), (0, 0, 0, 2))
+            Padding(
+                Text.assemble(("“" + _short(quote) + "”", "italic"), (f"  {', '.join(facets)}", "dim")), (0, 0, 0, 2)
+            )
         )
     return [_title("Evidence, in the words of the write-up"), *lines] if lines else []
 
@@ -113,6 +115,30 @@ def _neighbours(neighbours: Sequence[Neighbour], taxonomy: Taxonomy) -> list[Ren
         )
         table.add_row(f"{neighbour.similarity:.2f}", text)
     return [_title("Most similar past incidents (cosine similarity)"), table]
+
+
+def _contrast(contrast: Contrast | None, taxonomy: Taxonomy) -> list[RenderableType]:
+    """The nearest incident with another label, and what tells it from this one."""
+    if contrast is None:
+        return []
+    facet, other = taxonomy.facet(contrast.facet), contrast.different
+    lines = [
+        Text.assemble(
+            (other.title or other.incident_id, "bold"),
+            f" · {facet.label(other.label).name} · {other.similarity:.2f}",
+        )
+    ]
+    if contrast.evidence is not None:
+        lines.append(Text.assemble(("here   ", "dim"), (f"“{_short(contrast.evidence.quote)}”", "italic")))
+    if other.sentence:
+        lines.append(Text.assemble(("there  ", "dim"), (f"“{_short(other.sentence)}”", "italic")))
+    shown = [Padding(line, (0, 0, 0, 2)) for line in lines]
+    return [_title(f"Nearest with another {facet.name.lower()}, and what separates the two"), *shown]
+
+
+def _short(quote: str) -> str:
+    words = " ".join(quote.split())
+    return words if len(words) <= _QUOTE_CHARACTERS else words[: _QUOTE_CHARACTERS - 1] + "…"
 
 
 def _suggestions(suggestions: Sequence[Suggestion], taxonomy: Taxonomy) -> list[RenderableType]:

@@ -1,0 +1,66 @@
+"""The nearest incident of the same kind beside the nearest of another, and the sentences that tell them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from triage.classification.likeness import DefinitionReader, Likeness
+from triage.classification.sentences import Sentence, split
+from triage.embedding import Vectors
+from triage.history import Example
+from triage.triage_result import Contrast, ContrastedIncident, FacetResult
+
+
+class Contrasted(NamedTuple):
+    """A contrast, and the sentence of the new write-up that speaks for its label and against the other one."""
+
+    contrast: Contrast
+    sentence: Sentence | None
+
+
+async def contrast(
+    result: FacetResult, vector: Vectors, examples: Sequence[Example], likeness: Likeness, reader: DefinitionReader
+) -> Contrasted | None:
+    """What separates the new incident from the nearest one with another label of the facet.
+
+    `vector` (shape (dimension,)) and `likeness` are of the redacted new incident. Where the facet abstains, its
+    likeliest label is contrasted. None where no label was considered, or the history holds no other label.
+    """
+    label = next(iter(result.labels), None) or next((one.label for one in result.distribution), None)
+    nearest = sorted(
+        (
+            (float(np.clip(example.vector @ vector, -1, 1)), example)
+            for example in examples
+            if result.facet in example.labels
+        ),
+        key=lambda pair: (-pair[0], pair[1].incident_id),
+    )
+    same = next((pair for pair in nearest if label in pair[1].labels[result.facet]), None)
+    other = next((pair for pair in nearest if label not in pair[1].labels[result.facet]), None)
+    if label is None or other is None:
+        return None
+    rival = other[1].labels[result.facet][0]
+    its_likeness = await reader.read(split(other[1].text))
+    there = its_likeness.separating(result.facet, rival, label)
+    return Contrasted(
+        Contrast(
+            facet=result.facet,
+            same=_incident(*same, label, "") if same else None,
+            different=_incident(*other, rival, there.text if there else ""),
+        ),
+        likeness.separating(result.facet, label, rival),
+    )
+
+
+def _incident(similarity: float, example: Example, label: str, sentence: str) -> ContrastedIncident:
+    return ContrastedIncident(
+        incident_id=example.incident_id,
+        title=example.title,
+        url=example.url,
+        similarity=similarity,
+        label=label,
+        sentence=sentence,
+    )
