@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from triage.decision import RULE
+from triage.decision import RULE, WEIGHTS
 from triage.errors import MisconfiguredService
 from triage.incident import Scalar
 from triage.pipeline import Pipeline, PipelineOptions, circumstances
@@ -145,6 +145,7 @@ async def open_subject(
                 "prompts": " ".join(classifier.prompts) if classifier else "none",
                 "embedder": embedder.fingerprint,
                 "decision": RULE,
+                "weights": str(WEIGHTS._asdict()),
                 **({"samples": settings.samples} if settings.samples else {}),
                 **({"half_life_days": settings.half_life_days} if settings.half_life_days else {}),
                 **{option: value for option, value in options._asdict().items() if option != "turns"},

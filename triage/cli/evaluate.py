@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run, watching
+from triage.errors import TriageError
 from triage.settings import Settings
+
+if TYPE_CHECKING:
+    from triage.evaluation.runs import Run
 
 app = typer.Typer(help="Score the labels against gold labels.", no_args_is_help=True)
 
@@ -72,5 +77,24 @@ async def _run(
         print_json(summary.model_dump(mode="json"))
     else:
         print_report(summary, output())
+        _print_calibrated(result)
     messages().print(f"\nEvery case stands in {folder / 'cases.jsonl'}, the scores in {written}.")
     return summary.failed
+
+
+def _print_calibrated(run: Run) -> None:
+    """What a calibrator fitted on this run would reach on cases that it did not see; nothing where none can be."""
+    from triage.evaluation.calibrating import calibrate
+
+    try:
+        calibrator = calibrate(run, precision=0.8)
+    except TriageError:
+        return
+    console = output()
+    console.print("\nWith a calibrator fitted on this run, each fold decided by one that was fitted on the others:")
+    for name, facet in calibrator.facets.items():
+        if facet.kappa is not None:
+            console.print(
+                f"  {escape(name)}: kappa {facet.kappa}, ECE {facet.ece or 0:.3f} ({facet.ece_before or 0:.3f} without)"
+            )
+    console.print(f"To use it: triage calibrate {escape(str(run.folder))}")
