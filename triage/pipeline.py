@@ -107,7 +107,8 @@ class Pipeline:
             neighbours = await self._history.neighbours(
                 told, vector, self._options.neighbours, exclude=hidden, duplicates=duplicates, as_of=as_of
             )
-            examples = await self._history.examples(told, exclude=hidden, duplicates=duplicates, as_of=as_of)
+            # A near-duplicate is shown and flagged, but teaches nothing: one wrong label on a copy must not decide.
+            examples = await self._history.examples(told, exclude=hidden, duplicates=False, as_of=as_of)
         with _timed(seconds, "learn"):
             likeness = await self._definitions.read(sentences, examples)
             learned = await asyncio.to_thread(self._learner.distributions, self.taxonomy, examples, told, vector)
