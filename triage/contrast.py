@@ -43,7 +43,7 @@ async def contrast(
     if label is None or other is None:
         return None
     rival = other[1].labels[result.facet][0]
-    its_likeness = await reader.read(split(other[1].text))
+    its_likeness = await reader.read(split(other[1].text), examples)
     there = its_likeness.separating(result.facet, rival, label)
     return Contrasted(
         Contrast(

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.classification.sentences import condense, split
+from triage.classification.sentences import condense, is_boilerplate, split
 
 TEXTS = st.text(alphabet=st.sampled_from("abc. \n!?AB1\"'(\té"), max_size=2_000)
 
@@ -45,3 +45,16 @@ def test_the_sentence_with_the_cause_survives_a_small_budget() -> None:
 
     assert any("root cause" in sentence.text for sentence in read)
     assert read[0].text == filler[0]
+
+
+def test_what_status_pages_say_of_every_incident_is_boilerplate() -> None:
+    said = (
+        "We are investigating reports of degraded performance.",
+        "We have identified the root cause and are working with our provider.",
+        "We will provide an update as soon as we can.",
+        "This incident has been resolved.",
+    )
+    told = ("We identified that a certificate had expired.", "The rollout of a new router caused the errors.")
+
+    assert all(map(is_boilerplate, said))
+    assert not any(map(is_boilerplate, told))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from triage.classification.sentences import Sentence, cause_words, split
+from triage.classification.sentences import Sentence, cause_words, is_boilerplate, split
 from triage.embedding import Embedder, Vectors
 from triage.history import Example
 from triage.taxonomy import Facet, Label, Taxonomy
@@ -56,10 +56,11 @@ class Likeness(NamedTuple):
         return self.sentences[int(np.argmax(shares[label] - shares[rival] + self._telling()))]
 
     def _telling(self) -> Vectors:
-        """What is added for sentences with words of cause or remedy, and taken off for headings and scraps."""
+        """What is added for words of cause or remedy, and taken off for headings, scraps and boilerplate."""
         return np.array(
             [
-                _CAUSE_WORD * min(cause_words(s.text), 2) - (_SCRAP if len(s.text.split()) < _SCRAP_WORDS else 0.0)
+                (0.0 if is_boilerplate(s.text) else _CAUSE_WORD * min(cause_words(s.text), 2))
+                - (_SCRAP if len(s.text.split()) < _SCRAP_WORDS or is_boilerplate(s.text) else 0.0)
                 for s in self.sentences
             ]
         )

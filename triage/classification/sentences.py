@@ -19,6 +19,15 @@ _CAUSE = re.compile(
 )
 
 
+# What status pages say when there is nothing to say yet.
+_BOILERPLATE = re.compile(
+    r"\b(?:investigating|continu\w+ to (?:investigate|monitor|see|work)|"
+    r"(?:currently|actively|are|is) (?:working|monitoring)|"
+    r"(?:provide|share|post) (?:more |further |an |additional )?(?:updates?|details)|updates? (?:as|when|soon)|"
+    r"identified the (?:root )?(?:cause|issue|problem)(?: and\b|[.,]?$)|"
+    r"(?:issue|incident) has been (?:identified|resolved)|apologi[sz]e|thank you)\b",
+    re.IGNORECASE,
+)
 # How an incident ended: what a responder does not know yet while it goes on.
 _RESOLUTION = re.compile(
     r"\b(?:resolv\w+|mitigat\w+|remediat\w+|rolled back|rolling back|roll(?:ed)? ?back|revert\w*|restor\w+|recover\w+|"
@@ -79,6 +88,11 @@ def condense(sentences: list[Sentence], max_characters: int) -> list[Sentence]:
 def cause_words(text: str) -> int:
     """How many different words of cause or remedy stand in `text`."""
     return len({match.lower() for match in _CAUSE.findall(text)})
+
+
+def is_boilerplate(text: str) -> bool:
+    """Whether it is what status pages say of every incident."""
+    return bool(_BOILERPLATE.search(text))
 
 
 def before_resolution(sentences: list[Sentence]) -> list[Sentence]:

@@ -114,7 +114,7 @@ def _neighbours(neighbours: Sequence[Neighbour], taxonomy: Taxonomy) -> list[Ren
             (f"\n{neighbour.url}" if neighbour.url else f"\n{neighbour.incident_id}", "dim"),
         )
         table.add_row(f"{neighbour.similarity:.2f}", text)
-    return [_title("Most similar past incidents (cosine similarity)"), table]
+    return [_title("Similar past incidents, those of the likely kind first (cosine similarity)"), table]
 
 
 def _contrast(contrast: Contrast | None, taxonomy: Taxonomy) -> list[RenderableType]:
