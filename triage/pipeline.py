@@ -128,7 +128,7 @@ class Pipeline:
             incident_id=incident.id,
             facets=facets,
             neighbours=tuple(shown),
-            suggestions=tuple(suggest(self.taxonomy, neighbours, facets)),
+            suggestions=tuple(suggest(self.taxonomy, neighbours, facets, examples)),
             degraded=degraded_reason is not None,
             degraded_reason=degraded_reason,
             provenance=Provenance(
