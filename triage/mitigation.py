@@ -27,7 +27,7 @@ class Shrinkage(NamedTuple):
     """
 
     to_kind: float = 4.0
-    to_whole: float = 8.0
+    to_whole: float = 4.0
 
 
 DEFAULT_SHRINKAGE = Shrinkage()
@@ -52,7 +52,7 @@ def suggest(
     shares = support_shares(taxonomy, neighbours, decided, examples, shrinkage)
     texts = {example.incident_id: example.text for example in examples}
     supported = [
-        _suggestion(facet.label(mitigation), score, [pair for pair in used if mitigation in pair[1]], len(used), texts)
+        _suggestion(facet, facet.label(mitigation), score, [pair for pair in used if mitigation in pair[1]], len(used), texts)
         for mitigation, score in shares.items()
     ]
     supported.sort(key=lambda s: (-s.score, -s.support, s.mitigation))
@@ -102,17 +102,17 @@ def support_shares(
     }
 
 
-def steps(label: Label, texts: Iterable[tuple[str, str]]) -> tuple[Step, ...]:
+def steps(facet: Facet, label: Label, texts: Iterable[tuple[str, str]]) -> tuple[Step, ...]:
     """Up to two sentences that tell how the mitigation was done, verbatim, from (incident id, text), nearest first.
 
-    A sentence needs a word of the label and a past-tense word of remedy; the more of both, the better. Each incident
-    gives one at most, so that two steps are two experiences.
+    A sentence needs words of the label and a past-tense word of remedy; the more of both, the better. A word that many
+    labels have counts little. Each incident gives one at most, so that two steps are two experiences.
     """
-    named = _stems(" ".join((label.name, *label.includes)))
-    defined = _stems(label.definition) - named
+    held = Counter(stem for other in facet.labels for stem in _words_of(other))
+    words = {stem: weight / held[stem] for stem, weight in _words_of(label).items()}
     best: list[tuple[float, int, Step]] = []
     for place, (incident_id, text) in enumerate(texts):
-        told = [(_telling(sentence.text, named, defined), sentence.text) for sentence in split(text)]
+        told = [(_telling(sentence.text, words), sentence.text) for sentence in split(text)]
         score, sentence = max(told, key=lambda pair: pair[0], default=(0.0, ""))
         if score > 0:
             best.append((-score, place, Step(text=sentence, incident_id=incident_id)))
@@ -154,6 +154,7 @@ def _expected(
 
 
 def _suggestion(
+    facet: Facet,
     label: Label,
     score: float,
     used: Sequence[tuple[Neighbour, list[str]]],
@@ -173,21 +174,26 @@ def _suggestion(
         ended=sum(1 for neighbour, actions in used if neighbour.ttm_minutes is not None and len(actions) == 1),
         incidents=tuple(neighbour.incident_id for neighbour in supporters),
         supporters=tuple(Supporter(incident_id=n.incident_id, title=n.title, url=n.url) for n in supporters),
-        steps=steps(label, ((n.incident_id, texts[n.incident_id]) for n in supporters if n.incident_id in texts)),
+        steps=steps(facet, label, ((n.incident_id, texts[n.incident_id]) for n in supporters if n.incident_id in texts)),
         median_ttm_minutes=median(times) if times else None,
         ttm_interquartile_range_minutes=(quartiles[0], quartiles[2]) if quartiles else None,
         ttm_count=len(times),
     )
 
 
-def _telling(sentence: str, named: set[str], defined: set[str]) -> float:
-    """How well a sentence tells of the mitigation: words of its name and examples, then of its definition, of remedy."""
-    stems = _stems(sentence)
+def _words_of(label: Label) -> dict[str, float]:
+    """The words that a label is told by: those of its name and of what it includes whole, of its definition half."""
+    named = _stems(" ".join((label.name, *label.includes)))
+    return dict.fromkeys(_stems(label.definition), 0.5) | dict.fromkeys(named, 1.0)
+
+
+def _telling(sentence: str, words: Mapping[str, float]) -> float:
+    """How well a sentence tells that the mitigation was done; 0 where it does not, or tells of something else."""
     remedies = {match.casefold() for match in _REMEDY.findall(sentence)}
-    shared = len(stems & named)
-    if not shared or not remedies or _LATER.search(sentence):
+    shared = sum(words.get(stem, 0.0) for stem in _stems(sentence))
+    if shared < _ENOUGH or not remedies or _NOT_DONE.search(sentence):
         return 0.0
-    return shared + 0.5 * len(stems & defined) + 0.5 * min(len(remedies), 2)
+    return shared + 0.25 * min(len(remedies), 2)
 
 
 def _stems(text: str) -> set[str]:
@@ -202,17 +208,24 @@ _COMMON = frozenset(
         "over quickly service services set some than that the their then this those under was were which with"
     ).split()
 )
+_ENOUGH = 0.5
+"""One word that two labels share, or half of a definition."""
 # What responders write that they did, once they have done it.
 _REMEDY = re.compile(
-    r"\b(?:added|adjusted|applied|backed out|blocked|changed|cordoned|corrected|deployed|disabled|drained|enabled|"
-    r"expanded|failed over|fixed|implemented|increased|lowered|migrated|mitigated|moved|patched|paused|raised|"
-    r"rebalanced|rebooted|rebuilt|recovered|recreated|redirected|redistributed|reduced|released|removed|renewed|"
-    r"repaired|replaced|rerouted|resolved|restarted|restored|reverted|rolled back|rolled out|rotated|scaled|shed|"
-    r"shifted|shut down|stopped|switched|throttled|turned off|undid|undone|updated)\b",
+    r"\b(?:added|adjusted|applied|backed out|blocked|brought back|changed|cleared|cordoned|corrected|cut|deployed|"
+    r"disabled|drained|enabled|expanded|failed over|fixed|gave|implemented|increased|let in|limited|lowered|made|"
+    r"mended|migrated|mitigated|moved|patched|paused|put|raised|rebalanced|rebooted|rebuilt|recovered|recreated|"
+    r"redirected|redistributed|reduced|released|removed|renewed|repaired|replaced|rerouted|resolved|restarted|"
+    r"restored|returned|reverted|roll(?:ed)? ?back|rolled out|rotated|scaled|sent|set back|shed|shifted|shut down|"
+    r"stopped|switched|taken (?:back|out)|throttled|took (?:back|out)|turned (?:off|on)|undid|undone|updated|"
+    r"went back|withdrawn|withdrew)\b",
     re.IGNORECASE,
 )
-# Work for later is no step that ended the incident.
-_LATER = re.compile(
-    r"\b(?:will|going forward|in the future|to prevent|we plan|we are (?:also )?(?:adding|working|building))\b",
+# Work for later, what had gone before, and what nobody tells are no steps that ended the incident.
+_NOT_DONE = re.compile(
+    r"\b(?:will|going forward|in the future|to prevent|we plan|plans? to|we are (?:also )?(?:adding|working|building)|"
+    r"had (?:just |recently |already )?been (?:changed|rolled out|deployed|released|updated|added|removed)|"
+    r"(?:not|never|nor) (?:\w+ ){0,2}(?:told|published|said|known|disclosed|described|given|named|work|help)|"
+    r"(?:did|could|does) not|likely reason|afterwards)\b",
     re.IGNORECASE,
 )
