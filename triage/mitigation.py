@@ -52,7 +52,9 @@ def suggest(
     shares = support_shares(taxonomy, neighbours, decided, examples, shrinkage)
     texts = {example.incident_id: example.text for example in examples}
     supported = [
-        _suggestion(facet, facet.label(mitigation), score, [pair for pair in used if mitigation in pair[1]], len(used), texts)
+        _suggestion(
+            facet, facet.label(mitigation), score, [pair for pair in used if mitigation in pair[1]], len(used), texts
+        )
         for mitigation, score in shares.items()
     ]
     supported.sort(key=lambda s: (-s.score, -s.support, s.mitigation))
@@ -136,9 +138,7 @@ def _counts(facet: Facet, examples: Sequence[Example]) -> Counter[str]:
     return Counter(mitigation for example in examples for mitigation in _actions(facet, example.labels))
 
 
-def _expected(
-    facet: Facet, same: Sequence[Example], examples: Sequence[Example], to_whole: float
-) -> dict[str, float]:
+def _expected(facet: Facet, same: Sequence[Example], examples: Sequence[Example], to_whole: float) -> dict[str, float]:
     """The share of incidents that used each mitigation: within the kind, drawn to the whole history's."""
     whole, within = _counts(facet, examples), _counts(facet, same)
     all_known = sum(1 for example in examples if _actions(facet, example.labels))
@@ -174,7 +174,9 @@ def _suggestion(
         ended=sum(1 for neighbour, actions in used if neighbour.ttm_minutes is not None and len(actions) == 1),
         incidents=tuple(neighbour.incident_id for neighbour in supporters),
         supporters=tuple(Supporter(incident_id=n.incident_id, title=n.title, url=n.url) for n in supporters),
-        steps=steps(facet, label, ((n.incident_id, texts[n.incident_id]) for n in supporters if n.incident_id in texts)),
+        steps=steps(
+            facet, label, ((n.incident_id, texts[n.incident_id]) for n in supporters if n.incident_id in texts)
+        ),
         median_ttm_minutes=median(times) if times else None,
         ttm_interquartile_range_minutes=(quartiles[0], quartiles[2]) if quartiles else None,
         ttm_count=len(times),
@@ -213,18 +215,19 @@ _ENOUGH = 0.5
 # What responders write that they did, once they have done it.
 _REMEDY = re.compile(
     r"\b(?:added|adjusted|applied|backed out|blocked|brought back|changed|cleared|cordoned|corrected|cut|deployed|"
-    r"disabled|drained|enabled|expanded|failed over|fixed|gave|implemented|increased|let in|limited|lowered|made|"
-    r"mended|migrated|mitigated|moved|patched|paused|put|raised|rebalanced|rebooted|rebuilt|recovered|recreated|"
-    r"redirected|redistributed|reduced|released|removed|renewed|repaired|replaced|rerouted|resolved|restarted|"
-    r"restored|returned|reverted|roll(?:ed)? ?back|rolled out|rotated|scaled|sent|set back|shed|shifted|shut down|"
-    r"stopped|switched|taken (?:back|out)|throttled|took (?:back|out)|turned (?:off|on)|undid|undone|updated|"
+    r"disabled|drained|enabled|expanded|failed over|fixed|implemented|increased|let in|limited|lowered|mended|"
+    r"migrated|mitigated|moved|patched|paused|put|raised|rebalanced|rebooted|rebuilt|recovered|recreated|redirected|"
+    r"redistributed|reduced|released|removed|renewed|repaired|replaced|rerouted|resolved|restarted|restored|"
+    r"reverted|rolled (?:\w+ ){0,4}(?:back|out)|rotated|scaled|set back|shed|shifted|shut down|stopped|switched|"
+    r"(?:taken|took) (?:\w+ ){0,4}(?:back|out|offline)|throttled|turned (?:\w+ ){0,4}(?:off|on)|undid|undone|updated|"
     r"went back|withdrawn|withdrew)\b",
     re.IGNORECASE,
 )
 # Work for later, what had gone before, and what nobody tells are no steps that ended the incident.
 _NOT_DONE = re.compile(
     r"\b(?:will|going forward|in the future|to prevent|we plan|plans? to|we are (?:also )?(?:adding|working|building)|"
-    r"had (?:just |recently |already )?been (?:changed|rolled out|deployed|released|updated|added|removed)|"
+    r"had (?:also |just |recently |already )?(?:been )?(?:changed|rolled out|deployed|released|updated|added|removed|"
+    r"limited)|"
     r"(?:not|never|nor) (?:\w+ ){0,2}(?:told|published|said|known|disclosed|described|given|named|work|help)|"
     r"(?:did|could|does) not|likely reason|afterwards)\b",
     re.IGNORECASE,

@@ -86,9 +86,7 @@ def weighted_share(situation: Situation, same_kind: float = 1.0) -> list[str]:
 
 def shrunken(situation: Situation, shrinkage: Shrinkage) -> list[str]:
     """The supported suggestions in their order, without what they hold."""
-    shares = support_shares(
-        situation.taxonomy, situation.neighbours, situation.decided, situation.examples, shrinkage
-    )
+    shares = support_shares(situation.taxonomy, situation.neighbours, situation.decided, situation.examples, shrinkage)
     support = Counter(m for n in situation.neighbours for m in actions(situation.taxonomy, n.labels))
     return sorted(shares, key=lambda m: (-shares[m], -support[m], m))
 
@@ -152,7 +150,9 @@ def read(path: Path) -> tuple[Taxonomy, list[tuple[str, str, Labels]]]:
     for row in rows:
         found = {"kind": [row["labels"].get("root_cause")], "mitigation": row["labels"].get(key) or []}
         labels = {facet: tuple(identifier(label) for label in ids if label) for facet, ids in found.items()}
-        records.append((row["id"], f"{row.get('title') or ''}\n\n{row['text']}", {f: v for f, v in labels.items() if v}))
+        records.append(
+            (row["id"], f"{row.get('title') or ''}\n\n{row['text']}", {f: v for f, v in labels.items() if v})
+        )
     facets = [made_facet(facet, sorted({m for _, _, ls in records for m in ls.get(facet, ())})) for facet in found]
     return (
         Taxonomy(id="made", version="1.0.0", title=path.stem, description=f"Labels of {path.stem}.", facets=facets),
