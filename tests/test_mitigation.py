@@ -195,5 +195,5 @@ def test_suggestions_are_sorted_counted_and_honest(
         assert one.is_general_advice
         assert one.definition
         assert (one.score, one.support, one.considered, one.ended, one.ttm_count) == (0, 0, 0, 0, 0)
-        assert not one.incidents and not one.supporters and not one.steps
-        assert one.median_ttm_minutes is None and one.ttm_interquartile_range_minutes is None
+        assert (one.incidents, one.supporters, one.steps) == ((), (), ())
+        assert (one.median_ttm_minutes, one.ttm_interquartile_range_minutes) == (None, None)

@@ -129,9 +129,9 @@ def _actions(facet: Facet, labels: Mapping[str, Collection[str]]) -> list[str]:
 
 def _of_kind(taxonomy: Taxonomy, decided: Mapping[str, FacetResult], examples: Sequence[Example]) -> list[Example]:
     """The examples with a label decided for the first triaged facet; none where it is undecided."""
-    kind = next((facet.id for facet in taxonomy.triaged if facet.role != "mitigation"), None)
+    kind = next((facet.id for facet in taxonomy.triaged if facet.role != "mitigation"), "")
     labels = set(decided[kind].labels) if kind in decided else set()
-    return [example for example in examples if labels & set(example.labels.get(kind or "", ()))]
+    return [example for example in examples if labels & set(example.labels.get(kind, ()))]
 
 
 def _counts(facet: Facet, examples: Sequence[Example]) -> Counter[str]:
@@ -205,10 +205,46 @@ def _stems(text: str) -> set[str]:
 
 
 _COMMON = frozenset(
-    (
-        "a an and another are back end ended for from had has have impact incident into its new not off other out "
-        "over quickly service services set some than that the their then this those under was were which with"
-    ).split()
+    [
+        "and",
+        "another",
+        "are",
+        "back",
+        "end",
+        "ended",
+        "for",
+        "from",
+        "had",
+        "has",
+        "have",
+        "impact",
+        "incident",
+        "into",
+        "its",
+        "new",
+        "not",
+        "off",
+        "other",
+        "out",
+        "over",
+        "quickly",
+        "service",
+        "services",
+        "set",
+        "some",
+        "than",
+        "that",
+        "the",
+        "their",
+        "then",
+        "this",
+        "those",
+        "under",
+        "was",
+        "were",
+        "which",
+        "with",
+    ]
 )
 _ENOUGH = 0.5
 """One word that two labels share, or half of a definition."""
