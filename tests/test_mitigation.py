@@ -111,6 +111,7 @@ def test_steps_say_in_their_own_words_what_was_done_there() -> None:
         "Why the services were restarted is not published.",
         "The workers crashed.",
         "A new release had been rolled out.",
+        "The tooling was changed to make rollbacks quicker, and tests for restarts were extended.",
     ],
 )
 def test_plans_causes_and_gaps_are_no_steps(sentence: str) -> None:

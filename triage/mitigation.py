@@ -252,7 +252,7 @@ _ENOUGH = 0.5
 _REMEDY = re.compile(
     r"\b(?:added|adjusted|applied|backed out|blocked|brought back|changed|cleared|cordoned|corrected|cut|deployed|"
     r"disabled|drained|enabled|expanded|failed over|fixed|implemented|increased|let in|limited|lowered|mended|"
-    r"migrated|mitigated|moved|patched|paused|put|raised|rebalanced|rebooted|rebuilt|recovered|recreated|redirected|"
+    r"migrated|mitigated|moved|patched|paused|put (?:\w+ ){0,4}(?:back|in place)|raised|rebalanced|rebooted|rebuilt|recovered|recreated|redirected|"
     r"redistributed|reduced|released|removed|renewed|repaired|replaced|rerouted|resolved|restarted|restored|"
     r"reverted|rolled (?:\w+ ){0,4}(?:back|out)|rotated|scaled|set back|shed|shifted|shut down|stopped|switched|"
     r"(?:taken|took) (?:\w+ ){0,4}(?:back|out|offline)|throttled|turned (?:\w+ ){0,4}(?:off|on)|undid|undone|updated|"
@@ -265,6 +265,8 @@ _NOT_DONE = re.compile(
     r"had (?:also |just |recently |already )?(?:been )?(?:changed|rolled out|deployed|released|updated|added|removed|"
     r"limited)|"
     r"(?:not|never|nor) (?:\w+ ){0,2}(?:told|published|said|known|disclosed|described|given|named|work|help)|"
-    r"(?:did|could|does) not|likely reason|afterwards)\b",
+    r"(?:did|could|does) not|likely reason|afterwards|under review|"
+    r"(?:improved?|extended|sturdier|better|stronger) (?:\w+ ){0,3}(?:monitoring|alerts|tests|visibility|telemetry)|"
+    r"(?:monitoring|alerts|tests|telemetry|playbooks) (?:\w+ ){0,6}(?:improved|extended|strengthened|added))\b",
     re.IGNORECASE,
 )

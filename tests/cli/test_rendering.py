@@ -27,7 +27,7 @@ def test_a_suggestion_shows_its_figures_steps_and_links_and_general_advice_none(
     triage = Triage(incident_id="x", facets={}, suggestions=(restart, advice), provenance=provenance)
     console = Console(width=140, record=True)
 
-    print_triage(Incident(write_up="Everything hangs."), triage, Taxonomy.load("llm_inference"), console)
+    print_triage(Incident(id="x", write_up="Everything hangs."), triage, Taxonomy.load("llm_inference"), console)
     shown = " ".join(console.export_text().split())
 
     assert "in 3 of 5 similar incidents, ended 2 of them on its own" in shown
