@@ -252,8 +252,8 @@ _ENOUGH = 0.5
 _REMEDY = re.compile(
     r"\b(?:added|adjusted|applied|backed out|blocked|brought back|changed|cleared|cordoned|corrected|cut|deployed|"
     r"disabled|drained|enabled|expanded|failed over|fixed|implemented|increased|let in|limited|lowered|mended|"
-    r"migrated|mitigated|moved|patched|paused|put (?:\w+ ){0,4}(?:back|in place)|raised|rebalanced|rebooted|rebuilt|recovered|recreated|redirected|"
-    r"redistributed|reduced|released|removed|renewed|repaired|replaced|rerouted|resolved|restarted|restored|"
+    r"migrated|mitigated|moved|patched|paused|put (?:\w+ ){0,4}(?:back|in place)|raised|"
+    r"rebalanced|rebooted|rebuilt|recovered|recreated|redirected|redistributed|reduced|released|removed|renewed|repaired|replaced|rerouted|resolved|restarted|restored|"
     r"reverted|rolled (?:\w+ ){0,4}(?:back|out)|rotated|scaled|set back|shed|shifted|shut down|stopped|switched|"
     r"(?:taken|took) (?:\w+ ){0,4}(?:back|out|offline)|throttled|turned (?:\w+ ){0,4}(?:off|on)|undid|undone|updated|"
     r"went back|withdrawn|withdrew)\b",
