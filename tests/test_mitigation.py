@@ -1,10 +1,20 @@
 from __future__ import annotations
 
-from triage.mitigation import suggest
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triage.history import Example
+from triage.mitigation import MAX_GENERAL_ADVICE, MAX_STEPS, Shrinkage, steps, suggest, support_shares
 from triage.taxonomy import Taxonomy
 from triage.triage_result import FacetResult, Neighbour
 
 TAXONOMY = Taxonomy.load("llm_inference")
+FACET = TAXONOMY.facet("mitigation")
+CATEGORIES = ("infrastructure", "operational")
+INFRASTRUCTURE = {"category": FacetResult(facet="category", labels=("infrastructure",))}
+UNDECIDED = {"category": FacetResult(facet="category", labels=())}
 
 
 def past(
@@ -12,6 +22,10 @@ def past(
 ) -> Neighbour:
     labels = {"category": (category,), "mitigation": mitigations}
     return Neighbour(incident_id=name, similarity=similarity, labels=labels, ttm_minutes=ttm)
+
+
+def example(name: str, *mitigations: str, category: str = "infrastructure", text: str = "") -> Example:
+    return Example(name, text, np.zeros(2, dtype=np.float32), {"category": (category,), "mitigation": mitigations})
 
 
 def test_what_helped_in_more_and_closer_incidents_comes_first() -> None:
@@ -23,25 +37,164 @@ def test_what_helped_in_more_and_closer_incidents_comes_first() -> None:
     assert suggestions[0].incidents == ("a", "b")
 
 
-def test_incidents_of_the_same_kind_weigh_double() -> None:
-    found = [past("a", 0.6, "rollback", category="operational"), past("b", 0.6, "failover")]
-    decided = {"category": FacetResult(facet="category", labels=("infrastructure",))}
+def test_of_two_equally_supported_the_one_usual_for_the_kind_comes_first() -> None:
+    found = [past("a", 0.6, "failover"), past("b", 0.6, "rollback")]
+    history = [example("c", "rollback"), example("d", "failover", category="operational")]
 
-    assert suggest(TAXONOMY, found, decided)[0].mitigation == "failover"
+    assert suggest(TAXONOMY, found, INFRASTRUCTURE, history)[0].mitigation == "rollback"
+    assert suggest(TAXONOMY, found, {}, history)[0].mitigation == "failover"
+
+
+def test_a_single_far_neighbour_is_drawn_further_to_the_history_than_five() -> None:
+    history = [example(f"h{n}", "rollback") for n in range(10)]
+    one = support_shares(TAXONOMY, [past("a", 0.4, "restart")], INFRASTRUCTURE, history)
+    five = support_shares(TAXONOMY, [past(f"a{n}", 0.4, "restart") for n in range(5)], INFRASTRUCTURE, history)
+
+    assert 0 < one["restart"] < five["restart"] < 1
+
+
+def test_without_shrinkage_the_score_is_the_weighted_share() -> None:
+    found = [past("a", 0.6, "restart"), past("b", 0.6, "rollback"), past("c", 0.6, "restart")]
+    shares = support_shares(TAXONOMY, found, INFRASTRUCTURE, [example("d", "rollback")], Shrinkage(0, 0))
+
+    assert shares == {"restart": pytest.approx(2 / 3), "rollback": pytest.approx(1 / 3)}
 
 
 def test_times_are_those_of_the_incidents_that_published_one() -> None:
-    found = [past("a", 0.6, "restart", ttm=30), past("b", 0.6, "restart", ttm=90), past("c", 0.6, "restart")]
+    found = [past(name, 0.6, "restart", ttm=ttm) for name, ttm in zip("abcd", (30, 90, 40, None), strict=True)]
     (suggestion,) = suggest(TAXONOMY, found, {})
 
-    assert suggestion.median_ttm_minutes == 60
-    assert suggestion.ttm_range_minutes == (30, 90)
-    assert (suggestion.ttm_count, suggestion.support) == (2, 3)
+    assert suggestion.median_ttm_minutes == 40
+    assert suggestion.ttm_interquartile_range_minutes == (35, 65)
+    assert (suggestion.ttm_count, suggestion.support) == (3, 4)
+
+
+def test_one_time_alone_has_no_spread() -> None:
+    (suggestion,) = suggest(TAXONOMY, [past("a", 0.6, "restart", ttm=30)], {})
+
+    assert suggestion.median_ttm_minutes == 30
+    assert suggestion.ttm_interquartile_range_minutes is None
+
+
+def test_it_ended_the_incident_where_it_is_over_and_nothing_else_was_used() -> None:
+    found = [
+        past("a", 0.6, "restart", ttm=30),
+        past("b", 0.6, "restart"),
+        past("c", 0.6, "restart", "rollback", ttm=20),
+        past("d", 0.6, "restart", "undisclosed", ttm=10),
+    ]
+    restart = suggest(TAXONOMY, found, {})[0]
+
+    assert (restart.mitigation, restart.support, restart.ended) == ("restart", 4, 2)
+
+
+def test_supporters_link_to_their_incidents_nearest_first() -> None:
+    near = past("b", 0.8, "restart").model_copy(update={"title": "Stuck workers", "url": "https://example.org/b"})
+    (suggestion,) = suggest(TAXONOMY, [past("a", 0.5, "restart"), near], {})
+
+    assert suggestion.incidents == ("b", "a")
+    assert (suggestion.supporters[0].title, suggestion.supporters[0].url) == ("Stuck workers", "https://example.org/b")
+
+
+def test_steps_say_in_their_own_words_what_was_done_there() -> None:
+    text = "Latency rose in one region. The stuck workers were restarted at noon.\nWe will restart hosts weekly."
+    history = [example("a", "restart", text=text), example("b", "restart", text="Nothing is published.")]
+    (suggestion,) = suggest(TAXONOMY, [past("a", 0.8, "restart"), past("b", 0.7, "restart")], {}, history)
+
+    assert [(s.incident_id, s.text) for s in suggestion.steps] == [("a", "The stuck workers were restarted at noon.")]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Hosts will be restarted every week.",
+        "Why the services were restarted is not published.",
+        "The workers crashed.",
+        "A new release had been rolled out.",
+        "The tooling was changed to make rollbacks quicker, and tests for restarts were extended.",
+    ],
+)
+def test_plans_causes_and_gaps_are_no_steps(sentence: str) -> None:
+    assert steps(FACET, FACET.label("restart"), [("a", sentence)]) == ()
+    assert steps(FACET, FACET.label("rollback"), [("a", sentence)]) == ()
 
 
 def test_an_undisclosed_mitigation_is_no_suggestion() -> None:
-    assert suggest(TAXONOMY, [past("a", 0.9, "undisclosed")], {}) == []
+    history = [example("b", "undisclosed")]
+
+    assert suggest(TAXONOMY, [past("a", 0.9, "undisclosed")], INFRASTRUCTURE, history) == []
+
+
+def test_where_no_neighbour_helps_the_usual_ones_of_the_kind_are_general_advice() -> None:
+    history = [
+        example("a", "failover"),
+        example("b", "failover", "restart"),
+        example("c", "rollback", category="operational"),
+    ]
+    suggestions = suggest(TAXONOMY, [past("d", 0.9)], INFRASTRUCTURE, history)
+
+    assert [one.mitigation for one in suggestions] == ["failover", "restart"]
+    assert all(one.is_general_advice for one in suggestions)
+    assert suggestions[0].definition == FACET.label("failover").definition
+
+
+def test_general_advice_comes_after_what_has_support() -> None:
+    history = [example("a", "failover"), example("b", "failover"), example("c", "rollback")]
+    suggestions = suggest(TAXONOMY, [past("c", 0.9, "rollback")], INFRASTRUCTURE, history)
+
+    assert [(one.mitigation, one.is_general_advice) for one in suggestions] == [("rollback", False), ("failover", True)]
+
+
+@pytest.mark.parametrize("decided", [{}, UNDECIDED])
+def test_without_a_decided_kind_there_is_no_general_advice(decided: dict[str, FacetResult]) -> None:
+    assert suggest(TAXONOMY, [], decided, [example("a", "failover")]) == []
+
+
+def test_an_empty_history_gives_no_advice() -> None:
+    assert suggest(TAXONOMY, [], INFRASTRUCTURE) == []
 
 
 def test_a_taxonomy_without_mitigations_gives_none() -> None:
     assert suggest(Taxonomy.load("cloud_faults"), [past("a", 0.9, "restart")], {}) == []
+
+
+used = st.lists(st.sampled_from(FACET.ids), max_size=4, unique=True).map(tuple)
+times = st.none() | st.floats(0, 1e6)
+neighbour_lists = st.lists(st.tuples(st.floats(-1, 1), used, st.sampled_from(CATEGORIES), times), max_size=10).map(
+    lambda rows: [past(f"n{i}", s, *m, category=c, ttm=t) for i, (s, m, c, t) in enumerate(rows)]
+)
+histories = st.lists(st.tuples(used, st.sampled_from(CATEGORIES)), max_size=20).map(
+    lambda rows: [example(f"n{i}", *m, category=c, text="It was rolled back.") for i, (m, c) in enumerate(rows)]
+)
+amounts = st.builds(Shrinkage, st.floats(0, 100), st.floats(0, 100))
+
+
+@given(neighbour_lists, histories, st.sampled_from([{}, UNDECIDED, INFRASTRUCTURE]), amounts)
+def test_suggestions_are_sorted_counted_and_honest(
+    found: list[Neighbour], history: list[Example], decided: dict[str, FacetResult], shrinkage: Shrinkage
+) -> None:
+    suggestions = suggest(TAXONOMY, found, decided, history, shrinkage)
+    supported = [one for one in suggestions if not one.is_general_advice]
+    general = suggestions[len(supported) :]
+
+    assert [one.score for one in supported] == sorted((one.score for one in supported), reverse=True)
+    assert len({one.mitigation for one in suggestions}) == len(suggestions)
+    assert not any(FACET.label(one.mitigation).undisclosed for one in suggestions)
+    for one in supported:
+        users = {n.incident_id for n in found if one.mitigation in n.labels["mitigation"]}
+        assert 0 <= one.score <= 1
+        assert set(one.incidents) == {s.incident_id for s in one.supporters} == users
+        assert 1 <= one.support == len(users) <= one.considered
+        assert one.ended <= one.ttm_count <= one.support
+        assert len(one.steps) <= MAX_STEPS
+        assert {step.incident_id for step in one.steps} <= users
+        if one.ttm_interquartile_range_minutes and one.median_ttm_minutes is not None:
+            low, high = one.ttm_interquartile_range_minutes
+            assert low <= one.median_ttm_minutes <= high or low == pytest.approx(high)
+    assert len(general) <= MAX_GENERAL_ADVICE
+    for one in general:
+        assert one.is_general_advice
+        assert one.definition
+        assert (one.score, one.support, one.considered, one.ended, one.ttm_count) == (0, 0, 0, 0, 0)
+        assert (one.incidents, one.supporters, one.steps) == ((), (), ())
+        assert (one.median_ttm_minutes, one.ttm_interquartile_range_minutes) == (None, None)

@@ -1,53 +1,272 @@
-"""Mitigations ranked by their support among similar incidents."""
+"""Mitigations ranked by their support among similar incidents, with what was done there in those incidents' words."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from statistics import median
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from statistics import median, quantiles
+from typing import NamedTuple
 
+from triage.classification.sentences import split
 from triage.decision import VOTE_TEMPERATURE
-from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, Neighbour, Suggestion
+from triage.history import Example
+from triage.taxonomy import Facet, Label, Taxonomy
+from triage.triage_result import FacetResult, Neighbour, Step, Suggestion, Supporter
+
+MAX_STEPS = 2
+MAX_GENERAL_ADVICE = 3
+
+
+class Shrinkage(NamedTuple):
+    """How much the history at large weighs against the neighbours. Chosen with evals/bench/mitigations.py.
+
+    `to_kind` counts like so many neighbours that used mitigations as often as the incidents of the decided kind;
+    `to_whole` draws the share within the kind to that in the whole history, like so many incidents of the kind.
+    """
+
+    to_kind: float = 4.0
+    to_whole: float = 4.0
+
+
+DEFAULT_SHRINKAGE = Shrinkage()
 
 
 def suggest(
-    taxonomy: Taxonomy, neighbours: Sequence[Neighbour], decided: Mapping[str, FacetResult]
+    taxonomy: Taxonomy,
+    neighbours: Sequence[Neighbour],
+    decided: Mapping[str, FacetResult],
+    examples: Sequence[Example] = (),
+    shrinkage: Shrinkage = DEFAULT_SHRINKAGE,
 ) -> list[Suggestion]:
-    """Mitigations used in similar incidents, best supported first; none for a taxonomy without a mitigation facet.
+    """Mitigations used in similar incidents, best supported first, then general advice marked as such.
 
-    The score is the share of the neighbours that used a mitigation, each weighted by its similarity; a neighbour with
-    the label decided for the first facet (the kind of incident) weighs double.
+    General advice are those used most often in `examples` of the decided kind; there is none where no kind is decided
+    or no incident of it is known. A taxonomy without a mitigation facet gives nothing.
     """
     facet = taxonomy.mitigation
     if facet is None:
         return []
-    actions = {label.id for label in facet.labels if not label.undisclosed}
-    used = [(n, [m for m in n.labels.get(facet.id, ()) if m in actions]) for n in neighbours]
-    used = [(n, mitigations) for n, mitigations in used if mitigations]
-    kind = taxonomy.facets[0].id
-    labels = set(decided[kind].labels) if kind in decided else set()
-    weights = {
-        n.incident_id: math.exp((n.similarity - 1) / VOTE_TEMPERATURE)
-        * (2 if labels & set(n.labels.get(kind, ())) else 1)
-        for n, _ in used
-    }
-    suggestions = [
-        _suggestion(mitigation, [n for n, ms in used if mitigation in ms], weights)
-        for mitigation in dict.fromkeys(m for _, ms in used for m in ms)
+    used = [(neighbour, actions) for neighbour in neighbours if (actions := _actions(facet, neighbour.labels))]
+    shares = support_shares(taxonomy, neighbours, decided, examples, shrinkage)
+    texts = {example.incident_id: example.text for example in examples}
+    supported = [
+        _suggestion(
+            facet, facet.label(mitigation), score, [pair for pair in used if mitigation in pair[1]], len(used), texts
+        )
+        for mitigation, score in shares.items()
     ]
-    return sorted(suggestions, key=lambda s: (-s.score, -s.support, s.mitigation))
+    supported.sort(key=lambda s: (-s.score, -s.support, s.mitigation))
+    common = _counts(facet, _of_kind(taxonomy, decided, examples))
+    others = sorted((m for m in common if m not in shares), key=lambda m: (-common[m], m))
+    advice = [
+        Suggestion(
+            mitigation=mitigation, definition=facet.label(mitigation).definition, score=0.0, is_general_advice=True
+        )
+        for mitigation in others[:MAX_GENERAL_ADVICE]
+    ]
+    return supported + advice
 
 
-def _suggestion(mitigation: str, supporters: list[Neighbour], weights: dict[str, float]) -> Suggestion:
-    times = [n.ttm_minutes for n in supporters if n.ttm_minutes is not None]
+def support_shares(
+    taxonomy: Taxonomy,
+    neighbours: Sequence[Neighbour],
+    decided: Mapping[str, FacetResult],
+    examples: Sequence[Example] = (),
+    shrinkage: Shrinkage = DEFAULT_SHRINKAGE,
+) -> dict[str, float]:
+    """For each mitigation that a neighbour used, the shrunken share of similar incidents that used it, 0 to 1.
+
+    The neighbours' share weighs each by its similarity and counts as the effective number of them (Kish, Survey
+    Sampling, 1965): ten of which one is far closer than the rest say little more than that one.
+    """
+    facet = taxonomy.mitigation
+    if facet is None:
+        return {}
+    used = [(neighbour, actions) for neighbour in neighbours if (actions := _actions(facet, neighbour.labels))]
+    # The nearest weighs 1, so that the weights of distant neighbours don't vanish.
+    nearest = max((neighbour.similarity for neighbour, _ in used), default=0.0)
+    weights = [math.exp((neighbour.similarity - nearest) / VOTE_TEMPERATURE) for neighbour, _ in used]
+    shares: dict[str, float] = {}
+    for (_, actions), weight in zip(used, weights, strict=True):
+        for mitigation in actions:
+            shares[mitigation] = shares.get(mitigation, 0.0) + weight / sum(weights)
+    expected = _expected(facet, _of_kind(taxonomy, decided, examples), examples, shrinkage.to_whole)
+    if not expected:
+        return {mitigation: min(1.0, share) for mitigation, share in shares.items()}
+    size = sum(weights) ** 2 / sum(weight**2 for weight in weights) if weights else 0.0
+    return {
+        mitigation: min(
+            1.0, (size * share + shrinkage.to_kind * expected.get(mitigation, 0.0)) / (size + shrinkage.to_kind)
+        )
+        for mitigation, share in shares.items()
+    }
+
+
+def steps(facet: Facet, label: Label, texts: Iterable[tuple[str, str]]) -> tuple[Step, ...]:
+    """Up to two sentences that tell how the mitigation was done, verbatim, from (incident id, text), nearest first.
+
+    A sentence needs words of the label and a past-tense word of remedy; the more of both, the better. A word that many
+    labels have counts little. Each incident gives one at most, so that two steps are two experiences.
+    """
+    held = Counter(stem for other in facet.labels for stem in _words_of(other))
+    words = {stem: weight / held[stem] for stem, weight in _words_of(label).items()}
+    best: list[tuple[float, int, Step]] = []
+    for place, (incident_id, text) in enumerate(texts):
+        told = [(_telling(sentence.text, words), sentence.text) for sentence in split(text)]
+        score, sentence = max(told, key=lambda pair: pair[0], default=(0.0, ""))
+        if score > 0:
+            best.append((-score, place, Step(text=sentence, incident_id=incident_id)))
+    return tuple(step for _, _, step in sorted(best, key=lambda one: one[:2])[:MAX_STEPS])
+
+
+def _actions(facet: Facet, labels: Mapping[str, Collection[str]]) -> list[str]:
+    """The mitigations among the labels that tell of an action."""
+    known = {label.id for label in facet.labels if not label.undisclosed}
+    return [mitigation for mitigation in dict.fromkeys(labels.get(facet.id, ())) if mitigation in known]
+
+
+def _of_kind(taxonomy: Taxonomy, decided: Mapping[str, FacetResult], examples: Sequence[Example]) -> list[Example]:
+    """The examples with a label decided for the first triaged facet; none where it is undecided."""
+    kind = next((facet.id for facet in taxonomy.triaged if facet.role != "mitigation"), "")
+    labels = set(decided[kind].labels) if kind in decided else set()
+    return [example for example in examples if labels & set(example.labels.get(kind, ()))]
+
+
+def _counts(facet: Facet, examples: Sequence[Example]) -> Counter[str]:
+    return Counter(mitigation for example in examples for mitigation in _actions(facet, example.labels))
+
+
+def _expected(facet: Facet, same: Sequence[Example], examples: Sequence[Example], to_whole: float) -> dict[str, float]:
+    """The share of incidents that used each mitigation: within the kind, drawn to the whole history's."""
+    whole, within = _counts(facet, examples), _counts(facet, same)
+    all_known = sum(1 for example in examples if _actions(facet, example.labels))
+    known = sum(1 for example in same if _actions(facet, example.labels))
+    if not all_known:
+        return {}
+    if not known:
+        return {mitigation: count / all_known for mitigation, count in whole.items()}
+    return {
+        mitigation: (within[mitigation] + to_whole * count / all_known) / (known + to_whole)
+        for mitigation, count in whole.items()
+    }
+
+
+def _suggestion(
+    facet: Facet,
+    label: Label,
+    score: float,
+    used: Sequence[tuple[Neighbour, list[str]]],
+    considered: int,
+    texts: Mapping[str, str],
+) -> Suggestion:
+    used = sorted(used, key=lambda pair: -pair[0].similarity)
+    supporters = [neighbour for neighbour, _ in used]
+    times = [neighbour.ttm_minutes for neighbour in supporters if neighbour.ttm_minutes is not None]
+    quartiles = quantiles(times, n=4, method="inclusive") if len(times) > 1 else None
     return Suggestion(
-        mitigation=mitigation,
-        score=min(1.0, sum(weights[n.incident_id] for n in supporters) / sum(weights.values())),
+        mitigation=label.id,
+        definition=label.definition,
+        score=score,
         support=len(supporters),
-        considered=len(weights),
-        incidents=tuple(n.incident_id for n in supporters),
+        considered=considered,
+        ended=sum(1 for neighbour, actions in used if neighbour.ttm_minutes is not None and len(actions) == 1),
+        incidents=tuple(neighbour.incident_id for neighbour in supporters),
+        supporters=tuple(Supporter(incident_id=n.incident_id, title=n.title, url=n.url) for n in supporters),
+        steps=steps(
+            facet, label, ((n.incident_id, texts[n.incident_id]) for n in supporters if n.incident_id in texts)
+        ),
         median_ttm_minutes=median(times) if times else None,
-        ttm_range_minutes=(min(times), max(times)) if times else None,
+        ttm_interquartile_range_minutes=(quartiles[0], quartiles[2]) if quartiles else None,
         ttm_count=len(times),
     )
+
+
+def _words_of(label: Label) -> dict[str, float]:
+    """The words that a label is told by: those of its name and of what it includes whole, of its definition half."""
+    named = _stems(" ".join((label.name, *label.includes)))
+    return dict.fromkeys(_stems(label.definition), 0.5) | dict.fromkeys(named, 1.0)
+
+
+def _telling(sentence: str, words: Mapping[str, float]) -> float:
+    """How well a sentence tells that the mitigation was done; 0 where it does not, or tells of something else."""
+    remedies = {match.casefold() for match in _REMEDY.findall(sentence)}
+    shared = sum(words.get(stem, 0.0) for stem in _stems(sentence))
+    if shared < _ENOUGH or not remedies or _NOT_DONE.search(sentence):
+        return 0.0
+    return shared + 0.25 * min(len(remedies), 2)
+
+
+def _stems(text: str) -> set[str]:
+    """The words of `text` without their endings: rolled, rolls and rolling are one."""
+    words = (word for word in re.findall(r"[a-z]{3,}", text.casefold()) if word not in _COMMON)
+    return {re.sub(r"(?:ing|ed|es|s|e)$", "", word) if len(word) > 4 else word for word in words}
+
+
+_COMMON = frozenset(
+    [
+        "and",
+        "another",
+        "are",
+        "back",
+        "end",
+        "ended",
+        "for",
+        "from",
+        "had",
+        "has",
+        "have",
+        "impact",
+        "incident",
+        "into",
+        "its",
+        "new",
+        "not",
+        "off",
+        "other",
+        "out",
+        "over",
+        "quickly",
+        "service",
+        "services",
+        "set",
+        "some",
+        "than",
+        "that",
+        "the",
+        "their",
+        "then",
+        "this",
+        "those",
+        "under",
+        "was",
+        "were",
+        "which",
+        "with",
+    ]
+)
+_ENOUGH = 0.5
+"""One word that two labels share, or half of a definition."""
+# What responders write that they did, once they have done it.
+_REMEDY = re.compile(
+    r"\b(?:added|adjusted|applied|backed out|blocked|brought back|changed|cleared|cordoned|corrected|cut|deployed|"
+    r"disabled|drained|enabled|expanded|failed over|fixed|implemented|increased|let in|limited|lowered|mended|"
+    r"migrated|mitigated|moved|patched|paused|put (?:\w+ ){0,4}(?:back|in place)|raised|"
+    r"rebalanced|rebooted|rebuilt|recovered|recreated|redirected|redistributed|reduced|released|removed|renewed|repaired|replaced|rerouted|resolved|restarted|restored|"
+    r"reverted|rolled (?:\w+ ){0,4}(?:back|out)|rotated|scaled|set back|shed|shifted|shut down|stopped|switched|"
+    r"(?:taken|took) (?:\w+ ){0,4}(?:back|out|offline)|throttled|turned (?:\w+ ){0,4}(?:off|on)|undid|undone|updated|"
+    r"went back|withdrawn|withdrew)\b",
+    re.IGNORECASE,
+)
+# Work for later, what had gone before, and what nobody tells are no steps that ended the incident.
+_NOT_DONE = re.compile(
+    r"\b(?:will|going forward|in the future|to prevent|we plan|plans? to|we are (?:also )?(?:adding|working|building)|"
+    r"had (?:also |just |recently |already )?(?:been )?(?:changed|rolled out|deployed|released|updated|added|removed|"
+    r"limited)|"
+    r"(?:not|never|nor) (?:\w+ ){0,2}(?:told|published|said|known|disclosed|described|given|named|work|help)|"
+    r"(?:did|could|does) not|likely reason|afterwards|under review|"
+    r"(?:improved?|extended|sturdier|better|stronger) (?:\w+ ){0,3}(?:monitoring|alerts|tests|visibility|telemetry)|"
+    r"(?:monitoring|alerts|tests|telemetry|playbooks) (?:\w+ ){0,6}(?:improved|extended|strengthened|added))\b",
+    re.IGNORECASE,
+)

@@ -133,7 +133,7 @@ class Pipeline:
             facets=facets,
             neighbours=tuple(shown),
             contrast=_located(contrasted, redacted),
-            suggestions=tuple(suggest(self.taxonomy, neighbours, facets)),
+            suggestions=tuple(suggest(self.taxonomy, neighbours, facets, examples)),
             degraded=degraded_reason is not None,
             degraded_reason=degraded_reason,
             provenance=Provenance(

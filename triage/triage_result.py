@@ -70,22 +70,48 @@ class Neighbour(BaseModel, frozen=True):
     ttm_minutes: float | None = None
 
 
-class Suggestion(BaseModel, frozen=True):
-    """A mitigation that helped in similar incidents.
+class Supporter(BaseModel, frozen=True):
+    """A past incident in which a suggested mitigation was used."""
 
-    `support` counts the neighbours in which it was used, out of `considered`; `score` is the similarity-weighted share
-    of neighbours that used it, 0 to 1. TTM figures are in minutes over the supporting incidents that published one
-    (`ttm_count`).
+    incident_id: str
+    title: str = ""
+    url: str = ""
+
+
+class Step(BaseModel, frozen=True):
+    """A sentence that tells what was done, verbatim from the text of that incident."""
+
+    text: str
+    incident_id: str
+
+
+class Suggestion(BaseModel, frozen=True):
+    """A mitigation that helped in similar incidents, or general advice where none of them used it.
+
+    `support` counts the neighbours in which it was used, out of the `considered` ones whose mitigation is known;
+    `ended` those of them that are known to be over (a TTM is recorded) with no other mitigation recorded: where several
+    were used, it isn't known which one ended the incident. `score` is the similarity-weighted share of neighbours that
+    used it, drawn towards its share in the history, 0 to 1. TTM figures are in minutes over the `ttm_count` supporting
+    incidents that published one; the interquartile range (25th and 75th percentile) needs two. `supporters` and
+    `incidents` (their ids) stand nearest first.
+
+    With `is_general_advice` no similar incident used it: it is what ended others of the same kind, and has only the
+    taxonomy's `definition`; all figures are 0 or None.
     """
 
     mitigation: str
+    definition: str = ""
     score: float = Field(ge=0, le=1)
-    support: int = Field(ge=0)
-    considered: int = Field(ge=0)
+    support: int = Field(default=0, ge=0)
+    considered: int = Field(default=0, ge=0)
+    ended: int = Field(default=0, ge=0)
     incidents: tuple[str, ...] = ()
+    supporters: tuple[Supporter, ...] = ()
+    steps: tuple[Step, ...] = ()
     median_ttm_minutes: float | None = None
-    ttm_range_minutes: tuple[float, float] | None = None
+    ttm_interquartile_range_minutes: tuple[float, float] | None = None
     ttm_count: int = 0
+    is_general_advice: bool = False
 
 
 class ContrastedIncident(BaseModel, frozen=True):

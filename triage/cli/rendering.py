@@ -18,6 +18,7 @@ from triage.triage_result import Contrast, FacetResult, Neighbour, Suggestion, T
 _BAR = 10
 _QUOTE_CHARACTERS = 220
 _SHOWN_SUGGESTIONS = 4
+_SHOWN_SUPPORTERS = 2
 _CLOSE = 0.1
 """A runner-up is shown from this probability on."""
 
@@ -82,11 +83,8 @@ def _evidence(triage: Triage, taxonomy: Taxonomy) -> list[RenderableType]:
             supported.setdefault(" ".join(evidence.quote.split()), []).append(facet.name)
     lines: list[RenderableType] = []
     for quote, facets in supported.items():
-        lines.append(
-            Padding(
-                Text.assemble(("“" + _short(quote) + "”", "italic"), (f"  {', '.join(facets)}", "dim")), (0, 0, 0, 2)
-            )
-        )
+        shown = Text.assemble((f"“{_shortened(quote)}”", "italic"), (f"  {', '.join(facets)}", "dim"))
+        lines.append(Padding(shown, (0, 0, 0, 2)))
     return [_title("Evidence, in the words of the write-up"), *lines] if lines else []
 
 
@@ -129,32 +127,65 @@ def _contrast(contrast: Contrast | None, taxonomy: Taxonomy) -> list[RenderableT
         )
     ]
     if contrast.evidence is not None:
-        lines.append(Text.assemble(("here   ", "dim"), (f"“{_short(contrast.evidence.quote)}”", "italic")))
+        lines.append(Text.assemble(("here   ", "dim"), (f"“{_shortened(contrast.evidence.quote)}”", "italic")))
     if other.sentence:
-        lines.append(Text.assemble(("there  ", "dim"), (f"“{_short(other.sentence)}”", "italic")))
+        lines.append(Text.assemble(("there  ", "dim"), (f"“{_shortened(other.sentence)}”", "italic")))
     shown = [Padding(line, (0, 0, 0, 2)) for line in lines]
     return [_title(f"Nearest with another {facet.name.lower()}, and what separates the two"), *shown]
 
 
-def _short(quote: str) -> str:
-    words = " ".join(quote.split())
-    return words if len(words) <= _QUOTE_CHARACTERS else words[: _QUOTE_CHARACTERS - 1] + "…"
-
-
 def _suggestions(suggestions: Sequence[Suggestion], taxonomy: Taxonomy) -> list[RenderableType]:
-    if not suggestions or taxonomy.mitigation is None:
+    """What ended similar incidents, each with what was done and where; apart from that, general advice."""
+    if taxonomy.mitigation is None:
         return []
+    supported = [one for one in suggestions if not one.is_general_advice][:_SHOWN_SUGGESTIONS]
+    general = [one for one in suggestions if one.is_general_advice]
+    parts: list[RenderableType] = []
+    if supported:
+        table = _suggestion_table()
+        for rank, one in enumerate(supported, start=1):
+            table.add_row(f"{rank}.", _suggestion(one, taxonomy.mitigation))
+        parts += [_title("Mitigations that ended similar incidents"), table]
+    if general:
+        table = _suggestion_table()
+        for one in general:
+            name = taxonomy.mitigation.label(one.mitigation).name
+            table.add_row("·", Text.assemble((name, "bold"), f"  {one.definition}"))
+        parts += [_title("General advice: no similar incident used these, others of this kind did"), table]
+    return parts
+
+
+def _suggestion_table() -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
     table.add_column(ratio=1)
-    for rank, one in enumerate(suggestions[:_SHOWN_SUGGESTIONS], start=1):
-        label = taxonomy.mitigation.label(one.mitigation)
-        support = f"in {one.support} of {one.considered} similar incidents"
-        if one.median_ttm_minutes is not None:
-            support += f", over after {_minutes(one.median_ttm_minutes)} (median of {one.ttm_count})"
-        table.add_row(f"{rank}.", Text(label.name, style="bold"), support)
-    return [_title("Mitigations that ended similar incidents"), table]
+    return table
+
+
+def _suggestion(one: Suggestion, facet: Facet) -> Text:
+    figures = f"in {one.support} of {one.considered} similar incidents"
+    if one.ended:
+        figures += f", ended {one.ended} of them on its own"
+    if one.median_ttm_minutes is not None:
+        figures += f" · over after {_minutes(one.median_ttm_minutes)} (median of {one.ttm_count}"
+        if one.ttm_interquartile_range_minutes is not None:
+            low, high = one.ttm_interquartile_range_minutes
+            figures += f", middle half {_minutes(low)} to {_minutes(high)}"
+        figures += ")"
+    text = Text.assemble((facet.label(one.mitigation).name, "bold"), f"  {figures}")
+    for step in one.steps:
+        text.append_text(
+            Text.assemble("\n", (f"“{_shortened(step.text)}”", "italic"), (f"  {step.incident_id}", "dim"))
+        )
+    for supporter in one.supporters[:_SHOWN_SUPPORTERS]:
+        where = supporter.url or supporter.incident_id
+        text.append(f"\n{supporter.title}  {where}" if supporter.title else f"\n{where}", style="dim")
+    return text
+
+
+def _shortened(quote: str) -> str:
+    quote = " ".join(quote.split())
+    return quote if len(quote) <= _QUOTE_CHARACTERS else quote[: _QUOTE_CHARACTERS - 1] + "…"
 
 
 def _footer(triage: Triage) -> str:
