@@ -30,11 +30,12 @@ LEAST_CASES = 30
 """A facet with fewer cases is not calibrated."""
 
 _FOLDS = 5
-_HOLD_WEIGHTS = 5.0
-_HOLD_BIASES = 10.0
+_HOLDS = ((5.0, 10.0), (50.0, 100.0), (1_000.0, 1_000.0))
+"""Ridges on the weights' proportions and on the biases, loosest first; the tightest leaves little but a temperature."""
 _LEAST_ANSWERED = 10
 
 Matrix = NDArray[np.float64]
+Parents = list[tuple[str | None, float]]
 
 
 class Circumstances(BaseModel, frozen=True):
@@ -153,12 +154,12 @@ def fit(
 
     Weights and biases maximise the likelihood of the gold labels (a conditional logit: McFadden, 'Conditional logit
     analysis of qualitative choice behavior', 1974; stacking: Wolpert, 'Stacked generalization', 1992); the proportions
-    of the weights are held near those of the uncalibrated rule by a ridge. The figures and the threshold are from
-    cross-fitting: each fold is decided by a rule that was fitted on the others. Raises `InvalidInput` where no facet
-    has enough cases.
+    of the weights are held near those of the uncalibrated rule by a ridge that inner cross-validation chooses. The
+    figures and the threshold are from cross-fitting: each fold is decided by a rule that was fitted on the others.
+    Raises `InvalidInput` where no facet has enough cases.
     """
     found: dict[str, FacetCalibration] = {}
-    decided: dict[str, Matrix] = {}
+    decided: dict[str, Parents] = {}
     for facet in taxonomy.triaged:
         if facet.cardinality == "multi":
             calibration = _fit_several(facet, observations, precision)
@@ -179,11 +180,12 @@ def fit(
 
 
 def cross_fit(
-    facet: Facet, observations: Sequence[Observation], *, seed: int = 0, parents: Matrix | None = None
+    facet: Facet, observations: Sequence[Observation], *, seed: int = 0, parents: Parents | None = None
 ) -> CrossFit | None:
     """The cross-fitted probabilities of one facet; None with fewer than 30 cases or one label.
 
-    `parents` holds the likeliest parent label of each observation (or None): child labels are then restricted to it.
+    `parents` holds the likeliest parent label of each observation (or None) and its probability: child labels are then
+    restricted to it.
     """
     ids = np.array(
         [i for i, o in enumerate(observations) if o.gold.get(facet.id) and o.sources.get(facet.id)], dtype=np.int64
@@ -202,7 +204,7 @@ def cross_fit(
         after[~rest] = _probabilities(features[~rest], weights, biases)
     before = np.array([[p.get(label, 0.0) for label in labels] for p in _uncalibrated(facet, chosen)])
     if facet.parent is not None and parents is not None:
-        before, after = (_under(facet, p, parents[ids]) for p in (before, after))
+        before, after = (_under(facet, p, [parents[i] for i in ids]) for p in (before, after))
     return CrossFit(labels, gold, before, after, ids)
 
 
@@ -246,9 +248,27 @@ def _features(facet: Facet, observations: Iterable[Observation]) -> tuple[list[s
 
 
 def _fit(features: Matrix, gold: NDArray[np.int64], names: Sequence[str]) -> tuple[Matrix, Matrix]:
-    """Weights of the sources, none below 0, and biases of the labels."""
+    """Weights of the sources, none below 0, and biases of the labels, with the ridge that inner folds find best."""
+    inner = np.random.default_rng(0).permutation(len(gold)) % _FOLDS
+
+    def surprise(hold: tuple[float, float]) -> float:
+        total = 0.0
+        for fold in range(_FOLDS):
+            rest = inner != fold
+            weights, biases = _fit_held(features[rest], gold[rest], names, hold)
+            chances = _probabilities(features[~rest], weights, biases)[np.arange(int((~rest).sum())), gold[~rest]]
+            total -= float(np.log(np.maximum(chances, 1e-12)).sum())
+        return total
+
+    return _fit_held(features, gold, names, min(_HOLDS, key=surprise))
+
+
+def _fit_held(
+    features: Matrix, gold: NDArray[np.int64], names: Sequence[str], hold: tuple[float, float]
+) -> tuple[Matrix, Matrix]:
     from scipy.optimize import minimize
 
+    hold_weights, hold_biases = hold
     cases, labels, sources = features.shape
     start = np.array([WEIGHTS._asdict()[name] for name in names])
     truth = np.zeros((cases, labels))
@@ -260,11 +280,11 @@ def _fit(features: Matrix, gold: NDArray[np.int64], names: Sequence[str]) -> tup
         surprise = -np.log(np.maximum(probabilities[np.arange(cases), gold], 1e-300)).sum()
         # Only the proportions are held: how sure to be overall is for the data alone to say.
         turned = weights - start * (weights @ start) / (start @ start)
-        surprise += (_HOLD_WEIGHTS * (turned**2).sum() + _HOLD_BIASES * (biases**2).sum()) / 2
+        surprise += (hold_weights * (turned**2).sum() + hold_biases * (biases**2).sum()) / 2
         gap = probabilities - truth
         gradient = [
-            np.einsum("nl,nls->s", gap, features) + _HOLD_WEIGHTS * turned,
-            gap.sum(axis=0) + _HOLD_BIASES * biases,
+            np.einsum("nl,nls->s", gap, features) + hold_weights * turned,
+            gap.sum(axis=0) + hold_biases * biases,
         ]
         return float(surprise), np.concatenate(gradient)
 
@@ -291,19 +311,22 @@ def _folds(observations: Sequence[Observation], seed: int) -> NDArray[np.int64]:
     return np.random.default_rng(seed).permutation(len(observations)).astype(np.int64) % _FOLDS
 
 
-def _under(facet: Facet, probabilities: Matrix, parents: Matrix) -> Matrix:
-    """The probabilities with only the children of each case's parent left."""
-    allowed = np.array([[label.parent == parent for label in facet.labels] for parent in parents])
+def _under(facet: Facet, probabilities: Matrix, parents: Sequence[tuple[str | None, float]]) -> Matrix:
+    """The probabilities of each case's children under its parent, times that of the parent."""
+    allowed = np.array([[label.parent == parent for label in facet.labels] for parent, _ in parents])
+    chance = np.array([1.0 if parent is None else chance for parent, chance in parents])
     # A case without a parent label keeps all of its children.
-    allowed[[parent is None for parent in parents]] = True
-    kept: Matrix = np.where(allowed, np.maximum(probabilities, 1e-12), 0.0)
-    return kept
+    allowed[[parent is None for parent, _ in parents]] = True
+    kept = np.where(allowed, np.maximum(probabilities, 1e-12), 0.0)
+    result: Matrix = kept / kept.sum(axis=1, keepdims=True) * chance[:, None]
+    return result
 
 
-def _spread(cross: CrossFit, count: int) -> Matrix:
-    """The likeliest label of each observation, None for those that the facet was not fitted on."""
-    spread: Matrix = np.full(count, None, dtype=object)
-    spread[cross.cases] = np.array(cross.labels, dtype=object)[cross.after.argmax(axis=1)]
+def _spread(cross: CrossFit, count: int) -> Parents:
+    """The likeliest label of each observation with its probability; None for those that the facet was not fitted on."""
+    spread: Parents = [(None, 0.0)] * count
+    for case, row in zip(cross.cases.tolist(), cross.after, strict=True):
+        spread[case] = (cross.labels[int(row.argmax())], float(row.max()))
     return spread
 
 

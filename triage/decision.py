@@ -174,8 +174,11 @@ def _decide_facet(
     parents = None if parent is None else parent.labels or _likeliest(parent)
     if parents is not None:
         allowed = {label.id for label in facet.children(parents)}
-        # Not normalised again: what other parents' children are worth is the chance that the parent is wrong.
         distribution = {label: p for label, p in distribution.items() if label in allowed}
+        if distribution and parent is not None and facet.cardinality != "multi":
+            # A child is as likely as it is under its parent, times its parent.
+            chance = min(1.0, sum(one.probability for one in parent.distribution if one.label in parents))
+            distribution = {label: chance * p for label, p in normalised(distribution).items()}
     if not distribution:
         reason = _why_nothing(facet, "model" in sources, parents)
         return FacetResult(facet=facet.id, labels=(), abstention=reason, sources=sources)
