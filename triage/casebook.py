@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
@@ -101,11 +102,11 @@ class Casebook:
             if progress is not None:
                 progress(min(start + _BATCH, len(checked)))
 
-    async def search(self, text: str, k: int) -> list[Neighbour]:
-        """The `k` incidents of the history most similar to `text`, best first."""
+    async def search(self, text: str, k: int, as_of: datetime | None = None) -> list[Neighbour]:
+        """The `k` incidents of the history most similar to `text`, best first; with `as_of` those that began before."""
         redacted = await asyncio.to_thread(self._redactor.redact, text)
         vector = (await self._embedder.embed([redacted.text]))[0]
-        return await self._history.neighbours(redacted.text, vector, k)
+        return await self._history.neighbours(redacted.text, vector, k, as_of=as_of)
 
     async def verify_index(self) -> bool:
         """True if the index holds exactly the incidents that have gold labels."""

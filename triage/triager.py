@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -29,10 +30,10 @@ class Triager:
         self._desk = None
         await self._context.__aexit__(kind, error, traceback)
 
-    async def triage(self, incident: Incident | str) -> Triage:
-        """Triage one incident, or the text of one."""
+    async def triage(self, incident: Incident | str, *, as_of: datetime | None = None) -> Triage:
+        """Triage one incident, or the text of one; with `as_of` as it could have been at that moment."""
         if self._desk is None:
             raise TriageError("Use Triager as a context manager: `async with Triager() as triager: ...`.")
         if isinstance(incident, str):
             incident = Incident(id=content_id("", incident), write_up=incident)
-        return await self._desk.pipeline.run(incident)
+        return await self._desk.pipeline.run(incident, as_of=as_of)

@@ -141,3 +141,17 @@ def test_a_suite_runs_is_scored_and_resumes(triage: Run, endpoint: dict[str, str
 
 def test_the_version_is_told(triage: Run) -> None:
     assert triage("--version").stdout.startswith("triage 0.")
+
+
+def test_a_search_as_of_a_moment_finds_what_had_begun_before(triage: Run) -> None:
+    found = json.loads(triage("search", "requests fail", "--as-of", "2024-01-01", "--json").stdout)
+
+    assert found
+    assert all(one["occurred_at"] < "2024-01-01" for one in found)
+
+
+def test_a_triage_as_of_its_start_needs_to_know_when_it_began(triage: Run) -> None:
+    done = triage("classify", "--as-of-start", stdin=WRITE_UP)
+
+    assert done.returncode == 2
+    assert "give it a started_at" in done.stderr

@@ -7,7 +7,7 @@ import math
 from typing import TypeVar
 
 from fastapi import Request
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
 from triage.annotation import Annotation
 from triage.api.problems import FieldError, InvalidFields, UnsupportedMediaType
@@ -78,6 +78,7 @@ class SearchQuery(BaseModel, frozen=True, extra="forbid"):
 
     text: str = Field(min_length=1, pattern=r"\w")
     k: int = Field(default=5, ge=1, le=50)
+    as_of: AwareDatetime | None = Field(default=None, description="Only incidents that began before this moment.")
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:

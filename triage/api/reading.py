@@ -31,7 +31,7 @@ _CHECK_TIMEOUT_S = 5.0
 async def search(request: Request, service: Parts) -> Response:
     """Find the incidents of the history that are most similar to a text."""
     query = await read_model(request, SearchQuery, 2 * service.max_write_up_bytes + 1_000)
-    return answer(Neighbours(neighbours=tuple(await service.casebook.search(query.text, query.k))))
+    return answer(Neighbours(neighbours=tuple(await service.casebook.search(query.text, query.k, query.as_of))))
 
 
 @router.get("/v1/taxonomies", tags=["taxonomies"], operation_id="list_taxonomies", response_model=Taxonomies)

@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, run, watching
+from triage.errors import InvalidInput
 from triage.incident import Incident
 from triage.settings import Settings
 
@@ -22,22 +23,31 @@ def classify(
     files: Annotated[
         list[Path] | None, typer.Argument(help="Markdown, text, JSON or JSONL files; - or nothing: standard input.")
     ] = None,
+    as_of: Annotated[
+        bool, typer.Option("--as-of-start", help="As each could have been triaged when it began: for back-testing.")
+    ] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Triage write-ups from files or standard input. Nothing is stored.
 
     With --json every triage is one line of JSON. The exit code is 1 if any answer is degraded though a model is set.
     """
-    degraded = run(_classify(files or [_STDIN], as_json))
+    degraded = run(_classify(files or [_STDIN], as_json, as_of))
     if degraded and Settings().model != "none":
         raise typer.Exit(FAILURE)
 
 
-async def _classify(files: Sequence[Path], as_json: bool) -> int:
+async def _classify(files: Sequence[Path], as_json: bool, as_of: bool) -> int:
     settings = Settings()
     # All files are read before the model is started: a mistake in the last one should not cost a minute.
     incidents = [incident for file in files for incident in _read(file, settings)]
-    return await triage_all(incidents, settings, as_json)
+    undated = next((incident for incident in incidents if as_of and incident.started_at is None), None)
+    if undated is not None:
+        raise InvalidInput(
+            f"{_what(1, 1, undated)}: --as-of-start needs to know when it began: give it a started_at.",
+            field="started_at",
+        )
+    return await triage_all(incidents, settings, as_json, as_of=as_of)
 
 
 def _read(file: Path, settings: Settings) -> tuple[Incident, ...]:
@@ -54,7 +64,7 @@ def _read(file: Path, settings: Settings) -> tuple[Incident, ...]:
     return reading.incidents
 
 
-async def triage_all(incidents: Sequence[Incident], settings: Settings, as_json: bool) -> int:
+async def triage_all(incidents: Sequence[Incident], settings: Settings, as_json: bool, *, as_of: bool = False) -> int:
     """Triage and print each; returns how many answers were degraded."""
     from triage.cli.rendering import print_triage
     from triage.wiring import open_desk
@@ -64,7 +74,7 @@ async def triage_all(incidents: Sequence[Incident], settings: Settings, as_json:
         async with open_desk(settings, progress) as desk:
             for number, incident in enumerate(incidents, start=1):
                 with progress.step(_what(number, len(incidents), incident)):
-                    triage = await desk.pipeline.run(incident)
+                    triage = await desk.pipeline.run(incident, as_of=incident.started_at if as_of else None)
                 degraded += triage.degraded
                 if as_json:
                     sys.stdout.write(triage.model_dump_json() + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,20 +57,21 @@ async def _import(file: Path, annotator: str, human: bool) -> tuple[int, int]:
 def search(
     text: Annotated[str, typer.Argument(help="What to look for, in any words.")],
     k: Annotated[int, typer.Option("-k", min=1, max=50, help="How many incidents.")] = 5,
+    as_of: Annotated[datetime | None, typer.Option(help="Only incidents that began before; in UTC.")] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Search the history by meaning."""
     from triage.cli.rendering import print_neighbours
     from triage.taxonomy import Taxonomy
 
-    found = run(_search(text, k))
+    found = run(_search(text, k, as_of and as_of.replace(tzinfo=UTC)))
     if as_json:
         print_json([neighbour.model_dump(mode="json") for neighbour in found])
     else:
         print_neighbours(found, Taxonomy.load(Settings().taxonomy), output())
 
 
-async def _search(text: str, k: int) -> list[Neighbour]:
+async def _search(text: str, k: int, as_of: datetime | None) -> list[Neighbour]:
     from triage.errors import InvalidInput
     from triage.wiring import open_records
 
@@ -77,4 +79,4 @@ async def _search(text: str, k: int) -> list[Neighbour]:
         raise InvalidInput("There is no word to look for.", field="text")
     with watching() as progress:
         async with open_records(Settings(), progress) as records:
-            return await records.casebook.search(text, k)
+            return await records.casebook.search(text, k, as_of)
