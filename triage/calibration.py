@@ -22,7 +22,7 @@ from triage.agreement import (
     risk_coverage,
 )
 from triage.annotation import Labels
-from triage.decision import DEFAULT_RULE, RULE, WEIGHTS, FacetRule, Sources, combine, log_scores
+from triage.decision import DEFAULT_RULE, RULE, SEVERAL, WEIGHTS, FacetRule, Sources, combine, log_scores
 from triage.errors import InvalidInput, MisconfiguredService, NotFound
 from triage.taxonomy import Facet, Taxonomy
 
@@ -368,6 +368,7 @@ def _fit_several(facet: Facet, observations: Sequence[Observation], precision: f
     chosen = [o for o in observations if o.gold.get(facet.id) and o.sources.get(facet.id)]
     if len(chosen) < LEAST_CASES:
         return None
+    said = {source for o in chosen for source in SEVERAL if source in o.sources[facet.id]}
     pooled = np.array([[row.get(label, 0.0) for label in facet.ids] for row in _uncalibrated(facet, chosen)])
     gold = np.array([[label in o.gold[facet.id] for label in facet.ids] for o in chosen])
     folds = _folds(chosen, 0)
@@ -379,7 +380,7 @@ def _fit_several(facet: Facet, observations: Sequence[Observation], precision: f
     threshold = max((round(float(t), 2) for t in np.arange(0.6, 0.04, -0.02)), key=lambda t: _f1(moved >= t, gold))
     return FacetCalibration(
         n=len(chosen),
-        weights=WEIGHTS._asdict() | dict.fromkeys(("definitions", "words", "embedding"), 0.0),
+        weights={source: weight for source, weight in WEIGHTS._asdict().items() if source in said},
         biases=dict(zip(facet.ids, (round(float(b), 4) for b in _biases(pooled, gold)), strict=True)),
         abstain_below=0.0,
         second_label=threshold,

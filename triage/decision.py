@@ -35,6 +35,9 @@ class Weights(NamedTuple):
 
 WEIGHTS = Weights()
 
+SEVERAL = ("model", "neighbours")
+"""The sources that know of several labels of equal standing."""
+
 RULE = f"logarithmic pool 2, temperature {VOTE_TEMPERATURE}"
 """Names the rule and its sources in the record of a run and in a calibrator; raise it when a source changes."""
 
@@ -143,7 +146,7 @@ def log_scores(labels: Sequence[str], sources: Sources) -> dict[str, list[float]
 
 def _combine_several(facet: Facet, sources: Sources, rule: FacetRule) -> dict[str, float]:
     """Each label's probability: the model's and the neighbours' share, weighed, then moved by the rule's biases."""
-    said = {source: sources[source] for source in ("model", "neighbours") if sources.get(source)}
+    said = {source: sources[source] for source in SEVERAL if sources.get(source)}
     if not said:
         return {}
     weights = {source: rule.weights.get(source, 0.0) for source in said}
