@@ -1,21 +1,27 @@
 """What the model favours on average, per facet, from the journals of finished runs; prints YAML for priors.yaml.
 
-    python evals/bench/priors.py runs/cloud_faults-... runs/llm_incidents-... > triage/classification/priors.yaml
+    python evals/bench/priors.py runs/cloud_faults-... runs/engine_issues-... > triage/classification/priors.yaml
+    python evals/bench/priors.py --empty llm_inference >> triage/classification/priors.yaml
 
-Gold labels are not looked at.
+Gold labels are not looked at. With `--empty` the local model is asked what it says of a write-up without content, as
+it would be at the first incident: shipped where the average over write-ups was no better.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 
 import numpy as np
 import yaml
 
+from triage.classification.letters import LetterClassifier
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.runs import Run
+from triage.settings import Settings
 from triage.taxonomy import Facet, Taxonomy
+from triage.wiring import open_model
 
 FLOOR = 1e-4
 
@@ -34,8 +40,33 @@ def average(records: list[CaseRecord], facet: Facet) -> dict[str, float]:
     return found
 
 
+async def of_nothing(name: str) -> dict[str, object]:
+    """What the local model says of a write-up without content, for every facet of a taxonomy."""
+    taxonomy = Taxonomy.load(name)
+    async with open_model(Settings(model="local")) as model:
+        if model is None:
+            raise SystemExit("there is no local model")
+        classifier = LetterClassifier(model, deadline_s=300)
+        facets: dict[str, dict[str, float]] = {facet.id: {} for facet in taxonomy.triaged}
+        for facet in taxonomy.triaged:
+            for group in facet.groups:
+                prior, _ = await classifier.prior(taxonomy, facet, group)
+                facets[facet.id] |= {label.id: round(prior[label.id], 4) for label in group}
+        return {
+            "model": model.name,
+            "prompt": classifier.prompts[0],
+            "taxonomy": f"{taxonomy.id}@{taxonomy.version}",
+            "incidents": 1,
+            "source": "what the model says of a write-up without content; the square root of it, normalised",
+            "facets": facets,
+        }
+
+
 def main(folders: list[str]) -> None:
     """Print the measured prior of each run."""
+    if folders[:1] == ["--empty"]:
+        sys.stdout.write(yaml.safe_dump([asyncio.run(of_nothing(folders[1]))], sort_keys=False))
+        return
     measured = []
     for folder in map(Path, folders):
         run = Run.read(folder)

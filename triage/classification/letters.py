@@ -55,7 +55,7 @@ class LetterClassifier:
         """See `Classifier.prepare`: the priors."""
         for facet in taxonomy.triaged:
             for options in facet.groups:
-                await self._prior(taxonomy, facet, options)
+                await self.prior(taxonomy, facet, options)
 
     async def classify(self, subject: Subject, taxonomy: Taxonomy) -> Classification:
         """See `Classifier.classify`. A child facet is asked for under each likely parent label."""
@@ -70,7 +70,7 @@ class LetterClassifier:
                     continue
                 options = facet.children([parent]) if parent else list(facet.labels)
                 said, used = await self._ask(subject, facet, options)
-                favoured, extra = await self._prior(taxonomy, facet, options)
+                favoured, extra = await self.prior(taxonomy, facet, options)
                 distribution |= {label: weight * share for label, share in said.items()}
                 prior |= favoured
                 usage += used + extra
@@ -130,9 +130,8 @@ class LetterClassifier:
         usage = sum((_usage(other) for other in others), start=_usage(first))
         return normalised(smoothed_shares(votes, letters.values())), usage
 
-    async def _prior(
-        self, taxonomy: Taxonomy, facet: Facet, options: Sequence[Label]
-    ) -> tuple[dict[str, float], Usage]:
+    async def prior(self, taxonomy: Taxonomy, facet: Facet, options: Sequence[Label]) -> tuple[dict[str, float], Usage]:
+        """What the model favours among labels that are offered together; asked for once where it isn't shipped."""
         key = (f"{taxonomy.id}@{taxonomy.version}", facet.id, tuple(label.id for label in options))
         if key in self._priors:
             return self._priors[key], Usage()

@@ -15,7 +15,8 @@ class MeasuredPrior(BaseModel, frozen=True, extra="forbid"):
     """Label -> probability per facet, as a model gives it on average; children are normalised under their parent.
 
     The average is that of the log-probabilities over `incidents` write-ups whose labels were not looked at
-    (batch calibration: Zhou et al., 2023, arXiv:2309.17249). Made by `evals/bench/priors.py`.
+    (batch calibration: Zhou et al., 2023, arXiv:2309.17249); where that was no better, it is what `LetterClassifier`
+    would ask for at its first incident, shipped to save the time. Made by `evals/bench/priors.py`.
     """
 
     model: str
