@@ -20,7 +20,7 @@ def test_a_write_up_on_standard_input_is_triaged_and_readable(triage: Run, endpo
 
     assert done.returncode == 0, done.stderr
     title, label, quote = "Completions fail", "Inference engine", "“ran out of connections”"
-    for shown in (title, label, quote, "similar past incidents", "any-model"):
+    for shown in (title, label, quote, "Similar past incidents", "any-model"):
         assert shown in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
 
