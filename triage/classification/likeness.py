@@ -78,6 +78,7 @@ class DefinitionReader:
         self._embedder = embedder
         self._facets = taxonomy.triaged
         self._phrases: dict[tuple[str, str], Vectors] = {}
+        self._usual: tuple[tuple[tuple[str, str], ...], dict[tuple[str, str], tuple[float, float]]] | None = None
         self._sentences: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
 
     async def prepare(self) -> None:
@@ -97,7 +98,7 @@ class DefinitionReader:
         if not read:
             return Likeness({}, (), {})
         vectors = await self._embedder.embed([sentence.text for sentence in read])
-        usual = [await self._of_incident(example) for example in representative(reference)]
+        usual = await self._usual_of(representative(reference))
         distributions: dict[str, dict[str, float]] = {}
         shares: dict[str, dict[str, Vectors]] = {}
         for facet in self._facets:
@@ -105,12 +106,30 @@ class DefinitionReader:
             scores: dict[str, float] = {}
             for label in facet.ids:
                 likeness = self._like(vectors, facet, label)
-                usually = [self._like(one, facet, label) for one in usual if len(one)]
-                scores[label] = _summit(likeness) - (float(np.mean([_summit(u) for u in usually])) if usually else 0.0)
-                typical = float(np.mean([u.mean() for u in usually])) if usually else 0.0
+                summit, typical = usual[facet.id, label]
+                scores[label] = _summit(likeness) - summit
                 shares[facet.id][label] = likeness - typical
             distributions[facet.id] = _softmax(scores)
         return Likeness(distributions, read, shares)
+
+    async def _usual_of(self, reference: Sequence[Example]) -> dict[tuple[str, str], tuple[float, float]]:
+        """(facet, label) -> what the reference's incidents reach on average: their score, and each sentence of theirs.
+
+        That of the last reference is kept: an incident and the one it is contrasted with share theirs.
+        """
+        key = tuple((example.incident_id, example.text) for example in reference)
+        if self._usual is None or self._usual[0] != key:
+            told = [vectors for example in reference if len(vectors := await self._of_incident(example))]
+            usual: dict[tuple[str, str], tuple[float, float]] = {}
+            for facet in self._facets:
+                for label in facet.ids:
+                    alike = [self._like(vectors, facet, label) for vectors in told]
+                    summit = float(np.mean([_summit(one) for one in alike])) if alike else 0.0
+                    typical = float(np.mean([one.mean() for one in alike])) if alike else 0.0
+                    usual[facet.id, label] = summit, typical
+            self._usual = key, usual
+            return usual
+        return self._usual[1]
 
     def _like(self, vectors: Vectors, facet: Facet, label: str) -> Vectors:
         """How like the label each sentence is: the mean cosine similarity to its two closest phrases."""

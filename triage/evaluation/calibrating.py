@@ -25,11 +25,10 @@ def calibrate(run: Run, precision: float) -> Calibrator:
         raise InvalidInput(f"{run.folder} holds no finished case that is not degraded.", field="run")
     taxonomy = run.suite.narrow(Taxonomy.load(run.suite.taxonomy))
     observations = [Observation(record.sources, record.gold, record.fold) for record in records]
-    info = run.info
     return Calibrator(
         circumstances=circumstances_of(run),
         data=f"suite {run.suite.name}",
-        data_sha256=info.identity.data,
+        data_sha256=run.info.identity.data,
         cases=len(records),
         facets=fit(taxonomy, observations, precision, seed=run.suite.seed),
     )
@@ -37,6 +36,7 @@ def calibrate(run: Run, precision: float) -> Calibrator:
 
 def circumstances_of(run: Run) -> Circumstances:
     """What the run's decisions came from. Raises `InvalidInput` where its cases differ in that."""
+    rule = str(run.info.identity.settings.get("decision", "unknown"))
     found: Sequence[Circumstances] = list(
         dict.fromkeys(
             Circumstances(
@@ -44,7 +44,7 @@ def circumstances_of(run: Run) -> Circumstances:
                 prompts=p.prompts,
                 model=p.model or "none",
                 embedder=p.embedder,
-                rule=str(run.info.identity.settings.get("decision", "unknown")),
+                rule=rule,
             )
             for record in run.records
             if (p := record.provenance) is not None and _is_whole(record)

@@ -82,17 +82,12 @@ class Run(BaseModel, frozen=True):
     @property
     def info(self) -> RunInfo:
         """What was run, on what. Raises `RunMismatch` where the folder is gone."""
-        info = _read_info(self.folder)
-        if info is None:
-            raise RunMismatch(f"{self.folder} holds no run: there is no run.json in it.", path=str(self.folder))
-        return info
+        return _existing_info(self.folder)
 
     @classmethod
     def read(cls, folder: Path) -> Run:
         """A run from its folder. Raises `RunMismatch` where there is none."""
-        info = _read_info(folder)
-        if info is None:
-            raise RunMismatch(f"{folder} holds no run: there is no run.json in it.", path=str(folder))
+        info = _existing_info(folder)
         return cls(folder=folder, suite=info.suite, records=tuple(read_journal(folder / CASES)))
 
 
@@ -133,6 +128,13 @@ def _open_run(folder: Path, suite: Suite, dataset: Dataset, identity: RunIdentit
             started_at=datetime.now(UTC),
         )
         (folder / "run.json").write_text(fresh.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _existing_info(folder: Path) -> RunInfo:
+    info = _read_info(folder)
+    if info is None:
+        raise RunMismatch(f"{folder} holds no run: there is no run.json in it.", path=str(folder))
+    return info
 
 
 def _read_info(folder: Path) -> RunInfo | None:

@@ -144,7 +144,7 @@ class ChromaHistory:
             found = [
                 (neighbour.model_copy(update={"is_near_duplicate": is_near_duplicate(text, document)}), document)
                 for neighbour, document in await self._run(self._query, vector, min(wanted, size), excluded)
-                if as_of is None or (neighbour.occurred_at is not None and neighbour.occurred_at < as_of)
+                if _had_begun(neighbour.occurred_at, as_of)
             ]
             found = [(n, document) for n, document in found if duplicates or not n.is_near_duplicate]
             if len(found) >= k or wanted >= size:
@@ -165,7 +165,7 @@ class ChromaHistory:
             example
             for example in (_example(*row) for row in rows)
             if example.incident_id not in excluded
-            and (as_of is None or (example.occurred_at is not None and example.occurred_at < as_of))
+            and _had_begun(example.occurred_at, as_of)
             and (duplicates or not is_near_duplicate(text, example.text))
         ]
 
@@ -287,6 +287,10 @@ def _example(incident_id: str, document: str, vector: Vectors, metadata: dict[st
 def _occurred_at(metadata: dict[str, Any]) -> datetime | None:
     moment = metadata.get("occurred_at")
     return datetime.fromisoformat(moment) if moment else None
+
+
+def _had_begun(occurred_at: datetime | None, as_of: datetime | None) -> bool:
+    return as_of is None or (occurred_at is not None and occurred_at < as_of)
 
 
 def _labels(metadata: dict[str, Any]) -> Labels:
