@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
@@ -16,6 +17,9 @@ from triage.annotation import Labels
 from triage.errors import InvalidInput, NotFound
 
 _IDENTIFIER = r"^[a-z][a-z0-9_]*$"
+
+Replaced = Annotated[tuple[str, ...], Field(default=(), exclude_if=lambda ids: not ids)]
+"""Ids of an earlier version. Left out of dumps where empty, so that what is pinned to a taxonomy's content stays so."""
 
 
 class UnknownLabel(InvalidInput):
@@ -66,7 +70,8 @@ class Problem(NamedTuple):
 class Label(BaseModel, frozen=True, extra="forbid"):
     """One label of a facet, defined well enough that two strangers would agree when to use it.
 
-    `undisclosed` marks a label that says that the write-up does not tell: it is no action and no finding.
+    `undisclosed` marks a label that says that the write-up does not tell: it is no action and no finding. `replaces`
+    names the labels of the version before that this one takes the place of, wholly or in part.
     """
 
     id: str = Field(pattern=_IDENTIFIER)
@@ -80,6 +85,7 @@ class Label(BaseModel, frozen=True, extra="forbid"):
     example: str = Field(min_length=1)
     aliases: tuple[str, ...] = ()
     undisclosed: bool = False
+    replaces: Replaced
 
 
 class Facet(BaseModel, frozen=True, extra="forbid"):
@@ -87,7 +93,8 @@ class Facet(BaseModel, frozen=True, extra="forbid"):
 
     `cardinality` is `single` (one label), `multi` (any number, at least one) or `primary_first` (several, the first is
     the primary and the one that agreement is counted on). A facet with a `parent` refines the labels of another.
-    The facet whose `role` is `mitigation` holds the actions that suggestions are made of.
+    The facet whose `role` is `mitigation` holds the actions that suggestions are made of. `replaces` names the facet of
+    the version before that this one is under a new id.
     """
 
     id: str = Field(pattern=_IDENTIFIER)
@@ -98,6 +105,7 @@ class Facet(BaseModel, frozen=True, extra="forbid"):
     ordered: bool = False
     triage: bool = True
     role: Literal["mitigation"] | None = None
+    replaces: Replaced
     labels: tuple[Label, ...] = Field(min_length=2)
 
     @property
@@ -161,6 +169,11 @@ class Taxonomy(BaseModel, frozen=True, extra="forbid"):
             if facet.id == facet_id:
                 return facet
         raise UnknownFacet(facet_id, self)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with everything that the file says; not with its layout."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
     @property
     def mitigation(self) -> Facet | None:

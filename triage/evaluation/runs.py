@@ -39,8 +39,7 @@ class RunIdentity(BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def of(cls, suite: Suite, dataset: Dataset, taxonomy: Taxonomy, settings: Mapping[str, Scalar]) -> RunIdentity:
         """`settings` names the model, prompts, embedder and all else that the wiring chose."""
-        content = hashlib.sha256(taxonomy.model_dump_json().encode()).hexdigest()[:12]
-        name = f"{taxonomy.id} {taxonomy.version} {content}"
+        name = f"{taxonomy.id} {taxonomy.version} {taxonomy.fingerprint}"
         return cls(suite=suite.fingerprint, data=dataset.sha256, taxonomy=name, settings=dict(settings))
 
     @property
