@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -63,13 +64,16 @@ def read_yaml(path: Path, model: type[Model], keys: str) -> YamlFile[Model]:
 
 
 def _follows(error: Any, errors: Sequence[Any]) -> bool:
-    """True for a list that is "too short" only because of mistakes in its items."""
+    """True for a list that is "too short" only because of mistakes in its items, and for a word that a mapping isn't."""
     at = error["loc"]
+    if error["type"] == "literal_error" and isinstance(error["input"], dict) and len(errors) > 1:
+        return True
     return error["type"] == "too_short" and any(len(e["loc"]) > len(at) and e["loc"][: len(at)] == at for e in errors)
 
 
 def _explain(error: Any, known: Sequence[str]) -> str:
-    place = ".".join(str(part) for part in error["loc"])
+    # pydantic puts the alternatives of a union into the place: they are no keys of the file.
+    place = ".".join(str(part) for part in error["loc"] if not re.match(r"[A-Z]|literal\[", str(part)))
     if error["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else "correct its spelling or remove it"
