@@ -64,7 +64,7 @@ def read_yaml(path: Path, model: type[Model], keys: str) -> YamlFile[Model]:
 
 
 def _follows(error: Any, errors: Sequence[Any]) -> bool:
-    """True for a list that is "too short" only because of mistakes in its items, and for a word that a mapping isn't."""
+    """True for a list that is "too short" only because of mistakes in its items, and for what a mapping can't be."""
     at = error["loc"]
     if error["type"] == "literal_error" and isinstance(error["input"], dict) and len(errors) > 1:
         return True
