@@ -102,7 +102,7 @@ def _judge(gate: Gate, value: float | None, interval: Interval | None, n: int, u
         return _decided(gate, value, interval, n)
     near, far = (interval.low, interval.high) if gate.wants_more else (interval.high, interval.low)
     optimistic = gate.bound == ("high" if gate.wants_more else "low")
-    said = f"{"delta." * gate.is_delta}{gate.metric} {value:.3g} {interval} on {n} cases"
+    said = f"{'delta.' * gate.is_delta}{gate.metric} {value:.3g} {interval} on {n} cases"
     known = {"gate": gate.text, "value": value, "interval": interval, "n": n}
     if optimistic:
         status: Status = "passed" if gate.holds(far) else "failed"
