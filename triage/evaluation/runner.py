@@ -72,7 +72,7 @@ async def run_suite(
         waiting = [case for case in planned if _is_open(journal.records.get(case.id), retry_degraded)]
         finished = len(planned) - len(waiting)
         if waiting:
-            await subject.prepare(() if suite.history == "none" else dataset.cases, report)
+            await subject.prepare(suite.history_of(dataset.cases), report)
             started, done = time.perf_counter(), itertools.count(finished + 1)
 
             def finish(record: CaseRecord) -> None:

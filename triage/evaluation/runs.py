@@ -90,6 +90,19 @@ class Run(BaseModel, frozen=True):
         return cls(folder=folder, suite=info.suite, records=tuple(read_journal(folder / CASES)))
 
 
+def rounds_of(run: Run) -> list[Run]:
+    """The run and its repeats: the same suite run again, with nothing shared, in folders inside the run's own."""
+    return [run, *(Run.read(folder) for folder in sorted(run.folder.glob(f"{_ROUND}*")) if folder.is_dir())]
+
+
+def round_folder(folder: Path, number: int) -> Path:
+    """Where the round with this number, from 1 on, of the run in `folder` is kept."""
+    return folder if number == 1 else folder / f"{_ROUND}{number:02}"
+
+
+_ROUND = "round-"
+
+
 def default_folder(root: Path, suite: Suite, identity: RunIdentity) -> Path:
     """The folder of this run below `root`: the same for the same identity, another for any other."""
     return root / f"{suite.name}-{identity.hash}"

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from triage.errors import Conflict, NotFound
 from triage.evolution.plan import InvalidPlan, Plan, PlannedTaxonomy
 from triage.taxonomy import Taxonomy
+from triage.yaml_file import read_yaml
 
 _ENDINGS = (".yaml", ".yml")
 _HEADER = """\
@@ -44,17 +44,9 @@ def write_plan(plan: Plan, path: Path) -> None:
 
 def read_plan(path: Path) -> tuple[Plan, Taxonomy, Taxonomy]:
     """A plan with its old and new taxonomy, which it fits. Raises `NotFound`, `InvalidPlan` or `OutdatedPlan`."""
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        plan = Plan.model_validate(content)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise NotFound(
-            f"There is no plan file {path}: write one with `triage taxonomy diff`.", path=str(path)
-        ) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidPlan([f"is not YAML: {error}"]) from error
-    except ValidationError as error:
-        raise InvalidPlan([f"{_place(content, one['loc'])}: {_explain(one)}" for one in error.errors()]) from error
+    problems, plan, _ = read_yaml(path, Plan, "old, new and facets")
+    if plan is None or problems:
+        raise InvalidPlan([f"line {problem.line}: {problem.message}" for problem in problems])
     old, new = (_load(planned, path.parent) for planned in (plan.old, plan.new))
     plan.check(old, new)
     return plan, old, new
@@ -68,27 +60,6 @@ def _from_folder(taxonomy: str, folder: Path) -> str:
 def _load(planned: PlannedTaxonomy, folder: Path) -> Taxonomy:
     is_file = planned.taxonomy.endswith(_ENDINGS)
     return Taxonomy.load(folder / planned.taxonomy if is_file else planned.taxonomy)
-
-
-def _place(content: Any, location: tuple[str | int, ...]) -> str:
-    """Where a mistake is, with the names of facet and label in place of their positions."""
-    parts: list[str] = []
-    for part in location:
-        content = _within(content, part)
-        named = content.get("facet", content.get("label")) if isinstance(content, dict) else None
-        parts.append(str(named) if isinstance(part, int) and named else str(part))
-    return ".".join(parts) or "plan"
-
-
-def _within(content: Any, part: str | int) -> Any:
-    if isinstance(content, dict):
-        return content.get(part)
-    return content[part] if isinstance(content, list) and isinstance(part, int) and part < len(content) else None
-
-
-def _explain(error: Any) -> str:
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return message if message.startswith("`") else f"{message[0].lower()}{message[1:]}"
 
 
 class _Dumper(yaml.SafeDumper):
