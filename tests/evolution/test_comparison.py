@@ -208,4 +208,4 @@ def test_hardly_any_two_labels_of_a_facet_are_as_alike_as_a_guess_asks() -> None
                     alike.append((facet.ids[i], facet.ids[j]))
 
     assert total > 400
-    assert len(alike) <= 2, alike
+    assert len(alike) <= 1, alike
