@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-import shlex
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Run
+from tests.cli.manual import blocks
 
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "tests/evolution"
@@ -90,12 +89,10 @@ def test_a_wrong_use_ends_with_code_2(triage: Run, arguments: list[str], told: s
 
 
 def test_the_manual_shows_what_the_command_prints(triage: Run) -> None:
-    manual = (ROOT / "docs/taxonomy-evolution.md").read_text()
-    shown = re.findall(r"```console\n\$ triage (.*?)\n(.*?)```", manual, re.DOTALL)
+    shown = list(blocks((ROOT / "docs/taxonomy-evolution.md").read_text()))
 
     assert shown
-    for command, printed in shown:
-        words = [str(ROOT / word) if word.startswith("tests/") else word for word in shlex.split(command)]
-        lines = triage(*words).stdout.splitlines()
-        assert [line.rstrip() for line in lines] == printed.splitlines(), command
-        assert max(map(len, lines)) <= 100
+    for words, lines in shown:
+        printed = triage(*words).stdout.splitlines()
+        assert [line.rstrip() for line in printed] == lines, "python tests/cli/manual.py brings the page up to date"
+        assert max(map(len, printed)) <= 100

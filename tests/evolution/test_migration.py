@@ -26,8 +26,8 @@ from triage.evolution import (
     propose,
     rank,
 )
+from triage.evolution.annotation_file import read_annotations
 from triage.evolution.plan_file import read_plan, write_plan
-from triage.intake.annotations import read_annotations
 from triage.taxonomy import Facet, Label, Taxonomy
 
 OLD, NEW = (Taxonomy.load(HERE / name) for name in ("shop-1.yaml", "shop-2.yaml"))

@@ -21,6 +21,8 @@ _ANNOTATIONS = typer.Option(help="Annotations given with the old version, as JSO
 _STORE = typer.Option("--store", help="Take the annotations and write-ups of the database that the settings name.")
 _INCIDENTS = typer.Option(help="The annotated incidents (JSONL), to rank by how close a write-up is to two labels.")
 
+_PAGE = 500
+
 
 class Material(NamedTuple):
     """Annotations, and the write-ups of their incidents by id as far as they are known."""
@@ -97,8 +99,8 @@ def migrate_annotations(
     """
     from triage.cli.changes import print_consequences
     from triage.evolution import agreement_changes, migrate, rank
+    from triage.evolution.annotation_file import write_annotations
     from triage.evolution.plan_file import read_plan
-    from triage.intake.annotations import write_annotations
 
     try:
         plan, before, after = read_plan(plan_file)
@@ -137,7 +139,7 @@ def _check_distinct(annotations: Path | None, out: Path, relabel: Path | None) -
 
 
 def _read(old: Taxonomy, annotations: Path | None, incidents: Path | None, from_store: bool) -> Material:
-    from triage.intake.annotations import read_annotations
+    from triage.evolution.annotation_file import read_annotations
     from triage.intake.files import read_file
 
     if annotations is not None and from_store:
@@ -161,9 +163,17 @@ async def _of_store(settings: Settings, old: Taxonomy) -> tuple[list[Annotation]
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     await upgrade(settings.sql_url)
     store = Store(settings.sql_url)
+    given: list[Annotation] = []
+    write_ups: dict[str, str] = {}
     try:
-        given = await store.standing_annotations()
-        stored = await store.incidents({annotation.incident_id for annotation in given})
+        cursor, is_more = None, True
+        while is_more:
+            page = await store.page(_PAGE, cursor)
+            ids = [listed.id for listed in page.incidents]
+            for incident_id, stored in (await store.incidents(ids)).items():
+                given += await store.annotations(incident_id)
+                write_ups[incident_id] = stored.incident.text
+            cursor, is_more = page.next_cursor, page.next_cursor is not None
     finally:
         await store.close()
     for annotation in given:
@@ -174,7 +184,7 @@ async def _of_store(settings: Settings, old: Taxonomy) -> tuple[list[Annotation]
                 f"Incident {annotation.incident_id} was not labelled with {old.id} {old.version}: {error.detail}",
                 field="store",
             ) from error
-    return given, {incident_id: one.incident.text for incident_id, one in stored.items()}
+    return given, write_ups
 
 
 def _dump(results: Sequence[Any]) -> list[Any]:

@@ -240,16 +240,6 @@ class Store:
         async with self._engine.connect() as connection:
             return [rows.read_annotation(row) for row in await connection.execute(query)]
 
-    async def standing_annotations(self) -> list[Annotation]:
-        """Every annotator's latest annotation of each facet of each incident, oldest first."""
-        query = (
-            select(*rows.ANNOTATION_COLUMNS)
-            .where(annotation_table.c.id.in_(_standing(None)))
-            .order_by(annotation_table.c.id)
-        )
-        async with self._engine.connect() as connection:
-            return [rows.read_annotation(row) for row in await connection.execute(query)]
-
     async def has_gold(self) -> bool:
         """True if any incident has a gold label."""
         async with self._engine.connect() as connection:

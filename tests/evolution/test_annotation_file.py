@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from triage.annotation import Annotation
-from triage.intake.annotations import read_annotations, write_annotations
+from triage.evolution.annotation_file import read_annotations, write_annotations
 from triage.intake.rows import InvalidDataset
 from triage.taxonomy import Taxonomy
 
