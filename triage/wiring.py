@@ -27,14 +27,19 @@ if TYPE_CHECKING:
     from triage.llm.langchain import LangChainChat
     from triage.llm.local import LocalChat
     from triage.llm.openai import OpenAIChat
+    from triage.llm.replay import ReplayChat
     from triage.redaction import Redactor
     from triage.store import Store
+
+    Model = LocalChat | OpenAIChat | LangChainChat | ReplayChat
 
 LOCAL_WRITE_UP_CHARACTERS = 1_600
 """What the local model reads of a write-up: it reads about 70 tokens a second on two cores."""
 
 LOCAL_DEADLINE_S = 300.0
 """The local model takes over a minute for its first prompt, and several where others need the cores."""
+
+_REPLAY = "replay:"
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -62,7 +67,7 @@ class Desk(NamedTuple):
     store: Store
     casebook: Casebook
     pipeline: Pipeline
-    model: LocalChat | OpenAIChat | LangChainChat | None
+    model: Model | None
 
 
 @asynccontextmanager
@@ -72,7 +77,7 @@ async def open_desk(
     """The desk for `settings`, with the shipped history in place; everything is closed again at the end."""
     async with (
         open_records(settings, progress, index_in_memory=index_in_memory) as records,
-        open_model(settings, progress) as model,
+        open_model(settings, progress, records.taxonomy) as model,
     ):
         classifier = build_classifier(settings, model)
         pipeline = Pipeline(
@@ -136,12 +141,13 @@ async def open_subject(
     redactor, embedder = Redactor(), build_embedder(settings)
     history = ChromaHistory.open(None, embedder.fingerprint, ranking=_ranking(settings))
     try:
-        async with open_model(settings, progress) as model:
+        async with open_model(settings, progress, taxonomy) as model:
             classifier = build_classifier(settings, model)
             name = model.name if model else None
             pipeline = Pipeline(suite.narrow(taxonomy), redactor, embedder, history, classifier, name, options)
             decisive: dict[str, Scalar] = {
                 "model": name or "none",
+                **({"replayed": settings.model.removeprefix(_REPLAY)} if settings.model.startswith(_REPLAY) else {}),
                 "prompts": " ".join(classifier.prompts) if classifier else "none",
                 "embedder": embedder.fingerprint,
                 "decision": RULE,
@@ -252,14 +258,14 @@ def suite_options(options: PipelineOptions, suite: Suite) -> PipelineOptions:
     return options._replace(**changed)
 
 
-def build_classifier(settings: Settings, model: LocalChat | OpenAIChat | LangChainChat | None) -> Classifier | None:
+def build_classifier(settings: Settings, model: Model | None) -> Classifier | None:
     """The way of asking `model` that the settings name, or that suits it."""
     if model is None:
         return None
     deadline_s = settings.model_deadline_s or (LOCAL_DEADLINE_S if settings.is_local else 60.0)
     answers = settings.answers
     if answers == "auto":
-        answers = "letters" if settings.is_local else "structured"
+        answers = "letters" if settings.is_local else getattr(model, "answers", "structured")
     if answers == "letters":
         from triage.classification.letters import SAMPLES, LetterClassifier
 
@@ -271,16 +277,23 @@ def build_classifier(settings: Settings, model: LocalChat | OpenAIChat | LangCha
 
 @asynccontextmanager
 async def open_model(
-    settings: Settings, progress: Progress = silent
-) -> AsyncIterator[LocalChat | OpenAIChat | LangChainChat | None]:
+    settings: Settings, progress: Progress = silent, taxonomy: Taxonomy | None = None
+) -> AsyncIterator[Model | None]:
     """The chat model that the settings name, None for `none`; the local one's server runs meanwhile.
 
-    Raises `MisconfiguredService` where something is missing.
+    `taxonomy` is the one that a replayed model answers for. Raises `MisconfiguredService` where something is missing.
     """
+    model: Model
     if settings.model == "none":
         yield None
         return
-    model = await _local_model(settings, progress) if settings.is_local else _remote_model(settings)
+    if settings.model.startswith(_REPLAY):
+        from triage.evaluation.replaying import open_replay
+
+        source = settings.model.removeprefix(_REPLAY)
+        model = open_replay(source, taxonomy or Taxonomy.load(settings.taxonomy))
+    else:
+        model = await _local_model(settings, progress) if settings.is_local else _remote_model(settings)
     try:
         yield model
     finally:

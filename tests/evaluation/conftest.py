@@ -125,6 +125,14 @@ def small(tmp_path: Path) -> Taxonomy:
     return Taxonomy.load(path)
 
 
+@pytest.fixture(scope="session")
+def small_taxonomy(tmp_path_factory: pytest.TempPathFactory) -> Taxonomy:
+    """The same for tests that hypothesis runs often."""
+    path = tmp_path_factory.mktemp("taxonomy") / "small.yaml"
+    path.write_text(TAXONOMY)
+    return Taxonomy.load(path)
+
+
 @pytest.fixture
 def write_jsonl(tmp_path: Path) -> Callable[..., Path]:
     def write(*rows: dict[str, Any] | str, name: str = "data.jsonl") -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from triage.cli import runs
 from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run, watching
 from triage.errors import TriageError
 from triage.settings import Settings
@@ -20,6 +21,9 @@ app = typer.Typer(help="Score the labels against gold labels.", no_args_is_help=
 
 @app.callback()
 def _group() -> None: ...
+
+
+runs.register(app)
 
 
 @app.command("run")

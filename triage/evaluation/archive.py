@@ -6,11 +6,25 @@ import json
 from pathlib import Path
 
 from filelock import FileLock
+from pydantic import AwareDatetime, BaseModel
 
 from triage.errors import InvalidInput, NotFound
 from triage.evaluation.runs import Run, RunInfo, RunMismatch
+from triage.evaluation.scoring import summary_of
 
 _TAGS = "tags.json"
+
+
+class Listed(BaseModel, frozen=True):
+    """A run in a list. `kappa` maps facet to the figure with its interval; empty for a run that isn't finished."""
+
+    run: str
+    suite: str
+    started_at: AwareDatetime
+    model: str
+    cases: int | None
+    kappa: dict[str, str]
+    tags: tuple[str, ...]
 
 
 class Archive:
@@ -85,3 +99,24 @@ class Archive:
             whole.write_text(json.dumps(tags, indent=2) + "\n", encoding="utf-8")
             whole.replace(self.root / _TAGS)
         return before
+
+
+def listed(archive: Archive) -> list[Listed]:
+    """Every run of the archive, newest first."""
+    tags = archive.tags()
+    rows = []
+    for folder, info in archive.infos():
+        summary = summary_of(folder)
+        facets = summary.facets if summary else ()
+        rows.append(
+            Listed(
+                run=folder.name,
+                suite=info.suite.name,
+                started_at=info.started_at,
+                model=str(info.identity.settings.get("model", "")),
+                cases=summary.done if summary else None,
+                kappa={one.facet: str(one.kappa) for one in facets if one.kappa is not None},
+                tags=tuple(sorted(tag for tag, runs in tags.items() if folder.name in runs.values())),
+            )
+        )
+    return rows

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from triage.errors import InvalidInput, NotFound
 from triage.evaluation.cases import Case, Dataset
@@ -126,6 +126,15 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
         paths = {"data": suite.data, "taxonomy": suite.taxonomy if suite.taxonomy.endswith((".yaml", ".yml")) else None}
         near = {key: str((path.parent / value).resolve()) for key, value in paths.items() if value is not None}
         return suite.model_copy(update=near)
+
+    @classmethod
+    def checked(cls, suite: Suite, **changes: Any) -> Suite:
+        """`suite` with some fields changed. Raises `InvalidSuite` where one of them is not valid."""
+        try:
+            return cls.model_validate({**suite.model_dump(), **changes})
+        except ValidationError as error:
+            said = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+            raise InvalidSuite(said, field=", ".join(changes)) from error
 
     def load_data(self, taxonomy: Taxonomy, path: Path | None = None) -> Dataset:
         """The suite's cases, from `path` or else from the suite's own data."""
