@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import ValidationError
+
 from triage.decision import RULE, WEIGHTS
 from triage.errors import MisconfiguredService
 from triage.incident import Scalar
@@ -137,6 +139,7 @@ async def open_subject(
     from triage.history.chroma import ChromaHistory
     from triage.redaction import Redactor
 
+    settings = suite_settings(settings, suite)
     options = suite_options(pipeline_options(settings), suite)
     redactor, embedder = Redactor(), build_embedder(settings)
     history = ChromaHistory.open(None, embedder.fingerprint, ranking=_ranking(settings))
@@ -144,7 +147,12 @@ async def open_subject(
         async with open_model(settings, progress, taxonomy) as model:
             classifier = build_classifier(settings, model)
             name = model.name if model else None
-            pipeline = Pipeline(suite.narrow(taxonomy), redactor, embedder, history, classifier, name, options)
+            narrowed = suite.narrow(taxonomy)
+            # A calibrator is fitted on the runs of a suite: it joins in only where the suite asks for it.
+            wants_calibrator = "calibrator" in suite.pipeline
+            now = circumstances(taxonomy, embedder, classifier, name)
+            calibrator = find_calibrator(settings, now) if wants_calibrator else None
+            pipeline = Pipeline(narrowed, redactor, embedder, history, classifier, name, options, calibrator)
             decisive: dict[str, Scalar] = {
                 "model": name or "none",
                 **({"replayed": settings.model.removeprefix(_REPLAY)} if settings.model.startswith(_REPLAY) else {}),
@@ -152,6 +160,7 @@ async def open_subject(
                 "embedder": embedder.fingerprint,
                 "decision": RULE,
                 "weights": str(WEIGHTS._asdict()),
+                **({"calibrator": calibrator.name if calibrator else "none"} if wants_calibrator else {}),
                 **({"samples": settings.samples} if settings.samples else {}),
                 **({"half_life_days": settings.half_life_days} if settings.half_life_days else {}),
                 **{option: value for option, value in options._asdict().items() if option != "turns"},
@@ -249,13 +258,35 @@ def suite_options(options: PipelineOptions, suite: Suite) -> PipelineOptions:
     changed: dict[str, Any] = dict(suite.pipeline)
     defaults = PipelineOptions()._asdict()
     for name, value in changed.items():
+        if name in _SUITE_SETTINGS:
+            continue
         if name not in defaults or type(value) is not type(defaults[name]):
-            known = ", ".join(f"{key} ({type(default).__name__})" for key, default in defaults.items())
+            known = ", ".join(
+                [*_SUITE_SETTINGS, *(f"{key} ({type(default).__name__})" for key, default in defaults.items())]
+            )
             raise InvalidSuite(
                 f"Suite {suite.name!r} sets pipeline option {name!r} to {value!r}; there are: {known}.",
                 field=f"pipeline.{name}",
             )
-    return options._replace(**changed)
+    return options._replace(**{name: value for name, value in changed.items() if name in defaults})
+
+
+def suite_settings(settings: Settings, suite: Suite) -> Settings:
+    """`settings` with what the suite sets of them. Raises `InvalidSuite` for a value that is not valid.
+
+    The endpoint is none of them: a suite from elsewhere must not send write-ups and the key to another place.
+    """
+    from triage.evaluation.suites import InvalidSuite
+
+    changed = {name: value for name, value in suite.pipeline.items() if name in _SUITE_SETTINGS}
+    try:
+        return Settings.model_validate({**settings.model_dump(), **changed}) if changed else settings
+    except ValidationError as error:
+        said = "; ".join(one["msg"] for one in error.errors())
+        raise InvalidSuite(f"Suite {suite.name!r}, pipeline: {said}", field="pipeline") from error
+
+
+_SUITE_SETTINGS = ("model", "answers", "samples", "calibrator", "prompts", "half_life_days", "embedding_model")
 
 
 def build_classifier(settings: Settings, model: Model | None) -> Classifier | None:
@@ -269,10 +300,12 @@ def build_classifier(settings: Settings, model: Model | None) -> Classifier | No
     if answers == "letters":
         from triage.classification.letters import SAMPLES, LetterClassifier
 
-        return LetterClassifier(model, deadline_s=deadline_s, samples=settings.samples or SAMPLES)
+        return LetterClassifier(
+            model, deadline_s=deadline_s, samples=settings.samples or SAMPLES, prompts=settings.prompts
+        )
     from triage.classification.structured import StructuredClassifier
 
-    return StructuredClassifier(model, deadline_s=deadline_s, samples=settings.samples or 1)
+    return StructuredClassifier(model, deadline_s=deadline_s, samples=settings.samples or 1, prompts=settings.prompts)
 
 
 @asynccontextmanager

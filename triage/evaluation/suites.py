@@ -125,7 +125,8 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
         suite = file.model
         paths = {"data": suite.data, "taxonomy": suite.taxonomy if suite.taxonomy.endswith((".yaml", ".yml")) else None}
         near = {key: str((path.parent / value).resolve()) for key, value in paths.items() if value is not None}
-        return suite.model_copy(update=near)
+        pipeline = {name: _near(path.parent, name, value) for name, value in suite.pipeline.items()}
+        return suite.model_copy(update={**near, "pipeline": pipeline})
 
     @classmethod
     def checked(cls, suite: Suite, **changes: Any) -> Suite:
@@ -192,8 +193,28 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
         """Changes with everything that can change a case's result; not with pace, paths and the sample's size."""
         leave = {"description", "concurrency", "limit", "data", "taxonomy", "repeats", "metrics", "gates", "budget"}
         unset = {name for name in ("keep", "split") if not getattr(self, name)}
-        content = json.dumps(self.model_dump(mode="json", exclude=leave | unset), sort_keys=True)
+        kept = self.model_dump(mode="json", exclude=leave | unset)
+        # What these files hold is named by the run's settings; where they lie changes nothing.
+        kept["pipeline"] = {k: v for k, v in self.pipeline.items() if k not in _FILES and not _is_replay(v)}
+        content = json.dumps(kept, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+_FILES = ("calibrator", "prompts")
+
+
+def _is_replay(value: Scalar) -> bool:
+    return isinstance(value, str) and value.startswith("replay:")
+
+
+def _near(folder: Path, name: str, value: Scalar) -> Scalar:
+    """A path of the suite's pipeline relative to the suite's file; anything else as it is."""
+    if name in _FILES and isinstance(value, str) and value not in ("auto", "none"):
+        return str((folder / value).resolve())
+    if _is_replay(value):
+        place, mark, run = str(value).removeprefix("replay:").partition("#")
+        return f"replay:{(folder / place).resolve()}{mark}{run}"
+    return value
 
 
 def _listed(path: Path, problems: list[Problem]) -> str:
