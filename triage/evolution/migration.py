@@ -50,6 +50,11 @@ class _Moved(NamedTuple):
     after: Annotation
     how: str
 
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Whose word on which facet of which incident this is; the facet's id is the new one."""
+        return self.before.incident_id, self.before.annotator, self.after.facet
+
 
 def migrate(plan: Plan, old: Taxonomy, new: Taxonomy, annotations: Sequence[Annotation]) -> Migration:
     """Apply a confirmed plan. Raises `UnconfirmedPlan`, `OutdatedPlan` or `InvalidPlan`, and changes nothing then."""
@@ -77,10 +82,11 @@ def preview(plan: Plan, old: Taxonomy, new: Taxonomy, annotations: Sequence[Anno
         else:
             moved.append(result)
     orphaned = _orphaned(moved, old, new)
-    counts = Counter(one.how for one in moved if one not in orphaned)
+    stand = [one for one in moved if one.place not in orphaned]
+    counts = Counter(one.how for one in stand)
     return Migration(
-        annotations=tuple(one.after for one in moved if one not in orphaned),
-        withdrawn=(*withdrawn, *(_without_child(one, plan) for one in orphaned)),
+        annotations=tuple(one.after for one in stand),
+        withdrawn=(*withdrawn, *(_without_child(one) for one in orphaned.values())),
         kept=counts["keep"],
         mapped=counts["map"],
         derived=counts["derive"],
@@ -142,25 +148,24 @@ def _rewritten(
     return Annotation.model_validate(values)
 
 
-def _orphaned(moved: Sequence[_Moved], old: Taxonomy, new: Taxonomy) -> list[_Moved]:
+def _orphaned(moved: Sequence[_Moved], old: Taxonomy, new: Taxonomy) -> dict[tuple[str, str, str], _Moved]:
     """Annotations of a parent facet that fitted the same annotator's child label, which now belongs elsewhere."""
-    by_place = {(one.after.incident_id, one.before.annotator, one.after.facet): one for one in moved}
-    found: list[_Moved] = []
+    by_place = {one.place: one for one in moved}
+    found: dict[tuple[str, str, str], _Moved] = {}
     for child in moved:
         before, after = old.facet(child.before.facet), new.facet(child.after.facet)
         if before.parent is None or after.parent is None:
             continue
-        parent = by_place.get((child.after.incident_id, child.before.annotator, after.parent))
-        if parent is None or parent in found or parent.before.facet != before.parent:
+        parent = by_place.get((child.before.incident_id, child.before.annotator, after.parent))
+        if parent is None or parent.before.facet != before.parent:
             continue
         fitted = all(before.label(label).parent in parent.before.labels for label in child.before.labels)
         fits = all(after.label(label).parent in parent.after.labels for label in child.after.labels)
         if fitted and not fits:
-            found.append(parent)
+            found[parent.place] = parent
     return found
 
 
-def _without_child(one: _Moved, plan: Plan) -> Withdrawn:
-    to = plan.facet(one.before.facet).to or one.after.facet
+def _without_child(one: _Moved) -> Withdrawn:
     because = f"its finer label moved from under {', '.join(one.before.labels)}"
-    return Withdrawn(annotation=one.before, facet=to, change=("moved",), because=because)
+    return Withdrawn(annotation=one.before, facet=one.after.facet, change=("moved",), because=because)

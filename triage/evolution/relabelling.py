@@ -13,6 +13,7 @@ from triage.evolution.migration import Withdrawn, latest
 from triage.evolution.wording import Similarity, lexical, meaning
 from triage.taxonomy import Facet, Taxonomy
 
+_PORTION = 200
 _WITHOUT_HEIR = {"split", "removed", "cardinality"}
 
 
@@ -126,8 +127,13 @@ def _margins(
         if place[0] in write_ups:
             by_facet[ones[0].facet].append(place)
     found: dict[tuple[str, str], tuple[tuple[str, ...], float]] = {}
-    for facet_id, there in by_facet.items():
-        facet = new.facet(facet_id)
+    # In portions, since the similarity of all texts with each other is asked for.
+    portions = [
+        (new.facet(facet), all_there[start : start + _PORTION])
+        for facet, all_there in by_facet.items()
+        for start in range(0, len(all_there), _PORTION)
+    ]
+    for facet, there in portions:
         texts = [meaning(label) for label in facet.labels] + [write_ups[incident] for incident, _ in there]
         likeness = similarity(texts)
         for row, place in enumerate(there, start=len(facet.labels)):
