@@ -66,7 +66,7 @@ def krippendorff_alpha(
     the scale.
 
     >>> str(krippendorff_alpha([("a", "a", None), ("b", "b", "a"), (None, "b", "b")], resamples=0))
-    '0.55'
+    '0.50'
     """
     given = {label for labels in ratings for label in labels if label is not None}
     strange = given - set(scale or given)
@@ -93,7 +93,7 @@ def set_alpha(
     Sets are as far apart as `masi_distance` or `jaccard_distance` says. Source: R. Passonneau, LREC 2006.
 
     >>> str(set_alpha([({"a"}, {"a", "b"}), ({"b"}, {"b"}), ({"c"}, {"c"})], resamples=0))
-    '0.71'
+    '0.72'
     """
     frozen = [[None if labels is None else frozenset(labels) for labels in row] for row in ratings]
     names = sorted({labels for row in frozen for labels in row if labels is not None}, key=sorted)

@@ -25,9 +25,13 @@ MEASURED_FROM = 50
 
 
 class Reading(BaseModel, frozen=True):
-    """What a figure says. `band` is None where the figure does not exist; `cautions` may be empty."""
+    """What a figure says. `band` is None where the figure does not exist, `lowest` the band of its interval's low end.
+
+    `text` speaks of the bands alone; `cautions` may be empty.
+    """
 
     band: str | None
+    lowest: str | None = None
     text: str
     cautions: tuple[str, ...] = ()
 
@@ -53,11 +57,16 @@ def read(figure: Kappa | Alpha, balance: Balance | None = None) -> Reading:
     """The figure in plain words; with `balance` also whether unevenly used labels distort it."""
     if figure.value is None:
         return Reading(band=None, text=f"It can't be told: {figure.undefined}.", cautions=tuple(_one_label(figure)))
-    name = band(figure.value)
+    name, interval = band(figure.value), figure.interval
+    lowest, highest = (band(interval.low), band(interval.high)) if interval else (None, None)
+    text = f"{name[0].upper()}{name[1:]} agreement ({figure.value:.2f})"
+    if lowest != highest:
+        text = f"{text}; its interval reaches from {lowest} to {highest}, and more incidents would narrow it"
     return Reading(
         band=name,
-        text=f"{name[0].upper()}{name[1:]} agreement ({figure.value:.2f}).",
-        cautions=(*_about_interval(figure), *_about_balance(figure, balance), *_about_weights(figure)),
+        lowest=lowest,
+        text=f"{text}.",
+        cautions=(*_about_number(figure), *_about_balance(figure, balance), *_about_weights(figure)),
     )
 
 
@@ -66,13 +75,9 @@ def _one_label(figure: Kappa | Alpha) -> Iterator[str]:
         yield "All agree, but on one label: it takes incidents of other kinds to see whether they are told apart."
 
 
-def _about_interval(figure: Kappa | Alpha) -> Iterator[str]:
+def _about_number(figure: Kappa | Alpha) -> Iterator[str]:
     if figure.n < MEASURED_FROM:
         yield f"Only {figure.n} incidents: take the figure as a first impression."
-    if figure.interval is not None:
-        low, high = band(figure.interval.low), band(figure.interval.high)
-        if low != high:
-            yield f"The interval reaches from {low} to {high}: more incidents would narrow it."
 
 
 def _about_balance(figure: Kappa | Alpha, balance: Balance | None) -> Iterator[str]:
@@ -81,14 +86,12 @@ def _about_balance(figure: Kappa | Alpha, balance: Balance | None) -> Iterator[s
     if figure.value is None or figure.observed is None or figure.expected is None:
         return
     uneven = f"{balance.common!r} is {balance.share:.0%} of all labels"
-    pabak = (
-        "" if balance.pabak is None else f"; with all labels equally frequent it would be {balance.pabak:.2f} (PABAK)"
-    )
+    pabak = "" if balance.pabak is None else f" (PABAK, as if all labels were equally frequent: {balance.pabak:.2f})"
     if figure.observed >= _HIGH_AGREEMENT and figure.value <= _LOW_KAPPA:
         # A. R. Feinstein & D. V. Cicchetti, High agreement but low kappa, Journal of Clinical Epidemiology 43 (1990).
         yield (
-            f"They agree in {figure.observed:.0%} and kappa is low all the same: {uneven}, so chance alone gives "
-            f"{figure.expected:.0%} and leaves little room{pabak}. Look at the rarer labels one by one."
+            f"They agree in {figure.observed:.0%}, and kappa is low all the same: {uneven}, so chance alone gives "
+            f"{figure.expected:.0%}{pabak}. Look at the rarer labels one by one."
         )
     elif balance.share >= _UNEVEN:
         yield f"{uneven[0].upper()}{uneven[1:]}: kappa rests on the few other incidents{pabak}."
