@@ -8,7 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 from statsmodels.stats.inter_rater import cohens_kappa as statsmodels_kappa
@@ -181,6 +181,7 @@ def test_a_matrix_can_leave_out_labels_nobody_used() -> None:
     assert confusion.scores()[0].undefined == "never predicted and never the gold label"
 
 
+@settings(deadline=None)
 @given(set_pairs)
 def test_mean_jaccard_and_per_label_kappa_are_those_of_scikit_learn(rows: list[tuple[set[str], set[str]]]) -> None:
     gold, predicted = [a for a, _ in rows], [b for _, b in rows]

@@ -94,7 +94,7 @@ def _about_balance(figure: Kappa | Alpha, balance: Balance | None) -> Iterator[s
             f"{figure.expected:.0%}{pabak}. Look at the rarer labels one by one."
         )
     elif balance.share >= _UNEVEN:
-        yield f"{uneven[0].upper()}{uneven[1:]}: kappa rests on the few other incidents{pabak}."
+        yield f"{uneven}: kappa rests on the few other incidents{pabak}."
 
 
 def _about_weights(figure: Kappa | Alpha) -> Iterator[str]:
