@@ -98,6 +98,20 @@ async def open_desk(
 
 
 @asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """The system of record alone, without the history's index."""
+    from triage.store import Store, upgrade
+
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    await upgrade(settings.sql_url)
+    store = Store(settings.sql_url)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
 async def open_records(
     settings: Settings, progress: Progress = silent, *, index_in_memory: bool = True
 ) -> AsyncIterator[Records]:

@@ -24,7 +24,7 @@ from triage.store import Pending, Store, upgrade
 from triage.store.engine import create_engine
 from triage.store.rows import read_cursor, write_cursor
 from triage.store.tables import metadata
-from triage.triage_result import Provenance, Triage
+from triage.triage_result import FacetResult, Provenance, Triage
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -278,3 +278,38 @@ async def test_sqlite_has_a_write_ahead_log_and_checks_foreign_keys(tmp_path: Pa
 def test_a_database_that_is_not_supported_is_explained(url: str) -> None:
     with pytest.raises(MisconfiguredService, match="sqlite"):
         Store(url)
+
+
+async def test_all_annotations_of_a_taxonomy_come_with_what_the_model_said_last(store: Store) -> None:
+    await store.record(
+        [annotation("x"), annotation("y", "bob"), annotation("z", incident_id="b")],
+        imported={"a": incident("a"), "b": incident("b")},
+        taxonomy="mine",
+    )
+    await store.record([annotation("x", incident_id="c")], imported={"c": incident("c")}, taxonomy="other")
+    for run, label, degraded in (("r1", "x", False), ("r2", "y", False)):
+        await store.save_triage(run, labelled_triage("a", label, degraded=degraded))
+    await store.save_triage("r3", labelled_triage("b", "y", degraded=True))
+
+    found = await store.all_annotations("mine")
+
+    assert [(one.incident_id, one.annotator, one.labels, one.origin) for one in found] == [
+        ("a", "ada", ("x",), "human"),
+        ("a", "bob", ("y",), "human"),
+        ("b", "ada", ("z",), "human"),
+        ("a", "model:m", ("y",), "model"),
+    ]
+    assert await store.all_annotations("none") == []
+
+
+def labelled_triage(incident_id: str, label: str, *, degraded: bool) -> Triage:
+    """A triage that labels one facet and abstains on another."""
+    return Triage(
+        incident_id=incident_id,
+        facets={
+            "category": FacetResult(facet="category", labels=(label,)),
+            "severity": FacetResult(facet="severity", labels=(), abstention="unsure"),
+        },
+        degraded=degraded,
+        provenance=Provenance(taxonomy="mine", taxonomy_version="1.0.0", model="m"),
+    )

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from triage import __version__
 from triage.cli import evaluate, taxonomy
+from triage.cli.agreement import agreement
 from triage.cli.calibrate import calibrate
 from triage.cli.classify import classify
 from triage.cli.demo import demo
@@ -28,6 +29,7 @@ app.command()(classify)
 app.command("import")(import_file)
 app.command()(search)
 app.add_typer(evaluate.app, name="eval")
+app.command()(agreement)
 app.command()(calibrate)
 app.add_typer(taxonomy.app, name="taxonomy")
 app.command()(doctor)

@@ -240,6 +240,31 @@ class Store:
         async with self._engine.connect() as connection:
             return [rows.read_annotation(row) for row in await connection.execute(query)]
 
+    async def all_annotations(self, taxonomy: str) -> list[Annotation]:
+        """All annotations of incidents that are labelled with this taxonomy, oldest first.
+
+        Behind them stand the labels of the latest triage of each incident, of origin `model`.
+        """
+        of_taxonomy = incident_table.c.taxonomy == taxonomy
+        query = (
+            select(*rows.ANNOTATION_COLUMNS)
+            .join(incident_table, incident_table.c.id == annotation_table.c.incident_id)
+            .where(of_taxonomy)
+            .order_by(annotation_table.c.id)
+        )
+        latest = select(func.max(triage_table.c.id)).group_by(triage_table.c.incident_id)
+        triages = (
+            select(triage_table.c.document)
+            .join(incident_table, incident_table.c.id == triage_table.c.incident_id)
+            .where(of_taxonomy, triage_table.c.id.in_(latest))
+            .order_by(triage_table.c.id)
+        )
+        async with self._engine.connect() as connection:
+            annotated = [rows.read_annotation(row) for row in await connection.execute(query)]
+            documents = (await connection.execute(triages)).scalars().all()
+        said = [annotation for document in documents for annotation in rows.said_by_model(document)]
+        return [*annotated, *said]
+
     async def has_gold(self) -> bool:
         """True if any incident has a gold label."""
         async with self._engine.connect() as connection:
