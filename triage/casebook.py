@@ -79,7 +79,9 @@ class Casebook:
             gold = _standing_gold([*before, *given])
             self.taxonomy.validate_labels(gold)
             embedded = await self._embed_missing([incident]) if gold else {}
-            kept = await self._store.record(given, fingerprint=self._embedder.fingerprint, embedded=embedded)
+            kept = await self._store.record(
+                given, fingerprint=self._embedder.fingerprint, embedded=embedded, is_given_here=True
+            )
             if gold or _standing_gold(before):
                 await self._index([incident])
         return kept
@@ -221,9 +223,10 @@ def _normal(incident: Incident, field: str) -> str:
 
 def _standing_gold(annotations: Iterable[Annotation]) -> Labels:
     """Gold labels out of one incident's annotations, oldest first, by the same rule as `Store.gold`."""
-    standing: dict[tuple[str, str], Annotation] = {}
+    standing: dict[tuple[str, str, bool], Annotation] = {}
     for annotation in annotations:
-        standing.pop((annotation.facet, annotation.annotator), None)
-        standing[annotation.facet, annotation.annotator] = annotation
+        speaker = annotation.facet, annotation.annotator, annotation.is_adjudication
+        standing.pop(speaker, None)
+        standing[speaker] = annotation
     by_rank = sorted(standing.values(), key=lambda annotation: annotation.origin == "human")
     return {annotation.facet: annotation.labels for annotation in by_rank if annotation.is_gold}
