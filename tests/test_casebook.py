@@ -217,3 +217,38 @@ async def test_the_index_never_holds_what_is_redacted_but_the_store_does(caseboo
     assert "jane.doe" not in excerpt
     assert "uplinks" in excerpt
     assert (await store.incident("leaky")).incident == leaky
+
+
+async def test_annotations_made_elsewhere_come_in_with_their_incidents_and_once(
+    casebook: Casebook, store: Store
+) -> None:
+    await casebook.accept(SWITCH)
+    given = [
+        Annotation(incident_id="switch", facet="category", labels=("Infrastructure",), annotator="ada"),
+        Annotation(incident_id="kernel", facet="category", labels=("operational",), annotator="ada", is_gold=True),
+    ]
+    incidents = {"kernel": KERNEL, "switch": SWITCH.model_copy(update={"write_up": "Another text."})}
+
+    assert await casebook.import_annotations(given, incidents) == 2
+    assert await casebook.import_annotations(given, incidents) == 0
+
+    assert (await store.incident("switch")).incident == SWITCH
+    assert (await store.incident("kernel")).status == "imported"
+    assert [n.incident_id for n in await casebook.search("kernel", 5)] == ["kernel"]
+    assert await casebook.verify_index()
+
+
+async def test_annotations_of_an_unknown_incident_or_that_cannot_be_gold_together_store_nothing(
+    casebook: Casebook, store: Store
+) -> None:
+    await casebook.accept(SWITCH)
+    fine = Annotation(incident_id="switch", facet="category", labels=("operational",), annotator="ada", is_gold=True)
+    unknown = fine.model_copy(update={"incident_id": "nobody"})
+    unfit = fine.model_copy(update={"facet": "failure_mode", "labels": ("network",)})
+
+    with pytest.raises(NotFound, match="'nobody'"):
+        await casebook.import_annotations([fine, unknown])
+    with pytest.raises(InvalidInput, match="Incident 'switch': 'network' of facet 'failure_mode' belongs under"):
+        await casebook.import_annotations([fine, unfit])
+
+    assert await store.annotations("switch") == []

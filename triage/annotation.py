@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -40,6 +41,19 @@ class Annotation(BaseModel, frozen=True, extra="forbid"):
     def is_adjudication(self) -> bool:
         """True for a gold label that settles what annotators said."""
         return bool(self.settles)
+
+
+def standing(annotations: Iterable[Annotation]) -> list[Annotation]:
+    """Those of `annotations`, oldest first, that count: each annotator's latest for each facet of each incident.
+
+    An annotator's adjudications count apart from their own labels.
+    """
+    latest: dict[tuple[str, str, str, bool], Annotation] = {}
+    for annotation in annotations:
+        speaker = annotation.incident_id, annotation.facet, annotation.annotator, annotation.is_adjudication
+        latest.pop(speaker, None)
+        latest[speaker] = annotation
+    return list(latest.values())
 
 
 class Assignment(BaseModel, frozen=True, extra="forbid"):

@@ -156,6 +156,21 @@ async def open_subject(
         await embedder.aclose()
 
 
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[tuple[Store, Taxonomy]]:
+    """The system of record alone, and the taxonomy: for work that needs no index and no model."""
+    from triage.store import Store, upgrade
+
+    taxonomy = Taxonomy.load(settings.taxonomy)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    await upgrade(settings.sql_url)
+    store = Store(settings.sql_url)
+    try:
+        yield store, taxonomy
+    finally:
+        await store.close()
+
+
 async def fill(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
     """Bring the shipped history in, once, and the index up to date with the system of record."""
     from triage.evaluation.datasets import shipped_history

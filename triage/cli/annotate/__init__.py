@@ -1,0 +1,11 @@
+"""`triage annotate`: several people label incidents, disagree, and settle it."""
+
+from __future__ import annotations
+
+import typer
+
+from triage.cli.annotate.files import export_file, import_file
+
+app = typer.Typer(help="Label incidents with several annotators, and settle where they disagree.", no_args_is_help=True)
+app.command("import")(import_file)
+app.command("export")(export_file)
