@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from triage.annotation import Annotation
 from triage.casebook import Casebook
-from triage.incident import Incident
+from triage.errors import Conflict
+from triage.incident import Incident, content_id
 from triage.intake.annotations import BETWEEN_LABELS, AnnotationReading
 from triage.intake.rows import DataProblem, InvalidDataset
 from triage.store import Store
@@ -25,6 +26,25 @@ class Taken(NamedTuple):
     annotations: int
     new: int
     new_incidents: int
+
+
+async def bring_in(incidents: Sequence[Incident], store: Store, taxonomy: Taxonomy) -> int:
+    """Store incidents that are to be labelled, without having them triaged; returns how many are new.
+
+    Raises `Conflict` for an id under which another text is stored.
+    """
+    by_id = {incident.id: incident for incident in incidents}
+    stored = await store.incidents(by_id)
+    for key, known in stored.items():
+        if _content(known.incident) != _content(by_id[key]):
+            raise Conflict(f"Incident {key!r} is stored with another text: give this one an id of its own.", id=key)
+    new = {key: incident for key, incident in by_id.items() if key not in stored}
+    await store.record([], imported=new, taxonomy=taxonomy.id)
+    return len(new)
+
+
+def _content(incident: Incident) -> str:
+    return content_id(incident.title, incident.write_up)
 
 
 async def take_in(path: Path, reading: AnnotationReading, casebook: Casebook, store: Store) -> Taken:
