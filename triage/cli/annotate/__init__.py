@@ -6,8 +6,10 @@ import typer
 
 from triage.cli.annotate.assign import assign
 from triage.cli.annotate.files import export_file, import_file
+from triage.cli.annotate.label import label
 
 app = typer.Typer(help="Label incidents with several annotators, and settle where they disagree.", no_args_is_help=True)
 app.command()(assign)
+app.command()(label)
 app.command("import")(import_file)
 app.command("export")(export_file)
