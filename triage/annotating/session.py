@@ -29,9 +29,10 @@ class Session:
     """Leads through the incidents that are not done, in their order; skipped ones come again at the end."""
 
     def __init__(self, labelling: Labelling, pieces: list[Piece]) -> None:
+        self.taxonomy = labelling.taxonomy
         self._labelling = labelling
         self._pieces = pieces
-        self._waiting = [n for n, piece in enumerate(pieces) if piece.open_facets(labelling.taxonomy)]
+        self._waiting = [n for n, piece in enumerate(pieces) if piece.open_facets(self.taxonomy)]
         self._answered: list[tuple[int, str]] = []
         self._revisited: str | None = None
         self._task: tuple[int, Task] | None = None
@@ -54,8 +55,8 @@ class Session:
         if self._task is None or self._task[0] != number:
             self._task = number, await self._labelling.serve(self._pieces[number])
         task, piece = self._task[1], self._pieces[number]
-        facets = piece.facets(self._labelling.taxonomy)
-        waiting = piece.open_facets(self._labelling.taxonomy)
+        facets = piece.facets(self.taxonomy)
+        waiting = piece.open_facets(self.taxonomy)
         facet = next((each for each in facets if each.id == self._revisited), None) or waiting[0]
         return Question(
             incident=task.incident,
@@ -76,7 +77,7 @@ class Session:
         self._pieces[number] = await self._labelling.give(self._pieces[number], question.facet.id, labels, note)
         self._answered.append((number, question.facet.id))
         self._revisited = None
-        if not self._pieces[number].open_facets(self._labelling.taxonomy):
+        if not self._pieces[number].open_facets(self.taxonomy):
             self._waiting.pop(0)
 
     def skip(self) -> bool:

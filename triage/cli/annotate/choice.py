@@ -46,8 +46,8 @@ class Choice(Vertical):
 
     DEFAULT_CSS = """
     Choice #question { padding: 0 1; text-style: bold; height: auto; }
-    Choice #hint { padding: 0 1; color: $text-muted; height: auto; margin-bottom: 1; }
-    Choice LabelList { height: auto; max-height: 55%; border: none; padding: 0; }
+    Choice #hint { padding: 0 1; color: $text-muted; height: auto; }
+    Choice LabelList, Choice LabelList:focus { height: auto; max-height: 55%; border: none; padding: 0; }
     Choice #about { border-top: solid $primary-muted; padding: 0 1; height: 1fr; min-height: 5; }
     """
 
@@ -79,6 +79,10 @@ class Choice(Vertical):
         ids = [label.id for label in labels]
         listed.highlighted = ids.index(self._chosen[0]) if self._chosen else 0
         listed.focus()
+
+    def scroll_definition(self, lines: int) -> None:
+        """Move the definition of the label in hand."""
+        self.query_one("#about").scroll_relative(y=lines, animate=False)
 
     def on_key(self, event: Key) -> None:
         at = KEYS.find(event.character or " ")
@@ -131,7 +135,7 @@ class Choice(Vertical):
             box,
             (label.name, "bold" if label.id in self._chosen else ""),
             ("  primary" if primary else "", "$text-success"),
-            (f"  {self._marks[label.id]}" if label.id in self._marks else "", "$text-muted"),
+            (f"  {self._marks[label.id]}" if label.id in self._marks else "", "dim"),
         )
 
 
@@ -146,7 +150,7 @@ def _definition(label: Label, facet: Facet) -> Content:
         "; ".join(label.excludes),
         (f"\nOr {rival}?  " if rival else "\nRule  ", "$text-warning"),
         label.deciding_rule,
-        ("\nExample  ", "$text-muted"),
+        ("\nExample  ", "dim"),
         label.example,
     ]
     return Content.assemble(*parts)

@@ -21,8 +21,9 @@ STYLE = """
 #message { height: 1; padding: 0 1; color: $text-success; }
 #note { display: none; border: tall $accent; }
 #note.-open { display: block; }
-#title { text-style: bold; margin-bottom: 1; }
+#title { text-style: bold; }
 #facts { color: $text-muted; }
+#write_up { margin-top: 1; }
 #done { display: none; padding: 2 4; }
 .-narrow #body { layout: vertical; }
 .-narrow #side { border-left: none; border-top: solid $primary-muted; height: 2fr; width: 100%; }
@@ -41,8 +42,10 @@ class LabellingApp(App[None]):
         Binding("n", "note", "Note"),
         Binding("s", "skip", "Skip"),
         Binding("b,ctrl+z", "back", "Back"),
-        Binding("pagedown", "scroll(1)", "Text down", priority=True, key_display="PgDn"),
-        Binding("pageup", "scroll(-1)", "Text up", priority=True, key_display="PgUp"),
+        Binding("pagedown", "scroll(1)", "Text", priority=True, key_display="PgUp PgDn"),
+        Binding("pageup", "scroll(-1)", show=False, priority=True),
+        Binding("right_square_bracket", "scroll_definition(2)", show=False),
+        Binding("left_square_bracket", "scroll_definition(-2)", "Definition", key_display="[ ]"),
         Binding("escape", "close_note", show=False),
         Binding("q", "quit", "Quit"),
         Binding("ctrl+c,ctrl+q", "quit", show=False, priority=True),
@@ -114,14 +117,17 @@ class LabellingApp(App[None]):
         text = self.query_one("#text", VerticalScroll)
         text.scroll_relative(y=pages * max(1, text.size.height - 2), animate=False)
 
+    def action_scroll_definition(self, lines: int) -> None:
+        self.query_one(Choice).scroll_definition(lines)
+
     def _tell(self, message: str) -> None:
         self.query_one("#message", Static).update(Content(message))
 
     async def _show(self) -> None:
         question = await self._session.question()
         assigned, done = self._session.progress
-        where = "" if question is None else f"question {question.number} of {question.of}   "
-        top = f"{self._annotator}   {where}{done} of {assigned} incidents done"
+        where = "" if question is None else f"question {question.number} of {question.of} · "
+        top = f"{self._annotator} · {where}{done} of {assigned} incidents done"
         self.query_one("#top", Static).update(Content(top))
         self.query_one("#body").display = question is not None
         self.query_one("#done").display = question is None
@@ -131,9 +137,17 @@ class LabellingApp(App[None]):
         self._note = question.given.note if question.given else ""
         self._show_incident(question.incident)
         chosen = question.given.labels if question.given else ()
-        self.query_one(Choice).ask(question.facet, question.labels, chosen, _marks(question))
+        self.query_one(Choice).ask(question.facet, question.labels, chosen, self._marks(question))
         if question.model == ():
             self._tell("The model abstains on this.")
+
+    def _marks(self, question: Question) -> dict[str, str]:
+        marks = {}
+        parents = {label.parent for label in question.labels}
+        if len(parents) > 1 and question.facet.parent is not None:
+            parent = self._session.taxonomy.facet(question.facet.parent)
+            marks = {label.id: parent.label(label.parent).name for label in question.labels if label.parent}
+        return marks | dict.fromkeys(question.model or (), "the model's")
 
     def _show_incident(self, incident: Incident) -> None:
         if incident.id == self._incident:
@@ -141,6 +155,7 @@ class LabellingApp(App[None]):
         self._incident = incident.id
         self.query_one("#title", Static).update(Content(incident.title or incident.id))
         self.query_one("#facts", Static).update(Content(facts(incident)))
+        self.query_one("#facts").display = bool(facts(incident))
         self.query_one("#write_up", Static).update(Content(incident.write_up))
         self.query_one("#text").scroll_home(animate=False)
 
@@ -149,11 +164,7 @@ def facts(incident: Incident) -> str:
     """What is known of an incident beside its text, in one line; empty where nothing is."""
     started = f"began {incident.started_at:%Y-%m-%d %H:%M} UTC" if incident.started_at else ""
     known = [part for part in (incident.service, incident.severity, started, incident.url) if part]
-    return " · ".join(known) + "\n" if known else ""
-
-
-def _marks(question: Question) -> dict[str, str]:
-    return dict.fromkeys(question.model or (), "the model's")
+    return " · ".join(known)
 
 
 def _finished(assigned: int) -> str:
