@@ -6,7 +6,7 @@ shown is kept, so that every label tells whether its annotator had seen the mode
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from triage.annotation import Annotation, Assignment, Labels, standing
@@ -90,6 +90,16 @@ class Labelling:
     def progress(self, pieces: Sequence[Piece]) -> Progress:
         """How far `pieces` are."""
         return Progress(len(pieces), sum(not piece.open_facets(self.taxonomy) for piece in pieces))
+
+    async def next(self, annotator: str, skip: Collection[str] = ()) -> tuple[Task | None, Progress]:
+        """The first incident that the annotator has not done, put before them; those in `skip` only if no other is.
+
+        None if all are done. Raises `NotFound` where nothing is assigned to them.
+        """
+        pieces = await self.work(annotator)
+        waiting = [piece for piece in pieces if piece.open_facets(self.taxonomy)]
+        waiting.sort(key=lambda piece: piece.assignment.incident_id in skip)
+        return (await self.serve(waiting[0]) if waiting else None), self.progress(pieces)
 
     async def serve(self, piece: Piece) -> Task:
         """Put an incident before its annotator, and keep that it was, and whether with the model's labels."""
