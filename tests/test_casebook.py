@@ -196,6 +196,17 @@ async def test_a_lost_index_is_built_again_from_the_vectors_in_sql(
     fresh.close()
 
 
+async def test_an_index_with_labels_that_were_corrected_elsewhere_is_found_out(
+    casebook: Casebook, store: Store
+) -> None:
+    await casebook.import_history(RECORDS, "the project", "derived")
+    assert await casebook.verify_index()
+
+    await store.record([gold("operational", annotator="lin").model_copy(update={"incident_id": "switch"})])
+
+    assert not await casebook.verify_index()
+
+
 async def test_another_embedder_makes_and_keeps_vectors_of_its_own(casebook: Casebook, store: Store) -> None:
     await casebook.import_history(RECORDS, "the project", "derived")
     other = HashingEmbedder("hashing-other")

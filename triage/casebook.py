@@ -25,7 +25,7 @@ _BATCH = 32
 class Index(History, Protocol):
     """A history that can be compared with the store and filled anew."""
 
-    async def ids(self) -> set[str]: ...
+    async def labels(self) -> dict[str, Labels]: ...
 
     async def clear(self) -> None: ...
 
@@ -148,8 +148,8 @@ class Casebook:
         return await self._history.neighbours(redacted.text, vector, k, as_of=as_of)
 
     async def verify_index(self) -> bool:
-        """True if the index holds exactly the incidents that have gold labels."""
-        return await self._history.ids() == await self._store.gold_ids()
+        """True if the index holds exactly the incidents that have gold labels, with those labels."""
+        return await self._history.labels() == await self._store.gold(await self._store.gold_ids())
 
     async def rebuild_index(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Empty the index and fill it from the store; returns how many incidents it then holds.
