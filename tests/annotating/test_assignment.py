@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triage.annotating.assignment import assign, distribute
@@ -33,6 +33,7 @@ def by_incident(pairs: list[tuple[str, str]]) -> dict[str, set[str]]:
     return found
 
 
+@settings(deadline=None)
 @given(work())
 def test_every_incident_goes_to_so_many_different_annotators_and_all_have_their_share(
     work: tuple[list[str], list[str], int, int],
@@ -47,6 +48,7 @@ def test_every_incident_goes_to_so_many_different_annotators_and_all_have_their_
     assert pairs == distribute(ids[::-1], annotators, per_incident, seed=seed)
 
 
+@settings(deadline=None)
 @given(work(), incident_ids, names, seeds)
 def test_adding_later_keeps_what_was_and_adds_only_what_lacks(
     work: tuple[list[str], list[str], int, int], more: list[str], others: list[str], seed: int

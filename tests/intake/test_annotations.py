@@ -261,7 +261,7 @@ annotations = st.builds(
 ).filter(lambda annotation: not annotation.annotator.startswith("model:"))
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(annotations, min_size=1, max_size=5))
 def test_what_is_written_is_read_again(tmp_path_factory: pytest.TempPathFactory, given_: list[Annotation]) -> None:
     folder = tmp_path_factory.mktemp("round")
@@ -283,6 +283,7 @@ def test_tasks_written_for_label_studio_are_read_again(tmp_path: Path) -> None:
     assert all(a.is_gold for _, a in reading.given)
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3), max_size=5))
 def test_the_items_of_an_array_are_found_whatever_its_layout(items: list[dict[str, Any]]) -> None:
     for indent in (None, 2):

@@ -31,18 +31,16 @@ class LabelList(OptionList):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "confirm", "Confirm"),
-        Binding("space", "select", "Choose", show=False),
     ]
 
-    class Confirmed(Message):
-        """Enter was pressed."""
-
     def action_confirm(self) -> None:
-        self.post_message(self.Confirmed())
+        # Called, not posted: what is typed next must find the answer given.
+        if isinstance(self.parent, Choice):
+            self.parent.confirm()
 
 
 class Choice(Vertical):
-    """Asks for the labels of one facet. Posts `Answered` when they are chosen."""
+    """Asks for the labels of one facet. Posts `Answered` when they are chosen; `take` hands them out."""
 
     DEFAULT_CSS = """
     Choice #question { padding: 0 1; text-style: bold; height: auto; }
@@ -52,11 +50,12 @@ class Choice(Vertical):
     """
 
     class Answered(Message):
-        """The labels were chosen; the first is the primary."""
+        """The labels were chosen."""
 
-        def __init__(self, labels: tuple[str, ...]) -> None:
-            super().__init__()
-            self.labels = labels
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_open = False
+        self._answer: tuple[str, ...] | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="question")
@@ -68,7 +67,7 @@ class Choice(Vertical):
     def ask(self, facet: Facet, labels: Sequence[Label], chosen: Sequence[str], marks: Mapping[str, str]) -> None:
         """Show the question. `chosen` are the labels chosen before; `marks` is what is said beside a label."""
         self._facet, self._labels, self._marks = facet, list(labels), dict(marks)
-        self._is_open = True
+        self._is_open, self._answer = True, None
         self._chosen = [label.id for label in labels if label.id in chosen]
         self._chosen.sort(key=list(chosen).index)
         self.query_one("#question", Static).update(Content(f"{facet.name}: {facet.question}"))
@@ -85,22 +84,29 @@ class Choice(Vertical):
         self.query_one("#about").scroll_relative(y=lines, animate=False)
 
     def on_key(self, event: Key) -> None:
-        at = KEYS.find(event.character or " ")
-        if 0 <= at < len(self._labels):
+        listed = self.query_one(LabelList)
+        at = listed.highlighted if event.key == "space" else KEYS.find(event.character or " ")
+        if at is not None and 0 <= at < len(self._labels):
             event.stop()
-            self.query_one(LabelList).highlighted = at
+            listed.highlighted = at
             self._choose(self._labels[at].id)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         self._choose(str(event.option_id))
 
-    def on_label_list_confirmed(self) -> None:
+    def confirm(self) -> None:
+        """Answer with what is chosen, or with the label in hand."""
         at = self.query_one(LabelList).highlighted
         if self._facet.cardinality != "single" and self._chosen:
-            self._answer(tuple(self._chosen))
+            self._give(tuple(self._chosen))
         elif at is not None:
-            self._answer((self._labels[at].id,))
+            self._give((self._labels[at].id,))
+
+    def take(self) -> tuple[str, ...] | None:
+        """The answer that was given and not taken yet, the primary label first."""
+        answer, self._answer = self._answer, None
+        return answer
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
@@ -110,18 +116,18 @@ class Choice(Vertical):
 
     def _choose(self, label: str) -> None:
         if self._facet.cardinality == "single":
-            self._answer((label,))
+            self._give((label,))
             return
         self._chosen = [each for each in self._chosen if each != label] + [label] * (label not in self._chosen)
         listed = self.query_one(LabelList)
         for n in range(len(self._labels)):
             listed.replace_option_prompt_at_index(n, self._prompt(n))
 
-    def _answer(self, labels: tuple[str, ...]) -> None:
+    def _give(self, labels: tuple[str, ...]) -> None:
         # Keys that are typed before the next question stands there must not answer it.
         if self._is_open:
-            self._is_open = False
-            self.post_message(self.Answered(labels))
+            self._is_open, self._answer = False, labels
+            self.post_message(self.Answered())
 
     def _prompt(self, n: int) -> Content:
         label = self._labels[n]
