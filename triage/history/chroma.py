@@ -195,10 +195,6 @@ class ChromaHistory:
 
         await self._run(replace)
 
-    async def ids(self) -> set[str]:
-        """The ids of all incidents in the index."""
-        return set((await self._run(self._collection.get, include=[]))["ids"])
-
     async def labels(self) -> dict[str, Labels]:
         """Incident id -> its labels, of all incidents in the index."""
         found = await self._run(self._collection.get, include=["metadatas"])

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from textual.widgets import OptionList, Static
 
+from tests.cli.annotate.keys import listed, press, shown
 from tests.parts import DIMENSION, HashingEmbedder
 from triage.annotating.adjudication import Adjudication
 from triage.annotating.hearing import Hearing
@@ -51,15 +51,6 @@ async def app(store: Store) -> AsyncIterator[AdjudicationApp]:
     history.close()
 
 
-def shown(app: AdjudicationApp, place: str) -> str:
-    return str(app.query_one(place, Static).content)
-
-
-def listed(app: AdjudicationApp) -> str:
-    options = app.query_one(OptionList)
-    return "\n".join(str(options.get_option_at_index(n).prompt) for n in range(options.option_count))
-
-
 async def test_both_opinions_with_their_reasons_stand_beside_the_text_and_a_key_settles(
     app: AdjudicationApp, store: Store
 ) -> None:
@@ -70,7 +61,7 @@ async def test_both_opinions_with_their_reasons_stand_beside_the_text_and_a_key_
         assert "Operational  grace" in listed(app)
         assert "Inference engine  " not in listed(app)
 
-        await pilot.press("n", *"why", "enter", "4", "enter")
+        await press(pilot, "n", *"why", "enter", "4", "enter")
         assert "Settled: Category is Operational." in shown(app, "#message")
         assert "Category: Operational" in shown(app, "#opinions")
         assert "Deployment  grace" in listed(app)
@@ -86,7 +77,7 @@ async def test_both_opinions_with_their_reasons_stand_beside_the_text_and_a_key_
 async def test_all_can_be_settled_with_another_label_and_the_end_is_told(app: AdjudicationApp, store: Store) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         for _ in range(2):
-            await pilot.press("3", "enter", "1", "enter")
+            await press(pilot, "3", "enter", "1", "enter")
         assert "4 labels are settled" in shown(app, "#done")
         assert "--accept-agreed" in shown(app, "#done")
     assert (await store.gold(["one"]))["one"]["category"] == ("inference_engine",)
@@ -96,11 +87,11 @@ async def test_a_decision_that_does_not_fit_other_gold_is_refused_with_the_reaso
     app: AdjudicationApp, store: Store
 ) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("4", "enter", "1", "enter")
-        await pilot.press("b", "b")
+        await press(pilot, "4", "enter", "1", "enter")
+        await press(pilot, "b", "b")
         assert "[x] Operational" in listed(app)
         assert "Settled before by lin: Operational" in shown(app, "#opinions")
-        await pilot.press("4", "1", "enter")
+        await press(pilot, "4", "1", "enter")
         assert "belongs under" in shown(app, "#message")
         assert app.query_one("#message").has_class("-refused")
     assert (await store.gold(["two"]))["two"]["category"] == ("operational",)

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, OptionList
 
+from tests.cli.annotate.keys import listed, press, shown
 from triage.annotating.labelling import Labelling
 from triage.annotating.session import Session
 from triage.annotation import Annotation, Assignment
@@ -43,15 +44,6 @@ async def opened(store: Store, *, facets: tuple[str, ...] = FACETS, shows_model:
     return LabellingApp(await Session.open(Labelling(store, TAXONOMY), "ada"), "ada")
 
 
-def shown(app: LabellingApp, place: str) -> str:
-    return str(app.query_one(place, Static).content)
-
-
-def listed(app: LabellingApp) -> str:
-    options = app.query_one(OptionList)
-    return "\n".join(str(options.get_option_at_index(n).prompt) for n in range(options.option_count))
-
-
 async def said(store: Store, incident_id: str = "one") -> list[tuple[str, tuple[str, ...], str]]:
     return [(a.facet, a.labels, a.note) for a in await store.annotations(incident_id)]
 
@@ -63,13 +55,13 @@ async def test_an_incident_is_labelled_by_a_few_keys_and_each_answer_is_saved_at
         assert "[bold]Not markup[/bold]" in shown(app, "#write_up")
         assert shown(app, "#question").startswith("Category: In which part")
 
-        await pilot.press("1", "4", "enter")
+        await press(pilot, "1", "4", "enter")
         assert await said(store) == [("category", ("infrastructure", "operational"), "")]
         assert "Saved: Category is Infrastructure, Operational." in shown(app, "#message")
         assert "question 2 of 3" in shown(app, "#top")
 
-        await pilot.press("enter")
-        await pilot.press("2")
+        await press(pilot, "enter")
+        await press(pilot, "2")
         assert "Incident two" in shown(app, "#title")
         assert "1 of 2 incidents done" in shown(app, "#top")
     assert [facet for facet, _, _ in await said(store)] == list(FACETS)
@@ -79,10 +71,10 @@ async def test_an_incident_is_labelled_by_a_few_keys_and_each_answer_is_saved_at
 async def test_only_children_of_the_chosen_parent_are_offered(store: Store) -> None:
     app = await opened(store)
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("1", "enter")
+        await press(pilot, "1", "enter")
         names = [label.name for label in TAXONOMY.facet("failure_mode").children(["infrastructure"])]
         assert [line.split("] ")[1] for line in listed(app).splitlines()] == names
-        await pilot.press("b", "4", "enter")
+        await press(pilot, "b", "4", "enter")
         assert "Deployment  Operational" in listed(app)
 
 
@@ -92,7 +84,7 @@ async def test_the_definition_follows_the_highlighted_label(store: Store) -> Non
         first, second = TAXONOMY.facet("category").labels[:2]
         await pilot.pause()
         assert first.definition in shown(app, "#definition")
-        await pilot.press("down")
+        await press(pilot, "down")
         assert second.definition in shown(app, "#definition")
         assert second.deciding_rule in shown(app, "#definition")
         assert await said(store) == []
@@ -101,52 +93,52 @@ async def test_the_definition_follows_the_highlighted_label(store: Store) -> Non
 async def test_a_choice_can_be_taken_back_before_it_is_confirmed_and_the_first_is_primary(store: Store) -> None:
     app = await opened(store)
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("1", "4", "1")
+        await press(pilot, "1", "4", "1")
         assert "[x] Operational  primary" in listed(app)
         assert "[ ] Infrastructure" in listed(app)
-        await pilot.press("down", "space", "enter")
+        await press(pilot, "down", "space", "enter")
     assert (await said(store))[0][1][0] == "operational"
 
 
 async def test_a_note_is_kept_with_the_answer_and_letters_typed_into_it_choose_nothing(store: Store) -> None:
     app = await opened(store)
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("n", *"sb1", "enter")
+        await press(pilot, "n", *"sb1", "enter")
         assert "Note: sb1" in shown(app, "#message")
-        await pilot.press("4", "enter")
+        await press(pilot, "4", "enter")
         assert await said(store) == [("category", ("operational",), "sb1")]
 
-        await pilot.press("n", *"lost", "escape")
+        await press(pilot, "n", *"lost", "escape")
         assert not app.query_one("#note", Input).has_class("-open")
-        await pilot.press("enter")
+        await press(pilot, "enter")
         assert (await said(store))[1][2] == ""
 
 
 async def test_one_can_go_back_and_answer_anew(store: Store) -> None:
     app = await opened(store, facets=("category",))
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("b")
+        await press(pilot, "b")
         assert "nothing before" in shown(app, "#message")
-        await pilot.press("n", *"why", "enter", "1", "enter")
+        await press(pilot, "n", *"why", "enter", "1", "enter")
         assert "Incident two" in shown(app, "#title")
-        await pilot.press("b")
+        await press(pilot, "b")
         assert "Incident one" in shown(app, "#title")
         assert "[x] Infrastructure  primary" in listed(app)
-        await pilot.press("1", "4", "enter")
+        await press(pilot, "1", "4", "enter")
     assert await said(store) == [("category", ("infrastructure",), "why"), ("category", ("operational",), "why")]
 
 
 async def test_a_skipped_incident_comes_again_and_the_end_says_what_is_next(store: Store) -> None:
     app = await opened(store, facets=("category",))
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("s")
+        await press(pilot, "s")
         assert "Incident two" in shown(app, "#title")
-        await pilot.press("1", "enter", "s")
+        await press(pilot, "1", "enter", "s")
         assert "nothing to skip to" in shown(app, "#message")
-        await pilot.press("1", "enter")
+        await press(pilot, "1", "enter")
         assert "All 2 incidents are labelled" in shown(app, "#done")
         assert "triage annotate status" in shown(app, "#done")
-        await pilot.press("b")
+        await press(pilot, "b")
         assert app.query_one("#body").display
 
 
@@ -176,14 +168,14 @@ async def test_the_models_label_is_shown_where_the_assignment_allows_it_and_that
     app = await opened(store, shows_model=True)
     async with app.run_test(size=(120, 40)) as pilot:
         assert "Operational  the model's" in listed(app)
-        await pilot.press("1", "enter")
+        await press(pilot, "1", "enter")
     assert [a.saw_model for a in await store.annotations("one")] == [True]
 
 
 async def test_ctrl_c_ends_it_and_what_was_answered_is_there(store: Store) -> None:
     app = await opened(store)
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("1", "enter", "ctrl+c")
+        await press(pilot, "1", "enter", "ctrl+c")
         await pilot.pause()
         assert not app.is_running
     assert await said(store) == [("category", ("infrastructure",), "")]
@@ -197,5 +189,5 @@ async def test_the_text_scrolls_and_everything_fits_the_terminal(store: Store, s
         assert app.query_one(OptionList).size.height >= 4
         assert app.query_one("#about").size.height >= 3
         before = app.query_one("#text").scroll_y
-        await pilot.press("pagedown")
+        await press(pilot, "pagedown")
         assert app.query_one("#text").scroll_y > before

@@ -54,7 +54,7 @@ class Choice(Vertical):
 
     def __init__(self) -> None:
         super().__init__()
-        self._is_open = False
+        self.is_open = False
         self._answer: tuple[str, ...] | None = None
 
     def compose(self) -> ComposeResult:
@@ -67,7 +67,7 @@ class Choice(Vertical):
     def ask(self, facet: Facet, labels: Sequence[Label], chosen: Sequence[str], marks: Mapping[str, str]) -> None:
         """Show the question. `chosen` are the labels chosen before; `marks` is what is said beside a label."""
         self._facet, self._labels, self._marks = facet, list(labels), dict(marks)
-        self._is_open, self._answer = True, None
+        self.is_open, self._answer = True, None
         self._chosen = [label.id for label in labels if label.id in chosen]
         self._chosen.sort(key=list(chosen).index)
         self.query_one("#question", Static).update(Content(f"{facet.name}: {facet.question}"))
@@ -125,8 +125,8 @@ class Choice(Vertical):
 
     def _give(self, labels: tuple[str, ...]) -> None:
         # Keys that are typed before the next question stands there must not answer it.
-        if self._is_open:
-            self._is_open, self._answer = False, labels
+        if self.is_open:
+            self.is_open, self._answer = False, labels
             self.post_message(self.Answered())
 
     def _prompt(self, n: int) -> Content:
