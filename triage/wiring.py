@@ -98,20 +98,6 @@ async def open_desk(
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """The system of record alone, without the history's index."""
-    from triage.store import Store, upgrade
-
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    await upgrade(settings.sql_url)
-    store = Store(settings.sql_url)
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-@asynccontextmanager
 async def open_records(
     settings: Settings, progress: Progress = silent, *, index_in_memory: bool = True
 ) -> AsyncIterator[Records]:
@@ -183,6 +169,21 @@ async def open_subject(
     finally:
         history.close()
         await embedder.aclose()
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[tuple[Store, Taxonomy]]:
+    """The system of record alone, and the taxonomy: for work that needs no index and no model."""
+    from triage.store import Store, upgrade
+
+    taxonomy = Taxonomy.load(settings.taxonomy)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    await upgrade(settings.sql_url)
+    store = Store(settings.sql_url)
+    try:
+        yield store, taxonomy
+    finally:
+        await store.close()
 
 
 async def fill(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:

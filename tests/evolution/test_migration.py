@@ -26,12 +26,12 @@ from triage.evolution import (
     propose,
     rank,
 )
-from triage.evolution.annotation_file import read_annotations
 from triage.evolution.plan_file import read_plan, write_plan
+from triage.intake.annotations import read_annotations
 from triage.taxonomy import Facet, Label, Taxonomy
 
 OLD, NEW = (Taxonomy.load(HERE / name) for name in ("shop-1.yaml", "shop-2.yaml"))
-GIVEN = read_annotations(HERE / "shop-annotations.jsonl", OLD)
+GIVEN = read_annotations(HERE / "shop-annotations.jsonl", OLD).annotations
 
 
 def proposed(old: Taxonomy = OLD, new: Taxonomy = NEW) -> Plan:

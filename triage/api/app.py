@@ -11,8 +11,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from triage import __version__
-from triage.api import incidents, reading
-from triage.api.bodies import NewAnnotation, NewIncident, SearchQuery
+from triage.api import adjudication, incidents, labelling, reading
+from triage.api.bodies import NewAdjudication, NewAnnotation, NewIncident, SearchQuery
 from triage.api.problems import Problem, install
 from triage.api.service import Check, Service
 from triage.casebook import Casebook
@@ -61,6 +61,8 @@ def create_app(
         wait_limit_s=wait_limit_s,
     )
     app.include_router(incidents.router)
+    app.include_router(labelling.router)
+    app.include_router(adjudication.router)
     app.include_router(reading.router)
     install(app)
     _describe(app)
@@ -95,6 +97,7 @@ def _describe(app: FastAPI) -> None:
                 [
                     (NewIncident, "validation"),
                     (NewAnnotation, "validation"),
+                    (NewAdjudication, "validation"),
                     (SearchQuery, "validation"),
                     (Problem, "validation"),
                 ],

@@ -19,6 +19,12 @@ INCIDENT = {
     "attributes": {"region": "eu-west"},
 }
 ANNOTATION = {"facet": "category", "labels": ["inference_engine"], "annotator": "ada@example.org", "is_gold": True}
+ADJUDICATION = {
+    "facet": "category",
+    "labels": ["inference_engine"],
+    "annotator": "lin@example.org",
+    "note": "The write-up names the leak in the router; the release only brought it in.",
+}
 SEARCH = {"text": "requests time out after a router release", "k": 5}
 
 
@@ -36,14 +42,23 @@ def incident_body() -> dict[str, Any]:
 
 def annotation_body() -> dict[str, Any]:
     """The body of `POST /v1/incidents/{incident_id}/annotations`."""
-    one = _reference("NewAnnotation")
-    schema = {"oneOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": 100}]}
-    return _body({"application/json": {"schema": schema, "example": ANNOTATION}})
+    return _one_or_many("NewAnnotation", ANNOTATION)
+
+
+def adjudication_body() -> dict[str, Any]:
+    """The body of `POST /v1/incidents/{incident_id}/adjudications`."""
+    return _one_or_many("NewAdjudication", ADJUDICATION)
 
 
 def search_body() -> dict[str, Any]:
     """The body of `POST /v1/search`."""
     return _body({"application/json": {"schema": _reference("SearchQuery"), "example": SEARCH}})
+
+
+def _one_or_many(name: str, example: dict[str, Any]) -> dict[str, Any]:
+    one = _reference(name)
+    schema = {"oneOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": 100}]}
+    return _body({"application/json": {"schema": schema, "example": example}})
 
 
 def _body(content: dict[str, Any]) -> dict[str, Any]:

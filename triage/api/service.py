@@ -7,6 +7,8 @@ from typing import Annotated, NamedTuple, cast
 
 from fastapi import Depends, Request
 
+from triage.annotating.adjudication import Adjudication
+from triage.annotating.labelling import Labelling
 from triage.casebook import Casebook
 from triage.jobs import Jobs
 from triage.store import Store
@@ -33,6 +35,16 @@ class Service(NamedTuple):
     checks: Mapping[str, Check]
     max_write_up_bytes: int
     wait_limit_s: float
+
+    @property
+    def labelling(self) -> Labelling:
+        """The labelling with the taxonomy in use."""
+        return Labelling(self.store, self.casebook.taxonomy)
+
+    @property
+    def adjudication(self) -> Adjudication:
+        """The adjudication of what is labelled."""
+        return Adjudication(self.casebook, self.store)
 
 
 def _service(request: Request) -> Service:

@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from triage import __version__
-from triage.cli import evaluate, taxonomy
+from triage.cli import annotate, evaluate, taxonomy
 from triage.cli.agreement import agreement
 from triage.cli.calibrate import calibrate
 from triage.cli.classify import classify
@@ -28,6 +28,7 @@ app.command()(serve)
 app.command()(classify)
 app.command("import")(import_file)
 app.command()(search)
+app.add_typer(annotate.app, name="annotate")
 app.add_typer(evaluate.app, name="eval")
 app.command()(agreement)
 app.command()(calibrate)

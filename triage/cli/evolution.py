@@ -139,7 +139,7 @@ def _check_distinct(annotations: Path | None, out: Path, relabel: Path | None) -
 
 
 def _read(old: Taxonomy, annotations: Path | None, incidents: Path | None, from_store: bool) -> Material:
-    from triage.evolution.annotation_file import read_annotations
+    from triage.intake.annotations import read_annotations
     from triage.intake.files import read_file
 
     if annotations is not None and from_store:
@@ -150,7 +150,7 @@ def _read(old: Taxonomy, annotations: Path | None, incidents: Path | None, from_
     if from_store:
         given, write_ups = run(_of_store(settings, old))
     elif annotations is not None:
-        given = read_annotations(annotations, old)
+        given = read_annotations(annotations, old).annotations
     if incidents is not None:
         reading = read_file(incidents, settings.max_write_up_bytes)
         write_ups |= {incident.id: incident.text for incident in reading.incidents}

@@ -90,6 +90,10 @@ class Watch:
         elif done == total:
             self._console.print(f"{escape(what)}: done in {time.monotonic() - started:.1f} s")
 
+    def close(self) -> None:
+        """Take the progress off the screen: something else is drawn there."""
+        self._live.stop()
+
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[None]:
         """Show one piece of work of unknown length while it is done."""

@@ -42,10 +42,16 @@ def read_listed(row: Row[Any]) -> Listed:
     return Listed.model_construct(**{name: getattr(row, name) for name in Listed.model_fields})
 
 
+def annotation_values(annotation: Annotation) -> dict[str, Any]:
+    """An annotation as column values, without its id."""
+    return annotation.model_dump(exclude={"id"}) | {"settles": list(annotation.settles) or None}
+
+
 def read_annotation(row: Row[Any]) -> Annotation:
     """The annotation of a row."""
     values = {name: getattr(row, name) for name in Annotation.model_fields}
-    return Annotation.model_construct(**(values | {"labels": tuple(row.labels)}))
+    own = {"labels": tuple(row.labels), "settles": tuple(row.settles or ())}
+    return Annotation.model_construct(**(values | own))
 
 
 def write_vector(vector: Vectors) -> bytes:
