@@ -68,7 +68,9 @@ def _opinions(dispute: Dispute, above: str) -> Content:
     for annotation in dispute.said:
         names = ", ".join(dispute.facet.label(label).name for label in annotation.labels)
         parts += [(annotation.annotator, "$text-accent"), "  ", (names, "bold")]
-        remarks = ["had seen the model's label"] * bool(annotation.saw_model) + ["no reason given"] * (not annotation.note)
+        remarks = ["had seen the model's label"] * bool(annotation.saw_model) + ["no reason given"] * (
+            not annotation.note
+        )
         parts.append((f"  {', '.join(remarks)}\n", "dim"))
         parts.append(f"  {annotation.note}\n" if annotation.note else "")
     return Content.assemble(*parts).rstrip()
