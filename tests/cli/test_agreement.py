@@ -82,14 +82,14 @@ def test_csv_says_the_same_as_jsonl_and_json_holds_every_figure(triage: Run, tmp
 
 def test_mistakes_in_a_file_are_told_by_line(triage: Run, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(
-        "incident_id,facet,labels,annotator\ni1,category,no_such,ada\ni2,nothing,x,ada\ni3,category,,ada\n"
+        "incident_id,facet,labels,annotator\ni1,category,no_such,ada\ni2,nothing,x,ada\n,category,operational,ada\n"
     )
     done = triage("agreement", "a.csv")
 
     assert done.returncode == 2
-    assert "line 2, field labels: 'no_such' is no label" in " ".join(done.stderr.split())
+    assert "line 2, field labels.category: 'no_such' is no label" in " ".join(done.stderr.split())
     assert "line 3, field facet: 'nothing' is no facet" in " ".join(done.stderr.split())
-    assert "line 4, field labels" in done.stderr
+    assert "line 4, field incident_id" in done.stderr
     assert "Traceback" not in done.stderr
     assert triage("agreement", "missing.jsonl").returncode == 2
 

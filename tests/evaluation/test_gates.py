@@ -53,9 +53,19 @@ def test_the_whole_interval_decides_and_not_the_point(run_of: Callable[..., Run]
 
 
 def test_few_cases_are_never_a_false_pass(run_of: Callable[..., Run], small: Taxonomy) -> None:
-    few, many = run_of("few", 9, 3), run_of("many", 300, 100)
+    few, many = run_of("nine", 9, 3), run_of("hundreds", 300, 100)
     assert check(few, small, "accuracy.cause >= 0.6").status == "inconclusive"
     assert check(many, small, "accuracy.cause >= 0.6").status == "passed"
+
+
+def test_a_handful_of_cases_that_all_go_well_pass_no_bar(run_of: Callable[..., Run], small: Taxonomy) -> None:
+    few, many = run_of("few", 6, 0), run_of("many", 300, 0)
+    for gate in ("accuracy.cause >= 0.9", "kappa.cause >= 0.9", "degraded.share <= 2%"):
+        assert check(few, small, gate).status == "inconclusive", gate
+        assert check(many, small, gate).status == "passed", gate
+    gate = "delta.kappa.cause >= -0.02 vs main"
+    assert check(few, small, gate, main=few).status == "inconclusive"
+    assert check(many, small, gate, main=many).status == "passed"
 
 
 def test_upper_bounds_and_counts(run_of: Callable[..., Run], small: Taxonomy) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from triage.agreement.interval import RESAMPLES, Interval
 from triage.evaluation.journal import CaseRecord
-from triage.evaluation.metrics import Scores, finished, names_of
+from triage.evaluation.metrics import Scores, finished, interval_of, names_of
 from triage.evaluation.runs import Run, rounds_of
 from triage.evaluation.scoring import ABSTAINED
 from triage.taxonomy import Taxonomy
@@ -148,7 +148,14 @@ def difference(
             )
         ]
     )
-    interval = Interval.of(drawn)
+    interval = interval_of(
+        metric,
+        drawn,
+        value,
+        lambda name: other.without_one(name) - base.without_one(name),
+        max((u for u in (base.unseen(metric), other.unseen(metric)) if u is not None), default=None),
+        limits=(-2.0, 2.0),
+    )
     return Difference(**values, value=value, interval=interval, needed=_needed(value, interval, base.n, power))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,11 @@ from triage.taxonomy import Facet, Taxonomy
 
 _CHUNK = 4_000_000
 _EXACT = {"cost.total", "tokens.total", "calls.total", "retries.total", "failed.count", "degraded.count"}
+_SHARES = {
+    *("kappa", "accuracy", "answered_kappa", "answered_accuracy", "coverage", "evidence", "neighbour_hit"),
+    *("failed.share", "degraded.share", "flips.share"),
+}
+_ROUGH = {"latency", "ece"}
 _DEFAULT = ("kappa", "accuracy", "macro_f1", "coverage", "ece", "evidence", "neighbour_hit")
 
 
@@ -83,7 +89,8 @@ class Scores:
         drawn = np.concatenate(
             [self.values(metric, weights, rounds) for weights, rounds in self.draws(resamples, seed)]
         )
-        return Measured(metric=metric, value=value, n=self.n, interval=Interval.of(drawn, confidence))
+        interval = interval_of(metric, drawn, value, self.without_one, self.unseen(metric, confidence), confidence)
+        return Measured(metric=metric, value=value, n=self.n, interval=interval)
 
     def draws(self, resamples: int, seed: int) -> Iterator[tuple[Weights, NDArray[np.float64]]]:
         """Bootstrap weights of cases and of repeats, the same for the same seed, n and number of repeats.
@@ -99,11 +106,64 @@ class Scores:
             weights = cases.multinomial(self.n, np.full(self.n, 1 / self.n), size=size)
             yield weights, repeats.multinomial(count, np.full(count, 1 / count), size=size) / count
 
+    def without_one(self, metric: str) -> Values:
+        """The metric without each case in turn."""
+        rows = max(1, _CHUNK // max(self.n, 1))
+        identity = np.eye(self.n, dtype=np.int64)
+        return np.concatenate(
+            [self.values(metric, 1 - identity[start : start + rows]) for start in range(0, self.n, rows)]
+        )
+
+    def unseen(self, metric: str, confidence: float = CONFIDENCE) -> float | None:
+        """How far the true value may be from one that no resample changes; None for metrics that are no share.
+
+        What these cases never show may still be up to 1 - (tail)^(1/n) of all cases (C. J. Clopper & E. S. Pearson,
+        Biometrika 26, 1934); for kappa that share counts more, by the disagreement that chance leaves.
+        """
+        name, _, facet = metric.partition(".")
+        if name not in _SHARES and metric not in _SHARES:
+            return None
+        columns = self._rounds[0].columns(facet) if name in FACET_METRICS else None
+        n = len(columns.at) if columns is not None else self.n
+        if columns is not None and name.startswith("answered"):
+            n = int(columns.answered.sum())
+        if not n:
+            return None
+        share = 1 - math.pow((1 - confidence) / 2, 1 / n)
+        if columns is not None and "kappa" in name and not columns.is_multi:
+            chance = 1 - float(((np.bincount(columns.gold) / len(columns.gold)) ** 2).sum())
+            return min(2.0, share / chance) if chance else None
+        return share
+
     def _flips(self, weights: Weights) -> Values:
         pairs = [first.differs_from(second) for i, first in enumerate(self._rounds) for second in self._rounds[i + 1 :]]
         if not pairs:
             return np.full(len(weights), np.nan)
         return mean(np.mean(pairs, axis=0), weights)
+
+
+def interval_of(
+    metric: str,
+    drawn: Values,
+    value: float,
+    without_one: Callable[[str], Values],
+    unseen: float | None,
+    confidence: float = CONFIDENCE,
+    limits: tuple[float, float] = (0.0, 1.0),
+) -> Interval | None:
+    """The interval of a metric from its resamples: BCa, or percentiles where the metric is no smooth function of cases.
+
+    Where no resample differs, the interval reaches as far as so many cases could have missed; `limits` are those of
+    the metric.
+    """
+    defined = drawn[~np.isnan(drawn)]
+    if unseen is not None and defined.size and np.ptp(defined) < 1e-12:
+        low, high = max(limits[0], value - unseen), min(limits[1], value + unseen)
+        return Interval(low=low, high=high, confidence=confidence, resamples=0, method="unseen")
+    if metric.partition(".")[0] in _ROUGH:
+        return Interval.of(drawn, confidence)
+    jackknife = without_one(metric)
+    return Interval.of_bca(drawn, value, jackknife, np.ones(len(jackknife), dtype=np.int64), confidence)
 
 
 def finished(records: Sequence[CaseRecord]) -> dict[str, CaseRecord]:
@@ -134,7 +194,7 @@ class _Round:
             kind, _, how = metric.partition(".")
             return summarise_figures(how, self._figures(kind), weights)
         name, _, facet = metric.partition(".")
-        columns = self._of(facet)
+        columns = self.columns(facet)
         return FACET_STATISTICS[name](columns, weights[:, columns.at])
 
     def differs_from(self, other: _Round) -> NDArray[np.float64]:
@@ -164,7 +224,8 @@ class _Round:
                 found = [np.nan] * len(about)
         return np.array(found, dtype=np.float64)
 
-    def _of(self, facet_id: str) -> Columns:
+    def columns(self, facet_id: str) -> Columns:
+        """What is known of one facet."""
         if facet_id not in self._columns:
             self._columns[facet_id] = read_columns(self._records, self._taxonomy.facet(facet_id))
         return self._columns[facet_id]
