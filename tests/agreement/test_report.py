@@ -10,6 +10,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from triage.agreement import AgreementReport, FacetAgreement, agreement_report
+from triage.agreement.ratings import Ratings
 from triage.agreement.report import DERIVED_GOLD, GOLD
 from triage.annotation import Annotation
 from triage.taxonomy import Taxonomy, UnknownFacet
@@ -214,3 +215,21 @@ def test_a_facet_that_does_not_exist_is_refused() -> None:
 
 def test_nothing_labelled_is_an_empty_report() -> None:
     assert agreement_report([], TAXONOMY).facets == ()
+
+
+def test_an_adjudication_is_gold_and_no_further_opinion() -> None:
+    def said(who: str, label: str, **more: object) -> Annotation:
+        return Annotation.model_validate(
+            {"incident_id": "i", "facet": "category", "labels": (label,), "annotator": who, **more}
+        )
+
+    ratings = Ratings.of(
+        [
+            said("ada", "infrastructure"),
+            said("bob", "operational"),
+            said("ada", "operational", is_gold=True, settles=(1, 2)),
+        ]
+    )
+    assert [who.name for who in ratings.annotators] == ["ada", "bob"]
+    assert ratings.rows == ((("infrastructure",), ("operational",)),)
+    assert ratings.gold == {"i": ("operational",)}

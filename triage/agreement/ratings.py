@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from triage.annotation import Annotation, Origin
+from triage.annotation import Annotation, Origin, standing
 
 LabelSet = tuple[str, ...]
 
@@ -34,17 +34,14 @@ class Ratings(NamedTuple):
     @classmethod
     def of(cls, annotations: Iterable[Annotation]) -> Ratings:
         """The table of the annotations of one facet, oldest first."""
-        standing: dict[tuple[str, str], Annotation] = {}
-        for annotation in annotations:
-            key = (annotation.incident_id, annotation.annotator)
-            # Said again, it is the newest: it has to stand behind the others.
-            standing.pop(key, None)
-            standing[key] = annotation
-        annotators = sorted({Annotator(one.annotator, one.origin) for one in standing.values()})
-        incidents = sorted({one.incident_id for one in standing.values()})
-        said = {(one.incident_id, Annotator(one.annotator, one.origin)): one.labels for one in standing.values()}
-        gold = {one.incident_id: one.labels for one in standing.values() if one.is_gold and one.origin == "human"}
-        derived = {one.incident_id: one.labels for one in standing.values() if one.is_gold and one.origin == "derived"}
+        counted = standing(annotations)
+        # An adjudication settles what others said: it is gold, and no further opinion.
+        opinions = [one for one in counted if not one.is_adjudication]
+        annotators = sorted({Annotator(one.annotator, one.origin) for one in opinions})
+        incidents = sorted({one.incident_id for one in counted})
+        said = {(one.incident_id, Annotator(one.annotator, one.origin)): one.labels for one in opinions}
+        gold = {one.incident_id: one.labels for one in counted if one.is_gold and one.origin == "human"}
+        derived = {one.incident_id: one.labels for one in counted if one.is_gold and one.origin == "derived"}
         return cls(
             annotators=tuple(annotators),
             incidents=tuple(incidents),

@@ -19,8 +19,8 @@ def agreement(
     file: Annotated[
         Path | None,
         typer.Argument(
-            help="Annotations as `triage annotate import` takes them: CSV or JSON Lines with incident_id, facet, labels "
-            "and annotator, or an export of Label Studio or Argilla. By default those of the service.",
+            help="Annotations as `triage annotate import` takes them: CSV or JSON Lines with incident_id, facet, "
+            "labels and annotator, or an export of Label Studio or Argilla. By default those of the service.",
             show_default=False,
         ),
     ] = None,

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, Field
 
 from triage.agreement import Interval, cohen_kappa, compare_sets
-from triage.annotation import Annotation
-from triage.evolution.migration import Migration, latest
+from triage.annotation import Annotation, standing
+from triage.evolution.migration import Migration
 from triage.evolution.plan import Plan
 from triage.taxonomy import Facet, Taxonomy
 
@@ -51,7 +51,7 @@ def agreement_changes(
     plan: Plan, old: Taxonomy, new: Taxonomy, annotations: Sequence[Annotation], migration: Migration
 ) -> list[AgreementChange]:
     """For every facet that stays and every two annotators who labelled an incident of it both; most incidents first."""
-    was, now = _by_facet(latest(annotations)), _by_facet(migration.annotations)
+    was, now = _by_facet(standing(annotations)), _by_facet(migration.annotations)
     found: list[AgreementChange] = []
     for step in plan.facets:
         if step.to is None:

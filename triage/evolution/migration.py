@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from triage.annotation import Annotation
+from triage.annotation import Annotation, standing
 from triage.evolution.plan import FacetStep, LabelStep, Plan, UnconfirmedPlan
 from triage.taxonomy import Taxonomy
 
@@ -66,11 +66,11 @@ def migrate(plan: Plan, old: Taxonomy, new: Taxonomy, annotations: Sequence[Anno
 
 def preview(plan: Plan, old: Taxonomy, new: Taxonomy, annotations: Sequence[Annotation]) -> Migration:
     """What the plan would do, were it confirmed as it stands. An annotator's latest word on a facet counts."""
-    standing = latest(annotations)
+    counted = standing(annotations)
     moved: list[_Moved] = []
     withdrawn: list[Withdrawn] = []
     dropped = 0
-    for annotation in standing:
+    for annotation in counted:
         canonical = annotation.model_copy(update={"labels": old.canonical(annotation.facet, annotation.labels)})
         step = plan.facet(annotation.facet)
         if step.to is None:
@@ -91,18 +91,8 @@ def preview(plan: Plan, old: Taxonomy, new: Taxonomy, annotations: Sequence[Anno
         mapped=counts["map"],
         derived=counts["derive"],
         dropped=dropped,
-        superseded=len(annotations) - len(standing),
+        superseded=len(annotations) - len(counted),
     )
-
-
-def latest(annotations: Sequence[Annotation]) -> list[Annotation]:
-    """Each annotator's last annotation of each facet of each incident, in the order given."""
-    standing: dict[tuple[str, str, str], Annotation] = {}
-    for annotation in annotations:
-        key = (annotation.incident_id, annotation.facet, annotation.annotator)
-        standing.pop(key, None)
-        standing[key] = annotation
-    return list(standing.values())
 
 
 def _move(annotation: Annotation, step: FacetStep, old: Taxonomy, new: Taxonomy) -> _Moved | Withdrawn:

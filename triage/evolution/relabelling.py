@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel, Field
 
-from triage.annotation import Annotation
-from triage.evolution.migration import Withdrawn, latest
+from triage.annotation import Annotation, standing
+from triage.evolution.migration import Withdrawn
 from triage.evolution.wording import Similarity, lexical, meaning
 from triage.taxonomy import Facet, Taxonomy
 
@@ -62,12 +62,12 @@ def rank(
     First those whose label was split or removed, then those on which annotators differ, then gold ones of frequent
     labels, then those whose write-up (`write_ups`: incident id -> text) stands on the border of two new definitions.
     """
-    standing = latest(annotations)
+    counted = standing(annotations)
     said: dict[tuple[str, str], list[Annotation]] = defaultdict(list)
-    for annotation in standing:
+    for annotation in counted:
         said[annotation.incident_id, annotation.facet].append(annotation)
     rates = _disagreement_rates(said)
-    gold = Counter((a.facet, a.labels[0]) for a in standing if a.is_gold)
+    gold = Counter((a.facet, a.labels[0]) for a in counted if a.is_gold)
     places: dict[tuple[str, str], list[Withdrawn]] = defaultdict(list)
     for one in withdrawn:
         places[one.annotation.incident_id, one.annotation.facet].append(one)
