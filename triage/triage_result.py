@@ -141,8 +141,10 @@ class Contrast(BaseModel, frozen=True):
 class Provenance(BaseModel, frozen=True):
     """Everything needed to say how a result came about and to repeat it. Times are in seconds, per step.
 
-    `withheld_sentences` counts those that read like orders to a model and were not shown to it. With `as_of` the
-    incident was triaged as it could have been at that moment.
+    `retries` counts the tries of model calls beyond the first; `cached_calls` of the `model_calls` were answered from a
+    cache, with `cached_prompt_tokens` and `cached_completion_tokens` of the tokens. `withheld_sentences` counts those
+    that read like orders to a model and were not shown to it. With `as_of` the incident was triaged as it could have
+    been at that moment.
     """
 
     taxonomy: str
@@ -157,6 +159,9 @@ class Provenance(BaseModel, frozen=True):
     completion_tokens: int = 0
     model_calls: int = 0
     retries: int = 0
+    cached_calls: int = 0
+    cached_prompt_tokens: int = 0
+    cached_completion_tokens: int = 0
     dropped_quotes: int = 0
     was_condensed: bool = False
     withheld_sentences: int = 0

@@ -77,13 +77,13 @@ class StructuredClassifier:
 
     async def _first(self, request: Request, taxonomy: Taxonomy) -> Classification:
         reply = await self._model.complete(request)
-        usage = _usage(reply)
+        usage = Usage.of(reply)
         try:
             return Classification(answers=_read(reply, taxonomy), usage=usage)
         except InvalidInput as error:
             mistakes = error.detail
         reply = await self._model.complete(_sent_back(request, reply, mistakes))
-        usage += _usage(reply)
+        usage += Usage.of(reply)
         try:
             return Classification(answers=_read(reply, taxonomy), usage=usage)
         except InvalidInput as error:
@@ -115,7 +115,7 @@ def _averaged(first: Classification, others: list[Reply], taxonomy: Taxonomy) ->
     sampled: list[dict[str, Answer]] = []
     usage = first.usage
     for reply in others:
-        usage += _usage(reply)
+        usage += Usage.of(reply)
         with contextlib.suppress(InvalidInput):
             sampled.append(_read(reply, taxonomy))
     if not sampled:
@@ -185,9 +185,3 @@ def _answer(said: _FacetAnswer, facet: Facet, taxonomy: Taxonomy, rationale: str
         shares = {label: (1 - certainty) / 2**n for n, label in enumerate(dict.fromkeys(others), start=1)}
         distribution = {labels[0]: certainty, **shares}
     return Answer(distribution=distribution, quotes=tuple(said.quotes[:3]), rationale=rationale)
-
-
-def _usage(reply: Reply) -> Usage:
-    return Usage(
-        prompt_tokens=reply.prompt_tokens, completion_tokens=reply.completion_tokens, calls=1, retries=reply.retries
-    )

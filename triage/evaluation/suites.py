@@ -37,7 +37,8 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
     `facets` are scored; `labels` names the data's field for a facet where it differs from the facet's id. `history` is
     `leave_one_out` (all other cases), `folds: k` (the other folds), `as_of` (those that began before it, its write-up
     being read without how it ended) or `none`; the case itself and copies of it are never in it. `limit` runs a seeded
-    sample of that many cases; the history stays whole. `pipeline` is handed to the pipeline as it is.
+    sample of that many cases; the history stays whole. `subject` is the `pipeline`, or the prompted `model` alone as a
+    baseline for it; `pipeline` is handed to the pipeline as it is.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -52,6 +53,7 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
     seed: int = Field(default=0, ge=0)
     concurrency: int = Field(default=4, ge=1, le=256)
     limit: int | None = Field(default=None, ge=1)
+    subject: Literal["pipeline", "model"] = "pipeline"
     pipeline: dict[str, Scalar] = Field(default_factory=dict)
 
     @field_validator("adapter")
@@ -115,5 +117,7 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
     def fingerprint(self) -> str:
         """Changes with everything that can change a case's result; not with pace, paths and the sample's size."""
         leave = {"description", "concurrency", "limit", "data", "taxonomy"}
+        if self.subject == "pipeline":
+            leave.add("subject")  # runs from before there was a choice stay what they are
         content = json.dumps(self.model_dump(mode="json", exclude=leave), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
