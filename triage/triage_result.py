@@ -20,7 +20,11 @@ class Evidence(BaseModel, frozen=True):
 
     @classmethod
     def locate(cls, quote: str, text: str) -> Evidence | None:
-        """Find `quote` in `text`, ignoring case and runs of white space; None if it is not there."""
+        """Find `quote` in `text`, word for word or else ignoring case and white space; None if it is not there."""
+        exact = quote.strip()
+        start = text.find(exact) if exact else -1
+        if start >= 0:
+            return cls(start=start, end=start + len(exact), quote=exact)
         pattern = r"\s+".join(re.escape(word) for word in quote.split())
         match = re.search(pattern, text, re.IGNORECASE) if pattern else None
         return match and cls(start=match.start(), end=match.end(), quote=match.group())

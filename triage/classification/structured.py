@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -28,6 +28,14 @@ class _FacetAnswer(BaseModel):
     quotes: list[str] = Field(default_factory=list)
 
 
+class _Codebook(NamedTuple):
+    """What of a request depends on the taxonomy alone."""
+
+    scope: str
+    definitions: str
+    schema: dict[str, Any]
+
+
 class StructuredClassifier:
     """One call with a JSON schema built from the taxonomy; an answer outside it is sent back once with its mistakes.
 
@@ -44,7 +52,7 @@ class StructuredClassifier:
         self._deadline_s = deadline_s
         self._max_tokens = max_tokens
         self._prompt = load("structured")
-        self._schemas: dict[str, dict[str, Any]] = {}
+        self._codebooks: dict[tuple[str, str, tuple[str, ...]], _Codebook] = {}
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -55,13 +63,18 @@ class StructuredClassifier:
 
     async def classify(self, subject: Subject, taxonomy: Taxonomy) -> Classification:
         """See `Classifier.classify`. Raises `ModelUnavailable` if the second answer doesn't fit either."""
+        codebook = self._codebook(taxonomy)
         messages = self._prompt.messages(
-            scope=" ".join(taxonomy.description.split()),
-            definitions=definitions(taxonomy),
+            scope=codebook.scope,
+            definitions=codebook.definitions,
             neighbours=examples(subject),
             write_up=plain(subject),
         )
-        request = self._request(messages, taxonomy)
+        request = Request(
+            messages=messages, schema_=codebook.schema, max_tokens=self._max_tokens, deadline_s=self._deadline_s
+        )
+        if self._samples == 1:
+            return await self._first(request, taxonomy)
         others = asyncio.create_task(sample(self._model, request, self._samples - 1))
         try:
             first = await self._first(request, taxonomy)
@@ -92,13 +105,13 @@ class StructuredClassifier:
                 "Choose another model with TRIAGE_MODEL, or set TRIAGE_ANSWERS=letters."
             ) from error
 
-    def _request(self, messages: tuple[Message, ...], taxonomy: Taxonomy) -> Request:
-        key = f"{taxonomy.id}@{taxonomy.version}"
-        if key not in self._schemas:
-            self._schemas[key] = _schema(taxonomy)
-        return Request(
-            messages=messages, schema_=self._schemas[key], max_tokens=self._max_tokens, deadline_s=self._deadline_s
-        )
+    def _codebook(self, taxonomy: Taxonomy) -> _Codebook:
+        # A narrowed taxonomy keeps its version.
+        key = (taxonomy.id, taxonomy.version, tuple(facet.id for facet in taxonomy.triaged))
+        if key not in self._codebooks:
+            scope = " ".join(taxonomy.description.split())
+            self._codebooks[key] = _Codebook(scope, definitions(taxonomy), _schema(taxonomy))
+        return self._codebooks[key]
 
 
 def _sent_back(request: Request, reply: Reply, mistakes: str) -> Request:

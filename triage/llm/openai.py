@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import openai
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from triage.errors import ModelUnavailable
 from triage.llm import Reply, Request
@@ -84,7 +84,7 @@ class OpenAIChat:
                 body = await self._client.post(
                     "/chat/completions",
                     cast_to=bytes,
-                    body={"model": self._model, **dialect.arguments(request)},
+                    content=to_json({"model": self._model, **dialect.arguments(request)}),
                     options={"timeout": request.deadline_s},
                 )
             except openai.APIStatusError as error:
