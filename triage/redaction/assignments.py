@@ -76,27 +76,10 @@ _LINE_START = re.compile(r"(?:\A|\n)[ \t]*(?:[-*>|][ \t]+)?(?:export[ \t]+)?[\"'
 _FLAG = re.compile(r"(?:\A|\s|[\"'])--[\w-]{0,40}\Z")
 _NEED_DIGITS = frozenset({"token", "credential", "credentials", "pass"})
 # Each name above holds one of these.
-_STEMS = tuple(
-    [
-        "pass",
-        "pw",
-        "key",
-        "secret",
-        "cred",
-        "token",
-        "sig",
-        "salt",
-        "nonce",
-        "auth",
-        "hmac",
-        "session",
-        "seed",
-        "connection",
-        "mysql",
-        "maria",
-        "redis",
-    ]
-)
+_STEMS = (
+    "pass", "pw", "key", "secret", "cred", "token", "sig", "salt", "nonce", "auth", "hmac", "session", "seed",
+    "connection", "mysql", "maria", "redis",
+)  # fmt: skip
 _DIGIT, _LETTER = re.compile("[0-9]"), re.compile("[A-Za-z]")
 _LONG = 64
 
