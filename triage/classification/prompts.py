@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
 from pydantic import BaseModel, Field
 
 from triage.errors import MisconfiguredService
 from triage.llm import Message
-
-if TYPE_CHECKING:
-    from langchain_core.prompts import ChatPromptTemplate
 
 
 class FrontMatter(BaseModel, frozen=True, extra="forbid"):
@@ -32,9 +29,9 @@ class FrontMatter(BaseModel, frozen=True, extra="forbid"):
 class Prompt:
     """One prompt file: its front matter and its messages."""
 
-    def __init__(self, about: FrontMatter, template: ChatPromptTemplate) -> None:
+    def __init__(self, about: FrontMatter, parts: Sequence[tuple[str, str]]) -> None:
         self.about = about
-        self._template = template
+        self._parts = tuple(parts)
 
     @property
     def name(self) -> str:
@@ -43,10 +40,9 @@ class Prompt:
 
     def messages(self, **values: str) -> tuple[Message, ...]:
         """The messages with `values` filled in; values are never read as templates."""
-        roles = {"system": "system", "human": "user", "ai": "assistant"}
+        # Filled in by hand: through LangChain it takes several times as long.
         return tuple(
-            Message.model_validate({"role": roles[message.type], "content": message.text})
-            for message in self._template.format_messages(**values)
+            Message.model_validate({"role": role, "content": text.format(**values)}) for role, text in self._parts
         )
 
 
@@ -60,14 +56,12 @@ def load(prompt_id: str) -> Prompt:
         raise MisconfiguredService(f"The prompt file {path} is missing: reinstall triage.", path=str(path))
     _, head, body = path.read_text(encoding="utf-8").split("---\n", 2)
     about = FrontMatter.model_validate(yaml.safe_load(head))
-    parts = re.split(r"^## (system|user|assistant)\n", body, flags=re.MULTILINE)[1:]
-    template = ChatPromptTemplate.from_messages(
-        [(role, text.strip()) for role, text in zip(parts[::2], parts[1::2], strict=True)]
-    )
-    unknown = set(template.input_variables) ^ set(about.inputs)
+    pieces = re.split(r"^## (system|user|assistant)\n", body, flags=re.MULTILINE)[1:]
+    parts = [(role, text.strip()) for role, text in zip(pieces[::2], pieces[1::2], strict=True)]
+    unknown = set(ChatPromptTemplate.from_messages(parts).input_variables) ^ set(about.inputs)
     if about.id != prompt_id or unknown:
         raise MisconfiguredService(f"{path}: front matter and text differ on {', '.join(sorted(unknown)) or 'the id'}.")
-    return Prompt(about, template)
+    return Prompt(about, parts)
 
 
 def _folder() -> Path:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 from triage.llm import Request
@@ -42,22 +41,9 @@ class Gate:
         self._timer: asyncio.TimerHandle | None = None
         self._due: set[float] = set()
 
-    @asynccontextmanager
-    async def slot(self, tokens: int = 0, *, is_retry: bool = False) -> AsyncIterator[None]:
-        """Hold a slot for one request of about so many tokens; waits until one is free and the rate allows it."""
-        ticket = _Ticket(tokens, asyncio.get_running_loop().create_future())
-        (self._again if is_retry else self._new).append(ticket)
-        self._admit()
-        try:
-            await ticket.admitted
-        except asyncio.CancelledError:
-            if not ticket.admitted.cancelled():
-                self._leave()
-            raise
-        try:
-            yield
-        finally:
-            self._leave()
+    def slot(self, tokens: int = 0, *, is_retry: bool = False) -> Slot:
+        """A slot for one request of about so many tokens, as a context manager that waits for it."""
+        return Slot(self, tokens, is_retry)
 
     async def pause(self, seconds: float) -> None:
         """What a call does between two tries: it waits, and others may go meanwhile."""
@@ -101,6 +87,20 @@ class Gate:
         """How long until the last of the waiting calls tries again."""
         return max(self._due) - asyncio.get_running_loop().time() if self._due else 0.0
 
+    async def _enter(self, tokens: int, is_retry: bool) -> None:
+        if not (self._again or self._new) and self._has_room() and self._rate_allows(tokens):
+            self.in_flight += 1
+            return
+        ticket = _Ticket(tokens, asyncio.get_running_loop().create_future())
+        (self._again if is_retry else self._new).append(ticket)
+        self._admit()
+        try:
+            await ticket.admitted
+        except asyncio.CancelledError:
+            if not ticket.admitted.cancelled():
+                self._leave()
+            raise
+
     def _leave(self) -> None:
         self.in_flight -= 1
         self._admit()
@@ -112,13 +112,14 @@ class Gate:
             if ticket.admitted.done():  # given up
                 queue.popleft()
                 continue
-            if self.limits.at_once is not None and self.in_flight >= int(self._width):
-                return
-            if not self._rate_allows(ticket.tokens):
+            if not self._has_room() or not self._rate_allows(ticket.tokens):
                 return
             queue.popleft()
             self.in_flight += 1
             ticket.admitted.set_result(None)
+
+    def _has_room(self) -> bool:
+        return self.limits.at_once is None or self.in_flight < int(self._width)
 
     def _rate_allows(self, tokens: int) -> bool:
         if self._requests is None and self._tokens is None:
@@ -144,6 +145,21 @@ _CHARACTERS_PER_TOKEN = 4
 _REMEMBERED = 32
 _TOO_MANY = 1 / 3
 _NARROWED_FOR_S = 1.0
+
+
+class Slot:
+    """Holds a slot of a gate for the length of a block."""
+
+    def __init__(self, gate: Gate, tokens: int, is_retry: bool) -> None:
+        self._gate = gate
+        self._tokens = tokens
+        self._is_retry = is_retry
+
+    async def __aenter__(self) -> None:
+        await self._gate._enter(self._tokens, self._is_retry)  # noqa: SLF001
+
+    async def __aexit__(self, *_: object) -> None:
+        self._gate._leave()  # noqa: SLF001
 
 
 class _Ticket(NamedTuple):

@@ -38,6 +38,7 @@ class OpenAIChat:
         self._client = openai.AsyncOpenAI(
             api_key=api_key, base_url=base_url, max_retries=0, http_client=openai.DefaultAioHttpClient()
         )
+        self._url = str(self._client.base_url.join("chat/completions"))
 
     @property
     def name(self) -> str:
@@ -82,7 +83,7 @@ class OpenAIChat:
                 # `chat.completions.create` would walk through the arguments and the answer to fit them to its types:
                 # half of what a call costs, and nothing that is needed here.
                 body = await self._client.post(
-                    "/chat/completions",
+                    self._url,
                     cast_to=bytes,
                     content=to_json({"model": self._model, **dialect.arguments(request)}),
                     options={"timeout": request.deadline_s},

@@ -103,6 +103,19 @@ class _Tries(Generic[T]):
         self.made = 0
 
     async def result(self) -> T:
+        try:
+            return await self._try()
+        except Exception as error:
+            if not _is_transient(error):
+                raise
+            failed = [error]
+
+        async def attempt() -> T:
+            # Only what needs a retry pays for tenacity: it takes note of the first failure and goes on from there.
+            if failed:
+                raise failed.pop()
+            return await self._try()
+
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(_is_transient),
             wait=self._wait_s,
@@ -110,7 +123,7 @@ class _Tries(Generic[T]):
             sleep=self._gate.pause,
             reraise=True,
         )
-        result: T = await retrying(self._try)
+        result: T = await retrying(attempt)
         return result
 
     async def _try(self) -> T:
