@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -78,7 +80,7 @@ async def run_suite(
     report: Progress = progress or (lambda *_: None)
     planned = suite.sample(dataset.cases)
     exclusions = _Exclusions(suite, dataset.cases)
-    with claim(folder, suite, dataset, identity), Journal(folder / CASES) as journal:
+    with claim(folder, suite, dataset, identity), _spared_garbage(), Journal(folder / CASES) as journal:
         waiting = [case for case in planned if _is_open(journal.records.get(case.id), retry_degraded)]
         before = len(planned) - len(waiting)
         if waiting:
@@ -106,6 +108,19 @@ async def run_suite(
         repeats=dataset.repeats,
         resumed=before,
     )
+
+
+@contextmanager
+def _spared_garbage() -> Iterator[None]:
+    """Keeps what is there already, mostly the code of libraries, from being searched for garbage again and again.
+
+    That search takes 6% of the CPU of a run otherwise.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _is_open(record: CaseRecord | None, retry_degraded: bool) -> bool:
