@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     )
     answers: Literal["auto", "letters", "structured"] = "auto"
     samples: int | None = Field(default=None, ge=1)
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    prices: Path | None = None
     model_deadline_s: float | None = Field(default=None, gt=0)
     write_up_characters: int | None = Field(default=None, ge=200)
     turns: int | None = Field(default=None, ge=1, le=256)

@@ -20,7 +20,11 @@ class Evidence(BaseModel, frozen=True):
 
     @classmethod
     def locate(cls, quote: str, text: str) -> Evidence | None:
-        """Find `quote` in `text`, ignoring case and runs of white space; None if it is not there."""
+        """Find `quote` in `text`, word for word or else ignoring case and white space; None if it is not there."""
+        exact = quote.strip()
+        start = text.find(exact) if exact else -1
+        if start >= 0:
+            return cls(start=start, end=start + len(exact), quote=exact)
         pattern = r"\s+".join(re.escape(word) for word in quote.split())
         match = re.search(pattern, text, re.IGNORECASE) if pattern else None
         return match and cls(start=match.start(), end=match.end(), quote=match.group())
@@ -141,8 +145,10 @@ class Contrast(BaseModel, frozen=True):
 class Provenance(BaseModel, frozen=True):
     """Everything needed to say how a result came about and to repeat it. Times are in seconds, per step.
 
-    `withheld_sentences` counts those that read like orders to a model and were not shown to it. With `as_of` the
-    incident was triaged as it could have been at that moment.
+    `retries` counts the tries of model calls beyond the first; `cached_calls` of the `model_calls` were answered from a
+    cache, with `cached_prompt_tokens` and `cached_completion_tokens` of the tokens. `withheld_sentences` counts those
+    that read like orders to a model and were not shown to it. With `as_of` the incident was triaged as it could have
+    been at that moment.
     """
 
     taxonomy: str
@@ -157,6 +163,9 @@ class Provenance(BaseModel, frozen=True):
     completion_tokens: int = 0
     model_calls: int = 0
     retries: int = 0
+    cached_calls: int = 0
+    cached_prompt_tokens: int = 0
+    cached_completion_tokens: int = 0
     dropped_quotes: int = 0
     was_condensed: bool = False
     withheld_sentences: int = 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from triage.decision import RULE, WEIGHTS
 from triage.errors import MisconfiguredService
 from triage.incident import Scalar
+from triage.llm.gate import Gate, Limits
 from triage.pipeline import Pipeline, PipelineOptions, circumstances
 from triage.settings import Settings
 from triage.taxonomy import Taxonomy
@@ -22,13 +23,17 @@ if TYPE_CHECKING:
     from triage.casebook import Casebook
     from triage.classification import Classifier
     from triage.embedding import Embedder
+    from triage.evaluation.prompted import ModelUnderTest
+    from triage.evaluation.runner import TriageUnderTest
     from triage.evaluation.subject import PipelineUnderTest
     from triage.evaluation.suites import Suite
     from triage.history.chroma import ChromaHistory
     from triage.history.retrieval import Ranking
+    from triage.llm import ChatModel
     from triage.llm.langchain import LangChainChat
     from triage.llm.local import LocalChat
     from triage.llm.openai import OpenAIChat
+    from triage.llm.prices import Price
     from triage.llm.replay import ReplayChat
     from triage.redaction import Redactor
     from triage.store import Store
@@ -79,7 +84,7 @@ async def open_desk(
     """The desk for `settings`, with the shipped history in place; everything is closed again at the end."""
     async with (
         open_records(settings, progress, index_in_memory=index_in_memory) as records,
-        open_model(settings, progress, records.taxonomy) as model,
+        open_model(settings, progress, taxonomy=records.taxonomy) as model,
     ):
         classifier = build_classifier(settings, model)
         pipeline = Pipeline(
@@ -129,43 +134,88 @@ async def open_records(
 
 @asynccontextmanager
 async def open_subject(
-    settings: Settings, suite: Suite, taxonomy: Taxonomy, progress: Progress = silent
-) -> AsyncIterator[tuple[PipelineUnderTest, dict[str, Scalar]]]:
+    settings: Settings,
+    suite: Suite,
+    taxonomy: Taxonomy,
+    progress: Progress = silent,
+    *,
+    gate: Gate | None = None,
+    cache: Path | None = None,
+) -> AsyncIterator[tuple[TriageUnderTest, dict[str, Scalar]]]:
     """What `suite` examines, over an empty history of its own, and everything that decides its results, by name.
 
-    The taxonomy's facets that the suite doesn't score, nor needs for a scored one, are not asked for.
+    The taxonomy's facets that the suite doesn't score, nor needs for a scored one, are not asked for. Calls of a remote
+    model go through `gate`; replies are kept in, and taken from, the folder `cache` if one is given.
     """
+    settings = suite_settings(settings, suite)
+    options = suite_options(pipeline_options(settings), suite)
+    async with open_model(settings, progress, gate, taxonomy) as model:
+        with _cached(model, settings, cache) as asked:
+            classifier = build_classifier(settings, asked)
+            decisive: dict[str, Scalar] = {
+                "model": asked.name if asked else "none",
+                **({"replayed": settings.model.removeprefix(_REPLAY)} if is_replayed(settings) else {}),
+                "prompts": " ".join(classifier.prompts) if classifier else "none",
+                **({"samples": settings.samples} if settings.samples else {}),
+            }
+            if suite.subject == "model":
+                read = options.write_up_characters
+                decisive["write_up_characters"] = read
+                yield _model_under_test(suite, taxonomy, asked, classifier, read), decisive
+                return
+            async with _pipeline_under_test(settings, suite, taxonomy, asked, classifier, options) as subject:
+                yield subject[0], decisive | subject[1]
+
+
+def _model_under_test(
+    suite: Suite, taxonomy: Taxonomy, model: ChatModel | None, classifier: Classifier | None, write_up_characters: int
+) -> ModelUnderTest:
+    from triage.evaluation.prompted import ModelUnderTest
+    from triage.redaction import Redactor
+
+    if model is None or classifier is None:
+        raise MisconfiguredService(
+            f"Suite {suite.name!r} examines the chat model alone, and TRIAGE_MODEL is none: set it to a model.",
+            setting="TRIAGE_MODEL",
+        )
+    return ModelUnderTest(suite.narrow(taxonomy), Redactor(), classifier, model.name, write_up_characters)
+
+
+@asynccontextmanager
+async def _pipeline_under_test(
+    settings: Settings,
+    suite: Suite,
+    taxonomy: Taxonomy,
+    model: ChatModel | None,
+    classifier: Classifier | None,
+    options: PipelineOptions,
+) -> AsyncIterator[tuple[PipelineUnderTest, dict[str, Scalar]]]:
+    from triage.evaluation.runner import MOST_OPEN
     from triage.evaluation.subject import PipelineUnderTest
     from triage.history.chroma import ChromaHistory
     from triage.redaction import Redactor
 
-    settings = suite_settings(settings, suite)
-    options = suite_options(pipeline_options(settings), suite)
+    if not settings.is_local:
+        # The gate bounds what the model is asked at once, and a call that waits for its retry must hold up no other.
+        options = options._replace(turns=MOST_OPEN * suite.concurrency)
     redactor, embedder = Redactor(), build_embedder(settings)
     history = ChromaHistory.open(None, embedder.fingerprint, ranking=_ranking(settings))
     try:
-        async with open_model(settings, progress, taxonomy) as model:
-            classifier = build_classifier(settings, model)
-            name = model.name if model else None
-            narrowed = suite.narrow(taxonomy)
-            # A calibrator is fitted on the runs of a suite: it joins in only where the suite asks for it.
-            wants_calibrator = "calibrator" in suite.pipeline
-            now = circumstances(taxonomy, embedder, classifier, name)
-            calibrator = find_calibrator(settings, now) if wants_calibrator else None
-            pipeline = Pipeline(narrowed, redactor, embedder, history, classifier, name, options, calibrator)
-            decisive: dict[str, Scalar] = {
-                "model": name or "none",
-                **({"replayed": settings.model.removeprefix(_REPLAY)} if settings.model.startswith(_REPLAY) else {}),
-                "prompts": " ".join(classifier.prompts) if classifier else "none",
-                "embedder": embedder.fingerprint,
-                "decision": RULE,
-                "weights": str(WEIGHTS._asdict()),
-                **({"calibrator": calibrator.name if calibrator else "none"} if wants_calibrator else {}),
-                **({"samples": settings.samples} if settings.samples else {}),
-                **({"half_life_days": settings.half_life_days} if settings.half_life_days else {}),
-                **{option: value for option, value in options._asdict().items() if option != "turns"},
-            }
-            yield PipelineUnderTest(pipeline, history, redactor, embedder), decisive
+        name = model.name if model else None
+        # A calibrator is fitted on the runs of a suite: it joins in only where the suite asks for it.
+        wants_calibrator = "calibrator" in suite.pipeline
+        now = circumstances(taxonomy, embedder, classifier, name)
+        calibrator = find_calibrator(settings, now) if wants_calibrator else None
+        pipeline = Pipeline(suite.narrow(taxonomy), redactor, embedder, history, classifier, name, options, calibrator)
+        decisive: dict[str, Scalar] = {
+            "embedder": embedder.fingerprint,
+            "decision": RULE,
+            "weights": str(WEIGHTS._asdict()),
+            **({"calibrator": calibrator.name if calibrator else "none"} if wants_calibrator else {}),
+            **({"half_life_days": settings.half_life_days} if settings.half_life_days else {}),
+            **{option: value for option, value in options._asdict().items() if option != "turns"},
+        }
+        yield PipelineUnderTest(pipeline, history, redactor, embedder), decisive
     finally:
         history.close()
         await embedder.aclose()
@@ -184,6 +234,38 @@ async def open_store(settings: Settings) -> AsyncIterator[tuple[Store, Taxonomy]
         yield store, taxonomy
     finally:
         await store.close()
+
+
+@contextmanager
+def _cached(model: ChatModel | None, settings: Settings, folder: Path | None) -> Iterator[ChatModel | None]:
+    """`model` with a cache of its replies in `folder`; as it is without a folder."""
+    from triage.llm.cache import CachedChat, ReplyCache
+
+    if model is None or folder is None or is_replayed(settings):
+        yield model
+        return
+    with ReplyCache.of(folder, model.name, "local" if settings.is_local else settings.base_url or "openai") as cache:
+        yield CachedChat(model, cache)
+
+
+def is_replayed(settings: Settings) -> bool:
+    """True if the model's answers were recorded before."""
+    return settings.model.startswith(_REPLAY)
+
+
+def find_price(settings: Settings) -> Price | None:
+    """What the model charges, by the file that the settings name; nothing for the local one, None where unknown."""
+    from triage.llm.prices import Price, load_prices
+
+    if settings.is_local or settings.model == "none" or is_replayed(settings):
+        return Price(prompt=0, completion=0)
+    prices = load_prices(settings.prices) if settings.prices else {}
+    return prices.get(settings.model) or prices.get(settings.model.removeprefix("openai:"))
+
+
+def provider_gate(settings: Settings, at_once: int | None = None) -> Gate:
+    """A gate with the limits that the settings give for the provider, and `at_once` requests in flight."""
+    return Gate(Limits(at_once, settings.requests_per_minute, settings.tokens_per_minute))
 
 
 async def fill(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
@@ -304,7 +386,7 @@ def suite_settings(settings: Settings, suite: Suite) -> Settings:
 _SUITE_SETTINGS = ("model", "answers", "samples", "calibrator", "prompts", "half_life_days", "embedding_model")
 
 
-def build_classifier(settings: Settings, model: Model | None) -> Classifier | None:
+def build_classifier(settings: Settings, model: ChatModel | None) -> Classifier | None:
     """The way of asking `model` that the settings name, or that suits it."""
     if model is None:
         return None
@@ -325,23 +407,26 @@ def build_classifier(settings: Settings, model: Model | None) -> Classifier | No
 
 @asynccontextmanager
 async def open_model(
-    settings: Settings, progress: Progress = silent, taxonomy: Taxonomy | None = None
+    settings: Settings, progress: Progress = silent, gate: Gate | None = None, taxonomy: Taxonomy | None = None
 ) -> AsyncIterator[Model | None]:
     """The chat model that the settings name, None for `none`; the local one's server runs meanwhile.
 
-    `taxonomy` is the one that a replayed model answers for. Raises `MisconfiguredService` where something is missing.
+    Calls of a remote one go through `gate`, or through one with the settings' limits; `taxonomy` is the one that a
+    replayed model answers for. Raises `MisconfiguredService` where something is missing.
     """
     model: Model
     if settings.model == "none":
         yield None
         return
-    if settings.model.startswith(_REPLAY):
+    if is_replayed(settings):
         from triage.evaluation.replaying import open_replay
 
         source = settings.model.removeprefix(_REPLAY)
         model = open_replay(source, taxonomy or Taxonomy.load(settings.taxonomy))
+    elif settings.is_local:
+        model = await _local_model(settings, progress)
     else:
-        model = await _local_model(settings, progress) if settings.is_local else _remote_model(settings)
+        model = _remote_model(settings, gate or provider_gate(settings))
     try:
         yield model
     finally:
@@ -365,16 +450,16 @@ async def _local_model(settings: Settings, progress: Progress) -> LocalChat:
     return LocalChat(server)
 
 
-def _remote_model(settings: Settings) -> OpenAIChat | LangChainChat:
+def _remote_model(settings: Settings, gate: Gate) -> OpenAIChat | LangChainChat:
     provider, separator, name = settings.model.partition(":")
     if separator and not settings.base_url and provider not in ("openai", "ft"):
         from triage.llm.langchain import LangChainChat
 
-        return LangChainChat(name, provider)
+        return LangChainChat(name, provider, gate=gate)
     from triage.llm.openai import OpenAIChat
 
     model = settings.model.removeprefix("openai:")
-    return OpenAIChat(model, settings.base_url, _key(settings, "TRIAGE_MODEL", settings.base_url))
+    return OpenAIChat(model, settings.base_url, _key(settings, "TRIAGE_MODEL", settings.base_url), gate=gate)
 
 
 def _key(settings: Settings, variable: str, base_url: str | None) -> str:

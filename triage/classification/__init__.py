@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from triage.annotation import Labels
 from triage.classification.sentences import Sentence
+from triage.llm import Reply
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Neighbour
 
@@ -33,12 +34,46 @@ class Answer(BaseModel, frozen=True):
 
 
 class Usage(BaseModel, frozen=True):
-    """What the calls for one incident took."""
+    """What the calls for one incident took.
+
+    `calls` and the tokens are all of them; `cached` counts the calls, and `cached_prompt_tokens` and
+    `cached_completion_tokens` the tokens, that were answered from the cache and paid for before.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     calls: int = 0
     retries: int = 0
+    cached: int = 0
+    cached_prompt_tokens: int = 0
+    cached_completion_tokens: int = 0
+
+    @classmethod
+    def of(cls, reply: Reply) -> Usage:
+        """What one call took."""
+        prompt, completion, cached = reply.prompt_tokens, reply.completion_tokens, int(reply.is_cached)
+        return cls(
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            calls=1,
+            retries=reply.retries,
+            cached=cached,
+            cached_prompt_tokens=prompt * cached,
+            cached_completion_tokens=completion * cached,
+        )
+
+    @property
+    def provenance(self) -> dict[str, int]:
+        """The fields of a result's `Provenance` that tell what it took."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "model_calls": self.calls,
+            "retries": self.retries,
+            "cached_calls": self.cached,
+            "cached_prompt_tokens": self.cached_prompt_tokens,
+            "cached_completion_tokens": self.cached_completion_tokens,
+        }
 
     def __add__(self, other: Usage) -> Usage:
         mine, others = self.model_dump(), other.model_dump()

@@ -93,7 +93,7 @@ class LetterClassifier:
                 write_up=numbered(subject), facet=facet.name, label=f"{label.name}: {label.definition}"
             )
             reply = await self._model.complete(self._request(question, max_tokens=3))
-            usage += _usage(reply)
+            usage += Usage.of(reply)
             number = re.search(r"\d+", reply.text)
             if number and 1 <= int(number.group()) <= len(subject.sentences):
                 quotes[facet_id] = (subject.sentences[int(number.group()) - 1].text,)
@@ -112,7 +112,7 @@ class LetterClassifier:
         reply = await self._model.complete(self._request(messages, max_tokens=1, top_logprobs=20))
         distribution = _distribution(reply, letters)
         if distribution:
-            return distribution, _usage(reply)
+            return distribution, Usage.of(reply)
         return await self._sampled(messages, reply, letters)
 
     async def _sampled(
@@ -130,7 +130,7 @@ class LetterClassifier:
                 f"The model answered {said[:40]!r} where one letter was asked for: "
                 "choose another model, or set TRIAGE_ANSWERS=structured."
             )
-        usage = sum((_usage(other) for other in others), start=_usage(first))
+        usage = sum((Usage.of(other) for other in others), start=Usage.of(first))
         return normalised(smoothed_shares(votes, letters.values())), usage
 
     async def prior(self, taxonomy: Taxonomy, facet: Facet, options: Sequence[Label]) -> tuple[dict[str, float], Usage]:
@@ -172,9 +172,3 @@ def _label(reply: Reply, letters: dict[str, str]) -> str | None:
     """The label whose letter is the answer, bare or as JSON; None where it is no letter offered or begins a word."""
     found = _ANSWERED.match(reply.text)
     return letters.get(found.group(1).upper()) if found else None
-
-
-def _usage(reply: Reply) -> Usage:
-    return Usage(
-        prompt_tokens=reply.prompt_tokens, completion_tokens=reply.completion_tokens, calls=1, retries=reply.retries
-    )

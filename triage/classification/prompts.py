@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
 from pydantic import BaseModel, Field
 
 from triage.errors import MisconfiguredService
 from triage.llm import Message
-
-if TYPE_CHECKING:
-    from langchain_core.prompts import ChatPromptTemplate
 
 
 class FrontMatter(BaseModel, frozen=True, extra="forbid"):
@@ -33,9 +30,9 @@ class FrontMatter(BaseModel, frozen=True, extra="forbid"):
 class Prompt:
     """One prompt file: its front matter and its messages."""
 
-    def __init__(self, about: FrontMatter, template: ChatPromptTemplate, edition: str = "") -> None:
+    def __init__(self, about: FrontMatter, parts: Sequence[tuple[str, str]], edition: str = "") -> None:
         self.about = about
-        self._template = template
+        self._parts = tuple(parts)
         self._edition = edition
 
     @property
@@ -45,10 +42,9 @@ class Prompt:
 
     def messages(self, **values: str) -> tuple[Message, ...]:
         """The messages with `values` filled in; values are never read as templates."""
-        roles = {"system": "system", "human": "user", "ai": "assistant"}
+        # Filled in by hand: through LangChain it takes several times as long.
         return tuple(
-            Message.model_validate({"role": roles[message.type], "content": message.text})
-            for message in self._template.format_messages(**values)
+            Message.model_validate({"role": role, "content": text.format(**values)}) for role, text in self._parts
         )
 
 
@@ -73,15 +69,12 @@ def load(prompt_id: str, folder: Path | None = None) -> Prompt:
             f"{path} needs front matter between two lines of ---, as the shipped prompts have it: {error}",
             path=str(path),
         ) from error
-    parts = re.split(r"^## (system|user|assistant)\n", body, flags=re.MULTILINE)[1:]
-    template = ChatPromptTemplate.from_messages(
-        [(role, text.strip()) for role, text in zip(parts[::2], parts[1::2], strict=True)]
-    )
-    edition = f"+{hashlib.sha256(text.encode()).hexdigest()[:6]}" if path == own else ""
-    unknown = set(template.input_variables) ^ set(about.inputs)
+    pieces = re.split(r"^## (system|user|assistant)\n", body, flags=re.MULTILINE)[1:]
+    parts = [(role, piece.strip()) for role, piece in zip(pieces[::2], pieces[1::2], strict=True)]
+    unknown = set(ChatPromptTemplate.from_messages(parts).input_variables) ^ set(about.inputs)
     if about.id != prompt_id or unknown:
         raise MisconfiguredService(f"{path}: front matter and text differ on {', '.join(sorted(unknown)) or 'the id'}.")
-    return Prompt(about, template, edition)
+    return Prompt(about, parts, f"+{hashlib.sha256(text.encode()).hexdigest()[:6]}" if path == own else "")
 
 
 def _folder() -> Path:

@@ -13,8 +13,8 @@ TEMPERATURE = 0.7
 
 async def sample(model: ChatModel, request: Request, count: int) -> list[Reply]:
     """Up to `count` replies to `request` at `TEMPERATURE`, asked for at once; calls that fail are left out."""
-    varied = request.model_copy(update={"temperature": TEMPERATURE})
-    replies = await asyncio.gather(*(_attempt(model, varied) for _ in range(count)))
+    varied = [request.model_copy(update={"temperature": TEMPERATURE, "sample": n}) for n in range(1, count + 1)]
+    replies = await asyncio.gather(*(_attempt(model, one) for one in varied))
     return [reply for reply in replies if reply is not None]
 
 

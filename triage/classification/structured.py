@@ -7,7 +7,7 @@ import contextlib
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -27,6 +27,14 @@ class _FacetAnswer(BaseModel):
     certainty: float = Field(ge=0, le=100)
     runner_up: str = ""
     quotes: list[str] = Field(default_factory=list)
+
+
+class _Codebook(NamedTuple):
+    """What of a request depends on the taxonomy alone."""
+
+    scope: str
+    definitions: str
+    schema: dict[str, Any]
 
 
 class StructuredClassifier:
@@ -51,7 +59,7 @@ class StructuredClassifier:
         self._deadline_s = deadline_s
         self._max_tokens = max_tokens
         self._prompt = load("structured", prompts)
-        self._schemas: dict[str, dict[str, Any]] = {}
+        self._codebooks: dict[tuple[str, str, tuple[str, ...]], _Codebook] = {}
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -62,13 +70,18 @@ class StructuredClassifier:
 
     async def classify(self, subject: Subject, taxonomy: Taxonomy) -> Classification:
         """See `Classifier.classify`. Raises `ModelUnavailable` if the second answer doesn't fit either."""
+        codebook = self._codebook(taxonomy)
         messages = self._prompt.messages(
-            scope=" ".join(taxonomy.description.split()),
-            definitions=definitions(taxonomy),
+            scope=codebook.scope,
+            definitions=codebook.definitions,
             neighbours=examples(subject),
             write_up=plain(subject),
         )
-        request = self._request(messages, taxonomy)
+        request = Request(
+            messages=messages, schema_=codebook.schema, max_tokens=self._max_tokens, deadline_s=self._deadline_s
+        )
+        if self._samples == 1:
+            return await self._first(request, taxonomy)
         others = asyncio.create_task(sample(self._model, request, self._samples - 1))
         try:
             first = await self._first(request, taxonomy)
@@ -84,13 +97,13 @@ class StructuredClassifier:
 
     async def _first(self, request: Request, taxonomy: Taxonomy) -> Classification:
         reply = await self._model.complete(request)
-        usage = _usage(reply)
+        usage = Usage.of(reply)
         try:
             return Classification(answers=_read(reply, taxonomy), usage=usage)
         except InvalidInput as error:
             mistakes = error.detail
         reply = await self._model.complete(_sent_back(request, reply, mistakes))
-        usage += _usage(reply)
+        usage += Usage.of(reply)
         try:
             return Classification(answers=_read(reply, taxonomy), usage=usage)
         except InvalidInput as error:
@@ -99,13 +112,13 @@ class StructuredClassifier:
                 "Choose another model with TRIAGE_MODEL, or set TRIAGE_ANSWERS=letters."
             ) from error
 
-    def _request(self, messages: tuple[Message, ...], taxonomy: Taxonomy) -> Request:
-        key = f"{taxonomy.id}@{taxonomy.version}"
-        if key not in self._schemas:
-            self._schemas[key] = _schema(taxonomy)
-        return Request(
-            messages=messages, schema_=self._schemas[key], max_tokens=self._max_tokens, deadline_s=self._deadline_s
-        )
+    def _codebook(self, taxonomy: Taxonomy) -> _Codebook:
+        # A narrowed taxonomy keeps its version.
+        key = (taxonomy.id, taxonomy.version, tuple(facet.id for facet in taxonomy.triaged))
+        if key not in self._codebooks:
+            scope = " ".join(taxonomy.description.split())
+            self._codebooks[key] = _Codebook(scope, definitions(taxonomy), _schema(taxonomy))
+        return self._codebooks[key]
 
 
 def _sent_back(request: Request, reply: Reply, mistakes: str) -> Request:
@@ -122,7 +135,7 @@ def _averaged(first: Classification, others: list[Reply], taxonomy: Taxonomy) ->
     sampled: list[dict[str, Answer]] = []
     usage = first.usage
     for reply in others:
-        usage += _usage(reply)
+        usage += Usage.of(reply)
         with contextlib.suppress(InvalidInput):
             sampled.append(_read(reply, taxonomy))
     if not sampled:
@@ -192,9 +205,3 @@ def _answer(said: _FacetAnswer, facet: Facet, taxonomy: Taxonomy, rationale: str
         shares = {label: (1 - certainty) / 2**n for n, label in enumerate(dict.fromkeys(others), start=1)}
         distribution = {labels[0]: certainty, **shares}
     return Answer(distribution=distribution, quotes=tuple(said.quotes[:3]), rationale=rationale)
-
-
-def _usage(reply: Reply) -> Usage:
-    return Usage(
-        prompt_tokens=reply.prompt_tokens, completion_tokens=reply.completion_tokens, calls=1, retries=reply.retries
-    )

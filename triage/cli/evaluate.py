@@ -9,12 +9,15 @@ import typer
 from rich.markup import escape
 
 from triage.cli import runs
-from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run, watching
+from triage.cli.interrupt import interruptible
+from triage.cli.pace import shown
+from triage.cli.terminal import FAILURE, INTERRUPTED, JSON_OPTION, messages, output, print_json, run, watching
 from triage.errors import TriageError
 from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.evaluation.runs import Run
+    from triage.taxonomy import Taxonomy
 
 app = typer.Typer(help="Score the labels against gold labels.", no_args_is_help=True)
 
@@ -31,59 +34,99 @@ def run_suite(
     suite: Annotated[Path, typer.Argument(help="The suite's YAML file, as in evals/suites/.")],
     data: Annotated[Path | None, typer.Option(help="The labelled data, if the suite has none of its own.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Run a sample of so many cases.")] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, max=256, help="Cases at a time.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, max=256, help="Requests in flight at a time.")] = None,
     out: Annotated[Path, typer.Option(help="Runs are kept in folders below this one.")] = Path("runs"),
     retry_degraded: Annotated[bool, typer.Option(help="Run cases again whose answer was degraded.")] = False,
+    cache: Annotated[bool, typer.Option(help="Keep the model's replies, and pay for none twice.")] = True,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Run a suite, or what an earlier run of it left, and print its scores.
 
-    Every finished case is kept at once, so that a run can be stopped and taken up again. The exit code is 1 if any
-    case failed.
+    Every finished case is kept at once, so that a run can be stopped and taken up again: Ctrl-C prints the scores of
+    what is done, and a second one ends at once. The exit code is 1 if any case failed, and 130 after Ctrl-C.
     """
     changes = {"limit": limit, "concurrency": concurrency}
-    failed = run(_run(suite, data, {k: v for k, v in changes.items() if v is not None}, out, retry_degraded, as_json))
-    if failed:
-        raise typer.Exit(FAILURE)
+    wanted = {name: value for name, value in changes.items() if value is not None}
+    code = run(_run(suite, data, wanted, out, out / "cache" if cache else None, retry_degraded, as_json))
+    if code:
+        raise typer.Exit(code)
 
 
 async def _run(
-    path: Path, data_path: Path | None, changes: dict[str, int], out: Path, retry_degraded: bool, as_json: bool
+    path: Path,
+    data_path: Path | None,
+    changes: dict[str, int],
+    out: Path,
+    cache: Path | None,
+    retry_degraded: bool,
+    as_json: bool,
 ) -> int:
-    from triage.evaluation.report import print_report, write_summary
+    from triage.evaluation.pace import Pace
     from triage.evaluation.runner import run_suite as examine
     from triage.evaluation.runs import RunIdentity, default_folder
-    from triage.evaluation.scoring import summarise
     from triage.evaluation.suites import Suite
     from triage.taxonomy import Taxonomy
-    from triage.wiring import open_subject
+    from triage.wiring import find_price, open_subject, provider_gate
 
+    settings = Settings()
     suite = Suite.load(path).model_copy(update=changes)
     taxonomy = Taxonomy.load(suite.taxonomy)
     data = suite.load_data(taxonomy, data_path)
-    with watching() as progress:
-        async with open_subject(Settings(), suite, taxonomy, progress) as (subject, decisive):
+    gate = provider_gate(settings, suite.concurrency)
+    pace = Pace(gate, find_price(settings))
+    folder = result = None
+    with watching() as watch, interruptible() as interrupt:
+        async with open_subject(settings, suite, taxonomy, watch, gate=gate, cache=cache) as (subject, decisive):
             folder = default_folder(out, suite, RunIdentity.of(suite, data, taxonomy, decisive))
-            stages = {"history": "Embedding the history", "cases": "Running the cases"}
-            result = await examine(
-                suite,
-                data,
-                taxonomy,
-                subject,
-                folder,
-                settings=decisive,
-                retry_degraded=retry_degraded,
-                progress=lambda stage, done, total, _seconds: progress(stages[stage], done, total),
-            )
-    summary = summarise(result, taxonomy)
-    written = write_summary(summary, folder)
+            with shown(pace, watch) as progress:
+                result = await examine(
+                    suite,
+                    data,
+                    taxonomy,
+                    subject,
+                    folder,
+                    settings=decisive,
+                    retry_degraded=retry_degraded,
+                    progress=progress,
+                    finished=pace.finish,
+                    gate=gate,
+                )
+    if interrupt.happened:
+        result = _finished_part(folder) if folder else None
+    if result is not None:
+        _print_scores(result, taxonomy, max(pace.total, len(result.records)), as_json)
+    messages().print(f"\nThis session: {pace}.")
+    if interrupt.happened or result is None:
+        messages().print(f"Stopped; {pace.done} of {pace.total} cases are done. The same command goes on from there.")
+        return INTERRUPTED
+    messages().print(f"Every case stands in {result.folder / 'cases.jsonl'}, the scores in summary.json beside it.")
+    return FAILURE if any(record.status == "failed" for record in result.records) else 0
+
+
+def _finished_part(folder: Path) -> Run | None:
+    """What there is of a run that was stopped; None where no case is done."""
+    from triage.evaluation.runs import Run, RunMismatch
+
+    try:
+        found = Run.read(folder)
+    except RunMismatch:
+        return None
+    return found if found.records else None
+
+
+def _print_scores(result: Run, taxonomy: Taxonomy, planned: int, as_json: bool) -> None:
+    """Print the scores, and keep those of a whole run."""
+    from triage.evaluation.report import print_report, write_summary
+    from triage.evaluation.scoring import summarise
+
+    summary = summarise(result, taxonomy).model_copy(update={"planned": planned})
+    if planned == len(result.records):
+        write_summary(summary, result.folder)
     if as_json:
         print_json(summary.model_dump(mode="json"))
     else:
         print_report(summary, output())
         _print_calibrated(result)
-    messages().print(f"\nEvery case stands in {folder / 'cases.jsonl'}, the scores in {written}.")
-    return summary.failed
 
 
 def _print_calibrated(run: Run) -> None:

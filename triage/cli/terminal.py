@@ -22,6 +22,8 @@ T = TypeVar("T")
 MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
 """Exit codes beside 0: the command or its input is wrong; it could not be done; it was stopped by Ctrl-C."""
 
+_LINE_EVERY_S = 30.0
+
 JSON_OPTION = typer.Option("--json", help="Print JSON for programs.")
 
 
@@ -68,27 +70,35 @@ class Watch:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
             console=console,
+            refresh_per_second=4,
         )
         self._tasks: dict[str, Any] = {}
         self._started: dict[str, float] = {}
+        self._printed: dict[str, float] = {}
 
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Say that `done` of `total` of `what` are done."""
+    def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
+        """Say that `done` of `total` of `what` are done, and what else there is to say of it."""
         if not self._console.is_terminal:
-            self._print(what, done, total)
+            self._print(what, done, total, note)
             return
         if what not in self._tasks:
-            self._tasks[what] = self._live.add_task(escape(what), total=total)
-        self._live.update(self._tasks[what], completed=done, total=total)
+            self._tasks[what] = self._live.add_task(escape(what), total=total, note="")
+        self._live.update(self._tasks[what], completed=done, total=total, note=escape(note))
 
-    def _print(self, what: str, done: int, total: int) -> None:
+    def _print(self, what: str, done: int, total: int, note: str) -> None:
+        now = time.monotonic()
         first = what not in self._started
-        started = self._started.setdefault(what, time.monotonic())
+        started = self._started.setdefault(what, now)
         if first and done < total:
             self._console.print(f"{escape(what)} ...")
+            self._printed[what] = now
         elif done == total:
-            self._console.print(f"{escape(what)}: done in {time.monotonic() - started:.1f} s")
+            self._console.print(f"{escape(what)}: done in {now - started:.1f} s")
+        elif note and now - self._printed[what] >= _LINE_EVERY_S:
+            self._console.print(f"{escape(what)}: {done} of {total}; {escape(note)}")
+            self._printed[what] = now
 
     def close(self) -> None:
         """Take the progress off the screen: something else is drawn there."""

@@ -54,6 +54,9 @@ def _counts(summary: Summary) -> Text:
     if summary.median_seconds is not None and summary.p95_seconds is not None:
         text.append(f"\n{summary.median_seconds:.1f} s a case (median), {summary.p95_seconds:.1f} s (95th percentile)")
         text.append(f"; {summary.prompt_tokens:,} prompt and {summary.completion_tokens:,} completion tokens")
+        text.append(f"\n{summary.model_calls:,} model calls, {summary.retries:,} retries")
+        if summary.cached_calls:
+            text.append(f", {summary.cached_calls:,} of the calls answered from the cache")
         if summary.dropped_quotes:
             text.append(f"; {summary.dropped_quotes} quotes dropped, not in the text")
     return text

@@ -60,6 +60,9 @@ class Summary(BaseModel, frozen=True):
     prompt_tokens: int
     completion_tokens: int
     dropped_quotes: int
+    model_calls: int = 0
+    retries: int = 0
+    cached_calls: int = 0
     failures: dict[str, str] = Field(default_factory=dict)
     degraded_reasons: dict[str, int] = Field(default_factory=dict)
 
@@ -89,6 +92,9 @@ def summarise(run: Run, taxonomy: Taxonomy) -> Summary:
         prompt_tokens=sum(p.prompt_tokens for p in provenances),
         completion_tokens=sum(p.completion_tokens for p in provenances),
         dropped_quotes=sum(p.dropped_quotes for p in provenances),
+        model_calls=sum(p.model_calls for p in provenances),
+        retries=sum(p.retries for p in provenances),
+        cached_calls=sum(p.cached_calls for p in provenances),
         failures=failures,
         degraded_reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
     )

@@ -64,9 +64,10 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
     `leave_one_out` (all other cases), `folds: k` (the other folds), `as_of` (those that began before it, its write-up
     being read without how it ended), `other_split` (the part that is not run) or `none`; the case itself and copies of
     it are never in it. `split` and `limit` (a seeded sample) choose the cases that are run; the history stays whole.
-    `pipeline` overrides settings (model, answers, samples, calibrator, prompts, half_life_days, embedding_model) and
-    options (neighbours, ...) of the pipeline. `repeats` runs everything so often, to measure how much labels change by
-    themselves. `metrics` are shown first and compared, `gates` must hold: see `gate_rules.py`.
+    `subject` is the `pipeline`, or the prompted `model` alone as a baseline for it. `pipeline` overrides settings
+    (model, answers, samples, calibrator, prompts, half_life_days, embedding_model) and options (neighbours, ...) of the
+    pipeline. `repeats` runs everything so often, to measure how much labels change by themselves. `metrics` are shown
+    first and compared, `gates` must hold: see `gate_rules.py`.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -83,6 +84,7 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
     seed: int = Field(default=0, ge=0)
     concurrency: int = Field(default=4, ge=1, le=256)
     limit: int | None = Field(default=None, ge=1)
+    subject: Literal["pipeline", "model"] = "pipeline"
     pipeline: dict[str, Scalar] = Field(default_factory=dict)
     repeats: int = Field(default=1, ge=1, le=20)
     metrics: tuple[str, ...] = ()
@@ -192,7 +194,9 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
     def fingerprint(self) -> str:
         """Changes with everything that can change a case's result; not with pace, paths and the sample's size."""
         leave = {"description", "concurrency", "limit", "data", "taxonomy", "repeats", "metrics", "gates", "budget"}
+        # Runs from before there was a choice stay what they are.
         unset = {name for name in ("keep", "split") if not getattr(self, name)}
+        unset |= {"subject"} if self.subject == "pipeline" else set()
         kept = self.model_dump(mode="json", exclude=leave | unset)
         # What these files hold is named by the run's settings; where they lie changes nothing.
         kept["pipeline"] = {k: v for k, v in self.pipeline.items() if k not in _FILES and not _is_replay(v)}

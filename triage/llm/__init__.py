@@ -19,6 +19,7 @@ class Request(BaseModel, frozen=True):
 
     With `schema_` (a JSON schema) the answer is to be a JSON object of that shape; the caller still validates it.
     With `top_logprobs` above 0 the endpoint is asked for the log-probabilities of that many first-token candidates.
+    `sample` tells apart the several answers that one question is asked for at a temperature above 0.
     `deadline_s` bounds the whole call with all its retries.
     """
 
@@ -27,11 +28,15 @@ class Request(BaseModel, frozen=True):
     max_tokens: int = Field(default=800, gt=0)
     temperature: float = 0.0
     top_logprobs: int = Field(default=0, ge=0, le=20)
+    sample: int = Field(default=0, ge=0)
     deadline_s: float = Field(default=60.0, gt=0)
 
 
 class Reply(BaseModel, frozen=True):
-    """What came back. `first_token_logprobs` maps each candidate for the first token to its natural-log probability."""
+    """What came back. `first_token_logprobs` maps each candidate for the first token to its natural-log probability.
+
+    With `is_cached` it was paid for before, and its tokens tell what it took then.
+    """
 
     text: str
     finish_reason: str = "stop"
@@ -39,6 +44,7 @@ class Reply(BaseModel, frozen=True):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     retries: int = 0
+    is_cached: bool = False
     first_token_logprobs: dict[str, float] = Field(default_factory=dict)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from triage.errors import MisconfiguredService
 from triage.llm import Message, Reply, Request
 from triage.llm.answer_format import AnswerFormat, asked_in_words, looser_format
+from triage.llm.gate import Gate
 from triage.llm.retry import DEFAULT_POLICY, RetryPolicy, SettingNames, UnusableReply, call_with_retries, status_of
 
 if TYPE_CHECKING:
@@ -23,10 +24,19 @@ class LangChainChat:
     the provider's class (`api_key`, `base_url`, ...). Raises `MisconfiguredService` if it can't be built.
     """
 
-    def __init__(self, model: str, provider: str, *, policy: RetryPolicy = DEFAULT_POLICY, **options: Any) -> None:
+    def __init__(
+        self,
+        model: str,
+        provider: str,
+        *,
+        policy: RetryPolicy = DEFAULT_POLICY,
+        gate: Gate | None = None,
+        **options: Any,
+    ) -> None:
         self._model = model
         self._provider = provider
         self._policy = policy
+        self._gate = gate or Gate()
         self._options = options
         self._takes_temperature = True
         self._answer_format: AnswerFormat = "json_schema"
@@ -44,13 +54,17 @@ class LangChainChat:
 
     async def complete(self, request: Request) -> Reply:
         """See `ChatModel.complete`."""
+        expected = self._gate.expected_tokens(request)
         reply, retries = await call_with_retries(
             lambda: self._ask(request),
             request.deadline_s,
             policy=self._policy,
             settings=self._settings,
             secret=str(self._options.get("api_key", "")),
+            gate=self._gate,
+            tokens=expected,
         )
+        self._gate.settle(reply.prompt_tokens + reply.completion_tokens - expected)
         return reply.model_copy(update={"retries": retries})
 
     async def ping(self) -> str:

@@ -12,18 +12,21 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import tenacity
 from pydantic import BaseModel
 
 from triage.errors import ModelUnavailable, TriageError
+from triage.llm.gate import Gate
 
 T = TypeVar("T")
 
 _TRANSIENT_STATUSES = frozenset({408, 409, 425, 429})
 _EXHAUSTED = "insufficient_quota"
 _WRONG_KEY = 401
+_TOO_MANY = 429
+_LONG_WAIT_S = 1.0
 _SHORTEST_SECRET = 8
 _TRANSIENT_KINDS = frozenset(
     {"APIConnectionError", "APITimeoutError", "ConnectionError", "TimeoutError", "TransportError", "ClientError"}
@@ -62,35 +65,89 @@ async def call_with_retries(
     policy: RetryPolicy = DEFAULT_POLICY,
     settings: SettingNames = CHAT,
     secret: str = "",
+    gate: Gate | None = None,
+    tokens: int = 0,
 ) -> tuple[T, int]:
     """The result of `call` and how many retries it took.
 
-    Never waits past the deadline: where the next wait would end after it, `ModelUnavailable` is raised at once.
+    Each try goes through `gate`, as a request of about so many `tokens`. The deadline counts from when the first try is
+    let through. Never waits past it: where the next wait would end after it, `ModelUnavailable` is raised at once.
     `secret` is kept out of every message.
     """
     if len(secret) < _SHORTEST_SECRET:
         secret = ""  # a placeholder such as "none", and a word that messages need
-    deadline = asyncio.get_running_loop().time() + deadline_s
-
-    async def attempt() -> T:
-        async with asyncio.timeout_at(deadline):
-            return await call()
-
-    retrying = tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception(_is_transient),
-        wait=lambda state: _wait_s(state, policy),
-        stop=tenacity.stop_after_attempt(policy.attempts) | tenacity.stop_before_delay(deadline_s),
-        reraise=True,
-    )
+    tries = _Tries(call, deadline_s, policy, gate or Gate(), tokens)
     try:
-        result: T = await retrying(attempt)
+        return await tries.result(), tries.made - 1
     except TriageError:
         raise
     except Exception as error:  # noqa: BLE001  each client library raises its own kinds
-        attempts = int(retrying.statistics.get("attempt_number", 1))
         cause = None if secret and secret in f"{error!r}{error}" else error
-        raise _unavailable(error, attempts, deadline_s, settings, secret) from cause
-    return result, int(retrying.statistics["attempt_number"]) - 1
+        raise _unavailable(error, tries.made, deadline_s, settings, secret) from cause
+
+
+class _Tries(Generic[T]):
+    """The tries of one call. `made` counts them."""
+
+    def __init__(
+        self, call: Callable[[], Awaitable[T]], deadline_s: float, policy: RetryPolicy, gate: Gate, tokens: int
+    ) -> None:
+        self._call = call
+        self._deadline_s = deadline_s
+        self._deadline = math.inf
+        self._policy = policy
+        self._gate = gate
+        self._tokens = tokens
+        self._asked_waits = 0
+        self._clock = asyncio.get_running_loop().time
+        self.made = 0
+
+    async def result(self) -> T:
+        try:
+            return await self._try()
+        except Exception as error:
+            if not _is_transient(error):
+                raise
+            failed = [error]
+
+        async def attempt() -> T:
+            # Only what needs a retry pays for tenacity: it takes note of the first failure and goes on from there.
+            if failed:
+                raise failed.pop()
+            return await self._try()
+
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(_is_transient),
+            wait=self._wait_s,
+            stop=self._is_over,
+            sleep=self._gate.pause,
+            reraise=True,
+        )
+        result: T = await retrying(attempt)
+        return result
+
+    async def _try(self) -> T:
+        async with self._gate.slot(self._tokens, is_retry=self.made > 0):
+            if not self.made:
+                self._deadline = self._clock() + self._deadline_s
+            self.made += 1
+            async with asyncio.timeout_at(self._deadline):
+                result = await self._call()
+        self._gate.answered(was_refused=False)
+        return result
+
+    def _wait_s(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        is_refused = status_of(error) == _TOO_MANY if error else False
+        self._gate.answered(was_refused=is_refused)
+        asked = retry_after_s(_headers(error))
+        # Waiting for as long as told is no failure: only the deadline bounds it.
+        self._asked_waits += is_refused and asked is not None and asked >= _LONG_WAIT_S
+        return _wait_s(asked, self.made, self._policy)
+
+    def _is_over(self, state: tenacity.RetryCallState) -> bool:
+        is_out_of_tries = self.made - self._asked_waits >= self._policy.attempts
+        return is_out_of_tries or self._clock() + state.upcoming_sleep >= self._deadline
 
 
 def status_of(error: BaseException) -> int | None:
@@ -131,13 +188,11 @@ def _is_transient(error: BaseException) -> bool:
     return any(kind.__name__ in _TRANSIENT_KINDS for kind in type(error).__mro__)
 
 
-def _wait_s(state: tenacity.RetryCallState, policy: RetryPolicy) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = retry_after_s(_headers(error))
+def _wait_s(asked: float | None, tries: int, policy: RetryPolicy) -> float:
     if asked is not None:
         # A little later than asked, so that clients told the same don't come back in step.
         return asked + random.uniform(0, min(0.1 * asked, 1.0))  # noqa: S311
-    ceiling = min(policy.first_wait_s * 2 ** (state.attempt_number - 1), policy.longest_wait_s)
+    ceiling = min(policy.first_wait_s * 2 ** (tries - 1), policy.longest_wait_s)
     return random.uniform(ceiling / 2, ceiling)  # noqa: S311
 
 

@@ -75,12 +75,19 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 _LINE_START = re.compile(r"(?:\A|\n)[ \t]*(?:[-*>|][ \t]+)?(?:export[ \t]+)?[\"'`*]{0,2}[\w.-]{0,40}\Z")
 _FLAG = re.compile(r"(?:\A|\s|[\"'])--[\w-]{0,40}\Z")
 _NEED_DIGITS = frozenset({"token", "credential", "credentials", "pass"})
+# Each name above holds one of these.
+_STEMS = (
+    "pass", "pw", "key", "secret", "cred", "token", "sig", "salt", "nonce", "auth", "hmac", "session", "seed",
+    "connection", "mysql", "maria", "redis",
+)  # fmt: skip
 _DIGIT, _LETTER = re.compile("[0-9]"), re.compile("[A-Za-z]")
 _LONG = 64
 
 
 def find(text: str) -> Iterator[Span]:
     """The values of secret names, without their quotes and the punctuation of the sentence around them."""
+    if not _has_name(text):
+        return
     position = 0
     while match := _ASSIGNMENT.search(text, position):
         group = next(name for name in ("escaped", "double", "single", "tick", "bare") if match[name] is not None)
@@ -108,6 +115,12 @@ def _in_sentences(text: str) -> Iterator[Span]:
     for match in _KEY_SAID.finditer(text):
         if _looks_random(match["value"]) and not _is_other_key(text, match):
             yield Span(match.start("value"), match.end("value"), "secret")
+
+
+def _has_name(text: str) -> bool:
+    """Whether there can be anything to find. Looking for words takes a twentieth of the time of the patterns."""
+    folded = text.replace("İ", "i").replace("ı", "i").casefold()
+    return any(stem in folded for stem in _STEMS)
 
 
 def _is_other_key(text: str, match: re.Match[str]) -> bool:

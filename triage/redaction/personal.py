@@ -76,7 +76,8 @@ _IBAN_LENGTHS = {
 
 def find(text: str) -> Iterator[Span]:
     """Addresses, phone, card and account numbers. Loopback addresses, netmasks and version numbers stay."""
-    yield from _emails(text)
+    if "@" in text:
+        yield from _emails(text)
     yield from _networks(text)
     yield from _numbers(text)
 

@@ -1,0 +1,84 @@
+"""The baseline that every other way has to beat: the chat model alone, asked about the write-up and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from triage.classification import Classifier, Subject
+from triage.classification.evidence import locate
+from triage.classification.sentences import before_resolution, condense, split
+from triage.decision import decide
+from triage.evaluation.cases import Case
+from triage.evaluation.runner import Progress
+from triage.incident import Incident
+from triage.redaction import Redacted, Redactor
+from triage.taxonomy import Taxonomy
+from triage.triage_result import Provenance, Triage
+
+_LONG_CHARACTERS = 4_000
+"""Redacting a longer text keeps the event loop from other cases for milliseconds, more than a thread costs."""
+
+
+class ModelUnderTest:
+    """A zero-shot prompted model: no history, no learned sources, no decision but the model's own.
+
+    Write-ups are redacted, as always before they leave the process, and shortened to `write_up_characters`; sentences
+    that talk to the model are not withheld. An unreachable model raises `ModelUnavailable`: there is nothing to fall
+    back to.
+    """
+
+    def __init__(
+        self, taxonomy: Taxonomy, redactor: Redactor, classifier: Classifier, model_name: str, write_up_characters: int
+    ) -> None:
+        self._taxonomy = taxonomy
+        self._redactor = redactor
+        self._classifier = classifier
+        self._model_name = model_name
+        self._write_up_characters = write_up_characters
+
+    async def prepare(self, cases: Sequence[Case], progress: Progress) -> None:  # noqa: ARG002
+        """Ask what is asked once only; `cases` are not looked at. Raises `ModelUnavailable`."""
+        await self._classifier.prepare(self._taxonomy)
+
+    async def run(self, incident: Incident, *, as_of: datetime | None = None, **_: Any) -> Triage:
+        """Triage one incident. With `as_of` the model doesn't read how it ended."""
+        started = time.perf_counter()
+        redacted = await self._redacted(incident.text)
+        sentences = split(redacted.text)
+        if as_of is not None:
+            sentences = before_resolution(sentences)
+        read = condense(sentences, self._write_up_characters)
+        asked = time.perf_counter()
+        said = await self._classifier.classify(Subject(sentences=tuple(read)), self._taxonomy)
+        answered = time.perf_counter()
+        quotes = {facet: answer.quotes for facet, answer in said.answers.items()}
+        facets = {
+            facet: result.model_copy(update={"evidence": locate(quotes.get(facet, ()), redacted)})
+            for facet, result in decide(self._taxonomy, said.answers, ()).items()
+        }
+        found = sum(len(result.evidence) for result in facets.values())
+        return Triage(
+            incident_id=incident.id,
+            facets=facets,
+            provenance=Provenance(
+                taxonomy=self._taxonomy.id,
+                taxonomy_version=self._taxonomy.version,
+                prompts=self._classifier.prompts,
+                model=self._model_name,
+                redactions=redacted.counts,
+                **said.usage.provenance,
+                dropped_quotes=sum(map(len, quotes.values())) - found,
+                was_condensed=len(read) < len(sentences),
+                as_of=as_of,
+                seconds={"redact": round(asked - started, 4), "classify": round(answered - asked, 4)},
+            ),
+        )
+
+    async def _redacted(self, text: str) -> Redacted:
+        if len(text) <= _LONG_CHARACTERS:
+            return self._redactor.redact(text)
+        return await asyncio.to_thread(self._redactor.redact, text)
