@@ -134,7 +134,7 @@ def _value(one: Measured) -> str:
         return ""
     if one.is_exact:
         return f"{one.value:,.0f}" if not one.value % 1 else f"{one.value:,.2f}"
-    return _figure(one.value) + (" s" if one.metric.startswith("latency.") else "")
+    return f"{one.value:.3g} s" if one.metric.startswith("latency.") else _figure(one.value)
 
 
 def _figure(value: float | None) -> str:
