@@ -223,6 +223,7 @@ async def _run_case(case: Case, subject: TriageUnderTest, exclusions: _Exclusion
         sources={facet: result.sources for facet, result in results},
         origins={facet: result.origin for facet, result in results},
         evidence={facet: len(result.evidence) for facet, result in results},
+        evidence_spans={facet: tuple((e.start, e.end) for e in result.evidence) for facet, result in results},
         abstentions={facet: result.abstention for facet, result in results if result.abstention},
         neighbours=tuple(NeighbourRecord(**n.model_dump(include=_NEIGHBOUR_FIELDS)) for n in triage.neighbours),
         degraded=triage.degraded,
