@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from triage.cli import codebook, suspects
 from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run, watching
 from triage.errors import TriageError
 from triage.settings import Settings
@@ -20,6 +21,10 @@ app = typer.Typer(help="Score the labels against gold labels.", no_args_is_help=
 
 @app.callback()
 def _group() -> None: ...
+
+
+suspects.add_to(app)
+codebook.add_to(app)
 
 
 @app.command("run")
