@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from triage.casebook import Casebook
 from triage.jobs import Jobs
+from triage.live import LiveAgreement
 from triage.store import Store
 from triage.taxonomy import Taxonomy
 
@@ -29,6 +30,7 @@ class Service(NamedTuple):
     casebook: Casebook
     store: Store
     jobs: Jobs
+    live: LiveAgreement
     taxonomies: Mapping[str, Taxonomy]
     checks: Mapping[str, Check]
     max_write_up_bytes: int

@@ -15,6 +15,7 @@ from triage.cli.classify import classify
 from triage.cli.demo import demo
 from triage.cli.doctor import doctor
 from triage.cli.history import import_file, search
+from triage.cli.live import live
 from triage.cli.serve import serve
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.command("import")(import_file)
 app.command()(search)
 app.add_typer(evaluate.app, name="eval")
 app.command()(calibrate)
+app.command()(live)
 app.add_typer(taxonomy.app, name="taxonomy")
 app.command()(doctor)
 

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from triage.store.judgements import Judgement, TriagedIncident
 from triage.store.migrations import upgrade
 from triage.store.records import Listed, Page, Pending, Status, StoredIncident
 from triage.store.store import Store
 
-__all__ = ["Listed", "Page", "Pending", "Status", "Store", "StoredIncident", "upgrade"]
+__all__ = [
+    "Judgement",
+    "Listed",
+    "Page",
+    "Pending",
+    "Status",
+    "Store",
+    "StoredIncident",
+    "TriagedIncident",
+    "upgrade",
+]
