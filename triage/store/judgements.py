@@ -34,10 +34,13 @@ async def read_judgements(
     connection: AsyncConnection, taxonomy: str, facet: str, since: datetime, limit: int
 ) -> list[Judgement]:
     """At most `limit` judgements given since then, newest first; incidents that had no triage by then have none."""
-    last = (
-        select(func.max(annotation_table.c.id))
-        .where(annotation_table.c.facet == facet, annotation_table.c.origin == "human")
-        .group_by(annotation_table.c.incident_id, annotation_table.c.annotator)
+    later = annotation_table.alias()
+    has_later = exists().where(
+        later.c.incident_id == annotation_table.c.incident_id,
+        later.c.id > annotation_table.c.id,
+        later.c.facet == facet,
+        later.c.origin == "human",
+        later.c.annotator == annotation_table.c.annotator,
     )
     stood = (
         select(func.max(triage_table.c.id))
@@ -48,19 +51,28 @@ async def read_judgements(
         .correlate(annotation_table)
         .scalar_subquery()
     )
-    said = _labels(connection, facet).label("said")
-    query: Select[Any] = (
-        select(*rows.ANNOTATION_COLUMNS, said)
-        .select_from(annotation_table)
-        .join(triage_table, triage_table.c.id == stood)
+    newest = (
+        select(annotation_table.c.id, stood.label("triage_id"))
         .join(incident_table, incident_table.c.id == annotation_table.c.incident_id)
         .where(
-            annotation_table.c.id.in_(last),
+            annotation_table.c.facet == facet,
+            annotation_table.c.origin == "human",
             annotation_table.c.created_at >= since,
+            ~has_later,
+            stood.is_not(None),
             incident_table.c.taxonomy == taxonomy,
         )
         .order_by(annotation_table.c.created_at.desc(), annotation_table.c.id.desc())
         .limit(limit)
+        .subquery()
+    )
+    # Only the documents of those that are counted are read.
+    query: Select[Any] = (
+        select(*rows.ANNOTATION_COLUMNS, _labels(connection, facet).label("said"))
+        .select_from(newest)
+        .join(annotation_table, annotation_table.c.id == newest.c.id)
+        .join(triage_table, triage_table.c.id == newest.c.triage_id)
+        .order_by(annotation_table.c.created_at.desc(), annotation_table.c.id.desc())
     )
     return [
         Judgement(rows.read_annotation(row), tuple(row.said))
@@ -73,7 +85,8 @@ async def read_triaged(
     connection: AsyncConnection, taxonomy: str, facets: Sequence[str], since: datetime, limit: int
 ) -> list[TriagedIncident]:
     """At most `limit` incidents whose latest triage was made since then, newest first."""
-    latest = select(func.max(triage_table.c.id)).group_by(triage_table.c.incident_id)
+    later = triage_table.alias()
+    has_later = exists().where(later.c.incident_id == triage_table.c.incident_id, later.c.id > triage_table.c.id)
     said = [_labels(connection, facet).label(f"said_{n}") for n, facet in enumerate(facets)]
     labelled = [
         exists()
@@ -86,12 +99,18 @@ async def read_triaged(
         .label(f"labelled_{n}")
         for n, facet in enumerate(facets)
     ]
-    query = (
-        select(triage_table.c.created_at, *said, *labelled)
+    newest = (
+        select(triage_table.c.id)
         .join(incident_table, incident_table.c.id == triage_table.c.incident_id)
-        .where(triage_table.c.id.in_(latest), triage_table.c.created_at >= since, incident_table.c.taxonomy == taxonomy)
+        .where(triage_table.c.created_at >= since, ~has_later, incident_table.c.taxonomy == taxonomy)
         .order_by(triage_table.c.created_at.desc(), triage_table.c.id.desc())
         .limit(limit)
+        .subquery()
+    )
+    query = (
+        select(triage_table.c.created_at, *said, *labelled)
+        .join(newest, newest.c.id == triage_table.c.id)
+        .order_by(triage_table.c.created_at.desc(), triage_table.c.id.desc())
     )
     found = []
     for created_at, *values in await connection.execute(query):
