@@ -53,6 +53,11 @@ class Settings(BaseSettings):
     chroma_url: str | None = None
     shipped_history: bool = True
 
+    live_kappa_gate: float | None = Field(default=None, ge=-1, le=1)
+    live_window_days: float = Field(default=30.0, gt=0)
+    live_window_cases: int = Field(default=500, ge=1, le=10_000)
+    live_refresh_s: float = Field(default=60.0, ge=0)
+
     host: str = "127.0.0.1"
     port: Port = 8350
     max_write_up_bytes: int = Field(default=1_000_000, ge=1_000)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from triage.evaluation.suites import Suite
     from triage.history.chroma import ChromaHistory
     from triage.history.retrieval import Ranking
+    from triage.live import LiveAgreement, LiveOptions
     from triage.llm import ChatModel
     from triage.llm.langchain import LangChainChat
     from triage.llm.local import LocalChat
@@ -309,6 +310,34 @@ def _ranking(settings: Settings) -> Ranking:
     from triage.history.retrieval import DEFAULT_RANKING
 
     return DEFAULT_RANKING._replace(half_life_days=settings.half_life_days)
+
+
+def live_options(settings: Settings) -> LiveOptions:
+    """The window, the gate and the pace of live agreement that the settings name."""
+    from triage.live import LiveOptions
+
+    return LiveOptions(
+        days=settings.live_window_days,
+        cases=settings.live_window_cases,
+        gate=settings.live_kappa_gate,
+        refresh_s=settings.live_refresh_s,
+    )
+
+
+@asynccontextmanager
+async def open_live(settings: Settings) -> AsyncIterator[LiveAgreement]:
+    """Live agreement over the store of `settings`; neither embedder nor model is needed for it."""
+    from triage.live import LiveAgreement
+    from triage.store import Store, upgrade
+
+    taxonomy = Taxonomy.load(settings.taxonomy)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    await upgrade(settings.sql_url)
+    store = Store(settings.sql_url)
+    try:
+        yield LiveAgreement(store, taxonomy, live_options(settings))
+    finally:
+        await store.close()
 
 
 def calibrators_folder(settings: Settings) -> Path:

@@ -25,6 +25,43 @@ ADJUDICATION = {
     "annotator": "lin@example.org",
     "note": "The write-up names the leak in the router; the release only brought it in.",
 }
+AGREEMENT = {
+    "computed_at": "2026-03-02T12:00:00Z",
+    "taxonomy": "llm_inference 1.0.0",
+    "window_days": 30,
+    "window_cases": 500,
+    "gate": 0.6,
+    "facets": [
+        {
+            "facet": "category",
+            "kappa": {
+                "value": 0.47,
+                "n": 64,
+                "observed": 0.61,
+                "expected": 0.264,
+                "interval": {"low": 0.32, "high": 0.58, "confidence": 0.95, "resamples": 10000},
+            },
+            "unseen": {
+                "value": 0.41,
+                "n": 31,
+                "observed": 0.55,
+                "expected": 0.237,
+                "interval": {"low": 0.19, "high": 0.61, "confidence": 0.95, "resamples": 10000},
+            },
+            "abstained": 3,
+            "coverage": {"hits": 61, "n": 210},
+            "state": "below",
+            "drift": {"recent": 210, "reference": 198, "p": 0.41, "psi": 0.02},
+            "alerts": ["category: kappa of model and people is 0.47 [0.32, 0.58] on 64 labels, wholly below the gate."],
+        }
+    ],
+    "note": "People choose which incidents they label: read kappa beside the coverage.",
+}
+METRICS = """\
+# HELP triage_live_kappa Cohen's kappa of the deployed model's labels and people's, over the window.
+# TYPE triage_live_kappa gauge
+triage_live_kappa{facet="category"} 0.47
+"""
 SEARCH = {"text": "requests time out after a router release", "k": 5}
 
 

@@ -11,6 +11,7 @@ from triage.annotating.adjudication import Adjudication
 from triage.annotating.labelling import Labelling
 from triage.casebook import Casebook
 from triage.jobs import Jobs
+from triage.live import LiveAgreement
 from triage.store import Store
 from triage.taxonomy import Taxonomy
 
@@ -31,6 +32,7 @@ class Service(NamedTuple):
     casebook: Casebook
     store: Store
     jobs: Jobs
+    live: LiveAgreement
     taxonomies: Mapping[str, Taxonomy]
     checks: Mapping[str, Check]
     max_write_up_bytes: int

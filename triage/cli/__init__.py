@@ -16,6 +16,7 @@ from triage.cli.classify import classify
 from triage.cli.demo import demo
 from triage.cli.doctor import doctor
 from triage.cli.history import import_file, search
+from triage.cli.live import live
 from triage.cli.serve import serve
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app.add_typer(annotate.app, name="annotate")
 app.add_typer(evaluate.app, name="eval")
 app.command()(agreement)
 app.command()(calibrate)
+app.command()(live)
 app.add_typer(taxonomy.app, name="taxonomy")
 app.command()(doctor)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from triage.cli import runs
+from triage.cli import codebook, runs, suspects
 from triage.cli.interrupt import interruptible
 from triage.cli.pace import shown
 from triage.cli.terminal import FAILURE, INTERRUPTED, JSON_OPTION, messages, output, print_json, run, watching
@@ -26,7 +26,9 @@ app = typer.Typer(help="Score the labels against gold labels.", no_args_is_help=
 def _group() -> None: ...
 
 
-runs.register(app)
+runs.add_to(app)
+suspects.add_to(app)
+codebook.add_to(app)
 
 
 @app.command("run")

@@ -25,7 +25,7 @@ BASE = typer.Option("--base", help="A run that gates compare with, as NAME=RUN o
 FORMATS = ("json", "markdown", "junit", "html", "csv")
 
 
-def register(app: typer.Typer) -> None:
+def add_to(app: typer.Typer) -> None:
     """Add the commands to `triage eval`."""
     app.command("list")(list_runs)
     app.command("show")(show)

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from triage.store.judgements import Judgement, TriagedIncident
 from triage.store.migrations import downgrade, upgrade
 from triage.store.records import Listed, Page, Pending, Status, StoredIncident
 from triage.store.store import Store
 
-__all__ = ["Listed", "Page", "Pending", "Status", "Store", "StoredIncident", "downgrade", "upgrade"]
+__all__ = [
+    "Judgement",
+    "Listed",
+    "Page",
+    "Pending",
+    "Status",
+    "Store",
+    "StoredIncident",
+    "TriagedIncident",
+    "downgrade",
+    "upgrade",
+]

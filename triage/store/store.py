@@ -16,6 +16,7 @@ from triage.incident import Incident
 from triage.store import rows
 from triage.store.assignments import Assignments
 from triage.store.engine import WRITES, create_engine
+from triage.store.judgements import Judgement, TriagedIncident, read_judgements, read_triaged
 from triage.store.records import Page, Pending, Status, StoredIncident
 from triage.store.standing import CHUNK, chunks, gold_query, keep, latest, of_facet, says_the_same, speaker, witnessed
 from triage.store.tables import annotation_table, incident_table, triage_table, vector_table
@@ -198,6 +199,18 @@ class Store:
         """The latest triage of an incident, or None."""
         document = await self.triage_document(incident_id)
         return None if document is None else Triage.model_validate_json(document)
+
+    async def judgements(self, taxonomy: str, facet: str, since: datetime, limit: int) -> list[Judgement]:
+        """What people said of a facet since then beside what the triage had said; newest first, at most `limit`."""
+        async with self._engine.connect() as connection:
+            return await read_judgements(connection, taxonomy, facet, since, limit)
+
+    async def triaged_incidents(
+        self, taxonomy: str, facets: Sequence[str], since: datetime, limit: int
+    ) -> list[TriagedIncident]:
+        """The latest triages made since then, newest first, at most `limit`."""
+        async with self._engine.connect() as connection:
+            return await read_triaged(connection, taxonomy, facets, since, limit)
 
     # Annotations and the history
 
