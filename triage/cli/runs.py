@@ -13,6 +13,7 @@ from triage.cli.terminal import FAILURE, JSON_OPTION, MISUSE, fail, messages, ou
 from triage.errors import InvalidInput, TriageError
 
 if TYPE_CHECKING:
+    from triage.evaluation.archive import Archive
     from triage.evaluation.reports import Report
     from triage.evaluation.runs import Run
 
@@ -65,14 +66,14 @@ def show(
     base: Annotated[str | None, typer.Option(help="A run to compare with.")] = None,
     root: Annotated[Path, ROOT] = Path("runs"),
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file too.")] = None,
-    data: Annotated[Path | None, typer.Option(help="The labelled data, for the texts in the HTML report.")] = None,
+    text: Annotated[bool, typer.Option(help="Show write-ups, redacted, in the HTML report.")] = True,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Print the report of a run; with --html write it as one file that needs nothing else."""
     try:
         found, report = _open(root, run, [] if base is None else [base])
         if html is not None:
-            _write(found, report, "html", html, data)
+            _write(found, report, "html", html, with_text=text)
     except TriageError as error:
         fail(error)
     if as_json:
@@ -158,7 +159,7 @@ def export(
     base: Annotated[list[str] | None, BASE] = None,
     root: Annotated[Path, ROOT] = Path("runs"),
     format_: Annotated[str | None, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = None,
-    data: Annotated[Path | None, typer.Option(help="The labelled data, for the texts in the HTML report.")] = None,
+    text: Annotated[bool, typer.Option(help="Show write-ups, redacted, in the HTML report.")] = True,
 ) -> None:
     """Write the report of a run as JSON, Markdown, JUnit XML or HTML, or its cases as CSV."""
     endings = {".json": "json", ".md": "markdown", ".xml": "junit", ".html": "html", ".csv": "csv"}
@@ -167,7 +168,7 @@ def export(
         if wanted not in FORMATS:
             raise InvalidInput(f"{to} tells no format: give --format {'|'.join(FORMATS)}.", field="format")
         found, report = _open(root, run, base or [])
-        _write(found, report, wanted, to, data)
+        _write(found, report, wanted, to, with_text=text)
     except TriageError as error:
         fail(error)
     messages().print(f"Written to {escape(str(to))}.")
@@ -199,46 +200,50 @@ def exit_code(report: Report, *, accept_inconclusive: bool = False) -> int:
     return INCONCLUSIVE if "inconclusive" in found and not accept_inconclusive else 0
 
 
-def _open(root: Path, name: str, bases: list[str], gates: list[str] | None = None) -> tuple[Run, Report]:
-    """The run and its report; the first of `bases` is what it is compared with."""
-    from triage.evaluation.archive import Archive
+def report_on(run: Run, archive: Archive, bases: list[str]) -> Report:
+    """The report of a run; the first of `bases`, else the first run that a gate names, is what it is compared with."""
     from triage.evaluation.reports import report_of
-    from triage.evaluation.suites import Suite
     from triage.taxonomy import Taxonomy
 
-    archive = Archive(root)
-    run = archive.find(name)
-    if gates:
-        suite = Suite.checked(run.suite, gates=gates)
-        run = run.model_copy(update={"suite": suite})
     given = {}
     for one in bases:
-        tag_, _, folder = one.rpartition("=")
-        given[tag_ or folder] = archive.find(folder, run.suite.name)
-    named = {one.base for one in run.suite.parsed_gates if one.base}
-    known = {base: found for base in named - given.keys() if (found := archive.find_or_none(base, run.suite.name))}
+        name, _, folder = one.rpartition("=")
+        given[name or folder] = archive.find(folder, run.suite.name)
+    named = {gate.base for gate in run.suite.parsed_gates if gate.base}
+    known = {name: found for name in named - given.keys() if (found := archive.find_or_none(name, run.suite.name))}
     # One base given by its folder alone stands for whatever single name the gates use.
     if len(given) == 1 and len(named) == 1 and not named & given.keys():
         known = dict.fromkeys(named, next(iter(given.values())))
     first = next(iter(given.values()), None) or next(iter(known.values()), None)
-    return run, report_of(run, Taxonomy.load(run.suite.taxonomy), first, {**known, **given})
+    return report_of(run, Taxonomy.load(run.suite.taxonomy), first, {**known, **given})
 
 
-def _write(run: Run, report: Report, format_: str, path: Path, data: Path | None = None) -> None:
+def _open(root: Path, name: str, bases: list[str], gates: list[str] | None = None) -> tuple[Run, Report]:
+    from triage.evaluation.archive import Archive
+    from triage.evaluation.suites import Suite
+
+    archive = Archive(root)
+    run = archive.find(name)
+    if gates:
+        run = run.model_copy(update={"suite": Suite.checked(run.suite, gates=gates)})
+    return run, report_on(run, archive, bases)
+
+
+def _write(run: Run, report: Report, format_: str, path: Path, *, with_text: bool = True) -> None:
     from triage.evaluation.reports.cases_csv import as_csv
+    from triage.evaluation.reports.html import write_html
     from triage.evaluation.reports.junit import as_junit
     from triage.evaluation.reports.markdown import as_markdown
+    from triage.taxonomy import Taxonomy
 
-    match format_:
-        case "json":
-            text = report.model_dump_json(indent=2) + "\n"
-        case "markdown":
-            text = as_markdown(report)
-        case "junit":
-            text = as_junit(report)
-        case "csv":
-            text = as_csv(run)
-        case _:
-            raise NotImplementedError
+    if format_ == "html":
+        write_html(path, report, run, Taxonomy.load(run.suite.taxonomy), with_text=with_text)
+        return
+    make = {
+        "json": lambda: report.model_dump_json(indent=2) + "\n",
+        "markdown": lambda: as_markdown(report),
+        "junit": lambda: as_junit(report),
+        "csv": lambda: as_csv(run),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(make[format_](), encoding="utf-8")

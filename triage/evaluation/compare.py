@@ -107,7 +107,8 @@ def compare(
     ids = [key for key in shared if first[0][key].gold == second[0][key].gold]
     facets = [taxonomy.facet(name) for name in other.suite.facets if name in base.suite.facets]
     wanted = metrics or other.suite.metrics or names_of(facets)
-    before, after = Scores(first, taxonomy, ids), Scores(second, taxonomy, ids)
+    before = Scores(first, taxonomy, ids, base.info.price)
+    after = Scores(second, taxonomy, ids, other.info.price)
     differences = tuple(difference(before, after, name, resamples=resamples, seed=seed) for name in wanted)
     changes = tuple(
         change for facet in facets for key in ids if (change := _change(first[0][key], second[0][key], facet.id))
@@ -134,7 +135,7 @@ def difference(
 ) -> Difference:
     """Other minus base in one metric. Both must stand on the same cases, in the same order."""
     one, two = (scores.measure(metric, resamples=0) for scores in (base, other))
-    values = {"metric": metric, "base": one.value, "other": two.value, "n": base.n}
+    values = {"metric": metric, "base": one.value, "other": two.value, "n": one.n}
     if one.value is None or two.value is None:
         return Difference(**values, value=None, undefined=one.undefined or two.undefined)
     value = two.value - one.value
@@ -156,7 +157,7 @@ def difference(
         max((u for u in (base.unseen(metric), other.unseen(metric)) if u is not None), default=None),
         limits=(-2.0, 2.0),
     )
-    return Difference(**values, value=value, interval=interval, needed=_needed(value, interval, base.n, power))
+    return Difference(**values, value=value, interval=interval, needed=_needed(value, interval, one.n, power))
 
 
 def needed_for(distance: float, interval: Interval, n: int, z_power: float = _Z_POWER) -> int | None:

@@ -44,7 +44,7 @@ def check_gates(
     resamples: int = RESAMPLES,
 ) -> list[GateResult]:
     """Check `gates`, or those of the run's suite. `bases` are the runs that gates compare with, by the name there."""
-    scores = Scores.of([one.records for one in rounds_of(run)], taxonomy)
+    scores = Scores.of_run(run, taxonomy)
     flips = scores.measure("flips.share", resamples=0).value if scores.n else None
     wanted = run.suite.parsed_gates if gates is None else gates
     unfinished = len(run.records) - len(finished(run.records))
@@ -78,7 +78,8 @@ def _check_delta(gate: Gate, run: Run, base: Run | None, taxonomy: Taxonomy, res
         return GateResult(
             gate=gate.text, status="inconclusive", explanation=f"{base.folder.name} has no finished case in common."
         )
-    before, after = Scores(first, taxonomy, ids), Scores(second, taxonomy, ids)
+    before = Scores(first, taxonomy, ids, base.info.price)
+    after = Scores(second, taxonomy, ids, run.info.price)
     found = difference(before, after, gate.metric, resamples=resamples, seed=run.suite.seed)
     result = _judge(gate, found.value, found.interval, found.n, found.undefined)
     changed = sum(first[0][key].predicted != second[0][key].predicted for key in ids)

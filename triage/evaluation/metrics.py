@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from triage.agreement.interval import CONFIDENCE, RESAMPLES, Interval
 from triage.evaluation.gate_rules import FACET_METRICS, RUN_METRICS
 from triage.evaluation.journal import CaseRecord
+from triage.evaluation.runs import Run, rounds_of
 from triage.evaluation.statistics import (
     FACET_STATISTICS,
     Columns,
@@ -21,6 +22,7 @@ from triage.evaluation.statistics import (
     read_columns,
     summarise_figures,
 )
+from triage.llm.prices import Price
 from triage.taxonomy import Facet, Taxonomy
 
 _CHUNK = 4_000_000
@@ -56,17 +58,31 @@ class Measured(BaseModel, frozen=True):
 
 
 class Scores:
-    """The metrics of one run, given as the records of its repeats, on the cases `ids` (all of them finished)."""
+    """The metrics of one run, given as the records of its repeats, on the cases `ids` (all of them finished).
 
-    def __init__(self, repeats: Sequence[Mapping[str, CaseRecord]], taxonomy: Taxonomy, ids: Sequence[str]) -> None:
+    Tokens, calls and costs are those of a run that takes nothing from a cache, so that runs can be compared.
+    """
+
+    def __init__(
+        self,
+        repeats: Sequence[Mapping[str, CaseRecord]],
+        taxonomy: Taxonomy,
+        ids: Sequence[str],
+        price: Price | None = None,
+    ) -> None:
         self.n = len(ids)
-        self._rounds = [_Round([records[key] for key in ids], taxonomy) for records in repeats]
+        self._rounds = [_Round([records[key] for key in ids], taxonomy, price) for records in repeats]
 
     @classmethod
-    def of(cls, repeats: Sequence[Sequence[CaseRecord]], taxonomy: Taxonomy) -> Scores:
+    def of(cls, repeats: Sequence[Sequence[CaseRecord]], taxonomy: Taxonomy, price: Price | None = None) -> Scores:
         """The metrics on all cases that are finished in every repeat."""
         by_id = [finished(records) for records in repeats]
-        return cls(by_id, taxonomy, [key for key in by_id[0] if all(key in other for other in by_id[1:])])
+        return cls(by_id, taxonomy, [key for key in by_id[0] if all(key in other for other in by_id[1:])], price)
+
+    @classmethod
+    def of_run(cls, run: Run, taxonomy: Taxonomy) -> Scores:
+        """The metrics of a run with its repeats."""
+        return cls.of([one.records for one in rounds_of(run)], taxonomy, run.info.price)
 
     def values(self, metric: str, weights: Weights, rounds: NDArray[np.float64] | None = None) -> Values:
         """The metric for each draw: the mean over the repeats, or their sum weighted by `rounds` (draws, repeats)."""
@@ -81,16 +97,16 @@ class Scores:
         """The metric with its interval."""
         if not self.n:
             return Measured(metric=metric, value=None, n=0, undefined="no case is finished")
-        value = float(self.values(metric, np.ones((1, self.n), dtype=np.int64))[0])
+        value, n = float(self.values(metric, np.ones((1, self.n), dtype=np.int64))[0]), self.counted(metric)
         if np.isnan(value):
-            return Measured(metric=metric, value=None, n=self.n, undefined=_why_undefined(metric))
+            return Measured(metric=metric, value=None, n=n, undefined=_why_undefined(metric))
         if metric in _EXACT or not resamples:
-            return Measured(metric=metric, value=value, n=self.n)
+            return Measured(metric=metric, value=value, n=n)
         drawn = np.concatenate(
             [self.values(metric, weights, rounds) for weights, rounds in self.draws(resamples, seed)]
         )
         interval = interval_of(metric, drawn, value, self.without_one, self.unseen(metric, confidence), confidence)
-        return Measured(metric=metric, value=value, n=self.n, interval=interval)
+        return Measured(metric=metric, value=value, n=n, interval=interval)
 
     def draws(self, resamples: int, seed: int) -> Iterator[tuple[Weights, NDArray[np.float64]]]:
         """Bootstrap weights of cases and of repeats, the same for the same seed, n and number of repeats.
@@ -105,6 +121,14 @@ class Scores:
             count = len(self._rounds)
             weights = cases.multinomial(self.n, np.full(self.n, 1 / self.n), size=size)
             yield weights, repeats.multinomial(count, np.full(count, 1 / count), size=size) / count
+
+    def counted(self, metric: str) -> int:
+        """How many cases the metric stands on."""
+        name, _, facet = metric.partition(".")
+        if name not in FACET_METRICS:
+            return self.n
+        columns = self._rounds[0].columns(facet)
+        return int(columns.answered.sum()) if name.startswith(("answered", "evidence")) else len(columns.at)
 
     def without_one(self, metric: str) -> Values:
         """The metric without each case in turn."""
@@ -124,9 +148,7 @@ class Scores:
         if name not in _SHARES and metric not in _SHARES:
             return None
         columns = self._rounds[0].columns(facet) if name in FACET_METRICS else None
-        n = len(columns.at) if columns is not None else self.n
-        if columns is not None and name.startswith("answered"):
-            n = int(columns.answered.sum())
+        n = self.counted(metric)
         if not n:
             return None
         share = 1 - math.pow((1 - confidence) / 2, 1 / n)
@@ -184,7 +206,8 @@ def _suits(name: str, facet: Facet) -> bool:
 class _Round:
     """One repeat: the records as arrays."""
 
-    def __init__(self, records: Sequence[CaseRecord], taxonomy: Taxonomy) -> None:
+    def __init__(self, records: Sequence[CaseRecord], taxonomy: Taxonomy, price: Price | None) -> None:
+        self._price = price
         self._records = records
         self._taxonomy = taxonomy
         self._columns: dict[str, Columns] = {}
@@ -220,6 +243,8 @@ class _Round:
                 found = [float(p.model_calls) if p else np.nan for p in about]
             case "retries":
                 found = [float(p.retries) if p else np.nan for p in about]
+            case "cost" if self._price is not None:
+                found = [self._price.of(p.prompt_tokens, p.completion_tokens) if p else np.nan for p in about]
             case _:
                 found = [np.nan] * len(about)
         return np.array(found, dtype=np.float64)
@@ -239,7 +264,7 @@ def _why_undefined(metric: str) -> str:
         case "flips":
             return "the run has no repeats: set `repeats: 2` or more in the suite"
         case "cost":
-            return "the price of the model is not known"
+            return "the price of the model is not known: set TRIAGE_PRICES"
         case "ece":
             return "no probabilities are recorded"
         case _:

@@ -9,11 +9,9 @@ from pydantic import BaseModel
 from triage.evaluation.compare import Comparison, compare
 from triage.evaluation.gates import GateResult, check_gates
 from triage.evaluation.metrics import Measured, Scores, names_of
-from triage.evaluation.runs import Run, rounds_of
+from triage.evaluation.runs import Run
 from triage.evaluation.scoring import Summary, summarise
 from triage.taxonomy import Taxonomy
-
-PRECISION = 3
 
 
 class Report(BaseModel, frozen=True):
@@ -33,7 +31,7 @@ class Report(BaseModel, frozen=True):
 
 def report_of(run: Run, taxonomy: Taxonomy, base: Run | None = None, bases: Mapping[str, Run] | None = None) -> Report:
     """Score a run, check its gates and compare it with `base`. `bases` are the runs that gates name."""
-    scores = Scores.of([one.records for one in rounds_of(run)], taxonomy)
+    scores = Scores.of_run(run, taxonomy)
     facets = [taxonomy.facet(name) for name in run.suite.facets]
     names = run.suite.metrics or names_of(facets)
     return Report(

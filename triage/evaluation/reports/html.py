@@ -155,7 +155,7 @@ def _probability(value: float | None) -> str:
 
 
 def _costs(run: Run, taxonomy: Taxonomy) -> list[Measured]:
-    scores = Scores.of([one.records for one in rounds_of(run)], taxonomy)
+    scores = Scores.of_run(run, taxonomy)
     return [scores.measure(name, resamples=0) for name in _COSTS]
 
 
