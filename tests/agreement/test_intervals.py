@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 from evals.bench.coverage import HIGHEST, LOWEST, Setting, cover
-from triage.agreement import Interval, cohen_kappa
+from triage.agreement import Interval, cohen_kappa, krippendorff_alpha
 from triage.agreement.bootstrap import Floats, bootstrap
 
 
@@ -16,12 +17,11 @@ def skewed(seed: int) -> Floats:
 @pytest.mark.parametrize("seed", range(20))
 def test_bca_and_percentile_ends_are_those_of_scipy_for_the_same_resamples(seed: int) -> None:
     sample = skewed(seed)
-    without = np.array([np.delete(sample, i).mean() for i in range(sample.size)])
     for method in ("BCa", "percentile"):
         theirs = stats.bootstrap((sample,), np.mean, method=method, n_resamples=999, rng=np.random.default_rng(seed))
         drawn = theirs.bootstrap_distribution
         ours = (
-            Interval.of_bca(drawn, float(sample.mean()), without, np.ones(sample.size, dtype=np.int64))
+            Interval.of_bca(drawn, float(sample.mean()), sample - sample.mean(), np.ones(sample.size))
             if method == "BCa"
             else Interval.of(drawn)
         )
@@ -43,6 +43,29 @@ def test_incidents_of_one_kind_are_drawn_together_without_changing_what_the_inte
     assert together is not None
     assert apart is not None
     assert (together.low, together.high) == pytest.approx((apart.low, apart.high), abs=0.03)
+
+
+def test_the_interval_of_perfect_agreement_of_many_is_that_of_clopper_and_pearson() -> None:
+    # Two labels used equally often: chance disagrees on half of the pairs of labels.
+    interval = krippendorff_alpha([["a", "a"], ["b", "b"]] * 25).interval
+    assert interval is not None
+    assert interval.method == "unseen"
+    unseen = 1 - proportion_confint(50, 50, method="beta")[0]
+    assert (interval.low, interval.high) == pytest.approx((1 - unseen / (50 / 99), 1))
+    assert "no disagreement was seen" in interval.explain()
+
+
+def test_a_disagreement_too_rare_to_be_seen_widens_a_weighted_interval() -> None:
+    scale = ("low", "medium", "high", "critical")
+    a = ["low", "medium", "high", "critical"] * 12
+    b = [*a[:-1], "high"]
+    plain, bca = (
+        cohen_kappa(a, b, scale=scale, weights="quadratic", method=method).interval for method in ("percentile", "bca")
+    )
+
+    assert plain is not None
+    assert bca is not None
+    assert bca.low < plain.low - 0.05
 
 
 def test_the_seed_decides_the_interval() -> None:
@@ -67,12 +90,12 @@ def test_a_statistic_that_never_exists_has_no_interval() -> None:
     nothing = np.full(10, np.nan)
 
     assert Interval.of(nothing) is None
-    assert Interval.of_bca(nothing, 0.5, np.array([0.5]), np.array([10])) is None
+    assert Interval.of_bca(nothing, 0.5, np.array([0.0]), np.array([10.0])) is None
     assert bootstrap(lambda draws: np.full(len(draws), np.nan), np.array([5, 5])) is None
 
 
 def test_resamples_that_cannot_be_told_from_the_value_give_it_back() -> None:
-    same = Interval.of_bca(np.full(10, 0.5), 0.5, np.array([0.5]), np.array([10]))
+    same = Interval.of_bca(np.full(10, 0.5), 0.5, np.array([0.0]), np.array([10.0]))
 
     assert same is not None
     assert (same.low, same.high) == (0.5, 0.5)

@@ -25,7 +25,7 @@ class Interval(BaseModel, frozen=True):
     - `percentile`: quantiles of the bootstrap statistics (Efron & Tibshirani, An Introduction to the Bootstrap, 1993,
       chapter 13);
     - `bca`: the same with quantiles corrected for bias and skewness (B. Efron, Better bootstrap confidence intervals,
-      Journal of the American Statistical Association 82, 1987), the acceleration from the jackknife;
+      Journal of the American Statistical Association 82, 1987), the acceleration from the infinitesimal jackknife;
     - `unseen`: no incident was disagreed on, so resamples can't vary; see `of_unseen`.
 
     `undefined_resamples` counts the resamples in which the statistic did not exist; they are left out.
@@ -49,14 +49,14 @@ class Interval(BaseModel, frozen=True):
         cls,
         statistics: NDArray[np.float64],
         value: float,
-        without: NDArray[np.float64],
-        times: NDArray[np.int64],
+        influence: NDArray[np.float64],
+        weights: NDArray[np.float64],
         confidence: float = CONFIDENCE,
     ) -> Self | None:
-        """The BCa interval: `value` is the statistic of the data, `without` that without one incident of each kind.
+        """The BCa interval: `value` is the statistic of what was drawn from, and `influence` how each kind moves it.
 
-        `times` counts the incidents of each kind. Where all resamples lie on one side of `value`, or none can be told
-        from it, there is nothing to correct with, and the interval is the percentile one.
+        `weights` holds how many incidents there are of each kind. Where all resamples lie on one side of `value` there
+        is nothing to correct with, and the interval is the percentile one.
         """
         defined = statistics[~np.isnan(statistics)]
         if not defined.size:
@@ -65,7 +65,7 @@ class Interval(BaseModel, frozen=True):
         below = np.mean(defined < value - _TIE) + np.mean(np.abs(defined - value) <= _TIE) / 2
         if not 0 < below < 1:
             return cls.of(statistics, confidence)
-        bias, acceleration = _NORMAL.inv_cdf(float(below)), _acceleration(without, times)
+        bias, acceleration = _NORMAL.inv_cdf(float(below)), _acceleration(influence, weights)
         tail = (1 - confidence) / 2
         low, high = (_corrected(bias, acceleration, _NORMAL.inv_cdf(p)) for p in (tail, 1 - tail))
         return cls._between(statistics, low, high, confidence, "bca")
@@ -112,15 +112,12 @@ class Interval(BaseModel, frozen=True):
         return f"{self.confidence:.0%} interval {self} ({how[self.method]})"
 
 
-def _acceleration(without: NDArray[np.float64], times: NDArray[np.int64]) -> float:
-    """A sixth of the skewness of the jackknife values; 0 where they don't vary."""
-    known = ~np.isnan(without)
-    values, weights = without[known], times[known]
-    if not values.size:
-        return 0.0
-    distances = np.average(values, weights=weights) - values
-    squares = float(weights @ distances**2)
-    return float(weights @ distances**3) / (6 * squares**1.5) if squares > _TIE**2 else 0.0
+def _acceleration(influence: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """A sixth of the skewness of the influences; 0 where they don't vary."""
+    known = ~np.isnan(influence)
+    moves, times = influence[known], weights[known]
+    squares = float(times @ moves**2)
+    return float(times @ moves**3) / (6 * squares**1.5) if squares > _TIE**2 else 0.0
 
 
 def _corrected(bias: float, acceleration: float, z: float) -> float:

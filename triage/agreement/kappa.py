@@ -89,7 +89,9 @@ def kappa_of(
 ) -> Kappa:
     """Cohen's kappa from a confusion matrix, with a bootstrap interval over the incidents.
 
-    With `weights` the order of the matrix's labels is their scale.
+    With `weights` the order of the matrix's labels is their scale. The BCa interval draws from the incidents and one
+    more on which the two disagree as they would by chance: what is too rare to have been seen stays possible, which
+    matters where agreement is high and where a rare disagreement weighs much (evals/bench/coverage.py).
     """
     n = confusion.n
     if n == 0:
@@ -109,15 +111,29 @@ def kappa_of(
             undefined=f"both sides use only the label {label!r}, so chance alone explains all agreement",
             weights=weights,
         )
-    if resamples and n > 1 and seen == 0:
-        by_chance = _disagreements(cells[None, :].astype(np.float64), rows, columns, disagreement(len(counts)))[1]
-        interval: Interval | None = Interval.of_unseen(n, float(by_chance[0]), confidence)
-    else:
-        statistic = kappa_statistic(rows, columns, apart)
-        interval = bootstrap(statistic, cells, method=method, resamples=resamples, confidence=confidence, seed=seed)
-    return Kappa(
-        value=1 - seen / chance, n=n, observed=1 - seen, expected=1 - chance, interval=interval, weights=weights
+    value = 1 - seen / chance
+    drawn_from = counts if method == "percentile" else _with_one_disagreement(counts)
+    rows, columns = np.nonzero(drawn_from)
+    interval = bootstrap(
+        kappa_statistic(rows, columns, apart),
+        drawn_from[rows, columns],
+        method=method,
+        resamples=resamples if n > 1 else 0,
+        confidence=confidence,
+        seed=seed,
     )
+    if interval is not None:
+        ends = {"low": min(interval.low, value), "high": max(interval.high, value)}
+        interval = interval.model_copy(update=ends)
+    return Kappa(value=value, n=n, observed=1 - seen, expected=1 - chance, interval=interval, weights=weights)
+
+
+def _with_one_disagreement(counts: NDArray[np.int64]) -> Floats:
+    """As many incidents as in `counts`, shared out as they are with one disagreement by chance beside them."""
+    n = counts.sum()
+    chance = np.outer(counts.sum(axis=1), counts.sum(axis=0)) * (1 - np.eye(len(counts)))
+    shared: Floats = (counts + chance / chance.sum()) * (n / (n + 1))
+    return shared
 
 
 def kappa_statistic(rows: NDArray[np.intp], columns: NDArray[np.intp], apart: Floats) -> Statistic:

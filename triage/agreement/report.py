@@ -278,7 +278,18 @@ def _ceiling(facet: Facet, ratings: Ratings, people: Sequence[int], options: _Op
         who = f"only {ratings.annotators[people[0]].name} labelled this facet" if people else "no person labelled it"
         return MeanAgreement(value=None, pairs=0, undefined=who)
     pairs = pairs_of(people)
+    if len(pairs) == 1:
+        return _only(_pair(facet, "", "", ratings.both(*pairs[0]), options))
     return mean_agreement(ratings.rows, pairs, of_sets=facet.cardinality == "multi", **options.given)
+
+
+def _only(pair: PairAgreement) -> MeanAgreement:
+    """The ceiling that one pair sets: its own figure."""
+    figure = pair.main
+    if figure is None or figure.value is None:
+        why = figure.undefined if figure and pair.n else "no incident was labelled by both of any pair"
+        return MeanAgreement(value=None, pairs=1, n=pair.n, undefined=why)
+    return MeanAgreement(value=figure.value, pairs=1, n=pair.n, interval=figure.interval)
 
 
 def _model(
