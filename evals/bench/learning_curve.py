@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from triage.evaluation import Case, Run, Suite
 from triage.evaluation.subject import PipelineUnderTest
 from triage.evaluation.suites import Folds
 from triage.history.chroma import ChromaHistory
+from triage.history.duplicates import is_near_duplicate
 from triage.pipeline import Pipeline
 from triage.redaction import Redacted, Redactor
 from triage.taxonomy import Facet, Taxonomy
@@ -89,16 +91,16 @@ async def measure(
     subject = PipelineUnderTest(Pipeline(taxonomy, redactor, embedder, history, None), history, redactor, embedder)
     await subject.prepare(cases, lambda *_: None)
     folds = suite.folds_of(tuple(cases)) or {}
+    unseen = hidden_from(cases, folds)
     facets = [f for f in taxonomy.triaged if f.id in suite.facets and f.cardinality != "multi"]
     points: dict[str, list[dict[str, Any]]] = {facet.id: [] for facet in facets}
     for known in parts(cases, seeds):
         sources, sizes = {}, {}
         for case in cases:
-            hidden = {c.id for c in cases if c.group == case.group or folds[c.id] == folds[case.id]}
-            hidden |= {c.id for c in cases if c.id not in known.ids}
+            hidden = unseen[folds[case.id]] | {c.id for c in cases if c.id not in known.ids}
             found = await subject.run(case.incident, exclude=hidden, duplicates=False)
             sources[case.id] = {facet: result.sources for facet, result in found.facets.items()}
-            sizes[case.id] = len(cases) - len(hidden | {case.id})
+            sizes[case.id] = len(cases) - len(hidden)
         for with_model in (True, False):
             decided = decide_all(facets, cases, sources, said if with_model else None, folds, known)
             for facet in facets:
@@ -116,6 +118,20 @@ async def measure(
         print(f"{suite.name}: {known.share:.0%}, seed {known.seed}", flush=True)
     history.close()
     return points
+
+
+def hidden_from(cases: Sequence[Case], folds: Mapping[str, int]) -> dict[int, set[str]]:
+    """What the cases of each fold may not see: one another, and near-duplicates of any of them.
+
+    A run hides near-duplicates from each case alone; with one history for the whole fold the classifiers are trained
+    once for all of its cases.
+    """
+    unseen = {fold: {c.id for c in cases if folds[c.id] == fold} for fold in set(folds.values())}
+    for one, other in combinations(cases, 2):
+        if is_near_duplicate(one.incident.text, other.incident.text):
+            unseen[folds[one.id]].add(other.id)
+            unseen[folds[other.id]].add(one.id)
+    return unseen
 
 
 def decide_all(
