@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from triage.agreement.interval import Interval
 
 RESAMPLES = 1_000
+FROM = 0.25
 EXPONENTS = np.linspace(0.1, 2.0, 39)
 NAMES = {
     ("cloud_faults", "root_cause"): "cloud_faults",
@@ -72,6 +73,15 @@ class Curve(NamedTuple):
         return f"{self.kappa[place]:.2f} {Interval.of(self.resampled[place])}"
 
 
+def per_doubling(curve: Curve, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The slope of kappa over log2 of the history from a quarter of it on; `values` has shape (shares, ...)."""
+    upper = np.array(curve.shares) >= FROM
+    x = np.log2(curve.history[upper])
+    x = x - x.mean()
+    slope: NDArray[np.float64] = np.tensordot(x, values[upper], axes=1) / (x @ x)
+    return slope
+
+
 class Fit(NamedTuple):
     """kappa = a - b * n^-c."""
 
@@ -90,9 +100,6 @@ class Fit(NamedTuple):
             b = max(0.0, float(((a - values) @ x) / (x @ x))) if a == 1.0 else b
             found.append((float(((values - a + b * x) ** 2).sum()), cls(a, b, float(c))))
         return min(found)[1]
-
-    def at(self, n: float) -> float:
-        return self.a - self.b * n**-self.c
 
 
 def kappa(gold: NDArray[np.int64], decided: NDArray[np.int64], labels: int) -> NDArray[np.float64]:
@@ -116,31 +123,27 @@ def tables(with_model: Sequence[Curve], without: Sequence[Curve]) -> None:
         for curve in curves:
             cells = [f"{value:.2f} ({n:.0f})" for value, n in zip(curve.kappa, curve.history, strict=True)]
             print(f"| {curve.name} | {word} | {curve.cases} | " + " | ".join(cells) + " |")
-    print("\n| | model | all of it | more than none | more than half | c | a | at twice as much |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("\n| | model | all of it | more than none | more than half | per doubling | c | a |")
+    print("| --- |" + " --- |" * 7)
     for curves, word in ((with_model, "with"), (without, "without")):
         for curve in curves:
             known = curve.history > 0
-            history, twice = curve.history[known], 2 * curve.history[-1]
-            fits = [Fit.of(history, values) for values in curve.resampled[known].T[:300]]
-            fit = Fit.of(history, curve.kappa[known])
+            fits = [Fit.of(curve.history[known], values) for values in curve.resampled[known].T[:300]]
+            fit = Fit.of(curve.history[known], curve.kappa[known])
+            slope = float(per_doubling(curve, curve.kappa))
             cells = [
-                f"{value:.2f} {Interval.of(np.array(spread))}"
-                for value, spread in (
-                    (fit.c, [f.c for f in fits]),
-                    (fit.a, [f.a for f in fits]),
-                    (fit.at(twice), [f.at(twice) for f in fits]),
-                )
+                curve.at(-1),
+                curve.gain(0.0),
+                curve.gain(0.5),
+                f"{slope:+.3f} {Interval.of(per_doubling(curve, curve.resampled))}",
+                f"{fit.c:.2f} {Interval.of(np.array([f.c for f in fits]))}",
+                f"{fit.a:.2f} {Interval.of(np.array([f.a for f in fits]))}",
             ]
-            print(
-                f"| {curve.name} | {word} | {curve.at(-1)} | {curve.gain(0.0)} | {curve.gain(0.5)} | "
-                + " | ".join(cells)
-                + " |"
-            )
+            print(f"| {curve.name} | {word} | " + " | ".join(cells) + " |")
 
 
 def plot(with_model: Sequence[Curve], without: Sequence[Curve], path: Path) -> None:
-    """A panel for each set: with the model and without, intervals over cases, the fitted curve up to twice as much."""
+    """A panel for each set, with the model and without; bands over cases, dotted what another doubling might add."""
     figure = Figure(figsize=(11, 6.6), layout="constrained")
     panels = figure.subplots(2, 3, sharey=True).ravel()
     for axes, model, alone in zip(panels, with_model, without, strict=True):
@@ -148,10 +151,13 @@ def plot(with_model: Sequence[Curve], without: Sequence[Curve], path: Path) -> N
             low, high = np.quantile(curve.resampled, [0.025, 0.975], axis=1)
             axes.fill_between(curve.history, low, high, color=colour, alpha=0.13, linewidth=0)
             axes.plot(curve.history, curve.kappa, "o-", color=colour, markersize=4, label=name)
-            known = curve.history > 0
-            beyond = np.linspace(curve.history[-1], 2 * curve.history[-1], 30)
-            fit = Fit.of(curve.history[known], curve.kappa[known])
-            axes.plot(beyond, [fit.at(n) for n in beyond], ":", color=colour, linewidth=1.5)
+            axes.plot(
+                [curve.history[-1], 2 * curve.history[-1]],
+                [curve.kappa[-1], curve.kappa[-1] + float(per_doubling(curve, curve.kappa))],
+                ":",
+                color=colour,
+                linewidth=1.5,
+            )
         axes.set(title=f"{model.name}, n = {model.cases}", ylim=(0, 0.85))
         axes.title.set_fontsize(10)
         axes.grid(alpha=0.25)

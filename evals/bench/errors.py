@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from triage.agreement import Kappa, cohen_kappa
 from triage.agreement.proportion import Proportion
 from triage.calibration import CrossFit, Observation, cross_fit
 from triage.classification.sentences import cause_words
@@ -170,6 +171,18 @@ def by_group(errors: Errors) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     yield f"{high:.0%} or more", votes >= high
 
 
+def without_short(errors: Errors, prefix: str, words: int) -> Iterator[tuple[str, Kappa]]:
+    """Kappa of the cases whose id begins with `prefix` and whose text has fewer words, and of all others."""
+    labels = [[errors.cross.labels[i] for i in side] for side in (errors.cross.gold, errors.decided)]
+    short = [
+        record.case_id.startswith(prefix) and len(text.split()) < words
+        for record, text in zip(errors.records, errors.texts, strict=True)
+    ]
+    for wanted, name in ((True, f"{prefix}, below {words} words"), (False, "all others")):
+        gold, decided = ([x for x, is_short in zip(side, short, strict=True) if is_short == wanted] for side in labels)
+        yield name, cohen_kappa(gold, decided)
+
+
 def agreed(errors: Errors) -> tuple[int, int]:
     """How many cases all signals favour the same label for, and for how many of them it is not gold's."""
     same = [set(favoured(errors.facet, r).values()) for r in errors.records]
@@ -215,6 +228,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="the data file, where the suite has none of its own")
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--list", type=int, default=0, help="name so many of the most doubtful cases of each facet")
+    parser.add_argument("--short", metavar="PREFIX:WORDS", help="kappa with and without such short write-ups")
     options = parser.parse_args()
     suite = Suite.load(options.suite)
     taxonomy = Taxonomy.load(suite.taxonomy)
@@ -224,6 +238,10 @@ def main() -> None:
         errors = None if facet.cardinality == "multi" else Errors.of(facet, records, cases)
         if errors is not None:
             show(suite.name, errors)
+            if options.short:
+                prefix, _, words = options.short.rpartition(":")
+                for name, kappa in without_short(errors, prefix, int(words)):
+                    print(f"{name}: n = {kappa.n}, kappa {kappa}")
             for d in doubts(errors)[: options.list]:
                 sure = "confident" if d.is_confident else "         "
                 print(f"{d.case_id}  {d.gold} {d.of_gold:.2f} -> {d.decided} {d.of_decided:.2f} {sure} {d.against}")

@@ -81,7 +81,7 @@ def of_run(taxonomy: Taxonomy, run: Run) -> dict[str, Decided]:
 
     A facet of the run is a kind of the taxonomy's where it has the same id, or all of its labels.
     """
-    suite = Taxonomy.load(run.suite.taxonomy)
+    suite = run.suite.narrow(Taxonomy.load(run.suite.taxonomy))
     records = [r for r in run.records if r.status == "done"]
     found: dict[str, Decided] = {}
     parents: list[tuple[str | None, float]] | None = None
