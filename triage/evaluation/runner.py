@@ -159,7 +159,8 @@ class _Exclusions:
 class _Crew:
     """Workers that take case after case: `concurrency` of them, and one more for each call that waits for its retry.
 
-    The requests in flight are bounded by the gate, the open cases by `MOST_OPEN` times the concurrency.
+    The requests in flight are bounded by the gate, the open cases by `MOST_OPEN` times the concurrency. Where there is
+    a gate, some more get their requests ready before it, so that no slot is idle while replies are worked on.
     """
 
     def __init__(
@@ -169,6 +170,8 @@ class _Crew:
         self._run = run
         self._concurrency = concurrency
         self._gate = gate
+        self._most = concurrency + (-(-concurrency // _READY) if gate.limits.at_once else 0)
+        self._usual = 0
         self._size = 0
 
     async def work(self) -> None:
@@ -177,7 +180,12 @@ class _Crew:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._gate.on_wait = self._fill_up
-                self._fill_up()
+                apart_s = min(_APART_S, _SPREAD_S / self._most)
+                while self._usual < self._most:
+                    self._usual += 1
+                    self._fill_up()
+                    # Replies to requests that went out together come back together, and then wait for each other.
+                    await asyncio.sleep(apart_s if apart_s > _TICK_S else 0)
         except ExceptionGroup as errors:
             # The first cause tells the user what to do; the others are mostly repeats of it.
             raise errors.exceptions[0] from None
@@ -191,7 +199,7 @@ class _Crew:
 
     @property
     def _wanted(self) -> int:
-        return min(self._concurrency + self._gate.waiting, MOST_OPEN * self._concurrency)
+        return min(self._usual + self._gate.waiting, MOST_OPEN * self._concurrency)
 
     async def _take(self, case: Case | None) -> None:
         while case is not None:
@@ -232,4 +240,9 @@ async def _run_case(case: Case, subject: TriageUnderTest, exclusions: _Exclusion
     )
 
 
+_READY = 4
+"""One in so many is ready before the gate."""
+_APART_S, _SPREAD_S = 0.002, 0.1
+"""The first requests are so far apart, though all within that time."""
+_TICK_S = 0.001
 _NEIGHBOUR_FIELDS = set(NeighbourRecord.model_fields)
