@@ -196,6 +196,17 @@ async def test_a_lost_index_is_built_again_from_the_vectors_in_sql(
     fresh.close()
 
 
+async def test_an_index_with_labels_that_were_corrected_elsewhere_is_found_out(
+    casebook: Casebook, store: Store
+) -> None:
+    await casebook.import_history(RECORDS, "the project", "derived")
+    assert await casebook.verify_index()
+
+    await store.record([gold("operational", annotator="lin").model_copy(update={"incident_id": "switch"})])
+
+    assert not await casebook.verify_index()
+
+
 async def test_another_embedder_makes_and_keeps_vectors_of_its_own(casebook: Casebook, store: Store) -> None:
     await casebook.import_history(RECORDS, "the project", "derived")
     other = HashingEmbedder("hashing-other")
@@ -217,3 +228,38 @@ async def test_the_index_never_holds_what_is_redacted_but_the_store_does(caseboo
     assert "jane.doe" not in excerpt
     assert "uplinks" in excerpt
     assert (await store.incident("leaky")).incident == leaky
+
+
+async def test_annotations_made_elsewhere_come_in_with_their_incidents_and_once(
+    casebook: Casebook, store: Store
+) -> None:
+    await casebook.accept(SWITCH)
+    given = [
+        Annotation(incident_id="switch", facet="category", labels=("Infrastructure",), annotator="ada"),
+        Annotation(incident_id="kernel", facet="category", labels=("operational",), annotator="ada", is_gold=True),
+    ]
+    incidents = {"kernel": KERNEL, "switch": SWITCH.model_copy(update={"write_up": "Another text."})}
+
+    assert await casebook.import_annotations(given, incidents) == 2
+    assert await casebook.import_annotations(given, incidents) == 0
+
+    assert (await store.incident("switch")).incident == SWITCH
+    assert (await store.incident("kernel")).status == "imported"
+    assert [n.incident_id for n in await casebook.search("kernel", 5)] == ["kernel"]
+    assert await casebook.verify_index()
+
+
+async def test_annotations_of_an_unknown_incident_or_that_cannot_be_gold_together_store_nothing(
+    casebook: Casebook, store: Store
+) -> None:
+    await casebook.accept(SWITCH)
+    fine = Annotation(incident_id="switch", facet="category", labels=("operational",), annotator="ada", is_gold=True)
+    unknown = fine.model_copy(update={"incident_id": "nobody"})
+    unfit = fine.model_copy(update={"facet": "failure_mode", "labels": ("network",)})
+
+    with pytest.raises(NotFound, match="'nobody'"):
+        await casebook.import_annotations([fine, unknown])
+    with pytest.raises(InvalidInput, match="Incident 'switch': 'network' of facet 'failure_mode' belongs under"):
+        await casebook.import_annotations([fine, unfit])
+
+    assert await store.annotations("switch") == []

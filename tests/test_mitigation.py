@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from triage.history import Example
 from triage.mitigation import MAX_GENERAL_ADVICE, MAX_STEPS, Shrinkage, steps, suggest, support_shares
 from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, Neighbour
+from triage.triage_result import FacetResult, LabelProbability, Neighbour
 
 TAXONOMY = Taxonomy.load("llm_inference")
 FACET = TAXONOMY.facet("mitigation")
@@ -51,6 +51,55 @@ def test_a_single_far_neighbour_is_drawn_further_to_the_history_than_five() -> N
     five = support_shares(TAXONOMY, [past(f"a{n}", 0.4, "restart") for n in range(5)], INFRASTRUCTURE, history)
 
     assert 0 < one["restart"] < five["restart"] < 1
+
+
+def likely(facet: str, *labels: str, **shares: float) -> dict[str, FacetResult]:
+    distribution = tuple(LabelProbability(label=label, probability=share) for label, share in shares.items())
+    return {facet: FacetResult(facet=facet, labels=labels, distribution=distribution)}
+
+
+def test_each_kind_counts_as_much_as_it_is_likely() -> None:
+    found = [past("a", 0.6, "failover"), past("b", 0.6, "rollback")]
+    history = [example("c", "failover"), example("d", "rollback", category="operational")]
+
+    def first(**shares: float) -> str:
+        return suggest(TAXONOMY, found, likely("category", "infrastructure", **shares), history)[0].mitigation
+
+    assert first(infrastructure=0.6, operational=0.4) == "failover"
+    assert first(infrastructure=0.4, operational=0.6) == "rollback"
+
+
+def test_an_abstaining_facet_still_tells_which_kinds_are_likely() -> None:
+    found = [past("a", 0.6, "failover"), past("b", 0.6, "rollback")]
+    history = [example("c", "failover"), example("d", "rollback", category="operational")]
+    unsure = likely("category", operational=0.5, infrastructure=0.3)
+
+    assert suggest(TAXONOMY, found, unsure, history)[0].mitigation == "rollback"
+
+
+def test_what_is_usual_for_the_failure_mode_outweighs_what_is_usual_for_its_category() -> None:
+    found = [past("a", 0.6, "failover"), past("b", 0.6, "rollback")]
+    modes = {"node": "failover", "network": "rollback"}
+    history = [
+        Example(f"{mode}{n}", "", np.zeros(2, dtype=np.float32), labels)
+        for mode, mitigation in modes.items()
+        for n in range(3 if mode == "network" else 2)
+        if (labels := {"category": ("infrastructure",), "failure_mode": (mode,), "mitigation": (mitigation,)})
+    ]
+    node = likely("failure_mode", "node", node=0.9, network=0.1)
+
+    assert suggest(TAXONOMY, found, INFRASTRUCTURE, history)[0].mitigation == "rollback"
+    assert suggest(TAXONOMY, found, INFRASTRUCTURE | node, history)[0].mitigation == "failover"
+
+
+def test_a_failure_mode_without_history_has_the_share_of_its_category() -> None:
+    history = [example("c", "rollback"), example("d", "failover"), example("e", "rollback", category="operational")]
+    found = [past("a", 0.6, "rollback"), past("b", 0.6, "failover")]
+    unknown = likely("failure_mode", "node", node=1.0)
+
+    assert support_shares(TAXONOMY, found, INFRASTRUCTURE | unknown, history) == pytest.approx(
+        support_shares(TAXONOMY, found, INFRASTRUCTURE, history)
+    )
 
 
 def test_without_shrinkage_the_score_is_the_weighted_share() -> None:
@@ -166,10 +215,13 @@ neighbour_lists = st.lists(st.tuples(st.floats(-1, 1), used, st.sampled_from(CAT
 histories = st.lists(st.tuples(used, st.sampled_from(CATEGORIES)), max_size=20).map(
     lambda rows: [example(f"n{i}", *m, category=c, text="It was rolled back.") for i, (m, c) in enumerate(rows)]
 )
+beliefs = st.dictionaries(st.sampled_from(CATEGORIES), st.floats(0, 1), max_size=2).map(
+    lambda shares: likely("category", **shares)
+)
 amounts = st.builds(Shrinkage, st.floats(0, 100), st.floats(0, 100))
 
 
-@given(neighbour_lists, histories, st.sampled_from([{}, UNDECIDED, INFRASTRUCTURE]), amounts)
+@given(neighbour_lists, histories, st.sampled_from([{}, UNDECIDED, INFRASTRUCTURE]) | beliefs, amounts)
 def test_suggestions_are_sorted_counted_and_honest(
     found: list[Neighbour], history: list[Example], decided: dict[str, FacetResult], shrinkage: Shrinkage
 ) -> None:

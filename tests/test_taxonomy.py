@@ -124,6 +124,14 @@ def test_labels_are_found_by_id_and_by_name(small: Taxonomy) -> None:
     assert small.canonical("kind", ["Two"]) == ("two",)
 
 
+def test_what_a_label_replaces_is_part_of_the_content_only_where_it_is_said(small: Taxonomy, tmp_path: Path) -> None:
+    said = Taxonomy.load(written(tmp_path, SMALL.replace("name: One", "name: One\n        replaces: [first]")))
+
+    assert "replaces" not in small.model_dump_json()
+    assert said.facet("kind").label("one").replaces == ("first",)
+    assert said.fingerprint != small.fingerprint
+
+
 def test_what_the_taxonomy_does_not_have_is_named_with_what_it_has(small: Taxonomy) -> None:
     with pytest.raises(UnknownLabel, match=r"'onne' is no label of facet 'kind'\. Did you mean: one"):
         small.canonical("kind", ["onne"])

@@ -1,7 +1,8 @@
-"""Annotations: who gave which labels to one facet of one incident."""
+"""Annotations: who gave which labels to one facet of one incident, and who is to give them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -18,6 +19,10 @@ class Annotation(BaseModel, frozen=True, extra="forbid"):
 
     `origin` keeps human labels apart from labels of a model and labels derived from other facts; only `human` ones
     count as human in any report. `is_gold` marks the label that the history learns from.
+
+    `saw_model` says whether the annotator had been shown the model's labels of the incident before giving their own;
+    None where that is not known. An adjudication has in `settles` the ids of the annotations that it was made from:
+    it is gold, and no further opinion of its annotator. The `id` is given when it is stored.
     """
 
     incident_id: str
@@ -27,4 +32,35 @@ class Annotation(BaseModel, frozen=True, extra="forbid"):
     origin: Origin = "human"
     is_gold: bool = False
     note: str = Field(default="", max_length=4000)
+    created_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    saw_model: bool | None = None
+    settles: tuple[int, ...] = ()
+    id: int | None = None
+
+    @property
+    def is_adjudication(self) -> bool:
+        """True for a gold label that settles what annotators said."""
+        return bool(self.settles)
+
+
+def standing(annotations: Iterable[Annotation]) -> list[Annotation]:
+    """Those of `annotations`, oldest first, that count: each annotator's latest for each facet of each incident.
+
+    An annotator's adjudications count apart from their own labels.
+    """
+    latest: dict[tuple[str, str, str, bool], Annotation] = {}
+    for annotation in annotations:
+        speaker = annotation.incident_id, annotation.facet, annotation.annotator, annotation.is_adjudication
+        latest.pop(speaker, None)
+        latest[speaker] = annotation
+    return list(latest.values())
+
+
+class Assignment(BaseModel, frozen=True, extra="forbid"):
+    """One annotator is to label these facets of one incident. `shows_model` lets them see the model's labels first."""
+
+    incident_id: str
+    annotator: str = Field(min_length=1, max_length=200)
+    facets: tuple[str, ...] = Field(min_length=1)
+    shows_model: bool = False
     created_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))

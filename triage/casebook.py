@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 import numpy as np
 
-from triage.annotation import Annotation, Labels, Origin
+from triage.annotation import Annotation, Labels, Origin, standing
 from triage.embedding import Embedder, Vectors
-from triage.errors import Conflict, InvalidInput
+from triage.errors import Conflict, InvalidInput, NotFound
 from triage.history import History
 from triage.incident import Incident, content_id
 from triage.redaction import Redactor
@@ -25,7 +25,7 @@ _BATCH = 32
 class Index(History, Protocol):
     """A history that can be compared with the store and filled anew."""
 
-    async def ids(self) -> set[str]: ...
+    async def labels(self) -> dict[str, Labels]: ...
 
     async def clear(self) -> None: ...
 
@@ -79,7 +79,9 @@ class Casebook:
             gold = _standing_gold([*before, *given])
             self.taxonomy.validate_labels(gold)
             embedded = await self._embed_missing([incident]) if gold else {}
-            kept = await self._store.record(given, fingerprint=self._embedder.fingerprint, embedded=embedded)
+            kept = await self._store.record(
+                given, fingerprint=self._embedder.fingerprint, embedded=embedded, is_given_here=True
+            )
             if gold or _standing_gold(before):
                 await self._index([incident])
         return kept
@@ -102,6 +104,43 @@ class Casebook:
             if progress is not None:
                 progress(min(start + _BATCH, len(checked)))
 
+    async def import_annotations(
+        self, annotations: Sequence[Annotation], incidents: Mapping[str, Incident] | None = None
+    ) -> int:
+        """Keep annotations made elsewhere, all or none; returns how many of them are new.
+
+        Those of `incidents` that are not stored come in with them, and are not triaged. Raises `NotFound` for an
+        incident that is neither stored nor among these, and `InvalidInput` for labels that can't be gold together.
+        """
+        given = [self._canonical(annotation.incident_id, annotation) for annotation in annotations]
+        ids = list(dict.fromkeys(annotation.incident_id for annotation in given))
+        stored = await self._store.incidents(ids)
+        new = {key: incident for key, incident in (incidents or {}).items() if key in ids and key not in stored}
+        if missing := [key for key in ids if key not in stored and key not in new]:
+            raise NotFound(f"There is no incident {', '.join(map(repr, missing[:10]))}.", incident_ids=missing)
+        known = {key: entry.incident for key, entry in stored.items()} | new
+        async with self._labelling:
+            before = await self._store.annotations_of(ids)
+            after = {key: list(annotations) for key, annotations in before.items()}
+            for annotation in given:
+                after[annotation.incident_id].append(annotation)
+            gold = {}
+            for key, labels in ((key, _standing_gold(after[key])) for key in ids):
+                try:
+                    gold[key] = self.taxonomy.validate_labels(labels)
+                except InvalidInput as error:
+                    raise InvalidInput(f"Incident {key!r}: {error.detail}", **error.data) from error
+            embedded = await self._embed_missing([known[key] for key in ids if gold[key]])
+            kept = await self._store.record(
+                given,
+                imported=new,
+                taxonomy=self.taxonomy.id,
+                fingerprint=self._embedder.fingerprint,
+                embedded=embedded,
+            )
+            await self._index([known[key] for key in ids if gold[key] or _standing_gold(before[key])])
+        return len({each.id for each in kept} - {each.id for of_one in before.values() for each in of_one})
+
     async def search(self, text: str, k: int, as_of: datetime | None = None) -> list[Neighbour]:
         """The `k` incidents of the history most similar to `text`, best first; with `as_of` those that began before."""
         redacted = await asyncio.to_thread(self._redactor.redact, text)
@@ -109,8 +148,8 @@ class Casebook:
         return await self._history.neighbours(redacted.text, vector, k, as_of=as_of)
 
     async def verify_index(self) -> bool:
-        """True if the index holds exactly the incidents that have gold labels."""
-        return await self._history.ids() == await self._store.gold_ids()
+        """True if the index holds exactly the incidents that have gold labels, with those labels."""
+        return await self._history.labels() == await self._store.gold(await self._store.gold_ids())
 
     async def rebuild_index(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Empty the index and fill it from the store; returns how many incidents it then holds.
@@ -221,9 +260,5 @@ def _normal(incident: Incident, field: str) -> str:
 
 def _standing_gold(annotations: Iterable[Annotation]) -> Labels:
     """Gold labels out of one incident's annotations, oldest first, by the same rule as `Store.gold`."""
-    standing: dict[tuple[str, str], Annotation] = {}
-    for annotation in annotations:
-        standing.pop((annotation.facet, annotation.annotator), None)
-        standing[annotation.facet, annotation.annotator] = annotation
-    by_rank = sorted(standing.values(), key=lambda annotation: annotation.origin == "human")
+    by_rank = sorted(standing(annotations), key=lambda annotation: annotation.origin == "human")
     return {annotation.facet: annotation.labels for annotation in by_rank if annotation.is_gold}

@@ -22,11 +22,12 @@ MAX_GENERAL_ADVICE = 3
 class Shrinkage(NamedTuple):
     """How much the history at large weighs against the neighbours. Chosen with evals/bench/mitigations.py.
 
-    `to_kind` counts like so many neighbours that used mitigations as often as the incidents of the decided kind;
-    `to_whole` draws the share within the kind to that in the whole history, like so many incidents of the kind.
+    `to_kind` counts like so many neighbours that used mitigations as often as incidents of this kind do; `to_whole`
+    draws the share within a kind to that in the whole history, and that within a finer kind to that of the one above
+    it, like so many incidents.
     """
 
-    to_kind: float = 4.0
+    to_kind: float = 20.0
     to_whole: float = 4.0
 
 
@@ -92,7 +93,7 @@ def support_shares(
     for (_, actions), weight in zip(used, weights, strict=True):
         for mitigation in actions:
             shares[mitigation] = shares.get(mitigation, 0.0) + weight / sum(weights)
-    expected = _expected(facet, _of_kind(taxonomy, decided, examples), examples, shrinkage.to_whole)
+    expected = _expected(taxonomy, facet, decided, examples, shrinkage.to_whole)
     if not expected:
         return {mitigation: min(1.0, share) for mitigation, share in shares.items()}
     size = sum(weights) ** 2 / sum(weight**2 for weight in weights) if weights else 0.0
@@ -129,28 +130,63 @@ def _actions(facet: Facet, labels: Mapping[str, Collection[str]]) -> list[str]:
 
 def _of_kind(taxonomy: Taxonomy, decided: Mapping[str, FacetResult], examples: Sequence[Example]) -> list[Example]:
     """The examples with a label decided for the first triaged facet; none where it is undecided."""
-    kind = next((facet.id for facet in taxonomy.triaged if facet.role != "mitigation"), "")
+    kind = next((facet.id for facet in _kinds(taxonomy)), "")
     labels = set(decided[kind].labels) if kind in decided else set()
     return [example for example in examples if labels & set(example.labels.get(kind, ()))]
+
+
+def _kinds(taxonomy: Taxonomy) -> list[Facet]:
+    """The facets that tell what kind of incident it is: the first triaged one, then what refines it, finest last."""
+    kinds: list[Facet] = []
+    for facet in taxonomy.triaged:
+        if facet.role != "mitigation" and facet.parent == (kinds[-1].id if kinds else None):
+            kinds.append(facet)
+    return kinds
 
 
 def _counts(facet: Facet, examples: Sequence[Example]) -> Counter[str]:
     return Counter(mitigation for example in examples for mitigation in _actions(facet, example.labels))
 
 
-def _expected(facet: Facet, same: Sequence[Example], examples: Sequence[Example], to_whole: float) -> dict[str, float]:
-    """The share of incidents that used each mitigation: within the kind, drawn to the whole history's."""
-    whole, within = _counts(facet, examples), _counts(facet, same)
-    all_known = sum(1 for example in examples if _actions(facet, example.labels))
-    known = sum(1 for example in same if _actions(facet, example.labels))
-    if not all_known:
-        return {}
+def _expected(
+    taxonomy: Taxonomy,
+    facet: Facet,
+    decided: Mapping[str, FacetResult],
+    examples: Sequence[Example],
+    to_whole: float,
+) -> dict[str, float]:
+    """The share of incidents that used each mitigation, by how likely the incident is of each kind; {} without any.
+
+    Every kind counts as much as it is likely, whether the facet abstained or not: where it is not sure, the shares are
+    those of several kinds. A finer kind's share is drawn to that of the kinds above it, theirs to the whole history's.
+    """
+    known = [example for example in examples if _actions(facet, example.labels)]
     if not known:
-        return {mitigation: count / all_known for mitigation, count in whole.items()}
-    return {
-        mitigation: (within[mitigation] + to_whole * count / all_known) / (known + to_whole)
-        for mitigation, count in whole.items()
-    }
+        return {}
+    expected = {mitigation: count / len(known) for mitigation, count in _counts(facet, known).items()}
+    for kind in _kinds(taxonomy):
+        likely = _likely(decided.get(kind.id))
+        within = {label: [example for example in known if label in example.labels.get(kind.id, ())] for label in likely}
+        counts = {label: _counts(facet, same) for label, same in within.items()}
+        sizes = {label: len(same) + to_whole for label, same in within.items()}
+        if likely:
+            expected = {
+                mitigation: sum(
+                    chance * ((counts[label][mitigation] + to_whole * share) / sizes[label] if sizes[label] else share)
+                    for label, chance in likely.items()
+                )
+                for mitigation, share in expected.items()
+            }
+    return expected
+
+
+def _likely(result: FacetResult | None) -> dict[str, float]:
+    """Label -> probability, summing to 1; the labels given count alike where no probabilities are known."""
+    if result is None:
+        return {}
+    shares = {one.label: one.probability for one in result.distribution} or dict.fromkeys(result.labels, 1.0)
+    total = sum(shares.values())
+    return {label: share / total for label, share in shares.items() if share > 0} if total else {}
 
 
 def _suggestion(

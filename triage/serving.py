@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from triage.errors import TriageError
 from triage.settings import Settings
 from triage.taxonomy import Taxonomy, shipped
-from triage.wiring import Desk, Progress, open_desk, silent
+from triage.wiring import Desk, Progress, live_options, open_desk, silent
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -40,6 +40,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
                 jobs,
                 taxonomies=_taxonomies(desk.taxonomy),
                 checks=_checks(desk),
+                live_options=live_options(settings),
                 max_write_up_bytes=settings.max_write_up_bytes,
                 wait_limit_s=settings.wait_limit_s,
                 lifespan=_running,

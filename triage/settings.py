@@ -15,8 +15,9 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 class Settings(BaseSettings):
     """Every setting with its default; each is read from `TRIAGE_<NAME>`.
 
-    `model` is `local`, `none`, the name of a model at an OpenAI-compatible endpoint, or `provider:model` for any other
-    provider that LangChain knows. The key is also read from OPENAI_API_KEY and the endpoint from OPENAI_BASE_URL.
+    `model` is `local`, `none`, the name of a model at an OpenAI-compatible endpoint, `provider:model` for any other
+    provider that LangChain knows, or `replay:FILE#RUN` or `replay:FOLDER` for answers that were recorded. The key is
+    also read from OPENAI_API_KEY and the endpoint from OPENAI_BASE_URL.
     """
 
     model_config = SettingsConfigDict(env_prefix="TRIAGE_", env_file=".env", extra="ignore", populate_by_name=True)
@@ -38,6 +39,7 @@ class Settings(BaseSettings):
     write_up_characters: int | None = Field(default=None, ge=200)
     turns: int | None = Field(default=None, ge=1, le=256)
     quotes: bool = False
+    prompts: Path | None = None
     calibrator: Path | Literal["auto", "none"] = "auto"
     half_life_days: float | None = Field(default=None, gt=0)
 
@@ -50,6 +52,11 @@ class Settings(BaseSettings):
     database_url: str | None = None
     chroma_url: str | None = None
     shipped_history: bool = True
+
+    live_kappa_gate: float | None = Field(default=None, ge=-1, le=1)
+    live_window_days: float = Field(default=30.0, gt=0)
+    live_window_cases: int = Field(default=500, ge=1, le=10_000)
+    live_refresh_s: float = Field(default=60.0, ge=0)
 
     host: str = "127.0.0.1"
     port: Port = 8350

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from triage.annotation import Labels
 from triage.errors import InvalidInput, NotFound
+from triage.yaml_file import Problem, YamlFile, read_yaml
 
 _IDENTIFIER = r"^[a-z][a-z0-9_]*$"
+
+Replaced = Annotated[tuple[str, ...], Field(default=(), exclude_if=lambda ids: not ids)]
+"""Ids of an earlier version. Left out of dumps where empty, so that what is pinned to a taxonomy's content stays so."""
 
 
 class UnknownLabel(InvalidInput):
@@ -56,17 +60,11 @@ class InvalidTaxonomy(InvalidInput):
         self.problems = problems
 
 
-class Problem(NamedTuple):
-    """One mistake in a taxonomy file."""
-
-    line: int
-    message: str
-
-
 class Label(BaseModel, frozen=True, extra="forbid"):
     """One label of a facet, defined well enough that two strangers would agree when to use it.
 
-    `undisclosed` marks a label that says that the write-up does not tell: it is no action and no finding.
+    `undisclosed` marks a label that says that the write-up does not tell: it is no action and no finding. `replaces`
+    names the labels of the version before that this one takes the place of, wholly or in part.
     """
 
     id: str = Field(pattern=_IDENTIFIER)
@@ -80,6 +78,7 @@ class Label(BaseModel, frozen=True, extra="forbid"):
     example: str = Field(min_length=1)
     aliases: tuple[str, ...] = ()
     undisclosed: bool = False
+    replaces: Replaced
 
 
 class Facet(BaseModel, frozen=True, extra="forbid"):
@@ -87,7 +86,8 @@ class Facet(BaseModel, frozen=True, extra="forbid"):
 
     `cardinality` is `single` (one label), `multi` (any number, at least one) or `primary_first` (several, the first is
     the primary and the one that agreement is counted on). A facet with a `parent` refines the labels of another.
-    The facet whose `role` is `mitigation` holds the actions that suggestions are made of.
+    The facet whose `role` is `mitigation` holds the actions that suggestions are made of. `replaces` names the facet of
+    the version before that this one is under a new id.
     """
 
     id: str = Field(pattern=_IDENTIFIER)
@@ -98,6 +98,7 @@ class Facet(BaseModel, frozen=True, extra="forbid"):
     ordered: bool = False
     triage: bool = True
     role: Literal["mitigation"] | None = None
+    replaces: Replaced
     labels: tuple[Label, ...] = Field(min_length=2)
 
     @property
@@ -163,6 +164,11 @@ class Taxonomy(BaseModel, frozen=True, extra="forbid"):
         raise UnknownFacet(facet_id, self)
 
     @property
+    def fingerprint(self) -> str:
+        """Changes with everything that the file says; not with its layout."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+    @property
     def mitigation(self) -> Facet | None:
         """The facet that holds mitigations; None in a taxonomy without one."""
         return next((facet for facet in self.facets if facet.role == "mitigation"), None)
@@ -211,101 +217,34 @@ def check(path: Path) -> list[Problem]:
 
 
 def _read(path: Path) -> tuple[list[Problem], Taxonomy | None]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except FileNotFoundError as error:
-        raise NotFound(f"There is no file {path}.", path=str(path)) from error
-    except IsADirectoryError as error:
-        raise NotFound(f"{path} is a folder: name one .yaml file.", path=str(path)) from error
-    except UnicodeDecodeError as error:
-        return [Problem(1, f"is not UTF-8 text (byte {error.start})")], None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        return [Problem(mark.line + 1 if mark else 1, f"is not YAML: {getattr(error, 'problem', None) or error}")], None
-    if not isinstance(content, dict) or root is None:
-        return [Problem(1, "must be a mapping with id, version, title, description and facets")], None
-    problems = list(_repeated_keys(root))
-    taxonomy = None
-    try:
-        taxonomy = Taxonomy.model_validate(content)
-    except ValidationError as error:
-        errors = error.errors()
-        problems += [Problem(_line(root, e["loc"]), _explain(e)) for e in errors if not _follows(e, errors)]
-    else:
-        problems += _inconsistencies(taxonomy, root)
-    return sorted(problems), None if problems else taxonomy
+    file = read_yaml(path, Taxonomy, "id, version, title, description and facets")
+    problems = file.problems + (list(_inconsistencies(file.model, file)) if file.model else [])
+    return sorted(problems), None if problems else file.model
 
 
-def _follows(error: Any, errors: Sequence[Any]) -> bool:
-    """True for a list that is "too short" only because of mistakes in its items."""
-    at = error["loc"]
-    return error["type"] == "too_short" and any(len(e["loc"]) > len(at) and e["loc"][: len(at)] == at for e in errors)
-
-
-def _explain(error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        return f"{place}: is no known key here; correct its spelling or remove it"
-    if error["type"] == "missing":
-        return f"{place}: is missing; add it"
-    return f"{place}: {error['msg'][0].lower()}{error['msg'][1:]}"
-
-
-def _inconsistencies(taxonomy: Taxonomy, root: yaml.Node) -> Iterator[Problem]:
+def _inconsistencies(taxonomy: Taxonomy, file: YamlFile[Taxonomy]) -> Iterator[Problem]:
     facet_ids = [facet.id for facet in taxonomy.facets]
     for f, facet in enumerate(taxonomy.facets):
         at: tuple[str | int, ...] = ("facets", f)
         if facet.id in facet_ids[:f]:
-            yield Problem(_line(root, (*at, "id")), f"facet {facet.id!r} stands twice; give one another id")
+            yield Problem(file.line((*at, "id")), f"facet {facet.id!r} stands twice; give one another id")
         if facet.parent is not None and facet.parent not in facet_ids[:f]:
-            yield Problem(_line(root, (*at, "parent")), f"parent {facet.parent!r} is no facet above this one")
+            yield Problem(file.line((*at, "parent")), f"parent {facet.parent!r} is no facet above this one")
         parents = next((other.ids for other in taxonomy.facets if other.id == facet.parent), [])
         seen: dict[str, str] = {}
         for n, label in enumerate(facet.labels):
             here = (*at, "labels", n)
             for name in (label.id, *(alias.casefold() for alias in label.aliases)):
                 if seen.setdefault(name, label.id) != label.id or (name == label.id and label.id in facet.ids[:n]):
-                    yield Problem(_line(root, (*here, "id")), f"{name!r} stands twice in facet {facet.id!r}")
+                    yield Problem(file.line((*here, "id")), f"{name!r} stands twice in facet {facet.id!r}")
             if label.rival is not None and (label.rival == label.id or label.rival not in facet.ids):
-                yield Problem(_line(root, (*here, "rival")), f"rival {label.rival!r} is no other label of this facet")
+                yield Problem(file.line((*here, "rival")), f"rival {label.rival!r} is no other label of this facet")
             if facet.parent is None and label.parent is not None:
                 yield Problem(
-                    _line(root, (*here, "parent")), f"facet {facet.id!r} has no parent, so its labels have none"
+                    file.line((*here, "parent")), f"facet {facet.id!r} has no parent, so its labels have none"
                 )
             elif facet.parent is not None and label.parent not in parents:
                 yield Problem(
-                    _line(root, (*here, "parent")),
+                    file.line((*here, "parent")),
                     f"label {label.id!r} needs a parent from facet {facet.parent!r}: {', '.join(parents)}",
                 )
-
-
-def _repeated_keys(node: yaml.Node) -> Iterator[Problem]:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                yield Problem(key.start_mark.line + 1, f"key {key.value!r} stands twice; the first would be lost")
-            seen.add(key.value)
-            yield from _repeated_keys(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _repeated_keys(item)
-
-
-def _line(node: yaml.Node, location: Sequence[str | int]) -> int:
-    """The line of the deepest part of `location` that the file has."""
-    line = node.start_mark.line + 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((k, v) for k, v in node.value if k.value == part), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import ValidationError
+
 from triage.decision import RULE, WEIGHTS
 from triage.errors import MisconfiguredService
 from triage.incident import Scalar
@@ -27,19 +29,25 @@ if TYPE_CHECKING:
     from triage.evaluation.suites import Suite
     from triage.history.chroma import ChromaHistory
     from triage.history.retrieval import Ranking
+    from triage.live import LiveAgreement, LiveOptions
     from triage.llm import ChatModel
     from triage.llm.langchain import LangChainChat
     from triage.llm.local import LocalChat
     from triage.llm.openai import OpenAIChat
     from triage.llm.prices import Price
+    from triage.llm.replay import ReplayChat
     from triage.redaction import Redactor
     from triage.store import Store
+
+    Model = LocalChat | OpenAIChat | LangChainChat | ReplayChat
 
 LOCAL_WRITE_UP_CHARACTERS = 1_600
 """What the local model reads of a write-up: it reads about 70 tokens a second on two cores."""
 
 LOCAL_DEADLINE_S = 300.0
 """The local model takes over a minute for its first prompt, and several where others need the cores."""
+
+_REPLAY = "replay:"
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -67,7 +75,7 @@ class Desk(NamedTuple):
     store: Store
     casebook: Casebook
     pipeline: Pipeline
-    model: LocalChat | OpenAIChat | LangChainChat | None
+    model: Model | None
 
 
 @asynccontextmanager
@@ -77,7 +85,7 @@ async def open_desk(
     """The desk for `settings`, with the shipped history in place; everything is closed again at the end."""
     async with (
         open_records(settings, progress, index_in_memory=index_in_memory) as records,
-        open_model(settings, progress) as model,
+        open_model(settings, progress, taxonomy=records.taxonomy) as model,
     ):
         classifier = build_classifier(settings, model)
         pipeline = Pipeline(
@@ -140,12 +148,14 @@ async def open_subject(
     The taxonomy's facets that the suite doesn't score, nor needs for a scored one, are not asked for. Calls of a remote
     model go through `gate`; replies are kept in, and taken from, the folder `cache` if one is given.
     """
+    settings = suite_settings(settings, suite)
     options = suite_options(pipeline_options(settings), suite)
-    async with open_model(settings, progress, gate) as model:
+    async with open_model(settings, progress, gate, taxonomy) as model:
         with _cached(model, settings, cache) as asked:
             classifier = build_classifier(settings, asked)
             decisive: dict[str, Scalar] = {
                 "model": asked.name if asked else "none",
+                **({"replayed": settings.model.removeprefix(_REPLAY)} if is_replayed(settings) else {}),
                 "prompts": " ".join(classifier.prompts) if classifier else "none",
                 **({"samples": settings.samples} if settings.samples else {}),
             }
@@ -193,11 +203,16 @@ async def _pipeline_under_test(
     history = ChromaHistory.open(None, embedder.fingerprint, ranking=_ranking(settings))
     try:
         name = model.name if model else None
-        pipeline = Pipeline(suite.narrow(taxonomy), redactor, embedder, history, classifier, name, options)
+        # A calibrator is fitted on the runs of a suite: it joins in only where the suite asks for it.
+        wants_calibrator = "calibrator" in suite.pipeline
+        now = circumstances(taxonomy, embedder, classifier, name)
+        calibrator = find_calibrator(settings, now) if wants_calibrator else None
+        pipeline = Pipeline(suite.narrow(taxonomy), redactor, embedder, history, classifier, name, options, calibrator)
         decisive: dict[str, Scalar] = {
             "embedder": embedder.fingerprint,
             "decision": RULE,
             "weights": str(WEIGHTS._asdict()),
+            **({"calibrator": calibrator.name if calibrator else "none"} if wants_calibrator else {}),
             **({"half_life_days": settings.half_life_days} if settings.half_life_days else {}),
             **{option: value for option, value in options._asdict().items() if option != "turns"},
         }
@@ -207,23 +222,43 @@ async def _pipeline_under_test(
         await embedder.aclose()
 
 
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[tuple[Store, Taxonomy]]:
+    """The system of record alone, and the taxonomy: for work that needs no index and no model."""
+    from triage.store import Store, upgrade
+
+    taxonomy = Taxonomy.load(settings.taxonomy)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    await upgrade(settings.sql_url)
+    store = Store(settings.sql_url)
+    try:
+        yield store, taxonomy
+    finally:
+        await store.close()
+
+
 @contextmanager
 def _cached(model: ChatModel | None, settings: Settings, folder: Path | None) -> Iterator[ChatModel | None]:
     """`model` with a cache of its replies in `folder`; as it is without a folder."""
     from triage.llm.cache import CachedChat, ReplyCache
 
-    if model is None or folder is None:
+    if model is None or folder is None or is_replayed(settings):
         yield model
         return
     with ReplyCache.of(folder, model.name, "local" if settings.is_local else settings.base_url or "openai") as cache:
         yield CachedChat(model, cache)
 
 
+def is_replayed(settings: Settings) -> bool:
+    """True if the model's answers were recorded before."""
+    return settings.model.startswith(_REPLAY)
+
+
 def find_price(settings: Settings) -> Price | None:
     """What the model charges, by the file that the settings name; nothing for the local one, None where unknown."""
     from triage.llm.prices import Price, load_prices
 
-    if settings.is_local or settings.model == "none":
+    if settings.is_local or settings.model == "none" or is_replayed(settings):
         return Price(prompt=0, completion=0)
     prices = load_prices(settings.prices) if settings.prices else {}
     return prices.get(settings.model) or prices.get(settings.model.removeprefix("openai:"))
@@ -277,6 +312,34 @@ def _ranking(settings: Settings) -> Ranking:
     return DEFAULT_RANKING._replace(half_life_days=settings.half_life_days)
 
 
+def live_options(settings: Settings) -> LiveOptions:
+    """The window, the gate and the pace of live agreement that the settings name."""
+    from triage.live import LiveOptions
+
+    return LiveOptions(
+        days=settings.live_window_days,
+        cases=settings.live_window_cases,
+        gate=settings.live_kappa_gate,
+        refresh_s=settings.live_refresh_s,
+    )
+
+
+@asynccontextmanager
+async def open_live(settings: Settings) -> AsyncIterator[LiveAgreement]:
+    """Live agreement over the store of `settings`; neither embedder nor model is needed for it."""
+    from triage.live import LiveAgreement
+    from triage.store import Store, upgrade
+
+    taxonomy = Taxonomy.load(settings.taxonomy)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    await upgrade(settings.sql_url)
+    store = Store(settings.sql_url)
+    try:
+        yield LiveAgreement(store, taxonomy, live_options(settings))
+    finally:
+        await store.close()
+
+
 def calibrators_folder(settings: Settings) -> Path:
     """Where `triage calibrate` keeps calibrators."""
     return settings.data_dir / "calibrators"
@@ -321,13 +384,35 @@ def suite_options(options: PipelineOptions, suite: Suite) -> PipelineOptions:
     changed: dict[str, Any] = dict(suite.pipeline)
     defaults = PipelineOptions()._asdict()
     for name, value in changed.items():
+        if name in _SUITE_SETTINGS:
+            continue
         if name not in defaults or type(value) is not type(defaults[name]):
-            known = ", ".join(f"{key} ({type(default).__name__})" for key, default in defaults.items())
+            known = ", ".join(
+                [*_SUITE_SETTINGS, *(f"{key} ({type(default).__name__})" for key, default in defaults.items())]
+            )
             raise InvalidSuite(
                 f"Suite {suite.name!r} sets pipeline option {name!r} to {value!r}; there are: {known}.",
                 field=f"pipeline.{name}",
             )
-    return options._replace(**changed)
+    return options._replace(**{name: value for name, value in changed.items() if name in defaults})
+
+
+def suite_settings(settings: Settings, suite: Suite) -> Settings:
+    """`settings` with what the suite sets of them. Raises `InvalidSuite` for a value that is not valid.
+
+    The endpoint is none of them: a suite from elsewhere must not send write-ups and the key to another place.
+    """
+    from triage.evaluation.suites import InvalidSuite
+
+    changed = {name: value for name, value in suite.pipeline.items() if name in _SUITE_SETTINGS}
+    try:
+        return Settings.model_validate({**settings.model_dump(), **changed}) if changed else settings
+    except ValidationError as error:
+        said = "; ".join(one["msg"] for one in error.errors())
+        raise InvalidSuite(f"Suite {suite.name!r}, pipeline: {said}", field="pipeline") from error
+
+
+_SUITE_SETTINGS = ("model", "answers", "samples", "calibrator", "prompts", "half_life_days", "embedding_model")
 
 
 def build_classifier(settings: Settings, model: ChatModel | None) -> Classifier | None:
@@ -337,33 +422,40 @@ def build_classifier(settings: Settings, model: ChatModel | None) -> Classifier 
     deadline_s = settings.model_deadline_s or (LOCAL_DEADLINE_S if settings.is_local else 60.0)
     answers = settings.answers
     if answers == "auto":
-        answers = "letters" if settings.is_local else "structured"
+        answers = "letters" if settings.is_local else getattr(model, "answers", "structured")
     if answers == "letters":
         from triage.classification.letters import SAMPLES, LetterClassifier
 
-        return LetterClassifier(model, deadline_s=deadline_s, samples=settings.samples or SAMPLES)
+        return LetterClassifier(
+            model, deadline_s=deadline_s, samples=settings.samples or SAMPLES, prompts=settings.prompts
+        )
     from triage.classification.structured import StructuredClassifier
 
-    return StructuredClassifier(model, deadline_s=deadline_s, samples=settings.samples or 1)
+    return StructuredClassifier(model, deadline_s=deadline_s, samples=settings.samples or 1, prompts=settings.prompts)
 
 
 @asynccontextmanager
 async def open_model(
-    settings: Settings, progress: Progress = silent, gate: Gate | None = None
-) -> AsyncIterator[LocalChat | OpenAIChat | LangChainChat | None]:
+    settings: Settings, progress: Progress = silent, gate: Gate | None = None, taxonomy: Taxonomy | None = None
+) -> AsyncIterator[Model | None]:
     """The chat model that the settings name, None for `none`; the local one's server runs meanwhile.
 
-    Calls of a remote one go through `gate`, or through one with the settings' limits. Raises `MisconfiguredService`
-    where something is missing.
+    Calls of a remote one go through `gate`, or through one with the settings' limits; `taxonomy` is the one that a
+    replayed model answers for. Raises `MisconfiguredService` where something is missing.
     """
+    model: Model
     if settings.model == "none":
         yield None
         return
-    model = (
-        await _local_model(settings, progress)
-        if settings.is_local
-        else _remote_model(settings, gate or provider_gate(settings))
-    )
+    if is_replayed(settings):
+        from triage.evaluation.replaying import open_replay
+
+        source = settings.model.removeprefix(_REPLAY)
+        model = open_replay(source, taxonomy or Taxonomy.load(settings.taxonomy))
+    elif settings.is_local:
+        model = await _local_model(settings, progress)
+    else:
+        model = _remote_model(settings, gate or provider_gate(settings))
     try:
         yield model
     finally:

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 from statsmodels.stats.inter_rater import cohens_kappa as statsmodels_kappa
@@ -93,10 +93,13 @@ def test_kappa_and_its_interval_stay_within_bounds(rows: list[tuple[str, str]]) 
 
 
 @given(st.lists(st.sampled_from(LABELS), min_size=2).filter(lambda labels: len(set(labels)) > 1))
-def test_perfect_agreement_is_one(labels: list[str]) -> None:
+def test_perfect_agreement_is_one_and_its_interval_allows_for_what_few_incidents_cannot_show(labels: list[str]) -> None:
     kappa = cohen_kappa(labels, labels)
     assert kappa.value == approx(1)
-    assert kappa.interval is None or kappa.interval.low == approx(1)
+    assert kappa.interval is not None
+    assert kappa.interval.high == approx(1)
+    assert -1 <= kappa.interval.low < 1
+    assert cohen_kappa(labels * 20, labels * 20).interval.low > kappa.interval.low  # type: ignore[union-attr]
 
 
 @given(pairs, st.permutations(["w", "x", "y", "z"]))
@@ -147,6 +150,11 @@ def test_kappa_explains_itself() -> None:
     assert kappa.explain().startswith(
         "On 200 incidents the two agree in 70%, where chance alone would give 41%: kappa 0.49, 95% interval [0."
     )
+    assert kappa.explain().endswith("(BCa bootstrap, 2,000 resamples).")
+    assert (
+        "(percentile bootstrap, 100 resamples)"
+        in cohen_kappa(["a", "b", "a"], ["a", "b", "b"], method="percentile", resamples=100).explain()
+    )
 
 
 def test_labellings_of_different_length_are_refused() -> None:
@@ -163,6 +171,7 @@ def test_a_matrix_can_leave_out_labels_nobody_used() -> None:
     assert confusion.scores()[0].undefined == "never predicted and never the gold label"
 
 
+@settings(deadline=None)
 @given(set_pairs)
 def test_mean_jaccard_and_per_label_kappa_are_those_of_scikit_learn(rows: list[tuple[set[str], set[str]]]) -> None:
     gold, predicted = [a for a, _ in rows], [b for _, b in rows]

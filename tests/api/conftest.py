@@ -26,13 +26,23 @@ def pipeline() -> KeywordPipeline:
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory, pipeline: KeywordPipeline) -> Iterator[httpx.Client]:
-    """A client of one service for all tests of a file: they use ids of their own."""
-    folder: Path = tmp_path_factory.mktemp("service")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("service")
+
+
+@pytest.fixture(scope="module")
+def database(folder: Path) -> str:
+    """The service's system of record, for what other processes do with it."""
     url = f"sqlite:///{folder / 'triage.db'}"
     asyncio.run(upgrade(url))
+    return url
+
+
+@pytest.fixture(scope="module")
+def client(folder: Path, database: str, pipeline: KeywordPipeline) -> Iterator[httpx.Client]:
+    """A client of one service for all tests of a file: they use ids of their own."""
     taxonomies = {name: Taxonomy.load(name) for name in ("llm_inference", "cloud_faults")}
-    store = Store(url)
+    store = Store(database)
     embedder = HashingEmbedder()
     history = ChromaHistory.open(folder / "index", embedder.fingerprint, DIMENSION)
     jobs = Jobs(store, pipeline, f"sqlite:///{folder / 'jobs.db'}", JobOptions(polling_s=0.02, sweep_s=0.2, attempts=1))

@@ -155,3 +155,16 @@ def test_a_triage_as_of_its_start_needs_to_know_when_it_began(triage: Run) -> No
 
     assert done.returncode == 2
     assert "give it a started_at" in done.stderr
+
+
+def test_live_agreement_is_told_without_a_model_or_an_embedder(triage: Run, tmp_path: Path) -> None:
+    data = {"TRIAGE_DATA_DIR": str(tmp_path / "own"), "TRIAGE_LIVE_KAPPA_GATE": "0.6"}
+    shown = triage("live", **data)
+
+    assert shown.returncode == 0, shown.stderr
+    assert "the last 30 days" in " ".join(shown.stdout.split())
+    assert "No alert." in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 100
+    report = json.loads(triage("live", "--days", "7", "--json", **data).stdout)
+    assert (report["window_days"], report["gate"]) == (7.0, 0.6)
+    assert report["facets"][0]["kappa"]["n"] == 0

@@ -15,7 +15,7 @@ import yaml
 from triage.evaluation import Case, Progress, Suite
 from triage.incident import Incident
 from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, LabelProbability, Provenance, Triage
+from triage.triage_result import Evidence, FacetResult, LabelProbability, Provenance, Triage
 
 TAXONOMY = """
 id: small
@@ -98,11 +98,13 @@ class KeywordTriage:
         if incident.id in self.fails_on:
             raise TimeoutError("no answer in 60 s")
         cause = next((label for label in ("power", "network", "code") if label in incident.write_up), None)
+        found = Evidence.locate(cause, incident.text) if cause else None
         facets = {
             "cause": FacetResult(
                 facet="cause",
                 labels=(cause,) if cause else (),
                 distribution=(LabelProbability(label=cause or "code", probability=0.8),),
+                evidence=(found,) if found else (),
                 abstention=None if cause else "no label is likely enough",
             ),
             "symptom": FacetResult(facet="symptom", labels=("delay",)),
@@ -121,6 +123,14 @@ class KeywordTriage:
 @pytest.fixture
 def small(tmp_path: Path) -> Taxonomy:
     path = tmp_path / "small.yaml"
+    path.write_text(TAXONOMY)
+    return Taxonomy.load(path)
+
+
+@pytest.fixture(scope="session")
+def small_taxonomy(tmp_path_factory: pytest.TempPathFactory) -> Taxonomy:
+    """The same for tests that hypothesis runs often."""
+    path = tmp_path_factory.mktemp("taxonomy") / "small.yaml"
     path.write_text(TAXONOMY)
     return Taxonomy.load(path)
 

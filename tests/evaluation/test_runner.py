@@ -137,6 +137,16 @@ async def test_a_failed_case_is_recorded_and_tried_again(
     assert {record.status for record in run.records} == {"done"}
 
 
+async def test_the_place_of_the_evidence_in_the_text_is_recorded(
+    suite: Suite, data: Dataset, small: Taxonomy, folder: Path
+) -> None:
+    run = await run_suite(suite, data, small, KeywordTriage(small), folder)
+    texts = {case.id: case.incident.text for case in data.cases}
+    for record in Run.read(run.folder).records:
+        quoted = [texts[record.case_id][start:end] for start, end in record.evidence_spans["cause"]]
+        assert quoted == list(record.predicted["cause"])
+
+
 async def test_degraded_cases_are_tried_again_when_asked(
     suite: Suite, data: Dataset, small: Taxonomy, folder: Path
 ) -> None:

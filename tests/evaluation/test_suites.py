@@ -46,10 +46,22 @@ def test_shipped_suites_fit_their_taxonomies(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"colour": "red"}, "colour: Extra inputs are not permitted"),
-        ({"adapter": "csv"}, "no data adapter; there are: llm_incidents"),
-        ({"history": {"folds": 1}}, "folds: Input should be greater than or equal to 2"),
-        ({"history": "everything"}, "history"),
+        ({"colour": "red"}, r"line \d: colour: is no known key here; correct"),
+        ({"facet": "cause"}, r"facet: is no known key here; did you mean 'facets'\?"),
+        ({"adapter": "csv"}, r"line \d: adapter: 'csv' is no data adapter; there are: llm_incidents"),
+        (
+            {"history": {"folds": 1}},
+            r"1 mistake\(s\):\n  line \d: history.folds: input should be greater than or equal",
+        ),
+        ({"history": "everything"}, r"line \d: history: input should be 'leave_one_out', 'as_of'"),
+        ({"history": "other_split"}, "needs a split: add `split: {part: test}`"),
+        ({"gates": ["kappa.cause >= high"]}, "is no gate: write it like"),
+        ({"gates": ["kapa.cause >= 0.7"]}, "'kapa.cause' is no metric; there are kappa"),
+        ({"gates": ["kappa.colour >= 0.7"]}, "kappa has no facet 'colour'; the suite scores cause"),
+        ({"gates": ["kappa >= 0.7"]}, "kappa names no facet; the suite scores cause"),
+        ({"gates": ["delta.kappa.cause >= -0.02"]}, "`delta.` and `vs RUN` belong together"),
+        ({"metrics": ["latency.p99"]}, "'latency.p99' is no metric; there are latency.p95"),
+        ({"budget": {"cost": -1}}, "budget.cost: input should be greater than 0"),
         ({"facets": []}, "facets"),
         ({"concurrency": 0}, "concurrency"),
     ],
@@ -92,8 +104,46 @@ def test_a_larger_sample_holds_the_smaller_one_in_the_order_of_the_data(
     assert more == [case.id for case in cases if case.id in more]
 
 
+def test_the_two_parts_of_a_split_share_no_case_and_copies_stay_together(
+    write_suite: Callable[..., Suite], write_jsonl: Callable[..., Path], small: Taxonomy
+) -> None:
+    write_jsonl(*(vllm_row(n, "power", text=f"the same power text {n // 2}") for n in range(60)))
+    parts = {}
+    for part in ("dev", "test"):
+        suite = write_suite(split={"part": part, "test_share": 0.4}, history="other_split")
+        cases = suite.load_data(small).cases
+        parts[part] = suite.sample(cases)
+        history = suite.history_of(cases)
+        assert not {case.id for case in history} & {case.id for case in parts[part]}
+        assert len(history) + len(parts[part]) == 60
+    assert not {case.group for case in parts["dev"]} & {case.group for case in parts["test"]}
+    assert 0.2 < len(parts["test"]) / 60 < 0.6
+
+
+def test_a_new_case_moves_no_old_one_to_the_other_part(
+    write_suite: Callable[..., Suite], write_jsonl: Callable[..., Path], small: Taxonomy
+) -> None:
+    suite = write_suite(split={"part": "test"})
+    write_jsonl(*(vllm_row(n, "power") for n in range(20)))
+    before = {case.id for case in suite.sample(suite.load_data(small).cases)}
+    write_jsonl(*(vllm_row(n, "power") for n in range(40)))
+    after = {case.id for case in suite.sample(suite.load_data(small).cases)}
+    assert before == {case_id for case_id in after if int(case_id.split("-")[1]) < 20}
+
+
+def test_rows_are_kept_by_their_facts(
+    write_suite: Callable[..., Suite], write_jsonl: Callable[..., Path], small: Taxonomy
+) -> None:
+    rows = [vllm_row(n, "power") | {"source": "a" if n % 3 else "b"} for n in range(9)]
+    write_jsonl(*rows)
+    assert len(write_suite(keep={"source": "b"}).load_data(small).cases) == 3
+    assert write_suite(keep={"source": "b"}).load_data(small).left_out == 6
+
+
 def test_only_what_changes_results_changes_the_fingerprint(write_suite: Callable[..., Suite]) -> None:
     suite = write_suite()
     assert write_suite(concurrency=9, limit=3, description="other").fingerprint == suite.fingerprint
+    assert write_suite(gates=["kappa.cause >= 0.7"], repeats=3, budget={"cost": 2}).fingerprint == suite.fingerprint
+    assert write_suite(split={"part": "test"}).fingerprint != suite.fingerprint
     assert write_suite(seed=1).fingerprint != suite.fingerprint
     assert write_suite(pipeline={"neighbours": 3}).fingerprint != suite.fingerprint

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from triage.annotation import Annotation
+from triage.annotation import Annotation, Assignment
 from triage.errors import InvalidInput, MisconfiguredService, NotFound
 from triage.incident import Incident
-from triage.store import Pending, Store, upgrade
+from triage.store import Pending, Store, downgrade, upgrade
 from triage.store.engine import create_engine
 from triage.store.rows import read_cursor, write_cursor
 from triage.store.tables import metadata
-from triage.triage_result import Provenance, Triage
+from triage.triage_result import FacetResult, Provenance, Triage
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -278,3 +278,127 @@ async def test_sqlite_has_a_write_ahead_log_and_checks_foreign_keys(tmp_path: Pa
 def test_a_database_that_is_not_supported_is_explained(url: str) -> None:
     with pytest.raises(MisconfiguredService, match="sqlite"):
         Store(url)
+
+
+async def test_all_annotations_of_a_taxonomy_come_with_what_the_model_said_last(store: Store) -> None:
+    await store.record(
+        [annotation("x"), annotation("y", "bob"), annotation("z", incident_id="b")],
+        imported={"a": incident("a"), "b": incident("b")},
+        taxonomy="mine",
+    )
+    await store.record([annotation("x", incident_id="c")], imported={"c": incident("c")}, taxonomy="other")
+    for run, label, degraded in (("r1", "x", False), ("r2", "y", False)):
+        await store.save_triage(run, labelled_triage("a", label, degraded=degraded))
+    await store.save_triage("r3", labelled_triage("b", "y", degraded=True))
+
+    found = await store.all_annotations("mine")
+
+    assert [(one.incident_id, one.annotator, one.labels, one.origin) for one in found] == [
+        ("a", "ada", ("x",), "human"),
+        ("a", "bob", ("y",), "human"),
+        ("b", "ada", ("z",), "human"),
+        ("a", "model:m", ("y",), "model"),
+    ]
+    assert await store.all_annotations("none") == []
+
+
+def labelled_triage(incident_id: str, label: str, *, degraded: bool) -> Triage:
+    """A triage that labels one facet and abstains on another."""
+    return Triage(
+        incident_id=incident_id,
+        facets={
+            "category": FacetResult(facet="category", labels=(label,)),
+            "severity": FacetResult(facet="severity", labels=(), abstention="unsure"),
+        },
+        degraded=degraded,
+        provenance=Provenance(taxonomy="mine", taxonomy_version="1.0.0", model="m"),
+    )
+
+
+async def test_going_back_a_version_keeps_the_annotations_and_forward_again_finds_them(url: str) -> None:
+    store = Store(url)
+    await store.add_incident(incident(), "t")
+    first = (await store.record([annotation("operational", saw_model=True)]))[0]
+    await store.record([annotation("infrastructure", "grace", settles=(first.id,))])
+    await store.assignments.add([Assignment(incident_id="a", annotator="ada", facets=("category",))])
+    await store.close()
+
+    await downgrade(url, "0001")
+    await upgrade(url)
+
+    store = Store(url)
+    labels = [(a.labels, a.saw_model, a.settles, a.is_gold) for a in await store.annotations("a")]
+    assert labels == [(("operational",), None, (), True), (("infrastructure",), None, (), True)]
+    assert await store.assignments.all() == []
+    await store.record([annotation("model_configuration", "third")])
+    assert [a.id for a in await store.annotations("a")] == [1, 2, 3]
+    await store.close()
+
+
+async def test_an_adjudicator_can_be_an_annotator_and_keeps_their_own_label(store: Store) -> None:
+    await store.add_incident(incident(), "t")
+    own = (await store.record([annotation("operational", is_gold=False)]))[0]
+    settled = (await store.record([annotation("infrastructure", settles=(own.id,))]))[0]
+
+    assert await store.gold(["a"]) == {"a": {"category": ("infrastructure",)}}
+    assert await store.annotations("a") == [own, settled]
+    assert (own.is_adjudication, settled.is_adjudication) == (False, True)
+
+    await store.record([annotation("model_configuration", is_gold=False)])
+    assert await store.gold(["a"]) == {"a": {"category": ("infrastructure",)}}
+
+
+async def test_whether_the_model_was_seen_is_what_was_served_not_what_is_said(store: Store) -> None:
+    await store.add_incident(incident(), "t")
+    await store.assignments.serve("a", "ada", showed_model=False)
+    await store.assignments.serve("a", "grace", showed_model=False)
+    await store.assignments.serve("a", "grace", showed_model=True)
+    given = [annotation("operational", name, saw_model=False) for name in ("ada", "grace", "stranger")]
+
+    kept = await store.record(given, is_given_here=True)
+
+    assert [a.saw_model for a in kept] == [False, True, None]
+    assert [a.saw_model for a in await store.annotations("a")] == [False, True, None]
+
+
+async def test_a_label_given_again_after_seeing_the_model_stays_the_blind_one(store: Store) -> None:
+    await store.add_incident(incident(), "t")
+    await store.assignments.serve("a", "ada", showed_model=False)
+    blind = await store.record([annotation("operational")], is_given_here=True)
+    await store.assignments.serve("a", "ada", showed_model=True)
+
+    assert await store.record([annotation("operational")], is_given_here=True) == blind
+    changed = await store.record([annotation("infrastructure")], is_given_here=True)
+    assert changed[0].saw_model is True
+
+
+async def test_an_assignment_made_again_gains_facets_and_keeps_its_place(store: Store) -> None:
+    for name in ("a", "b"):
+        await store.add_incident(incident(name), "t")
+    await store.assignments.add([Assignment(incident_id=name, annotator="ada", facets=("category",)) for name in "ab"])
+    await store.assignments.add(
+        [Assignment(incident_id="a", annotator="ada", facets=("severity", "category"), shows_model=True)]
+    )
+
+    assert [(a.incident_id, a.facets, a.shows_model) for a in await store.assignments.all("ada")] == [
+        ("a", ("category", "severity"), False),
+        ("b", ("category",), False),
+    ]
+    assert await store.assignments.all("grace") == []
+
+
+async def test_incidents_labelled_by_two_people_are_found_newest_first(store: Store) -> None:
+    for name in "abcd":
+        await store.add_incident(incident(name), "t")
+    await store.record([annotation("operational", who, incident_id=name) for name in "abd" for who in ("ada", "grace")])
+    await store.record([annotation("operational", "a rule", incident_id="c", origin="derived")])
+    await store.record(
+        [annotation("operational", incident_id="c"), annotation("x", "grace", incident_id="c", facet="f")]
+    )
+
+    both = await store.labelled(2)
+    assert [name for _, name in both] == ["d", "b", "a"]
+    assert [name for _, name in await store.labelled(2, before=both[0][0], limit=1)] == ["b"]
+    assert [name for _, name in await store.labelled()] == ["d", "c", "b", "a"]
+    assert await store.incident_ids() == ["a", "b", "c", "d"]
+    assert await store.incident_ids("triaged") == []

@@ -1,10 +1,20 @@
-"""Agreement between two labellings of the same incidents: pure functions on labels, results that explain themselves."""
+"""Agreement of labellings of the same incidents: pure functions on labels, results that explain themselves.
+
+Start with `agreement_report` for annotations, `cohen_kappa` for two lists of labels, `krippendorff_alpha` for more, and
+`read` for what a figure means.
+"""
 
 from __future__ import annotations
 
+from triage.agreement.alpha import Alpha, krippendorff_alpha, set_alpha
+from triage.agreement.balance import Balance, LabelKappa, balance_of, kappa_by_label
 from triage.agreement.confusion import Confusion, LabelScore
+from triage.agreement.distance import jaccard_distance, masi_distance
+from triage.agreement.fleiss import FleissKappa, fleiss_kappa
 from triage.agreement.interval import Interval
 from triage.agreement.kappa import Kappa, cohen_kappa, kappa_of
+from triage.agreement.pairs import MeanAgreement, mean_agreement
+from triage.agreement.reading import Reading, read
 from triage.agreement.reliability import (
     Bin,
     Coverage,
@@ -14,23 +24,43 @@ from triage.agreement.reliability import (
     reliability,
     risk_coverage,
 )
+from triage.agreement.report import AgreementReport, FacetAgreement, PairAgreement, agreement_report
 from triage.agreement.sets import LabelAgreement, SetAgreement, compare_sets
 
 __all__ = [
+    "AgreementReport",
+    "Alpha",
+    "Balance",
     "Bin",
     "Confusion",
     "Coverage",
+    "FacetAgreement",
+    "FleissKappa",
     "Interval",
     "Kappa",
     "LabelAgreement",
+    "LabelKappa",
     "LabelScore",
+    "MeanAgreement",
+    "PairAgreement",
+    "Reading",
     "SetAgreement",
     "accuracy_at",
+    "agreement_report",
+    "balance_of",
     "calibration_error_by_chance",
     "cohen_kappa",
     "compare_sets",
     "expected_calibration_error",
+    "fleiss_kappa",
+    "jaccard_distance",
+    "kappa_by_label",
     "kappa_of",
+    "krippendorff_alpha",
+    "masi_distance",
+    "mean_agreement",
+    "read",
     "reliability",
     "risk_coverage",
+    "set_alpha",
 ]

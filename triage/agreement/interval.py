@@ -1,8 +1,10 @@
-"""Confidence intervals from the percentile bootstrap."""
+"""Confidence intervals of bootstrap statistics: percentile and BCa, and what can be said where nothing varies."""
 
 from __future__ import annotations
 
-from typing import Self
+import math
+from statistics import NormalDist
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +13,20 @@ from pydantic import BaseModel, Field
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 
+Method = Literal["percentile", "bca"]
+
+_NORMAL = NormalDist()
+_TIE = 1e-12
+
 
 class Interval(BaseModel, frozen=True):
-    """A percentile bootstrap interval (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+    """A confidence interval. `method` says how it was made:
+
+    - `percentile`: quantiles of the bootstrap statistics (Efron & Tibshirani, An Introduction to the Bootstrap, 1993,
+      chapter 13);
+    - `bca`: the same with quantiles corrected for bias and skewness (B. Efron, Better bootstrap confidence intervals,
+      Journal of the American Statistical Association 82, 1987), the acceleration from the infinitesimal jackknife;
+    - `unseen`: no incident was disagreed on, so resamples can't vary; see `of_unseen`.
 
     `undefined_resamples` counts the resamples in which the statistic did not exist; they are left out.
     """
@@ -21,24 +34,95 @@ class Interval(BaseModel, frozen=True):
     low: float
     high: float
     confidence: float = Field(default=CONFIDENCE, gt=0, lt=1)
-    resamples: int = Field(gt=0)
+    resamples: int = Field(ge=0)
     undefined_resamples: int = Field(default=0, ge=0)
+    method: Method | Literal["unseen"] = "percentile"
 
     @classmethod
     def of(cls, statistics: NDArray[np.float64], confidence: float = CONFIDENCE) -> Self | None:
-        """The interval of bootstrap statistics (NaN where undefined); None where no resample defines the statistic."""
+        """The percentile interval of bootstrap statistics (NaN where undefined); None where no resample defines any."""
+        tail = (1 - confidence) / 2
+        return cls._between(statistics, tail, 1 - tail, confidence, "percentile")
+
+    @classmethod
+    def of_bca(
+        cls,
+        statistics: NDArray[np.float64],
+        value: float,
+        influence: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        confidence: float = CONFIDENCE,
+    ) -> Self | None:
+        """The BCa interval: `value` is the statistic of what was drawn from, and `influence` how each kind moves it.
+
+        `weights` holds how many incidents there are of each kind. Where all resamples lie on one side of `value` there
+        is nothing to correct with, and the interval is the percentile one.
+        """
         defined = statistics[~np.isnan(statistics)]
         if not defined.size:
             return None
+        # Resamples that equal the value count half, so that statistics with few distinct values are not biased.
+        below = np.mean(defined < value - _TIE) + np.mean(np.abs(defined - value) <= _TIE) / 2
+        if not 0 < below < 1:
+            return cls.of(statistics, confidence)
+        bias, acceleration = _NORMAL.inv_cdf(float(below)), _acceleration(influence, weights)
         tail = (1 - confidence) / 2
-        low, high = np.quantile(defined, [tail, 1 - tail]).tolist()
+        low, high = (_corrected(bias, acceleration, _NORMAL.inv_cdf(p)) for p in (tail, 1 - tail))
+        return cls._between(statistics, low, high, confidence, "bca")
+
+    @classmethod
+    def of_unseen(cls, n: int, chance_disagreement: float, confidence: float = CONFIDENCE) -> Self:
+        """The interval of an agreement of 1 on `n` incidents, where every resample is 1 as well.
+
+        Disagreements may be too rare to show in `n` incidents: up to the share 1 - (tail)^(1/n) of them (C. J. Clopper
+        & E. S. Pearson, Biometrika 26, 1934). `chance_disagreement` is the share of incidents on which chance alone
+        would disagree; the lower end is 1 minus the ratio of the two shares.
+        """
+        unseen = 1 - math.pow((1 - confidence) / 2, 1 / n)
+        low = max(-1.0, 1 - unseen / chance_disagreement)
+        return cls(low=low, high=1.0, confidence=confidence, resamples=0, method="unseen")
+
+    @classmethod
+    def _between(
+        cls, statistics: NDArray[np.float64], low: float, high: float, confidence: float, method: Method
+    ) -> Self | None:
+        defined = statistics[~np.isnan(statistics)]
+        if not defined.size:
+            return None
+        ends = np.quantile(defined, [low, high]).tolist()
         return cls(
-            low=low,
-            high=high,
+            low=ends[0],
+            high=ends[1],
             confidence=confidence,
             resamples=statistics.size,
             undefined_resamples=statistics.size - defined.size,
+            method=method,
         )
 
     def __str__(self) -> str:
         return f"[{self.low:.2f}, {self.high:.2f}]"
+
+    def explain(self) -> str:
+        """The interval with how it was made, in words."""
+        how = {
+            "percentile": f"percentile bootstrap, {self.resamples:,} resamples",
+            "bca": f"BCa bootstrap, {self.resamples:,} resamples",
+            "unseen": "no disagreement was seen: the lower end allows for some that so few incidents would not show",
+        }
+        return f"{self.confidence:.0%} interval {self} ({how[self.method]})"
+
+
+def _acceleration(influence: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """A sixth of the skewness of the influences; 0 where they don't vary."""
+    known = ~np.isnan(influence)
+    moves, times = influence[known], weights[known]
+    squares = float(times @ moves**2)
+    return float(times @ moves**3) / (6 * squares**1.5) if squares > _TIE**2 else 0.0
+
+
+def _corrected(bias: float, acceleration: float, z: float) -> float:
+    """The quantile to read where the normal quantile `z` is meant."""
+    room = 1 - acceleration * (bias + z)
+    if room <= 0:
+        return float(z > 0)
+    return _NORMAL.cdf(bias + (bias + z) / room)

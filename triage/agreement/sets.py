@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, Field
 
+from triage.agreement.bootstrap import METHOD, Floats, bootstrap
 from triage.agreement.confusion import Confusion, LabelScore
-from triage.agreement.interval import CONFIDENCE, RESAMPLES, Interval
+from triage.agreement.interval import CONFIDENCE, RESAMPLES, Interval, Method
 from triage.agreement.kappa import Kappa, kappa_of
 
 
@@ -47,6 +49,7 @@ def compare_sets(
     predicted: Sequence[Collection[str]],
     labels: Iterable[str] = (),
     *,
+    method: Method = METHOD,
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
     seed: int = 0,
@@ -63,16 +66,17 @@ def compare_sets(
     first = [set(one) for one in gold]
     second = [set(one) for one in predicted]
     overlap = np.array([len(a & b) / len(a | b) if a | b else 1.0 for a, b in zip(first, second, strict=True)])
-    interval = None
-    if resamples and len(overlap) > 1:
-        rng = np.random.default_rng(seed)
-        draws = rng.multinomial(len(overlap), np.full(len(overlap), 1 / len(overlap)), size=resamples)
-        interval = Interval.of(draws @ overlap / len(overlap), confidence)
+    values, times = np.unique(overlap, return_counts=True)
+
+    def mean(draws: Floats) -> Floats:
+        shares: Floats = draws @ values / draws.sum(axis=1)
+        return shares
+
+    options: dict[str, Any] = {"method": method, "resamples": resamples, "confidence": confidence, "seed": seed}
+    interval = bootstrap(mean, times, **options)
     named = list(dict.fromkeys(labels))
     names = (*named, *sorted(set().union(*first, *second) - set(named)))
-    each = tuple(
-        _on_label(name, first, second, resamples=resamples, confidence=confidence, seed=seed) for name in names
-    )
+    each = tuple(_on_label(name, first, second, options) for name in names)
     defined = [one.kappa.value for one in each if one.kappa.value is not None]
     return SetAgreement(
         n=len(first),
@@ -84,14 +88,12 @@ def compare_sets(
     )
 
 
-def _on_label(
-    label: str, gold: list[set[str]], predicted: list[set[str]], *, resamples: int, confidence: float, seed: int
-) -> LabelAgreement:
+def _on_label(label: str, gold: list[set[str]], predicted: list[set[str]], options: dict[str, Any]) -> LabelAgreement:
     absent = f"not {label}"
     confusion = Confusion.of(
         [label if label in one else absent for one in gold],
         [label if label in one else absent for one in predicted],
         labels=(label, absent),
     )
-    kappa = kappa_of(confusion, resamples=resamples, confidence=confidence, seed=seed)
+    kappa = kappa_of(confusion, **options)
     return LabelAgreement(label=label, kappa=kappa, score=confusion.scores()[0])

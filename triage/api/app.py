@@ -11,12 +11,13 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from triage import __version__
-from triage.api import incidents, reading
-from triage.api.bodies import NewAnnotation, NewIncident, SearchQuery
+from triage.api import adjudication, incidents, labelling, live, reading
+from triage.api.bodies import NewAdjudication, NewAnnotation, NewIncident, SearchQuery
 from triage.api.problems import Problem, install
 from triage.api.service import Check, Service
 from triage.casebook import Casebook
 from triage.jobs import Jobs
+from triage.live import LiveAgreement, LiveOptions
 from triage.store import Store
 from triage.taxonomy import Taxonomy
 
@@ -36,6 +37,7 @@ def create_app(
     *,
     taxonomies: Mapping[str, Taxonomy],
     checks: Mapping[str, Check] | None = None,
+    live_options: LiveOptions | None = None,
     max_write_up_bytes: int = 1_000_000,
     wait_limit_s: float = 120.0,
     lifespan: Lifespan | None = None,
@@ -55,13 +57,17 @@ def create_app(
         casebook,
         store,
         jobs,
+        LiveAgreement(store, casebook.taxonomy, live_options or LiveOptions()),
         taxonomies,
         checks or {},
         max_write_up_bytes=max_write_up_bytes,
         wait_limit_s=wait_limit_s,
     )
     app.include_router(incidents.router)
+    app.include_router(labelling.router)
+    app.include_router(adjudication.router)
     app.include_router(reading.router)
+    app.include_router(live.router)
     install(app)
     _describe(app)
     return app
@@ -95,6 +101,7 @@ def _describe(app: FastAPI) -> None:
                 [
                     (NewIncident, "validation"),
                     (NewAnnotation, "validation"),
+                    (NewAdjudication, "validation"),
                     (SearchQuery, "validation"),
                     (Problem, "validation"),
                 ],

@@ -73,6 +73,22 @@ class NewAnnotation(BaseModel, frozen=True, extra="forbid"):
         return Annotation(incident_id=incident_id, origin="human", **self.model_dump())
 
 
+class NewAdjudication(BaseModel, frozen=True, extra="forbid"):
+    """The gold labels of one facet, made from what annotators said of it. The first label is the primary."""
+
+    facet: str = Field(min_length=1, max_length=100)
+    labels: tuple[str, ...] = Field(min_length=1, max_length=20)
+    annotator: str = Field(min_length=1, max_length=200, description="Who settles it.")
+    note: str = Field(default="", max_length=4000, description="Why.")
+
+    @field_validator("annotator", "note")
+    @classmethod
+    def _is_text(cls, text: str) -> str:
+        if "\x00" in text:
+            raise ValueError("holds NUL characters")
+        return text
+
+
 class SearchQuery(BaseModel, frozen=True, extra="forbid"):
     """What to look for in the history."""
 

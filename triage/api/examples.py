@@ -19,6 +19,49 @@ INCIDENT = {
     "attributes": {"region": "eu-west"},
 }
 ANNOTATION = {"facet": "category", "labels": ["inference_engine"], "annotator": "ada@example.org", "is_gold": True}
+ADJUDICATION = {
+    "facet": "category",
+    "labels": ["inference_engine"],
+    "annotator": "lin@example.org",
+    "note": "The write-up names the leak in the router; the release only brought it in.",
+}
+AGREEMENT = {
+    "computed_at": "2026-03-02T12:00:00Z",
+    "taxonomy": "llm_inference 1.0.0",
+    "window_days": 30,
+    "window_cases": 500,
+    "gate": 0.6,
+    "facets": [
+        {
+            "facet": "category",
+            "kappa": {
+                "value": 0.47,
+                "n": 64,
+                "observed": 0.61,
+                "expected": 0.264,
+                "interval": {"low": 0.32, "high": 0.58, "confidence": 0.95, "resamples": 10000},
+            },
+            "unseen": {
+                "value": 0.41,
+                "n": 31,
+                "observed": 0.55,
+                "expected": 0.237,
+                "interval": {"low": 0.19, "high": 0.61, "confidence": 0.95, "resamples": 10000},
+            },
+            "abstained": 3,
+            "coverage": {"hits": 61, "n": 210},
+            "state": "below",
+            "drift": {"recent": 210, "reference": 198, "p": 0.41, "psi": 0.02},
+            "alerts": ["category: kappa of model and people is 0.47 [0.32, 0.58] on 64 labels, wholly below the gate."],
+        }
+    ],
+    "note": "People choose which incidents they label: read kappa beside the coverage.",
+}
+METRICS = """\
+# HELP triage_live_kappa Cohen's kappa of the deployed model's labels and people's, over the window.
+# TYPE triage_live_kappa gauge
+triage_live_kappa{facet="category"} 0.47
+"""
 SEARCH = {"text": "requests time out after a router release", "k": 5}
 
 
@@ -36,14 +79,23 @@ def incident_body() -> dict[str, Any]:
 
 def annotation_body() -> dict[str, Any]:
     """The body of `POST /v1/incidents/{incident_id}/annotations`."""
-    one = _reference("NewAnnotation")
-    schema = {"oneOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": 100}]}
-    return _body({"application/json": {"schema": schema, "example": ANNOTATION}})
+    return _one_or_many("NewAnnotation", ANNOTATION)
+
+
+def adjudication_body() -> dict[str, Any]:
+    """The body of `POST /v1/incidents/{incident_id}/adjudications`."""
+    return _one_or_many("NewAdjudication", ADJUDICATION)
 
 
 def search_body() -> dict[str, Any]:
     """The body of `POST /v1/search`."""
     return _body({"application/json": {"schema": _reference("SearchQuery"), "example": SEARCH}})
+
+
+def _one_or_many(name: str, example: dict[str, Any]) -> dict[str, Any]:
+    one = _reference(name)
+    schema = {"oneOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": 100}]}
+    return _body({"application/json": {"schema": schema, "example": example}})
 
 
 def _body(content: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,11 @@ from typing import Annotated, NamedTuple, cast
 
 from fastapi import Depends, Request
 
+from triage.annotating.adjudication import Adjudication
+from triage.annotating.labelling import Labelling
 from triage.casebook import Casebook
 from triage.jobs import Jobs
+from triage.live import LiveAgreement
 from triage.store import Store
 from triage.taxonomy import Taxonomy
 
@@ -29,10 +32,21 @@ class Service(NamedTuple):
     casebook: Casebook
     store: Store
     jobs: Jobs
+    live: LiveAgreement
     taxonomies: Mapping[str, Taxonomy]
     checks: Mapping[str, Check]
     max_write_up_bytes: int
     wait_limit_s: float
+
+    @property
+    def labelling(self) -> Labelling:
+        """The labelling with the taxonomy in use."""
+        return Labelling(self.store, self.casebook.taxonomy)
+
+    @property
+    def adjudication(self) -> Adjudication:
+        """The adjudication of what is labelled."""
+        return Adjudication(self.casebook, self.store)
 
 
 def _service(request: Request) -> Service:

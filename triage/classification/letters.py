@@ -6,6 +6,7 @@ import math
 import re
 import string
 from collections.abc import Sequence
+from pathlib import Path
 
 from triage.annotation import Labels
 from triage.classification import Answer, Classification, Subject, Usage, normalised
@@ -40,11 +41,13 @@ class LetterClassifier:
     0.7, and a label's probability is its smoothed share of them.
     """
 
-    def __init__(self, model: ChatModel, *, deadline_s: float = 60.0, samples: int = SAMPLES) -> None:
+    def __init__(
+        self, model: ChatModel, *, deadline_s: float = 60.0, samples: int = SAMPLES, prompts: Path | None = None
+    ) -> None:
         self._model = model
         self._samples = samples
         self._deadline_s = deadline_s
-        self._letters, self._quote = load("letters"), load("quote")
+        self._letters, self._quote = load("letters", prompts), load("quote", prompts)
         self._priors: dict[tuple[str, str, tuple[str, ...]], dict[str, float]] = {}
 
     @property

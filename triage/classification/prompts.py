@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -29,14 +30,15 @@ class FrontMatter(BaseModel, frozen=True, extra="forbid"):
 class Prompt:
     """One prompt file: its front matter and its messages."""
 
-    def __init__(self, about: FrontMatter, parts: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, about: FrontMatter, parts: Sequence[tuple[str, str]], edition: str = "") -> None:
         self.about = about
         self._parts = tuple(parts)
+        self._edition = edition
 
     @property
     def name(self) -> str:
-        """`id@version`, as results name it."""
-        return f"{self.about.id}@{self.about.version}"
+        """`id@version`, as results name it; a file of one's own adds a hash of its text."""
+        return f"{self.about.id}@{self.about.version}{self._edition}"
 
     def messages(self, **values: str) -> tuple[Message, ...]:
         """The messages with `values` filled in; values are never read as templates."""
@@ -47,21 +49,32 @@ class Prompt:
 
 
 @cache
-def load(prompt_id: str) -> Prompt:
-    """The shipped prompt with this id. Raises `MisconfiguredService` if its file is missing or not well-formed."""
+def load(prompt_id: str, folder: Path | None = None) -> Prompt:
+    """The prompt with this id, from `folder` where that has one, else the shipped one.
+
+    Raises `MisconfiguredService` if its file is missing or not well-formed.
+    """
     from langchain_core.prompts import ChatPromptTemplate
 
-    path = _folder() / f"{prompt_id}.md"
+    own = folder / f"{prompt_id}.md" if folder is not None else None
+    path = own if own is not None and own.is_file() else _folder() / f"{prompt_id}.md"
     if not path.is_file():
         raise MisconfiguredService(f"The prompt file {path} is missing: reinstall triage.", path=str(path))
-    _, head, body = path.read_text(encoding="utf-8").split("---\n", 2)
-    about = FrontMatter.model_validate(yaml.safe_load(head))
+    text = path.read_text(encoding="utf-8")
+    try:
+        _, head, body = text.split("---\n", 2)
+        about = FrontMatter.model_validate(yaml.safe_load(head))
+    except (ValueError, yaml.YAMLError) as error:
+        raise MisconfiguredService(
+            f"{path} needs front matter between two lines of ---, as the shipped prompts have it: {error}",
+            path=str(path),
+        ) from error
     pieces = re.split(r"^## (system|user|assistant)\n", body, flags=re.MULTILINE)[1:]
-    parts = [(role, text.strip()) for role, text in zip(pieces[::2], pieces[1::2], strict=True)]
+    parts = [(role, piece.strip()) for role, piece in zip(pieces[::2], pieces[1::2], strict=True)]
     unknown = set(ChatPromptTemplate.from_messages(parts).input_variables) ^ set(about.inputs)
     if about.id != prompt_id or unknown:
         raise MisconfiguredService(f"{path}: front matter and text differ on {', '.join(sorted(unknown)) or 'the id'}.")
-    return Prompt(about, parts)
+    return Prompt(about, parts, f"+{hashlib.sha256(text.encode()).hexdigest()[:6]}" if path == own else "")
 
 
 def _folder() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from pydantic import BaseModel
 
@@ -57,11 +58,13 @@ def split(text: str) -> list[Sentence]:
     return sentences
 
 
-def condense(sentences: list[Sentence], max_characters: int) -> list[Sentence]:
+def condense(
+    sentences: list[Sentence], max_characters: int, worth: Callable[[Sentence], float] | None = None
+) -> list[Sentence]:
     """The sentences worth reading first, within `max_characters`, in their order.
 
     The head tells what was seen, the tail how it ended, and sentences with words of cause or remedy hold what is
-    looked for: a third of the budget goes to the head, the rest to the others by rank.
+    looked for: a third of the budget goes to the head, the rest to the others by rank. `worth` ranks them otherwise.
     """
     if sum(len(s.text) for s in sentences) <= max_characters:
         return sentences
@@ -73,10 +76,7 @@ def condense(sentences: list[Sentence], max_characters: int) -> list[Sentence]:
         left -= len(sentences[index].text)
     ranked = sorted(
         (i for i in range(len(sentences)) if i not in chosen),
-        key=lambda i: (
-            -cause_words(sentences[i].text) - (0.5 if i >= last - 1 else 0),
-            i,
-        ),
+        key=lambda i: (-(worth(sentences[i]) if worth else cause_words(sentences[i].text) + 0.5 * (i >= last - 1)), i),
     )
     for index in ranked:
         if len(sentences[index].text) <= left:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
@@ -45,13 +46,19 @@ class StructuredClassifier:
     """
 
     def __init__(
-        self, model: ChatModel, *, deadline_s: float = 60.0, max_tokens: int = 2_000, samples: int = 1
+        self,
+        model: ChatModel,
+        *,
+        deadline_s: float = 60.0,
+        max_tokens: int = 2_000,
+        samples: int = 1,
+        prompts: Path | None = None,
     ) -> None:
         self._model = model
         self._samples = samples
         self._deadline_s = deadline_s
         self._max_tokens = max_tokens
-        self._prompt = load("structured")
+        self._prompt = load("structured", prompts)
         self._codebooks: dict[tuple[str, str, tuple[str, ...]], _Codebook] = {}
 
     @property

@@ -9,12 +9,14 @@ import typer
 from pydantic import ValidationError
 
 from triage import __version__
-from triage.cli import evaluate, taxonomy
+from triage.cli import annotate, evaluate, taxonomy
+from triage.cli.agreement import agreement
 from triage.cli.calibrate import calibrate
 from triage.cli.classify import classify
 from triage.cli.demo import demo
 from triage.cli.doctor import doctor
 from triage.cli.history import import_file, search
+from triage.cli.live import live
 from triage.cli.serve import serve
 
 app = typer.Typer(
@@ -27,8 +29,11 @@ app.command()(serve)
 app.command()(classify)
 app.command("import")(import_file)
 app.command()(search)
+app.add_typer(annotate.app, name="annotate")
 app.add_typer(evaluate.app, name="eval")
+app.command()(agreement)
 app.command()(calibrate)
+app.command()(live)
 app.add_typer(taxonomy.app, name="taxonomy")
 app.command()(doctor)
 

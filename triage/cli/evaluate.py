@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from triage.cli import codebook, runs, suspects
 from triage.cli.interrupt import interruptible
 from triage.cli.pace import shown
 from triage.cli.terminal import FAILURE, INTERRUPTED, JSON_OPTION, messages, output, print_json, run, watching
@@ -15,7 +16,9 @@ from triage.errors import TriageError
 from triage.settings import Settings
 
 if TYPE_CHECKING:
+    from triage.evaluation.cases import Dataset
     from triage.evaluation.runs import Run
+    from triage.evaluation.suites import Suite
     from triage.taxonomy import Taxonomy
 
 app = typer.Typer(help="Score the labels against gold labels.", no_args_is_help=True)
@@ -23,6 +26,11 @@ app = typer.Typer(help="Score the labels against gold labels.", no_args_is_help=
 
 @app.callback()
 def _group() -> None: ...
+
+
+runs.add_to(app)
+suspects.add_to(app)
+codebook.add_to(app)
 
 
 @app.command("run")
@@ -39,7 +47,8 @@ def run_suite(
     """Run a suite, or what an earlier run of it left, and print its scores.
 
     Every finished case is kept at once, so that a run can be stopped and taken up again: Ctrl-C prints the scores of
-    what is done, and a second one ends at once. The exit code is 1 if any case failed, and 130 after Ctrl-C.
+    what is done, and a second one ends at once. The exit code is 1 if a case or a gate failed or the budget ended the
+    run, 3 if no gate failed but the cases are too few for one, and 130 after Ctrl-C.
     """
     changes = {"limit": limit, "concurrency": concurrency}
     wanted = {name: value for name, value in changes.items() if value is not None}
@@ -57,57 +66,97 @@ async def _run(
     retry_degraded: bool,
     as_json: bool,
 ) -> int:
-    from triage.evaluation.pace import Pace
-    from triage.evaluation.runner import run_suite as examine
-    from triage.evaluation.runs import RunIdentity, default_folder
+    from triage.evaluation.runs import Run
     from triage.evaluation.suites import Suite
     from triage.taxonomy import Taxonomy
-    from triage.wiring import find_price, open_subject, provider_gate
 
-    settings = Settings()
     suite = Suite.load(path).model_copy(update=changes)
     taxonomy = Taxonomy.load(suite.taxonomy)
     data = suite.load_data(taxonomy, data_path)
-    gate = provider_gate(settings, suite.concurrency)
-    pace = Pace(gate, find_price(settings))
-    folder = result = None
+    folder: Path | None = None
+    first: Run | None = None
+    code = 0
+    for number in range(1, suite.repeats + 1):
+        if number > 1:
+            messages().print(f"\nRepeat {number} of {suite.repeats}")
+        # A repeat is to show what changes by itself: it takes no reply of another one.
+        replies = cache / f"round-{number:02}" if cache and number > 1 else cache
+        folder, result, ended = await _run_round(suite, data, taxonomy, out, folder, number, replies, retry_degraded)
+        first = first or result
+        code = code or ended
+        if ended == INTERRUPTED or (result is not None and result.stopped):
+            break
+    if folder is None or not (folder / "cases.jsonl").is_file():
+        return code
+    first = first or Run.read(folder)
+    planned = len(suite.sample(data.cases))
+    _print_scores(first, taxonomy, planned, as_json)
+    if suite.gates and (code == INTERRUPTED or first.stopped):
+        messages().print("The gates are not checked: the run is not complete.")
+    elif suite.gates:
+        code = _check_gates(first, out, as_json) or code
+    messages().print(f"Every case stands in {folder / 'cases.jsonl'}, the scores in summary.json beside it.")
+    return code
+
+
+async def _run_round(
+    suite: Suite,
+    data: Dataset,
+    taxonomy: Taxonomy,
+    out: Path,
+    main: Path | None,
+    number: int,
+    cache: Path | None,
+    retry_degraded: bool,
+) -> tuple[Path | None, Run | None, int]:
+    """Run all cases once; returns the folder of the run that this is a round of, what was done, and the exit code."""
+    from triage.evaluation.pace import Pace
+    from triage.evaluation.runner import run_suite as examine
+    from triage.evaluation.runs import RunIdentity, default_folder, round_folder
+    from triage.wiring import find_price, open_subject, provider_gate, suite_settings
+
+    settings = suite_settings(Settings(), suite)
+    gate, price = provider_gate(settings, suite.concurrency), find_price(settings)
+    pace = Pace(gate, price)
+    result = None
     with watching() as watch, interruptible() as interrupt:
         async with open_subject(settings, suite, taxonomy, watch, gate=gate, cache=cache) as (subject, decisive):
-            folder = default_folder(out, suite, RunIdentity.of(suite, data, taxonomy, decisive))
+            main = main or default_folder(out, suite, RunIdentity.of(suite, data, taxonomy, decisive))
             with shown(pace, watch) as progress:
                 result = await examine(
                     suite,
                     data,
                     taxonomy,
                     subject,
-                    folder,
+                    round_folder(main, number),
                     settings=decisive,
                     retry_degraded=retry_degraded,
                     progress=progress,
                     finished=pace.finish,
                     gate=gate,
+                    price=price,
                 )
-    if interrupt.happened:
-        result = _finished_part(folder) if folder else None
-    if result is not None:
-        _print_scores(result, taxonomy, max(pace.total, len(result.records)), as_json)
     messages().print(f"\nThis session: {pace}.")
     if interrupt.happened or result is None:
         messages().print(f"Stopped; {pace.done} of {pace.total} cases are done. The same command goes on from there.")
-        return INTERRUPTED
-    messages().print(f"Every case stands in {result.folder / 'cases.jsonl'}, the scores in summary.json beside it.")
-    return FAILURE if any(record.status == "failed" for record in result.records) else 0
+        return main, None, INTERRUPTED
+    if result.stopped:
+        done = len(result.records)
+        messages().print(
+            f"[bold yellow]Stopped by the suite's budget[/bold yellow]: {result.stopped}. {done} of {pace.total} cases "
+            "are done; with a larger budget the same command goes on from there."
+        )
+        return main, result, FAILURE
+    return main, result, FAILURE if any(record.status == "failed" for record in result.records) else 0
 
 
-def _finished_part(folder: Path) -> Run | None:
-    """What there is of a run that was stopped; None where no case is done."""
-    from triage.evaluation.runs import Run, RunMismatch
+def _check_gates(run: Run, out: Path, as_json: bool) -> int:
+    from triage.evaluation.archive import Archive
+    from triage.evaluation.reports.terminal import print_gates
 
-    try:
-        found = Run.read(folder)
-    except RunMismatch:
-        return None
-    return found if found.records else None
+    report = runs.report_on(run, Archive(out), [])
+    print_gates(report.gates, messages() if as_json else output())
+    return runs.exit_code(report)
 
 
 def _print_scores(result: Run, taxonomy: Taxonomy, planned: int, as_json: bool) -> None:

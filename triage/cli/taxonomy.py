@@ -1,4 +1,4 @@
-"""`triage taxonomy`: check a taxonomy file."""
+"""`triage taxonomy`: check a taxonomy file, compare two versions, bring annotations from one to the other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from triage.cli.evolution import diff, migrate_annotations
 from triage.cli.terminal import JSON_OPTION, MISUSE, fail, output, print_json
 from triage.errors import NotFound, TriageError
 
@@ -16,6 +17,10 @@ app = typer.Typer(help="Work with taxonomies.", no_args_is_help=True)
 
 @app.callback()
 def _group() -> None: ...
+
+
+app.command()(diff)
+app.command("migrate")(migrate_annotations)
 
 
 @app.command("check")

@@ -100,6 +100,10 @@ class Watch:
             self._console.print(f"{escape(what)}: {done} of {total}; {escape(note)}")
             self._printed[what] = now
 
+    def close(self) -> None:
+        """Take the progress off the screen: something else is drawn there."""
+        self._live.stop()
+
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[None]:
         """Show one piece of work of unknown length while it is done."""

@@ -27,12 +27,14 @@ def load_dataset(
     facets: Mapping[str, str] | None = None,
     *,
     leave_out: Mapping[str, Scalar] | None = None,
+    keep: Mapping[str, Scalar] | None = None,
 ) -> Dataset:
     """The cases of a file. `facets` maps each wanted facet to the field of the data that holds its label.
 
     Without `facets` all facets of the taxonomy are wanted, under their own names.
 
-    A row without a gold label for any facet is skipped and counted; so is one whose facts match all of `leave_out`.
+    A row without a gold label for any facet is skipped and counted; so is one whose facts match all of `leave_out` or
+    not all of `keep`.
     `path` may be the folder that holds the adapter's file. Raises `InvalidDataset` with every mistake, `NotFound`
     without the file.
     """
@@ -49,7 +51,11 @@ def load_dataset(
         problems += repeated_ids(numbered)
     if problems:
         raise InvalidDataset(file, sorted(problems))
-    wanted = [(line, case) for line, case in numbered if not _is_left_out(case, leave_out or {})]
+    wanted = [
+        (line, case)
+        for line, case in numbered
+        if _matches(case, keep or {}) and not (leave_out and _matches(case, leave_out))
+    ]
     labelled = [(line, case) for line, case in wanted if case.gold]
     if not labelled:
         raise InvalidInput(f"{file} holds no row with a gold label for {', '.join(facets)}.", field="facets")
@@ -90,8 +96,8 @@ def _read_cases(
             problems.append(DataProblem(line, error.field, str(error)))
 
 
-def _is_left_out(case: Case, facts: Mapping[str, Scalar]) -> bool:
-    return bool(facts) and all(case.facts.get(name) == value for name, value in facts.items())
+def _matches(case: Case, facts: Mapping[str, Scalar]) -> bool:
+    return all(case.facts.get(name) == value for name, value in facts.items())
 
 
 def _file_in(path: Path, adapter: str) -> Path:

@@ -27,8 +27,9 @@ class CaseRecord(BaseModel, frozen=True):
     """What came of one case. `distributions` holds facet -> label -> probability, and `sources` the same for each
     source that the decision combined, for study without another run.
 
-    A facet in `predicted` without labels abstained; `abstentions` has the reason. A failed case has an `error` and no
-    prediction, and is tried again when the run is resumed.
+    `evidence` counts the spans of each facet; `evidence_spans` holds their offsets in `Incident.text`, which older
+    runs did not record. A facet in `predicted` without labels abstained; `abstentions` has the reason. A failed case
+    has an `error` and no prediction, and is tried again when the run is resumed.
     """
 
     case_id: str
@@ -40,6 +41,7 @@ class CaseRecord(BaseModel, frozen=True):
     sources: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict)
     origins: dict[str, str] = Field(default_factory=dict)
     evidence: dict[str, int] = Field(default_factory=dict)
+    evidence_spans: dict[str, tuple[tuple[int, int], ...]] = Field(default_factory=dict)
     abstentions: dict[str, str] = Field(default_factory=dict)
     neighbours: tuple[NeighbourRecord, ...] = ()
     fold: int | None = None

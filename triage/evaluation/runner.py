@@ -16,10 +16,12 @@ from triage.errors import InvalidInput, MisconfiguredService
 from triage.evaluation.cases import Case, Dataset
 from triage.evaluation.journal import CaseRecord, Journal, NeighbourRecord
 from triage.evaluation.runs import CASES, Run, RunIdentity, claim
+from triage.evaluation.spending import Spending
 from triage.evaluation.suites import Suite
 from triage.incident import Incident, Scalar
 from triage.llm.cache import asked_anew
 from triage.llm.gate import Gate
+from triage.llm.prices import Price
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Triage
 
@@ -66,12 +68,14 @@ async def run_suite(
     progress: Progress | None = None,
     finished: Callable[[CaseRecord], None] | None = None,
     gate: Gate | None = None,
+    price: Price | None = None,
 ) -> Run:
     """Run the suite's cases, or those that an earlier run in `folder` did not finish.
 
     A case that raises is recorded as failed with its reason and tried again on the next run; so is a degraded one with
     `retry_degraded`, and the model is asked anew then. `finished` is told of each record once it is in the journal.
     With the `gate` that the subject's model calls go through, further cases are begun while calls wait for a retry.
+    The suite's budget is kept by `price`; a run that it stops says so in `stopped`.
 
     Raises `RunMismatch` if the folder holds a run of another suite, data, taxonomy or settings, or is in use; passes
     `MisconfiguredService` on, since every further case would fail likewise.
@@ -80,11 +84,12 @@ async def run_suite(
     report: Progress = progress or (lambda *_: None)
     planned = suite.sample(dataset.cases)
     exclusions = _Exclusions(suite, dataset.cases)
-    with claim(folder, suite, dataset, identity), _spared_garbage(), Journal(folder / CASES) as journal:
+    with claim(folder, suite, dataset, identity, price), _spared_garbage(), Journal(folder / CASES) as journal:
         waiting = [case for case in planned if _is_open(journal.records.get(case.id), retry_degraded)]
         before = len(planned) - len(waiting)
+        spending = Spending(suite.budget, price, journal.records.values())
         if waiting:
-            await subject.prepare(() if suite.history == "none" else dataset.cases, report)
+            await subject.prepare(suite.history_of(dataset.cases), report)
             started, done = time.perf_counter(), itertools.count(before + 1)
 
             async def run(case: Case) -> None:
@@ -92,12 +97,13 @@ async def run_suite(
                 with asked_anew(case.id in journal.records):
                     record = await _run_case(case, subject, exclusions)
                 journal.append(record)
+                spending.finish(record)
                 if finished is not None:
                     finished(record)
                 report("cases", next(done), len(planned), time.perf_counter() - started)
 
             report("cases", before, len(planned), 0.0)
-            await _Crew(waiting, run, suite.concurrency, gate or Gate()).work()
+            await _Crew(waiting, run, suite.concurrency, gate or Gate(), spending.allows).work()
         records = journal.settle([case.id for case in planned])
     return Run(
         folder=folder,
@@ -107,6 +113,7 @@ async def run_suite(
         left_out=dataset.left_out,
         repeats=dataset.repeats,
         resumed=before,
+        stopped=spending.stopped,
     )
 
 
@@ -160,16 +167,23 @@ class _Crew:
     """Workers that take case after case: `concurrency` of them, and one more for each call that waits for its retry.
 
     The requests in flight are bounded by the gate, the open cases by `MOST_OPEN` times the concurrency. Where there is
-    a gate, some more get their requests ready before it, so that no slot is idle while replies are worked on.
+    a gate, some more get their requests ready before it, so that no slot is idle while replies are worked on. No case
+    is begun unless `allows`, given how many are open, says that it may.
     """
 
     def __init__(
-        self, cases: Iterable[Case], run: Callable[[Case], Awaitable[None]], concurrency: int, gate: Gate
+        self,
+        cases: Iterable[Case],
+        run: Callable[[Case], Awaitable[None]],
+        concurrency: int,
+        gate: Gate,
+        allows: Callable[[int], bool],
     ) -> None:
         self._cases = iter(cases)
         self._run = run
         self._concurrency = concurrency
         self._gate = gate
+        self._allows = allows
         self._most = concurrency + (-(-concurrency // _READY) if gate.limits.at_once else 0)
         self._usual = 0
         self._size = 0
@@ -193,9 +207,12 @@ class _Crew:
             self._gate.on_wait = None
 
     def _fill_up(self) -> None:
-        while self._size < self._wanted and (case := next(self._cases, None)) is not None:
+        while self._size < self._wanted and (case := self._next(self._size)) is not None:
             self._size += 1
             self._group.create_task(self._take(case))
+
+    def _next(self, open_cases: int) -> Case | None:
+        return next(self._cases, None) if self._allows(open_cases) else None
 
     @property
     def _wanted(self) -> int:
@@ -205,7 +222,10 @@ class _Crew:
         while case is not None:
             await self._run(case)
             # One that came in for a call that waited leaves when that has its turn again.
-            case = next(self._cases, None) if self._size <= self._wanted else None
+            case = self._next(self._size - 1) if self._size <= self._wanted else None
+            if case is not None:
+                # Where the budget let fewer begin, there may be room for more by now.
+                self._fill_up()
         self._size -= 1
 
 
@@ -231,6 +251,7 @@ async def _run_case(case: Case, subject: TriageUnderTest, exclusions: _Exclusion
         sources={facet: result.sources for facet, result in results},
         origins={facet: result.origin for facet, result in results},
         evidence={facet: len(result.evidence) for facet, result in results},
+        evidence_spans={facet: tuple((e.start, e.end) for e in result.evidence) for facet, result in results},
         abstentions={facet: result.abstention for facet, result in results if result.abstention},
         neighbours=tuple(NeighbourRecord(**n.model_dump(include=_NEIGHBOUR_FIELDS)) for n in triage.neighbours),
         degraded=triage.degraded,

@@ -17,6 +17,7 @@ from triage.evaluation.cases import Dataset
 from triage.evaluation.journal import CaseRecord, read_journal
 from triage.evaluation.suites import Suite
 from triage.incident import Scalar
+from triage.llm.prices import Price
 from triage.taxonomy import Taxonomy
 
 CASES = "cases.jsonl"
@@ -39,8 +40,7 @@ class RunIdentity(BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def of(cls, suite: Suite, dataset: Dataset, taxonomy: Taxonomy, settings: Mapping[str, Scalar]) -> RunIdentity:
         """`settings` names the model, prompts, embedder and all else that the wiring chose."""
-        content = hashlib.sha256(taxonomy.model_dump_json().encode()).hexdigest()[:12]
-        name = f"{taxonomy.id} {taxonomy.version} {content}"
+        name = f"{taxonomy.id} {taxonomy.version} {taxonomy.fingerprint}"
         return cls(suite=suite.fingerprint, data=dataset.sha256, taxonomy=name, settings=dict(settings))
 
     @property
@@ -59,17 +59,21 @@ class RunIdentity(BaseModel, frozen=True, extra="forbid"):
 
 
 class RunInfo(BaseModel, frozen=True):
-    """`run.json`: what was run, on what, since when."""
+    """`run.json`: what was run, on what, since when, and what the model charged, as far as that was known."""
 
     identity: RunIdentity
     suite: Suite
     dataset: str
     data_path: str
     started_at: AwareDatetime
+    price: Price | None = None
 
 
 class Run(BaseModel, frozen=True):
-    """One execution of a suite: its folder and the record of each case, in the order of the data."""
+    """One execution of a suite: its folder and the record of each case, in the order of the data.
+
+    `stopped` says why not all of them were begun; None where they were.
+    """
 
     folder: Path
     suite: Suite
@@ -78,6 +82,7 @@ class Run(BaseModel, frozen=True):
     left_out: int = 0
     repeats: int = 0
     resumed: int = 0
+    stopped: str | None = None
 
     @property
     def info(self) -> RunInfo:
@@ -91,18 +96,36 @@ class Run(BaseModel, frozen=True):
         return cls(folder=folder, suite=info.suite, records=tuple(read_journal(folder / CASES)))
 
 
+def rounds_of(run: Run) -> list[Run]:
+    """The run and its repeats: the same suite run again, with nothing shared, in folders inside the run's own."""
+    return [run, *(Run.read(folder) for folder in sorted(run.folder.glob(f"{_ROUND}*")) if folder.is_dir())]
+
+
+def round_folder(folder: Path, number: int) -> Path:
+    """Where the round with this number, from 1 on, of the run in `folder` is kept."""
+    return folder if number == 1 else folder / f"{_ROUND}{number:02}"
+
+
+_ROUND = "round-"
+
+
 def default_folder(root: Path, suite: Suite, identity: RunIdentity) -> Path:
     """The folder of this run below `root`: the same for the same identity, another for any other."""
     return root / f"{suite.name}-{identity.hash}"
 
 
 @contextmanager
-def claim(folder: Path, suite: Suite, dataset: Dataset, identity: RunIdentity) -> Iterator[None]:
-    """Hold the folder for this run: new, or that of an earlier run with the same identity."""
+def claim(
+    folder: Path, suite: Suite, dataset: Dataset, identity: RunIdentity, price: Price | None = None
+) -> Iterator[None]:
+    """Hold the folder for this run: new, or that of an earlier run with the same identity.
+
+    Gates, metrics and the like are those of the suite as it is now, also in the folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "run.lock", timeout=0):
-            _open_run(folder, suite, dataset, identity)
+            _open_run(folder, suite, dataset, identity, price)
             yield
     except Timeout as error:
         raise RunMismatch(
@@ -110,7 +133,7 @@ def claim(folder: Path, suite: Suite, dataset: Dataset, identity: RunIdentity) -
         ) from error
 
 
-def _open_run(folder: Path, suite: Suite, dataset: Dataset, identity: RunIdentity) -> None:
+def _open_run(folder: Path, suite: Suite, dataset: Dataset, identity: RunIdentity, price: Price | None) -> None:
     info = _read_info(folder)
     if info is not None and info.identity != identity:
         changed = ", ".join(identity.differences(info.identity))
@@ -119,15 +142,18 @@ def _open_run(folder: Path, suite: Suite, dataset: Dataset, identity: RunIdentit
             path=str(folder),
             changed=changed,
         )
-    if info is None:
-        fresh = RunInfo(
-            identity=identity,
-            suite=suite,
-            dataset=dataset.name,
-            data_path=str(dataset.path),
-            started_at=datetime.now(UTC),
-        )
-        (folder / "run.json").write_text(fresh.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    fresh = RunInfo(
+        identity=identity,
+        suite=suite,
+        dataset=dataset.name,
+        data_path=str(dataset.path.resolve()),
+        started_at=info.started_at if info is not None else datetime.now(UTC),
+        price=price or (info.price if info is not None else None),
+    )
+    if fresh != info:
+        whole = folder / "run.json.tmp"
+        whole.write_text(fresh.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        whole.replace(folder / "run.json")
 
 
 def _existing_info(folder: Path) -> RunInfo:

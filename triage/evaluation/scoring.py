@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from triage.agreement import Confusion, Kappa, LabelScore, SetAgreement, compare_sets, kappa_of
 from triage.evaluation.journal import CaseRecord
@@ -97,6 +98,15 @@ def summarise(run: Run, taxonomy: Taxonomy) -> Summary:
         failures=failures,
         degraded_reasons={reason: reasons.count(reason) for reason in sorted(set(reasons))},
     )
+
+
+def summary_of(folder: Path) -> Summary | None:
+    """The summary that was written into a run's folder; None for a run that was not finished."""
+    path = folder / "summary.json"
+    try:
+        return Summary.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
 
 
 def _score(facet: Facet, done: Sequence[CaseRecord], seed: int) -> FacetSummary:

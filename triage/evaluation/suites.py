@@ -5,24 +5,49 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from triage.errors import InvalidInput, NotFound
 from triage.evaluation.cases import Case, Dataset
 from triage.evaluation.datasets import ADAPTERS, load_dataset
 from triage.evaluation.folds import stratified_folds
+from triage.evaluation.gate_rules import Gate, check_metric_name, parse_gate
 from triage.incident import Scalar
 from triage.taxonomy import Taxonomy
+from triage.yaml_file import Problem, read_yaml
 
 
 class Folds(BaseModel, frozen=True, extra="forbid"):
     """The history of a case is the other folds. Folds are stratified by the suite's first facet."""
 
     folds: int = Field(ge=2, le=50)
+
+
+class Split(BaseModel, frozen=True, extra="forbid"):
+    """One of two parts of the data. A case's part depends on its words and the seed alone: copies stay together, and
+    new cases move no old one."""
+
+    part: Literal["dev", "test"]
+    test_share: float = Field(default=0.3, gt=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+
+    def holds(self, case: Case) -> bool:
+        """Whether the case is in this part."""
+        drawn = hashlib.sha256(f"{self.seed} {case.group}".encode()).digest()
+        is_test = int.from_bytes(drawn[:8]) / 2**64 < self.test_share
+        return is_test == (self.part == "test")
+
+
+class Budget(BaseModel, frozen=True, extra="forbid"):
+    """What a run may spend; it stops before it would be passed. `cost` is in the currency of the prices."""
+
+    cost: float | None = Field(default=None, gt=0)
+    tokens: int | None = Field(default=None, ge=1)
+    calls: int | None = Field(default=None, ge=1)
+    minutes: float | None = Field(default=None, gt=0)
 
 
 class InvalidSuite(InvalidInput):
@@ -32,13 +57,17 @@ class InvalidSuite(InvalidInput):
 
 
 class Suite(BaseModel, frozen=True, extra="forbid"):
-    """One evaluation: data, what to run, what to score.
+    """One evaluation: data, what to run, what to score, what must hold.
 
-    `facets` are scored; `labels` names the data's field for a facet where it differs from the facet's id. `history` is
+    `facets` are scored; `labels` names the data's field for a facet where it differs from the facet's id. `leave_out`
+    drops the rows whose facts match all of it, `keep` those whose facts don't match all of it. `history` is
     `leave_one_out` (all other cases), `folds: k` (the other folds), `as_of` (those that began before it, its write-up
-    being read without how it ended) or `none`; the case itself and copies of it are never in it. `limit` runs a seeded
-    sample of that many cases; the history stays whole. `subject` is the `pipeline`, or the prompted `model` alone as a
-    baseline for it; `pipeline` is handed to the pipeline as it is.
+    being read without how it ended), `other_split` (the part that is not run) or `none`; the case itself and copies of
+    it are never in it. `split` and `limit` (a seeded sample) choose the cases that are run; the history stays whole.
+    `subject` is the `pipeline`, or the prompted `model` alone as a baseline for it. `pipeline` overrides settings
+    (model, answers, samples, calibrator, prompts, half_life_days, embedding_model) and options (neighbours, ...) of the
+    pipeline. `repeats` runs everything so often, to measure how much labels change by themselves. `metrics` are shown
+    first and compared, `gates` must hold: see `gate_rules.py`.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -49,12 +78,36 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
     facets: tuple[str, ...] = Field(min_length=1)
     labels: dict[str, str] = Field(default_factory=dict)
     leave_out: dict[str, Scalar] = Field(default_factory=dict)
-    history: Literal["leave_one_out", "as_of", "none"] | Folds = "leave_one_out"
+    keep: dict[str, Scalar] = Field(default_factory=dict)
+    split: Split | None = None
+    history: Literal["leave_one_out", "as_of", "other_split", "none"] | Folds = "leave_one_out"
     seed: int = Field(default=0, ge=0)
     concurrency: int = Field(default=4, ge=1, le=256)
     limit: int | None = Field(default=None, ge=1)
     subject: Literal["pipeline", "model"] = "pipeline"
     pipeline: dict[str, Scalar] = Field(default_factory=dict)
+    repeats: int = Field(default=1, ge=1, le=20)
+    metrics: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
+    budget: Budget | None = None
+
+    @field_validator("metrics")
+    @classmethod
+    def _are_metrics(cls, metrics: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for metric in metrics:
+            check_metric_name(metric, info.data.get("facets", ()))
+        return metrics
+
+    @field_validator("gates")
+    @classmethod
+    def _are_gates(cls, gates: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return tuple(parse_gate(gate, info.data.get("facets", ())).text for gate in gates)
+
+    @model_validator(mode="after")
+    def _has_another_part(self) -> Self:
+        if self.history == "other_split" and self.split is None:
+            raise ValueError("history: other_split needs a split: add `split: {part: test}`")
+        return self
 
     @field_validator("adapter")
     @classmethod
@@ -66,29 +119,39 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def load(cls, path: Path) -> Suite:
         """A suite from its YAML file; relative paths in it are relative to the file. Raises `InvalidSuite`."""
-        try:
-            content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, IsADirectoryError) as error:
-            raise NotFound(f"There is no suite file {path}.", path=str(path)) from error
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InvalidSuite(f"{path} is not YAML: {error}", field="suite") from error
-        if not isinstance(content, dict):
-            raise InvalidSuite(f"{path} must be a mapping with name, taxonomy, adapter and facets.", field="suite")
-        try:
-            suite = cls.model_validate(content)
-        except ValidationError as error:
-            found = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-            raise InvalidSuite(f"{path} has {len(found)} mistake(s):\n" + "\n".join(found), field="suite") from error
+        if not path.is_file():
+            raise NotFound(f"There is no suite file {path}.", path=str(path))
+        file = read_yaml(path, cls, "name, description, taxonomy, adapter and facets")
+        if file.model is None or file.problems:
+            raise InvalidSuite(_listed(path, file.problems), field="suite")
+        suite = file.model
         paths = {"data": suite.data, "taxonomy": suite.taxonomy if suite.taxonomy.endswith((".yaml", ".yml")) else None}
         near = {key: str((path.parent / value).resolve()) for key, value in paths.items() if value is not None}
-        return suite.model_copy(update=near)
+        pipeline = {name: _near(path.parent, name, value) for name, value in suite.pipeline.items()}
+        return suite.model_copy(update={**near, "pipeline": pipeline})
+
+    @classmethod
+    def checked(cls, suite: Suite, **changes: Any) -> Suite:
+        """`suite` with some fields changed. Raises `InvalidSuite` where one of them is not valid."""
+        try:
+            return cls.model_validate({**suite.model_dump(), **changes})
+        except ValidationError as error:
+            said = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+            raise InvalidSuite(said, field=", ".join(changes)) from error
 
     def load_data(self, taxonomy: Taxonomy, path: Path | None = None) -> Dataset:
         """The suite's cases, from `path` or else from the suite's own data."""
         if path is None and self.data is None:
             raise InvalidSuite(f"Suite {self.name!r} has no data of its own: give the file with --data.", field="data")
         facets = {facet: self.labels.get(facet, facet) for facet in self.facets}
-        return load_dataset(self.adapter, path or Path(str(self.data)), taxonomy, facets, leave_out=self.leave_out)
+        return load_dataset(
+            self.adapter,
+            path or Path(str(self.data)),
+            taxonomy,
+            facets,
+            leave_out=self.leave_out,
+            keep=self.keep,
+        )
 
     def narrow(self, taxonomy: Taxonomy) -> Taxonomy:
         """The taxonomy in which only the scored facets, and the facets they refine, are asked for."""
@@ -108,16 +171,56 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
 
     def sample(self, cases: tuple[Case, ...]) -> list[Case]:
         """The cases to run, in the order of the file. A larger limit gives a superset of a smaller one's."""
-        if self.limit is None or self.limit >= len(cases):
-            return list(cases)
-        chosen = np.random.default_rng(self.seed).permutation(len(cases))[: self.limit]
-        return [cases[index] for index in sorted(chosen.tolist())]
+        part = [case for case in cases if self.split is None or self.split.holds(case)]
+        if self.limit is None or self.limit >= len(part):
+            return part
+        chosen = np.random.default_rng(self.seed).permutation(len(part))[: self.limit]
+        return [part[index] for index in sorted(chosen.tolist())]
+
+    def history_of(self, cases: tuple[Case, ...]) -> tuple[Case, ...]:
+        """The cases that the history is made of."""
+        if self.history == "none":
+            return ()
+        if self.history == "other_split" and self.split is not None:
+            return tuple(case for case in cases if not self.split.holds(case))
+        return cases
+
+    @property
+    def parsed_gates(self) -> list[Gate]:
+        """The gates, ready to be checked."""
+        return [parse_gate(gate, self.facets) for gate in self.gates]
 
     @property
     def fingerprint(self) -> str:
         """Changes with everything that can change a case's result; not with pace, paths and the sample's size."""
-        leave = {"description", "concurrency", "limit", "data", "taxonomy"}
-        if self.subject == "pipeline":
-            leave.add("subject")  # runs from before there was a choice stay what they are
-        content = json.dumps(self.model_dump(mode="json", exclude=leave), sort_keys=True)
+        leave = {"description", "concurrency", "limit", "data", "taxonomy", "repeats", "metrics", "gates", "budget"}
+        # Runs from before there was a choice stay what they are.
+        unset = {name for name in ("keep", "split") if not getattr(self, name)}
+        unset |= {"subject"} if self.subject == "pipeline" else set()
+        kept = self.model_dump(mode="json", exclude=leave | unset)
+        # What these files hold is named by the run's settings; where they lie changes nothing.
+        kept["pipeline"] = {k: v for k, v in self.pipeline.items() if k not in _FILES and not _is_replay(v)}
+        content = json.dumps(kept, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+_FILES = ("calibrator", "prompts")
+
+
+def _is_replay(value: Scalar) -> bool:
+    return isinstance(value, str) and value.startswith("replay:")
+
+
+def _near(folder: Path, name: str, value: Scalar) -> Scalar:
+    """A path of the suite's pipeline relative to the suite's file; anything else as it is."""
+    if name in _FILES and isinstance(value, str) and value not in ("auto", "none"):
+        return str((folder / value).resolve())
+    if _is_replay(value):
+        place, mark, run = str(value).removeprefix("replay:").partition("#")
+        return f"replay:{(folder / place).resolve()}{mark}{run}"
+    return value
+
+
+def _listed(path: Path, problems: list[Problem]) -> str:
+    lines = "\n".join(f"  line {problem.line}: {problem.message}" for problem in problems)
+    return f"{path} has {len(problems)} mistake(s):\n{lines}"

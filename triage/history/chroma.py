@@ -195,9 +195,13 @@ class ChromaHistory:
 
         await self._run(replace)
 
-    async def ids(self) -> set[str]:
-        """The ids of all incidents in the index."""
-        return set((await self._run(self._collection.get, include=[]))["ids"])
+    async def labels(self) -> dict[str, Labels]:
+        """Incident id -> its labels, of all incidents in the index."""
+        found = await self._run(self._collection.get, include=["metadatas"])
+        return {
+            incident_id: {facet: tuple(ids) for facet, ids in json.loads(metadata["labels"]).items()}
+            for incident_id, metadata in zip(found["ids"], found["metadatas"], strict=True)
+        }
 
     async def size(self) -> int:
         """How many incidents the index holds."""

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -116,8 +117,9 @@ def by_likely_label(
     return [neighbours[place] for place in order]
 
 
-def _words(text: str) -> list[str]:
-    return [word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS]
+@lru_cache(maxsize=8_192)  # every new incident is compared with the same history
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS)
 
 
 def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -56,6 +56,24 @@ class Redacted(BaseModel, frozen=True):
             return original_start, last.original_end
         return original_start, end + self._shift(past)
 
+    def redacted_span(self, start: int, end: int) -> tuple[int, int]:
+        """The offsets here of what stands at `start:end` in the original.
+
+        A span that touches an item that was taken out covers its whole placeholder. Raises `ValueError` for offsets
+        that the original does not have.
+        """
+        length = len(self.text) + self._shift(len(self.replacements))
+        if not 0 <= start <= end <= length:
+            raise ValueError(f"{start}:{end} is no span of a text of {length} characters")
+        before = bisect_right(self.replacements, start, key=lambda r: r.original_end)
+        first = self._at(before)
+        past = bisect_left(self.replacements, end, key=lambda r: r.original_start)
+        last = self._at(past - 1) if past else None
+        return (
+            first.start if first and first.original_start <= start else start - self._shift(before),
+            last.end if last and end <= last.original_end else end - self._shift(past),
+        )
+
     def _at(self, n: int) -> Replacement | None:
         return self.replacements[n] if n < len(self.replacements) else None
 

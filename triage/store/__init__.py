@@ -1,9 +1,21 @@
-"""The system of record in SQL, SQLite or PostgreSQL: incidents, annotations, triages and vectors."""
+"""The system of record in SQL, SQLite or PostgreSQL: incidents, annotations, assignments, triages and vectors."""
 
 from __future__ import annotations
 
-from triage.store.migrations import upgrade
+from triage.store.judgements import Judgement, TriagedIncident
+from triage.store.migrations import downgrade, upgrade
 from triage.store.records import Listed, Page, Pending, Status, StoredIncident
 from triage.store.store import Store
 
-__all__ = ["Listed", "Page", "Pending", "Status", "Store", "StoredIncident", "upgrade"]
+__all__ = [
+    "Judgement",
+    "Listed",
+    "Page",
+    "Pending",
+    "Status",
+    "Store",
+    "StoredIncident",
+    "TriagedIncident",
+    "downgrade",
+    "upgrade",
+]

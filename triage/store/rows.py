@@ -15,6 +15,7 @@ from triage.errors import InvalidInput
 from triage.incident import Incident
 from triage.store.records import Listed, StoredIncident
 from triage.store.tables import annotation_table, incident_table
+from triage.triage_result import Triage
 
 LIST_COLUMNS = [incident_table.c.seq, *(incident_table.c[name] for name in Listed.model_fields)]
 ANNOTATION_COLUMNS = [annotation_table.c[name] for name in Annotation.model_fields]
@@ -41,10 +42,16 @@ def read_listed(row: Row[Any]) -> Listed:
     return Listed.model_construct(**{name: getattr(row, name) for name in Listed.model_fields})
 
 
+def annotation_values(annotation: Annotation) -> dict[str, Any]:
+    """An annotation as column values, without its id."""
+    return annotation.model_dump(exclude={"id"}) | {"settles": list(annotation.settles) or None}
+
+
 def read_annotation(row: Row[Any]) -> Annotation:
     """The annotation of a row."""
     values = {name: getattr(row, name) for name in Annotation.model_fields}
-    return Annotation.model_construct(**(values | {"labels": tuple(row.labels)}))
+    own = {"labels": tuple(row.labels), "settles": tuple(row.settles or ())}
+    return Annotation.model_construct(**(values | own))
 
 
 def write_vector(vector: Vectors) -> bytes:
@@ -55,6 +62,28 @@ def write_vector(vector: Vectors) -> bytes:
 def read_vector(content: bytes) -> Vectors:
     """The vector of `write_vector`."""
     return np.frombuffer(content, dtype="<f4").astype(np.float32)
+
+
+def said_by_model(document: str) -> list[Annotation]:
+    """The labels of a stored triage as annotations of `model:<name>`, or `model:none` where it runs without one.
+
+    Where it abstained there is none, and none of a degraded triage: its labels are not those of its model.
+    """
+    triage = Triage.model_validate_json(document)
+    if triage.degraded:
+        return []
+    return [
+        Annotation(
+            incident_id=triage.incident_id,
+            facet=facet,
+            labels=result.labels,
+            annotator=f"model:{triage.provenance.model or 'none'}",
+            origin="model",
+            created_at=triage.created_at,
+        )
+        for facet, result in triage.facets.items()
+        if result.labels
+    ]
 
 
 def gold_labels(golds: Iterable[Row[Any]]) -> dict[str, Labels]:

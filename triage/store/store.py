@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Select, exists, func, select
+from sqlalchemy import exists, func, null, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,12 +14,13 @@ from triage.embedding import Vectors
 from triage.errors import NotFound
 from triage.incident import Incident
 from triage.store import rows
+from triage.store.assignments import Assignments
 from triage.store.engine import WRITES, create_engine
+from triage.store.judgements import Judgement, TriagedIncident, read_judgements, read_triaged
 from triage.store.records import Page, Pending, Status, StoredIncident
+from triage.store.standing import CHUNK, chunks, gold_query, keep, latest, of_facet, says_the_same, speaker, witnessed
 from triage.store.tables import annotation_table, incident_table, triage_table, vector_table
 from triage.triage_result import Triage
-
-_CHUNK = 500
 
 
 class Store:
@@ -29,6 +29,7 @@ class Store:
     def __init__(self, database_url: str) -> None:
         self._engine = create_engine(database_url)
         self._writing = self._engine.execution_options(**WRITES)
+        self.assignments = Assignments(self._engine, self._writing)
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -74,7 +75,7 @@ class Store:
         """Those incidents of `incident_ids` that are there, by id."""
         found: dict[str, StoredIncident] = {}
         async with self._engine.connect() as connection:
-            for chunk in _chunks(incident_ids):
+            for chunk in chunks(incident_ids):
                 for row in await connection.execute(select(incident_table).where(incident_table.c.id.in_(chunk))):
                     found[row.id] = rows.read_stored(row)
         return found
@@ -94,9 +95,17 @@ class Store:
             next_cursor=rows.write_cursor(found[limit - 1].seq) if more else None,
         )
 
+    async def incident_ids(self, status: Status | None = None) -> list[str]:
+        """The ids of all incidents, or of those with this status, oldest first."""
+        query = select(incident_table.c.id).order_by(incident_table.c.seq)
+        if status is not None:
+            query = query.where(incident_table.c.status == status)
+        async with self._engine.connect() as connection:
+            return list((await connection.execute(query)).scalars())
+
     # Triage and its attempts
 
-    async def pending(self, after: str | None = None, limit: int = _CHUNK) -> list[Pending]:
+    async def pending(self, after: str | None = None, limit: int = CHUNK) -> list[Pending]:
         """Incidents that wait for their triage, by id, those behind `after`."""
         query = (
             select(incident_table.c.id, incident_table.c.attempts)
@@ -191,6 +200,18 @@ class Store:
         document = await self.triage_document(incident_id)
         return None if document is None else Triage.model_validate_json(document)
 
+    async def judgements(self, taxonomy: str, facet: str, since: datetime, limit: int) -> list[Judgement]:
+        """What people said of a facet since then beside what the triage had said; newest first, at most `limit`."""
+        async with self._engine.connect() as connection:
+            return await read_judgements(connection, taxonomy, facet, since, limit)
+
+    async def triaged_incidents(
+        self, taxonomy: str, facets: Sequence[str], since: datetime, limit: int
+    ) -> list[TriagedIncident]:
+        """The latest triages made since then, newest first, at most `limit`."""
+        async with self._engine.connect() as connection:
+            return await read_triaged(connection, taxonomy, facets, since, limit)
+
     # Annotations and the history
 
     async def record(
@@ -201,44 +222,97 @@ class Store:
         taxonomy: str = "",
         fingerprint: str = "",
         embedded: Mapping[str, Vectors] | None = None,
+        is_given_here: bool = False,
     ) -> list[Annotation]:
         """Keep annotations, the `imported` incidents they are of, and vectors (incident id -> vector), all or nothing.
 
         An imported incident takes the place of one with its id, which loses its vectors. An annotation that says what
         its annotator said last is not kept again, and the one that stands is returned in its place; unless it is a
-        person's gold label that another one has replaced since.
+        person's gold label that another one has replaced since. With `is_given_here` people's annotations get their
+        `saw_model` from what was served to them, whatever they say themselves.
         """
         async with self._writing.begin() as connection:
             for incident in (imported or {}).values():
                 await _import(connection, incident, taxonomy)
             for incident_id, vector in (embedded or {}).items():
                 await _keep_vector(connection, incident_id, fingerprint, vector)
-            standing = await _latest(connection, {annotation.incident_id for annotation in annotated})
-            gold_by = {(a.incident_id, a.facet): a.annotator for a in standing.values() if a.is_gold}
+            standing = await latest(connection, {annotation.incident_id for annotation in annotated})
+            gold_by = {of_facet(a): speaker(a) for a in standing.values() if a.is_gold}
             kept = []
-            for annotation in annotated:
-                of_facet = (annotation.incident_id, annotation.facet)
-                before = standing.get((*of_facet, annotation.annotator))
-                is_repeat = before is not None and _says_the_same(before, annotation)
-                is_replaced = annotation.is_gold and gold_by.get(of_facet) != annotation.annotator
+            for given in annotated:
+                annotation = await witnessed(connection, given) if is_given_here else given
+                before = standing.get((*of_facet(annotation), *speaker(annotation)))
+                is_repeat = before is not None and says_the_same(before, annotation)
+                is_replaced = annotation.is_gold and gold_by.get(of_facet(annotation)) != speaker(annotation)
                 if before is None or not is_repeat or (is_replaced and annotation.origin == "human"):
-                    await connection.execute(annotation_table.insert().values(**annotation.model_dump()))
-                    before = annotation
-                    standing[*of_facet, annotation.annotator] = annotation
+                    before = await keep(connection, annotation)
+                    standing[*of_facet(annotation), *speaker(annotation)] = before
                     if annotation.is_gold:
-                        gold_by[of_facet] = annotation.annotator
+                        gold_by[of_facet(annotation)] = speaker(annotation)
                 kept.append(before)
         return kept
 
     async def annotations(self, incident_id: str) -> list[Annotation]:
         """All annotations of an incident, oldest first."""
+        return (await self.annotations_of([incident_id]))[incident_id]
+
+    async def annotations_of(self, incident_ids: Collection[str]) -> dict[str, list[Annotation]]:
+        """Incident id -> all its annotations, oldest first, for each of `incident_ids`."""
+        found: dict[str, list[Annotation]] = {incident_id: [] for incident_id in incident_ids}
+        async with self._engine.connect() as connection:
+            for chunk in chunks(incident_ids):
+                mine = annotation_table.c.incident_id.in_(chunk)
+                query = select(*rows.ANNOTATION_COLUMNS).where(mine).order_by(annotation_table.c.id)
+                for annotation in map(rows.read_annotation, await connection.execute(query)):
+                    found[annotation.incident_id].append(annotation)
+        return found
+
+    async def labelled(
+        self, annotators: int = 1, *, before: int | None = None, limit: int | None = None
+    ) -> list[tuple[int, str]]:
+        """Place and id of incidents of which so many people labelled one and the same facet, newest first.
+
+        With `before` only those behind that place.
+        """
+        query = (
+            select(incident_table.c.seq, incident_table.c.id)
+            .join(annotation_table, annotation_table.c.incident_id == incident_table.c.id)
+            .where(annotation_table.c.origin == "human", annotation_table.c.settles.is_(null()))
+            .group_by(incident_table.c.seq, incident_table.c.id, annotation_table.c.facet)
+            .having(func.count(annotation_table.c.annotator.distinct()) >= annotators)
+            .distinct()
+            .order_by(incident_table.c.seq.desc())
+            .limit(limit)
+        )
+        if before is not None:
+            query = query.where(incident_table.c.seq < before)
+        async with self._engine.connect() as connection:
+            return [(row.seq, row.id) for row in await connection.execute(query)]
+
+    async def all_annotations(self, taxonomy: str) -> list[Annotation]:
+        """All annotations of incidents that are labelled with this taxonomy, oldest first.
+
+        Behind them stand the labels of the latest triage of each incident, of origin `model`.
+        """
+        of_taxonomy = incident_table.c.taxonomy == taxonomy
         query = (
             select(*rows.ANNOTATION_COLUMNS)
-            .where(annotation_table.c.incident_id == incident_id)
+            .join(incident_table, incident_table.c.id == annotation_table.c.incident_id)
+            .where(of_taxonomy)
             .order_by(annotation_table.c.id)
         )
+        latest = select(func.max(triage_table.c.id)).group_by(triage_table.c.incident_id)
+        triages = (
+            select(triage_table.c.document)
+            .join(incident_table, incident_table.c.id == triage_table.c.incident_id)
+            .where(of_taxonomy, triage_table.c.id.in_(latest))
+            .order_by(triage_table.c.id)
+        )
         async with self._engine.connect() as connection:
-            return [rows.read_annotation(row) for row in await connection.execute(query)]
+            annotated = [rows.read_annotation(row) for row in await connection.execute(query)]
+            documents = (await connection.execute(triages)).scalars().all()
+        said = [annotation for document in documents for annotation in rows.said_by_model(document)]
+        return [*annotated, *said]
 
     async def has_gold(self) -> bool:
         """True if any incident has a gold label."""
@@ -248,22 +322,23 @@ class Store:
     async def gold(self, incident_ids: Collection[str]) -> dict[str, Labels]:
         """Incident id -> gold labels, for those of `incident_ids` that have any.
 
-        An annotator's latest word on a facet counts; of several gold ones a person's before any other, then the newest.
+        An annotator's latest word on a facet counts, and so does their latest adjudication of it; of several gold ones
+        a person's before any other, then the newest.
         """
         found: dict[str, Labels] = {}
         async with self._engine.connect() as connection:
-            for chunk in _chunks(incident_ids):
-                found |= rows.gold_labels(await connection.execute(_gold(chunk)))
+            for chunk in chunks(incident_ids):
+                found |= rows.gold_labels(await connection.execute(gold_query(chunk)))
         return found
 
     async def gold_ids(self) -> set[str]:
         """The ids of all incidents with gold labels: the history."""
         async with self._engine.connect() as connection:
-            return {row.incident_id for row in await connection.execute(_gold(None))}
+            return {row.incident_id for row in await connection.execute(gold_query(None))}
 
-    async def history(self, chunk: int = _CHUNK) -> AsyncIterator[list[tuple[Incident, Labels]]]:
+    async def history(self, chunk: int = CHUNK) -> AsyncIterator[list[tuple[Incident, Labels]]]:
         """Every incident with gold labels and those labels, in portions."""
-        for ids in _chunks(sorted(await self.gold_ids()), chunk):
+        for ids in chunks(sorted(await self.gold_ids()), chunk):
             stored, gold = await self.incidents(ids), await self.gold(ids)
             yield [(stored[key].incident, gold[key]) for key in ids if key in stored and key in gold]
 
@@ -271,7 +346,7 @@ class Store:
         """Incident id -> vector by the embedder with this fingerprint, for those that have one."""
         found: dict[str, Vectors] = {}
         async with self._engine.connect() as connection:
-            for chunk in _chunks(incident_ids):
+            for chunk in chunks(incident_ids):
                 query = select(vector_table.c.incident_id, vector_table.c.vector).where(
                     vector_table.c.fingerprint == fingerprint, vector_table.c.incident_id.in_(chunk)
                 )
@@ -309,40 +384,3 @@ async def _keep_vector(connection: AsyncConnection, incident_id: str, fingerprin
             vector=rows.write_vector(vector),
         )
     )
-
-
-async def _latest(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[tuple[str, str, str], Annotation]:
-    """(incident, facet, annotator) -> the annotation that stands."""
-    standing: dict[tuple[str, str, str], Annotation] = {}
-    for chunk in _chunks(incident_ids):
-        current = annotation_table.c.id.in_(_standing(chunk))
-        query = select(*rows.ANNOTATION_COLUMNS).where(current).order_by(annotation_table.c.id)
-        for annotation in map(rows.read_annotation, await connection.execute(query)):
-            standing[annotation.incident_id, annotation.facet, annotation.annotator] = annotation
-    return standing
-
-
-def _says_the_same(one: Annotation, other: Annotation) -> bool:
-    return one.model_copy(update={"created_at": other.created_at}) == other
-
-
-def _standing(incident_ids: Collection[str] | None) -> Select[Any]:
-    """The ids of each annotator's latest annotation of each facet."""
-    query = select(func.max(annotation_table.c.id)).group_by(
-        annotation_table.c.incident_id, annotation_table.c.facet, annotation_table.c.annotator
-    )
-    return query if incident_ids is None else query.where(annotation_table.c.incident_id.in_(incident_ids))
-
-
-def _gold(incident_ids: Collection[str] | None) -> Select[Any]:
-    return (
-        select(annotation_table.c.incident_id, annotation_table.c.facet, annotation_table.c.labels)
-        .where(annotation_table.c.is_gold, annotation_table.c.id.in_(_standing(incident_ids)))
-        .order_by(annotation_table.c.origin == "human", annotation_table.c.id)
-    )
-
-
-def _chunks(ids: Collection[str], size: int = _CHUNK) -> list[list[str]]:
-    """Portions of `ids` that fit into one statement."""
-    listed = list(ids)
-    return [listed[i : i + size] for i in range(0, len(listed), size)]

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     false,
 )
 
@@ -89,7 +90,8 @@ incident_table = Table(
     sqlite_autoincrement=True,
 )
 
-# Annotations are only ever added: the latest of one annotator for one facet counts.
+# Annotations are only ever added: the latest of one annotator for one facet counts, and so does their latest
+# adjudication of it, which is one with `settles`.
 annotation_table = Table(
     "annotations",
     metadata,
@@ -102,8 +104,35 @@ annotation_table = Table(
     Column("is_gold", Boolean, nullable=False, server_default=false()),
     Column("note", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("saw_model", Boolean),
+    Column("settles", JSON(none_as_null=True)),
     Index(None, "incident_id", "id"),
     sqlite_autoincrement=True,
+)
+
+# `seq` is the order in which an annotator is given their incidents.
+assignment_table = Table(
+    "assignments",
+    metadata,
+    _serial("seq"),
+    _of_incident(),
+    Column("annotator", String(200), nullable=False),
+    Column("facets", JSON, nullable=False),
+    Column("shows_model", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("annotator", "incident_id"),
+    Index(None, "incident_id"),
+    sqlite_autoincrement=True,
+)
+
+# That an incident was put before an annotator, without and with the model's labels; when first.
+serving_table = Table(
+    "servings",
+    metadata,
+    _of_incident(primary_key=True),
+    Column("annotator", String(200), primary_key=True),
+    Column("showed_model", Boolean, primary_key=True),
+    Column("created_at", Moment, nullable=False),
 )
 
 # `run_id` names the run that made the result, so that a repeated step stores it once.

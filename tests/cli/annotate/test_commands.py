@@ -1,0 +1,101 @@
+"""`triage annotate` as its users run it: processes, their output, their exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+pytestmark = pytest.mark.slow
+
+LINES = [
+    {"id": "one", "title": "Zone gone", "write_up": "A switch lost its uplinks in one zone."},
+    {"id": "two", "title": "Slow answers", "write_up": "A release was rolled back after answers were slow."},
+]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> dict[str, str]:
+    return {"TRIAGE_DATA_DIR": str(tmp_path / "own"), "TRIAGE_SHIPPED_HISTORY": "false"}
+
+
+def test_a_job_from_assignment_to_gold(triage: Run, tmp_path: Path, settings: dict[str, str]) -> None:
+    (tmp_path / "new.jsonl").write_text("\n".join(map(json.dumps, LINES)))
+    assigned = triage(
+        "annotate", "assign", "--annotators", "ada,grace", "--from", "new.jsonl", "--facets", "category", **settings
+    )
+    assert assigned.returncode == 0, assigned.stderr
+    assert "2 incidents assigned:" in assigned.stdout
+    assert "triage annotate label --annotator ada" in assigned.stdout
+
+    table = "incident_id,facet,labels,annotator,note\n"
+    table += "one,category,Infrastructure,ada,The switch.\none,category,infrastructure,grace,\n"
+    table += "two,category,operational,ada,\ntwo,category,inference_engine,grace,\n"
+    (tmp_path / "labels.csv").write_text(table)
+    imported = triage("annotate", "import", "labels.csv", **settings)
+    assert "4 annotations read, 4 of them new." in imported.stdout
+
+    told = json.loads(triage("annotate", "status", "--json", **settings).stdout)
+    assert [(each["annotator"], each["assigned"], each["done"]) for each in told["annotators"]] == [
+        ("ada", 2, 2),
+        ("grace", 2, 2),
+    ]
+    shown = triage("annotate", "status", **settings).stdout
+    assert "1 in open disagreement, 1 agreed on and not gold yet, 0 settled." in " ".join(shown.split())
+    assert "Next: triage annotate adjudicate --annotator NAME" in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+    accepted = triage("annotate", "adjudicate", "--annotator", "lin", "--accept-agreed", **settings)
+    assert "1 labels of 1 incidents are gold" in accepted.stdout
+    history = triage("annotate", "history", "one", **settings).stdout
+    assert "category: infrastructure  lin confirmed what all said" in history
+    assert "ada said infrastructure: The switch." in history
+    assert "Nothing of it was adjudicated" in triage("annotate", "history", "two", **settings).stdout
+    assert json.loads(triage("search", "switch", "-k", "1", "--json", **settings).stdout)[0]["incident_id"] == "one"
+
+    exported = triage("annotate", "export", "--format", "csv", **settings).stdout
+    assert len(exported.splitlines()) == 6
+    written = triage("annotate", "export", "--format", "label-studio", "--out", "tasks.json", **settings)
+    assert "5 annotations written to tasks.json." in written.stdout
+    assert len(json.loads((tmp_path / "tasks.json").read_text())) == 2
+
+
+def test_empty_states_say_which_command_comes_next(triage: Run, settings: dict[str, str]) -> None:
+    assert "triage annotate assign --annotators" in triage("annotate", "status", **settings).stdout
+    nothing = triage("annotate", "assign", "--annotators", "ada,grace", **settings)
+    assert (nothing.returncode, "--from" in nothing.stderr) == (2, True)
+    assert "no annotations yet" in triage("annotate", "export", **settings).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["label", "--annotator", "ada"], "needs a terminal"),
+        (["adjudicate", "--annotator", "ada"], "needs a terminal"),
+        (["import", "missing.csv"], "There is no file missing.csv"),
+        (["import", "x.csv", "--rename", "7"], "OLD=NEW"),
+        (["history", "nobody"], "There is no incident 'nobody'"),
+        (["assign", "--annotators", "ada", "--from", "x.txt", "--status", "triaged"], "not both"),
+    ],
+)
+def test_a_wrong_use_ends_with_code_2_and_one_clear_message(
+    triage: Run, settings: dict[str, str], arguments: list[str], told: str
+) -> None:
+    done = triage("annotate", *arguments, **settings)
+
+    assert done.returncode == 2
+    assert told in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_labels_of_incidents_that_are_not_there_are_told_with_their_lines(
+    triage: Run, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    (tmp_path / "a.csv").write_text("incident_id,category,annotator\nghost,operational,ada\n")
+    done = triage("annotate", "import", "a.csv", **settings)
+
+    assert done.returncode == 2
+    assert "line 2, field incident_id: there is no incident 'ghost'" in " ".join(done.stderr.split())

@@ -1,0 +1,121 @@
+"""Annotations in and out of files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from triage.annotation import Annotation
+from triage.casebook import Casebook
+from triage.errors import Conflict
+from triage.incident import Incident, content_id
+from triage.intake.annotations import BETWEEN_LABELS, AnnotationReading
+from triage.intake.rows import DataProblem, InvalidDataset
+from triage.store import Store
+from triage.taxonomy import Facet, Taxonomy
+
+_COLUMNS = ("incident_id", "facet", "labels", "annotator", "origin", "is_gold", "note", "created_at", "saw_model")
+
+
+class Taken(NamedTuple):
+    """What came of an import: annotations in the file, those of them that are new, and incidents that came along."""
+
+    annotations: int
+    new: int
+    new_incidents: int
+
+
+async def bring_in(incidents: Sequence[Incident], store: Store, taxonomy: Taxonomy) -> int:
+    """Store incidents that are to be labelled, without having them triaged; returns how many are new.
+
+    Raises `Conflict` for an id under which another text is stored.
+    """
+    by_id = {incident.id: incident for incident in incidents}
+    stored = await store.incidents(by_id)
+    for key, known in stored.items():
+        if _content(known.incident) != _content(by_id[key]):
+            raise Conflict(f"Incident {key!r} is stored with another text: give this one an id of its own.", id=key)
+    new = {key: incident for key, incident in by_id.items() if key not in stored}
+    await store.record([], imported=new, taxonomy=taxonomy.id)
+    return len(new)
+
+
+def _content(incident: Incident) -> str:
+    return content_id(incident.title, incident.write_up)
+
+
+async def take_in(path: Path, reading: AnnotationReading, casebook: Casebook, store: Store) -> Taken:
+    """Keep what was read from `path`, all or nothing.
+
+    Raises `InvalidDataset` with the lines of incidents that are neither stored nor in the file with their text.
+    """
+    ids = {given.annotation.incident_id for given in reading.given}
+    stored = await store.incidents(ids)
+    lines: dict[str, int] = {}
+    for line, annotation in reading.given:
+        if annotation.incident_id not in stored and annotation.incident_id not in reading.incidents:
+            lines.setdefault(annotation.incident_id, line)
+    if lines:
+        what = "and the file has no text of it: import or post it first, or add its title and write_up"
+        problems = [DataProblem(n, "incident_id", f"there is no incident {key!r}, {what}") for key, n in lines.items()]
+        raise InvalidDataset(path, problems)
+    new = await casebook.import_annotations([given.annotation for given in reading.given], reading.incidents)
+    return Taken(len(reading.given), new, len(ids - set(stored)))
+
+
+def csv_rows(annotations: Iterable[Annotation]) -> Iterator[str]:
+    """A header and a line for each annotation, in the form that `read_annotations` reads."""
+    yield _csv_line(_COLUMNS)
+    for annotation in annotations:
+        values = annotation.model_dump(mode="json") | {"labels": BETWEEN_LABELS.join(annotation.labels)}
+        yield _csv_line([values[name] for name in _COLUMNS])
+
+
+def _csv_line(cells: Sequence[object]) -> str:
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
+def json_lines(annotations: Iterable[Annotation]) -> Iterator[str]:
+    """A line of JSON for each annotation: all that is kept of it."""
+    for annotation in annotations:
+        yield annotation.model_dump_json() + "\n"
+
+
+def label_studio_tasks(
+    annotations: Sequence[Annotation], incidents: Mapping[str, Incident], taxonomy: Taxonomy
+) -> list[dict[str, Any]]:
+    """Annotations as tasks that Label Studio imports: one for each incident, with an annotation for each annotator.
+
+    A Choices tag for each facet, named as the facet and toName `text`, shows them; the choices are the label ids.
+    """
+    by_incident: dict[str, dict[str, list[Annotation]]] = {}
+    for annotation in annotations:
+        by_incident.setdefault(annotation.incident_id, {}).setdefault(annotation.annotator, []).append(annotation)
+    return [
+        {
+            "data": {"incident_id": key, "title": incidents[key].title, "text": incidents[key].write_up},
+            "annotations": [
+                {
+                    "completed_by": {"email": annotator},
+                    "was_cancelled": False,
+                    "ground_truth": all(a.is_gold for a in given),
+                    "created_at": min(a.created_at for a in given).isoformat(),
+                    "result": [result for a in given for result in _results(a, taxonomy.facet(a.facet))],
+                }
+                for annotator, given in by_annotator.items()
+            ],
+        }
+        for key, by_annotator in by_incident.items()
+    ]
+
+
+def _results(annotation: Annotation, facet: Facet) -> Iterator[dict[str, Any]]:
+    place = {"to_name": "text", "id": f"{annotation.id}", "origin": "manual"}
+    yield {**place, "from_name": facet.id, "type": "choices", "value": {"choices": list(annotation.labels)}}
+    if annotation.note:
+        yield {**place, "from_name": f"{facet.id}_note", "type": "textarea", "value": {"text": [annotation.note]}}

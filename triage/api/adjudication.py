@@ -1,0 +1,74 @@
+"""Disagreements and adjudications over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
+
+from triage.annotating.adjudication import DisputedPage, Ruling
+from triage.annotating.disagreement import Verdict
+from triage.api.answers import Annotations, answer
+from triage.api.bodies import NewAdjudication, read_models
+from triage.api.examples import adjudication_body
+from triage.api.problems import documented
+from triage.api.service import Parts
+from triage.errors import InvalidInput
+
+router = APIRouter(prefix="/v1", tags=["annotation"])
+
+_MAX_BYTES = 1_000_000
+
+
+class Verdicts(BaseModel, frozen=True):
+    """The adjudications of one incident, oldest first, each with the annotations that it was made from."""
+
+    verdicts: tuple[Verdict, ...]
+
+
+@router.get("/disagreements", operation_id="list_disagreements", response_model=DisputedPage, responses=documented(422))
+async def list_disagreements(
+    service: Parts,
+    limit: Annotated[int, Query(ge=1, le=200, description="At most so many incidents.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
+    annotator: Annotated[
+        str | None, Query(max_length=200, description="Who adjudicates: what they have yet to label is left out.")
+    ] = None,
+) -> Response:
+    """List the incidents on which people disagree and which nobody has settled, newest first, with what each said."""
+    return answer(await service.adjudication.page(limit, cursor, annotator))
+
+
+@router.post(
+    "/incidents/{incident_id}/adjudications",
+    operation_id="post_adjudications",
+    status_code=201,
+    response_model=Annotations,
+    openapi_extra=adjudication_body(),
+    responses=documented(404, 409, 413, 415, 422, 503),
+)
+async def post_adjudications(request: Request, service: Parts, incident_id: str) -> Response:
+    """Settle one facet of an incident, or several at once, all or none. The labels are gold from then on.
+
+    Each adjudication keeps in `settles` the ids of the annotations that it was made from. Settling a facet also accepts
+    what all say of the facet that it refines.
+    """
+    given = await read_models(request, NewAdjudication, _MAX_BYTES)
+    adjudicators = {each.annotator for each in given}
+    if len(adjudicators) > 1:
+        raise InvalidInput("Adjudications that are posted together are of one annotator.", field="annotator")
+    rulings = [Ruling(each.facet, each.labels, each.note) for each in given]
+    kept = await service.adjudication.settle(incident_id, adjudicators.pop(), rulings)
+    return answer(Annotations(annotations=tuple(kept)), 201)
+
+
+@router.get(
+    "/incidents/{incident_id}/adjudications",
+    operation_id="list_adjudications",
+    response_model=Verdicts,
+    responses=documented(404),
+)
+async def list_adjudications(service: Parts, incident_id: str) -> Response:
+    """Read how an incident's gold labels came about: who settled what, when, and from which annotations."""
+    return answer(Verdicts(verdicts=tuple(await service.adjudication.history(incident_id))))

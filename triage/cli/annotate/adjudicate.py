@@ -1,0 +1,111 @@
+"""`triage annotate adjudicate` and `triage annotate history`: settle disagreements, and see how gold came about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from triage.cli.annotate.label import require_terminal
+from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
+from triage.settings import Settings
+
+if TYPE_CHECKING:
+    from triage.annotating.adjudication import Accepted
+    from triage.annotating.disagreement import Verdict
+
+_SHOWN = 10
+
+
+def adjudicate(
+    annotator: Annotated[str, typer.Option(help="Your name: who settles it.")],
+    accept_agreed: Annotated[
+        bool, typer.Option("--accept-agreed", help="Make gold all that at least two people agree on, and end.")
+    ] = False,
+) -> None:
+    """Settle what annotators disagree on, by keyboard, with what each said and why side by side.
+
+    A decision is gold at once and keeps who made it and from what. Incidents that you have yet to label are not shown.
+    A service that is running has the gold labels in its history after its next start.
+    """
+    if not accept_agreed:
+        settled, left = run(_adjudicate(annotator))
+        output().print(f"{settled} labels settled; {left} incidents with disagreements left.")
+        return
+    accepted = run(_accept(annotator))
+    console = output()
+    if accepted.facets:
+        console.print(f"{accepted.facets} labels of {accepted.incidents} incidents are gold: all agreed on them.")
+    else:
+        console.print("There is nothing new on which two people agree. See: triage annotate status")
+    if accepted.left_out:
+        console.print(f"{len(accepted.left_out)} left out:")
+        for reason in accepted.left_out[:_SHOWN]:
+            console.print(f"  {escape(reason)}", soft_wrap=True)
+        if len(accepted.left_out) > _SHOWN:
+            console.print(f"  and {len(accepted.left_out) - _SHOWN} more")
+
+
+async def _adjudicate(annotator: str) -> tuple[int, int]:
+    from triage.annotating.adjudication import Adjudication
+    from triage.annotating.hearing import Hearing
+    from triage.wiring import open_records
+
+    require_terminal()
+    from triage.cli.annotate.adjudication_app import AdjudicationApp
+
+    with watching() as progress:
+        async with open_records(Settings(), progress) as records:
+            adjudication = Adjudication(records.casebook, records.store)
+            hearing = await Hearing.open(adjudication, records.store, annotator)
+            progress.close()
+            if not hearing.remaining:
+                messages().print("There is no open disagreement that you may see. See: triage annotate status")
+                return 0, 0
+            await AdjudicationApp(hearing, annotator).run_async()
+            return hearing.settled, hearing.remaining
+
+
+async def _accept(annotator: str) -> Accepted:
+    from triage.annotating.adjudication import Adjudication
+    from triage.wiring import open_records
+
+    with watching() as progress:
+        async with open_records(Settings(), progress) as records:
+            return await Adjudication(records.casebook, records.store).accept_agreed(
+                annotator, lambda done, total: progress("Accepting what all agree on", done, total)
+            )
+
+
+def history(
+    incident: Annotated[str, typer.Argument(help="The incident's id.")],
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Show how an incident's gold labels came about: who settled what, when, and from which annotations."""
+    found = run(_history(incident))
+    if as_json:
+        print_json([verdict.model_dump(mode="json") for verdict in found])
+        return
+    console = output()
+    if not found:
+        console.print("Nothing of it was adjudicated. Next: triage annotate adjudicate --annotator NAME")
+    for verdict in found:
+        gold = verdict.adjudication
+        how = "confirmed what all said" if verdict.was_agreed else "settled"
+        what = f"[bold]{escape(gold.facet)}: {escape(', '.join(gold.labels))}[/bold]"
+        console.print(f"{gold.created_at:%Y-%m-%d %H:%M} UTC  {what}  {escape(gold.annotator)} {how}")
+        if gold.note:
+            console.print(f"    {escape(gold.note)}", soft_wrap=True)
+        for each in verdict.settled:
+            note = f": {each.note}" if each.note else ""
+            console.print(f"    {escape(each.annotator)} said {escape(', '.join(each.labels) + note)}", style="dim")
+
+
+async def _history(incident_id: str) -> list[Verdict]:
+    from triage.annotating.disagreement import verdicts
+    from triage.wiring import open_store
+
+    async with open_store(Settings()) as (store, _):
+        await store.incident(incident_id)
+        return verdicts(await store.annotations(incident_id))

@@ -1,0 +1,101 @@
+"""`triage annotate assign`: who labels which incident."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run
+from triage.errors import InvalidInput
+from triage.settings import Settings
+from triage.store.records import Status
+
+if TYPE_CHECKING:
+    from triage.annotating.assignment import Assigned
+
+
+def assign(
+    annotators: Annotated[str, typer.Option(help="Names, separated by commas.")],
+    per_incident: Annotated[int, typer.Option(min=1, max=20, help="How many of them label each incident.")] = 2,
+    facets: Annotated[str, typer.Option(help="Facets to label, separated by commas; all without it.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="So many incidents that lack annotators, at random.")] = None,
+    seed: Annotated[int, typer.Option(help="Of chance: the same seed gives the same assignment.")] = 0,
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", help="Write-ups to be labelled (Markdown, JSON, JSONL), or incident ids (.txt)."),
+    ] = None,
+    status: Annotated[Status | None, typer.Option(help="Only stored incidents in this state.")] = None,
+    show_model: Annotated[
+        bool, typer.Option("--show-model", help="Let annotators see the model's labels before giving their own.")
+    ] = False,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Give each incident to several annotators, the same number of incidents to each. Earlier assignments stay."""
+    if file is not None and status is not None:
+        raise typer.BadParameter("name a file or a status, not both.", param_hint="--from")
+    assigned = run(_assign(_list(annotators), per_incident, _list(facets), limit, seed, file, status, show_model))
+    if as_json:
+        print_json(assigned._asdict())
+        return
+    console = output()
+    if not assigned.incidents:
+        console.print(f"Every incident has {per_incident} annotators already; nothing was added.")
+    else:
+        console.print(f"{assigned.incidents} incidents assigned:")
+        for name, count in assigned.added.items():
+            console.print(f"  {escape(name)}: {count} more")
+    first = next(iter(assigned.added))
+    console.print(f"Next, each of them: triage annotate label --annotator {escape(first)}", style="dim")
+
+
+async def _assign(
+    annotators: list[str],
+    per_incident: int,
+    facets: list[str],
+    limit: int | None,
+    seed: int,
+    file: Path | None,
+    status: Status | None,
+    shows_model: bool,
+) -> Assigned:
+    from triage.annotating.assignment import assign as add
+    from triage.annotating.files import bring_in
+    from triage.wiring import open_store
+
+    settings = Settings()
+    async with open_store(settings) as (store, taxonomy):
+        ids = None
+        if file is not None and file.suffix == ".txt":
+            ids = _read_ids(file)
+        elif file is not None:
+            from triage.intake.files import read_file
+
+            incidents = read_file(file, settings.max_write_up_bytes).incidents
+            new = await bring_in(incidents, store, taxonomy)
+            messages().print(f"{escape(str(file))}: {len(incidents)} incidents, {new} of them new.")
+            ids = [incident.id for incident in incidents]
+        return await add(
+            store,
+            taxonomy,
+            annotators,
+            per_incident=per_incident,
+            facets=facets,
+            incident_ids=ids,
+            status=status,
+            limit=limit,
+            seed=seed,
+            shows_model=shows_model,
+        )
+
+
+def _read_ids(file: Path) -> list[str]:
+    if not file.is_file():
+        raise InvalidInput(f"There is no file {file}.", field="from")
+    return file.read_text(encoding="utf-8").split()
+
+
+def _list(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]

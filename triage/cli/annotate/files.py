@@ -1,0 +1,105 @@
+"""`triage annotate import` and `triage annotate export`: annotations in and out of files."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.markup import escape
+
+from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
+from triage.errors import InvalidInput
+from triage.settings import Settings
+
+if TYPE_CHECKING:
+    from triage.annotating.files import Taken
+
+Format = Literal["csv", "jsonl", "label-studio"]
+
+
+def import_file(
+    file: Annotated[
+        Path, typer.Argument(help="CSV or JSON Lines of triage, or a JSON export of Label Studio or Argilla.")
+    ],
+    annotator: Annotated[str, typer.Option(help="Who gave the labels that name nobody.")] = "",
+    facet: Annotated[str, typer.Option(help="The facet that a question without a name is about.")] = "",
+    rename: Annotated[
+        list[str] | None, typer.Option(help="OLD=NEW: another word for an annotator or a question of the file.")
+    ] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Bring in annotations made elsewhere, all or nothing. Importing a file again changes nothing."""
+    taken = run(_import(file, annotator, facet, rename or []))
+    if as_json:
+        print_json(taken._asdict())
+        return
+    along = f"; {taken.new_incidents} incidents came along" if taken.new_incidents else ""
+    output().print(f"{taken.annotations} annotations read, {taken.new} of them new{along}.")
+    output().print("See where they agree: triage annotate status", style="dim")
+
+
+async def _import(file: Path, annotator: str, facet: str, rename: Sequence[str]) -> Taken:
+    from triage.annotating.files import take_in
+    from triage.intake.annotations import read_annotations
+    from triage.taxonomy import Taxonomy
+    from triage.wiring import open_records
+
+    settings = Settings()
+    renamed = dict(_pair(each) for each in rename)
+    taxonomy = Taxonomy.load(settings.taxonomy)
+    reading = read_annotations(file, taxonomy, annotator=annotator, facet=facet, renamed=renamed)
+    not_taken = [f"{count} {what}" for what, count in reading.left_out.items()]
+    if reading.ignored:
+        not_taken.append(f"the fields {', '.join(reading.ignored)}")
+    if not_taken:
+        messages().print(f"{escape(str(file))}: not used: {escape('; '.join(not_taken))}.")
+    with watching() as progress:
+        async with open_records(settings, progress) as records:
+            return await take_in(file, reading, records.casebook, records.store)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    old, separator, new = text.partition("=")
+    if not separator or not old.strip() or not new.strip():
+        raise InvalidInput(f"--rename {text}: write it as OLD=NEW, for example --rename 7=ada.", field="rename")
+    return old.strip(), new.strip()
+
+
+def export_file(
+    form: Annotated[Format, typer.Option("--format", help="What to write.")] = "jsonl",
+    out: Annotated[Path | None, typer.Option(help="The file to write; standard output without it.")] = None,
+    earlier: Annotated[
+        bool, typer.Option("--earlier", help="Also what annotators said before they changed their mind.")
+    ] = False,
+) -> None:
+    """Write the annotations of all incidents: what each annotator said last, and what was settled."""
+    count = run(_export(form, out, earlier))
+    if out is not None:
+        output().print(f"{count} annotations written to {escape(str(out))}.")
+
+
+async def _export(form: Format, out: Path | None, earlier: bool) -> int:
+    from triage.annotating.files import csv_rows, json_lines, label_studio_tasks
+    from triage.annotation import standing
+    from triage.wiring import open_store
+
+    async with open_store(Settings()) as (store, taxonomy):
+        by_incident = await store.annotations_of(await store.incident_ids())
+        found = [each for given in by_incident.values() for each in (given if earlier else standing(given))]
+        if not found:
+            messages().print("There are no annotations yet. Start with: triage annotate assign --help")
+        with contextlib.ExitStack() as stack:
+            target = sys.stdout if out is None else stack.enter_context(out.open("w", encoding="utf-8", newline=""))
+            if form == "label-studio":
+                stored = await store.incidents({each.incident_id for each in found})
+                incidents = {key: entry.incident for key, entry in stored.items()}
+                tasks = label_studio_tasks(found, incidents, taxonomy)
+                target.write(json.dumps(tasks, ensure_ascii=False, indent=1) + "\n")
+            else:
+                target.writelines(csv_rows(found) if form == "csv" else json_lines(found))
+    return len(found)

@@ -1,0 +1,80 @@
+"""`triage annotate status`: how far everyone is, where they disagree, and what comes next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from triage.cli.terminal import JSON_OPTION, output, print_json, run
+from triage.settings import Settings
+
+if TYPE_CHECKING:
+    from triage.annotating.status import JobStatus
+
+
+def status(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+    """Show how far each annotator is, what is open, and how well each two agree on each facet."""
+    found = run(_status())
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    console = output()
+    if not found.annotators:
+        console.print("Nothing is assigned or labelled yet. Next: triage annotate assign --annotators NAME,NAME")
+        return
+    _print_annotators(found, console)
+    console.print(
+        f"\n{found.labelled} incidents labelled, {found.overlap} of them by two or more people. Of their facets: "
+        f"{found.open} in open disagreement, {found.unconfirmed} agreed on and not gold yet, {found.settled} settled."
+    )
+    _print_agreement(found, console)
+    for step in _next(found):
+        console.print(f"Next: {escape(step)}", style="dim")
+
+
+async def _status() -> JobStatus:
+    from triage.annotating.status import job_status
+    from triage.wiring import open_store
+
+    async with open_store(Settings()) as (store, taxonomy):
+        return await job_status(store, taxonomy)
+
+
+def _print_annotators(found: JobStatus, console: Console) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("annotator", "assigned", "done", "labels", "after seeing the model's"):
+        table.add_column(name, justify="left" if name == "annotator" else "right")
+    for each in found.annotators:
+        numbers = (each.assigned, each.done, each.labels, each.saw_model)
+        table.add_row(escape(each.annotator), *map(str, numbers))
+    console.print(table)
+
+
+def _print_agreement(found: JobStatus, console: Console) -> None:
+    if not found.agreement:
+        console.print("No incident has labels of two people yet, so there is no agreement to tell of.")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("facet", "annotators", "incidents", "agree", "kappa with its 95% interval"):
+        table.add_column(name, justify="right" if name in ("incidents", "agree") else "left")
+    for each in found.agreement:
+        share = "" if each.kappa.observed is None else f"{each.kappa.observed:.0%}"
+        table.add_row(each.facet, escape(" and ".join(each.annotators)), str(each.kappa.n), share, str(each.kappa))
+    console.print()
+    console.print(table)
+
+
+def _next(found: JobStatus) -> list[str]:
+    steps = [
+        f"triage annotate label --annotator {each.annotator}   ({each.assigned - each.done} incidents to do)"
+        for each in found.annotators
+        if each.done < each.assigned
+    ]
+    if found.open:
+        steps.append(f"triage annotate adjudicate --annotator NAME   ({found.open} open)")
+    if found.unconfirmed:
+        steps.append(f"triage annotate adjudicate --annotator NAME --accept-agreed   ({found.unconfirmed} agreed on)")
+    return steps

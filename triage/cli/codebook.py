@@ -1,0 +1,278 @@
+"""`triage eval codebook`: the pairs of labels that are confused, and rules that may settle them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from triage.cli.suspects import DATA_OPTION, ROOT_OPTION, RUN_ARGUMENT
+from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
+from triage.errors import InvalidInput, MisconfiguredService
+from triage.settings import Settings
+
+if TYPE_CHECKING:
+    from triage.evaluation.codebook import ConfusedPair, ShownCase
+    from triage.evaluation.compare import Comparison
+    from triage.evaluation.runs import Run
+    from triage.taxonomy import Taxonomy
+    from triage.wiring import Progress
+
+_QUOTED = 200
+_SHOWN_CHANGES = 10
+
+
+class _Wanted(NamedTuple):
+    run: str
+    root: Path
+    data: Path | None
+    annotations: Path | None
+    pairs: int
+    cases: int
+    drafts: bool
+    weak: bool
+    write: Path | None
+    tries: bool
+
+
+class _Found(NamedTuple):
+    pairs: list[ConfusedPair]
+    written: Path | None = None
+    rules: int = 0
+    unread: str | None = None
+    comparison: Comparison | None = None
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the command part of `triage eval`."""
+    app.command("codebook")(codebook)
+
+
+def codebook(
+    run_name: Annotated[str, RUN_ARGUMENT],
+    annotations: Annotated[
+        Path | None, typer.Option(help="Annotations (JSON Lines): where annotators differ counts too.")
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="So many pairs, the most frequent ones.")] = 5,
+    cases: Annotated[int, typer.Option(min=0, help="Show so many cases a pair.")] = 3,
+    draft: Annotated[bool, typer.Option("--draft", help="Have the chat model phrase the rules.")] = False,
+    weak: Annotated[bool, typer.Option("--weak", help="Use rules too whose words don't hold on other cases.")] = False,
+    write: Annotated[
+        Path | None, typer.Option(help="Write a copy of the taxonomy with the rules put in, as this .yaml file.")
+    ] = None,
+    try_it: Annotated[
+        bool,
+        typer.Option("--try", help="Run the suite with the rules on cases that they were not drawn from; compare."),
+    ] = False,
+    data: Annotated[Path | None, DATA_OPTION] = None,
+    out: Annotated[Path, ROOT_OPTION] = Path("runs"),
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Show which labels are confused, with cases, sentences and both definitions, and propose rules that decide.
+
+    Rules are drafted from the words that tell the gold labels apart, and tried on cases that they were not drafted
+    from. With --try they are drafted from half of the cases, and the suite is run on the other half.
+    """
+    if write is not None and write.suffix not in (".yaml", ".yml"):
+        raise typer.BadParameter("name a .yaml file", param_hint="--write")
+    wanted = _Wanted(run_name, out, data, annotations, pairs, cases, draft, weak, write, try_it)
+    found = run(_codebook(wanted))
+    if as_json:
+        print_json(
+            {
+                "pairs": [pair.model_dump(mode="json") | {"holds": pair.holds} for pair in found.pairs],
+                "written": str(found.written) if found.written else None,
+                "rules_written": found.rules,
+                "unread": found.unread,
+                "comparison": found.comparison.model_dump(mode="json") if found.comparison else None,
+            }
+        )
+    else:
+        _print(found, output())
+    if found.written is not None:
+        messages().print(f"\n{found.rules} deciding rule(s) put into {escape(str(found.written))}.", soft_wrap=True)
+
+
+async def _codebook(wanted: _Wanted) -> _Found:
+    from triage.classification.likeness import DefinitionReader
+    from triage.evaluation.archive import Archive
+    from triage.evaluation.codebook import Codebook, confused_pairs, of_annotators, of_run, read_annotations, rules_of
+    from triage.evaluation.metrics import finished
+    from triage.evaluation.rule_drafting import phrase
+    from triage.evaluation.suites import Split
+    from triage.evaluation.taxonomy_file import raised, write_rules
+    from triage.evaluation.write_ups import cases_of
+    from triage.redaction import Redactor
+    from triage.taxonomy import Taxonomy
+    from triage.wiring import build_embedder, open_model
+
+    settings = Settings()
+    if wanted.drafts and settings.model == "none":
+        raise MisconfiguredService(
+            "--draft needs a chat model, and TRIAGE_MODEL is none: set one, or leave --draft out.", setting="model"
+        )
+    base = Archive(wanted.root).find(wanted.run)
+    taxonomy = Taxonomy.load(base.suite.taxonomy)
+    cases = cases_of(base, taxonomy, wanted.data)
+    facets = [taxonomy.facet(name) for name in base.suite.facets]
+    differing = of_run(list(finished(base.records).values()), facets)
+    if wanted.annotations is not None:
+        differing += of_annotators(read_annotations(wanted.annotations, taxonomy), facets)
+    drafting = Split(part="dev", test_share=0.5, seed=base.suite.seed)
+    known = [key for key, case in cases.items() if drafting.holds(case)] if wanted.tries else None
+    if known is not None:
+        # What the other half disagrees on must not even choose which rules are drafted.
+        differing = [one for one in differing if one.case_id in set(known)]
+    embedder = build_embedder(settings)
+    with watching() as progress:
+        try:
+            reader = DefinitionReader(embedder, base.suite.narrow(taxonomy))
+            with progress.step("Reading the sentences"):
+                book = Codebook.of(taxonomy, cases, Redactor(), reader)
+                pairs = await confused_pairs(
+                    book, differing, most=wanted.pairs, shown=wanted.cases, drafted_from=known, seed=base.suite.seed
+                )
+        finally:
+            await embedder.aclose()
+        if wanted.drafts:
+            async with open_model(settings, progress) as model:
+                assert model is not None  # noqa: S101 - `none` was refused above
+                pairs = [await phrase(pair, taxonomy, model) for pair in pairs]
+        rules = rules_of(pairs, weak=wanted.weak or wanted.drafts)
+        if not (wanted.write or wanted.tries):
+            return _Found(pairs)
+        unread = _who_does_not_read(settings) if wanted.tries else None
+        if not rules:
+            nothing = "No rule is worth writing: see --weak, --pairs or --draft."
+            return _Found(pairs, unread=f"{nothing} {unread}" if unread else nothing)
+        path = wanted.write or base.folder / f"taxonomy-{raised(taxonomy.version)}.yaml"
+        changed = write_rules(base.suite.taxonomy, rules, path)
+        found = _Found(pairs, path, len(rules))
+        if not wanted.tries:
+            return found
+        if unread is not None:
+            return found._replace(unread=unread)
+        return found._replace(comparison=await _try(wanted, settings, base, changed, path, drafting.seed, progress))
+
+
+def _who_does_not_read(settings: Settings) -> str | None:
+    """Why no source would heed a deciding rule; None where the model's prompt has it."""
+    rest = (
+        "words, embedding and neighbours learn from gold labels, and the definitions' source reads names, definitions, "
+        "inclusions and examples: the labels would come out the same, so the suite was not run."
+    )
+    if settings.model == "none":
+        return f"No chat model is set (TRIAGE_MODEL=none), and nothing else reads deciding rules: {rest}"
+    if settings.answers == "letters" or (settings.answers == "auto" and settings.is_local):
+        return (
+            "A model that answers by letters is shown the labels' names and definitions only, not their deciding "
+            f"rules (TRIAGE_ANSWERS=structured would show them): {rest}"
+        )
+    return None
+
+
+async def _try(
+    wanted: _Wanted, settings: Settings, base: Run, changed: Taxonomy, path: Path, seed: int, progress: Progress
+) -> Comparison:
+    """Run the suite with the changed taxonomy on the cases that the rules were not drafted from, and compare."""
+    from triage.evaluation.compare import compare
+    from triage.evaluation.runner import run_suite
+    from triage.evaluation.runs import RunIdentity, default_folder
+    from triage.evaluation.suites import Split
+    from triage.wiring import open_subject
+
+    if base.suite.split is not None:
+        raise InvalidInput(f"{base.suite.name} is split already: try rules on the whole suite.", field="split")
+    suite = base.suite.model_copy(
+        update={"taxonomy": str(path), "split": Split(part="test", test_share=0.5, seed=seed)}
+    )
+    dataset = suite.load_data(changed, wanted.data or Path(base.info.data_path))
+    async with open_subject(settings, suite, changed, progress) as (subject, decisive):
+        identity = RunIdentity.of(suite, dataset, changed, decisive)
+        tried = await run_suite(
+            suite,
+            dataset,
+            changed,
+            subject,
+            default_folder(wanted.root, suite, identity),
+            settings=decisive,
+            progress=lambda stage, done, total, _seconds: progress(f"Trying the rules: {stage}", done, total),
+        )
+    return compare(base, tried, changed)
+
+
+def _print(found: _Found, console: Console) -> None:
+    if not found.pairs:
+        console.print("No two labels are confused.")
+    for pair in found.pairs:
+        _print_pair(pair, console)
+    if found.unread is not None:
+        console.print(f"\n[yellow]{escape(found.unread)}[/yellow]")
+    if found.comparison is not None:
+        _print_comparison(found.comparison, console)
+
+
+def _print_pair(pair: ConfusedPair, console: Console) -> None:
+    console.print(f"\n[bold]{escape(pair.facet)}: {escape(pair.a.id)} or {escape(pair.b.id)}[/bold]")
+    console.print(
+        f"{pair.n} of {pair.disagreements} cases that disagree: {pair.gold_a} with gold {pair.a.id}, {pair.gold_b} "
+        f"with gold {pair.b.id}" + (", the rest between annotators" if pair.gold_a + pair.gold_b < pair.n else "")
+    )
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(style="dim")
+    table.add_column(ratio=1)
+    table.add_column(ratio=1)
+    for heading, name in (("", "name"), ("defined", "definition"), ("now decided", "deciding_rule")):
+        table.add_row(heading, *(escape(getattr(label, name)) for label in (pair.a, pair.b)))
+    console.print(table)
+    for case in pair.shown:
+        console.print(Padding(_case(pair, case), (0, 0, 0, 2)))
+    if pair.proposal is None:
+        console.print("No words tell the two apart well enough for a rule.")
+        return
+    console.print(f"[bold]Proposed[/bold] ({escape(pair.by)}): {escape(pair.proposal)}")
+    trial = pair.trial
+    if trial is not None:
+        console.print(
+            f"On cases that they were not drawn from, the words decide {escape(str(trial.decided))} and are right in "
+            f"{escape(str(trial.right))} of these; always taking the commoner label, in {escape(str(trial.usual))}. "
+            + ("They hold." if pair.holds else "[yellow]They don't hold: not written without --weak.[/yellow]")
+        )
+
+
+def _case(pair: ConfusedPair, case: ShownCase) -> str:
+    said = ", ".join(f"{who} {label}" for who, label in case.said.items())
+    lines = [f"{escape(case.case_id)} {escape(case.title)} [dim]({escape(said)})[/dim]"]
+    for label, sentence in ((pair.a, case.for_a), (pair.b, case.for_b)):
+        if sentence:
+            short = sentence if len(sentence) <= _QUOTED else f"{sentence[:_QUOTED]} ..."
+            lines.append(f"  for {escape(label.id)}: [italic]“{escape(short)}”[/italic]")
+    return "\n".join(lines)
+
+
+def _print_comparison(comparison: Comparison, console: Console) -> None:
+    console.print(f"\n[bold]With the rules[/bold] ({escape(comparison.other)} against {escape(comparison.base)})")
+    console.print(f"{escape(comparison.verdict)} None of these cases had a part in drafting the rules.")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("metric", "before", "with the rules", "difference"):
+        table.add_column(heading)
+    for one in comparison.differences:
+        figures = ["-" if value is None else f"{value:.3g}" for value in (one.base, one.other)]
+        table.add_row(one.metric, *figures, escape(str(one)))
+    console.print(table)
+    for change in comparison.changes[:_SHOWN_CHANGES]:
+        console.print(
+            f"  {escape(change.case_id)}: {', '.join(change.base)} -> {', '.join(change.other)} "
+            f"[dim](gold {', '.join(change.gold)}; {change.verdict})[/dim]"
+        )
+    if len(comparison.changes) > _SHOWN_CHANGES:
+        console.print(f"  and {len(comparison.changes) - _SHOWN_CHANGES} more: --json")
+    others: Sequence[str] = [one for one in comparison.settings if one not in ("suite", "taxonomy")]
+    if others:
+        console.print(f"[yellow]Beside the rules, these differ too: {escape('; '.join(others))}[/yellow]")

@@ -1,0 +1,249 @@
+"""`triage eval list|show|compare|gate|export|tag`: what becomes of finished runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from triage.cli.terminal import FAILURE, JSON_OPTION, MISUSE, fail, messages, output, print_json
+from triage.errors import InvalidInput, TriageError
+
+if TYPE_CHECKING:
+    from triage.evaluation.archive import Archive
+    from triage.evaluation.reports import Report
+    from triage.evaluation.runs import Run
+
+INCONCLUSIVE = 3
+"""The exit code where no gate failed, but the cases are too few to tell."""
+
+RUN = typer.Argument(help="A run: its folder, the beginning of its name, a tag, or `latest`.")
+ROOT = typer.Option("--out", help="The folder that holds the runs.")
+BASE = typer.Option("--base", help="A run that gates compare with, as NAME=RUN or just RUN; repeatable.")
+FORMATS = ("json", "markdown", "junit", "html", "csv")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to `triage eval`."""
+    app.command("list")(list_runs)
+    app.command("show")(show)
+    app.command("compare")(compare)
+    app.command("gate")(gate)
+    app.command("export")(export)
+    app.command("tag")(tag)
+
+
+def list_runs(
+    root: Annotated[Path, ROOT] = Path("runs"),
+    suite: Annotated[str | None, typer.Option(help="Only the runs of this suite.")] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """List the runs, newest first, with their agreement."""
+    from triage.evaluation.archive import Archive, listed
+
+    rows = [row for row in listed(Archive(root)) if suite is None or row.suite == suite]
+    if as_json:
+        print_json([row.model_dump(mode="json") for row in rows])
+        return
+    if not rows:
+        messages().print(f"There is no run below {escape(str(root))} yet: `triage eval run SUITE` makes one.")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("run", "started", "model", "cases", "kappa [95%]", "tags"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        kappa = "\n".join(f"{facet} {value}" for facet, value in row.kappa.items()) or "not finished"
+        started = f"{row.started_at:%Y-%m-%d %H:%M}"
+        table.add_row(*map(escape, (row.run, started, row.model, str(row.cases or "-"), kappa, " ".join(row.tags))))
+    output().print(table)
+
+
+def show(
+    run: Annotated[str, RUN] = "latest",
+    base: Annotated[str | None, typer.Option(help="A run to compare with.")] = None,
+    root: Annotated[Path, ROOT] = Path("runs"),
+    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file too.")] = None,
+    text: Annotated[bool, typer.Option(help="Show write-ups, redacted, in the HTML report.")] = True,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Print the report of a run; with --html write it as one file that needs nothing else."""
+    try:
+        found, report = _open(root, run, [] if base is None else [base])
+        if html is not None:
+            _write(found, report, "html", html, with_text=text)
+    except TriageError as error:
+        fail(error)
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+        return
+    from triage.evaluation.report import print_report
+    from triage.evaluation.reports.terminal import print_comparison, print_gates
+
+    print_report(report.summary, output())
+    print_gates(report.gates, output())
+    if report.comparison is not None:
+        print_comparison(report.comparison, output())
+    if html is not None:
+        messages().print(f"\nThe report is in {escape(str(html))}.")
+
+
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="The base run, then one or more others.")],
+    root: Annotated[Path, ROOT] = Path("runs"),
+    cases: Annotated[int, typer.Option(min=0, help="Show so many of the cases that changed.")] = 15,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Compare runs on the cases they share: differences with intervals, McNemar, and the cases that changed."""
+    if len(runs) < 2:
+        fail(InvalidInput("Name the base run and at least one other: `triage eval compare BASE OTHER`.", field="runs"))
+    try:
+        reports = [_open(root, other, [runs[0]])[1] for other in runs[1:]]
+    except TriageError as error:
+        fail(error)
+    if as_json:
+        print_json([report.comparison and report.comparison.model_dump(mode="json") for report in reports])
+        return
+    from triage.evaluation.reports.terminal import print_comparison
+
+    for report in reports:
+        print_comparison(report.comparison, output(), cases)
+    if len(reports) > 1:
+        output().print(
+            f"\n{len(reports)} runs were compared with one base: the more are tried, the likelier one looks better by "
+            "chance. Confirm the winner on data that none of them was chosen on."
+        )
+
+
+def gate(
+    run: Annotated[str, RUN] = "latest",
+    base: Annotated[list[str] | None, BASE] = None,
+    root: Annotated[Path, ROOT] = Path("runs"),
+    gates: Annotated[list[str] | None, typer.Option("--gate", help="Check this gate instead of the suite's.")] = None,
+    accept_inconclusive: Annotated[
+        bool, typer.Option(help="Exit with 0 where no gate failed but some can't be told from so few cases.")
+    ] = False,
+    junit: Annotated[Path | None, typer.Option(help="Write the result as JUnit XML.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown.")] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Check the gates of a run. Exit code 0: met; 1: one failed; 2: misuse; 3: too few cases to tell."""
+    try:
+        found, report = _open(root, run, base or [], gates)
+        for format_, path in (("junit", junit), ("markdown", markdown)):
+            if path is not None:
+                _write(found, report, format_, path)
+    except TriageError as error:
+        fail(error)
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in report.gates])
+    elif not report.gates:
+        messages().print(
+            f"Suite {escape(found.suite.name)} has no gates: add `gates: [kappa.FACET >= 0.7]` to it, or give --gate."
+        )
+        raise typer.Exit(MISUSE)
+    else:
+        from triage.evaluation.reports.terminal import print_gates
+
+        print_gates(report.gates, output())
+    code = exit_code(report, accept_inconclusive=accept_inconclusive)
+    if code:
+        raise typer.Exit(code)
+
+
+def export(
+    run: Annotated[str, RUN],
+    to: Annotated[Path, typer.Argument(help="The file to write; its ending tells the format.")],
+    base: Annotated[list[str] | None, BASE] = None,
+    root: Annotated[Path, ROOT] = Path("runs"),
+    format_: Annotated[str | None, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = None,
+    text: Annotated[bool, typer.Option(help="Show write-ups, redacted, in the HTML report.")] = True,
+) -> None:
+    """Write the report of a run as JSON, Markdown, JUnit XML or HTML, or its cases as CSV."""
+    endings = {".json": "json", ".md": "markdown", ".xml": "junit", ".html": "html", ".csv": "csv"}
+    wanted = format_ or endings.get(to.suffix, "")
+    try:
+        if wanted not in FORMATS:
+            raise InvalidInput(f"{to} tells no format: give --format {'|'.join(FORMATS)}.", field="format")
+        found, report = _open(root, run, base or [])
+        _write(found, report, wanted, to, with_text=text)
+    except TriageError as error:
+        fail(error)
+    messages().print(f"Written to {escape(str(to))}.")
+
+
+def tag(
+    run: Annotated[str, RUN],
+    name: Annotated[str, typer.Argument(help="The tag, as `main`: gates say `vs main`.")],
+    root: Annotated[Path, ROOT] = Path("runs"),
+) -> None:
+    """Give a run a name that gates and commands can use; the suite's run that had it before loses it."""
+    from triage.evaluation.archive import Archive
+
+    try:
+        archive = Archive(root)
+        found = archive.find(run)
+        before = archive.tag(found, name)
+    except TriageError as error:
+        fail(error)
+    moved = f" (it was {before})" if before and before != found.folder.name else ""
+    messages().print(f"{escape(name)} is now {escape(found.folder.name)}{escape(moved)}.")
+
+
+def exit_code(report: Report, *, accept_inconclusive: bool = False) -> int:
+    """0 where all gates are met, 1 where one failed, 3 where some can't be told."""
+    found = {one.status for one in report.gates}
+    if "failed" in found:
+        return FAILURE
+    return INCONCLUSIVE if "inconclusive" in found and not accept_inconclusive else 0
+
+
+def report_on(run: Run, archive: Archive, bases: list[str]) -> Report:
+    """The report of a run; the first of `bases`, else the first run that a gate names, is what it is compared with."""
+    from triage.evaluation.reports import report_of
+    from triage.taxonomy import Taxonomy
+
+    given = {}
+    for one in bases:
+        name, _, folder = one.rpartition("=")
+        given[name or folder] = archive.find(folder, run.suite.name)
+    named = {gate.base for gate in run.suite.parsed_gates if gate.base}
+    known = {name: found for name in named - given.keys() if (found := archive.find_or_none(name, run.suite.name))}
+    # One base given by its folder alone stands for whatever single name the gates use.
+    if len(given) == 1 and len(named) == 1 and not named & given.keys():
+        known = dict.fromkeys(named, next(iter(given.values())))
+    first = next(iter(given.values()), None) or next(iter(known.values()), None)
+    return report_of(run, Taxonomy.load(run.suite.taxonomy), first, {**known, **given})
+
+
+def _open(root: Path, name: str, bases: list[str], gates: list[str] | None = None) -> tuple[Run, Report]:
+    from triage.evaluation.archive import Archive
+    from triage.evaluation.suites import Suite
+
+    archive = Archive(root)
+    run = archive.find(name)
+    if gates:
+        run = run.model_copy(update={"suite": Suite.checked(run.suite, gates=gates)})
+    return run, report_on(run, archive, bases)
+
+
+def _write(run: Run, report: Report, format_: str, path: Path, *, with_text: bool = True) -> None:
+    from triage.evaluation.reports.cases_csv import as_csv
+    from triage.evaluation.reports.html import write_html
+    from triage.evaluation.reports.junit import as_junit
+    from triage.evaluation.reports.markdown import as_markdown
+    from triage.taxonomy import Taxonomy
+
+    if format_ == "html":
+        write_html(path, report, run, Taxonomy.load(run.suite.taxonomy), with_text=with_text)
+        return
+    make = {
+        "json": lambda: report.model_dump_json(indent=2) + "\n",
+        "markdown": lambda: as_markdown(report),
+        "junit": lambda: as_junit(report),
+        "csv": lambda: as_csv(run),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(make[format_](), encoding="utf-8")

@@ -1,0 +1,246 @@
+"""Two runs on the same cases: what differs, whether that can be chance, and which cases changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from triage.agreement.interval import RESAMPLES, Interval
+from triage.evaluation.journal import CaseRecord
+from triage.evaluation.metrics import Scores, finished, interval_of, names_of
+from triage.evaluation.runs import Run, rounds_of
+from triage.evaluation.scoring import ABSTAINED
+from triage.taxonomy import Taxonomy
+
+POWER = 0.8
+_Z_CONFIDENCE, _Z_POWER = 1.959964, 0.841621
+_FEWER_IS_BETTER = ("latency", "tokens", "cost", "calls", "retries", "failed", "degraded", "ece", "flips")
+
+
+class Difference(BaseModel, frozen=True):
+    """A metric of two runs on the same cases: `value` is other minus base, with a paired bootstrap interval.
+
+    `needed` is how many cases like these would show a true difference of this size with a chance of 80%; None where
+    the difference is shown already, is 0, or has no interval.
+    """
+
+    metric: str
+    base: float | None
+    other: float | None
+    value: float | None
+    interval: Interval | None = None
+    n: int = Field(ge=0)
+    needed: int | None = None
+    undefined: str | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """True if the whole interval lies on one side of 0."""
+        return self.interval is not None and (self.interval.low > 0 or self.interval.high < 0)
+
+    @property
+    def is_improvement(self) -> bool:
+        """Whether the difference goes the better way, shown or not."""
+        better = -1 if self.metric.startswith(_FEWER_IS_BETTER) else 1
+        return self.value is not None and self.value * better > 0
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"undefined ({self.undefined})"
+        interval = f" [{self.interval.low:+.2f}, {self.interval.high:+.2f}]" if self.interval else ""
+        return f"{self.value:+.2f}{interval}"
+
+
+class McNemar(BaseModel, frozen=True):
+    """The cases of one facet on which exactly one of two runs is right, and the exact two-sided p-value of that split.
+
+    Source: Q. McNemar, Note on the sampling error of the difference between correlated proportions or percentages,
+    Psychometrika 12 (1947); exact binomial form. `p_holm` is adjusted for all tests of one comparison (S. Holm, A
+    simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979).
+    """
+
+    facet: str
+    only_base: int = Field(ge=0)
+    only_other: int = Field(ge=0)
+    p: float
+    p_holm: float
+
+
+class Change(BaseModel, frozen=True):
+    """A case whose label differs between two runs, in one facet."""
+
+    case_id: str
+    facet: str
+    gold: tuple[str, ...]
+    base: tuple[str, ...]
+    other: tuple[str, ...]
+    verdict: Literal["better", "worse", "otherwise wrong"]
+
+
+class Comparison(BaseModel, frozen=True):
+    """Run `other` against run `base` on the `n` cases that both finished with the same gold labels."""
+
+    base: str
+    other: str
+    n: int
+    only_base: int
+    only_other: int
+    gold_differs: int
+    settings: tuple[str, ...] = ()
+    flips: float | None = None
+    differences: tuple[Difference, ...]
+    tests: tuple[McNemar, ...]
+    changes: tuple[Change, ...]
+    verdict: str
+
+
+def compare(
+    base: Run, other: Run, taxonomy: Taxonomy, *, metrics: Sequence[str] = (), resamples: int = RESAMPLES, seed: int = 0
+) -> Comparison:
+    """Compare two runs. `metrics` are those of the suite, or else the usual ones; the first decides the verdict."""
+    first, second = ([finished(run.records) for run in rounds_of(one)] for one in (base, other))
+    shared = [key for key in first[0] if all(key in records for records in (*first, *second))]
+    ids = [key for key in shared if first[0][key].gold == second[0][key].gold]
+    facets = [taxonomy.facet(name) for name in other.suite.facets if name in base.suite.facets]
+    wanted = metrics or other.suite.metrics or names_of(facets)
+    before = Scores(first, taxonomy, ids, base.info.price)
+    after = Scores(second, taxonomy, ids, other.info.price)
+    differences = tuple(difference(before, after, name, resamples=resamples, seed=seed) for name in wanted)
+    changes = tuple(
+        change for facet in facets for key in ids if (change := _change(first[0][key], second[0][key], facet.id))
+    )
+    flips = [one.measure("flips.share", resamples=0).value for one in (before, after)]
+    return Comparison(
+        base=base.folder.name,
+        other=other.folder.name,
+        n=len(ids),
+        only_base=len(first[0]) - len(shared),
+        only_other=len(second[0]) - len(shared),
+        gold_differs=len(shared) - len(ids),
+        settings=tuple(other.info.identity.differences(base.info.identity)),
+        flips=max((share for share in flips if share is not None), default=None),
+        differences=differences,
+        tests=_tests([facet.id for facet in facets], ids, first[0], second[0]),
+        changes=changes,
+        verdict=_verdict(differences[0], len(ids)) if differences else "There is no metric to compare.",
+    )
+
+
+def difference(
+    base: Scores, other: Scores, metric: str, *, resamples: int = RESAMPLES, seed: int = 0, power: float = _Z_POWER
+) -> Difference:
+    """Other minus base in one metric. Both must stand on the same cases, in the same order."""
+    one, two = (scores.measure(metric, resamples=0) for scores in (base, other))
+    values = {"metric": metric, "base": one.value, "other": two.value, "n": one.n}
+    if one.value is None or two.value is None:
+        return Difference(**values, value=None, undefined=one.undefined or two.undefined)
+    value = two.value - one.value
+    if one.is_exact or not resamples:
+        return Difference(**values, value=value)
+    drawn = np.concatenate(
+        [
+            other.values(metric, weights, theirs) - base.values(metric, weights, ours)
+            for (weights, ours), (_, theirs) in zip(
+                base.draws(resamples, seed), other.draws(resamples, seed), strict=True
+            )
+        ]
+    )
+    interval = interval_of(
+        metric,
+        drawn,
+        value,
+        lambda name: other.without_one(name) - base.without_one(name),
+        max((u for u in (base.unseen(metric), other.unseen(metric)) if u is not None), default=None),
+        limits=(-2.0, 2.0),
+    )
+    return Difference(**values, value=value, interval=interval, needed=_needed(value, interval, one.n, power))
+
+
+def needed_for(distance: float, interval: Interval, n: int, z_power: float = _Z_POWER) -> int | None:
+    """How many cases would bring the interval to one side of a bar at `distance`, with a chance of 80%.
+
+    The half width falls with the root of n; None where the distance is nil, or where millions would be needed.
+    """
+    half = (interval.high - interval.low) / 2
+    if half == 0 or abs(distance) < 1e-9:
+        return None
+    cases = n * (half / abs(distance) * (1 + z_power / _Z_CONFIDENCE)) ** 2
+    return math.ceil(cases) if cases < 10_000_000 else None
+
+
+def mcnemar(only_base: int, only_other: int) -> float:
+    """The exact two-sided p-value that the cases on which one run alone is right fall so unevenly by chance.
+
+    >>> round(mcnemar(1, 9), 4)
+    0.0215
+    """
+    n, least = only_base + only_other, min(only_base, only_other)
+    tail = sum(math.comb(n, k) for k in range(least + 1))
+    return float(min(1.0, 2 * tail / 2**n))
+
+
+def _needed(value: float, interval: Interval | None, n: int, power: float) -> int | None:
+    if interval is None or interval.low > 0 or interval.high < 0:
+        return None
+    return needed_for(value, interval, n, power)
+
+
+def _tests(
+    facets: Sequence[str], ids: Sequence[str], base: dict[str, CaseRecord], other: dict[str, CaseRecord]
+) -> tuple[McNemar, ...]:
+    counts = []
+    for facet in facets:
+        pairs = [
+            (_is_right(base[key], facet), _is_right(other[key], facet)) for key in ids if base[key].gold.get(facet)
+        ]
+        counts.append((facet, sum(a and not b for a, b in pairs), sum(b and not a for a, b in pairs)))
+    found = [mcnemar(a, b) for _, a, b in counts]
+    adjusted = _holm(found)
+    return tuple(
+        McNemar(facet=facet, only_base=a, only_other=b, p=p, p_holm=holm)
+        for (facet, a, b), p, holm in zip(counts, found, adjusted, strict=True)
+    )
+
+
+def _holm(found: Sequence[float]) -> list[float]:
+    order = sorted(range(len(found)), key=lambda i: found[i])
+    adjusted, highest = [0.0] * len(found), 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, found[i] * (len(found) - rank)))
+        adjusted[i] = highest
+    return adjusted
+
+
+def _is_right(record: CaseRecord, facet: str) -> bool:
+    return record.predicted.get(facet, ())[:1] == record.gold[facet][:1]
+
+
+def _change(base: CaseRecord, other: CaseRecord, facet: str) -> Change | None:
+    before, after = base.predicted.get(facet, ()), other.predicted.get(facet, ())
+    if before == after or not base.gold.get(facet):
+        return None
+    was, now = _is_right(base, facet), _is_right(other, facet)
+    return Change(
+        case_id=base.case_id,
+        facet=facet,
+        gold=base.gold[facet],
+        base=before or (ABSTAINED,),
+        other=after or (ABSTAINED,),
+        verdict="better" if now and not was else "worse" if was and not now else "otherwise wrong",
+    )
+
+
+def _verdict(first: Difference, n: int) -> str:
+    if first.value is None:
+        return f"{first.metric} can't be compared: {first.undefined}."
+    if first.is_shown:
+        way = "better" if first.is_improvement else "worse"
+        return f"The other run is {way}: {first.metric} {first} on {n} cases."
+    said = f"No difference shown: {first.metric} {first} on {n} cases"
+    if first.needed is not None:
+        return f"{said}. If it is truly {first.value:+.2f}, about {first.needed:,} such cases would show it."
+    return f"{said}, and so small a one can't be settled with any number of cases in reach."

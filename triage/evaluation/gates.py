@@ -1,0 +1,139 @@
+"""Gates checked against a run: the interval decides and not the point, and too few cases are never a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pydantic import BaseModel
+
+from triage.agreement.interval import RESAMPLES, Interval
+from triage.evaluation.compare import difference, needed_for
+from triage.evaluation.gate_rules import Gate
+from triage.evaluation.metrics import Scores, finished
+from triage.evaluation.runs import Run, rounds_of
+from triage.taxonomy import Taxonomy
+
+Status = Literal["passed", "failed", "inconclusive"]
+
+
+class GateResult(BaseModel, frozen=True):
+    """What became of one gate.
+
+    `inconclusive` is neither: the interval holds the threshold, so these cases can't tell; `needed` is how many like
+    them would, with a chance of 80% if the metric stays where it is. `flips` is the share of labels that change
+    between repeats of the same run; None where none were made.
+    """
+
+    gate: str
+    status: Status
+    explanation: str
+    value: float | None = None
+    interval: Interval | None = None
+    n: int = 0
+    needed: int | None = None
+    flips: float | None = None
+
+
+def check_gates(
+    run: Run,
+    taxonomy: Taxonomy,
+    bases: Mapping[str, Run] | None = None,
+    *,
+    gates: Sequence[Gate] | None = None,
+    resamples: int = RESAMPLES,
+) -> list[GateResult]:
+    """Check `gates`, or those of the run's suite. `bases` are the runs that gates compare with, by the name there."""
+    scores = Scores.of_run(run, taxonomy)
+    flips = scores.measure("flips.share", resamples=0).value if scores.n else None
+    wanted = run.suite.parsed_gates if gates is None else gates
+    unfinished = len(run.records) - len(finished(run.records))
+    results = []
+    for gate in wanted:
+        if gate.is_delta:
+            base = (bases or {}).get(gate.base or "")
+            result = _check_delta(gate, run, base, taxonomy, resamples)
+        elif gate.metric in {"failed.count", "failed.share"}:
+            share = unfinished if gate.metric == "failed.count" else unfinished / max(len(run.records), 1)
+            result = _decided(gate, float(share), None, len(run.records))
+        else:
+            measured = scores.measure(gate.metric, resamples=resamples, seed=run.suite.seed)
+            result = _judge(gate, measured.value, measured.interval, measured.n, measured.undefined)
+        results.append(result.model_copy(update={"flips": flips}))
+    return results
+
+
+def _check_delta(gate: Gate, run: Run, base: Run | None, taxonomy: Taxonomy, resamples: int) -> GateResult:
+    if base is None:
+        return GateResult(
+            gate=gate.text,
+            status="inconclusive",
+            explanation=f"There is no run {gate.base!r} to compare with: name one with `triage eval tag RUN "
+            f"{gate.base}`, or give it with --base {gate.base}=FOLDER.",
+        )
+    first, second = ([finished(one.records) for one in rounds_of(each)] for each in (base, run))
+    ids = [key for key in first[0] if all(key in records for records in (*first, *second))]
+    ids = [key for key in ids if first[0][key].gold == second[0][key].gold]
+    if not ids:
+        return GateResult(
+            gate=gate.text, status="inconclusive", explanation=f"{base.folder.name} has no finished case in common."
+        )
+    before = Scores(first, taxonomy, ids, base.info.price)
+    after = Scores(second, taxonomy, ids, run.info.price)
+    found = difference(before, after, gate.metric, resamples=resamples, seed=run.suite.seed)
+    result = _judge(gate, found.value, found.interval, found.n, found.undefined)
+    changed = sum(first[0][key].predicted != second[0][key].predicted for key in ids)
+    noise = [one.measure("flips.share", resamples=0).value for one in (before, after)]
+    known = [share for share in noise if share is not None]
+    itself = (
+        f"{max(known):.1%} of the labels change between repeats of one run"
+        if known
+        else "how many would change by themselves is not measured: set `repeats: 2`"
+    )
+    more = f" {changed} of {len(ids)} cases changed; {itself}."
+    return result.model_copy(update={"explanation": result.explanation + more})
+
+
+def _judge(gate: Gate, value: float | None, interval: Interval | None, n: int, undefined: str | None) -> GateResult:
+    if value is None:
+        return GateResult(
+            gate=gate.text, status="inconclusive", n=n, explanation=f"{gate.metric} is undefined: {undefined}."
+        )
+    if interval is None or gate.bound == "point":
+        return _decided(gate, value, interval, n)
+    near, far = (interval.low, interval.high) if gate.wants_more else (interval.high, interval.low)
+    optimistic = gate.bound == ("high" if gate.wants_more else "low")
+    said = f"{'delta.' * gate.is_delta}{gate.metric} {value:.3g} {interval} on {n} cases"
+    known = {"gate": gate.text, "value": value, "interval": interval, "n": n}
+    if optimistic:
+        status: Status = "passed" if gate.holds(far) else "failed"
+        return GateResult(**known, status=status, explanation=f"{said}: the far end of the interval is compared.")
+    if gate.holds(near):
+        return GateResult(**known, status="passed", explanation=f"{said}: the whole interval meets it.")
+    if not gate.holds(far):
+        return GateResult(**known, status="failed", explanation=f"{said}: the whole interval misses it.")
+    needed = needed_for(value - gate.threshold, interval, n)
+    way = "is on the right side" if gate.holds(value) else "is on the wrong side"
+    more = (
+        f"too few cases: about {needed:,} like these would settle it"
+        if needed
+        else "the figure lies on the threshold itself, which no number of cases in reach can settle"
+    )
+    return GateResult(
+        **known,
+        status="inconclusive",
+        needed=needed,
+        explanation=f"{said}: the figure {way}, but its interval holds the threshold; {more}.",
+    )
+
+
+def _decided(gate: Gate, value: float, interval: Interval | None, n: int) -> GateResult:
+    status: Status = "passed" if gate.holds(value) else "failed"
+    return GateResult(
+        gate=gate.text,
+        status=status,
+        value=value,
+        interval=interval,
+        n=n,
+        explanation=f"{gate.metric} is {value:,.4g} on {n} cases.",
+    )

@@ -1,0 +1,46 @@
+"""Recordings to replay: the `recorded` field of a data file, or an earlier run of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from triage.errors import InvalidInput, MisconfiguredService
+from triage.evaluation.runs import Run
+from triage.intake.rows import read_rows
+from triage.llm.replay import RecordedAnswer, Recording, ReplayChat, recordings_in
+from triage.taxonomy import Taxonomy
+
+
+def open_replay(source: str, taxonomy: Taxonomy) -> ReplayChat:
+    """A chat model from `FILE.jsonl#RUN` (rows with `recorded`) or the folder of a run.
+
+    Raises `InvalidInput` or `MisconfiguredService` that names what there is to replay.
+    """
+    names = {facet.id: {label.id: label.name for label in facet.labels} for facet in taxonomy.facets}
+    place, _, run = source.partition("#")
+    if Path(place).is_dir():
+        return _of_run(Run.read(Path(place)), names)
+    rows, problems, _ = read_rows(Path(place))
+    if problems:
+        raise MisconfiguredService(f"{place} can't be replayed: line {problems[0].line}: {problems[0].message}.")
+    content = [row for _, row in rows]
+    runs = sorted({name for row in content for name in row.get("recorded", {})})
+    if run not in runs:
+        told = ", ".join(runs) or "none: its rows have no field `recorded`"
+        raise InvalidInput(f"{place} has no recorded run {run!r}. There are: {told}.", field="model")
+    return ReplayChat(f"{run} (recorded)", recordings_in(content, run), names)
+
+
+def _of_run(run: Run, names: dict[str, dict[str, str]]) -> ReplayChat:
+    info = run.info
+    taxonomy = Taxonomy.load(run.suite.taxonomy)
+    texts = {case.id: case.incident.text for case in run.suite.load_data(taxonomy, Path(info.data_path)).cases}
+    recordings = []
+    for record in run.records:
+        said = {facet: one["model"] for facet, one in record.sources.items() if one.get("model")}
+        if record.status == "done" and said and record.case_id in texts:
+            answers = {facet: RecordedAnswer(labels=labels) for facet, labels in said.items()}
+            recordings.append(Recording(incident_id=record.case_id, text=texts[record.case_id], answers=answers))
+    if not recordings:
+        raise InvalidInput(f"{run.folder} holds no answer of a model to replay.", field="model")
+    return ReplayChat(str(info.identity.settings.get("model", run.folder.name)), recordings, names, "letters")

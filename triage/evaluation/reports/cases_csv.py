@@ -1,0 +1,32 @@
+"""The cases of a run as CSV, one line for each case and facet."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from triage.evaluation.runs import Run
+
+_COLUMNS = ("case", "facet", "gold", "predicted", "probability", "right", "status", "degraded", "seconds", "error")
+
+
+def as_csv(run: Run) -> str:
+    """The cases; text that a spreadsheet would run as a formula is quoted."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for record in run.records:
+        for facet in run.suite.facets:
+            gold, said = record.gold.get(facet, ()), record.predicted.get(facet, ())
+            probability = record.distributions.get(facet, {}).get(said[0]) if said else None
+            is_right = str(gold[:1] == said[:1]).lower() if gold and record.status == "done" else ""
+            row = [record.case_id, facet, ";".join(gold), ";".join(said)]
+            row += ["" if probability is None else f"{probability:.4f}", is_right, record.status]
+            row += [str(record.degraded).lower(), f"{record.seconds:.3f}", record.error or ""]
+            writer.writerow([_safe(cell) for cell in row])
+    return file.getvalue()
+
+
+def _safe(cell: str) -> str:
+    is_formula = cell.startswith(("=", "+", "@", "\t", "\r")) or (cell.startswith("-") and not cell[1:2].isdigit())
+    return f"'{cell}" if is_formula else cell

@@ -1,0 +1,166 @@
+"""What a page shows of one facet: its matrix, labels and calibration, with the cases behind each count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from markupsafe import Markup
+
+from triage.agreement import (
+    Bin,
+    Coverage,
+    Kappa,
+    LabelScore,
+    accuracy_at,
+    calibration_error_by_chance,
+    expected_calibration_error,
+    reliability,
+    risk_coverage,
+)
+from triage.evaluation.journal import CaseRecord
+from triage.evaluation.reports import drawings
+from triage.evaluation.reports.case_lists import OF_A_LABEL, CaseList, by_label, by_pair, labelled
+from triage.evaluation.scoring import FacetSummary
+from triage.evaluation.statistics import read_columns
+from triage.taxonomy import Facet
+
+_COVERAGES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+
+
+class Cell(NamedTuple):
+    """One count of the matrix, with its share of the row and the list of its cases."""
+
+    n: int
+    share: float
+    is_right: bool
+    cases: CaseList | None
+
+
+class MatrixRow(NamedTuple):
+    """The cases with one gold label, by what was predicted."""
+
+    label: str
+    n: int
+    cells: tuple[Cell, ...]
+
+
+class LabelRow(NamedTuple):
+    """How well one label was found; the lists are of a facet with several labels."""
+
+    score: LabelScore
+    kappa: Kappa | None = None
+    right: CaseList | None = None
+    missed: CaseList | None = None
+    wrongly_given: CaseList | None = None
+
+
+class Calibration(NamedTuple):
+    """Whether the stated probabilities came true. `curve` is thinned to a few points for the table beside the plot."""
+
+    n: int
+    bins: tuple[Bin, ...]
+    ece: float | None
+    ece_by_chance: float | None
+    curve: tuple[tuple[float, float | None], ...]
+    reliability_plot: Markup | None
+    coverage_plot: Markup | None
+
+
+class FacetView(NamedTuple):
+    """Everything that is shown of one facet."""
+
+    facet: Facet
+    summary: FacetSummary
+    columns: tuple[str, ...]
+    rows: tuple[MatrixRow, ...]
+    labels: tuple[LabelRow, ...]
+    calibration: Calibration | None
+    lists: tuple[CaseList, ...]
+
+    def name(self, label: str) -> str:
+        """What the taxonomy calls a label; the label itself where the taxonomy doesn't have it."""
+        return name_of(self.facet, label)
+
+
+def name_of(facet: Facet, label: str) -> str:
+    """What the taxonomy calls a label; the label itself where the taxonomy doesn't have it."""
+    return next((one.name for one in facet.labels if one.id == label), label)
+
+
+def view_facet(facet: Facet, summary: FacetSummary, records: Sequence[CaseRecord], *, with_plots: bool) -> FacetView:
+    """The view of a facet whose figures are `summary`, from the records that these were computed from."""
+    known = labelled(records, facet)
+    make = partial(
+        FacetView, facet=facet, summary=summary, calibration=_calibration(known, facet, with_plots=with_plots)
+    )
+    if facet.cardinality == "multi":
+        agreements = summary.sets.labels if summary.sets else ()
+        lists = by_label(known, facet, [one.label for one in agreements])
+        labels = tuple(
+            LabelRow(one.score, one.kappa, *(lists.get((one.label, outcome)) for outcome in OF_A_LABEL))
+            for one in agreements
+            if one.score.support or one.score.predicted
+        )
+        return make(columns=(), rows=(), labels=labels, lists=tuple(lists.values()))
+    used = summary.confusion.labels if summary.confusion else ()
+    pairs = by_pair(known, facet, used)
+    return make(
+        columns=used,
+        rows=tuple(_rows(summary, pairs)),
+        labels=tuple(LabelRow(score) for score in summary.labels if score.support or score.predicted),
+        lists=tuple(pairs.values()),
+    )
+
+
+def _rows(summary: FacetSummary, pairs: dict[tuple[str, str], CaseList]) -> Iterator[MatrixRow]:
+    if summary.confusion is None:
+        return
+    labels = summary.confusion.labels
+    for gold, counts in zip(labels, summary.confusion.counts, strict=True):
+        total = sum(counts)
+        if total:
+            cells = (
+                Cell(n, n / total, gold == predicted, pairs.get((gold, predicted)))
+                for predicted, n in zip(labels, counts, strict=True)
+            )
+            yield MatrixRow(gold, total, tuple(cells))
+
+
+def _calibration(records: Sequence[CaseRecord], facet: Facet, *, with_plots: bool) -> Calibration | None:
+    """None where no probabilities are recorded."""
+    stated, right = _each_label(records, facet) if facet.cardinality == "multi" else _best_label(records, facet)
+    if not stated:
+        return None
+    bins = tuple(reliability(stated, right))
+    curve: list[Coverage] = [] if facet.cardinality == "multi" else risk_coverage(stated, right)
+    return Calibration(
+        n=len(stated),
+        bins=bins,
+        ece=expected_calibration_error(stated, right),
+        ece_by_chance=calibration_error_by_chance(stated),
+        curve=tuple((share, accuracy_at(curve, share)) for share in _COVERAGES) if curve else (),
+        reliability_plot=drawings.draw_reliability(bins, f"bins-{facet.id}", facet.name) if with_plots else None,
+        coverage_plot=drawings.draw_risk_coverage(curve, f"curve-{facet.id}", facet.name)
+        if with_plots and curve
+        else None,
+    )
+
+
+def _best_label(records: Sequence[CaseRecord], facet: Facet) -> tuple[list[float], list[bool]]:
+    """The probability of each case's likeliest label, and whether it is the gold one."""
+    columns = read_columns(records, facet)
+    known = ~np.isnan(columns.stated)
+    return columns.stated[known].tolist(), columns.is_right[known].tolist()
+
+
+def _each_label(records: Sequence[CaseRecord], facet: Facet) -> tuple[list[float], list[bool]]:
+    """The probability of each label of each case, which stands alone, and whether the case has it."""
+    pairs = [
+        (probability, label in record.gold[facet.id])
+        for record in records
+        for label, probability in record.distributions.get(facet.id, {}).items()
+    ]
+    return [probability for probability, _ in pairs], [is_there for _, is_there in pairs]

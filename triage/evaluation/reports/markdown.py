@@ -1,0 +1,119 @@
+"""A report as Markdown, made for a comment on a pull request: the verdict first, the rest folded away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from triage.evaluation.compare import Comparison
+from triage.evaluation.metrics import Measured
+from triage.evaluation.reports import Report
+
+_SHOWN_CHANGES = 20
+_MARKS = {"passed": "✅ passed", "failed": "❌ failed", "inconclusive": "⚠️ inconclusive"}
+
+
+def as_markdown(report: Report) -> str:
+    """The report; nothing in it can break out of its cell."""
+    summary = report.summary
+    parts = [f"## triage eval: {_plain(summary.suite)}", "", _headline(report), ""]
+    if report.gates:
+        rows = [(f"`{_code(one.gate)}`", _MARKS[one.status], _plain(one.explanation)) for one in report.gates]
+        parts += [*_table(("gate", "result", "why"), rows), ""]
+    figures = [(f"`{one.metric}`", *_cells(one)) for one in report.metrics]
+    parts += [*_table(("metric", "value", "95% interval", "n"), figures), ""]
+    if report.comparison is not None:
+        parts += _compared(report.comparison)
+    troubles = [
+        f"{n} {word}"
+        for n, word in (
+            (summary.failed, "failed"),
+            (summary.degraded, "degraded"),
+            (summary.skipped, "without gold label"),
+        )
+        if n
+    ]
+    cases = f"{summary.done} of {summary.planned} cases done" + (f" ({', '.join(troubles)})" if troubles else "")
+    parts += [f"{cases}. Taxonomy {_plain(summary.taxonomy)}. Run `{_code(report.run)}`.", ""]
+    return "\n".join(parts)
+
+
+def _headline(report: Report) -> str:
+    if report.gates:
+        counts = {status: sum(gate.status == status for gate in report.gates) for status in _MARKS}
+        told = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
+        verdict = "**Gates met**" if report.passed else "**Gates not met**"
+        return f"{verdict}: {told}."
+    return "This suite has no gates."
+
+
+def _compared(comparison: Comparison) -> list[str]:
+    rows = []
+    for one in comparison.differences:
+        interval = f"[{one.interval.low:+.3f}, {one.interval.high:+.3f}]" if one.interval else ""
+        needed = f"{one.needed:,}" if one.needed else ""
+        figures = [_figure(one.base), _figure(one.other), "" if one.value is None else f"{one.value:+.3g}"]
+        rows.append((f"`{one.metric}`", *figures, interval, needed))
+    lines = [
+        f"### Against `{_code(comparison.base)}`",
+        "",
+        _plain(comparison.verdict),
+        "",
+        *_table(("metric", "base", "this run", "difference", "95% interval", "cases needed"), rows),
+        "",
+    ]
+    lines += [
+        f"- {_plain(test.facet)}: right in the base alone {test.only_base}, right here alone {test.only_other}, "
+        f"McNemar p = {test.p:.3f} ({test.p_holm:.3f} after Holm)"
+        for test in comparison.tests
+    ]
+    changes = [change for change in comparison.changes if change.verdict != "otherwise wrong"]
+    if changes:
+        counted = (
+            f"{sum(c.verdict == 'better' for c in changes)} better, {sum(c.verdict == 'worse' for c in changes)} worse"
+        )
+        rows = [
+            (_plain(c.case_id), _plain(c.facet), _names(c.gold), _names(c.base), _names(c.other), c.verdict)
+            for c in changes[:_SHOWN_CHANGES]
+        ]
+        more = len(changes) - len(rows)
+        lines += [
+            "",
+            f"<details><summary>Cases that changed: {counted}</summary>",
+            "",
+            *_table(("case", "facet", "gold", "base", "this run", ""), rows),
+            *([f"\n{more} more in the JSON report."] if more > 0 else []),
+            "</details>",
+        ]
+    return [*lines, ""]
+
+
+def _cells(one: Measured) -> tuple[str, str, str]:
+    if one.value is None:
+        return f"undefined: {_plain(one.undefined or '')}", "", str(one.n)
+    value = f"{one.value:,.0f}" if one.is_exact and not one.value % 1 else _figure(one.value)
+    interval = f"[{one.interval.low:.3f}, {one.interval.high:.3f}]" if one.interval else ""
+    return value, interval, str(one.n)
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:,.3f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def _names(labels: Iterable[str]) -> str:
+    return _plain(", ".join(labels))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _plain(text: str) -> str:
+    """`text` without anything that Markdown or HTML would read as markup, on one line."""
+    flat = " ".join(text.split())
+    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|@#!~])", r"\\\1", flat)
+
+
+def _code(text: str) -> str:
+    return " ".join(text.replace("`", "'").split()).replace("|", "\\|")

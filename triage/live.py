@@ -1,0 +1,240 @@
+"""Live agreement: the deployed model against the people who confirm and correct it, over a sliding window."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+import numpy as np
+from pydantic import AwareDatetime, BaseModel, Field
+
+from triage.agreement import Interval, Kappa, cohen_kappa, compare_sets
+from triage.agreement.drift import Drift, label_drift
+from triage.agreement.proportion import Proportion
+from triage.store import Judgement, Store, TriagedIncident
+from triage.taxonomy import Facet, Taxonomy
+
+ABSTAINED = "(abstained)"
+NOTE = (
+    "People choose which incidents they label, and those who saw the model's label before giving theirs agree with it "
+    "more often than they would by themselves: read kappa beside the coverage, and `unseen` for what people say who "
+    "had not seen it."
+)
+
+_RESAMPLES = 2_000
+
+State = Literal["no gate", "too few", "above", "unsure", "below"]
+"""Where kappa's interval lies: wholly above the gate, on both sides of it, or wholly below."""
+
+
+class LiveOptions(NamedTuple):
+    """The window reaches back `days` and holds at most `cases`, the newest; the reference is what came before, just as
+    long. Nothing is an alert on fewer than `least` cases, nor a shift of the labels that is smaller than `least_psi`.
+    """
+
+    days: float = 30.0
+    cases: int = 500
+    gate: float | None = None
+    least: int = 30
+    drift_p: float = 0.01
+    least_psi: float = 0.1
+    refresh_s: float = 60.0
+
+
+class LiveFacet(BaseModel, frozen=True):
+    """One facet in the window.
+
+    `kappa` compares the label of the triage that stood with each person's last word on it, the primary label where
+    there are several of different rank; an abstention agrees with nothing (`abstained` counts them). On a facet with
+    labels of equal standing it is the mean of the labels' kappas. `unseen` is the same for those people who are known
+    not to have seen the model's labels. `coverage` counts the triaged incidents of the window that a person labelled.
+    """
+
+    facet: str
+    kappa: Kappa
+    unseen: Kappa
+    abstained: int = Field(ge=0)
+    coverage: Proportion
+    state: State
+    drift: Drift
+    alerts: tuple[str, ...] = ()
+
+
+class LiveReport(BaseModel, frozen=True):
+    """Live agreement of the triaged facets, as of a moment."""
+
+    computed_at: AwareDatetime
+    taxonomy: str
+    window_days: float
+    window_cases: int
+    gate: float | None
+    facets: tuple[LiveFacet, ...]
+    note: str = NOTE
+
+    @property
+    def has_alert(self) -> bool:
+        """True if any facet has one."""
+        return any(facet.alerts for facet in self.facets)
+
+
+class LiveAgreement:
+    """Reads the store and measures; a report is kept for `refresh_s`, so that asking often costs nothing."""
+
+    def __init__(self, store: Store, taxonomy: Taxonomy, options: LiveOptions = LiveOptions()) -> None:  # noqa: B008
+        self._store = store
+        self._taxonomy = taxonomy
+        self._options = options
+        self._lock = asyncio.Lock()
+        self._kept: tuple[float, LiveReport] | None = None
+
+    async def report(self) -> LiveReport:
+        """The latest report, at most `refresh_s` old."""
+        async with self._lock:
+            if self._kept is None or time.monotonic() - self._kept[0] >= self._options.refresh_s:
+                report = await self.measure(datetime.now(UTC))
+                self._kept = time.monotonic(), report
+            return self._kept[1]
+
+    async def measure(self, now: datetime) -> LiveReport:
+        """A new report as of `now`."""
+        options, facets = self._options, self._taxonomy.triaged
+        since = now - timedelta(days=options.days)
+        given = [await self._store.judgements(self._taxonomy.id, facet.id, since, options.cases) for facet in facets]
+        triaged = await self._store.triaged_incidents(
+            self._taxonomy.id, [facet.id for facet in facets], since - timedelta(days=options.days), 2 * options.cases
+        )
+        found = await asyncio.to_thread(_measure, facets, given, triaged, since, options)
+        return LiveReport(
+            computed_at=now,
+            taxonomy=f"{self._taxonomy.id} {self._taxonomy.version}",
+            window_days=options.days,
+            window_cases=options.cases,
+            gate=options.gate,
+            facets=tuple(found),
+        )
+
+
+def _measure(
+    facets: Sequence[Facet],
+    given: Sequence[Sequence[Judgement]],
+    triaged: Sequence[TriagedIncident],
+    since: datetime,
+    options: LiveOptions,
+) -> list[LiveFacet]:
+    recent = [one for one in triaged[: options.cases] if one.created_at >= since]
+    reference = triaged[len(recent) :][: options.cases]
+    return [
+        live_facet(facet, judged, recent, reference, options, tests=len(facets))
+        for facet, judged in zip(facets, given, strict=True)
+    ]
+
+
+def live_facet(
+    facet: Facet,
+    judged: Sequence[Judgement],
+    recent: Sequence[TriagedIncident],
+    reference: Sequence[TriagedIncident],
+    options: LiveOptions,
+    *,
+    tests: int = 1,
+) -> LiveFacet:
+    """Measure one facet. Of `tests` drift tests at once each must be as many times surer (Bonferroni)."""
+    # An adjudication settles what others said, and is no further opinion.
+    own = [one for one in judged if not getattr(one.annotation, "settles", ())]
+    unseen = [one for one in own if getattr(one.annotation, "saw_model", None) is False]
+    kappa = _kappa(facet, own)
+    drift = label_drift(*(_given(facet, some) for some in (recent, reference)))
+    state = _state(kappa, options)
+    alerts = [_below(facet, kappa, options.gate)] if state == "below" and options.gate is not None else []
+    if _has_drifted(drift, options, tests):
+        alerts.append(_drifted(facet, drift))
+    return LiveFacet(
+        facet=facet.id,
+        kappa=kappa,
+        unseen=_kappa(facet, unseen),
+        abstained=sum(not one.triaged for one in own),
+        coverage=Proportion(hits=sum(facet.id in one.labelled for one in recent), n=len(recent)),
+        state=state,
+        drift=drift,
+        alerts=tuple(alerts),
+    )
+
+
+def _kappa(facet: Facet, judged: Sequence[Judgement]) -> Kappa:
+    if facet.cardinality == "multi":
+        return _mean_kappa(judged)
+    people = [one.annotation.labels[0] for one in judged]
+    return cohen_kappa(people, [one.triaged[0] if one.triaged else ABSTAINED for one in judged])
+
+
+def _mean_kappa(judged: Sequence[Judgement]) -> Kappa:
+    """The mean of the labels' kappas, with a bootstrap interval over the judgements."""
+    people, model = [set(one.annotation.labels) for one in judged], [set(one.triaged) for one in judged]
+    value = compare_sets(people, model, resamples=0).mean_kappa
+    if value is None:
+        why = "every label is given by both sides to all or to none" if judged else "there is nothing to compare"
+        return Kappa(value=None, n=len(judged), undefined=why)
+    labels = sorted(set().union(*people, *model))
+    a, b = (
+        np.array([[label in one for label in labels] for one in side], dtype=np.float64) for side in (people, model)
+    )
+    n = len(judged)
+    weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=_RESAMPLES)
+    shares_a, shares_b, agreed = weights @ a / n, weights @ b / n, weights @ (a == b) / n
+    chance = shares_a * shares_b + (1 - shares_a) * (1 - shares_b)
+    each = np.divide(agreed - chance, 1 - chance, out=np.full_like(chance, np.nan), where=chance < 1 - 1e-12)
+    count = (~np.isnan(each)).sum(axis=1)
+    means = np.divide(np.nansum(each, axis=1), count, out=np.full(len(each), np.nan), where=count > 0)
+    return Kappa(value=value, n=n, interval=Interval.of(means) if n > 1 else None)
+
+
+def _given(facet: Facet, triaged: Sequence[TriagedIncident]) -> list[str]:
+    """The labels that the model gave; all of them in a facet with several of equal standing, else the primary."""
+    said = [one.labels[facet.id] or (ABSTAINED,) for one in triaged if facet.id in one.labels]
+    # A label set counts as one, so that the labels drawn in the test are independent of each other.
+    return ["+".join(sorted(labels)) if facet.cardinality == "multi" else labels[0] for labels in said]
+
+
+def _state(kappa: Kappa, options: LiveOptions) -> State:
+    if options.gate is None:
+        return "no gate"
+    if kappa.n < options.least or kappa.interval is None:
+        return "too few"
+    if kappa.interval.high < options.gate:
+        return "below"
+    return "above" if kappa.interval.low >= options.gate else "unsure"
+
+
+def _has_drifted(drift: Drift, options: LiveOptions, tests: int) -> bool:
+    enough = min(drift.recent, drift.reference) >= options.least
+    return (
+        enough
+        and drift.p is not None
+        and drift.psi is not None
+        and drift.p * tests <= options.drift_p
+        and drift.psi >= options.least_psi
+    )
+
+
+def _below(facet: Facet, kappa: Kappa, gate: float) -> str:
+    return (
+        f"{facet.id}: kappa of model and people is {kappa} on {kappa.n} labels, wholly below the gate of {gate:.2f}. "
+        "Look at the latest corrections, and run the suite again before trusting this facet."
+    )
+
+
+def _drifted(facet: Facet, drift: Drift) -> str:
+    moved = [
+        f"{label} went {way} from {before:.0%} to {now:.0%}"
+        for way, change in (("up", drift.risen), ("down", drift.fallen))
+        if change is not None
+        for label, before, now in (change,)
+    ]
+    return (
+        f"{facet.id}: the model's labels changed: {', '.join(moved)} ({drift.recent} incidents against "
+        f"{drift.reference} before, p = {drift.p:.4f}, stability index {drift.psi:.2f}). Either other incidents come "
+        "in, or the model, a prompt or the history changed."
+    )
