@@ -99,6 +99,22 @@ def asked(url: str, path: str) -> dict[str, Any]:
     return found
 
 
+def await_quiet(within_s: float) -> None:
+    """Wait until the rest of the machine leaves a core and a half idle for a second, so long at most."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        before = _idle_s()
+        time.sleep(1)
+        if _idle_s() - before > 1.5:
+            return
+
+
+def _idle_s() -> float:
+    """Seconds that all cores were idle together, as Linux counts them."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()
+    return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
+
+
 def measured(kind: str, url: str, suite: Path, concurrency: int) -> dict[str, float]:
     """One run of `kind` in a process of its own: what it says of itself, and what the endpoint saw."""
     asked(url, "/reset")
@@ -117,11 +133,14 @@ def measured(kind: str, url: str, suite: Path, concurrency: int) -> dict[str, fl
     }
 
 
-def compare(kinds: Sequence[str], url: str, suite: Path, cases: int, concurrency: int, repeats: int) -> None:
+def compare(
+    kinds: Sequence[str], url: str, suite: Path, cases: int, concurrency: int, repeats: int, quiet_s: float
+) -> None:
     """Runs of each kind in turn, and a table of their medians."""
     runs: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
     for _ in range(repeats):
         for kind in kinds:
+            await_quiet(quiet_s)
             runs[kind].append(measured(kind, url, suite, concurrency))
     ideal_s = cases / concurrency * 0.2
     print(f"\n{cases} cases, concurrency {concurrency}, 200 ms: ideal {ideal_s:.2f} s, medians of {repeats}\n")
@@ -201,6 +220,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--per-second", type=int, default=100)
     parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--quiet", type=float, default=0.0, help="wait so many seconds for a quiet machine at most")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -217,7 +237,7 @@ def main() -> None:
         seeded = ["--seed", str(options.seed)]
         with endpoint(make_answers(folder), *trouble.get(options.what, []), *seeded) as url:
             for concurrency in options.concurrency:
-                compare(kinds, url, suite, options.cases, concurrency, options.repeats)
+                compare(kinds, url, suite, options.cases, concurrency, options.repeats, options.quiet)
 
 
 if __name__ == "__main__":

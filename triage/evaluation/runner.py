@@ -166,8 +166,9 @@ class _Exclusions:
 class _Crew:
     """Workers that take case after case: `concurrency` of them, and one more for each call that waits for its retry.
 
-    The requests in flight are bounded by the gate, the open cases by `MOST_OPEN` times the concurrency. No case is
-    begun unless `allows`, given how many are open, says that it may.
+    The requests in flight are bounded by the gate, the open cases by `MOST_OPEN` times the concurrency. Where there is
+    a gate, some more get their requests ready before it, so that no slot is idle while replies are worked on. No case
+    is begun unless `allows`, given how many are open, says that it may.
     """
 
     def __init__(
@@ -183,6 +184,8 @@ class _Crew:
         self._concurrency = concurrency
         self._gate = gate
         self._allows = allows
+        self._most = concurrency + (-(-concurrency // _READY) if gate.limits.at_once else 0)
+        self._usual = 0
         self._size = 0
 
     async def work(self) -> None:
@@ -191,7 +194,12 @@ class _Crew:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._gate.on_wait = self._fill_up
-                self._fill_up()
+                apart_s = min(_APART_S, _SPREAD_S / self._most)
+                while self._usual < self._most:
+                    self._usual += 1
+                    self._fill_up()
+                    # Replies to requests that went out together come back together, and then wait for each other.
+                    await asyncio.sleep(apart_s if apart_s > _TICK_S else 0)
         except ExceptionGroup as errors:
             # The first cause tells the user what to do; the others are mostly repeats of it.
             raise errors.exceptions[0] from None
@@ -208,7 +216,7 @@ class _Crew:
 
     @property
     def _wanted(self) -> int:
-        return min(self._concurrency + self._gate.waiting, MOST_OPEN * self._concurrency)
+        return min(self._usual + self._gate.waiting, MOST_OPEN * self._concurrency)
 
     async def _take(self, case: Case | None) -> None:
         while case is not None:
@@ -253,4 +261,9 @@ async def _run_case(case: Case, subject: TriageUnderTest, exclusions: _Exclusion
     )
 
 
+_READY = 4
+"""One in so many is ready before the gate."""
+_APART_S, _SPREAD_S = 0.002, 0.1
+"""The first requests are so far apart, though all within that time."""
+_TICK_S = 0.001
 _NEIGHBOUR_FIELDS = set(NeighbourRecord.model_fields)
