@@ -70,3 +70,9 @@ class ModelUnavailable(TriageError):
 
     status = 503
     title = "The model is unavailable"
+
+
+class UnusableAnswer(ModelUnavailable):
+    """The chat model answered, in as many tries as it has, with something that is no label of the taxonomy."""
+
+    title = "The model gave no usable answer"

@@ -22,7 +22,10 @@ from triage.taxonomy import Facet, Label, Taxonomy
 SAMPLES = 5
 """Letters asked for per question where an endpoint gives no log-probabilities, unless told otherwise."""
 
-_WITHOUT_CONTENT = Subject(sentences=(Sentence(start=0, text="N/A"),))
+WITHOUT_CONTENT = "N/A"
+"""The write-up that a model is asked about to learn what it favours anyway."""
+
+_WITHOUT_CONTENT = Subject(sentences=(Sentence(start=0, text=WITHOUT_CONTENT),))
 _CONSIDERED_PARENT = 0.25
 """A parent label this likely has its children asked for too."""
 _LEAST_PRIOR = 0.02

@@ -16,7 +16,7 @@ from triage.classification import Answer, Classification, Subject, Usage
 from triage.classification.codebook import definitions, examples, plain
 from triage.classification.prompts import load
 from triage.classification.samples import mean, sample
-from triage.errors import InvalidInput, ModelUnavailable
+from triage.errors import InvalidInput, UnusableAnswer
 from triage.llm import ChatModel, Message, Reply, Request
 from triage.llm.answer_format import asked_in_words
 from triage.taxonomy import Facet, Taxonomy
@@ -107,7 +107,7 @@ class StructuredClassifier:
         try:
             return Classification(answers=_read(reply, taxonomy), usage=usage)
         except InvalidInput as error:
-            raise ModelUnavailable(
+            raise UnusableAnswer(
                 f"{self._model.name} gave no usable answer in two tries: {error.detail.rstrip('.')}. "
                 "Choose another model with TRIAGE_MODEL, or set TRIAGE_ANSWERS=letters."
             ) from error

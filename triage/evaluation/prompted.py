@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from triage.classification import Classifier, Subject
+from triage.classification import Classification, Classifier, Subject, Usage
 from triage.classification.evidence import locate
 from triage.classification.sentences import before_resolution, condense, split
 from triage.decision import decide
+from triage.errors import UnusableAnswer
 from triage.evaluation.cases import Case
 from triage.evaluation.runner import Progress
 from triage.incident import Incident
 from triage.redaction import Redacted, Redactor
 from triage.taxonomy import Taxonomy
-from triage.triage_result import Provenance, Triage
+from triage.triage_result import FacetResult, Provenance, Triage
 
 _LONG_CHARACTERS = 4_000
 """Redacting a longer text keeps the event loop from other cases for milliseconds, more than a thread costs."""
@@ -28,7 +29,7 @@ class ModelUnderTest:
 
     Write-ups are redacted, as always before they leave the process, and shortened to `write_up_characters`; sentences
     that talk to the model are not withheld. An unreachable model raises `ModelUnavailable`: there is nothing to fall
-    back to.
+    back to. An answer that is no label is an abstention with that reason: it agrees with no gold label.
     """
 
     def __init__(
@@ -53,13 +54,22 @@ class ModelUnderTest:
             sentences = before_resolution(sentences)
         read = condense(sentences, self._write_up_characters)
         asked = time.perf_counter()
-        said = await self._classifier.classify(Subject(sentences=tuple(read)), self._taxonomy)
+        unusable = None
+        try:
+            said = await self._classifier.classify(Subject(sentences=tuple(read)), self._taxonomy)
+        except UnusableAnswer as error:
+            said, unusable = Classification(answers={}, usage=Usage()), error.detail
         answered = time.perf_counter()
         quotes = {facet: answer.quotes for facet, answer in said.answers.items()}
         facets = {
             facet: result.model_copy(update={"evidence": locate(quotes.get(facet, ()), redacted)})
             for facet, result in decide(self._taxonomy, said.answers, ()).items()
         }
+        if unusable is not None:
+            facets = {
+                facet.id: FacetResult(facet=facet.id, labels=(), abstention=unusable)
+                for facet in self._taxonomy.triaged
+            }
         found = sum(len(result.evidence) for result in facets.values())
         return Triage(
             incident_id=incident.id,

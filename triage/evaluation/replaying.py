@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from triage.classification.letters import WITHOUT_CONTENT
 from triage.errors import InvalidInput, MisconfiguredService
 from triage.evaluation.runs import Run
 from triage.intake.rows import read_rows
@@ -43,4 +44,15 @@ def _of_run(run: Run, names: dict[str, dict[str, str]]) -> ReplayChat:
             recordings.append(Recording(incident_id=record.case_id, text=texts[record.case_id], answers=answers))
     if not recordings:
         raise InvalidInput(f"{run.folder} holds no answer of a model to replay.", field="model")
+    recordings.append(_without_content(run, names))
     return ReplayChat(str(info.identity.settings.get("model", run.folder.name)), recordings, names, "letters")
+
+
+def _without_content(run: Run, names: dict[str, dict[str, str]]) -> Recording:
+    """What the model said of a write-up without content: the square of its prior, see `LetterClassifier`."""
+    answers = {}
+    for facet, labels in names.items():
+        priors = (record.sources.get(facet, {}).get("prior") for record in run.records)
+        prior = next((found for found in priors if found), dict.fromkeys(labels, 1.0))
+        answers[facet] = RecordedAnswer(labels={label: share**2 for label, share in prior.items()})
+    return Recording(incident_id=WITHOUT_CONTENT, text=WITHOUT_CONTENT, answers=answers)
