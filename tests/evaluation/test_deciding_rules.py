@@ -84,7 +84,7 @@ def test_telltale_words_make_a_rule_that_holds_on_other_cases() -> None:
 def test_chance_words_make_no_rule_that_holds() -> None:
     held = [try_out("setting", "release", cases(telltale=False, seed=seed), []).holds for seed in range(20)]
 
-    assert sum(held) <= 6
+    assert sum(held) <= 2
 
 
 def test_a_rule_of_one_side_decides_all_others_for_the_other() -> None:

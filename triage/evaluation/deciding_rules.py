@@ -59,8 +59,9 @@ class Trial(BaseModel, frozen=True):
 
     @property
     def holds(self) -> bool:
-        """Whether the words choose better than always taking the commoner label does."""
-        return self.right.n >= _LEAST_DECIDED and self.right.hits > self.usual.hits
+        """Whether the words choose better than always taking the commoner label: by the whole of their interval."""
+        interval, usual = self.right.interval, self.usual.share
+        return self.right.n >= _LEAST_DECIDED and interval is not None and usual is not None and interval[0] > usual
 
 
 class Labelled(NamedTuple):
