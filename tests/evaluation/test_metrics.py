@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score, f1_score
 
-from triage.agreement import expected_calibration_error
+from triage.agreement import Confusion, expected_calibration_error, kappa_of
 from triage.evaluation.metrics import Scores
 from triage.taxonomy import Taxonomy
 
@@ -61,6 +61,15 @@ def test_quantiles_of_a_draw_are_those_of_the_drawn_cases(
     assert scores.values("latency.median", weights)[0] == drawn[math.ceil(0.5 * n) - 1]
     assert scores.values("latency.p95", weights)[0] == drawn[math.ceil(0.95 * n) - 1]
     assert scores.values("latency.mean", weights)[0] == pytest.approx(np.mean(drawn))
+
+
+def test_kappa_has_the_interval_that_it_has_everywhere(small_taxonomy: Taxonomy) -> None:
+    pairs = [("power", "power" if n % 4 else "code") for n in range(40)] + [("code", "code")] * 20
+    measured = scores_of(small_taxonomy, pairs).measure("kappa.cause", seed=3)
+    confusion = Confusion.of([gold for gold, _ in pairs], [said for _, said in pairs], LABELS)
+    expected = kappa_of(confusion, seed=3)
+    assert measured.value == pytest.approx(expected.value)
+    assert measured.interval == expected.interval
 
 
 def test_an_abstention_is_no_hit_and_counts_against_coverage_alone_where_it_answered(small_taxonomy: Taxonomy) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from triage.agreement import Confusion, kappa_of
 from triage.agreement.interval import CONFIDENCE, RESAMPLES, Interval
 from triage.evaluation.gate_rules import FACET_METRICS, RUN_METRICS
 from triage.evaluation.journal import CaseRecord
@@ -102,11 +103,27 @@ class Scores:
             return Measured(metric=metric, value=None, n=n, undefined=_why_undefined(metric))
         if metric in _EXACT or not resamples:
             return Measured(metric=metric, value=value, n=n)
+        if (confusion := self._confusion_of_one_round(metric)) is not None:
+            # The same figure, with the same interval, as everywhere else.
+            kappa = kappa_of(confusion, resamples=resamples, confidence=confidence, seed=seed)
+            return Measured(metric=metric, value=value, n=n, interval=kappa.interval)
         drawn = np.concatenate(
             [self.values(metric, weights, rounds) for weights, rounds in self.draws(resamples, seed)]
         )
         interval = interval_of(metric, drawn, value, self.without_one, self.unseen(metric, confidence), confidence)
         return Measured(metric=metric, value=value, n=n, interval=interval)
+
+    def _confusion_of_one_round(self, metric: str) -> Confusion | None:
+        """The counts where `metric` is the kappa of a facet with one label, and nothing was repeated."""
+        name, _, facet = metric.partition(".")
+        if name not in {"kappa", "answered_kappa"} or len(self._rounds) > 1:
+            return None
+        columns = self._rounds[0].columns(facet)
+        if columns.is_multi:
+            return None
+        counted = columns.answered if name == "answered_kappa" else np.ones(len(columns.at), dtype=bool)
+        gold, said = ([columns.names[code] for code in codes[counted]] for codes in (columns.gold, columns.said))
+        return Confusion.of(gold, said, columns.names)
 
     def draws(self, resamples: int, seed: int) -> Iterator[tuple[Weights, NDArray[np.float64]]]:
         """Bootstrap weights of cases and of repeats, the same for the same seed, n and number of repeats.
@@ -185,7 +202,10 @@ def interval_of(
     if metric.partition(".")[0] in _ROUGH:
         return Interval.of(drawn, confidence)
     jackknife = without_one(metric)
-    return Interval.of_bca(drawn, value, jackknife, np.ones(len(jackknife), dtype=np.int64), confidence)
+    if np.isnan(jackknife).all():
+        return Interval.of(drawn, confidence)
+    influence = np.nanmean(jackknife) - jackknife
+    return Interval.of_bca(drawn, value, influence, np.ones(len(influence)), confidence)
 
 
 def finished(records: Sequence[CaseRecord]) -> dict[str, CaseRecord]:

@@ -21,8 +21,12 @@ Values = NDArray[np.float64]
 
 
 class Columns(NamedTuple):
-    """What is known of one facet: arrays over the cases that have a gold label for it, at positions `at`."""
+    """What is known of one facet: arrays over the cases that have a gold label for it, at positions `at`.
 
+    Codes are positions in `names`.
+    """
+
+    names: tuple[str, ...]
     at: NDArray[np.intp]
     gold: NDArray[np.int64]
     said: NDArray[np.int64]
@@ -47,6 +51,7 @@ def read_columns(records: Sequence[CaseRecord], facet: Facet) -> Columns:
     said = [tuple(one for one in record.predicted.get(facet.id, ()) if one in code) for _, record in labelled]
     best = [_best(record.distributions.get(facet.id, {})) for _, record in labelled]
     return Columns(
+        names=tuple(names),
         at=np.array([n for n, _ in labelled], dtype=np.intp),
         gold=np.array([code[labels[0]] for labels in gold], dtype=np.int64),
         said=np.array([code[labels[0]] if labels else code[ABSTAINED] for labels in said], dtype=np.int64),
