@@ -142,10 +142,8 @@ def live_facet(
     tests: int = 1,
 ) -> LiveFacet:
     """Measure one facet. Of `tests` drift tests at once each must be as many times surer (Bonferroni)."""
-    # An adjudication settles what others said, and is no further opinion.
-    own = [one for one in judged if not getattr(one.annotation, "settles", ())]
-    unseen = [one for one in own if getattr(one.annotation, "saw_model", None) is False]
-    kappa = _kappa(facet, own)
+    unseen = [one for one in judged if one.annotation.saw_model is False]
+    kappa = _kappa(facet, judged)
     drift = label_drift(*(_given(facet, some) for some in (recent, reference)))
     state = _state(kappa, options)
     alerts = [_below(facet, kappa, options.gate)] if state == "below" and options.gate is not None else []
@@ -155,7 +153,7 @@ def live_facet(
         facet=facet.id,
         kappa=kappa,
         unseen=_kappa(facet, unseen),
-        abstained=sum(not one.triaged for one in own),
+        abstained=sum(not one.triaged for one in judged),
         coverage=Proportion(hits=sum(facet.id in one.labelled for one in recent), n=len(recent)),
         state=state,
         drift=drift,

@@ -75,7 +75,7 @@ def test_the_annotations_of_the_database_can_be_migrated(triage: Run, tmp_path: 
     ("arguments", "told"),
     [
         (["diff", "missing.yaml", NEW], "There is no file missing.yaml"),
-        (["diff", OLD, NEW, "--annotations", "missing.jsonl"], "There is no data file missing.jsonl"),
+        (["diff", OLD, NEW, "--annotations", "missing.jsonl"], "There is no file missing.jsonl"),
         (["diff", OLD, NEW, "--annotations", GIVEN, "--store"], "either --annotations or --store"),
         (["migrate", "missing.yaml", "--annotations", GIVEN, "--out", "out.jsonl"], "There is no file missing.yaml"),
     ],

@@ -43,6 +43,14 @@ async def test_each_persons_last_word_stands_beside_the_triage_that_stood_then(s
     assert await judged(store, since=NOW + timedelta(minutes=30)) == [("bo", "code", "code")]
 
 
+async def test_an_adjudication_does_not_hide_what_its_author_said_before(store: Store) -> None:  # noqa: F811
+    await triaged(store, "a", "power")
+    await store.record([said("a", "network"), said("a", "power", by="bo")])
+    await store.record([said("a", "power", minutes=9, is_gold=True, settles=(1, 2))])
+
+    assert sorted(await judged(store)) == [("ada", "network", "power"), ("bo", "power", "power")]
+
+
 async def test_an_abstention_is_a_judgement_without_labels(store: Store) -> None:  # noqa: F811
     await triaged(store, "a", None)
     await store.record([said("a", "power")])

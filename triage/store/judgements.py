@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import JSON, Column, ColumnElement, Select, cast, exists, func, select, type_coerce
+from sqlalchemy import JSON, Column, ColumnElement, Select, cast, exists, func, null, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.annotation import Annotation
@@ -33,13 +33,17 @@ class TriagedIncident(NamedTuple):
 async def read_judgements(
     connection: AsyncConnection, taxonomy: str, facet: str, since: datetime, limit: int
 ) -> list[Judgement]:
-    """At most `limit` judgements given since then, newest first; incidents that had no triage by then have none."""
+    """At most `limit` judgements given since then, newest first; incidents that had no triage by then have none.
+
+    An adjudication settles what others said, and is no further judgement.
+    """
     later = annotation_table.alias()
     has_later = exists().where(
         later.c.incident_id == annotation_table.c.incident_id,
         later.c.id > annotation_table.c.id,
         later.c.facet == facet,
         later.c.origin == "human",
+        later.c.settles.is_(null()),
         later.c.annotator == annotation_table.c.annotator,
     )
     stood = (
@@ -57,6 +61,7 @@ async def read_judgements(
         .where(
             annotation_table.c.facet == facet,
             annotation_table.c.origin == "human",
+            annotation_table.c.settles.is_(null()),
             annotation_table.c.created_at >= since,
             ~has_later,
             stood.is_not(None),
