@@ -19,7 +19,7 @@ Incidents that were labelled in the same way by everyone are of one kind, so dra
 multinomial draw over the kinds."""
 
 METHOD: Method = "bca"
-"""BCa covers better than percentiles where incidents are few or agreement is high: see evals/bench/coverage.py."""
+"""BCa covers better than percentiles where incidents are few or agreement is high: measured in docs/agreement.md."""
 
 _CELLS_AT_A_TIME = 4_000_000
 _STEP = 1e-5
