@@ -152,7 +152,7 @@ async def _run_round(
 
 def _check_gates(run: Run, out: Path, as_json: bool) -> int:
     from triage.evaluation.archive import Archive
-    from triage.evaluation.reports.terminal import print_gates
+    from triage.evaluation.reports.verdicts import print_gates
 
     report = runs.report_on(run, Archive(out), [])
     print_gates(report.gates, messages() if as_json else output())
@@ -161,7 +161,7 @@ def _check_gates(run: Run, out: Path, as_json: bool) -> int:
 
 def _print_scores(result: Run, taxonomy: Taxonomy, planned: int, as_json: bool) -> None:
     """Print the scores, and keep those of a whole run."""
-    from triage.evaluation.report import print_report, write_summary
+    from triage.evaluation.reports.scores import print_report, write_summary
     from triage.evaluation.scoring import summarise
 
     summary = summarise(result, taxonomy).model_copy(update={"planned": planned})

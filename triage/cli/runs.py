@@ -79,8 +79,8 @@ def show(
     if as_json:
         print_json(report.model_dump(mode="json"))
         return
-    from triage.evaluation.report import print_report
-    from triage.evaluation.reports.terminal import print_comparison, print_gates
+    from triage.evaluation.reports.scores import print_report
+    from triage.evaluation.reports.verdicts import print_comparison, print_gates
 
     print_report(report.summary, output())
     print_gates(report.gates, output())
@@ -106,7 +106,7 @@ def compare(
     if as_json:
         print_json([report.comparison and report.comparison.model_dump(mode="json") for report in reports])
         return
-    from triage.evaluation.reports.terminal import print_comparison
+    from triage.evaluation.reports.verdicts import print_comparison
 
     for report in reports:
         print_comparison(report.comparison, output(), cases)
@@ -145,7 +145,7 @@ def gate(
         )
         raise typer.Exit(MISUSE)
     else:
-        from triage.evaluation.reports.terminal import print_gates
+        from triage.evaluation.reports.verdicts import print_gates
 
         print_gates(report.gates, output())
     code = exit_code(report, accept_inconclusive=accept_inconclusive)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from triage.evaluation.cases import Case, Dataset
 from triage.evaluation.datasets import load_dataset, shipped_history
 from triage.evaluation.journal import CaseRecord
-from triage.evaluation.report import print_report, write_summary
+from triage.evaluation.reports.scores import print_report, write_summary
 from triage.evaluation.runner import Progress, TriageUnderTest, run_suite
 from triage.evaluation.runs import Run, RunIdentity, RunMismatch, default_folder
 from triage.evaluation.scoring import FacetSummary, Summary, summarise

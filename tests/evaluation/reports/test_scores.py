@@ -9,12 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests.evaluation.conftest import KeywordTriage, vllm_row
 from triage.agreement import Confusion
 from triage.evaluation import Suite, print_report, run_suite, summarise, write_summary
-from triage.evaluation.report import _matrix
+from triage.evaluation.reports.scores import _matrix
 from triage.taxonomy import Taxonomy
-
-from .conftest import KeywordTriage, vllm_row
 
 
 async def test_a_report_shows_agreement_confusion_and_every_trouble(

@@ -1,4 +1,4 @@
-"""The report of a run: in the terminal, and as `summary.json` for machines."""
+"""The scores of a run: in the terminal, and as `summary.json` for machines."""
 
 from __future__ import annotations
 

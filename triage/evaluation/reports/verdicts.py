@@ -1,4 +1,4 @@
-"""Gates and comparisons in the terminal."""
+"""Gates and comparisons of runs, in the terminal."""
 
 from __future__ import annotations
 
