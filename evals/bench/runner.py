@@ -198,7 +198,8 @@ def kill(folder: Path, cases: int, kills: int, seed: int) -> None:
 
 def _command(suite: Path, url: str, out: Path) -> subprocess.Popen[bytes]:
     settings = {"TRIAGE_MODEL": "fake", "TRIAGE_BASE_URL": url, "OPENAI_API_KEY": "a-key-for-nobody"}
-    command = [sys.executable, "-m", "triage.cli", "eval", "run", str(suite), "--out", str(out), "--concurrency", "50"]
+    program = str(Path(sys.executable).with_name("triage"))
+    command = [program, "eval", "run", str(suite), "--out", str(out), "--concurrency", "50"]
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command, env=os.environ | settings, cwd=ROOT, stdout=quiet, stderr=quiet)
 

@@ -86,7 +86,8 @@ async def test_resuming_after_an_interrupt_does_not_repeat_finished_cases(
     with pytest.raises(asyncio.CancelledError):
         await running
     finished = {record.case_id for record in Run.read(folder).records}
-    assert len(finished) == 5
+    # Others may end in the very moment in which the fifth does.
+    assert 5 <= len(finished) < 12
     assert finished <= set(interrupted.asked)
 
     resumed = KeywordTriage(small)

@@ -166,9 +166,8 @@ class _Exclusions:
 class _Crew:
     """Workers that take case after case: `concurrency` of them, and one more for each call that waits for its retry.
 
-    The requests in flight are bounded by the gate, the open cases by `MOST_OPEN` times the concurrency. Where there is
-    a gate, some more get their requests ready before it, so that no slot is idle while replies are worked on. No case
-    is begun unless `allows`, given how many are open, says that it may.
+    The requests in flight are bounded by the gate, the open cases by `MOST_OPEN` times the concurrency. No case is
+    begun unless `allows`, given how many are open, says that it may.
     """
 
     def __init__(
@@ -184,7 +183,6 @@ class _Crew:
         self._concurrency = concurrency
         self._gate = gate
         self._allows = allows
-        self._most = concurrency + (-(-concurrency // _READY) if gate.limits.at_once else 0)
         self._usual = 0
         self._size = 0
 
@@ -194,8 +192,8 @@ class _Crew:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._gate.on_wait = self._fill_up
-                apart_s = min(_APART_S, _SPREAD_S / self._most)
-                while self._usual < self._most:
+                apart_s = min(_APART_S, _SPREAD_S / self._concurrency)
+                while self._usual < self._concurrency:
                     self._usual += 1
                     self._fill_up()
                     # Replies to requests that went out together come back together, and then wait for each other.
@@ -261,8 +259,6 @@ async def _run_case(case: Case, subject: TriageUnderTest, exclusions: _Exclusion
     )
 
 
-_READY = 4
-"""One in so many is ready before the gate."""
 _APART_S, _SPREAD_S = 0.002, 0.1
 """The first requests are so far apart, though all within that time."""
 _TICK_S = 0.001

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import re
@@ -109,8 +108,6 @@ class CachedChat:
             return known
         reply = await self._model.complete(request)
         self._cache.put(key, reply)
-        # The requests that wait for this one's slot go out before anyone works on the reply.
-        await asyncio.sleep(0)
         return reply
 
 
