@@ -113,8 +113,12 @@ class CachedChat:
 
 def key_of(request: Request) -> bytes:
     """Stands for everything of the request that can change the reply, and for nothing else."""
-    content = request.model_dump_json(exclude={"deadline_s"})
-    return hashlib.sha256(content.encode()).hexdigest().encode()
+    digest = hashlib.sha256(request.model_dump_json(exclude={"messages", "deadline_s"}).encode())
+    for message in request.messages:  # as they are: to write them as JSON takes longer than all else
+        content = message.content.encode()
+        digest.update(f"{message.role} {len(content)} ".encode())
+        digest.update(content)
+    return digest.hexdigest().encode()
 
 
 _KEY_LENGTH = 64

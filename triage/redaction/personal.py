@@ -62,6 +62,8 @@ _ID_BEFORE = re.compile(
     r"(?:\b|_)(?:id|ids|trace|span|seq|offset|hash|timestamp|ts|epoch|seed|rnd|ticket|incident|bytes)[\"']?[ =:#]{0,3}\Z",
     re.IGNORECASE,
 )
+# What every phone and card number has.
+_DIGITS_IN_A_ROW = re.compile(r"[0-9](?:[ .\-()/]{0,2}[0-9]){6}")
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
 _IBAN_LENGTHS = {
     n: frozenset(countries.split())
@@ -125,6 +127,15 @@ def _is_ipv6(address: str) -> bool:
 
 
 def _numbers(text: str) -> Iterator[Span]:
+    # Most texts have no such row of digits, and looking for one is ten times as fast.
+    if _DIGITS_IN_A_ROW.search(text):
+        yield from _phones_and_cards(text)
+    for match in _IBAN.finditer(text):
+        if _is_iban(match.group().replace(" ", "")):
+            yield Span(match.start(), match.end(), "iban")
+
+
+def _phones_and_cards(text: str) -> Iterator[Span]:
     for match in _PHONE.finditer(text):
         # An amount with a sign has no gaps and seldom ten digits.
         if sum(c.isdigit() for c in match.group()) >= (10 if match.group()[1:].isdigit() else 8):
@@ -136,9 +147,6 @@ def _numbers(text: str) -> Iterator[Span]:
         length = _card_length(match.group(), match["by"])
         if length and not _ID_BEFORE.search(_before(text, match, 16)):
             yield Span(match.start(), match.start() + length, "card")
-    for match in _IBAN.finditer(text):
-        if _is_iban(match.group().replace(" ", "")):
-            yield Span(match.start(), match.end(), "iban")
 
 
 def _before(text: str, match: re.Match[str], characters: int) -> str:

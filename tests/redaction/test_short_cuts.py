@@ -1,4 +1,4 @@
-"""The short cut of the finder of assignments: it never passes over what the patterns would find."""
+"""The short cuts of the finders: they never pass over what the patterns would find."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from triage.redaction import assignments
+from triage.redaction import assignments, personal
 
 PATTERNS = ("_ASSIGNMENT", "_WEAK", "_SAID", "_COMMAND", "_KEY_SAID")
 NAMES = (
@@ -35,3 +35,18 @@ def test_where_a_pattern_matches_the_text_is_not_passed_over(
     patterns: list[re.Pattern[str]] = [getattr(assignments, pattern) for pattern in PATTERNS]
     if any(pattern.search(text) for pattern in patterns):
         assert assignments._has_name(text)
+
+
+@given(
+    st.text(st.sampled_from("0123456789+-. ()/1a:%"), max_size=40), st.sampled_from(["", "call ", "Tel.: ", "fax #"])
+)
+def test_every_phone_and_card_number_has_the_row_of_digits_that_is_looked_for_first(number: str, before: str) -> None:
+    for pattern in (personal._PHONE, personal._PHONE_NAMED, personal._CARD):
+        match = pattern.search(before + number)
+        assert match is None or personal._DIGITS_IN_A_ROW.search(before + number)
+
+
+@given(st.from_regex(personal._PHONE) | st.from_regex(personal._PHONE_NAMED) | st.from_regex(personal._CARD))
+def test_what_looks_like_a_number_has_the_row_of_digits(text: str) -> None:
+    if any(pattern.search(text) for pattern in (personal._PHONE, personal._PHONE_NAMED, personal._CARD)):
+        assert personal._DIGITS_IN_A_ROW.search(text)
