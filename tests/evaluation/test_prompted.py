@@ -145,17 +145,31 @@ async def test_a_second_run_over_the_same_questions_costs_nothing(
     assert all(about.cached_prompt_tokens == about.prompt_tokens > 0 for about in cached)
 
 
-async def test_a_case_that_failed_on_its_answer_is_asked_anew(
+async def test_an_answer_that_is_no_label_is_an_abstention_and_not_paid_for_again(
     suite: Suite, small: Taxonomy, settings: Settings, fake_openai: FakeOpenAI, tmp_path: Path
 ) -> None:
     fake_openai.script(*[Answer("no JSON")] * 2)
     one = suite.model_copy(update={"limit": 1})
+    first = await run(one, small, settings, tmp_path)
+    again = await run(one, small, settings, tmp_path)
+
+    assert first.records[0].predicted == {"cause": ()}
+    assert "no usable answer" in first.records[0].abstentions["cause"]
+    assert again.records == first.records
+    assert len(fake_openai.requests) == 2
+
+
+async def test_a_case_that_failed_is_asked_anew(
+    suite: Suite, small: Taxonomy, settings: Settings, fake_openai: FakeOpenAI, tmp_path: Path
+) -> None:
+    fake_openai.script(Status(401))
+    one = suite.model_copy(update={"limit": 1})
     failed = await run(one, small, settings, tmp_path)
     resumed = await run(one, small, settings, tmp_path)
 
-    assert "no usable answer" in (failed.records[0].error or "")
+    assert failed.records[0].status == "failed"
     assert resumed.records[0].status == "done"
-    assert len(fake_openai.requests) == 3
+    assert len(fake_openai.requests) == 2
 
 
 async def test_an_unreachable_model_fails_the_case_instead_of_degrading_it(
