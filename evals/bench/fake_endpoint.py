@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import re
 import time
-import zlib
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,8 @@ class Endpoint:
             if self.level < 1:
                 return 429
             self.level -= 1
-        chance = zlib.crc32(f"{case} {self.tries[case]} {self.seed}".encode()) / 2**32
+        drawn = hashlib.sha256(f"{case} {self.tries[case]} {self.seed}".encode()).digest()
+        chance = int.from_bytes(drawn[:8]) / 2**64
         return 429 if chance < self.too_many else 500 if chance < self.too_many + self.failing else 200
 
 

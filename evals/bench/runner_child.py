@@ -18,7 +18,10 @@ from typing import Any
 import openai
 
 from triage.classification.structured import StructuredClassifier
+from triage.cli.pace import shown
+from triage.cli.terminal import watching
 from triage.errors import ModelUnavailable
+from triage.evaluation.pace import Pace
 from triage.evaluation.prompted import ModelUnderTest
 from triage.evaluation.runner import run_suite
 from triage.evaluation.suites import Suite
@@ -52,9 +55,22 @@ async def run_as_suite(path: Path, url: str, concurrency: int, out: Path) -> tup
     taxonomy = Taxonomy.load(suite.taxonomy)
     data = suite.load_data(taxonomy)
     gate = provider_gate(settings, concurrency)
-    async with open_subject(settings, suite, taxonomy, gate=gate, cache=out / "cache") as (subject, decisive):
-        started = time.process_time()
-        run = await run_suite(suite, data, taxonomy, subject, out / "run", settings=decisive, gate=gate)
+    pace = Pace(gate, None)
+    with watching() as watch:
+        async with open_subject(settings, suite, taxonomy, gate=gate, cache=out / "cache") as (subject, decisive):
+            started = time.process_time()
+            with shown(pace, watch) as progress:
+                run = await run_suite(
+                    suite,
+                    data,
+                    taxonomy,
+                    subject,
+                    out / "run",
+                    settings=decisive,
+                    progress=progress,
+                    finished=pace.finish,
+                    gate=gate,
+                )
         cpu_s = time.process_time() - started
     return cpu_s, sum(record.status == "done" and not record.degraded for record in run.records)
 
