@@ -22,13 +22,12 @@ from triage.evaluation.codebook import (
     confused_pairs,
     of_annotators,
     of_run,
-    read_annotations,
     rules_of,
 )
 from triage.evaluation.rule_drafting import phrase
 from triage.evaluation.taxonomy_file import write_rules
 from triage.evaluation.write_ups import cases_of
-from triage.intake.rows import InvalidDataset
+from triage.intake.annotations import read_annotations
 from triage.llm.openai import OpenAIChat
 from triage.redaction import Redactor
 from triage.taxonomy import Taxonomy
@@ -115,15 +114,12 @@ def test_annotators_are_compared_by_their_last_word(tmp_path: Path) -> None:
         for who, label in lines
     ]
     (tmp_path / "a.jsonl").write_text("\n".join(rows))
-    found = of_annotators(read_annotations(tmp_path / "a.jsonl", TAXONOMY), [FACET])
+    found = of_annotators(read_annotations(tmp_path / "a.jsonl", TAXONOMY).annotations, [FACET])
 
     assert [(one.label, one.other, one.by) for one in found] == [
         ("usage", "bug", ("ada", "bo")),
         ("usage", "bug", ("ada", "cy")),
     ]
-    (tmp_path / "a.jsonl").write_text(rows[0].replace("bug", "bugs") + "\n" + '{"facet": "issue_type"}')
-    with pytest.raises(InvalidDataset, match=r"(?s)line 1, field labels.*line 2"):
-        read_annotations(tmp_path / "a.jsonl", TAXONOMY)
 
 
 def test_in_a_facet_with_several_labels_what_only_one_side_gave_is_paired(small: Taxonomy) -> None:

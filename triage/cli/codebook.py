@@ -102,12 +102,13 @@ def codebook(
 async def _codebook(wanted: _Wanted) -> _Found:
     from triage.classification.likeness import DefinitionReader
     from triage.evaluation.archive import Archive
-    from triage.evaluation.codebook import Codebook, confused_pairs, of_annotators, of_run, read_annotations, rules_of
+    from triage.evaluation.codebook import Codebook, confused_pairs, of_annotators, of_run, rules_of
     from triage.evaluation.metrics import finished
     from triage.evaluation.rule_drafting import phrase
     from triage.evaluation.suites import Split
     from triage.evaluation.taxonomy_file import raised, write_rules
     from triage.evaluation.write_ups import cases_of
+    from triage.intake.annotations import read_annotations
     from triage.redaction import Redactor
     from triage.taxonomy import Taxonomy
     from triage.wiring import build_embedder, open_model
@@ -123,7 +124,7 @@ async def _codebook(wanted: _Wanted) -> _Found:
     facets = [taxonomy.facet(name) for name in base.suite.facets]
     differing = of_run(list(finished(base.records).values()), facets)
     if wanted.annotations is not None:
-        differing += of_annotators(read_annotations(wanted.annotations, taxonomy), facets)
+        differing += of_annotators(read_annotations(wanted.annotations, taxonomy).annotations, facets)
     drafting = Split(part="dev", test_share=0.5, seed=base.suite.seed)
     known = [key for key, case in cases.items() if drafting.holds(case)] if wanted.tries else None
     if known is not None:

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel
 from triage.errors import InvalidInput, NotFound
 from triage.evaluation.runs import Run, RunInfo, RunMismatch
 from triage.evaluation.scoring import summary_of
+from triage.whole_file import write_whole
 
 _TAGS = "tags.json"
 
@@ -95,9 +96,7 @@ class Archive:
             tags = self.tags()
             before = tags.setdefault(name, {}).get(run.suite.name)
             tags[name][run.suite.name] = run.folder.name
-            whole = self.root / f"{_TAGS}.tmp"
-            whole.write_text(json.dumps(tags, indent=2) + "\n", encoding="utf-8")
-            whole.replace(self.root / _TAGS)
+            write_whole(self.root / _TAGS, json.dumps(tags, indent=2) + "\n")
         return before
 
 

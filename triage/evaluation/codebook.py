@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from triage.annotation import Annotation
 from triage.classification.likeness import DefinitionReader, representative
 from triage.classification.sentences import is_boilerplate, split
-from triage.errors import TriageError
 from triage.evaluation.cases import Case
 from triage.evaluation.deciding_rules import Labelled, Rule, Trial, draft, try_out, with_rule
 from triage.evaluation.journal import CaseRecord
 from triage.history import Example
-from triage.intake.rows import DataProblem, InvalidDataset, read_rows
 from triage.redaction import Redactor
 from triage.taxonomy import Facet, Label, Taxonomy
 
@@ -120,28 +117,6 @@ def of_annotators(annotations: Sequence[Annotation], facets: Sequence[Facet]) ->
                     Disagreement(case_id, facet_id, label, other, (a, b))
                     for label, other in _differing(said[a], said[b], by_id[facet_id])
                 ]
-    return found
-
-
-def read_annotations(path: Path, taxonomy: Taxonomy) -> list[Annotation]:
-    """Annotations in JSON Lines (`incident_id`, `facet`, `labels`, `annotator`), with their labels in canonical form.
-
-    Raises `NotFound`, or `InvalidDataset` with every mistake.
-    """
-    rows, problems, _ = read_rows(path)
-    found = []
-    for line, row in rows:
-        known = {name: value for name, value in row.items() if name in Annotation.model_fields}
-        try:
-            one = Annotation.model_validate(known)
-            found.append(one.model_copy(update={"labels": taxonomy.canonical(one.facet, one.labels)}))
-        except ValidationError as error:
-            first = error.errors()[0]
-            problems.append(DataProblem(line, ".".join(map(str, first["loc"])), first["msg"]))
-        except TriageError as error:
-            problems.append(DataProblem(line, "labels", error.detail))
-    if problems:
-        raise InvalidDataset(path, sorted(problems))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -16,7 +16,6 @@ from triage.evaluation.runs import Run, rounds_of
 from triage.evaluation.scoring import ABSTAINED
 from triage.taxonomy import Taxonomy
 
-POWER = 0.8
 _Z_CONFIDENCE, _Z_POWER = 1.959964, 0.841621
 _FEWER_IS_BETTER = ("latency", "tokens", "cost", "calls", "retries", "failed", "degraded", "ece", "flips")
 
@@ -98,41 +97,78 @@ class Comparison(BaseModel, frozen=True):
     verdict: str
 
 
+class Pair(NamedTuple):
+    """Two runs on the cases `ids` that both finished, in every round, with the same gold labels."""
+
+    base: Scores
+    other: Scores
+    ids: list[str]
+    first: dict[str, CaseRecord]
+    second: dict[str, CaseRecord]
+    shared: int
+
+    @classmethod
+    def of(cls, base: Run, other: Run, taxonomy: Taxonomy) -> Pair:
+        """The runs, each with its repeats."""
+        before, after = ([finished(run.records) for run in rounds_of(one)] for one in (base, other))
+        shared = [key for key in before[0] if all(key in records for records in (*before, *after))]
+        ids = [key for key in shared if before[0][key].gold == after[0][key].gold]
+        scores = Scores(before, taxonomy, ids, base.info.price), Scores(after, taxonomy, ids, other.info.price)
+        return cls(*scores, ids, before[0], after[0], len(shared))
+
+    def records(self, case_id: str) -> tuple[CaseRecord, CaseRecord]:
+        """What the first round of either run says of a case."""
+        return self.first[case_id], self.second[case_id]
+
+    @property
+    def only_base(self) -> int:
+        """How many cases the other run did not finish."""
+        return len(self.first) - self.shared
+
+    @property
+    def only_other(self) -> int:
+        """How many cases the base did not finish."""
+        return len(self.second) - self.shared
+
+    @property
+    def gold_differs(self) -> int:
+        """How many cases have other gold labels in the other run."""
+        return self.shared - len(self.ids)
+
+    @property
+    def flips(self) -> float | None:
+        """The share of labels that change between repeats of one run, the larger of the two; None without repeats."""
+        shares = [one.measure("flips.share", resamples=0).value for one in (self.base, self.other)]
+        return max((share for share in shares if share is not None), default=None)
+
+
 def compare(
     base: Run, other: Run, taxonomy: Taxonomy, *, metrics: Sequence[str] = (), resamples: int = RESAMPLES, seed: int = 0
 ) -> Comparison:
     """Compare two runs. `metrics` are those of the suite, or else the usual ones; the first decides the verdict."""
-    first, second = ([finished(run.records) for run in rounds_of(one)] for one in (base, other))
-    shared = [key for key in first[0] if all(key in records for records in (*first, *second))]
-    ids = [key for key in shared if first[0][key].gold == second[0][key].gold]
+    pair = Pair.of(base, other, taxonomy)
+    before, after, ids = pair.base, pair.other, pair.ids
     facets = [taxonomy.facet(name) for name in other.suite.facets if name in base.suite.facets]
     wanted = metrics or other.suite.metrics or names_of(facets)
-    before = Scores(first, taxonomy, ids, base.info.price)
-    after = Scores(second, taxonomy, ids, other.info.price)
     differences = tuple(difference(before, after, name, resamples=resamples, seed=seed) for name in wanted)
-    changes = tuple(
-        change for facet in facets for key in ids if (change := _change(first[0][key], second[0][key], facet.id))
-    )
-    flips = [one.measure("flips.share", resamples=0).value for one in (before, after)]
+    changes = tuple(change for facet in facets for key in ids if (change := _change(*pair.records(key), facet.id)))
     return Comparison(
         base=base.folder.name,
         other=other.folder.name,
         n=len(ids),
-        only_base=len(first[0]) - len(shared),
-        only_other=len(second[0]) - len(shared),
-        gold_differs=len(shared) - len(ids),
+        only_base=pair.only_base,
+        only_other=pair.only_other,
+        gold_differs=pair.gold_differs,
         settings=tuple(other.info.identity.differences(base.info.identity)),
-        flips=max((share for share in flips if share is not None), default=None),
+        flips=pair.flips,
         differences=differences,
-        tests=_tests([facet.id for facet in facets], ids, first[0], second[0]),
+        tests=_tests([facet.id for facet in facets], [pair.records(key) for key in ids]),
         changes=changes,
         verdict=_verdict(differences[0], len(ids)) if differences else "There is no metric to compare.",
     )
 
 
-def difference(
-    base: Scores, other: Scores, metric: str, *, resamples: int = RESAMPLES, seed: int = 0, power: float = _Z_POWER
-) -> Difference:
+def difference(base: Scores, other: Scores, metric: str, *, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
     """Other minus base in one metric. Both must stand on the same cases, in the same order."""
     one, two = (scores.measure(metric, resamples=0) for scores in (base, other))
     values = {"metric": metric, "base": one.value, "other": two.value, "n": one.n}
@@ -157,10 +193,10 @@ def difference(
         max((u for u in (base.unseen(metric), other.unseen(metric)) if u is not None), default=None),
         limits=(-2.0, 2.0),
     )
-    return Difference(**values, value=value, interval=interval, needed=_needed(value, interval, one.n, power))
+    return Difference(**values, value=value, interval=interval, needed=_needed(value, interval, one.n))
 
 
-def needed_for(distance: float, interval: Interval, n: int, z_power: float = _Z_POWER) -> int | None:
+def needed_for(distance: float, interval: Interval, n: int) -> int | None:
     """How many cases would bring the interval to one side of a bar at `distance`, with a chance of 80%.
 
     The half width falls with the root of n; None where the distance is nil, or where millions would be needed.
@@ -168,7 +204,7 @@ def needed_for(distance: float, interval: Interval, n: int, z_power: float = _Z_
     half = (interval.high - interval.low) / 2
     if half == 0 or abs(distance) < 1e-9:
         return None
-    cases = n * (half / abs(distance) * (1 + z_power / _Z_CONFIDENCE)) ** 2
+    cases = n * (half / abs(distance) * (1 + _Z_POWER / _Z_CONFIDENCE)) ** 2
     return math.ceil(cases) if cases < 10_000_000 else None
 
 
@@ -183,20 +219,16 @@ def mcnemar(only_base: int, only_other: int) -> float:
     return float(min(1.0, 2 * tail / 2**n))
 
 
-def _needed(value: float, interval: Interval | None, n: int, power: float) -> int | None:
+def _needed(value: float, interval: Interval | None, n: int) -> int | None:
     if interval is None or interval.low > 0 or interval.high < 0:
         return None
-    return needed_for(value, interval, n, power)
+    return needed_for(value, interval, n)
 
 
-def _tests(
-    facets: Sequence[str], ids: Sequence[str], base: dict[str, CaseRecord], other: dict[str, CaseRecord]
-) -> tuple[McNemar, ...]:
+def _tests(facets: Sequence[str], records: Sequence[tuple[CaseRecord, CaseRecord]]) -> tuple[McNemar, ...]:
     counts = []
     for facet in facets:
-        pairs = [
-            (_is_right(base[key], facet), _is_right(other[key], facet)) for key in ids if base[key].gold.get(facet)
-        ]
+        pairs = [(_is_right(base, facet), _is_right(other, facet)) for base, other in records if base.gold.get(facet)]
         counts.append((facet, sum(a and not b for a, b in pairs), sum(b and not a for a, b in pairs)))
     found = [mcnemar(a, b) for _, a, b in counts]
     adjusted = _holm(found)

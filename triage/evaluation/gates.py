@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel
 
 from triage.agreement.interval import RESAMPLES, Interval
-from triage.evaluation.compare import difference, needed_for
+from triage.evaluation.compare import Pair, difference, needed_for
 from triage.evaluation.gate_rules import Gate
 from triage.evaluation.metrics import Scores, finished
-from triage.evaluation.runs import Run, rounds_of
+from triage.evaluation.runs import Run
 from triage.taxonomy import Taxonomy
 
 Status = Literal["passed", "failed", "inconclusive"]
@@ -49,10 +50,12 @@ def check_gates(
     wanted = run.suite.parsed_gates if gates is None else gates
     unfinished = len(run.records) - len(finished(run.records))
     results = []
+    # One for each base, however many gates compare with it.
+    pairs: dict[Path, Pair] = {}
     for gate in wanted:
         if gate.is_delta:
             base = (bases or {}).get(gate.base or "")
-            result = _check_delta(gate, run, base, taxonomy, resamples)
+            result = _check_delta(gate, run, base, taxonomy, resamples, pairs)
         elif gate.metric in {"failed.count", "failed.share"}:
             share = unfinished if gate.metric == "failed.count" else unfinished / max(len(run.records), 1)
             result = _decided(gate, float(share), None, len(run.records))
@@ -63,7 +66,9 @@ def check_gates(
     return results
 
 
-def _check_delta(gate: Gate, run: Run, base: Run | None, taxonomy: Taxonomy, resamples: int) -> GateResult:
+def _check_delta(
+    gate: Gate, run: Run, base: Run | None, taxonomy: Taxonomy, resamples: int, pairs: dict[Path, Pair]
+) -> GateResult:
     if base is None:
         return GateResult(
             gate=gate.text,
@@ -71,26 +76,21 @@ def _check_delta(gate: Gate, run: Run, base: Run | None, taxonomy: Taxonomy, res
             explanation=f"There is no run {gate.base!r} to compare with: name one with `triage eval tag RUN "
             f"{gate.base}`, or give it with --base {gate.base}=FOLDER.",
         )
-    first, second = ([finished(one.records) for one in rounds_of(each)] for each in (base, run))
-    ids = [key for key in first[0] if all(key in records for records in (*first, *second))]
-    ids = [key for key in ids if first[0][key].gold == second[0][key].gold]
-    if not ids:
+    pair = pairs.get(base.folder) or Pair.of(base, run, taxonomy)
+    pairs[base.folder] = pair
+    if not pair.ids:
         return GateResult(
             gate=gate.text, status="inconclusive", explanation=f"{base.folder.name} has no finished case in common."
         )
-    before = Scores(first, taxonomy, ids, base.info.price)
-    after = Scores(second, taxonomy, ids, run.info.price)
-    found = difference(before, after, gate.metric, resamples=resamples, seed=run.suite.seed)
+    found = difference(pair.base, pair.other, gate.metric, resamples=resamples, seed=run.suite.seed)
     result = _judge(gate, found.value, found.interval, found.n, found.undefined)
-    changed = sum(first[0][key].predicted != second[0][key].predicted for key in ids)
-    noise = [one.measure("flips.share", resamples=0).value for one in (before, after)]
-    known = [share for share in noise if share is not None]
+    changed = sum(before.predicted != after.predicted for before, after in map(pair.records, pair.ids))
     itself = (
-        f"{max(known):.1%} of the labels change between repeats of one run"
-        if known
+        f"{pair.flips:.1%} of the labels change between repeats of one run"
+        if pair.flips is not None
         else "how many would change by themselves is not measured: set `repeats: 2`"
     )
-    more = f" {changed} of {len(ids)} cases changed; {itself}."
+    more = f" {changed} of {len(pair.ids)} cases changed; {itself}."
     return result.model_copy(update={"explanation": result.explanation + more})
 
 

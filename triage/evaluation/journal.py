@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from triage.annotation import Labels
 from triage.intake.rows import DataProblem, InvalidDataset
 from triage.triage_result import Provenance
+from triage.whole_file import write_whole
 
 
 class NeighbourRecord(BaseModel, frozen=True):
@@ -84,9 +85,7 @@ class Journal:
         """Rewrite the file in the given order of case ids, one line each; other cases follow. Returns the ordered."""
         wanted = [self.records[case_id] for case_id in order if case_id in self.records]
         others = [self.records[case_id] for case_id in sorted(self.records.keys() - set(order))]
-        settled = self.path.with_suffix(".tmp")
-        settled.write_bytes(b"".join(map(_line, (*wanted, *others))))
-        settled.replace(self.path)
+        write_whole(self.path, b"".join(map(_line, (*wanted, *others))))
         return wanted
 
 

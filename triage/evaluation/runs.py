@@ -19,6 +19,7 @@ from triage.evaluation.suites import Suite
 from triage.incident import Scalar
 from triage.llm.prices import Price
 from triage.taxonomy import Taxonomy
+from triage.whole_file import write_whole
 
 CASES = "cases.jsonl"
 
@@ -151,9 +152,7 @@ def _open_run(folder: Path, suite: Suite, dataset: Dataset, identity: RunIdentit
         price=price or (info.price if info is not None else None),
     )
     if fresh != info:
-        whole = folder / "run.json.tmp"
-        whole.write_text(fresh.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        whole.replace(folder / "run.json")
+        write_whole(folder / "run.json", fresh.model_dump_json(indent=2) + "\n")
 
 
 def _existing_info(folder: Path) -> RunInfo:

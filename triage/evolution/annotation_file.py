@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from triage.annotation import Annotation
+from triage.whole_file import write_whole
 
 
 def write_annotations(annotations: Iterable[Annotation], path: Path) -> None:
     """Write annotations, whole or not at all."""
-    whole = path.with_name(f"{path.name}.tmp")
-    whole.write_text("".join(f"{annotation.model_dump_json()}\n" for annotation in annotations), encoding="utf-8")
-    whole.replace(path)
+    write_whole(path, "".join(f"{annotation.model_dump_json()}\n" for annotation in annotations))

@@ -22,7 +22,9 @@ from triage.evaluation.reports.facet_views import name_of, view_facet
 from triage.evaluation.reports.worst_cases import SHOWN, WriteUps, worst_cases
 from triage.evaluation.runs import Run, rounds_of
 from triage.evaluation.scoring import ABSTAINED, Summary
+from triage.evaluation.write_ups import cases_of
 from triage.taxonomy import Taxonomy
+from triage.whole_file import write_whole
 
 _COSTS = (
     *("cost.total", "cost.mean", "tokens.total", "tokens.mean", "calls.total", "retries.total"),
@@ -49,20 +51,16 @@ def write_html(path: Path, report: Report, run: Run, taxonomy: Taxonomy, *, with
     """Write the report, whole or not at all. Without `with_text` it holds no word of any write-up."""
     cases = read_cases(run, taxonomy) if with_text else None
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole = path.with_suffix(path.suffix + ".tmp")
-    whole.write_text(as_html(report, run, taxonomy, cases), encoding="utf-8")
-    whole.replace(path)
+    write_whole(path, as_html(report, run, taxonomy, cases))
     return path
 
 
 def read_cases(run: Run, taxonomy: Taxonomy) -> dict[str, Case] | None:
     """The run's cases with their texts; None where the data can't be read any more, or changed since the run."""
-    info = run.info
     try:
-        data = info.suite.load_data(taxonomy, Path(info.data_path))
+        return cases_of(run, taxonomy)
     except (TriageError, OSError):
         return None
-    return {case.id: case for case in data.cases} if data.sha256 == info.identity.data else None
 
 
 def as_html(report: Report, run: Run, taxonomy: Taxonomy, cases: Mapping[str, Case] | None) -> str:

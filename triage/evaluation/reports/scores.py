@@ -12,6 +12,7 @@ from rich.text import Text
 
 from triage.agreement import Confusion, LabelScore, SetAgreement
 from triage.evaluation.scoring import ABSTAINED, FacetSummary, Summary
+from triage.whole_file import write_whole
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SHOWN_FAILURES = 5
@@ -20,9 +21,7 @@ _SHOWN_FAILURES = 5
 def write_summary(summary: Summary, folder: Path) -> Path:
     """Write `summary.json` into the run's folder, whole or not at all."""
     path = folder / "summary.json"
-    whole = path.with_suffix(".tmp")
-    whole.write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    whole.replace(path)
+    write_whole(path, summary.model_dump_json(indent=2) + "\n")
     return path
 
 
