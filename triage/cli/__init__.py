@@ -15,6 +15,7 @@ from triage.cli.calibrate import calibrate
 from triage.cli.classify import classify
 from triage.cli.demo import demo
 from triage.cli.doctor import doctor
+from triage.cli.encryption import encrypt
 from triage.cli.history import import_file, search
 from triage.cli.live import live
 from triage.cli.serve import serve
@@ -35,6 +36,7 @@ app.command()(agreement)
 app.command()(calibrate)
 app.command()(live)
 app.add_typer(taxonomy.app, name="taxonomy")
+app.command()(encrypt)
 app.command()(doctor)
 
 

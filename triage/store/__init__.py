@@ -5,6 +5,7 @@ from __future__ import annotations
 from triage.store.judgements import Judgement, TriagedIncident
 from triage.store.migrations import downgrade, upgrade
 from triage.store.records import Listed, Page, Pending, Status, StoredIncident
+from triage.store.resealing import Resealed, reseal
 from triage.store.store import Store
 
 __all__ = [
@@ -12,10 +13,12 @@ __all__ = [
     "Listed",
     "Page",
     "Pending",
+    "Resealed",
     "Status",
     "Store",
     "StoredIncident",
     "TriagedIncident",
     "downgrade",
+    "reseal",
     "upgrade",
 ]
