@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from triage import __version__
 from triage.cli import annotate, evaluate, taxonomy
 from triage.cli.agreement import agreement
+from triage.cli.backup import backup, restore
 from triage.cli.calibrate import calibrate
 from triage.cli.classify import classify
 from triage.cli.demo import demo
@@ -36,6 +37,8 @@ app.command()(agreement)
 app.command()(calibrate)
 app.command()(live)
 app.add_typer(taxonomy.app, name="taxonomy")
+app.command()(backup)
+app.command()(restore)
 app.command()(encrypt)
 app.command()(doctor)
 
