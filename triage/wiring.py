@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from triage.llm.prices import Price
     from triage.llm.replay import ReplayChat
     from triage.redaction import Redactor
+    from triage.sealing import Sealer
     from triage.store import Store
 
     Model = LocalChat | OpenAIChat | LangChainChat | ReplayChat
@@ -114,12 +115,9 @@ async def open_records(
     """
     from triage.casebook import Casebook
     from triage.redaction import Redactor
-    from triage.store import Store, upgrade
 
     taxonomy = Taxonomy.load(settings.taxonomy)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    await upgrade(settings.sql_url)
-    store = Store(settings.sql_url)
+    store = await prepare_store(settings)
     embedder = build_embedder(settings)
     redactor = Redactor()
     history = open_history(settings, embedder, None if index_in_memory else settings.data_dir / "index")
@@ -225,16 +223,34 @@ async def _pipeline_under_test(
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[tuple[Store, Taxonomy]]:
     """The system of record alone, and the taxonomy: for work that needs no index and no model."""
-    from triage.store import Store, upgrade
-
     taxonomy = Taxonomy.load(settings.taxonomy)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    await upgrade(settings.sql_url)
-    store = Store(settings.sql_url)
+    store = await prepare_store(settings)
     try:
         yield store, taxonomy
     finally:
         await store.close()
+
+
+async def prepare_store(settings: Settings) -> Store:
+    """The system of record, its tables brought to this version. Raises `MisconfiguredService` for wrong keys."""
+    from triage.store import Store, upgrade
+
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    await upgrade(settings.sql_url)
+    store = Store(settings.sql_url, build_sealer(settings))
+    try:
+        await store.check_seal()
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+def build_sealer(settings: Settings) -> Sealer:
+    """What seals texts at rest, by the keys that are set."""
+    from triage.sealing import Sealer
+
+    return Sealer.of(settings.encryption_keys.get_secret_value() if settings.encryption_keys else None)
 
 
 @contextmanager
@@ -328,12 +344,9 @@ def live_options(settings: Settings) -> LiveOptions:
 async def open_live(settings: Settings) -> AsyncIterator[LiveAgreement]:
     """Live agreement over the store of `settings`; neither embedder nor model is needed for it."""
     from triage.live import LiveAgreement
-    from triage.store import Store, upgrade
 
     taxonomy = Taxonomy.load(settings.taxonomy)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    await upgrade(settings.sql_url)
-    store = Store(settings.sql_url)
+    store = await prepare_store(settings)
     try:
         yield LiveAgreement(store, taxonomy, live_options(settings))
     finally:

@@ -11,10 +11,12 @@ from pydantic import ValidationError
 from triage import __version__
 from triage.cli import annotate, evaluate, taxonomy
 from triage.cli.agreement import agreement
+from triage.cli.backup import backup, restore
 from triage.cli.calibrate import calibrate
 from triage.cli.classify import classify
 from triage.cli.demo import demo
 from triage.cli.doctor import doctor
+from triage.cli.encryption import encrypt
 from triage.cli.history import import_file, search
 from triage.cli.live import live
 from triage.cli.serve import serve
@@ -35,6 +37,9 @@ app.command()(agreement)
 app.command()(calibrate)
 app.command()(live)
 app.add_typer(taxonomy.app, name="taxonomy")
+app.command()(backup)
+app.command()(restore)
+app.command()(encrypt)
 app.command()(doctor)
 
 

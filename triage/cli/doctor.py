@@ -58,6 +58,7 @@ async def _examine() -> list[Finding]:
         "model": _model,
         "embedder": _embedder,
         "database": _database,
+        "encryption": _encryption,
         "index": _index,
     }
     found = [
@@ -137,20 +138,28 @@ async def _embedder(settings: Settings) -> str:
 async def _database(settings: Settings) -> str:
     import sqlalchemy
 
-    from triage.store import Store, upgrade
+    from triage.wiring import prepare_store
 
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
     try:
-        await upgrade(settings.sql_url)
+        store = await prepare_store(settings)
     except (OSError, sqlalchemy.exc.SQLAlchemyError) as error:
         cause = str(error).splitlines()[0]
         raise MisconfiguredService(f"The database does not open ({cause}): check TRIAGE_DATABASE_URL.") from error
-    store = Store(settings.sql_url)
     try:
         await store.ping()
         return sqlalchemy.make_url(settings.sql_url).render_as_string(hide_password=True)
     finally:
         await store.close()
+
+
+async def _encryption(settings: Settings) -> str:
+    from triage.wiring import build_sealer, prepare_store
+
+    store = await prepare_store(settings)
+    await store.close()
+    if build_sealer(settings).seals:
+        return "on: what is written is sealed at rest (`triage encrypt` seals what was there before)"
+    return "off: write-ups rest as plain text (TRIAGE_ENCRYPTION_KEYS turns it on)"
 
 
 async def _index(settings: Settings) -> str:

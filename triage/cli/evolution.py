@@ -158,11 +158,9 @@ def _read(old: Taxonomy, annotations: Path | None, incidents: Path | None, from_
 
 
 async def _of_store(settings: Settings, old: Taxonomy) -> tuple[list[Annotation], dict[str, str]]:
-    from triage.store import Store, upgrade
+    from triage.wiring import prepare_store
 
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    await upgrade(settings.sql_url)
-    store = Store(settings.sql_url)
+    store = await prepare_store(settings)
     given: list[Annotation] = []
     write_ups: dict[str, str] = {}
     try:

@@ -13,6 +13,8 @@ from sqlalchemy.util import await_only
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from triage.errors import MisconfiguredService
+from triage.sealing import Sealer
+from triage.store.sealed import give_sealer
 
 WRITES = {"triage_writes": True}
 """Execution options of a connection whose transaction will write."""
@@ -25,11 +27,15 @@ _PRAGMAS = (
     # An accepted incident must outlive a power cut, not only a kill.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
+    # What was deleted, or sealed since, must not linger in the file.
+    "PRAGMA secure_delete = ON",
 )
 
 
-def create_engine(database_url: str) -> AsyncEngine:
+def create_engine(database_url: str, sealer: Sealer | None = None) -> AsyncEngine:
     """An async engine for `database_url`; `sqlite:` and `postgresql:` get their async drivers.
+
+    Its sealed columns are read and written as they lie there, unless a `sealer` opens and seals them.
 
     Raises `MisconfiguredService` for anything else.
     """
@@ -47,8 +53,11 @@ def create_engine(database_url: str) -> AsyncEngine:
         )
     url = url.set(drivername=driver)
     if not driver.startswith("sqlite"):
-        return create_async_engine(url, pool_pre_ping=True)
+        engine = create_async_engine(url, pool_pre_ping=True)
+        give_sealer(engine.dialect, sealer)
+        return engine
     engine = create_async_engine(url)
+    give_sealer(engine.dialect, sealer)
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine

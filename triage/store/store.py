@@ -13,27 +13,37 @@ from triage.annotation import Annotation, Labels
 from triage.embedding import Vectors
 from triage.errors import NotFound
 from triage.incident import Incident
+from triage.sealing import Sealer
 from triage.store import rows
 from triage.store.assignments import Assignments
 from triage.store.engine import WRITES, create_engine
 from triage.store.judgements import Judgement, TriagedIncident, read_judgements, read_triaged
 from triage.store.records import DEFAULT_TEAM, Page, Pending, Status, StoredIncident
+from triage.store.resealing import check_seal
 from triage.store.standing import CHUNK, chunks, gold_query, keep, latest, of_facet, says_the_same, speaker, witnessed
 from triage.store.tables import annotation_table, incident_table, triage_table, vector_table
 from triage.triage_result import Triage
 
 
 class Store:
-    """The system of record. The tables must be there: see `upgrade`. Times come out in UTC."""
+    """The system of record. The tables must be there: see `upgrade`. Times come out in UTC.
 
-    def __init__(self, database_url: str) -> None:
-        self._engine = create_engine(database_url)
+    What holds text of write-ups is sealed at rest where `sealer` has keys.
+    """
+
+    def __init__(self, database_url: str, sealer: Sealer | None = None) -> None:
+        self._sealer = sealer or Sealer()
+        self._engine = create_engine(database_url, self._sealer)
         self._writing = self._engine.execution_options(**WRITES)
         self.assignments = Assignments(self._engine, self._writing)
 
     async def close(self) -> None:
         """Let go of the connections."""
         await self._engine.dispose()
+
+    async def check_seal(self) -> None:
+        """Raise `MisconfiguredService` unless the keys open this store. The first process with keys marks it sealed."""
+        await check_seal(self._writing, self._sealer)
 
     async def ping(self) -> None:
         """Raise if the database or its tables can't be reached."""

@@ -25,6 +25,8 @@ from sqlalchemy import (
     false,
 )
 
+from triage.store.sealed import SealedMapping, SealedText, SealedTriage
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -62,28 +64,37 @@ def _of_incident(**kwargs: Any) -> Column[Any]:
     return Column("incident_id", String(128), ForeignKey("incidents.id", ondelete="CASCADE"), nullable=False, **kwargs)
 
 
+# What the store says of itself, by name: `compatible_from` is the earliest revision whose programs can work on these
+# tables, and `seal` a known text, sealed with a key that opens the store.
+schema_info_table = Table(
+    "schema_info",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
 # `seq` orders the incidents by arrival; lists and cursors go by it, so a page never shifts when others come in.
 incident_table = Table(
     "incidents",
     metadata,
     serial("seq"),
     Column("id", String(128), nullable=False, unique=True),
-    Column("title", Text, nullable=False),
-    Column("write_up", Text, nullable=False),
+    Column("title", SealedText, nullable=False),
+    Column("write_up", SealedText, nullable=False),
     Column("source", Text, nullable=False),
     Column("service", Text, nullable=False),
     Column("severity", Text, nullable=False),
-    Column("url", Text, nullable=False),
+    Column("url", SealedText, nullable=False),
     Column("started_at", Moment),
     Column("detected_at", Moment),
     Column("mitigated_at", Moment),
     Column("resolved_at", Moment),
-    Column("attributes", JSON, nullable=False),
+    Column("attributes", SealedMapping, nullable=False),
     Column("taxonomy", String(100), nullable=False),
     Column("status", String(16), nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("failures", Integer, nullable=False, server_default="0"),
-    Column("failure", Text),
+    Column("failure", SealedText),
     Column("retry_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -105,7 +116,7 @@ annotation_table = Table(
     Column("annotator", String(200), nullable=False),
     Column("origin", String(16), nullable=False),
     Column("is_gold", Boolean, nullable=False, server_default=false()),
-    Column("note", Text, nullable=False),
+    Column("note", SealedText, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("saw_model", Boolean),
     Column("settles", JSON(none_as_null=True)),
@@ -145,7 +156,7 @@ triage_table = Table(
     serial("id"),
     _of_incident(),
     Column("run_id", String(200), nullable=False, unique=True),
-    Column("document", Text, nullable=False),
+    Column("document", SealedTriage, nullable=False),
     Column("degraded", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
     Index(None, "incident_id", "id"),

@@ -1,46 +1,119 @@
-"""The history of the tables, applied at start. A new step is a file in `versions/`; released ones never change."""
+"""The history of the tables, applied at start. A new step is a file in `versions/`; released ones never change.
+
+Within a minor version steps only add, so that programs of the step before go on beside those of the new one. A step
+that they can't work on sets `compatible_from` in `schema_info` to the earliest revision whose programs can.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, select, text
 
+from triage.errors import MisconfiguredService
 from triage.store.engine import WRITES, create_engine
+from triage.store.tables import schema_info_table
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_log = logging.getLogger(__name__)
 
 _ADVISORY_LOCK = 0x7472_6961
 
 
 async def upgrade(database_url: str, revision: str = "head") -> None:
-    """Create the tables or bring them to this version. Many processes may call it at once."""
-    from alembic import command
+    """Create the tables or bring them to this version. Many processes may call it at once.
 
-    await _move(database_url, revision, command.upgrade)
+    A database of a newer version is left as it is, if this one can work on it; else `MisconfiguredService` is raised.
+    """
+    await _move(database_url, upgrade_on, revision)
 
 
 async def downgrade(database_url: str, revision: str) -> None:
     """Bring the tables back to an earlier version; what only later ones can hold is lost."""
+    await _move(database_url, downgrade_on, revision)
+
+
+def upgrade_on(connection: Connection, revision: str = "head") -> None:
+    """`upgrade` as a part of the connection's transaction."""
     from alembic import command
 
-    await _move(database_url, revision, command.downgrade)
+    config = _begin(connection)
+    current, known = read_revision(connection), known_revisions()
+    if current is None or current in known:
+        command.upgrade(config, revision)
+        return
+    compatible_from = _compatible_from(connection)
+    if compatible_from is None or compatible_from > known[-1]:
+        raise MisconfiguredService(
+            f"The database was upgraded by a newer triage (revision {current}); this version knows up to {known[-1]} "
+            "and can't work on it: start the newer version, or restore a backup that was made before.",
+            setting="TRIAGE_DATABASE_URL",
+        )
+    _log.info("The database is that of a newer triage (revision %s), which this version can work on.", current)
 
 
-async def _move(database_url: str, revision: str, command: Callable[..., None]) -> None:
+def downgrade_on(connection: Connection, revision: str) -> None:
+    """`downgrade` as a part of the connection's transaction. Raises `MisconfiguredService` for a newer database."""
+    from alembic import command
+
+    config = _begin(connection)
+    current, known = read_revision(connection), known_revisions()
+    if current is not None and current not in known:
+        raise MisconfiguredService(
+            f"The database was upgraded by a newer triage (revision {current}); this version knows up to {known[-1]}: "
+            "go back with the newer one.",
+            setting="TRIAGE_DATABASE_URL",
+        )
+    command.downgrade(config, revision)
+
+
+def read_revision(connection: Connection) -> str | None:
+    """The revision of the database's tables; None where there are none."""
+    from alembic.migration import MigrationContext
+
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def known_revisions() -> list[str]:
+    """The revisions that this version knows, the first one first. They are numbered, so that they can be compared."""
+    from alembic.script import ScriptDirectory
+
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
+
+
+async def _move(database_url: str, move: Callable[[Connection, str], None], revision: str) -> None:
     engine = create_engine(database_url)
     try:
         async with engine.execution_options(**WRITES).begin() as connection:
-            await connection.run_sync(_run, command, revision)
+            await connection.run_sync(move, revision)
     finally:
         await engine.dispose()
 
 
-def _run(connection: Connection, command: Callable[..., None], revision: str) -> None:
-    from alembic.config import Config
-
+def _begin(connection: Connection) -> Config:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    config = _config()
+    config.attributes["connection"] = connection
+    return config
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", "triage.store:migrations")
     config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    command(config, revision)
+    return config
+
+
+def _compatible_from(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(schema_info_table.name):
+        return None
+    query = select(schema_info_table.c.value).where(schema_info_table.c.name == "compatible_from")
+    found: str | None = connection.execute(query).scalar_one_or_none()
+    return found

@@ -1,4 +1,4 @@
-"""Teams, keys, the audit log, notifications, webhooks, processes at work, marks of the index, pace and spending."""
+"""What a service in many processes keeps: teams, keys, the audit log, webhooks, who is at work, pace and spending."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ def upgrade() -> None:
         "UPDATE incidents SET team = 'shared' WHERE status = 'imported' AND id IN "
         "(SELECT incident_id FROM annotations WHERE annotator = 'llm_incidents' AND origin = 'derived')"
     )
+    info = op.create_table(
+        "schema_info",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_schema_info"),
+    )
+    op.bulk_insert(info, [{"name": "compatible_from", "value": "0002"}])
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String(32), nullable=False),
@@ -103,6 +110,7 @@ def downgrade() -> None:
         "subscriptions",
         "audit",
         "api_keys",
+        "schema_info",
     ):
         op.drop_table(table)
     op.drop_index("ix_incidents_team_seq", "incidents")
