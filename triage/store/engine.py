@@ -25,6 +25,8 @@ _PRAGMAS = (
     # An accepted incident must outlive a power cut, not only a kill.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
+    # What is deleted is overwritten, not only let go.
+    "PRAGMA secure_delete = ON",
 )
 
 
