@@ -192,7 +192,7 @@ async def test_a_lost_index_is_built_again_from_the_vectors_in_sql(
     assert await after.search("a kernel", 2) == await casebook.search("a kernel", 2)
     # Two for the searches; the incidents' own vectors came from the store.
     assert embedder.embedded == 4
-    assert progress == [(2, 2)]
+    assert progress == [(0, 2), (2, 2)]
     fresh.close()
 
 

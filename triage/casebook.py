@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
-
-import numpy as np
 
 from triage.annotation import Annotation, Labels, Origin, standing
-from triage.embedding import Embedder, Vectors
+from triage.embedding import Embedder
 from triage.errors import Conflict, InvalidInput, NotFound
-from triage.history import History
+from triage.history import IndexUnavailable
 from triage.incident import Incident, content_id
+from triage.indexing import INDEX_TURN, SETTLED_S, Index, Indexer, IndexReport, Steps, silent
 from triage.redaction import Redactor
 from triage.store import Store
+from triage.store.records import DEFAULT_TEAM
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Neighbour
 
-_BATCH = 32
+_log = logging.getLogger(__name__)
 
-
-class Index(History, Protocol):
-    """A history that can be compared with the store and filled anew."""
-
-    async def labels(self) -> dict[str, Labels]: ...
-
-    async def clear(self) -> None: ...
+_BATCH = 256
 
 
 class Casebook:
@@ -44,16 +38,17 @@ class Casebook:
         self._history = history
         self._redactor = redactor
         self._embedder = embedder
-        # Reading the gold labels and writing them into the index must not be overtaken by a later correction.
+        self._indexer = Indexer(store, history, redactor, embedder)
+        # Two corrections of one incident are checked against each other, not both against what was before.
         self._labelling = asyncio.Lock()
 
-    async def accept(self, incident: Incident) -> bool:
-        """Store an incident to be triaged. True if it is new; False if the same was there already.
+    async def accept(self, incident: Incident, team: str = DEFAULT_TEAM) -> bool:
+        """Store an incident of `team` to be triaged. True if it is new; False if the same was there already.
 
         One that was there but without a triage to come (imported, or failed for good) gets another chance.
         Raises `Conflict` if its id is taken by other content.
         """
-        if await self._store.add_incident(incident, self.taxonomy.id):
+        if await self._store.add_incident(incident, self.taxonomy.id, team):
             return True
         stored = await self._store.incident(incident.id)
         if differing := _differences(stored.incident, incident):
@@ -74,16 +69,16 @@ class Casebook:
         """
         incident = (await self._store.incident(incident_id)).incident
         given = [self._canonical(incident_id, annotation) for annotation in annotations]
+        marked: dict[str, int] = {}
         async with self._labelling:
             before = await self._store.annotations(incident_id)
             gold = _standing_gold([*before, *given])
             self.taxonomy.validate_labels(gold)
-            embedded = await self._embed_missing([incident]) if gold else {}
+            embedded = await self._indexer.embed_missing([incident]) if gold else {}
             kept = await self._store.record(
-                given, fingerprint=self._embedder.fingerprint, embedded=embedded, is_given_here=True
+                given, fingerprint=self._embedder.fingerprint, embedded=embedded, is_given_here=True, marked=marked
             )
-            if gold or _standing_gold(before):
-                await self._index([incident])
+        await self._align(marked, marked)
         return kept
 
     async def import_history(
@@ -92,15 +87,16 @@ class Casebook:
         annotator: str,
         origin: Origin,
         progress: Callable[[int], None] | None = None,
+        team: str = DEFAULT_TEAM,
     ) -> None:
-        """Bring labelled incidents in as history. A second time it changes nothing and costs little.
+        """Bring labelled incidents in as history of `team`. A second time it changes nothing and costs little.
 
         `progress` is called with how many of `records` are done. Raises `InvalidInput` for an unknown label before
         anything is stored, and `Conflict` for an id under which someone posted another incident.
         """
         checked = [(incident, self.taxonomy.validate_labels(labels)) for incident, labels in records]
         for start in range(0, len(checked), _BATCH):
-            await self._import_batch(checked[start : start + _BATCH], annotator, origin)
+            await self._import_batch(checked[start : start + _BATCH], annotator, origin, team)
             if progress is not None:
                 progress(min(start + _BATCH, len(checked)))
 
@@ -130,50 +126,77 @@ class Casebook:
                     gold[key] = self.taxonomy.validate_labels(labels)
                 except InvalidInput as error:
                     raise InvalidInput(f"Incident {key!r}: {error.detail}", **error.data) from error
-            embedded = await self._embed_missing([known[key] for key in ids if gold[key]])
+            embedded = await self._indexer.embed_missing([known[key] for key in ids if gold[key]])
+            marked: dict[str, int] = {}
             kept = await self._store.record(
                 given,
                 imported=new,
                 taxonomy=self.taxonomy.id,
                 fingerprint=self._embedder.fingerprint,
                 embedded=embedded,
+                marked=marked,
             )
-            await self._index([known[key] for key in ids if gold[key] or _standing_gold(before[key])])
+        await self._align(marked, marked)
         return len({each.id for each in kept} - {each.id for of_one in before.values() for each in of_one})
 
-    async def search(self, text: str, k: int, as_of: datetime | None = None) -> list[Neighbour]:
-        """The `k` incidents of the history most similar to `text`, best first; with `as_of` those that began before."""
+    async def search(
+        self, text: str, k: int, as_of: datetime | None = None, teams: Collection[str] | None = None
+    ) -> list[Neighbour]:
+        """The `k` incidents of the history most similar to `text`, best first; with `as_of` those that began before.
+
+        `teams` are those whose incidents are looked through, None stands for all.
+        """
         redacted = await asyncio.to_thread(self._redactor.redact, text)
         vector = (await self._embedder.embed([redacted.text]))[0]
-        return await self._history.neighbours(redacted.text, vector, k, as_of=as_of)
+        return await self._history.neighbours(redacted.text, vector, k, as_of=as_of, teams=teams)
+
+    async def delete(self, incident_id: str, actor: str) -> None:
+        """Delete an incident with all that is kept of it here and in the index. Raises `NotFound`.
+
+        Its job is not deleted here: see `Jobs.forget`.
+        """
+        marked = await self._store.delete(incident_id, actor)
+        await self._align([incident_id], marked)
+
+    async def repair(self, older_than_s: float = SETTLED_S) -> int:
+        """Bring the index in line where a process died, or the index did not answer, before it did so itself.
+
+        Returns how many incidents were looked at. Any number of processes may do so at once.
+        """
+        return await self._indexer.repair(older_than_s)
+
+    async def prepare_index(self, progress: Steps = silent) -> None:
+        """Bring the index in line at start: quick where it is whole, and built anew where it is lost or empty."""
+        await self._indexer.prepare(progress)
+
+    async def compare_index(self, progress: Steps = silent, *, all_vectors: bool = False) -> IndexReport:
+        """Compare the whole index with the store: ids, labels, teams, and the vectors of some or all."""
+        return await self._indexer.compare(progress, all_vectors=all_vectors)
+
+    async def mend_index(self, progress: Steps = silent) -> int:
+        """Compare the whole index with the store and put right what differs; returns how many incidents did."""
+        return await self._indexer.mend(progress)
 
     async def verify_index(self) -> bool:
         """True if the index holds exactly the incidents that have gold labels, with those labels."""
-        return await self._history.labels() == await self._store.gold(await self._store.gold_ids())
+        return (await self.compare_index()).is_clean
 
-    async def rebuild_index(self, progress: Callable[[int, int], None] | None = None) -> int:
+    async def rebuild_index(self, progress: Steps = silent) -> int:
         """Empty the index and fill it from the store; returns how many incidents it then holds.
 
         Vectors come from the store; those that this embedder never made are made now and kept. `progress` is called
-        with how many are done and how many there are.
+        with how many are done and how many there are. One process does so at a time.
         """
-        async with self._labelling:
-            total, done = len(await self._store.gold_ids()), 0
-            await self._history.clear()
-            async for portion in self._store.history(chunk=_BATCH):
-                incidents = [incident for incident, _ in portion]
-                await self._store.save_vectors(self._embedder.fingerprint, await self._embed_missing(incidents))
-                await self._index(incidents)
-                done += len(portion)
-                if progress is not None:
-                    progress(done, total)
-            return done
+        async with self._store.only_one(INDEX_TURN):
+            return await self._indexer.rebuild(progress)
 
     async def index_size(self) -> int:
         """How many incidents can be found by `search`."""
         return await self._history.size()
 
-    async def _import_batch(self, records: Sequence[tuple[Incident, Labels]], annotator: str, origin: Origin) -> None:
+    async def _import_batch(
+        self, records: Sequence[tuple[Incident, Labels]], annotator: str, origin: Origin, team: str
+    ) -> None:
         stored = await self._store.incidents([incident.id for incident, _ in records])
         imported = {}
         for incident, _ in records:
@@ -195,16 +218,19 @@ class Casebook:
             for incident, labels in records
             for facet, ids in labels.items()
         ]
+        marked: dict[str, int] = {}
+        embedded = await self._indexer.embed_missing([incident for incident, _ in records], anew=imported)
         async with self._labelling:
-            embedded = await self._embed_missing([incident for incident, _ in records], anew=imported)
             await self._store.record(
                 given,
                 imported=imported,
                 taxonomy=self.taxonomy.id,
                 fingerprint=self._embedder.fingerprint,
                 embedded=embedded,
+                team=team,
+                marked=marked,
             )
-            await self._index([incident for incident, _ in records])
+        await self._align(marked, marked)
 
     def _canonical(self, incident_id: str, annotation: Annotation) -> Annotation:
         labels = self.taxonomy.canonical(annotation.facet, annotation.labels)
@@ -214,34 +240,12 @@ class Casebook:
             )
         return annotation.model_copy(update={"incident_id": incident_id, "labels": labels})
 
-    async def _embed_missing(self, incidents: Sequence[Incident], anew: Collection[str] = ()) -> dict[str, Vectors]:
-        """Vectors of those incidents that have none of this embedder, and of those with an id in `anew`."""
-        known = await self._store.vectors(self._embedder.fingerprint, [incident.id for incident in incidents])
-        missing = [incident for incident in incidents if incident.id not in known or incident.id in anew]
-        if not missing:
-            return {}
-        made = await self._embedder.embed(await self._redacted(incident.text for incident in missing))
-        return {incident.id: vector for incident, vector in zip(missing, made, strict=True)}
-
-    async def _index(self, incidents: Sequence[Incident]) -> None:
-        """Bring the index in line with the store for these incidents: in with their gold labels, or out without."""
-        ids = [incident.id for incident in incidents]
-        gold = await self._store.gold(ids)
-        vectors = await self._store.vectors(self._embedder.fingerprint, [key for key in ids if key in gold])
-        labelled = [incident for incident in incidents if incident.id in gold]
-        if labelled:
-            titles = await self._redacted(incident.title for incident in labelled)
-            write_ups = await self._redacted(incident.write_up for incident in labelled)
-            entries = [
-                (incident.model_copy(update={"title": title, "write_up": write_up}), gold[incident.id])
-                for incident, title, write_up in zip(labelled, titles, write_ups, strict=True)
-            ]
-            await self._history.remember(entries, np.stack([vectors[incident.id] for incident in labelled]))
-        await self._history.forget([key for key in ids if key not in gold])
-
-    async def _redacted(self, texts: Iterable[str]) -> list[str]:
-        wanted = list(texts)
-        return await asyncio.to_thread(lambda: [self._redactor.redact(text).text for text in wanted])
+    async def _align(self, incident_ids: Collection[str], marked: Mapping[str, int]) -> None:
+        """Bring the index in line. What is stored is safe: where the index doesn't answer, its marks stay for later."""
+        try:
+            await self._indexer.align(incident_ids, marked)
+        except IndexUnavailable as error:
+            _log.warning("The index follows later for %d incident(s): %s", len(incident_ids), error.detail)
 
 
 def _differences(stored: Incident, new: Incident) -> list[str]:

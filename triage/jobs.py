@@ -16,6 +16,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
 
 from triage.errors import MisconfiguredService, TriageError
 from triage.incident import Incident
+from triage.job_database import empty_log, sqlite_engine
 from triage.store import Pending, Store
 from triage.triage_result import Triage
 
@@ -29,6 +30,7 @@ WORKFLOW_VERSION = "triage-1"
 
 _ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _REASON_CHARACTERS = 500
+_DELETED = "The incident was deleted."
 
 
 class Runs(Protocol):
@@ -131,6 +133,17 @@ class Jobs:
                         await asyncio.wait_for(event.wait(), 1.0)
                     event.clear()
 
+    async def forget(self, incident_id: str) -> None:
+        """Delete the jobs of an incident with what they kept of it; one that is running ends without a result."""
+        first = await DBOS.list_workflows_async(workflow_ids=[incident_id], load_input=False, load_output=False)
+        later = await DBOS.list_workflows_async(
+            workflow_id_prefix=f"{incident_id}~", load_input=False, load_output=False
+        )
+        if ids := [status.workflow_id for status in (*first, *later)]:
+            await DBOS.delete_workflows_async(ids)
+        if self._engine is not None:
+            await asyncio.to_thread(empty_log, self._engine)
+
     async def sweep(self) -> int:
         """Queue every pending incident that has no workflow, and fail those whose workflow ended without a result.
 
@@ -158,7 +171,7 @@ class Jobs:
     async def _start(self) -> None:
         # Without a handler of its own DBOS would print to the console instead of following our logging.
         logging.getLogger("dbos").addHandler(logging.NullHandler())
-        self._engine = _sqlite_engine(self._url)
+        self._engine = sqlite_engine(self._url)
         DBOS(config=self._config())
         DBOS.workflow(name=WORKFLOW, max_recovery_attempts=self._options.crashes)(self._workflow())
         # Called from inside the loop, so that DBOS runs its workflows here and not on a loop of its own, where the
@@ -213,9 +226,12 @@ class Jobs:
 
     async def _run(self, incident_id: str) -> tuple[str | None, str]:
         """The triage as JSON, or None and why there is none."""
-        stored = await self._store.incident(incident_id)
+        if (stored := await self._store.find(incident_id)) is None:
+            return None, _DELETED
         try:
-            return (await self._pipeline.run(stored.incident)).model_dump_json(), ""
+            document = (await self._pipeline.run(stored.incident)).model_dump_json()
+            # A step's result is kept with the job: nothing of an incident that was deleted meanwhile may be.
+            return (document, "") if await self._store.find(incident_id) else (None, _DELETED)
         except TriageError as error:
             _log.warning("Triage of %s failed: %s", incident_id, error.detail)
             return None, error.detail
@@ -230,7 +246,9 @@ class Jobs:
             await self._store.save_triage(_run_id(pending), Triage.model_validate_json(document))
 
     async def _fail(self, pending: Pending, reason: str) -> None:
-        failures = (await self._store.incident(pending.id)).failures
+        if (stored := await self._store.find(pending.id)) is None:
+            return
+        failures = stored.failures
         retry_at = None
         if failures + 1 < self._options.attempts:
             retry_at = datetime.now(UTC) + timedelta(seconds=self._options.retry_s * 4**failures)
@@ -267,19 +285,3 @@ class Jobs:
 def _run_id(pending: Pending) -> str:
     """The workflow's id: the incident's own for the first attempt. Incident ids never hold a '~'."""
     return pending.id if pending.attempt == 0 else f"{pending.id}~{pending.attempt + 1}"
-
-
-def _sqlite_engine(url: str) -> sqlalchemy.Engine | None:
-    """An engine with a write-ahead log where the URL is SQLite: steps then cost a tenth. None for other databases."""
-    if not url.startswith("sqlite"):
-        return None
-    engine = sqlalchemy.create_engine(url)
-
-    @sqlalchemy.event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = "IMMEDIATE"
-        # NORMAL may lose the last commits in a power cut, never in a crash; the sweep queues their incidents anew.
-        for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    return engine

@@ -83,8 +83,11 @@ class Pipeline:
         exclude: Collection[str] = (),
         duplicates: bool = True,
         as_of: datetime | None = None,
+        teams: Collection[str] | None = None,
     ) -> Triage:
         """Triage one incident. The incident itself and the ids in `exclude` are never among its neighbours.
+
+        `teams` are those whose history it may know, None stands for all.
 
         With `duplicates=False` near-duplicates are left out too. With `as_of` it is triaged as it could have been at
         that moment: with the incidents that had begun before, and without the sentences that tell how this one ended.
@@ -105,10 +108,16 @@ class Pipeline:
             vector = (await self._embedder.embed([told]))[0]
             hidden = {incident.id, *exclude}
             neighbours = await self._history.neighbours(
-                told, vector, self._options.neighbours, exclude=hidden, duplicates=duplicates, as_of=as_of
+                told,
+                vector,
+                self._options.neighbours,
+                exclude=hidden,
+                duplicates=duplicates,
+                as_of=as_of,
+                teams=teams,
             )
             # A near-duplicate is shown and flagged, but teaches nothing: one wrong label on a copy must not decide.
-            examples = await self._history.examples(told, exclude=hidden, duplicates=False, as_of=as_of)
+            examples = await self._history.examples(told, exclude=hidden, duplicates=False, as_of=as_of, teams=teams)
         with _timed(seconds, "learn"):
             likeness = await self._definitions.read(sentences, examples)
             learned = await asyncio.to_thread(self._learner.distributions, self.taxonomy, examples, told, vector)

@@ -25,9 +25,10 @@ _log = logging.getLogger(__name__)
 async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIterator[FastAPI]:
     """The ASGI app with everything behind it running: queue, index, model. Serve it on the same event loop."""
     from triage.api import create_app
+    from triage.index_keeper import index_keeper
     from triage.jobs import JobOptions, Jobs
 
-    async with open_desk(settings, progress, index_in_memory=False) as desk:
+    async with open_desk(settings, progress, index_in_memory=False) as desk, index_keeper(desk.casebook):
         # The local model answers one incident at a time; a second one in work is redacted and embedded meanwhile.
         options = JobOptions(concurrency=2 if settings.is_local else 16)
         jobs = Jobs(desk.store, desk.pipeline, settings.queue_url, options)

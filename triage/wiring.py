@@ -132,6 +132,31 @@ async def open_records(
 
 
 @asynccontextmanager
+async def open_index(settings: Settings) -> AsyncIterator[Casebook]:
+    """The casebook over the index that a service uses, as it is: nothing is brought in line first.
+
+    Raises `MisconfiguredService` where a running service has the index in the data folder open.
+    """
+    from triage.casebook import Casebook
+    from triage.redaction import Redactor
+    from triage.store import Store, upgrade
+
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    await upgrade(settings.sql_url)
+    store = Store(settings.sql_url)
+    embedder = build_embedder(settings)
+    try:
+        history = open_history(settings, embedder, settings.data_dir / "index")
+        try:
+            yield Casebook(store, history, Redactor(), embedder, Taxonomy.load(settings.taxonomy))
+        finally:
+            history.close()
+    finally:
+        await embedder.aclose()
+        await store.close()
+
+
+@asynccontextmanager
 async def open_subject(
     settings: Settings,
     suite: Suite,
@@ -288,17 +313,20 @@ def provider_gate(settings: Settings, at_once: int | None = None) -> Gate:
 async def fill(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
     """Bring the shipped history in, once, and the index up to date with the system of record."""
     from triage.evaluation.datasets import shipped_history
+    from triage.store.records import SHARED_TEAM
 
     if settings.shipped_history and settings.taxonomy == "llm_inference" and not await store.has_gold():
-        records = shipped_history()
-        await casebook.import_history(
-            records,
-            annotator="llm_incidents",
-            origin="derived",
-            progress=lambda done: progress("Loading the shipped history", done, len(records)),
-        )
-    if not await casebook.verify_index():
-        await casebook.rebuild_index(progress=lambda done, total: progress("Building the index", done, total))
+        # Of several processes that start together one does it, and the others find it done.
+        async with store.only_one("shipped-history"):
+            records = [] if await store.has_gold() else shipped_history()
+            await casebook.import_history(
+                records,
+                annotator="llm_incidents",
+                origin="derived",
+                progress=lambda done: progress("Loading the shipped history", done, len(records)),
+                team=SHARED_TEAM,
+            )
+    await casebook.prepare_index(lambda done, total: progress("Building the index", done, total))
 
 
 def build_embedder(settings: Settings) -> Embedder:

@@ -114,7 +114,7 @@ async def test_what_is_forgotten_is_not_found(history: ChromaHistory) -> None:
     await fill(history, TEXTS)
     await history.forget(["gpu", "never-there"])
 
-    assert set(await history.labels()) == {"queue", "cert"}
+    assert set(await history.entries(TEXTS)) == {"queue", "cert"}
     await history.clear()
     assert await history.size() == 0
     assert await find(history, "anything") == []
@@ -126,7 +126,7 @@ async def test_an_index_in_a_folder_is_there_after_it_was_closed(tmp_path: Path)
     history.close()
     again = ChromaHistory.open(tmp_path / "index", "f", DIMENSION)
 
-    assert set(await again.labels()) == set(TEXTS)
+    assert set(await again.entries(TEXTS)) == set(TEXTS)
     again.close()
 
 

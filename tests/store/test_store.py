@@ -192,7 +192,7 @@ async def test_a_repeated_annotation_is_kept_once_unless_it_was_replaced_meanwhi
 async def test_nothing_is_stored_when_one_annotation_is_of_an_unknown_incident(store: Store) -> None:
     await store.add_incident(incident(), "t")
 
-    with pytest.raises(Exception, match=r"(?i)foreign ?key"):
+    with pytest.raises(NotFound, match="'nobody'"):
         await store.record([annotation("operational"), annotation("operational", incident_id="nobody")])
 
     assert await store.annotations("a") == []

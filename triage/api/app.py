@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from triage import __version__
-from triage.api import adjudication, incidents, labelling, live, reading
+from triage.api import adjudication, deletion, incidents, labelling, live, reading
 from triage.api.bodies import NewAdjudication, NewAnnotation, NewIncident, SearchQuery
 from triage.api.problems import Problem, install
 from triage.api.service import Check, Service
@@ -64,6 +64,7 @@ def create_app(
         wait_limit_s=wait_limit_s,
     )
     app.include_router(incidents.router)
+    app.include_router(deletion.router)
     app.include_router(labelling.router)
     app.include_router(adjudication.router)
     app.include_router(reading.router)

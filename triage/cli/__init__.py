@@ -9,11 +9,12 @@ import typer
 from pydantic import ValidationError
 
 from triage import __version__
-from triage.cli import annotate, evaluate, taxonomy
+from triage.cli import annotate, evaluate, index, taxonomy
 from triage.cli.agreement import agreement
 from triage.cli.backup import backup, restore
 from triage.cli.calibrate import calibrate
 from triage.cli.classify import classify
+from triage.cli.delete import delete
 from triage.cli.demo import demo
 from triage.cli.doctor import doctor
 from triage.cli.encryption import encrypt
@@ -31,7 +32,9 @@ app.command()(serve)
 app.command()(classify)
 app.command("import")(import_file)
 app.command()(search)
+app.command()(delete)
 app.add_typer(annotate.app, name="annotate")
+app.add_typer(index.app, name="index")
 app.add_typer(evaluate.app, name="eval")
 app.command()(agreement)
 app.command()(calibrate)

@@ -8,10 +8,18 @@ from typing import NamedTuple, Protocol
 
 from triage.annotation import Labels
 from triage.embedding import Vectors
+from triage.errors import TriageError
 from triage.incident import Incident
 from triage.triage_result import Neighbour
 
-__all__ = ["Example", "History"]
+__all__ = ["Example", "History", "IndexUnavailable"]
+
+
+class IndexUnavailable(TriageError):
+    """The index of the history can't be read or written just now."""
+
+    status = 503
+    title = "The history's index can't be reached"
 
 
 class Example(NamedTuple):
@@ -39,8 +47,9 @@ class History(Protocol):
         exclude: Collection[str] = (),
         duplicates: bool = True,
         as_of: datetime | None = None,
+        teams: Collection[str] | None = None,
     ) -> list[Neighbour]:
-        """The `k` most similar incidents, best first; without the ids in `exclude`.
+        """The `k` most similar incidents of these `teams` (None: of all), best first; without the ids in `exclude`.
 
         `text` and `vector` (shape (dimension,)) are of the redacted new incident. With `duplicates=False`
         near-duplicates of it are left out, else they are flagged. With `as_of` only incidents that began before that
@@ -49,13 +58,27 @@ class History(Protocol):
         ...
 
     async def examples(
-        self, text: str, *, exclude: Collection[str] = (), duplicates: bool = True, as_of: datetime | None = None
-    ) -> list[Example]:
-        """Incidents to learn from, at most some thousands; those that `neighbours` leaves out are left out here too."""
+        self,
+        text: str,
+        *,
+        exclude: Collection[str] = (),
+        duplicates: bool = True,
+        as_of: datetime | None = None,
+        teams: Collection[str] | None = None,
+    ) -> Sequence[Example]:
+        """Incidents to learn from, at most some thousands; those that `neighbours` leaves out are left out here too.
+
+        The same object is given again as long as it is the same incidents.
+        """
         ...
 
-    async def remember(self, incidents: Sequence[tuple[Incident, Labels]], vectors: Vectors) -> None:
-        """Add or replace incidents with their gold labels; `vectors` has one row for each."""
+    async def remember(
+        self, incidents: Sequence[tuple[Incident, Labels]], vectors: Vectors, teams: Sequence[str] | None = None
+    ) -> None:
+        """Add or replace incidents with their gold labels; `vectors` and `teams` have one row for each.
+
+        Without `teams` they are of no team in particular, which only a search in all teams finds.
+        """
         ...
 
     async def forget(self, incident_ids: Collection[str]) -> None: ...

@@ -1,66 +1,90 @@
-"""The history's index in Chroma: in process (persistent or in memory) or a server. It can be rebuilt at any time."""
+"""The history's index in Chroma: in process (persistent or in memory) or a server. It can be rebuilt at any time.
+
+It holds ids, vectors, labels and times, and no text: texts are read from where they are kept, see `texts.py`. Each team
+has a collection of its own, because a search with a filter over all of them takes a hundred times as long.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
-import logging
 import re
-import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from filelock import FileLock, Timeout
+import numpy as np
+from filelock import FileLock
 
 from triage.annotation import Labels
 from triage.embedding import Vectors
-from triage.errors import MisconfiguredService
-from triage.history import Example
+from triage.errors import TriageError
+from triage.history import Example, IndexUnavailable, chroma_client
 from triage.history.duplicates import is_near_duplicate
 from triage.history.retrieval import DEFAULT_RANKING, Ranking, rank
+from triage.history.snapshot import Snapshots
+from triage.history.texts import Source, Texts, Told
 from triage.incident import Incident
 from triage.triage_result import Neighbour
-
-_log = logging.getLogger(__name__)
 
 _BATCH = 1_000
 _EXCERPT_CHARACTERS = 280
 _MOST_EXAMPLES = 5_000
 _CANDIDATES = 200
-_PROBE_TIMEOUT_S = 60
-# Opening a damaged store can kill the process, so a child process tries it first.
-_PROBE = """
-import sys, chromadb
-from chromadb.config import Settings
-client = chromadb.PersistentClient(sys.argv[1], settings=Settings(anonymized_telemetry=False))
-for collection in client.list_collections():
-    found = client.get_collection(collection.name, embedding_function=None).get(limit=1, include=["embeddings"])
-    if found["ids"]:
-        client.get_collection(collection.name, embedding_function=None).query(
-            query_embeddings=[found["embeddings"][0]], n_results=1)
-"""
+_ANY_TEAM = ""
+_LOOK_FOR_TEAMS_S = 5.0
+
+
+class Entry(NamedTuple):
+    """What the index says of an incident; `vector` has shape (dimension,), and is None where it was not asked for."""
+
+    team: str
+    labels: Labels
+    vector: Vectors | None = None
+
+
+class _Found(NamedTuple):
+    incident_id: str
+    distance: float
+    metadata: dict[str, Any]
 
 
 class ChromaHistory:
-    """Labelled incidents in one Chroma collection, named by the embedder's fingerprint so that vectors never mix."""
+    """Labelled incidents in Chroma collections named by embedder, so that vectors never mix, and by team.
+
+    `is_durable` is False for one in memory, which no other process and no later one sees.
+    """
 
     # The type that chromadb gives its clients does not know their `close`.
     def __init__(
-        self, client: Any, collection: str, lock: FileLock | None = None, ranking: Ranking = DEFAULT_RANKING
+        self,
+        client: Any,
+        name: str,
+        lock: FileLock | None = None,
+        ranking: Ranking = DEFAULT_RANKING,
+        *,
+        is_durable: bool = True,
+        is_shared: bool = False,
     ) -> None:
+        self.is_durable = is_durable
         self._ranking = ranking
         self._client = client
-        self._name = collection
+        self._name = name
         self._lock = lock
+        self._is_shared = is_shared
         # Two threads gave the best throughput on small machines.
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="chroma")
-        self._collection = self._open_collection()
+        self._texts = Texts()
+        self._snapshots = Snapshots()
+        self._looked = float("-inf")
+        self._collections: dict[str, Any] = {}
+        self._look_for_teams()
 
     @classmethod
     def open(
@@ -70,59 +94,27 @@ class ChromaHistory:
         dimension: int | None = None,
         ranking: Ranking = DEFAULT_RANKING,
     ) -> ChromaHistory:
-        """The history in folder `path`, or one in memory where it is None.
-
-        A damaged folder is moved aside and an empty index takes its place: the vectors are in the system of record.
-        Raises `MisconfiguredService` if another process has the folder open.
-        """
-        import chromadb
-        from chromadb.config import Settings
-
-        settings = Settings(anonymized_telemetry=False)
-        name = _collection_name(fingerprint, dimension)
+        """The history in folder `path`, or one in memory where it is None. See `chroma_client.in_folder`."""
+        name = _index_name(fingerprint, dimension)
         if path is None:
             # In-memory clients of one process share their collections: a name of its own keeps this one apart.
-            return cls(
-                chromadb.EphemeralClient(settings=settings), f"{name[:40]}-{uuid.uuid4().hex[:12]}", None, ranking
-            )
-        path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.parent / f"{path.name}.lock")
-        try:
-            lock.acquire(timeout=5)
-        except Timeout as error:
-            raise MisconfiguredService(
-                f"Another process is using the index in {path}: stop it, set TRIAGE_DATA_DIR to another folder, "
-                "or run a Chroma server and set TRIAGE_CHROMA_URL.",
-                path=str(path),
-            ) from error
-        _set_aside_if_damaged(path)
-        return cls(chromadb.PersistentClient(str(path), settings=settings), name, lock, ranking)
+            apart = f"{name[:40]}-{uuid.uuid4().hex[:12]}"
+            return cls(chroma_client.in_memory(), apart, None, ranking, is_durable=False)
+        client, lock = chroma_client.in_folder(path)
+        return cls(client, name, lock, ranking)
 
     @classmethod
     def connect(
         cls, url: str, fingerprint: str, dimension: int | None = None, ranking: Ranking = DEFAULT_RANKING
     ) -> ChromaHistory:
         """The history in a Chroma server. Raises `MisconfiguredService` if it can't be reached."""
-        import chromadb
-        from chromadb.config import Settings
+        name = _index_name(fingerprint, dimension)
+        return cls(chroma_client.at_server(url), name, None, ranking, is_shared=True)
 
-        match = re.fullmatch(r"(https?)://([^:/]+)(?::(\d+))?/?", url)
-        if match is None:
-            raise MisconfiguredService(f"TRIAGE_CHROMA_URL must look like http://host:8000, not {url!r}.")
-        scheme, host, port = match.groups()
-        try:
-            client = chromadb.HttpClient(
-                host,
-                int(port or 8000),
-                ssl=scheme == "https",
-                settings=Settings(anonymized_telemetry=False),
-            )
-        except Exception as error:
-            raise MisconfiguredService(
-                f"No Chroma server answers at {url} ({type(error).__name__}): start it with `chroma run`, "
-                "or unset TRIAGE_CHROMA_URL to use the index in process."
-            ) from error
-        return cls(client, _collection_name(fingerprint, dimension), None, ranking)
+    def read_from(self, source: Source) -> None:
+        """Take texts from `source` from now on, and learn from it of changes that other processes made."""
+        self._texts.source = source
+        self._snapshots.change = source.change
 
     async def neighbours(
         self,
@@ -133,18 +125,20 @@ class ChromaHistory:
         exclude: Collection[str] = (),
         duplicates: bool = True,
         as_of: datetime | None = None,
+        teams: Collection[str] | None = None,
     ) -> list[Neighbour]:
         """See `History.neighbours`. The closest 200 by embedding are ranked by words too, see `retrieval.py`."""
         if k < 1:
             return []
         excluded = set(exclude)
         wanted, found = max(k + 8, _CANDIDATES), list[tuple[Neighbour, str]]()
-        size = await self.size()
-        while size:
+        while True:
+            rows, size = await self._run(self._query, vector, wanted, excluded, teams)
+            told = await self._texts.of([_edition(row.incident_id, row.metadata) for row in rows])
             found = [
-                (neighbour.model_copy(update={"is_near_duplicate": is_near_duplicate(text, document)}), document)
-                for neighbour, document in await self._run(self._query, vector, min(wanted, size), excluded)
-                if _had_begun(neighbour.occurred_at, as_of)
+                (_neighbour(row, told[row.incident_id], text), told[row.incident_id].text)
+                for row in rows
+                if row.incident_id in told and _had_begun(_occurred_at(row.metadata), as_of)
             ]
             found = [(n, document) for n, document in found if duplicates or not n.is_near_duplicate]
             if len(found) >= k or wanted >= size:
@@ -153,59 +147,91 @@ class ChromaHistory:
         return rank(text, found, self._ranking, as_of)[:k]
 
     async def examples(
-        self, text: str, *, exclude: Collection[str] = (), duplicates: bool = True, as_of: datetime | None = None
-    ) -> list[Example]:
+        self,
+        text: str,
+        *,
+        exclude: Collection[str] = (),
+        duplicates: bool = True,
+        as_of: datetime | None = None,
+        teams: Collection[str] | None = None,
+    ) -> Sequence[Example]:
         """See `History.examples`: of a history with over 5,000 incidents the first ones are given."""
-        found = await self._run(
-            self._collection.get, limit=_MOST_EXAMPLES, include=["documents", "metadatas", "embeddings"]
-        )
-        excluded = set(exclude)
-        rows = zip(found["ids"], found["documents"], found["embeddings"], found["metadatas"], strict=True)
-        return [
-            example
-            for example in (_example(*row) for row in rows)
-            if example.incident_id not in excluded
-            and _had_begun(example.occurred_at, as_of)
-            and (duplicates or not is_near_duplicate(text, example.text))
-        ]
 
-    async def remember(self, incidents: Sequence[tuple[Incident, Labels]], vectors: Vectors) -> None:
-        """See `History.remember`. The index holds the texts it is given: redact them before."""
-        for start in range(0, len(incidents), _BATCH):
-            batch = incidents[start : start + _BATCH]
-            await self._run(
-                self._collection.upsert,
-                ids=[incident.id for incident, _ in batch],
-                embeddings=vectors[start : start + _BATCH],
-                documents=[incident.text for incident, _ in batch],
-                metadatas=[_metadata(incident, labels) for incident, labels in batch],
-            )
+        async def read() -> tuple[Example, ...]:
+            return await self._read_examples(teams)
+
+        key = None if teams is None else frozenset(teams)
+        every, finder = await self._snapshots.of(key, read)
+        excluded = set(exclude)
+        left_out = set() if duplicates else set(finder.of(text))
+        kept = tuple(
+            example
+            for place, example in enumerate(every)
+            if example.incident_id not in excluded and place not in left_out and _had_begun(example.occurred_at, as_of)
+        )
+        return every if len(kept) == len(every) else kept
+
+    async def remember(
+        self, incidents: Sequence[tuple[Incident, Labels]], vectors: Vectors, teams: Sequence[str] | None = None
+    ) -> None:
+        """See `History.remember`. Texts are kept in memory, so redact them before; after `read_from` they are not."""
+        of_team: dict[str, list[int]] = {}
+        for place in range(len(incidents)):
+            of_team.setdefault(teams[place] if teams else _ANY_TEAM, []).append(place)
+        for team, places in of_team.items():
+            for start in range(0, len(places), _BATCH):
+                batch = places[start : start + _BATCH]
+                metadatas = [_metadata(*incidents[place]) for place in batch]
+                if self._texts.source is None:
+                    for place, metadata in zip(batch, metadatas, strict=True):
+                        incident = incidents[place][0]
+                        told = Told(incident.title, incident.text, incident.url)
+                        self._texts.keep(_edition(incident.id, metadata), told)
+                ids = [incidents[place][0].id for place in batch]
+                await self._run(self._upsert, team, ids, vectors[batch], metadatas)
+        self._snapshots.outdate()
 
     async def forget(self, incident_ids: Collection[str]) -> None:
         """Take incidents out; ids that are not there are ignored."""
         if incident_ids:
-            await self._run(self._collection.delete, ids=list(incident_ids))
+            self._texts.drop(incident_ids)
+            await self._run(self._delete, list(incident_ids))
+            self._snapshots.clear()
 
     async def clear(self) -> None:
         """Empty the index, before it is rebuilt."""
 
         def replace() -> None:
-            self._client.delete_collection(self._name)
-            self._collection = self._open_collection()
+            for collection in self._client.list_collections():
+                # The one without a team is of the first format, which held texts; an older process may still use it.
+                if collection.name == self._name or collection.name.startswith(f"{self._name}."):
+                    self._client.delete_collection(collection.name)
+            self._collections = {}
 
         await self._run(replace)
+        self._snapshots.clear()
 
-    async def labels(self) -> dict[str, Labels]:
-        """Incident id -> its labels, of all incidents in the index."""
-        found = await self._run(self._collection.get, include=["metadatas"])
-        return {
-            incident_id: {facet: tuple(ids) for facet, ids in json.loads(metadata["labels"]).items()}
-            for incident_id, metadata in zip(found["ids"], found["metadatas"], strict=True)
-        }
+    async def entries(self, incident_ids: Collection[str], *, vectors: bool = False) -> dict[str, list[Entry]]:
+        """Incident id -> its entries, for those of `incident_ids` that have any: one, if all is well."""
+        found: dict[str, list[Entry]] = await self._run(self._get, list(incident_ids), vectors)
+        return found
+
+    async def ids(self, size: int = _BATCH) -> AsyncIterator[list[str]]:
+        """The ids of all incidents in the index, in portions."""
+        for team in await self._run(lambda: list(self._collections)):
+            offset = 0
+            while True:
+                found = await self._run(
+                    lambda t, o: self._collections[t].get(limit=size, offset=o, include=[]), team, offset
+                )
+                if not found["ids"]:
+                    break
+                yield found["ids"]
+                offset += len(found["ids"])
 
     async def size(self) -> int:
         """How many incidents the index holds."""
-        return int(await self._run(self._collection.count))
+        return int(await self._run(lambda: self._count(None)))
 
     def close(self) -> None:
         """Let go of the threads, the database and the folder's lock."""
@@ -214,44 +240,131 @@ class ChromaHistory:
         if self._lock is not None:
             self._lock.release()
 
-    def _open_collection(self) -> Any:
-        return self._client.get_or_create_collection(
-            self._name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
-        )
+    # Below here everything runs on the threads.
 
-    def _query(self, vector: Vectors, n: int, excluded: set[str]) -> list[tuple[Neighbour, str]]:
-        result = self._collection.query(
-            query_embeddings=[vector],
-            n_results=n + len(excluded) if len(excluded) < n else n,
-            include=["documents", "metadatas", "distances"],
-            # A long list of excluded ids is left out by the index itself, a short one afterwards.
-            **({"where": {"incident_id": {"$nin": sorted(excluded)}}} if len(excluded) >= n else {}),
-        )
-        rows = zip(
-            result["ids"][0], result["documents"][0], result["metadatas"][0], result["distances"][0], strict=True
-        )
-        return [
-            (_neighbour(incident_id, document, metadata, 1 - distance), document)
-            for incident_id, document, metadata, distance in rows
-            if incident_id not in excluded
-        ]
+    def _look_for_teams(self) -> None:
+        found = {}
+        for collection in self._client.list_collections():
+            if collection.name.startswith(f"{self._name}."):
+                found[str((collection.metadata or {}).get("team", _ANY_TEAM))] = self._client.get_collection(
+                    collection.name, embedding_function=None
+                )
+        self._collections = dict(sorted(found.items()))
+        self._looked = time.monotonic()
 
-    async def _run(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+    def _of_teams(self, teams: Collection[str] | None) -> list[Any]:
+        if self._is_shared and time.monotonic() - self._looked > _LOOK_FOR_TEAMS_S:
+            self._look_for_teams()
+        return [c for team, c in self._collections.items() if teams is None or team in teams]
+
+    def _collection(self, team: str) -> Any:
+        if team not in self._collections:
+            digest = hashlib.sha256(team.encode()).hexdigest()[:16]
+            collection = self._client.get_or_create_collection(
+                f"{self._name}.{digest}",
+                metadata={"team": team},
+                embedding_function=None,
+                configuration={"hnsw": {"space": "cosine"}},
+            )
+            self._collections = dict(sorted((self._collections | {team: collection}).items()))
+        return self._collections[team]
+
+    def _upsert(self, team: str, ids: list[str], vectors: Vectors, metadatas: list[dict[str, Any]]) -> None:
+        self._collection(team).upsert(ids=ids, embeddings=vectors, metadatas=metadatas)
+        for other, collection in list(self._collections.items()):
+            if other != team:
+                collection.delete(ids=ids)
+
+    def _delete(self, ids: list[str]) -> None:
+        for collection in self._of_teams(None):
+            collection.delete(ids=ids)
+
+    def _get(self, ids: list[str], vectors: bool) -> dict[str, list[Entry]]:
+        entries: dict[str, list[Entry]] = {}
+        self._of_teams(None)
+        for team, collection in self._collections.items():
+            found = collection.get(ids=ids, include=["metadatas", *(["embeddings"] if vectors else [])])
+            for place, incident_id in enumerate(found["ids"]):
+                vector = np.asarray(found["embeddings"][place], dtype=np.float32) if vectors else None
+                entry = Entry(team, _labels(found["metadatas"][place]["labels"]), vector)
+                entries.setdefault(incident_id, []).append(entry)
+        return entries
+
+    def _count(self, teams: Collection[str] | None) -> int:
+        return sum(collection.count() for collection in self._of_teams(teams))
+
+    def _query(
+        self, vector: Vectors, n: int, excluded: set[str], teams: Collection[str] | None
+    ) -> tuple[list[_Found], int]:
+        """The closest `n` of these teams without the excluded ones, nearest first, and how many these teams have."""
+        found, size = list[_Found](), 0
+        for collection in self._of_teams(teams):
+            count = collection.count()
+            size += count
+            if not count:
+                continue
+            most = min(n, count)
+            result = collection.query(
+                query_embeddings=[vector],
+                n_results=most + len(excluded) if len(excluded) < most else most,
+                include=["metadatas", "distances"],
+                # A long list of excluded ids is left out by the index itself, a short one afterwards.
+                **({"where": {"incident_id": {"$nin": sorted(excluded)}}} if len(excluded) >= most else {}),
+            )
+            rows = zip(result["ids"][0], result["distances"][0], result["metadatas"][0], strict=True)
+            found += [_Found(*row) for row in rows if row[0] not in excluded]
+        return sorted(found, key=lambda row: row.distance)[: n + len(excluded)], size
+
+    async def _read_examples(self, teams: Collection[str] | None) -> tuple[Example, ...]:
+        def read() -> list[tuple[str, Vectors, dict[str, Any]]]:
+            rows: list[tuple[str, Vectors, dict[str, Any]]] = []
+            for collection in self._of_teams(teams):
+                if len(rows) < _MOST_EXAMPLES:
+                    found = collection.get(limit=_MOST_EXAMPLES - len(rows), include=["metadatas", "embeddings"])
+                    rows += zip(found["ids"], found["embeddings"], found["metadatas"], strict=True)
+            return rows
+
+        rows = await self._run(read)
+        told = await self._texts.of([_edition(incident_id, metadata) for incident_id, _, metadata in rows])
+        return tuple(_example(key, told[key], vector, metadata) for key, vector, metadata in rows if key in told)
+
+    async def _run(self, function: Any, *args: Any) -> Any:
+        def call() -> Any:
+            from chromadb.errors import NotFoundError
+
+            try:
+                return function(*args)
+            except NotFoundError:
+                # Another process emptied the index to rebuild it: its collections are new ones.
+                self._look_for_teams()
+                return function(*args)
+
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        try:
+            return await loop.run_in_executor(self._threads, call)
+        except TriageError:
+            raise
+        except Exception as error:
+            raise IndexUnavailable(
+                f"The index of the history does not answer as it should ({type(error).__name__}: {error}). If it is a "
+                "Chroma server, see that it runs; `triage index verify` tells whether the index is whole."
+            ) from error
 
 
-def _collection_name(fingerprint: str, dimension: int | None) -> str:
+def _index_name(fingerprint: str, dimension: int | None) -> str:
     name = re.sub(r"[^a-zA-Z0-9-]+", "-", f"history-{fingerprint}-{dimension or 'd'}").strip("-")
     return name[:200]
+
+
+def _edition(incident_id: str, metadata: dict[str, Any]) -> tuple[str, str]:
+    return incident_id, metadata["edition"]
 
 
 def _metadata(incident: Incident, labels: Labels) -> dict[str, str | float]:
     metadata: dict[str, str | float] = {
         "incident_id": incident.id,
-        "title": incident.title,
-        "url": incident.url,
         "labels": json.dumps(labels),
+        "edition": uuid.uuid4().hex[:16],
     }
     if incident.started_at is not None:
         metadata["occurred_at"] = incident.started_at.isoformat()
@@ -260,29 +373,29 @@ def _metadata(incident: Incident, labels: Labels) -> dict[str, str | float]:
     return metadata
 
 
-def _neighbour(incident_id: str, document: str, metadata: dict[str, Any], similarity: float) -> Neighbour:
-    title = metadata["title"]
-    body = document.removeprefix(title).strip()
+def _neighbour(row: _Found, told: Told, text: str) -> Neighbour:
+    body = told.text.removeprefix(told.title).strip()
     return Neighbour(
-        incident_id=incident_id,
-        title=title,
-        url=metadata["url"],
+        incident_id=row.incident_id,
+        title=told.title,
+        url=told.url,
         excerpt=body[:_EXCERPT_CHARACTERS],
-        similarity=similarity,
-        labels=_labels(metadata),
-        occurred_at=_occurred_at(metadata),
-        ttm_minutes=metadata.get("ttm_minutes"),
+        similarity=1 - row.distance,
+        labels=_labels(row.metadata["labels"]),
+        occurred_at=_occurred_at(row.metadata),
+        ttm_minutes=row.metadata.get("ttm_minutes"),
+        is_near_duplicate=is_near_duplicate(text, told.text),
     )
 
 
-def _example(incident_id: str, document: str, vector: Vectors, metadata: dict[str, Any]) -> Example:
+def _example(incident_id: str, told: Told, vector: Vectors, metadata: dict[str, Any]) -> Example:
     return Example(
         incident_id=incident_id,
-        text=document,
+        text=told.text,
         vector=vector,
-        labels=_labels(metadata),
-        title=metadata["title"],
-        url=metadata["url"],
+        labels=_labels(metadata["labels"]),
+        title=told.title,
+        url=told.url,
         occurred_at=_occurred_at(metadata),
         ttm_minutes=metadata.get("ttm_minutes"),
     )
@@ -297,23 +410,10 @@ def _had_begun(occurred_at: datetime | None, as_of: datetime | None) -> bool:
     return as_of is None or (occurred_at is not None and occurred_at < as_of)
 
 
-def _labels(metadata: dict[str, Any]) -> Labels:
-    return {facet: tuple(ids) for facet, ids in json.loads(metadata["labels"]).items()}
+def _labels(written: str) -> Labels:
+    return dict(_read_labels(written))
 
 
-def _set_aside_if_damaged(path: Path) -> None:
-    if not (path / "chroma.sqlite3").exists():
-        return
-    try:
-        probe = subprocess.run(
-            [sys.executable, "-c", _PROBE, str(path)], capture_output=True, timeout=_PROBE_TIMEOUT_S, check=False
-        )
-        if probe.returncode == 0:
-            return
-        cause = probe.stderr.decode(errors="replace").strip().splitlines()[-1:]
-    except subprocess.TimeoutExpired:
-        cause = [f"no answer within {_PROBE_TIMEOUT_S} s"]
-    aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
-    path.rename(aside)
-    path.mkdir()
-    _log.warning("The index in %s could not be opened (%s); moved to %s, a new one is built.", path, cause, aside.name)
+@lru_cache(maxsize=4_096)  # labels are few, incidents many
+def _read_labels(written: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((facet, tuple(ids)) for facet, ids in json.loads(written).items())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
-from sqlalchemy import exists, func, null, select
+from sqlalchemy import distinct, exists, func, null, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,12 +17,15 @@ from triage.incident import Incident
 from triage.sealing import Sealer
 from triage.store import rows
 from triage.store.assignments import Assignments
+from triage.store.deletion import delete_incident, empty_log
 from triage.store.engine import WRITES, create_engine
+from triage.store.index_marks import IndexMarks, write_marks
 from triage.store.judgements import Judgement, TriagedIncident, read_judgements, read_triaged
 from triage.store.records import DEFAULT_TEAM, Page, Pending, Status, StoredIncident
 from triage.store.resealing import check_seal
 from triage.store.standing import CHUNK, chunks, gold_query, keep, latest, of_facet, says_the_same, speaker, witnessed
 from triage.store.tables import annotation_table, incident_table, triage_table, vector_table
+from triage.store.turns import only_one
 from triage.triage_result import Triage
 
 
@@ -36,6 +40,7 @@ class Store:
         self._engine = create_engine(database_url, self._sealer)
         self._writing = self._engine.execution_options(**WRITES)
         self.assignments = Assignments(self._engine, self._writing)
+        self.index_marks = IndexMarks(self._engine, self._writing)
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -90,6 +95,22 @@ class Store:
                     found[row.id] = rows.read_stored(row)
         return found
 
+    async def delete(self, incident_id: str, actor: str) -> dict[str, int]:
+        """Delete an incident with all that is kept of it, and record who did; returns its mark for the index.
+
+        Raises `NotFound`.
+        """
+        async with self._writing.begin() as connection:
+            marked = await delete_incident(connection, incident_id, actor)
+        if marked is None:
+            raise NotFound(f"There is no incident {incident_id!r}.", incident_id=incident_id)
+        await empty_log(self._engine)
+        return marked
+
+    def only_one(self, what: str) -> AbstractAsyncContextManager[None]:
+        """A block in which one process is at a time, see `turns.py`."""
+        return only_one(self._engine, what)
+
     async def page(self, limit: int, cursor: str | None = None, status: Status | None = None) -> Page:
         """Incidents, newest first. Raises `InvalidInput` for a cursor that is none."""
         query = select(*rows.LIST_COLUMNS).order_by(incident_table.c.seq.desc()).limit(limit + 1)
@@ -129,10 +150,14 @@ class Store:
             return [Pending(*row) for row in await connection.execute(query)]
 
     async def save_triage(self, run_id: str, triage: Triage) -> None:
-        """Keep a result. A second time with the same `run_id` changes nothing."""
+        """Keep a result. A second time with the same `run_id` changes nothing, nor does one of a deleted incident."""
         async with self._writing.begin() as connection:
             known = select(exists().where(triage_table.c.run_id == run_id))
             if (await connection.execute(known)).scalar_one():
+                return
+            # Held until the result is in: a deletion comes before both or after both.
+            held = select(incident_table.c.id).where(incident_table.c.id == triage.incident_id)
+            if (await connection.execute(held.with_for_update())).one_or_none() is None:
                 return
             await connection.execute(
                 triage_table.insert().values(
@@ -233,6 +258,8 @@ class Store:
         fingerprint: str = "",
         embedded: Mapping[str, Vectors] | None = None,
         is_given_here: bool = False,
+        team: str = DEFAULT_TEAM,
+        marked: dict[str, int] | None = None,
     ) -> list[Annotation]:
         """Keep annotations, the `imported` incidents they are of, and vectors (incident id -> vector), all or nothing.
 
@@ -240,10 +267,15 @@ class Store:
         its annotator said last is not kept again, and the one that stands is returned in its place; unless it is a
         person's gold label that another one has replaced since. With `is_given_here` people's annotations get their
         `saw_model` from what was served to them, whatever they say themselves.
+
+        Incidents whose gold labels or texts this changes are marked for the index, in `marked` too (incident id -> the
+        mark's `seq`). New incidents are of `team`. Raises `NotFound` for an annotation of an incident that is gone.
         """
+        changed = set(imported or {})
         async with self._writing.begin() as connection:
             for incident in (imported or {}).values():
-                await _import(connection, incident, taxonomy)
+                await _import(connection, incident, taxonomy, team)
+            await _must_be_there(connection, {a.incident_id for a in annotated} | set(embedded or {}))
             for incident_id, vector in (embedded or {}).items():
                 await _keep_vector(connection, incident_id, fingerprint, vector)
             standing = await latest(connection, {annotation.incident_id for annotation in annotated})
@@ -255,11 +287,16 @@ class Store:
                 is_repeat = before is not None and says_the_same(before, annotation)
                 is_replaced = annotation.is_gold and gold_by.get(of_facet(annotation)) != speaker(annotation)
                 if before is None or not is_repeat or (is_replaced and annotation.origin == "human"):
+                    if annotation.is_gold or of_facet(annotation) in gold_by:
+                        changed.add(annotation.incident_id)
                     before = await keep(connection, annotation)
                     standing[*of_facet(annotation), *speaker(annotation)] = before
                     if annotation.is_gold:
                         gold_by[of_facet(annotation)] = speaker(annotation)
                 kept.append(before)
+            marks = await write_marks(connection, changed)
+        if marked is not None:
+            marked |= marks
         return kept
 
     async def annotations(self, incident_id: str) -> list[Annotation]:
@@ -346,11 +383,35 @@ class Store:
         async with self._engine.connect() as connection:
             return {row.incident_id for row in await connection.execute(gold_query(None))}
 
+    async def history_size(self) -> int:
+        """How many incidents have gold labels."""
+        gold = gold_query(None).order_by(None).subquery()
+        async with self._engine.connect() as connection:
+            return int((await connection.execute(select(func.count(distinct(gold.c.incident_id))))).scalar_one())
+
+    async def gold_pages(self, size: int = CHUNK) -> AsyncIterator[dict[str, Labels]]:
+        """Incident id -> gold labels, of all incidents that have any, in portions by id. Bounded in memory."""
+        after = ""
+        while True:
+            query = (
+                select(annotation_table.c.incident_id)
+                .where(annotation_table.c.is_gold, annotation_table.c.incident_id > after)
+                .distinct()
+                .order_by(annotation_table.c.incident_id)
+                .limit(size)
+            )
+            async with self._engine.connect() as connection:
+                ids = list((await connection.execute(query)).scalars())
+            if not ids:
+                return
+            yield await self.gold(ids)
+            after = ids[-1]
+
     async def history(self, chunk: int = CHUNK) -> AsyncIterator[list[tuple[Incident, Labels]]]:
-        """Every incident with gold labels and those labels, in portions."""
-        for ids in chunks(sorted(await self.gold_ids()), chunk):
-            stored, gold = await self.incidents(ids), await self.gold(ids)
-            yield [(stored[key].incident, gold[key]) for key in ids if key in stored and key in gold]
+        """Every incident with gold labels and those labels, in portions by id. Bounded in memory."""
+        async for gold in self.gold_pages(chunk):
+            stored = await self.incidents(gold)
+            yield [(stored[key].incident, labels) for key, labels in gold.items() if key in stored]
 
     async def vectors(self, fingerprint: str, incident_ids: Collection[str]) -> dict[str, Vectors]:
         """Incident id -> vector by the embedder with this fingerprint, for those that have one."""
@@ -373,14 +434,22 @@ async def _is_there(connection: AsyncConnection, incident_id: str) -> bool:
     return bool((await connection.execute(select(exists().where(incident_table.c.id == incident_id)))).scalar_one())
 
 
-async def _import(connection: AsyncConnection, incident: Incident, taxonomy: str) -> None:
+async def _must_be_there(connection: AsyncConnection, incident_ids: Collection[str]) -> None:
+    for chunk in chunks(incident_ids):
+        # Held, so that a deletion comes before all of this or after it.
+        query = select(incident_table.c.id).where(incident_table.c.id.in_(chunk)).with_for_update(read=True)
+        if missing := set(chunk) - set((await connection.execute(query)).scalars()):
+            raise NotFound(f"There is no incident {', '.join(map(repr, sorted(missing)[:10]))}.")
+
+
+async def _import(connection: AsyncConnection, incident: Incident, taxonomy: str, team: str) -> None:
     now = datetime.now(UTC)
     values = rows.incident_values(incident) | {"taxonomy": taxonomy, "updated_at": now}
     if await _is_there(connection, incident.id):
         await connection.execute(incident_table.update().where(incident_table.c.id == incident.id).values(**values))
         await connection.execute(vector_table.delete().where(vector_table.c.incident_id == incident.id))
     else:
-        await connection.execute(incident_table.insert().values(**values, status="imported", created_at=now))
+        await connection.execute(incident_table.insert().values(**values, team=team, status="imported", created_at=now))
 
 
 async def _keep_vector(connection: AsyncConnection, incident_id: str, fingerprint: str, vector: Vectors) -> None:

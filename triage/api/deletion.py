@@ -1,0 +1,28 @@
+"""Deleting an incident over HTTP."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from triage.access import EVERYONE
+from triage.api.problems import documented
+from triage.api.service import Parts
+
+router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
+
+
+@router.delete(
+    "/{incident_id}",
+    operation_id="delete_incident",
+    status_code=204,
+    response_class=Response,
+    responses=documented(404),
+)
+async def delete_incident(service: Parts, incident_id: str) -> Response:
+    """Delete an incident with its triages, labels, vectors and jobs, and take it out of the history.
+
+    What stays is a line in the audit log that says who deleted it and when, without anything it held.
+    """
+    await service.casebook.delete(incident_id, EVERYONE.name)
+    await service.jobs.forget(incident_id)
+    return Response(status_code=204)

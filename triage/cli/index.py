@@ -1,0 +1,99 @@
+"""`triage index`: is the index whole, bring it in line, build it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+from rich.markup import escape
+
+from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run, watching
+from triage.settings import Settings
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from triage.casebook import Casebook
+    from triage.indexing import IndexReport, Steps
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The history's search index. It is derived from the database and can be built anew at any time.",
+)
+
+
+@app.command()
+def verify(
+    vectors: Annotated[bool, typer.Option("--vectors", help="Compare every vector, not one in fifty.")] = False,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Compare the whole index with the database. Exit code 0: they agree, 1: they differ.
+
+    With a Chroma server beside a running service; without one while no service is running.
+    """
+
+    async def work(casebook: Casebook, steps: Steps) -> IndexReport:
+        return await casebook.compare_index(steps, all_vectors=vectors)
+
+    report = run(_with_index(work, "Comparing the index"))
+    if as_json:
+        print_json({**report._asdict(), "is_clean": report.is_clean})
+    else:
+        _print(report)
+    if not report.is_clean:
+        raise typer.Exit(FAILURE)
+
+
+@app.command()
+def repair(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+    """Bring the index in line: what processes left undone, and whatever else differs from the database."""
+
+    async def work(casebook: Casebook, steps: Steps) -> tuple[int, int]:
+        return await casebook.repair(), await casebook.mend_index(steps)
+
+    caught_up, mended = run(_with_index(work, "Repairing the index"))
+    if as_json:
+        print_json({"caught_up": caught_up, "mended": mended})
+    else:
+        output().print(f"{caught_up} incidents caught up with, {mended} more put right.")
+
+
+@app.command()
+def rebuild(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+    """Empty the index and fill it from the database.
+
+    Beside a service on a Chroma server, searches find less until it is done. Nothing of deleted incidents stays.
+    """
+
+    async def work(casebook: Casebook, steps: Steps) -> int:
+        return await casebook.rebuild_index(steps)
+
+    size = run(_with_index(work, "Building the index"))
+    if as_json:
+        print_json({"history_size": size})
+    else:
+        output().print(f"The index holds {size} incidents.")
+
+
+async def _with_index(work: Callable[[Casebook, Steps], Coroutine[Any, Any, T]], what: str) -> T:
+    from triage.wiring import open_index
+
+    with watching() as progress:
+        async with open_index(Settings()) as casebook:
+            return await work(casebook, lambda done, total: progress(what, done, total))
+
+
+def _print(report: IndexReport) -> None:
+    console = output()
+    marks = f"; {report.marks} changes wait to be worked off" if report.marks else ""
+    console.print(f"{report.incidents} incidents compared, {report.vectors} vectors{marks}.")
+    if report.is_clean:
+        console.print("[green]The index is whole.[/green]")
+        return
+    for kind in ("missing", "surplus", "differing", "other_vectors"):
+        if count := getattr(report, kind):
+            console.print(f"[red]{count} {kind.replace('_', ' ')}[/red]")
+    for example in report.examples:
+        console.print(f"  {escape(example)}")
+    messages().print("`triage index repair` puts it right; `triage index rebuild` builds it anew.")

@@ -1,0 +1,282 @@
+"""Keeping the index in line with the store, whoever writes and whoever dies in between.
+
+Whatever changes gold labels leaves a mark in the same transaction. Whoever then writes the index takes the mark away;
+one that is left over is worked off by `Indexer.repair`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from triage.annotation import Labels
+from triage.embedding import Embedder, Vectors
+from triage.history import History, IndexUnavailable
+from triage.history.chroma import Entry
+from triage.history.texts import Source, Told
+from triage.incident import Incident
+from triage.redaction import Redactor
+from triage.store import Store
+
+SETTLED_S = 5.0
+"""A mark this old was left by a process that died or could not reach the index."""
+
+INDEX_TURN = "index"
+"""The name under which one process at a time builds the index, see `Store.only_one`."""
+
+_PAGE = 500
+_MOST_TRIES = 20
+_SHOWN = 20
+_SAMPLE_EVERY = 50
+_ALIKE = 1e-3
+
+Steps = Callable[[int, int], None]
+"""Called with how much is done and how much there is."""
+
+
+def silent(_done: int, _total: int) -> None:
+    """Progress that nobody watches."""
+
+
+class Index(History, Protocol):
+    """A history that can be compared with the store and filled anew."""
+
+    @property
+    def is_durable(self) -> bool: ...
+
+    def read_from(self, source: Source) -> None: ...
+
+    def ids(self) -> AsyncIterator[list[str]]: ...
+
+    async def entries(self, incident_ids: Collection[str], *, vectors: bool = False) -> dict[str, list[Entry]]: ...
+
+    async def clear(self) -> None: ...
+
+
+class IndexReport(NamedTuple):
+    """What a comparison found: how many incidents, vectors and marks were looked at, and how many differ, by kind.
+
+    `missing` are not in the index, `surplus` not in the history, `differing` have other labels or another team or
+    stand there twice, `other_vectors` another vector. `examples` names some of them.
+    """
+
+    incidents: int
+    vectors: int
+    marks: int
+    missing: int = 0
+    surplus: int = 0
+    differing: int = 0
+    other_vectors: int = 0
+    examples: tuple[str, ...] = ()
+
+    @property
+    def is_clean(self) -> bool:
+        """True if nothing differs. Marks alone are no difference: they are work that is about to be done."""
+        return not (self.missing or self.surplus or self.differing or self.other_vectors)
+
+
+class _Wanted(NamedTuple):
+    incident: Incident
+    labels: Labels
+    team: str
+    vector: bytes
+
+
+class StoredTexts:
+    """The texts of the history out of the store, redacted. Made for every read: the index remembers the last ones."""
+
+    def __init__(self, store: Store, redactor: Redactor) -> None:
+        self._store = store
+        self._redactor = redactor
+
+    async def texts(self, incident_ids: Collection[str]) -> Mapping[str, Told]:
+        """Incident id -> its text, for those that are stored."""
+        stored = await self._store.incidents(incident_ids)
+        return await asyncio.to_thread(lambda: {key: self._told(one.incident) for key, one in stored.items()})
+
+    async def change(self) -> Hashable:
+        """A sign that is another one after each change of the history."""
+        return await self._store.index_marks.change()
+
+    def _told(self, incident: Incident) -> Told:
+        parts = {name: self._redactor.redact(getattr(incident, name)).text for name in ("title", "write_up")}
+        return Told(parts["title"], incident.model_copy(update=parts).text, incident.url)
+
+
+class Indexer:
+    """Writes the index from the store."""
+
+    def __init__(self, store: Store, history: Index, redactor: Redactor, embedder: Embedder) -> None:
+        self._store = store
+        self._history = history
+        self._redactor = redactor
+        self._embedder = embedder
+        history.read_from(StoredTexts(store, redactor))
+
+    async def align(self, incident_ids: Collection[str], marked: Mapping[str, int] | None = None) -> None:
+        """Bring the index in line with the store for these incidents, then take the caller's own marks away.
+
+        After writing the store is read again, and written again if it changed: of two processes that write at once the
+        later one leaves what is right. Raises `IndexUnavailable`, the marks then stay.
+        """
+        for chunk in _portions(incident_ids):
+            wanted = await self._wanted(chunk)
+            for _ in range(_MOST_TRIES):
+                await self._write(chunk, wanted)
+                before, wanted = wanted, await self._wanted(chunk)
+                if wanted == before:
+                    break
+            else:
+                raise IndexUnavailable("The labels change faster than the index follows.")
+        # An index in memory is gone with this process: the one that others search has yet to follow.
+        if marked and self._history.is_durable:
+            await self._store.index_marks.take_away_exactly(marked.values())
+
+    async def repair(self, older_than_s: float) -> int:
+        """Work off the marks that are older than that; returns how many incidents that were."""
+        done = 0
+        while self._history.is_durable:
+            before = datetime.now(UTC) - timedelta(seconds=older_than_s)
+            if not (left := await self._store.index_marks.left(before, _PAGE)):
+                break
+            await self.align(left)
+            await self._store.index_marks.take_away(left)
+            done += len(left)
+        return done
+
+    async def prepare(self, progress: Steps) -> None:
+        """Bring the index in line at start. Compares sizes only, once the marks are worked off."""
+        if not self._history.is_durable:
+            await self.mend(progress)
+            return
+        async with self._store.only_one(INDEX_TURN):
+            await self.repair(SETTLED_S)
+            if await self._history.size() != await self._store.history_size():
+                await self.mend(progress)
+
+    async def compare(self, progress: Steps, *, all_vectors: bool) -> IndexReport:
+        """Compare all of the index with the store, in portions. What was changed meanwhile is looked at twice."""
+        marks = (await self._store.index_marks.change()).waiting
+        counts = {"missing": 0, "surplus": 0, "differing": 0, "other_vectors": 0}
+        incidents = vectors = 0
+        examples: list[str] = []
+        async for portion, found in self._differences(progress, all_vectors=all_vectors):
+            incidents += portion.incidents
+            vectors += portion.vectors
+            for incident_id, kind in found.items():
+                counts[kind] += 1
+                if len(examples) < _SHOWN:
+                    examples.append(f"{incident_id}: {kind.replace('_', ' ')}")
+        return IndexReport(incidents, vectors, marks, **counts, examples=tuple(examples))
+
+    async def mend(self, progress: Steps) -> int:
+        """Compare all of the index with the store and write what differs; returns how many incidents did."""
+        mended = 0
+        async for _, found in self._differences(progress, all_vectors=False, twice=False):
+            await self.align(found)
+            mended += len(found)
+        return mended
+
+    async def rebuild(self, progress: Steps) -> int:
+        """Empty the index and fill it from the store; returns how many incidents it then holds."""
+        await self._history.clear()
+        await self.mend(progress)
+        return await self._history.size()
+
+    async def embed_missing(self, incidents: Sequence[Incident], anew: Collection[str] = ()) -> dict[str, Vectors]:
+        """Vectors of those incidents that have none of this embedder, and of those with an id in `anew`."""
+        known = await self._store.vectors(self._embedder.fingerprint, [incident.id for incident in incidents])
+        missing = [incident for incident in incidents if incident.id not in known or incident.id in anew]
+        if not missing:
+            return {}
+        made = await self._embedder.embed(await self._redacted(incident.text for incident in missing))
+        return {incident.id: vector for incident, vector in zip(missing, made, strict=True)}
+
+    async def _wanted(self, incident_ids: Collection[str]) -> dict[str, _Wanted]:
+        """What the index should hold of these incidents; nothing of those without gold labels."""
+        gold = await self._store.gold(incident_ids)
+        stored = await self._store.incidents(gold)
+        vectors = await self._store.vectors(self._embedder.fingerprint, stored)
+        if missing := [one.incident for key, one in stored.items() if key not in vectors]:
+            made = await self.embed_missing(missing)
+            await self._store.save_vectors(self._embedder.fingerprint, made)
+            vectors |= made
+        return {
+            key: _Wanted(one.incident, gold[key], one.team, np.asarray(vectors[key], np.float32).tobytes())
+            for key, one in stored.items()
+        }
+
+    async def _write(self, incident_ids: Collection[str], wanted: Mapping[str, _Wanted]) -> None:
+        if wanted:
+            entries = [(one.incident, one.labels) for one in wanted.values()]
+            vectors = np.stack([np.frombuffer(one.vector, np.float32) for one in wanted.values()])
+            await self._history.remember(entries, vectors, [one.team for one in wanted.values()])
+        await self._history.forget([key for key in incident_ids if key not in wanted])
+
+    async def _differences(
+        self, progress: Steps, *, all_vectors: bool, twice: bool = True
+    ) -> AsyncIterator[tuple[IndexReport, dict[str, str]]]:
+        """For each portion how much was looked at, and incident id -> what is wrong with it."""
+        total, done, present = await self._store.history_size(), 0, 0
+        progress(0, total)
+        async for gold in self._store.gold_pages(_PAGE):
+            checked = {key for place, key in enumerate(gold) if all_vectors or place % _SAMPLE_EVERY == 0}
+            found, there = await self._compare(gold, checked)
+            if found and twice:
+                found, _ = await self._compare(await self._store.gold(found), checked & set(found))
+            present += there
+            done += len(gold)
+            progress(min(done, total), total)
+            yield IndexReport(len(gold), len(checked), 0), found
+        if await self._history.size() > present:
+            async for surplus in self._surplus():
+                yield IndexReport(0, 0, 0), surplus
+
+    async def _compare(self, gold: Mapping[str, Labels], checked: Collection[str]) -> tuple[dict[str, str], int]:
+        """Incident id -> what is wrong with its entry, and how many entries there are."""
+        if not gold:
+            return {}, 0
+        stored = await self._store.incidents(gold)
+        entries = await self._history.entries([key for key in gold if key in stored])
+        with_vectors = await self._history.entries(list(checked), vectors=True) if checked else {}
+        vectors = await self._store.vectors(self._embedder.fingerprint, checked)
+        found: dict[str, str] = {}
+        for key, labels in gold.items():
+            if key not in stored:
+                continue
+            mine = entries.get(key, [])
+            if not mine:
+                found[key] = "missing"
+            elif [(entry.team, entry.labels) for entry in mine] != [(stored[key].team, labels)]:
+                found[key] = "differing"
+            elif key in vectors and not _alike(vectors[key], with_vectors.get(key, [])):
+                found[key] = "other_vectors"
+        return found, sum(map(len, entries.values()))
+
+    async def _surplus(self) -> AsyncIterator[dict[str, str]]:
+        """Entries of incidents that are not history. All are found before the first is given: pages would shift."""
+        surplus: list[str] = []
+        async for ids in self._history.ids():
+            gold: set[str] = set()
+            for chunk in _portions(ids):
+                gold |= set(await self._store.gold(chunk))
+            surplus += [key for key in ids if key not in gold]
+        for chunk in _portions(dict.fromkeys(surplus)):
+            yield dict.fromkeys(chunk, "surplus")
+
+    async def _redacted(self, texts: Iterable[str]) -> list[str]:
+        wanted = list(texts)
+        return await asyncio.to_thread(lambda: [self._redactor.redact(text).text for text in wanted])
+
+
+def _alike(vector: Vectors, entries: Sequence[Entry]) -> bool:
+    return all(entry.vector is not None and np.allclose(entry.vector, vector, atol=_ALIKE) for entry in entries)
+
+
+def _portions(ids: Collection[str]) -> list[list[str]]:
+    listed = list(ids)
+    return [listed[i : i + _PAGE] for i in range(0, len(listed), _PAGE)]
