@@ -46,9 +46,10 @@ def create_engine(database_url: str) -> AsyncEngine:
             f"The database {url.drivername!r} is not supported: use sqlite or postgresql.", setting="database_url"
         )
     url = url.set(drivername=driver)
+    # Write-ups and documents are parameters of statements: errors that quote them would carry them into logs.
     if not driver.startswith("sqlite"):
-        return create_async_engine(url, pool_pre_ping=True)
-    engine = create_async_engine(url)
+        return create_async_engine(url, pool_pre_ping=True, hide_parameters=True)
+    engine = create_async_engine(url, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
