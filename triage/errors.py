@@ -65,6 +65,16 @@ class MisconfiguredService(TriageError):
     title = "The service is not set up correctly"
 
 
+class Overloaded(TriageError):
+    """More work than there is room for at the moment. `retry_after_s` in the data says when to come again."""
+
+    status = 503
+    title = "Too much at a time"
+
+    def __init__(self, detail: str, *, retry_after_s: float, **data: Any) -> None:
+        super().__init__(detail, retry_after_s=retry_after_s, **data)
+
+
 class ModelUnavailable(TriageError):
     """The chat model or the embedder gave no usable answer within the deadline."""
 

@@ -1,36 +1,43 @@
-"""Durable triage: what was accepted is triaged exactly once, whatever crashes in between. DBOS workflows on a queue."""
+"""Durable triage: what was accepted is triaged exactly once, by any number of processes, whatever crashes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import time
+import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 import sqlalchemy
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
+from dbos import DBOS
+from sqlalchemy.exc import IntegrityError
 
-from triage.errors import MisconfiguredService, TriageError
+from triage import __version__, workflows
+from triage.errors import MisconfiguredService, NotFound, Overloaded, TriageError
 from triage.incident import Incident
-from triage.job_database import empty_log, sqlite_engine
+from triage.job_database import empty_log
+from triage.outages import is_database_away, is_index_away
+from triage.reaper import Reaper
 from triage.store import Pending, Store
 from triage.triage_result import Triage
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
-QUEUE = "triage"
-WORKFLOW = "triage_incident"
-# Work left by a process of another version is not picked up: change this only with the steps of the workflow, and
-# keep the old steps until nothing of the old version is left.
-WORKFLOW_VERSION = "triage-1"
-
-_ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _REASON_CHARACTERS = 500
-_DELETED = "The incident was deleted."
+_SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.1, 1.0
+_MOST_RETRY_S = 300.0
+# DBOS waits for its database as long as it takes; whoever posted an incident need not, once it is stored.
+_PATIENCE_WITH_DATABASE_S = 3.0
+
+
+Role = Literal["all", "api", "worker"]
+"""What a process does: an `api` only queues, a `worker` only works on the queue."""
 
 
 class Runs(Protocol):
@@ -42,9 +49,12 @@ class Runs(Protocol):
 class JobOptions(NamedTuple):
     """How the queue is worked off.
 
-    `crashes` is how often one attempt may be started again after the process died in it; `attempts` is how often an
-    incident is tried when the pipeline fails, the first after `retry_s` seconds, each later one after four times as
-    long. One `executor` works on a database at a time: another process with the same name would take its work.
+    `concurrency` is how many incidents a process has in work at a time, and `role` whether it works at all: an `api`
+    only queues. `crashes` is how often one attempt may be started again after its process died; `attempts` is how
+    often an incident is tried when the pipeline fails, the first after `retry_s` seconds, each later one after four
+    times as long. A failure because the index is away, after `patience_s` of waiting for it, is always tried again.
+    A process that was not heard of for `dead_after_s` is dead, and others take up its work. With more than
+    `most_pending` incidents waiting new ones are refused. What ended is forgotten after `kept_days`.
     """
 
     concurrency: int = 4
@@ -53,14 +63,19 @@ class JobOptions(NamedTuple):
     attempts: int = 3
     crashes: int = 5
     retry_s: float = 30.0
-    executor: str = "embedded"
+    role: Role = "all"
+    patience_s: float = 10.0
+    dead_after_s: float = 15.0
+    most_pending: int = 10_000
+    kept_days: float = 7.0
 
 
 class Jobs:
-    """The queue of incidents that wait for their triage, and the workers on it. One per process, on one event loop.
+    """The queue of incidents that wait for their triage, and the work on it. One per process, on one event loop.
 
     The incident is stored first and enqueued then; `sweep` finds those for which the second did not happen.
-    `system_database_url` is where DBOS keeps its own tables: an SQLite file of its own, or the PostgreSQL of the store.
+    `system_database_url` is where DBOS keeps its own tables: an SQLite file of its own, which one process has for
+    itself, or the PostgreSQL of the store, which any number may share. `executor` is this process among them.
     """
 
     # DBOS is one per process.
@@ -74,16 +89,26 @@ class Jobs:
         url = sqlalchemy.make_url(system_database_url)
         self._url = url.set(drivername=url.get_backend_name()).render_as_string(hide_password=False)
         self._options = options or JobOptions()
+        self.executor = uuid.uuid4().hex
+        # A database of one process's own: whoever else has work there is dead.
+        self._reaper = Reaper(self.executor, 0 if url.get_backend_name() == "sqlite" else self._options.dead_after_s)
         self._engine: sqlalchemy.Engine | None = None
-        self._sweeper: asyncio.Task[None] | None = None
-        self._running: set[asyncio.Task[Any]] = set()
+        self._chores: list[asyncio.Task[None]] = []
+        self._running: dict[asyncio.Task[Any], str] = {}
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._queue_length, self._counted_at = 0, float("-inf")
+        self._tidied_at = float("-inf")
         self._is_started = False
 
     @property
+    def works(self) -> bool:
+        """True if this process triages, and does not only queue."""
+        return self._options.role != "api"
+
+    @property
     def is_running(self) -> bool:
-        """True between `start` and `stop`, as long as the sweep is alive."""
-        return self._is_started and self._sweeper is not None and not self._sweeper.done()
+        """True between `start` and `stop`, as long as what is done now and then is done."""
+        return self._is_started and bool(self._chores) and all(not chore.done() for chore in self._chores)
 
     async def start(self) -> None:
         """Take up the work that was left, and start on the queue. Call on the event loop that the pipeline lives on."""
@@ -97,11 +122,11 @@ class Jobs:
             raise
 
     async def stop(self) -> None:
-        """Stop at once. What is running is taken up again at the next start."""
+        """Stop at once. What is running goes back to the queue, for another process or the next start."""
         if Jobs._active is not self:
             return
         self._is_started = False
-        tasks = [task for task in (self._sweeper, *self._running) if task is not None]
+        tasks = [*self._chores, *self._running]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -112,6 +137,24 @@ class Jobs:
         if self._engine is not None:
             self._engine.dispose()
         Jobs._active = None
+        # Said last, when nothing more is claimed: whoever has no heartbeat has left its work to the others.
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_PATIENCE_WITH_DATABASE_S):
+                await self._store.processes.remove(self.executor)
+
+    async def admit(self, incident_id: str) -> None:
+        """Raise `Overloaded` if too many incidents wait already, unless this one is stored: it is none too many."""
+        now = time.monotonic()
+        if now - self._counted_at > 1:
+            self._counted_at = now
+            self._queue_length = await self._store.pending_count(self._options.most_pending)
+        if self._queue_length >= self._options.most_pending and await self._store.find(incident_id) is None:
+            raise Overloaded(
+                f"{self._queue_length} incidents wait for their triage, as many as may: post this one again later, "
+                "or run more workers.",
+                retry_after_s=5,
+            )
+        self._queue_length += 1
 
     async def enqueue(self, incident_id: str) -> None:
         """Queue a stored incident. Does nothing for one that is queued, running or done."""
@@ -119,28 +162,29 @@ class Jobs:
         if stored.status != "pending":
             return
         try:
-            await self._enqueue(Pending(incident_id, stored.attempts))
+            async with asyncio.timeout(_PATIENCE_WITH_DATABASE_S):
+                await workflows.enqueue(Pending(incident_id, stored.attempts))
         except Exception:  # noqa: BLE001 - it is safely stored all the same, and whoever posted it need not know
             _log.exception("Could not queue %s; the next sweep will", incident_id)
 
     async def wait(self, incident_id: str, timeout_s: float) -> None:
         """Return when the incident is no longer pending, or after `timeout_s`, whichever is first."""
+        pause_s = _SHORTEST_WAIT_S
         with self._notified(incident_id) as event, contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while (await self._store.incident(incident_id)).status == "pending":
-                    # Now and then it is looked at even without a notice: another process may have done the work.
+                    # Without a notice it is looked at all the same: mostly another process does the work.
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(event.wait(), 1.0)
+                        await asyncio.wait_for(event.wait(), pause_s)
                     event.clear()
+                    pause_s = min(_LONGEST_WAIT_S, pause_s * 1.3)
 
     async def forget(self, incident_id: str) -> None:
-        """Delete the jobs of an incident with what they kept of it; one that is running ends without a result."""
-        first = await DBOS.list_workflows_async(workflow_ids=[incident_id], load_input=False, load_output=False)
-        later = await DBOS.list_workflows_async(
-            workflow_id_prefix=f"{incident_id}~", load_input=False, load_output=False
-        )
-        if ids := [status.workflow_id for status in (*first, *later)]:
-            await DBOS.delete_workflows_async(ids)
+        """Delete what the queue knows of an incident, and stop the work on it in this process."""
+        for task, running in list(self._running.items()):
+            if workflows.incident_of(running) == incident_id:
+                task.cancel()
+        await workflows.forget(incident_id)
         if self._engine is not None:
             await asyncio.to_thread(empty_log, self._engine)
 
@@ -152,109 +196,147 @@ class Jobs:
         await self._store.rearm(datetime.now(UTC))
         queued, after = 0, None
         while pending := await self._store.pending(after):
-            by_run = {_run_id(each): each for each in pending}
-            known = {
-                status.workflow_id: status.status
-                for status in await DBOS.list_workflows_async(
-                    workflow_ids=list(by_run), load_input=False, load_output=False
-                )
-            }
+            by_run = {workflows.run_id(each): each for each in pending}
+            known = await workflows.states(list(by_run))
             for run_id, each in by_run.items():
                 if run_id not in known:
-                    await self._enqueue(each)
+                    await workflows.enqueue(each)
                     queued += 1
-                elif known[run_id] in _ENDED:
+                elif known[run_id] in workflows.ENDED:
                     await self._fail(each, f"The job ended without a result ({known[run_id]}).")
             after = pending[-1].id
         return queued
 
+    async def reap(self) -> int:
+        """Put the work of dead processes back on the queue; returns how many workflows."""
+        claimed = await workflows.claimed()
+        processes = await self._store.processes.all()
+        orphans = self._reaper.orphans(claimed, {each.id: each.seen_at for each in processes}, self._own_runs())
+        taken = await workflows.hand_back(orphans)
+        if taken:
+            _log.warning("%d triages were left by processes that are gone; they are taken up again", taken)
+        for process_id in self._reaper.dead({each.id for each in processes}):
+            await self._store.processes.remove(process_id)
+        return taken
+
     async def _start(self) -> None:
-        # Without a handler of its own DBOS would print to the console instead of following our logging.
-        logging.getLogger("dbos").addHandler(logging.NullHandler())
-        self._engine = sqlite_engine(self._url)
-        DBOS(config=self._config())
-        DBOS.workflow(name=WORKFLOW, max_recovery_attempts=self._options.crashes)(self._workflow())
-        # Called from inside the loop, so that DBOS runs its workflows here and not on a loop of its own, where the
-        # pipeline's and the store's connections could not be used.
+        await self._beat()
         self._is_started = True
-        DBOS.launch()
-        await DBOS.register_queue_async(
-            QUEUE,
-            worker_concurrency=self._options.concurrency,
-            polling_interval_sec=self._options.polling_s,
-            on_conflict="always_update",
+        self._engine = await workflows.launch(
+            self._url,
+            self.executor,
+            self._workflow(),
+            works=self.works,
+            crashes=self._options.crashes,
+            concurrency=self._options.concurrency,
+            polling_s=self._options.polling_s,
         )
+        beat_s = max(self._options.dead_after_s / 5, 0.05)
+        self._chores.append(self._every(beat_s, "heartbeat", self._beat))
+        if self.works:
+            await self.reap()
+            await self.sweep()
+            self._chores.append(self._every(beat_s, "search for work of dead processes", self.reap))
+            self._chores.append(self._every(self._options.sweep_s, "sweep for waiting incidents", self._tidy_sweep))
+
+    def _every(self, seconds: float, chore: str, do: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
+        async def for_ever() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                try:
+                    await do()
+                except Exception as error:  # noqa: BLE001 - whatever it was, the next time may succeed
+                    trace = None if is_database_away(error) else error
+                    _log.warning("The %s failed (%s)", chore, type(error).__name__, exc_info=trace)
+
+        return asyncio.create_task(for_ever(), name=f"triage {chore}")
+
+    async def _beat(self) -> None:
+        await self._store.processes.beat(self.executor, self._options.role, __version__)
+
+    async def _tidy_sweep(self) -> None:
         await self.sweep()
-        self._sweeper = asyncio.create_task(self._sweep_for_ever(), name="triage sweep")
+        if time.monotonic() - self._tidied_at > 3600:
+            self._tidied_at = time.monotonic()
+            await workflows.forget_ended(datetime.now(UTC) - timedelta(days=self._options.kept_days))
 
-    async def _sweep_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(self._options.sweep_s)
-            try:
-                await self.sweep()
-            except Exception:  # noqa: BLE001 - whatever it was, the next sweep may succeed
-                _log.exception(
-                    "The sweep for waiting incidents failed; it is tried again in %s s", self._options.sweep_s
-                )
+    def _own_runs(self) -> set[str]:
+        return set(self._running.values())
 
-    async def _enqueue(self, pending: Pending) -> None:
-        options: EnqueueOptions = {
-            "workflow_name": WORKFLOW,
-            "queue_name": QUEUE,
-            "workflow_id": _run_id(pending),
-            "app_version": WORKFLOW_VERSION,
-        }
-        await DBOS.enqueue_workflow_with_options_async(options, pending.id, pending.attempt)
-
-    def _workflow(self) -> Any:
+    def _workflow(self) -> Callable[[str, int], Awaitable[None]]:
         async def triage_incident(incident_id: str, attempt: int) -> None:
-            pending = Pending(incident_id, attempt)
             task = asyncio.current_task()
             if task is None or not self._is_started:
                 raise asyncio.CancelledError
-            self._running.add(task)
+            self._running[task] = workflows.run_id(Pending(incident_id, attempt))
             try:
-                # Each step's result is kept: a restart repeats only the step that was cut off.
-                document, reason = await DBOS.run_step_async({"name": "run"}, self._run, incident_id)
-                await DBOS.run_step_async({"name": "store"}, self._finish, pending, document, reason)
+                await self._triage(Pending(incident_id, attempt))
             finally:
-                self._running.discard(task)
+                del self._running[task]
                 for event in self._waiting.get(incident_id, ()):
                     event.set()
 
         return triage_incident
 
-    async def _run(self, incident_id: str) -> tuple[str | None, str]:
-        """The triage as JSON, or None and why there is none."""
-        if (stored := await self._store.find(incident_id)) is None:
-            return None, _DELETED
+    async def _triage(self, pending: Pending) -> None:
+        """One attempt, or nothing where its result is there already."""
+        run_id = workflows.run_id(pending)
         try:
-            document = (await self._pipeline.run(stored.incident)).model_dump_json()
-            # A step's result is kept with the job: nothing of an incident that was deleted meanwhile may be.
-            return (document, "") if await self._store.find(incident_id) else (None, _DELETED)
-        except TriageError as error:
-            _log.warning("Triage of %s failed: %s", incident_id, error.detail)
-            return None, error.detail
-        except Exception as error:  # noqa: BLE001 - a defect must end as a stored failure, not as silence
-            _log.exception("Triage of %s failed", incident_id)
-            return None, f"{type(error).__name__}: {error}"
+            if await self._lasting(lambda: self._store.has_triage(run_id)):
+                return
+            stored = await self._lasting(lambda: self._store.incident(pending.id))
+            triage = await self._run(pending, stored.incident)
+            if triage is not None:
+                await self._lasting(lambda: self._store.save_triage(run_id, triage))
+        except (NotFound, IntegrityError):
+            _log.info("The triage of %s was stored by another process, or the incident deleted", run_id)
 
-    async def _finish(self, pending: Pending, document: str | None, reason: str) -> None:
-        if document is None:
-            await self._fail(pending, reason)
-        else:
-            await self._store.save_triage(_run_id(pending), Triage.model_validate_json(document))
+    async def _run(self, pending: Pending, incident: Incident) -> Triage | None:
+        """The triage, or None once the failure is stored."""
+        give_up_at = time.monotonic() + self._options.patience_s
+        while True:
+            try:
+                return await self._pipeline.run(incident)
+            except TriageError as error:
+                reason, will_pass = error.detail, is_index_away(error)
+            except Exception as error:  # noqa: BLE001 - a defect must end as a stored failure, not as silence
+                will_pass = is_database_away(error) or is_index_away(error)
+                reason = f"{type(error).__name__}: {error}"
+                if not will_pass:
+                    _log.exception("Triage of %s failed", pending.id)
+            if not will_pass or time.monotonic() >= give_up_at:
+                why = f"The index or the database was away. {reason}" if will_pass else reason
+                await self._lasting(lambda: self._fail(pending, why, will_pass=will_pass))  # noqa: B023
+                return None
+            await asyncio.sleep(min(1.0, self._options.patience_s / 4))
 
-    async def _fail(self, pending: Pending, reason: str) -> None:
+    async def _lasting(self, ask: Callable[[], Awaitable[_T]]) -> _T:
+        """What the store answers, as soon as its database is there: a triage that was paid for is not given up."""
+        pause_s = 0.2
+        while True:
+            try:
+                return await ask()
+            except Exception as error:
+                if not is_database_away(error):
+                    raise
+                _log.warning("The database is away (%s); asking again in %.1f s", type(error).__name__, pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(5.0, pause_s * 2)
+
+    async def _fail(self, pending: Pending, reason: str, *, will_pass: bool = False) -> None:
         if (stored := await self._store.find(pending.id)) is None:
             return
-        failures = stored.failures
-        retry_at = None
-        if failures + 1 < self._options.attempts:
-            retry_at = datetime.now(UTC) + timedelta(seconds=self._options.retry_s * 4**failures)
+        failures, retry_at = stored.failures, None
+        if will_pass or failures + 1 < self._options.attempts:
+            delay_s = self._options.retry_s * 4 ** min(failures, 10)
+            retry_at = datetime.now(UTC) + timedelta(seconds=min(delay_s, _MOST_RETRY_S))
         if await self._store.save_failure(pending, reason[:_REASON_CHARACTERS], retry_at):
             _log.warning(
-                "Attempt %d to triage %s failed; next: %s", pending.attempt + 1, pending.id, retry_at or "none"
+                "Attempt %d to triage %s failed (%s); next: %s",
+                pending.attempt + 1,
+                pending.id,
+                reason[:_REASON_CHARACTERS],
+                retry_at or "none",
             )
 
     @contextlib.contextmanager
@@ -267,21 +349,3 @@ class Jobs:
             self._waiting[incident_id].discard(event)
             if not self._waiting[incident_id]:
                 del self._waiting[incident_id]
-
-    def _config(self) -> DBOSConfig:
-        config: DBOSConfig = {
-            "name": "triage",
-            "system_database_url": self._url,
-            "application_version": WORKFLOW_VERSION,
-            "executor_id": self._options.executor,
-            "serializer": DBOSPortableJSONSerializer(),
-            "log_level": "WARNING",
-        }
-        if self._engine is not None:
-            config["system_database_engine"] = self._engine
-        return config
-
-
-def _run_id(pending: Pending) -> str:
-    """The workflow's id: the incident's own for the first attempt. Incident ids never hold a '~'."""
-    return pending.id if pending.attempt == 0 else f"{pending.id}~{pending.attempt + 1}"

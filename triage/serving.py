@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from triage.errors import TriageError
+from triage.errors import MisconfiguredService, TriageError
 from triage.settings import Settings
 from triage.taxonomy import Taxonomy, shipped
 from triage.wiring import Desk, Progress, live_options, open_desk, silent
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from triage.api.service import Check
+    from triage.jobs import JobOptions, Jobs, Role
 
 _log = logging.getLogger(__name__)
 
@@ -26,11 +27,12 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
     """The ASGI app with everything behind it running: queue, index, model. Serve it on the same event loop."""
     from triage.api import create_app
     from triage.index_keeper import index_keeper
-    from triage.jobs import JobOptions, Jobs
+    from triage.jobs import Jobs
 
+    if not settings.serve_works:
+        _require_shared(settings, "TRIAGE_SERVE_WORKS=false leaves the work to `triage worker`")
     async with open_desk(settings, progress, index_in_memory=False) as desk, index_keeper(desk.casebook):
-        # The local model answers one incident at a time; a second one in work is redacted and embedded meanwhile.
-        options = JobOptions(concurrency=2 if settings.is_local else 16)
+        options = _job_options(settings, "all" if settings.serve_works else "api")
         jobs = Jobs(desk.store, desk.pipeline, settings.queue_url, options)
         await jobs.start()
         warm_up = asyncio.create_task(_warm_up(desk), name="warm up")
@@ -50,6 +52,45 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
             warm_up.cancel()
             await asyncio.gather(warm_up, return_exceptions=True)
             await jobs.stop()
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings, progress: Progress = silent) -> AsyncIterator[Jobs]:
+    """A process that works on the queue that others fill. Raises `MisconfiguredService` where nothing is shared."""
+    from triage.index_keeper import index_keeper
+    from triage.jobs import Jobs
+
+    _require_shared(settings, "`triage worker` shares the work with other processes")
+    async with open_desk(settings, progress, index_in_memory=False) as desk, index_keeper(desk.casebook):
+        jobs = Jobs(desk.store, desk.pipeline, settings.queue_url, _job_options(settings, "worker"))
+        await jobs.start()
+        warm_up = asyncio.create_task(_warm_up(desk), name="warm up")
+        try:
+            yield jobs
+        finally:
+            warm_up.cancel()
+            await asyncio.gather(warm_up, return_exceptions=True)
+            await jobs.stop()
+
+
+def _job_options(settings: Settings, role: Role) -> JobOptions:
+    from triage.jobs import JobOptions
+
+    # The local model answers one incident at a time; a second one in work is redacted and embedded meanwhile.
+    concurrency = settings.concurrency or (2 if settings.is_local else 16)
+    return JobOptions(concurrency=concurrency, role=role, most_pending=settings.most_pending)
+
+
+def _require_shared(settings: Settings, reason: str) -> None:
+    if settings.queue_url.startswith("sqlite"):
+        raise MisconfiguredService(
+            f"{reason}, which SQLite can't: set TRIAGE_DATABASE_URL to a PostgreSQL.", setting="database_url"
+        )
+    if not settings.chroma_url:
+        raise MisconfiguredService(
+            f"{reason}, which an index in process can't: set TRIAGE_CHROMA_URL to a Chroma server.",
+            setting="chroma_url",
+        )
 
 
 @asynccontextmanager

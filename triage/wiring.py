@@ -123,7 +123,8 @@ async def open_records(
     history = open_history(settings, embedder, None if index_in_memory else settings.data_dir / "index")
     try:
         casebook = Casebook(store, history, redactor, embedder, taxonomy)
-        await fill(casebook, store, settings, progress)
+        async with store.processes.one_at_a_time("fill"):
+            await fill(casebook, store, settings, progress)
         yield Records(taxonomy, store, history, redactor, embedder, casebook)
     finally:
         history.close()

@@ -42,7 +42,7 @@ _TRIAGED: dict[int | str, dict[str, Any]] = {
     operation_id="post_incident",
     status_code=202,
     openapi_extra=incident_body(),
-    responses=_TRIAGED | documented(409, 413, 415, 422, 500),
+    responses=_TRIAGED | documented(409, 413, 415, 422, 500, 503),
 )
 async def post_incident(
     request: Request,
@@ -66,6 +66,7 @@ async def post_incident(
             available=[in_use],
         )
     incident = posted.incident(_checked_key(idempotency_key))
+    await service.jobs.admit(incident.id)
     await service.casebook.accept(incident)
     await service.jobs.enqueue(incident.id)
     return await _triage_or_status(request, service, incident.id, location=True)

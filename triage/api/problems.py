@@ -5,15 +5,18 @@ from __future__ import annotations
 import http
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from triage.errors import InvalidInput, TriageError
+from triage.outages import is_database_away
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -95,6 +98,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(TriageError, _triage_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(SQLAlchemyError, _database_error)
     app.add_exception_handler(Exception, _defect)
 
 
@@ -117,7 +121,18 @@ async def _triage_error(request: Request, error: Exception) -> Response:
     data = {name: value for name, value in error.data.items() if name not in _RESERVED}
     if errors:
         data["errors"] = [each.model_dump() for each in errors]
-    return problem(request, error.status, error.kind, error.title, error.detail, data=data)
+    wait_s = error.data.get("retry_after_s")
+    headers = {"Retry-After": str(math.ceil(wait_s))} if wait_s is not None else None
+    return problem(request, error.status, error.kind, error.title, error.detail, data=data, headers=headers)
+
+
+async def _database_error(request: Request, error: Exception) -> Response:
+    if not is_database_away(error):
+        raise error
+    _log.error("%s %s: the database is away (%s)", request.method, request.url.path, type(error).__name__)
+    detail = "The database can't be reached at the moment. The same request will succeed when it is back."
+    title, wait = "The database is away", {"Retry-After": "1"}
+    return problem(request, 503, "database_unavailable", title, detail, data={"retry_after_s": 1}, headers=wait)
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:

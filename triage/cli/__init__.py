@@ -21,6 +21,7 @@ from triage.cli.encryption import encrypt
 from triage.cli.history import import_file, search
 from triage.cli.live import live
 from triage.cli.serve import serve
+from triage.cli.worker import worker
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(serve)
+app.command()(worker)
 app.command()(classify)
 app.command("import")(import_file)
 app.command()(search)

@@ -35,12 +35,7 @@ async def _serve(settings: Settings) -> None:
 
     from triage.serving import open_app
 
-    logging.basicConfig(
-        stream=sys.stderr, level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    # Each call of a model is a line of its own otherwise, and each step of the queue.
-    for chatty in ("httpx", "openai", "uvicorn", "chromadb", "alembic", "dbos", "aiosqlite"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    log_to_stderr(settings)
     console = messages()
     # Taken before anything else: a port in use is told at once, and not after the model was started.
     listening = _listen(settings.host, settings.port)
@@ -71,6 +66,16 @@ async def _serve(settings: Settings) -> None:
         await server.serve(sockets=[listening])
     finally:
         await context.__aexit__(None, None, None)
+
+
+def log_to_stderr(settings: Settings) -> None:
+    """Send the log of this process where the settings say."""
+    logging.basicConfig(
+        stream=sys.stderr, level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # Each call of a model is a line of its own otherwise, and each step of the queue.
+    for chatty in ("httpx", "openai", "uvicorn", "chromadb", "alembic", "dbos", "aiosqlite"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -52,11 +52,12 @@ def create_engine(database_url: str, sealer: Sealer | None = None) -> AsyncEngin
             f"The database {url.drivername!r} is not supported: use sqlite or postgresql.", setting="database_url"
         )
     url = url.set(drivername=driver)
+    # Write-ups and documents are parameters of statements: errors that quote them would carry them into logs.
     if not driver.startswith("sqlite"):
-        engine = create_async_engine(url, pool_pre_ping=True)
+        engine = create_async_engine(url, pool_pre_ping=True, hide_parameters=True)
         give_sealer(engine.dialect, sealer)
         return engine
-    engine = create_async_engine(url)
+    engine = create_async_engine(url, hide_parameters=True)
     give_sealer(engine.dialect, sealer)
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)

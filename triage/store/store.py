@@ -21,6 +21,7 @@ from triage.store.deletion import delete_incident, empty_log
 from triage.store.engine import WRITES, create_engine
 from triage.store.index_marks import IndexMarks, write_marks
 from triage.store.judgements import Judgement, TriagedIncident, read_judgements, read_triaged
+from triage.store.processes import Processes
 from triage.store.records import DEFAULT_TEAM, Page, Pending, Status, StoredIncident
 from triage.store.resealing import check_seal
 from triage.store.standing import CHUNK, chunks, gold_query, keep, latest, of_facet, says_the_same, speaker, witnessed
@@ -41,6 +42,7 @@ class Store:
         self._writing = self._engine.execution_options(**WRITES)
         self.assignments = Assignments(self._engine, self._writing)
         self.index_marks = IndexMarks(self._engine, self._writing)
+        self.processes = Processes(self._engine, self._writing)
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -148,6 +150,18 @@ class Store:
             query = query.where(incident_table.c.id > after)
         async with self._engine.connect() as connection:
             return [Pending(*row) for row in await connection.execute(query)]
+
+    async def pending_count(self, limit: int) -> int:
+        """How many incidents wait for their triage, counted up to `limit`."""
+        some = select(incident_table.c.seq).where(incident_table.c.status == "pending").limit(limit).subquery()
+        async with self._engine.connect() as connection:
+            return int((await connection.execute(select(func.count()).select_from(some))).scalar_one())
+
+    async def has_triage(self, run_id: str) -> bool:
+        """True if the result of this run is stored."""
+        async with self._engine.connect() as connection:
+            query = select(exists().where(triage_table.c.run_id == run_id))
+            return bool((await connection.execute(query)).scalar_one())
 
     async def save_triage(self, run_id: str, triage: Triage) -> None:
         """Keep a result. A second time with the same `run_id` changes nothing, nor does one of a deleted incident."""

@@ -1,0 +1,58 @@
+"""`triage worker`: a process that triages what others accept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import Annotated
+
+import typer
+
+from triage.cli.serve import log_to_stderr
+from triage.cli.terminal import messages, run, watching
+from triage.errors import TriageError
+from triage.settings import Settings
+
+
+def worker(
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Incidents in work at a time; TRIAGE_CONCURRENCY.")
+    ] = None,
+) -> None:
+    """Triage what the service accepts, beside any number of other workers.
+
+    They share a PostgreSQL (TRIAGE_DATABASE_URL) and a Chroma server (TRIAGE_CHROMA_URL). Ctrl-C or SIGTERM ends one
+    at once; what it had in work is taken up by another.
+    """
+    settings = Settings()
+    run(_work(settings if concurrency is None else settings.model_copy(update={"concurrency": concurrency})))
+
+
+async def _work(settings: Settings) -> None:
+    from triage.serving import open_worker
+
+    log_to_stderr(settings)
+    with watching() as progress:
+        context = open_worker(settings, progress)
+        jobs = await context.__aenter__()
+    try:
+        stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):
+                asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        messages().print(f"triage works as [bold]{jobs.executor[:8]}[/bold] (stop with Ctrl-C)")
+        while not stopped.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), 1.0)
+            if not stopped.is_set() and not jobs.is_running:
+                raise WorkerDied("The worker stopped working, its log has the reason: start it again.")
+    finally:
+        await context.__aexit__(None, None, None)
+
+
+class WorkerDied(TriageError):
+    """A worker that can't go on."""
+
+    status = 500
+    title = "The worker died"

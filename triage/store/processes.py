@@ -1,0 +1,74 @@
+"""Which processes are at work on this store, and work that only one of them may do at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from triage.store.service_tables import process_table
+
+
+class Process(NamedTuple):
+    """A process that was at work at `seen_at`; `role` is `all`, `api` or `worker`."""
+
+    id: str
+    role: str
+    version: str
+    started_at: datetime
+    seen_at: datetime
+
+
+class Processes:
+    """The heartbeats of all processes."""
+
+    def __init__(self, reading: AsyncEngine, writing: AsyncEngine) -> None:
+        self._engine = reading
+        self._writing = writing
+
+    async def beat(self, process_id: str, role: str, version: str) -> None:
+        """Say that this process is alive."""
+        now = datetime.now(UTC)
+        async with self._writing.begin() as connection:
+            seen = await connection.execute(
+                process_table.update().where(process_table.c.id == process_id).values(seen_at=now)
+            )
+            if seen.rowcount == 0:
+                values = {"id": process_id, "role": role, "version": version, "started_at": now, "seen_at": now}
+                await connection.execute(process_table.insert().values(**values))
+
+    async def all(self) -> list[Process]:
+        """Every process that has not said goodbye, those that died among them; the longest at work first."""
+        query = select(*(process_table.c[name] for name in Process._fields)).order_by(process_table.c.started_at)
+        async with self._engine.connect() as connection:
+            return [Process(*row) for row in await connection.execute(query)]
+
+    async def remove(self, process_id: str) -> None:
+        """Forget a process: it ended, or it is dead and its work was taken over."""
+        async with self._writing.begin() as connection:
+            await connection.execute(process_table.delete().where(process_table.c.id == process_id))
+
+    @asynccontextmanager
+    async def one_at_a_time(self, work: str) -> AsyncIterator[None]:
+        """Wait until no other process does this `work`, and keep the others from it meanwhile.
+
+        On SQLite it waits for nobody: there is one process. A process that dies gives its turn back.
+        """
+        if self._engine.dialect.name != "postgresql":
+            yield
+            return
+        key = int.from_bytes(hashlib.sha256(f"triage {work}".encode()).digest()[:8], signed=True)
+        async with self._engine.connect() as connection:
+            await connection.execute(select(func.pg_advisory_lock(key)))
+            # The lock is the session's: the transaction need not stay open while the work is done.
+            await connection.commit()
+            try:
+                yield
+            finally:
+                await connection.execute(select(func.pg_advisory_unlock(key)))
+                await connection.commit()
