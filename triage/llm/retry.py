@@ -72,7 +72,8 @@ async def call_with_retries(
     """The result of `call` and how many retries it took.
 
     Each try goes through `gate`, as a request of about so many `tokens`. The deadline counts from when the first try is
-    let through, and ends no later than the `within` around it. Never waits past it: where the next wait would end after it, `ModelUnavailable` is raised at once.
+    let through, and is no later than the end of the `within` around it. Never waits past it: where the next wait would
+    end after it, `ModelUnavailable` is raised at once.
     `secret` is kept out of every message.
     """
     if len(secret) < _SHORTEST_SECRET:
@@ -142,8 +143,8 @@ class _Tries(Generic[T]):
     def _wait_s(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         is_refused = status_of(error) == _TOO_MANY if error else False
-        self._gate.answered(was_refused=is_refused)
         asked = retry_after_s(_headers(error))
+        self._gate.answered(was_refused=is_refused, asked_s=asked)
         # Waiting for as long as told is no failure: only the deadline bounds it.
         self._asked_waits += is_refused and asked is not None and asked >= _LONG_WAIT_S
         return _wait_s(asked, self.made, self._policy)

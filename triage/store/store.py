@@ -17,7 +17,9 @@ from triage.store import rows
 from triage.store.assignments import Assignments
 from triage.store.engine import WRITES, create_engine
 from triage.store.judgements import Judgement, TriagedIncident, read_judgements, read_triaged
+from triage.store.pace import Pace
 from triage.store.records import DEFAULT_TEAM, Page, Pending, Status, StoredIncident
+from triage.store.spending import Spending
 from triage.store.standing import CHUNK, chunks, gold_query, keep, latest, of_facet, says_the_same, speaker, witnessed
 from triage.store.tables import annotation_table, incident_table, triage_table, vector_table
 from triage.triage_result import Triage
@@ -30,6 +32,8 @@ class Store:
         self._engine = create_engine(database_url)
         self._writing = self._engine.execution_options(**WRITES)
         self.assignments = Assignments(self._engine, self._writing)
+        self.pace = Pace(self._engine, self._writing)
+        self.spending = Spending(self._engine, self._writing)
 
     async def close(self) -> None:
         """Let go of the connections."""
