@@ -148,11 +148,11 @@ class Chosen:
 class FakeOpenAI:
     """The server, in a thread of its own, so that async tests, sync tests and child processes can all call it.
 
-    `requests` holds every body received, `paths` its path and `times` its arrival on the monotonic clock. `rejects` names what the endpoint answers 400 to:
-    `json_schema`, `tools`, `tool_choice`, `strict`, `json_object`, `logprobs`, `max_tokens`, `temperature`. `keys`,
-    if given, are the keys it accepts and `models` the models it knows. `prefer` lists labels to choose where a schema
-    offers them, `words` is the text it puts where a schema wants a string, and `letters` maps first tokens to
-    probabilities.
+    `requests` holds every body received, `paths` its path and `times` its arrival on the monotonic clock. `rejects`
+    names what the endpoint answers 400 to: `json_schema`, `tools`, `tool_choice`, `strict`, `json_object`, `logprobs`,
+    `max_tokens`, `temperature`. `keys`, if given, are the keys it accepts and `models` the models it knows. `prefer`
+    lists labels to choose where a schema offers them, `words` is the text it puts where a schema wants a string, and
+    `letters` maps first tokens to probabilities.
     """
 
     def __init__(self) -> None:

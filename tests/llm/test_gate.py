@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from triage.errors import ModelUnavailable
 from triage.llm import Message, Request
-from triage.llm.gate import Gate, Limits, Bucket
+from triage.llm.gate import Bucket, Gate, Limits
 from triage.llm.retry import RetryPolicy, call_with_retries
 
 QUICK = RetryPolicy(attempts=3, first_wait_s=0.02, longest_wait_s=0.02)

@@ -94,7 +94,7 @@ async def test_three_processes_keep_one_limit(new_database: Callable[[], str], f
     url, per_second, window_s = new_database(), 10, 6.0
     await upgrade(url)
     command = [sys.executable, "-m", "tests.llm.paced_process", url, fake_openai.base_url, str(60 * per_second), "9"]
-    processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(3)]
+    processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(3)]  # noqa: ASYNC220
     try:
         for process in processes:
             assert await asyncio.to_thread(process.wait, 60) == 0

@@ -18,6 +18,7 @@ from triage.cli.doctor import doctor
 from triage.cli.history import import_file, search
 from triage.cli.live import live
 from triage.cli.serve import serve
+from triage.cli.spending import spending
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,6 +35,7 @@ app.add_typer(evaluate.app, name="eval")
 app.command()(agreement)
 app.command()(calibrate)
 app.command()(live)
+app.command()(spending)
 app.add_typer(taxonomy.app, name="taxonomy")
 app.command()(doctor)
 
