@@ -16,6 +16,7 @@ import json
 import math
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -147,16 +148,17 @@ class Chosen:
 class FakeOpenAI:
     """The server, in a thread of its own, so that async tests, sync tests and child processes can all call it.
 
-    `requests` holds every body received, and `paths` its path. `rejects` names what the endpoint answers 400 to:
-    `json_schema`, `tools`, `tool_choice`, `strict`, `json_object`, `logprobs`, `max_tokens`, `temperature`. `keys`,
-    if given, are the keys it accepts and `models` the models it knows. `prefer` lists labels to choose where a schema
-    offers them, `words` is the text it puts where a schema wants a string, and `letters` maps first tokens to
-    probabilities.
+    `requests` holds every body received, `paths` its path and `times` its arrival on the monotonic clock. `rejects`
+    names what the endpoint answers 400 to: `json_schema`, `tools`, `tool_choice`, `strict`, `json_object`, `logprobs`,
+    `max_tokens`, `temperature`. `keys`, if given, are the keys it accepts and `models` the models it knows. `prefer`
+    lists labels to choose where a schema offers them, `words` is the text it puts where a schema wants a string, and
+    `letters` maps first tokens to probabilities.
     """
 
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
+        self.times: list[float] = []
         self.otherwise: Behaviour = Answer()
         self.rejects: set[str] = set()
         self.keys: set[str] = set()
@@ -247,6 +249,7 @@ class FakeOpenAI:
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def respond(request: web.Request) -> web.StreamResponse:
             body = await request.json()
+            self.times.append(time.monotonic())
             self.requests.append(body)
             self.paths.append(request.path)
             key = request.headers.get("authorization", "").removeprefix("Bearer ")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
@@ -16,13 +17,15 @@ from triage.classification.instructions import without_instructions, without_ins
 from triage.classification.likeness import DefinitionReader, Likeness
 from triage.classification.sentences import Sentence, before_resolution, condense, split
 from triage.contrast import Contrasted, contrast
-from triage.decision import decide
+from triage.decision import FacetRule, decide
 from triage.embedding import Embedder
 from triage.errors import ModelUnavailable
 from triage.history import History
 from triage.history.learned import Distributions, Learner
 from triage.history.retrieval import by_likely_label, diverse
 from triage.incident import Incident
+from triage.llm.fallback import Candidate, Failure, first_to_answer, told
+from triage.llm.prices import Price
 from triage.mitigation import suggest
 from triage.redaction import Redacted, Redactor
 from triage.taxonomy import Taxonomy
@@ -44,11 +47,29 @@ class PipelineOptions(NamedTuple):
     ask_for_quotes: bool = False
 
 
+class Way(NamedTuple):
+    """A model, how it is asked and for how long at most, what it reads of a write-up, and what it charges.
+
+    Its `calibrator` must have been fitted for it: another model's would make its probabilities false.
+    """
+
+    model: str
+    classifier: Classifier
+    calibrator: Calibrator | None = None
+    write_up_characters: int = 24_000
+    most_s: float = math.inf
+    price: Price | None = None
+
+
 class Pipeline:
     """Triage of incidents with one taxonomy, one model and one history. Stores nothing.
 
     With a `calibrator` the probabilities are calibrated and a facet abstains where it is not sure enough; raises
     `MisconfiguredService` if it was fitted for another taxonomy, prompt, model, embedder or decision rule.
+
+    Where the model gives no answer the `fallbacks` are asked, one after the other. All that is asked of models for one
+    incident ends `deadline_s` after its turn came (see `first_to_answer`); without it each call has its own deadline.
+    `most_s` bounds the share of the first model, and `price` is what it charges.
     """
 
     def __init__(
@@ -61,6 +82,11 @@ class Pipeline:
         model_name: str | None = None,
         options: PipelineOptions | None = None,
         calibrator: Calibrator | None = None,
+        *,
+        fallbacks: Sequence[Way] = (),
+        deadline_s: float | None = None,
+        most_s: float = math.inf,
+        price: Price | None = None,
     ) -> None:
         self.taxonomy = taxonomy
         self._redactor = redactor
@@ -69,9 +95,18 @@ class Pipeline:
         self._classifier = classifier
         self._model_name = model_name
         self._options = options or PipelineOptions()
-        now = circumstances(taxonomy, embedder, classifier, model_name)
-        self._rules = calibrator.rules(now) if calibrator else {}
-        self._calibrator_name = calibrator.name if calibrator else None
+        characters = self._options.write_up_characters
+        first = Way(model_name or "none", classifier, calibrator, characters, most_s, price) if classifier else None
+        self._ways = (first, *fallbacks) if first else ()
+        self._deadline_s = deadline_s
+        self._rules = [
+            way.calibrator.rules(circumstances(taxonomy, embedder, way.classifier, way.model)) if way.calibrator else {}
+            for way in self._ways
+        ]
+        # Without a model by choice a calibrator was fitted for just that.
+        self._alone = calibrator if classifier is None else None
+        now = circumstances(taxonomy, embedder, None, model_name)
+        self._rules_alone = self._alone.rules(now) if self._alone else {}
         self._turns = asyncio.Semaphore(self._options.turns)
         self._learner = Learner()
         self._definitions = DefinitionReader(embedder, taxonomy)
@@ -123,15 +158,9 @@ class Pipeline:
             learned = await asyncio.to_thread(self._learner.distributions, self.taxonomy, examples, told, vector)
             for facet, distribution in likeness.distributions.items():
                 learned.setdefault(facet, {})["definitions"] = distribution
-        subject = await asyncio.to_thread(self._subject, sentences, neighbours)
-        degraded_reason = None
         with _timed(seconds, "classify"):
-            try:
-                facets, quotes, usage = await self._classify(subject, neighbours, learned)
-            except ModelUnavailable as error:
-                facets, quotes, usage = decide(self.taxonomy, {}, neighbours, learned, self._rules), {}, Usage()
-                degraded_reason = f"{error.detail} The labels come from the history and the definitions alone."
-        facets, dropped = _with_evidence(facets, quotes, likeness, redacted)
+            said = await self._say(sentences, neighbours, learned)
+        facets, dropped = _with_evidence(said.facets, said.quotes, likeness, redacted)
         kind = self.taxonomy.triaged[0].id
         likely = {one.label: one.probability for one in facets[kind].distribution}
         shown = by_likely_label(neighbours, kind, likely)[: self._options.shown_neighbours]
@@ -143,20 +172,22 @@ class Pipeline:
             neighbours=tuple(shown),
             contrast=_located(contrasted, redacted),
             suggestions=tuple(suggest(self.taxonomy, neighbours, facets, examples)),
-            degraded=degraded_reason is not None,
-            degraded_reason=degraded_reason,
+            degraded=said.degraded_reason is not None,
+            degraded_reason=said.degraded_reason,
             provenance=Provenance(
                 taxonomy=self.taxonomy.id,
                 taxonomy_version=self.taxonomy.version,
-                prompts=self._classifier.prompts if self._classifier else (),
-                model=self._model_name,
+                prompts=said.way.classifier.prompts if said.way else (),
+                model=said.way.model if said.way else self._model_name,
                 embedder=self._embedder.fingerprint,
-                calibrator=self._calibrator_name,
+                calibrator=said.calibrator.name if said.calibrator else None,
                 history_size=await self._history.size(),
                 redactions=redacted.counts,
-                **usage.provenance,
+                **said.usage.provenance,
+                cost=said.cost,
+                model_deadline_s=self._deadline_s,
                 dropped_quotes=dropped,
-                was_condensed=len(subject.sentences) < len(sentences),
+                was_condensed=said.was_condensed,
                 withheld_sentences=withheld,
                 as_of=as_of,
                 seconds=seconds,
@@ -170,31 +201,87 @@ class Pipeline:
             async with self._turns:
                 await self._classifier.prepare(self.taxonomy)
 
-    def _subject(self, sentences: list[Sentence], neighbours: list[Neighbour]) -> Subject:
-        """What the model is shown: as much as it may read, and the neighbours without what reads as an order to it."""
-        read = condense(sentences, self._options.write_up_characters)
+    async def _say(
+        self, sentences: list[Sentence], neighbours: list[Neighbour], learned: dict[str, Distributions]
+    ) -> _Said:
+        """What the first model that answers says; without one, what the history and the definitions say alone."""
+
+        async def ask(place: int) -> _Said:
+            way = self._ways[place]
+            subject = await asyncio.to_thread(self._subject, sentences, neighbours, way.write_up_characters)
+            facets, quotes, usage = await self._classify(way, subject, neighbours, learned, self._rules[place])
+            was_condensed = len(subject.sentences) < len(sentences)
+            return _Said(facets, quotes, usage, way, way.calibrator, was_condensed=was_condensed)
+
+        try:
+            if not self._ways:
+                raise ModelUnavailable("No chat model is set (TRIAGE_MODEL=none).")
+            async with self._turns:
+                candidates = [Candidate(way.model, way.most_s) for way in self._ways]
+                said, _, failures = await first_to_answer(candidates, ask, self._deadline_s)
+        except ModelUnavailable as error:
+            facets = decide(self.taxonomy, {}, neighbours, learned, self._rules_alone)
+            reason = f"{error.detail} The labels come from the history and the definitions alone."
+            return _Said(facets, {}, Usage(), self._ways[0] if self._ways else None, self._alone, reason)
+        return said._replace(degraded_reason=self._stood_in(said, failures)) if failures else said
+
+    def _stood_in(self, said: _Said, failures: Sequence[Failure]) -> str:
+        """Who failed, why, and who answered instead."""
+        uncalibrated = (
+            " Its probabilities are not calibrated." if self._ways[0].calibrator and not said.calibrator else ""
+        )
+        by = said.way.model if said.way else "none"
+        return f"{told(failures)} The answer is that of {by} in its place.{uncalibrated}"
+
+    def _subject(self, sentences: list[Sentence], neighbours: list[Neighbour], characters: int) -> Subject:
+        """What a model is shown: as much as it may read, and the neighbours without what reads as an order to it."""
+        read = condense(sentences, characters)
         shown = diverse(neighbours, self._options.shown_neighbours, self.taxonomy.triaged[0].id)
         return Subject(
             sentences=tuple(read), neighbours=tuple(without_instructions_in(n, self.taxonomy) for n in shown)
         )
 
     async def _classify(
-        self, subject: Subject, neighbours: list[Neighbour], learned: dict[str, Distributions]
+        self,
+        way: Way,
+        subject: Subject,
+        neighbours: list[Neighbour],
+        learned: dict[str, Distributions],
+        rules: Mapping[str, FacetRule],
     ) -> tuple[dict[str, FacetResult], dict[str, tuple[str, ...]], Usage]:
         """The decided facets, the model's quotes by facet, and what asking took."""
-        if self._classifier is None:
-            raise ModelUnavailable("No chat model is set (TRIAGE_MODEL=none).")
-        async with self._turns:
-            said: Classification = await self._classifier.classify(subject, self.taxonomy)
-            facets = decide(self.taxonomy, said.answers, neighbours, learned, self._rules)
-            quotes = {facet_id: answer.quotes for facet_id, answer in said.answers.items() if answer.quotes}
-            usage = said.usage
-            if self._options.ask_for_quotes:
-                missing = {f.facet: f.labels for f in facets.values() if f.labels and f.facet not in quotes}
-                asked, used = await self._classifier.quote(subject, self.taxonomy, missing)
-                quotes |= asked
-                usage += used
+        said: Classification = await way.classifier.classify(subject, self.taxonomy)
+        facets = decide(self.taxonomy, said.answers, neighbours, learned, rules)
+        quotes = {facet_id: answer.quotes for facet_id, answer in said.answers.items() if answer.quotes}
+        usage = said.usage
+        if self._options.ask_for_quotes:
+            missing = {f.facet: f.labels for f in facets.values() if f.labels and f.facet not in quotes}
+            asked, used = await way.classifier.quote(subject, self.taxonomy, missing)
+            quotes |= asked
+            usage += used
         return facets, quotes, usage
+
+
+class _Said(NamedTuple):
+    """The decided facets, where they come from, and what asking took. `way` is the first one where none answered."""
+
+    facets: dict[str, FacetResult]
+    quotes: dict[str, tuple[str, ...]]
+    usage: Usage
+    way: Way | None
+    calibrator: Calibrator | None = None
+    degraded_reason: str | None = None
+    was_condensed: bool = False
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars for what was paid for; None where the price is unknown or no model answered."""
+        if self.way is None or self.way.price is None or not self.usage.calls:
+            return None
+        paid = self.usage
+        return self.way.price.of(
+            paid.prompt_tokens - paid.cached_prompt_tokens, paid.completion_tokens - paid.cached_completion_tokens
+        )
 
 
 def circumstances(

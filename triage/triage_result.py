@@ -145,6 +145,9 @@ class Contrast(BaseModel, frozen=True):
 class Provenance(BaseModel, frozen=True):
     """Everything needed to say how a result came about and to repeat it. Times are in seconds, per step.
 
+    `model` is the one that answered; where none did, the one that should have. `cost` is what its answer took in US
+    dollars, None where its price is unknown. `model_deadline_s` bounds all that was asked of models together, None
+    where each call had a bound of its own.
     `retries` counts the tries of model calls beyond the first; `cached_calls` of the `model_calls` were answered from a
     cache, with `cached_prompt_tokens` and `cached_completion_tokens` of the tokens. `withheld_sentences` counts those
     that read like orders to a model and were not shown to it. With `as_of` the incident was triaged as it could have
@@ -166,6 +169,8 @@ class Provenance(BaseModel, frozen=True):
     cached_calls: int = 0
     cached_prompt_tokens: int = 0
     cached_completion_tokens: int = 0
+    cost: float | None = None
+    model_deadline_s: float | None = None
     dropped_quotes: int = 0
     was_condensed: bool = False
     withheld_sentences: int = 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -14,7 +15,7 @@ from triage.decision import RULE, WEIGHTS
 from triage.errors import MisconfiguredService
 from triage.incident import Scalar
 from triage.llm.gate import Gate, Limits
-from triage.pipeline import Pipeline, PipelineOptions, circumstances
+from triage.pipeline import Pipeline, PipelineOptions, Way, circumstances
 from triage.settings import Settings
 from triage.taxonomy import Taxonomy
 
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     from triage.history.retrieval import Ranking
     from triage.live import LiveAgreement, LiveOptions
     from triage.llm import ChatModel
+    from triage.llm.budget import Budget
     from triage.llm.langchain import LangChainChat
     from triage.llm.local import LocalChat
+    from triage.llm.observing import ModelObserver
     from triage.llm.openai import OpenAIChat
     from triage.llm.prices import Price
     from triage.llm.replay import ReplayChat
@@ -47,6 +50,12 @@ LOCAL_WRITE_UP_CHARACTERS = 1_600
 
 LOCAL_DEADLINE_S = 300.0
 """The local model takes over a minute for its first prompt, and several where others need the cores."""
+
+INCIDENT_DEADLINE_S = 60.0
+"""How long all calls for one incident may take together."""
+
+LOCAL_INCIDENT_DEADLINE_S = 600.0
+"""The same with the local model in the chain: it is asked one question after the other."""
 
 _REPLAY = "replay:"
 
@@ -81,27 +90,130 @@ class Desk(NamedTuple):
 
 @asynccontextmanager
 async def open_desk(
-    settings: Settings, progress: Progress = silent, *, index_in_memory: bool = True
+    settings: Settings,
+    progress: Progress = silent,
+    *,
+    index_in_memory: bool = True,
+    observer: ModelObserver | None = None,
 ) -> AsyncIterator[Desk]:
-    """The desk for `settings`, with the shipped history in place; everything is closed again at the end."""
+    """The desk for `settings`, with the shipped history in place; everything is closed again at the end.
+
+    `observer` is told of every call to a model.
+    """
     async with (
         open_records(settings, progress, index_in_memory=index_in_memory) as records,
-        open_model(settings, progress, taxonomy=records.taxonomy) as model,
+        open_ways(settings, records, progress, observer) as (model, ways),
     ):
-        classifier = build_classifier(settings, model)
+        first = ways[0] if ways else None
+        now = circumstances(records.taxonomy, records.embedder, None, None)
         pipeline = Pipeline(
             records.taxonomy,
             records.redactor,
             records.embedder,
             records.history,
-            classifier,
-            model.name if model else None,
+            first.classifier if first else None,
+            first.model if first else None,
             pipeline_options(settings),
-            find_calibrator(
-                settings, circumstances(records.taxonomy, records.embedder, classifier, model.name if model else None)
-            ),
+            first.calibrator if first else find_calibrator(settings, now),
+            fallbacks=ways[1:],
+            deadline_s=incident_deadline_s(settings),
+            most_s=first.most_s if first else INCIDENT_DEADLINE_S,
+            price=first.price if first else None,
         )
         yield Desk(records.taxonomy, records.store, records.casebook, pipeline, model)
+
+
+@asynccontextmanager
+async def open_ways(
+    settings: Settings, records: Records, progress: Progress = silent, observer: ModelObserver | None = None
+) -> AsyncIterator[tuple[Model | None, tuple[Way, ...]]]:
+    """The model that the settings name, bare, and the ways to an answer: through it and through each fallback.
+
+    Their calls keep the rate limits and the budget of the day together with all other processes on the same database.
+    Raises `MisconfiguredService` where something is missing.
+    """
+    from triage.llm.guarded import guarded
+    from triage.llm.observing import Unobserved
+    from triage.llm.weights import QWEN_CODER_1_5B
+
+    check_models(settings)
+    ways: list[Way] = []
+    primary: Model | None = None
+    gates: dict[str, Gate] = {}
+    async with AsyncExitStack() as stack:
+        for name in [] if settings.model == "none" else [settings.model, *settings.fallback_models]:
+            own = settings.model_copy(update={"model": name})
+            provider = provider_name(own)
+            if provider not in gates:
+                gates[provider] = shared_gate(own, records.store)
+            # A local fallback is started when it is first needed: it takes two gigabytes.
+            opened = open_model(own, progress, gates[provider], records.taxonomy, is_started=not ways)
+            model = await stack.enter_async_context(opened)
+            primary = primary or model
+            price, asked = find_price(own), cast("ChatModel | None", model)
+            if model is not None and not is_replayed(own):
+                budget, ledger = daily_budget(own), records.store.spending.sparing(QWEN_CODER_1_5B.name)
+                asked = guarded(model, ledger, observer or Unobserved(), budget=budget, price=price)
+            if asked is not None and (classifier := build_classifier(own, asked)) is not None:
+                now = circumstances(records.taxonomy, records.embedder, classifier, asked.name)
+                found = find_calibrator(own, now)
+                if ways and found is not None and found.circumstances.differences(now):
+                    found = None
+                most_s, read = incident_deadline_s(own, alone=True), pipeline_options(own).write_up_characters
+                ways.append(Way(asked.name, classifier, found, read, most_s, price))
+        yield primary, tuple(ways)
+
+
+def check_models(settings: Settings) -> None:
+    """Raise `MisconfiguredService` where the fallbacks make no chain, or a budget in dollars has no price to go by."""
+    for name in settings.fallback_models:
+        if name in ("none", settings.model) or name.startswith(_REPLAY):
+            raise MisconfiguredService(
+                f"TRIAGE_FALLBACK_MODELS names {name!r}: name models other than TRIAGE_MODEL. The history and the "
+                "definitions answer behind the last of them in any case.",
+                setting="TRIAGE_FALLBACK_MODELS",
+            )
+    if settings.daily_cost is None:
+        return
+    for name in (settings.model, *settings.fallback_models):
+        if find_price(settings.model_copy(update={"model": name})) is None:
+            raise MisconfiguredService(
+                f"TRIAGE_DAILY_COST sets a budget in US dollars, and there is no price for {name!r}: add it to the "
+                "file that TRIAGE_PRICES names, or set TRIAGE_DAILY_TOKENS instead.",
+                setting="TRIAGE_DAILY_COST",
+            )
+
+
+def incident_deadline_s(settings: Settings, *, alone: bool = False) -> float:
+    """How long all calls for one incident may take; with `alone` the share of the first model at most."""
+    is_local = settings.is_local or (not alone and "local" in settings.fallback_models)
+    return settings.model_deadline_s or (LOCAL_INCIDENT_DEADLINE_S if is_local else INCIDENT_DEADLINE_S)
+
+
+def daily_budget(settings: Settings) -> Budget:
+    """The budget that the settings give; none for the local model, which costs nothing."""
+    from triage.llm.budget import Budget
+
+    return Budget() if settings.is_local else Budget(settings.daily_tokens, settings.daily_cost)
+
+
+def provider_name(settings: Settings) -> str:
+    """What the shared pace calls the provider: the endpoint, without what may be secret in its address."""
+    if settings.is_local or is_replayed(settings):
+        return "local"
+    if settings.base_url:
+        parts = urlsplit(settings.base_url)
+        return f"{parts.hostname}:{parts.port or parts.scheme}{parts.path.rstrip('/')}"
+    provider, separator, _ = settings.model.partition(":")
+    return provider if separator and provider != "ft" else "openai"
+
+
+def shared_gate(settings: Settings, store: Store) -> Gate:
+    """A gate that keeps the provider's limits together with all other processes on the same database."""
+    from triage.llm.pace import SharedPace
+
+    limits = Limits(None, settings.requests_per_minute, settings.tokens_per_minute)
+    return Gate(pace=SharedPace(store.pace, provider_name(settings), limits)) if any(limits) else Gate()
 
 
 @asynccontextmanager
@@ -478,12 +590,18 @@ def build_classifier(settings: Settings, model: ChatModel | None) -> Classifier 
 
 @asynccontextmanager
 async def open_model(
-    settings: Settings, progress: Progress = silent, gate: Gate | None = None, taxonomy: Taxonomy | None = None
+    settings: Settings,
+    progress: Progress = silent,
+    gate: Gate | None = None,
+    taxonomy: Taxonomy | None = None,
+    *,
+    is_started: bool = True,
 ) -> AsyncIterator[Model | None]:
     """The chat model that the settings name, None for `none`; the local one's server runs meanwhile.
 
-    Calls of a remote one go through `gate`, or through one with the settings' limits; `taxonomy` is the one that a
-    replayed model answers for. Raises `MisconfiguredService` where something is missing.
+    Without `is_started` the local one starts with the first question. Calls of a remote one go through `gate`, or
+    through one with the settings' limits; `taxonomy` is the one that a replayed model answers for. Raises
+    `MisconfiguredService` where something is missing.
     """
     model: Model
     if settings.model == "none":
@@ -495,7 +613,7 @@ async def open_model(
         source = settings.model.removeprefix(_REPLAY)
         model = open_replay(source, taxonomy or Taxonomy.load(settings.taxonomy))
     elif settings.is_local:
-        model = await _local_model(settings, progress)
+        model = await _local_model(settings, progress, is_started=is_started)
     else:
         model = _remote_model(settings, gate or provider_gate(settings))
     try:
@@ -504,7 +622,7 @@ async def open_model(
         await model.aclose()
 
 
-async def _local_model(settings: Settings, progress: Progress) -> LocalChat:
+async def _local_model(settings: Settings, progress: Progress, *, is_started: bool) -> LocalChat:
     from triage.llm.local import LocalChat, LocalModelServer
     from triage.llm.weights import find_weights
 
@@ -515,9 +633,10 @@ async def _local_model(settings: Settings, progress: Progress) -> LocalChat:
         lambda done, total: progress("Putting the model weights together", done, total),
     )
     server = LocalModelServer(weights, settings.data_dir / "local-model.log")
-    progress("Starting the local model", 0, 1)
-    await server.start()
-    progress("Starting the local model", 1, 1)
+    if is_started:
+        progress("Starting the local model", 0, 1)
+        await server.start()
+        progress("Starting the local model", 1, 1)
     return LocalChat(server)
 
 

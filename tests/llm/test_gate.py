@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from triage.errors import ModelUnavailable
 from triage.llm import Message, Request
-from triage.llm.gate import Gate, Limits, _Bucket
+from triage.llm.gate import Bucket, Gate, Limits
 from triage.llm.retry import RetryPolicy, call_with_retries
 
 QUICK = RetryPolicy(attempts=3, first_wait_s=0.02, longest_wait_s=0.02)
@@ -229,7 +229,7 @@ async def test_a_request_larger_than_the_bucket_goes_through_all_the_same() -> N
 def test_a_minute_never_brings_more_than_the_limit_and_what_the_bucket_holds(
     per_minute: int, gaps: list[float], amount: Callable[[int], int]
 ) -> None:
-    bucket, now = _Bucket(per_minute), 1_000.0
+    bucket, now = Bucket(per_minute), 1_000.0
     taken: list[tuple[float, int]] = []
     for n, gap in enumerate(gaps):
         now += gap

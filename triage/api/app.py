@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from triage import __version__
-from triage.api import adjudication, deletion, incidents, labelling, live, reading
+from triage.api import adjudication, deletion, incidents, labelling, live, reading, spending
 from triage.api.bodies import NewAdjudication, NewAnnotation, NewIncident, SearchQuery
 from triage.api.problems import Problem, install
 from triage.api.service import Check, Service
@@ -69,6 +69,7 @@ def create_app(
     app.include_router(adjudication.router)
     app.include_router(reading.router)
     app.include_router(live.router)
+    app.include_router(spending.router)
     install(app)
     _describe(app)
     return app

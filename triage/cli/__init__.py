@@ -21,6 +21,7 @@ from triage.cli.encryption import encrypt
 from triage.cli.history import import_file, search
 from triage.cli.live import live
 from triage.cli.serve import serve
+from triage.cli.spending import spending
 from triage.cli.worker import worker
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ app.add_typer(evaluate.app, name="eval")
 app.command()(agreement)
 app.command()(calibrate)
 app.command()(live)
+app.command()(spending)
 app.add_typer(taxonomy.app, name="taxonomy")
 app.command()(backup)
 app.command()(restore)

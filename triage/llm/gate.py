@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from triage.llm import Request
 
@@ -18,24 +18,35 @@ class Limits(NamedTuple):
     tokens_per_minute: int | None = None
 
 
+class Pace(Protocol):
+    """A pace that a gate keeps together with others, see `SharedPace`."""
+
+    async def take(self, tokens: int) -> None: ...
+
+    def settle(self, more_tokens: int) -> None: ...
+
+    def hold(self, seconds: float) -> None: ...
+
+
 class Gate:
     """Every try of every call to a provider goes through its gate.
 
     A call holds a slot while its request is in flight and none while it waits for its next try, so that new requests
     use the time. `waiting` counts such calls, and `on_wait` is told of each. `retries` counts the tries beyond the
     first ones. Where over a third of the latest tries are refused as too many, fewer are let through at once until
-    they are welcome again.
+    they are welcome again. A `pace` is kept on top of the limits; it is told of the waits that such refusals ask for.
     """
 
-    def __init__(self, limits: Limits = Limits()) -> None:  # noqa: B008  immutable
+    def __init__(self, limits: Limits = Limits(), pace: Pace | None = None) -> None:  # noqa: B008  immutable
         self.limits = limits
+        self.pace = pace
         self.in_flight = self.waiting = self.retries = 0
         self.on_wait: Callable[[], None] | None = None
         self._width = float(limits.at_once or 0)
         self._refused_share = 0.0
         self._narrow_again_at = 0.0
-        self._requests = _Bucket(limits.requests_per_minute) if limits.requests_per_minute else None
-        self._tokens = _Bucket(limits.tokens_per_minute) if limits.tokens_per_minute else None
+        self._requests = Bucket(limits.requests_per_minute) if limits.requests_per_minute else None
+        self._tokens = Bucket(limits.tokens_per_minute) if limits.tokens_per_minute else None
         self._new: deque[_Ticket] = deque()
         self._again: deque[_Ticket] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -59,9 +70,14 @@ class Gate:
             self._due.discard(due)
             self.waiting -= 1
 
-    def answered(self, *, was_refused: bool) -> None:
-        """Take note of an answer; `was_refused` if the provider said that it was one request too many."""
+    def answered(self, *, was_refused: bool, asked_s: float | None = None) -> None:
+        """Take note of an answer; `was_refused` if the provider said that it was one request too many.
+
+        `asked_s` is how long it then asked to wait.
+        """
         self._refused_share += (was_refused - self._refused_share) / _REMEMBERED
+        if was_refused and asked_s and self.pace is not None and self._refused_share > _TOO_MANY:
+            self.pace.hold(asked_s)
         most = self.limits.at_once
         if most is None:
             return
@@ -73,7 +89,7 @@ class Gate:
 
     def expected_tokens(self, request: Request) -> int:
         """About how many tokens the prompt of `request` has; 0 where nobody counts them."""
-        if self._tokens is None:
+        if self._tokens is None and self.pace is None:
             return 0
         return sum(len(message.content) for message in request.messages) // _CHARACTERS_PER_TOKEN
 
@@ -81,6 +97,8 @@ class Gate:
         """Correct the estimate that a slot was taken with, once the answer says how many tokens it took."""
         if self._tokens is not None:
             self._tokens.take(more_tokens, asyncio.get_running_loop().time())
+        if self.pace is not None:
+            self.pace.settle(more_tokens)
 
     @property
     def longest_wait_s(self) -> float:
@@ -156,6 +174,8 @@ class Slot:
         self._is_retry = is_retry
 
     async def __aenter__(self) -> None:
+        if self._gate.pace is not None:
+            await self._gate.pace.take(self._tokens)
         await self._gate._enter(self._tokens, self._is_retry)  # noqa: SLF001
 
     async def __aexit__(self, *_: object) -> None:
@@ -167,7 +187,7 @@ class _Ticket(NamedTuple):
     admitted: asyncio.Future[None]
 
 
-class _Bucket:
+class Bucket:
     """A token bucket that holds what one second brings, at least one: in a minute at most that much over the limit.
 
     It can go into debt, so that what turns out dearer than estimated, or is larger than the bucket, delays what

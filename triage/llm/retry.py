@@ -18,6 +18,7 @@ import tenacity
 from pydantic import BaseModel
 
 from triage.errors import ModelUnavailable, TriageError
+from triage.llm.deadline import ends_at
 from triage.llm.gate import Gate
 
 T = TypeVar("T")
@@ -71,7 +72,8 @@ async def call_with_retries(
     """The result of `call` and how many retries it took.
 
     Each try goes through `gate`, as a request of about so many `tokens`. The deadline counts from when the first try is
-    let through. Never waits past it: where the next wait would end after it, `ModelUnavailable` is raised at once.
+    let through, and is no later than the end of the `within` around it. Never waits past it: where the next wait would
+    end after it, `ModelUnavailable` is raised at once.
     `secret` is kept out of every message.
     """
     if len(secret) < _SHORTEST_SECRET:
@@ -83,17 +85,17 @@ async def call_with_retries(
         raise
     except Exception as error:  # noqa: BLE001  each client library raises its own kinds
         cause = None if secret and secret in f"{error!r}{error}" else error
-        raise _unavailable(error, tries.made, deadline_s, settings, secret) from cause
+        raise _unavailable(error, tries.made, tries.allowed_s, settings, secret) from cause
 
 
 class _Tries(Generic[T]):
-    """The tries of one call. `made` counts them."""
+    """The tries of one call. `made` counts them; `allowed_s` is how long they may take together."""
 
     def __init__(
         self, call: Callable[[], Awaitable[T]], deadline_s: float, policy: RetryPolicy, gate: Gate, tokens: int
     ) -> None:
         self._call = call
-        self._deadline_s = deadline_s
+        self.allowed_s = deadline_s
         self._deadline = math.inf
         self._policy = policy
         self._gate = gate
@@ -129,7 +131,9 @@ class _Tries(Generic[T]):
     async def _try(self) -> T:
         async with self._gate.slot(self._tokens, is_retry=self.made > 0):
             if not self.made:
-                self._deadline = self._clock() + self._deadline_s
+                now = self._clock()
+                self.allowed_s = min(self.allowed_s, max(ends_at() - now, 0.0))
+                self._deadline = now + self.allowed_s
             self.made += 1
             async with asyncio.timeout_at(self._deadline):
                 result = await self._call()
@@ -139,8 +143,8 @@ class _Tries(Generic[T]):
     def _wait_s(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         is_refused = status_of(error) == _TOO_MANY if error else False
-        self._gate.answered(was_refused=is_refused)
         asked = retry_after_s(_headers(error))
+        self._gate.answered(was_refused=is_refused, asked_s=asked)
         # Waiting for as long as told is no failure: only the deadline bounds it.
         self._asked_waits += is_refused and asked is not None and asked >= _LONG_WAIT_S
         return _wait_s(asked, self.made, self._policy)
@@ -202,7 +206,17 @@ def _unavailable(
     status = status_of(error)
     detail = _explain(error, status, settings, deadline_s, secret)
     tries = f" ({attempts} tries)" if attempts > 1 else ""
-    return ModelUnavailable(f"{detail}{tries}", status=status, attempts=attempts)
+    return ModelUnavailable(f"{detail}{tries}", status=status, attempts=attempts, **_cause(error, status))
+
+
+def _cause(error: Exception, status: int | None) -> dict[str, str]:
+    """What kind of failure it was where no status says so."""
+    if status is not None:
+        return {}
+    if isinstance(error, UnusableReply):
+        return {"cause": "unusable_reply"}
+    is_timeout = "Timeout" in type(error).__name__ and not _failed_to_connect(error)
+    return {"cause": "timeout" if is_timeout else "connection" if _is_transient(error) else "other"}
 
 
 def _explain(error: Exception, status: int | None, settings: SettingNames, deadline_s: float, secret: str) -> str:

@@ -21,9 +21,11 @@ from triage.store.deletion import delete_incident, empty_log
 from triage.store.engine import WRITES, create_engine
 from triage.store.index_marks import IndexMarks, write_marks
 from triage.store.judgements import Judgement, TriagedIncident, read_judgements, read_triaged
+from triage.store.pace import Pace
 from triage.store.processes import Processes
 from triage.store.records import DEFAULT_TEAM, Page, Pending, Status, StoredIncident
 from triage.store.resealing import check_seal
+from triage.store.spending import Spending
 from triage.store.standing import CHUNK, chunks, gold_query, keep, latest, of_facet, says_the_same, speaker, witnessed
 from triage.store.tables import annotation_table, incident_table, triage_table, vector_table
 from triage.store.turns import only_one
@@ -43,6 +45,8 @@ class Store:
         self.assignments = Assignments(self._engine, self._writing)
         self.index_marks = IndexMarks(self._engine, self._writing)
         self.processes = Processes(self._engine, self._writing)
+        self.pace = Pace(self._engine, self._writing)
+        self.spending = Spending(self._engine, self._writing)
 
     async def close(self) -> None:
         """Let go of the connections."""

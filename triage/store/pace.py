@@ -1,0 +1,70 @@
+"""What all processes together have asked of a provider: the generic cell rate algorithm in one statement."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from triage.llm.pace import Rate
+from triage.store.service_tables import process_table
+
+_AT_WORK_FOR = timedelta(seconds=60)
+_PROVIDER_CHARACTERS = 200
+
+# PostgreSQL's own clock counts there: processes run on many machines. `now` takes its place in tests.
+_NOW = "coalesce(CAST(:now AS double precision), extract(epoch from clock_timestamp())::double precision)"
+_RESERVE = """
+INSERT INTO provider_pace (provider, measure, full_at) VALUES (:provider, :measure, {now} + :step)
+ON CONFLICT (provider, measure) DO UPDATE
+SET full_at = {greatest}(provider_pace.full_at + :step, excluded.full_at)
+WHERE {greatest}(provider_pace.full_at + :step, excluded.full_at) - (excluded.full_at - :step) <= :most
+RETURNING full_at - {now}
+"""
+_HOLD = """
+INSERT INTO provider_pace (provider, measure, full_at) VALUES (:provider, :measure, {now} + :step)
+ON CONFLICT (provider, measure) DO UPDATE SET full_at = {greatest}(provider_pace.full_at, excluded.full_at)
+"""
+_WORDS = {"postgresql": {"now": _NOW, "greatest": "greatest"}, "sqlite": {"now": ":now", "greatest": "max"}}
+
+
+class Pace:
+    """The shared pace of all processes on one database. Implements the `PaceBook` port."""
+
+    def __init__(self, reading: AsyncEngine, writing: AsyncEngine) -> None:
+        self._engine = reading
+        self._writing = writing
+
+    async def reserve(
+        self, provider: str, rate: Rate, amount: float, ahead_s: float, owed: float = 0.0, now: float | None = None
+    ) -> float | None:
+        """See `PaceBook.reserve`. It does what `reserved` does, at the Unix time `now` if that is given."""
+        step, burst_s = (amount + owed) * rate.interval_s, max(rate.burst, amount) * rate.interval_s
+        values = {"step": step, "most": max(ahead_s, 0.0) + burst_s}
+        async with self._writing.begin() as connection:
+            full_in_s = await _run(connection, _RESERVE, provider, rate, values, now)
+        return None if full_in_s is None else max(full_in_s - burst_s, 0.0)
+
+    async def hold(self, provider: str, rate: Rate, seconds: float, now: float | None = None) -> None:
+        """See `PaceBook.hold`."""
+        async with self._writing.begin() as connection:
+            await _run(connection, _HOLD, provider, rate, {"step": seconds + rate.burst * rate.interval_s}, now)
+
+    async def processes(self) -> int:
+        """See `PaceBook.processes`: those that were seen within the last minute."""
+        seen = process_table.c.seen_at > datetime.now(UTC) - _AT_WORK_FOR
+        async with self._engine.connect() as connection:
+            found = await connection.execute(select(func.count()).select_from(process_table).where(seen))
+            return max(found.scalar_one(), 1)
+
+
+async def _run(
+    connection: AsyncConnection, statement: str, provider: str, rate: Rate, values: dict[str, float], now: float | None
+) -> float | None:
+    dialect = connection.dialect.name
+    at = time.time() if now is None and dialect == "sqlite" else now
+    key = {"provider": provider[:_PROVIDER_CHARACTERS], "measure": rate.measure}
+    result = await connection.execute(text(statement.format(**_WORDS[dialect])), {**key, **values, "now": at})
+    return result.scalar_one_or_none() if result.returns_rows else None

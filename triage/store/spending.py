@@ -1,0 +1,89 @@
+"""What the models took, by day (UTC) and model, counted over all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from triage.llm.budget import Budget, Taken, told_if_used_up
+from triage.store.service_tables import spending_table
+
+_FIGURES = Taken._fields
+
+
+class DaySpending(BaseModel, frozen=True):
+    """What one model took on one day. `cost` is in US dollars, None where no price of the model is known."""
+
+    day: str
+    model: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None = None
+
+
+class Spending:
+    """The spending on one database. Implements the `Ledger` port.
+
+    Tokens of the models in `free` don't count towards a budget.
+    """
+
+    def __init__(self, reading: AsyncEngine, writing: AsyncEngine, free: Collection[str] = ()) -> None:
+        self._engine = reading
+        self._writing = writing
+        self._free = tuple(free)
+
+    def sparing(self, *free: str) -> Spending:
+        """The same spending, in which these models count towards no budget."""
+        return Spending(self._engine, self._writing, free)
+
+    async def reserve(self, day: str, model: str, expected: Taken, budget: Budget, *, is_priced: bool) -> Taken:
+        """See `Ledger.reserve`."""
+        async with self._writing.begin() as connection:
+            before = await self._taken(connection, day)
+            if not told_if_used_up(day, before, budget):
+                await _add(connection, day, model, expected, is_priced=is_priced)
+        return before
+
+    async def add(self, day: str, model: str, taken: Taken, *, is_priced: bool) -> None:
+        """See `Ledger.add`."""
+        async with self._writing.begin() as connection:
+            await _add(connection, day, model, taken, is_priced=is_priced)
+
+    async def days(self, days: int = 7) -> list[DaySpending]:
+        """The latest `days` on which a model was asked, newest first, by model."""
+        latest = select(spending_table.c.day).distinct().order_by(spending_table.c.day.desc()).limit(days)
+        query = (
+            select(spending_table)
+            .where(spending_table.c.day.in_(latest))
+            .order_by(spending_table.c.day.desc(), spending_table.c.model)
+        )
+        async with self._engine.connect() as connection:
+            return [_read(row._asdict()) for row in await connection.execute(query)]
+
+    async def _taken(self, connection: AsyncConnection, day: str) -> Taken:
+        sums = [func.coalesce(func.sum(spending_table.c[name]), 0) for name in _FIGURES]
+        counted = (spending_table.c.day == day) & spending_table.c.model.not_in(self._free)
+        calls, prompt, completion, cost = (await connection.execute(select(*sums).where(counted))).one()
+        return Taken(int(calls), int(prompt), int(completion), float(cost))
+
+
+async def _add(connection: AsyncConnection, day: str, model: str, taken: Taken, *, is_priced: bool) -> None:
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    added: Any = dialect.insert(spending_table).values(day=day, model=model, is_priced=is_priced, **taken._asdict())
+    sums: dict[str, Any] = {name: spending_table.c[name] + added.excluded[name] for name in _FIGURES}
+    await connection.execute(
+        added.on_conflict_do_update(
+            index_elements=["day", "model"], set_={**sums, "is_priced": added.excluded.is_priced}
+        )
+    )
+
+
+def _read(row: dict[str, Any]) -> DaySpending:
+    is_priced = row.pop("is_priced")
+    return DaySpending(**{**row, "cost": row["cost"] if is_priced else None})
