@@ -44,6 +44,7 @@ class Casebook:
         self._history = history
         self._redactor = redactor
         self._embedder = embedder
+        self.on_accepted: Callable[[], None] | None = None
         # Reading the gold labels and writing them into the index must not be overtaken by a later correction.
         self._labelling = asyncio.Lock()
 
@@ -54,6 +55,8 @@ class Casebook:
         Raises `Conflict` if its id is taken by other content.
         """
         if await self._store.add_incident(incident, self.taxonomy.id):
+            if self.on_accepted is not None:
+                self.on_accepted()
             return True
         stored = await self._store.incident(incident.id)
         if differing := _differences(stored.incident, incident):

@@ -16,6 +16,8 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
 
 from triage.errors import MisconfiguredService, TriageError
 from triage.incident import Incident
+from triage.job_watch import carry, watched
+from triage.metrics import Metrics
 from triage.store import Pending, Store
 from triage.triage_result import Triage
 
@@ -65,16 +67,23 @@ class Jobs:
     _active: ClassVar[Jobs | None] = None
 
     def __init__(
-        self, store: Store, pipeline: Runs, system_database_url: str, options: JobOptions | None = None
+        self,
+        store: Store,
+        pipeline: Runs,
+        system_database_url: str,
+        options: JobOptions | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._pipeline = pipeline
         url = sqlalchemy.make_url(system_database_url)
         self._url = url.set(drivername=url.get_backend_name()).render_as_string(hide_password=False)
         self._options = options or JobOptions()
+        self.metrics = metrics or Metrics()
         self._engine: sqlalchemy.Engine | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[Any]] = set()
+        self._queued_at: dict[str, datetime] = {}
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._is_started = False
 
@@ -191,7 +200,7 @@ class Jobs:
             "workflow_id": _run_id(pending),
             "app_version": WORKFLOW_VERSION,
         }
-        await DBOS.enqueue_workflow_with_options_async(options, pending.id, pending.attempt)
+        await DBOS.enqueue_workflow_with_options_async(carry(options), pending.id, pending.attempt)
 
     def _workflow(self) -> Any:
         async def triage_incident(incident_id: str, attempt: int) -> None:
@@ -201,11 +210,13 @@ class Jobs:
                 raise asyncio.CancelledError
             self._running.add(task)
             try:
-                # Each step's result is kept: a restart repeats only the step that was cut off.
-                document, reason = await DBOS.run_step_async({"name": "run"}, self._run, incident_id)
-                await DBOS.run_step_async({"name": "store"}, self._finish, pending, document, reason)
+                async with watched(WORKFLOW, _run_id(pending), incident_id, attempt):
+                    # Each step's result is kept: a restart repeats only the step that was cut off.
+                    document, reason = await DBOS.run_step_async({"name": "run"}, self._run, incident_id)
+                    await DBOS.run_step_async({"name": "store"}, self._finish, pending, document, reason)
             finally:
                 self._running.discard(task)
+                self._queued_at.pop(incident_id, None)
                 for event in self._waiting.get(incident_id, ()):
                     event.set()
 
@@ -214,6 +225,7 @@ class Jobs:
     async def _run(self, incident_id: str) -> tuple[str | None, str]:
         """The triage as JSON, or None and why there is none."""
         stored = await self._store.incident(incident_id)
+        self._queued_at[incident_id] = stored.updated_at
         try:
             return (await self._pipeline.run(stored.incident)).model_dump_json(), ""
         except TriageError as error:
@@ -227,7 +239,9 @@ class Jobs:
         if document is None:
             await self._fail(pending, reason)
         else:
-            await self._store.save_triage(_run_id(pending), Triage.model_validate_json(document))
+            triage = Triage.model_validate_json(document)
+            await self._store.save_triage(_run_id(pending), triage)
+            self.metrics.triaged(triage, self._queued_at.pop(pending.id, None))
 
     async def _fail(self, pending: Pending, reason: str) -> None:
         failures = (await self._store.incident(pending.id)).failures
@@ -235,6 +249,7 @@ class Jobs:
         if failures + 1 < self._options.attempts:
             retry_at = datetime.now(UTC) + timedelta(seconds=self._options.retry_s * 4**failures)
         if await self._store.save_failure(pending, reason[:_REASON_CHARACTERS], retry_at):
+            self.metrics.failed(is_final=retry_at is None)
             _log.warning(
                 "Attempt %d to triage %s failed; next: %s", pending.attempt + 1, pending.id, retry_at or "none"
             )
@@ -273,7 +288,7 @@ def _sqlite_engine(url: str) -> sqlalchemy.Engine | None:
     """An engine with a write-ahead log where the URL is SQLite: steps then cost a tenth. None for other databases."""
     if not url.startswith("sqlite"):
         return None
-    engine = sqlalchemy.create_engine(url)
+    engine = sqlalchemy.create_engine(url, hide_parameters=True)
 
     @sqlalchemy.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:

@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from triage import __version__
 from triage.errors import TriageError
 from triage.settings import Settings
 from triage.taxonomy import Taxonomy, shipped
+from triage.telemetry import traced_process
 from triage.wiring import Desk, Progress, live_options, open_desk, silent
 
 if TYPE_CHECKING:
@@ -26,11 +28,16 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
     """The ASGI app with everything behind it running: queue, index, model. Serve it on the same event loop."""
     from triage.api import create_app
     from triage.jobs import JobOptions, Jobs
+    from triage.metrics import Metrics
 
-    async with open_desk(settings, progress, index_in_memory=False) as desk:
+    async with (
+        traced_process("api", __version__, is_on=settings.telemetry, keeps_content=settings.telemetry_content),
+        open_desk(settings, progress, index_in_memory=False) as desk,
+    ):
         # The local model answers one incident at a time; a second one in work is redacted and embedded meanwhile.
         options = JobOptions(concurrency=2 if settings.is_local else 16)
-        jobs = Jobs(desk.store, desk.pipeline, settings.queue_url, options)
+        metrics = Metrics("api", daily_cost=settings.daily_cost, daily_tokens=settings.daily_tokens)
+        jobs = Jobs(desk.store, desk.pipeline, settings.queue_url, options, metrics)
         await jobs.start()
         warm_up = asyncio.create_task(_warm_up(desk), name="warm up")
         try:
@@ -41,6 +48,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
                 taxonomies=_taxonomies(desk.taxonomy),
                 checks=_checks(desk),
                 live_options=live_options(settings),
+                metrics=metrics,
                 max_write_up_bytes=settings.max_write_up_bytes,
                 wait_limit_s=settings.wait_limit_s,
                 lifespan=_running,
