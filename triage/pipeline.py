@@ -25,6 +25,7 @@ from triage.history.retrieval import by_likely_label, diverse
 from triage.incident import Incident
 from triage.mitigation import suggest
 from triage.redaction import Redacted, Redactor
+from triage.spans import span
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Contrast, FacetResult, Neighbour, Provenance, Triage
 
@@ -128,12 +129,14 @@ class Pipeline:
         shown = by_likely_label(neighbours, kind, likely)[: self._options.shown_neighbours]
         with _timed(seconds, "contrast"):
             contrasted = await contrast(facets[kind], vector, examples, likeness, self._definitions)
+        with _timed(seconds, "suggest"):
+            suggestions = suggest(self.taxonomy, neighbours, facets, examples)
         return Triage(
             incident_id=incident.id,
             facets=facets,
             neighbours=tuple(shown),
             contrast=_located(contrasted, redacted),
-            suggestions=tuple(suggest(self.taxonomy, neighbours, facets, examples)),
+            suggestions=tuple(suggestions),
             degraded=degraded_reason is not None,
             degraded_reason=degraded_reason,
             provenance=Provenance(
@@ -177,7 +180,8 @@ class Pipeline:
             raise ModelUnavailable("No chat model is set (TRIAGE_MODEL=none).")
         async with self._turns:
             said: Classification = await self._classifier.classify(subject, self.taxonomy)
-            facets = decide(self.taxonomy, said.answers, neighbours, learned, self._rules)
+            with span("decide"):
+                facets = decide(self.taxonomy, said.answers, neighbours, learned, self._rules)
             quotes = {facet_id: answer.quotes for facet_id, answer in said.answers.items() if answer.quotes}
             usage = said.usage
             if self._options.ask_for_quotes:
@@ -229,5 +233,6 @@ def _with_evidence(
 @contextmanager
 def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
     start = time.perf_counter()
-    yield
+    with span(step):
+        yield
     seconds[step] = round(time.perf_counter() - start, 4)

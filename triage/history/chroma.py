@@ -24,6 +24,7 @@ from triage.errors import MisconfiguredService
 from triage.history import Example
 from triage.history.duplicates import is_near_duplicate
 from triage.history.retrieval import DEFAULT_RANKING, Ranking, rank
+from triage.history.tracing import traced
 from triage.incident import Incident
 from triage.triage_result import Neighbour
 
@@ -124,6 +125,7 @@ class ChromaHistory:
             ) from error
         return cls(client, _collection_name(fingerprint, dimension), None, ranking)
 
+    @traced("query")
     async def neighbours(
         self,
         text: str,
@@ -152,6 +154,7 @@ class ChromaHistory:
             wanted *= 2
         return rank(text, found, self._ranking, as_of)[:k]
 
+    @traced("get")
     async def examples(
         self, text: str, *, exclude: Collection[str] = (), duplicates: bool = True, as_of: datetime | None = None
     ) -> list[Example]:
@@ -206,6 +209,11 @@ class ChromaHistory:
     async def size(self) -> int:
         """How many incidents the index holds."""
         return int(await self._run(self._collection.count))
+
+    @property
+    def collection(self) -> str:
+        """What the index calls the collection."""
+        return self._name
 
     def close(self) -> None:
         """Let go of the threads, the database and the folder's lock."""
