@@ -33,15 +33,16 @@ async def watched(name: str, workflow_id: str, incident_id: str, attempt: int) -
             "triage.incident_id": incident_id,
             "triage.attempt": attempt + 1,
         }
-        with spans.span(name, about, kind="consumer", carrier=await _carrier(workflow_id)):
+        with spans.span(name, about, kind="consumer", carrier=await carrier(workflow_id)):
             yield
 
 
-async def _carrier(workflow_id: str) -> Mapping[str, str]:
+async def carrier(workflow_id: str) -> Mapping[str, str]:
+    """The trace that a job was enqueued with, as W3C Trace Context; empty without one."""
     # In a thread that knows nothing of the workflow: from inside, DBOS would count the look as one of its steps, and a
     # restart with telemetry switched the other way would not find its steps again.
     loop = asyncio.get_running_loop()
     status = await loop.run_in_executor(None, DBOS.get_workflow_status, workflow_id)
     attributes = cast("Mapping[str, object]", (status and status.attributes) or {})
-    carrier = attributes.get(_CARRIER)
-    return cast("Mapping[str, str]", carrier) if isinstance(carrier, dict) else {}
+    kept = attributes.get(_CARRIER)
+    return cast("Mapping[str, str]", kept) if isinstance(kept, dict) else {}
