@@ -39,6 +39,7 @@ class Casebook:
         self._redactor = redactor
         self._embedder = embedder
         self._indexer = Indexer(store, history, redactor, embedder)
+        self.on_accepted: Callable[[], None] | None = None
         # Two corrections of one incident are checked against each other, not both against what was before.
         self._labelling = asyncio.Lock()
 
@@ -49,6 +50,8 @@ class Casebook:
         Raises `Conflict` if its id is taken by other content.
         """
         if await self._store.add_incident(incident, self.taxonomy.id, team):
+            if self.on_accepted is not None:
+                self.on_accepted()
             return True
         stored = await self._store.incident(incident.id)
         if differing := _differences(stored.incident, incident):

@@ -21,6 +21,8 @@ from triage import __version__, workflows
 from triage.errors import MisconfiguredService, NotFound, Overloaded, TriageError
 from triage.incident import Incident
 from triage.job_database import empty_log
+from triage.job_watch import watched
+from triage.metrics import Metrics
 from triage.outages import is_database_away, is_index_away
 from triage.reaper import Reaper
 from triage.store import Pending, Store
@@ -82,13 +84,19 @@ class Jobs:
     _active: ClassVar[Jobs | None] = None
 
     def __init__(
-        self, store: Store, pipeline: Runs, system_database_url: str, options: JobOptions | None = None
+        self,
+        store: Store,
+        pipeline: Runs,
+        system_database_url: str,
+        options: JobOptions | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._pipeline = pipeline
         url = sqlalchemy.make_url(system_database_url)
         self._url = url.set(drivername=url.get_backend_name()).render_as_string(hide_password=False)
         self._options = options or JobOptions()
+        self.metrics = metrics or Metrics()
         self.executor = uuid.uuid4().hex
         # A database of one process's own: whoever else has work there is dead.
         self._reaper = Reaper(self.executor, 0 if url.get_backend_name() == "sqlite" else self._options.dead_after_s)
@@ -270,7 +278,8 @@ class Jobs:
                 raise asyncio.CancelledError
             self._running[task] = workflows.run_id(Pending(incident_id, attempt))
             try:
-                await self._triage(Pending(incident_id, attempt))
+                async with watched(workflows.WORKFLOW, self._running[task], incident_id, attempt):
+                    await self._triage(Pending(incident_id, attempt))
             finally:
                 del self._running[task]
                 for event in self._waiting.get(incident_id, ()):
@@ -288,6 +297,7 @@ class Jobs:
             triage = await self._run(pending, stored.incident)
             if triage is not None:
                 await self._lasting(lambda: self._store.save_triage(run_id, triage))
+                self.metrics.triaged(triage, stored.updated_at)
         except (NotFound, IntegrityError):
             _log.info("The triage of %s was stored by another process, or the incident deleted", run_id)
 
@@ -331,6 +341,7 @@ class Jobs:
             delay_s = self._options.retry_s * 4 ** min(failures, 10)
             retry_at = datetime.now(UTC) + timedelta(seconds=min(delay_s, _MOST_RETRY_S))
         if await self._store.save_failure(pending, reason[:_REASON_CHARACTERS], retry_at):
+            self.metrics.failed(is_final=retry_at is None)
             _log.warning(
                 "Attempt %d to triage %s failed (%s); next: %s",
                 pending.attempt + 1,

@@ -28,6 +28,7 @@ from triage.llm.fallback import Candidate, Failure, first_to_answer, told
 from triage.llm.prices import Price
 from triage.mitigation import suggest
 from triage.redaction import Redacted, Redactor
+from triage.spans import span
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Contrast, FacetResult, Neighbour, Provenance, Triage
 
@@ -166,12 +167,14 @@ class Pipeline:
         shown = by_likely_label(neighbours, kind, likely)[: self._options.shown_neighbours]
         with _timed(seconds, "contrast"):
             contrasted = await contrast(facets[kind], vector, examples, likeness, self._definitions)
+        with _timed(seconds, "suggest"):
+            suggestions = suggest(self.taxonomy, neighbours, facets, examples)
         return Triage(
             incident_id=incident.id,
             facets=facets,
             neighbours=tuple(shown),
             contrast=_located(contrasted, redacted),
-            suggestions=tuple(suggest(self.taxonomy, neighbours, facets, examples)),
+            suggestions=tuple(suggestions),
             degraded=said.degraded_reason is not None,
             degraded_reason=said.degraded_reason,
             provenance=Provenance(
@@ -251,7 +254,8 @@ class Pipeline:
     ) -> tuple[dict[str, FacetResult], dict[str, tuple[str, ...]], Usage]:
         """The decided facets, the model's quotes by facet, and what asking took."""
         said: Classification = await way.classifier.classify(subject, self.taxonomy)
-        facets = decide(self.taxonomy, said.answers, neighbours, learned, rules)
+        with span("decide"):
+            facets = decide(self.taxonomy, said.answers, neighbours, learned, rules)
         quotes = {facet_id: answer.quotes for facet_id, answer in said.answers.items() if answer.quotes}
         usage = said.usage
         if self._options.ask_for_quotes:
@@ -325,5 +329,6 @@ def _with_evidence(
 @contextmanager
 def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
     start = time.perf_counter()
-    yield
+    with span(step):
+        yield
     seconds[step] = round(time.perf_counter() - start, 4)

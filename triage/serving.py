@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from triage import __version__
 from triage.errors import MisconfiguredService, TriageError
 from triage.settings import Settings
 from triage.taxonomy import Taxonomy, shipped
+from triage.telemetry import traced_process
 from triage.wiring import Desk, Progress, live_options, open_desk, silent
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from triage.api.service import Check
     from triage.jobs import JobOptions, Jobs, Role
+    from triage.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
@@ -26,47 +29,62 @@ _log = logging.getLogger(__name__)
 async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIterator[FastAPI]:
     """The ASGI app with everything behind it running: queue, index, model. Serve it on the same event loop."""
     from triage.api import create_app
-    from triage.index_keeper import index_keeper
-    from triage.jobs import Jobs
 
     if not settings.serve_works:
         _require_shared(settings, "TRIAGE_SERVE_WORKS=false leaves the work to `triage worker`")
-    async with open_desk(settings, progress, index_in_memory=False) as desk, index_keeper(desk.casebook):
-        options = _job_options(settings, "all" if settings.serve_works else "api")
-        jobs = Jobs(desk.store, desk.pipeline, settings.queue_url, options)
-        await jobs.start()
-        warm_up = asyncio.create_task(_warm_up(desk), name="warm up")
-        try:
-            yield create_app(
-                desk.casebook,
-                desk.store,
-                jobs,
-                taxonomies=_taxonomies(desk.taxonomy),
-                checks=_checks(desk),
-                live_options=live_options(settings),
-                max_write_up_bytes=settings.max_write_up_bytes,
-                wait_limit_s=settings.wait_limit_s,
-                lifespan=_running,
-            )
-        finally:
-            warm_up.cancel()
-            await asyncio.gather(warm_up, return_exceptions=True)
-            await jobs.stop()
+    async with _at_work(settings, "all" if settings.serve_works else "api", progress) as (desk, jobs, metrics):
+        yield create_app(
+            desk.casebook,
+            desk.store,
+            jobs,
+            taxonomies=_taxonomies(desk.taxonomy),
+            checks=_checks(desk),
+            live_options=live_options(settings),
+            metrics=metrics,
+            max_write_up_bytes=settings.max_write_up_bytes,
+            wait_limit_s=settings.wait_limit_s,
+            lifespan=_running,
+        )
 
 
 @asynccontextmanager
 async def open_worker(settings: Settings, progress: Progress = silent) -> AsyncIterator[Jobs]:
     """A process that works on the queue that others fill. Raises `MisconfiguredService` where nothing is shared."""
-    from triage.index_keeper import index_keeper
-    from triage.jobs import Jobs
+    from triage.metrics.server import serve_metrics
 
     _require_shared(settings, "`triage worker` shares the work with other processes")
-    async with open_desk(settings, progress, index_in_memory=False) as desk, index_keeper(desk.casebook):
-        jobs = Jobs(desk.store, desk.pipeline, settings.queue_url, _job_options(settings, "worker"))
+    async with _at_work(settings, "worker", progress) as (desk, jobs, metrics):
+
+        async def exposition() -> bytes:
+            await metrics.workload.refresh(desk.store.workload, desk.casebook.index_size)
+            return metrics.exposition()
+
+        if settings.metrics_port is None:
+            yield jobs
+            return
+        async with serve_metrics(exposition, settings.host, settings.metrics_port):
+            yield jobs
+
+
+@asynccontextmanager
+async def _at_work(settings: Settings, role: Role, progress: Progress) -> AsyncIterator[tuple[Desk, Jobs, Metrics]]:
+    """What every process of a service does beside its own task: queue or work, keep the index, count and trace."""
+    from triage.index_keeper import index_keeper
+    from triage.jobs import Jobs
+    from triage.metrics import Metrics
+
+    known_as = "worker" if role == "worker" else "api"
+    metrics = Metrics(known_as, daily_cost=settings.daily_cost, daily_tokens=settings.daily_tokens)
+    async with (
+        traced_process(known_as, __version__, is_on=settings.telemetry, keeps_content=settings.telemetry_content),
+        open_desk(settings, progress, index_in_memory=False, observer=metrics.models) as desk,
+        index_keeper(desk.casebook),
+    ):
+        jobs = Jobs(desk.store, desk.pipeline, settings.queue_url, _job_options(settings, role), metrics)
         await jobs.start()
         warm_up = asyncio.create_task(_warm_up(desk), name="warm up")
         try:
-            yield jobs
+            yield desk, jobs, metrics
         finally:
             warm_up.cancel()
             await asyncio.gather(warm_up, return_exceptions=True)

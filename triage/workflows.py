@@ -25,6 +25,7 @@ import sqlalchemy
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
 
 from triage.job_database import sqlite_engine
+from triage.job_watch import carry
 from triage.store import Pending
 
 QUEUE = "triage"
@@ -98,7 +99,7 @@ async def enqueue(pending: Pending) -> None:
         "workflow_id": run_id(pending),
         "app_version": WORKFLOW_VERSION,
     }
-    await DBOS.enqueue_workflow_with_options_async(options, pending.id, pending.attempt)
+    await DBOS.enqueue_workflow_with_options_async(carry(options), pending.id, pending.attempt)
 
 
 async def states(run_ids: Collection[str]) -> dict[str, str]:

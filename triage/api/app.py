@@ -15,9 +15,11 @@ from triage.api import adjudication, deletion, incidents, labelling, live, readi
 from triage.api.bodies import NewAdjudication, NewAnnotation, NewIncident, SearchQuery
 from triage.api.problems import Problem, install
 from triage.api.service import Check, Service
+from triage.api.watching import Watching
 from triage.casebook import Casebook
 from triage.jobs import Jobs
 from triage.live import LiveAgreement, LiveOptions
+from triage.metrics import Metrics
 from triage.store import Store
 from triage.taxonomy import Taxonomy
 
@@ -38,6 +40,7 @@ def create_app(
     taxonomies: Mapping[str, Taxonomy],
     checks: Mapping[str, Check] | None = None,
     live_options: LiveOptions | None = None,
+    metrics: Metrics | None = None,
     max_write_up_bytes: int = 1_000_000,
     wait_limit_s: float = 120.0,
     lifespan: Lifespan | None = None,
@@ -46,6 +49,8 @@ def create_app(
 
     Without a `lifespan` of the caller's the app starts and stops the `jobs`; what it is given must be open by then.
     """
+    metrics = metrics or jobs.metrics
+    casebook.on_accepted = metrics.accepted
     app = FastAPI(
         title="triage",
         version=__version__,
@@ -58,6 +63,7 @@ def create_app(
         store,
         jobs,
         LiveAgreement(store, casebook.taxonomy, live_options or LiveOptions()),
+        metrics,
         taxonomies,
         checks or {},
         max_write_up_bytes=max_write_up_bytes,
@@ -72,6 +78,7 @@ def create_app(
     app.include_router(spending.router)
     install(app)
     _describe(app)
+    _watch(app, metrics)
     return app
 
 
@@ -85,6 +92,12 @@ def _work(jobs: Jobs) -> Lifespan:
             await jobs.stop()
 
     return lifespan
+
+
+def _watch(app: FastAPI, metrics: Metrics) -> None:
+    """Put the watching layer around all others, also the one that answers for errors that nobody expected."""
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: Watching(build(), metrics)  # type: ignore[method-assign]
 
 
 def _describe(app: FastAPI) -> None:

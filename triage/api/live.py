@@ -37,10 +37,15 @@ async def get_agreement(service: Parts) -> Response:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": METRICS}}}},
 )
 async def metrics(service: Parts) -> Response:
-    """Give live agreement as metrics in the Prometheus text format. A figure that does not exist has no sample."""
+    """Give metrics in the Prometheus text format: the service's, and live agreement.
+
+    A figure that does not exist has no sample.
+    """
     from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-    return Response(exposition(await service.live.report()), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    await service.metrics.workload.refresh(service.store.workload, service.casebook.index_size)
+    told = service.metrics.exposition() + exposition(await service.live.report())
+    return Response(told, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def exposition(report: LiveReport) -> bytes:

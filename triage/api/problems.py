@@ -15,13 +15,14 @@ from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+from triage import logs
 from triage.errors import InvalidInput, TriageError
 from triage.outages import is_database_away
 
 MEDIA_TYPE = "application/problem+json"
 
 _log = logging.getLogger(__name__)
-_RESERVED = frozenset({"type", "title", "status", "detail", "instance", "errors"})
+_RESERVED = frozenset({"type", "title", "status", "detail", "instance", "request_id", "errors"})
 
 
 class FieldError(BaseModel, frozen=True):
@@ -40,6 +41,7 @@ class Problem(BaseModel, frozen=True):
     status: int = Field(examples=[422])
     detail: str = Field(examples=["write_up: is empty: send the text of the incident"])
     instance: str = Field(examples=["/v1/incidents"])
+    request_id: str = Field(default="", description="What the service's log calls this request.")
     errors: tuple[FieldError, ...] = ()
 
 
@@ -87,6 +89,7 @@ def problem(
         "status": status,
         "detail": detail,
         "instance": request.url.path,
+        "request_id": logs.request_id.get(),
         **(data or {}),
     }
     content = json.dumps(document, ensure_ascii=False, default=str)

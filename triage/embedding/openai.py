@@ -10,6 +10,8 @@ import openai
 from triage.embedding import Vectors
 from triage.errors import ModelUnavailable
 from triage.llm.retry import EMBEDDING, call_with_retries
+from triage.llm.tracing import Place
+from triage.spans import span as open_span
 
 _BATCH = 128
 _MAX_CHARACTERS = 24_000
@@ -26,6 +28,7 @@ class OpenAIEmbedder:
             api_key=api_key, base_url=base_url, max_retries=0, http_client=openai.DefaultAioHttpClient()
         )
         self.fingerprint = f"{model}@{self._client.base_url.host}"
+        self._about = Place.of("openai", str(self._client.base_url)).attributes("embeddings", model)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of shape (len(texts), dimension), each of length 1. Raises `ModelUnavailable`."""
@@ -40,7 +43,9 @@ class OpenAIEmbedder:
         async def call() -> openai.types.CreateEmbeddingResponse:
             return await self._client.embeddings.create(model=self._model, input=texts, encoding_format="float")
 
-        response, _ = await call_with_retries(call, self._deadline_s, settings=EMBEDDING, secret=self._api_key)
+        with open_span(f"embeddings {self._model}", self._about, kind="client") as span:
+            response, _ = await call_with_retries(call, self._deadline_s, settings=EMBEDDING, secret=self._api_key)
+            span.set({"gen_ai.usage.input_tokens": response.usage.prompt_tokens if response.usage else None})
         if len(response.data) != len(texts):
             raise ModelUnavailable(
                 f"The embedding endpoint gave {len(response.data)} vectors for {len(texts)} texts: "

@@ -30,6 +30,7 @@ from triage.history.duplicates import is_near_duplicate
 from triage.history.retrieval import DEFAULT_RANKING, Ranking, rank
 from triage.history.snapshot import Snapshots
 from triage.history.texts import Source, Texts, Told
+from triage.history.tracing import traced
 from triage.incident import Incident
 from triage.triage_result import Neighbour
 
@@ -116,6 +117,7 @@ class ChromaHistory:
         self._texts.source = source
         self._snapshots.change = source.change
 
+    @traced("query")
     async def neighbours(
         self,
         text: str,
@@ -146,6 +148,7 @@ class ChromaHistory:
             wanted *= 2
         return rank(text, found, self._ranking, as_of)[:k]
 
+    @traced("get")
     async def examples(
         self,
         text: str,
@@ -232,6 +235,11 @@ class ChromaHistory:
     async def size(self) -> int:
         """How many incidents the index holds."""
         return int(await self._run(lambda: self._count(None)))
+
+    @property
+    def collection(self) -> str:
+        """What the index calls the collection."""
+        return self._name
 
     def close(self) -> None:
         """Let go of the threads, the database and the folder's lock."""

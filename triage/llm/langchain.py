@@ -10,6 +10,7 @@ from triage.llm import Message, Reply, Request
 from triage.llm.answer_format import AnswerFormat, asked_in_words, looser_format
 from triage.llm.gate import Gate
 from triage.llm.retry import DEFAULT_POLICY, RetryPolicy, SettingNames, UnusableReply, call_with_retries, status_of
+from triage.llm.tracing import Place, traced
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -35,6 +36,7 @@ class LangChainChat:
     ) -> None:
         self._model = model
         self._provider = provider
+        self.place = Place(provider)
         self._policy = policy
         self._gate = gate or Gate()
         self._options = options
@@ -52,6 +54,12 @@ class LangChainChat:
     def name(self) -> str:
         return f"{self._provider}:{self._model}"
 
+    @property
+    def model_id(self) -> str:
+        """What the provider calls the model."""
+        return self._model
+
+    @traced
     async def complete(self, request: Request) -> Reply:
         """See `ChatModel.complete`."""
         expected = self._gate.expected_tokens(request)

@@ -16,6 +16,7 @@ from triage.llm import Reply, Request
 from triage.llm.answer_format import OBJECTIONS, AnswerFormat, asked_in_words, looser_format
 from triage.llm.gate import Gate
 from triage.llm.retry import DEFAULT_POLICY, RetryPolicy, UnusableReply, call_with_retries
+from triage.llm.tracing import Place, traced
 
 
 class OpenAIChat:
@@ -39,11 +40,18 @@ class OpenAIChat:
             api_key=api_key, base_url=base_url, max_retries=0, http_client=openai.DefaultAioHttpClient()
         )
         self._url = str(self._client.base_url.join("chat/completions"))
+        self.place = Place.of("openai", str(self._client.base_url))
 
     @property
     def name(self) -> str:
         return self._model
 
+    @property
+    def model_id(self) -> str:
+        """What the endpoint calls the model."""
+        return self._model
+
+    @traced
     async def complete(self, request: Request) -> Reply:
         """See `ChatModel.complete`. A reply cut off by `max_tokens` has finish_reason `length`."""
         expected = self._gate.expected_tokens(request)

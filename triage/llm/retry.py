@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from triage.errors import ModelUnavailable, TriageError
 from triage.llm.deadline import ends_at
 from triage.llm.gate import Gate
+from triage.llm.tracing import tried
 
 T = TypeVar("T")
 
@@ -147,7 +148,9 @@ class _Tries(Generic[T]):
         self._gate.answered(was_refused=is_refused, asked_s=asked)
         # Waiting for as long as told is no failure: only the deadline bounds it.
         self._asked_waits += is_refused and asked is not None and asked >= _LONG_WAIT_S
-        return _wait_s(asked, self.made, self._policy)
+        wait_s = _wait_s(asked, self.made, self._policy)
+        tried(self.made, error, status_of(error) if error else None, wait_s)
+        return wait_s
 
     def _is_over(self, state: tenacity.RetryCallState) -> bool:
         is_out_of_tries = self.made - self._asked_waits >= self._policy.attempts

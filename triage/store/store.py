@@ -29,6 +29,7 @@ from triage.store.spending import Spending
 from triage.store.standing import CHUNK, chunks, gold_query, keep, latest, of_facet, says_the_same, speaker, witnessed
 from triage.store.tables import annotation_table, incident_table, triage_table, vector_table
 from triage.store.turns import only_one
+from triage.store.workload import Workload, read_workload
 from triage.triage_result import Triage
 
 
@@ -60,6 +61,10 @@ class Store:
         """Raise if the database or its tables can't be reached."""
         async with self._engine.connect() as connection:
             await connection.execute(select(incident_table.c.seq).limit(1))
+
+    async def workload(self) -> Workload:
+        """What waits, what is at work and what was spent today."""
+        return await read_workload(self._engine)
 
     # Incidents
 

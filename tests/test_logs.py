@@ -1,0 +1,105 @@
+"""Lines of the log, as programs and people read them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from triage import logs
+
+
+class Typed(BaseModel):
+    number: int
+
+
+@pytest.fixture
+def as_before() -> Iterator[None]:
+    """The root logger's handlers and the level of all loggers that are set up, put back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    access = logging.getLogger(logs.ACCESS).level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.getLogger(logs.ACCESS).setLevel(access)
+
+
+def test_a_line_is_one_json_object_with_the_ids_of_what_it_is_about(as_before: None) -> None:
+    stream = io.StringIO()
+    logs.set_up("json", "info", stream)
+    with logs.about_incident("inc-1"):
+        logging.getLogger("triage.jobs").warning("two\nlines of %s", "text", extra={"attempt": 2})
+    logging.getLogger("triage.jobs").info("after")
+    logging.getLogger("triage.jobs").debug("too fine")
+    first, second = map(json.loads, stream.getvalue().splitlines())
+
+    assert first["time"].endswith("Z")
+    assert first | {"time": ""} == {
+        "time": "",
+        "level": "warning",
+        "logger": "triage.jobs",
+        "message": "two\nlines of text",
+        "incident_id": "inc-1",
+        "attempt": 2,
+    }
+    assert "incident_id" not in second
+
+
+def test_text_has_the_ids_behind_the_message(as_before: None) -> None:
+    stream = io.StringIO()
+    logs.set_up("text", "info", stream)
+    with logs.about_incident("inc-1"):
+        logging.getLogger("triage.jobs").warning("failed")
+
+    assert stream.getvalue().endswith("WARNING triage.jobs: failed [incident_id=inc-1]\n")
+
+
+@pytest.mark.parametrize(
+    ("log_format", "level", "is_told"), [("json", "info", True), ("text", "info", False), ("text", "debug", True)]
+)
+def test_requests_are_told_of_where_programs_read(as_before: None, log_format: str, level: str, is_told: bool) -> None:
+    stream = io.StringIO()
+    logs.set_up(log_format, level, stream)  # type: ignore[arg-type]
+    logging.getLogger(logs.ACCESS).info("GET /v1/incidents 200")
+
+    assert bool(stream.getvalue()) is is_told
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_a_traceback_does_not_quote_the_input_that_was_wrong(as_before: None, log_format: str) -> None:
+    stream = io.StringIO()
+    logs.set_up(log_format, "info", stream)  # type: ignore[arg-type]
+    posted = {"number": "zanzi" + "bar"}
+    try:
+        try:
+            Typed.model_validate(posted)
+        except ValueError as error:
+            raise RuntimeError("no triage") from error
+    except RuntimeError:
+        logging.getLogger("triage.jobs").exception("failed")
+
+    assert "zanzibar" not in stream.getvalue()
+    assert "int_parsing" in stream.getvalue()
+    assert "RuntimeError: no triage" in stream.getvalue()
+
+
+@given(st.text(max_size=100))
+def test_an_id_of_a_request_is_always_short_and_plain(given_id: str) -> None:
+    kept = logs.sane_id(given_id)
+
+    assert logs.sane_id(kept) == kept
+    assert 1 <= len(kept) <= 64
+    assert kept.isascii()
+    assert not set(kept) & set(" \n\"'{}<>")
+
+
+def test_a_callers_id_of_a_request_is_kept() -> None:
+    assert logs.sane_id("Run-7:a.b_c") == "Run-7:a.b_c"
+    assert logs.sane_id(None) != logs.sane_id(None)
