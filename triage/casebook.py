@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from triage.access import DEFAULT_TEAM
 from triage.annotation import Annotation, Labels, Origin, standing
 from triage.embedding import Embedder, Vectors
 from triage.errors import Conflict, InvalidInput, NotFound
@@ -47,15 +48,18 @@ class Casebook:
         # Reading the gold labels and writing them into the index must not be overtaken by a later correction.
         self._labelling = asyncio.Lock()
 
-    async def accept(self, incident: Incident) -> bool:
-        """Store an incident to be triaged. True if it is new; False if the same was there already.
+    async def accept(self, incident: Incident, team: str = DEFAULT_TEAM) -> bool:
+        """Store an incident of `team` to be triaged. True if it is new; False if the same was there already.
 
         One that was there but without a triage to come (imported, or failed for good) gets another chance.
         Raises `Conflict` if its id is taken by other content.
         """
-        if await self._store.add_incident(incident, self.taxonomy.id):
+        if await self._store.add_incident(incident, self.taxonomy.id, team):
             return True
         stored = await self._store.incident(incident.id)
+        if stored.team != team:
+            # Nothing is told of what it holds: it is not theirs.
+            raise Conflict(f"The id {incident.id!r} is taken: give this incident another one.", incident_id=incident.id)
         if differing := _differences(stored.incident, incident):
             raise Conflict(
                 f"Incident {incident.id!r} is stored with another {', '.join(differing)}: give this one an id of its "
@@ -141,11 +145,20 @@ class Casebook:
             await self._index([known[key] for key in ids if gold[key] or _standing_gold(before[key])])
         return len({each.id for each in kept} - {each.id for of_one in before.values() for each in of_one})
 
-    async def search(self, text: str, k: int, as_of: datetime | None = None) -> list[Neighbour]:
-        """The `k` incidents of the history most similar to `text`, best first; with `as_of` those that began before."""
+    async def search(
+        self, text: str, k: int, as_of: datetime | None = None, teams: Collection[str] | None = None
+    ) -> list[Neighbour]:
+        """The `k` incidents of the history most similar to `text`, best first; with `as_of` those that began before.
+
+        With `teams` only those of these teams.
+        """
         redacted = await asyncio.to_thread(self._redactor.redact, text)
         vector = (await self._embedder.embed([redacted.text]))[0]
-        return await self._history.neighbours(redacted.text, vector, k, as_of=as_of)
+        if teams is None:
+            return await self._history.neighbours(redacted.text, vector, k, as_of=as_of)
+        found = await self._history.neighbours(redacted.text, vector, await self.index_size(), as_of=as_of)
+        stored = await self._store.incidents([each.incident_id for each in found])
+        return [each for each in found if stored[each.incident_id].team in teams][:k]
 
     async def verify_index(self) -> bool:
         """True if the index holds exactly the incidents that have gold labels, with those labels."""

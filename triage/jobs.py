@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import sqlalchemy
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
 
+from triage.access import SHARED_TEAM
 from triage.errors import MisconfiguredService, TriageError
 from triage.incident import Incident
 from triage.store import Pending, Store
@@ -34,7 +35,7 @@ _REASON_CHARACTERS = 500
 class Runs(Protocol):
     """What triages one incident: the pipeline."""
 
-    async def run(self, incident: Incident) -> Triage: ...
+    async def run(self, incident: Incident, *, teams: Collection[str] | None = None) -> Triage: ...
 
 
 class JobOptions(NamedTuple):
@@ -215,7 +216,8 @@ class Jobs:
         """The triage as JSON, or None and why there is none."""
         stored = await self._store.incident(incident_id)
         try:
-            return (await self._pipeline.run(stored.incident)).model_dump_json(), ""
+            triage = await self._pipeline.run(stored.incident, teams={stored.team, SHARED_TEAM})
+            return triage.model_dump_json(), ""
         except TriageError as error:
             _log.warning("Triage of %s failed: %s", incident_id, error.detail)
             return None, error.detail

@@ -83,6 +83,7 @@ class Pipeline:
         exclude: Collection[str] = (),
         duplicates: bool = True,
         as_of: datetime | None = None,
+        teams: Collection[str] | None = None,  # noqa: ARG002
     ) -> Triage:
         """Triage one incident. The incident itself and the ids in `exclude` are never among its neighbours.
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from triage.errors import TriageError
+from triage.listening import needs_keys
 from triage.settings import Settings
 from triage.taxonomy import Taxonomy, shipped
 from triage.wiring import Desk, Progress, live_options, open_desk, silent
@@ -25,8 +26,10 @@ _log = logging.getLogger(__name__)
 async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIterator[FastAPI]:
     """The ASGI app with everything behind it running: queue, index, model. Serve it on the same event loop."""
     from triage.api import create_app
+    from triage.api.keyring import AccessOptions
     from triage.jobs import JobOptions, Jobs
 
+    access = AccessOptions(needs_keys(settings.host, settings.auth), settings.requests_per_key_and_minute)
     async with open_desk(settings, progress, index_in_memory=False) as desk:
         # The local model answers one incident at a time; a second one in work is redacted and embedded meanwhile.
         options = JobOptions(concurrency=2 if settings.is_local else 16)
@@ -41,6 +44,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
                 taxonomies=_taxonomies(desk.taxonomy),
                 checks=_checks(desk),
                 live_options=live_options(settings),
+                access_options=access,
                 max_write_up_bytes=settings.max_write_up_bytes,
                 wait_limit_s=settings.wait_limit_s,
                 lifespan=_running,

@@ -11,8 +11,10 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from triage import __version__
-from triage.api import adjudication, incidents, labelling, live, reading
+from triage.api import access, adjudication, audit, documentation, incidents, keys, labelling, live, reading
 from triage.api.bodies import NewAdjudication, NewAnnotation, NewIncident, SearchQuery
+from triage.api.keyring import AccessOptions, Keyring
+from triage.api.keys import NewKey, Rotation
 from triage.api.problems import Problem, install
 from triage.api.service import Check, Service
 from triage.casebook import Casebook
@@ -38,6 +40,7 @@ def create_app(
     taxonomies: Mapping[str, Taxonomy],
     checks: Mapping[str, Check] | None = None,
     live_options: LiveOptions | None = None,
+    access_options: AccessOptions = AccessOptions(),  # noqa: B008 - a value that does not change
     max_write_up_bytes: int = 1_000_000,
     wait_limit_s: float = 120.0,
     lifespan: Lifespan | None = None,
@@ -52,6 +55,9 @@ def create_app(
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan or _work(jobs),
+        # The pages that come with FastAPI load scripts from elsewhere: ours is `documentation.py`.
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.service = Service(
         casebook,
@@ -60,6 +66,7 @@ def create_app(
         LiveAgreement(store, casebook.taxonomy, live_options or LiveOptions()),
         taxonomies,
         checks or {},
+        Keyring(store.keys, access_options),
         max_write_up_bytes=max_write_up_bytes,
         wait_limit_s=wait_limit_s,
     )
@@ -68,6 +75,10 @@ def create_app(
     app.include_router(adjudication.router)
     app.include_router(reading.router)
     app.include_router(live.router)
+    app.include_router(documentation.router)
+    app.include_router(keys.router)
+    app.include_router(audit.router)
+    access.check(app)
     install(app)
     _describe(app)
     return app
@@ -103,11 +114,14 @@ def _describe(app: FastAPI) -> None:
                     (NewAnnotation, "validation"),
                     (NewAdjudication, "validation"),
                     (SearchQuery, "validation"),
+                    (NewKey, "validation"),
+                    (Rotation, "validation"),
                     (Problem, "validation"),
                 ],
                 ref_template=_REFERENCES,
             )
             schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+            access.describe(app, schema)
             app.openapi_schema = schema
         return app.openapi_schema
 

@@ -117,7 +117,8 @@ async def _triage_error(request: Request, error: Exception) -> Response:
     data = {name: value for name, value in error.data.items() if name not in _RESERVED}
     if errors:
         data["errors"] = [each.model_dump() for each in errors]
-    return problem(request, error.status, error.kind, error.title, error.detail, data=data)
+    headers: Mapping[str, str] | None = getattr(error, "headers", None)
+    return problem(request, error.status, error.kind, error.title, error.detail, data=data, headers=headers)
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
