@@ -26,10 +26,12 @@ _log = logging.getLogger(__name__)
 async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIterator[FastAPI]:
     """The ASGI app with everything behind it running: queue, index, model. Serve it on the same event loop."""
     from triage.api import create_app
+    from triage.api.guarding import GuardOptions
     from triage.api.keyring import AccessOptions
     from triage.jobs import JobOptions, Jobs
 
     access = AccessOptions(needs_keys(settings.host, settings.auth), settings.requests_per_key_and_minute)
+    guard = GuardOptions(frozenset({settings.host}), access.is_on, settings.cors_origins, settings.request_limit_s)
     async with open_desk(settings, progress, index_in_memory=False) as desk:
         # The local model answers one incident at a time; a second one in work is redacted and embedded meanwhile.
         options = JobOptions(concurrency=2 if settings.is_local else 16)
@@ -45,6 +47,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
                 checks=_checks(desk),
                 live_options=live_options(settings),
                 access_options=access,
+                guard_options=guard,
                 max_write_up_bytes=settings.max_write_up_bytes,
                 wait_limit_s=settings.wait_limit_s,
                 lifespan=_running,

@@ -12,7 +12,8 @@ import typer
 from triage.cli.terminal import messages, run, watching
 from triage.errors import MisconfiguredService
 from triage.listening import needs_keys
-from triage.settings import Settings
+from triage.masking import Masking
+from triage.settings import Settings, secrets
 
 _STOP_WITHIN_S = 10
 
@@ -38,6 +39,8 @@ async def _serve(settings: Settings) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Masking(secrets(settings)))
     # Each call of a model is a line of its own otherwise, and each step of the queue.
     for chatty in ("httpx", "openai", "uvicorn", "chromadb", "alembic", "dbos", "aiosqlite"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -47,8 +47,9 @@ def create_engine(database_url: str) -> AsyncEngine:
         )
     url = url.set(drivername=driver)
     if not driver.startswith("sqlite"):
-        return create_async_engine(url, pool_pre_ping=True)
-    engine = create_async_engine(url)
+        return create_async_engine(url, pool_pre_ping=True, hide_parameters=True)
+    # An error of the database names the statement, not the write-up that was in it.
+    engine = create_async_engine(url, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
