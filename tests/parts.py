@@ -59,7 +59,7 @@ class KeywordPipeline:
         self.seen: list[str] = []
         self.began = asyncio.Event()
 
-    async def run(self, incident: Incident) -> Triage:
+    async def run(self, incident: Incident, **_: Any) -> Triage:
         self.seen.append(incident.id)
         self.began.set()
         if "slowly" in incident.write_up:

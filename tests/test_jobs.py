@@ -179,7 +179,7 @@ async def test_no_more_incidents_run_at_once_than_allowed(store: Store, working:
     most = now = 0
 
     class Counting(KeywordPipeline):
-        async def run(self, incident: Incident):
+        async def run(self, incident: Incident, **_: object):
             nonlocal most, now
             now += 1
             most = max(most, now)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from triage.access import DEFAULT_TEAM
 from triage.annotation import Annotation, Labels, Origin, standing
 from triage.embedding import Embedder
 from triage.errors import Conflict, InvalidInput, NotFound
@@ -15,7 +16,6 @@ from triage.incident import Incident, content_id
 from triage.indexing import INDEX_TURN, SETTLED_S, Index, Indexer, IndexReport, Steps, silent
 from triage.redaction import Redactor
 from triage.store import Store
-from triage.store.records import DEFAULT_TEAM
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Neighbour
 
@@ -54,6 +54,9 @@ class Casebook:
                 self.on_accepted()
             return True
         stored = await self._store.incident(incident.id)
+        if stored.team != team:
+            # Nothing is told of what it holds: it is not theirs.
+            raise Conflict(f"The id {incident.id!r} is taken: give this incident another one.", incident_id=incident.id)
         if differing := _differences(stored.incident, incident):
             raise Conflict(
                 f"Incident {incident.id!r} is stored with another {', '.join(differing)}: give this one an id of its "

@@ -8,7 +8,7 @@ import logging
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
@@ -18,6 +18,7 @@ from dbos import DBOS
 from sqlalchemy.exc import IntegrityError
 
 from triage import __version__, workflows
+from triage.access import SHARED_TEAM
 from triage.errors import MisconfiguredService, NotFound, Overloaded, TriageError
 from triage.incident import Incident
 from triage.job_database import empty_log
@@ -25,7 +26,7 @@ from triage.job_watch import watched
 from triage.metrics import Metrics
 from triage.outages import is_database_away, is_index_away
 from triage.reaper import Reaper
-from triage.store import Pending, Store
+from triage.store import Pending, Store, StoredIncident
 from triage.triage_result import Triage
 
 _log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ Role = Literal["all", "api", "worker"]
 class Runs(Protocol):
     """What triages one incident: the pipeline."""
 
-    async def run(self, incident: Incident) -> Triage: ...
+    async def run(self, incident: Incident, *, teams: Collection[str] | None = None) -> Triage: ...
 
 
 class JobOptions(NamedTuple):
@@ -294,19 +295,19 @@ class Jobs:
             if await self._lasting(lambda: self._store.has_triage(run_id)):
                 return
             stored = await self._lasting(lambda: self._store.incident(pending.id))
-            triage = await self._run(pending, stored.incident)
+            triage = await self._run(pending, stored)
             if triage is not None:
                 await self._lasting(lambda: self._store.save_triage(run_id, triage))
                 self.metrics.triaged(triage, stored.updated_at)
         except (NotFound, IntegrityError):
             _log.info("The triage of %s was stored by another process, or the incident deleted", run_id)
 
-    async def _run(self, pending: Pending, incident: Incident) -> Triage | None:
+    async def _run(self, pending: Pending, stored: StoredIncident) -> Triage | None:
         """The triage, or None once the failure is stored."""
         give_up_at = time.monotonic() + self._options.patience_s
         while True:
             try:
-                return await self._pipeline.run(incident)
+                return await self._pipeline.run(stored.incident, teams={stored.team, SHARED_TEAM})
             except TriageError as error:
                 reason, will_pass = error.detail, is_index_away(error)
             except Exception as error:  # noqa: BLE001 - a defect must end as a stored failure, not as silence

@@ -11,13 +11,14 @@ import re
 import sys
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import IO, Any, Literal
 
 from triage import spans
+from triage.masking import Masking
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that is being answered, or empty."""
@@ -33,9 +34,15 @@ _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _KNOWN = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "color_message", "taskName"})
 
 
-def set_up(log_format: Literal["text", "json"], level: str, stream: IO[str] | None = None) -> None:
-    """Log to standard error, or to `stream`. Requests are told of one by one in JSON, and in text at level `debug`."""
+def set_up(
+    log_format: Literal["text", "json"], level: str, stream: IO[str] | None = None, hidden: Iterable[str] = ()
+) -> None:
+    """Log to standard error, or to `stream`. Requests are told of one by one in JSON, and in text at level `debug`.
+
+    Keys of any kind, and the `hidden` values, are masked.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
+    handler.addFilter(Masking(hidden))
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     # Each call of a model is a line of its own otherwise, and each step of the queue.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from triage import __version__
 from triage.errors import MisconfiguredService, TriageError
+from triage.listening import needs_keys
 from triage.settings import Settings
 from triage.taxonomy import Taxonomy, shipped
 from triage.telemetry import traced_process
@@ -29,7 +30,11 @@ _log = logging.getLogger(__name__)
 async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIterator[FastAPI]:
     """The ASGI app with everything behind it running: queue, index, model. Serve it on the same event loop."""
     from triage.api import create_app
+    from triage.api.guarding import GuardOptions
+    from triage.api.keyring import AccessOptions
 
+    access = AccessOptions(needs_keys(settings.host, settings.auth), settings.requests_per_key_and_minute)
+    guard = GuardOptions(frozenset({settings.host}), access.is_on, settings.cors_origins, settings.request_limit_s)
     if not settings.serve_works:
         _require_shared(settings, "TRIAGE_SERVE_WORKS=false leaves the work to `triage worker`")
     async with _at_work(settings, "all" if settings.serve_works else "api", progress) as (desk, jobs, metrics):
@@ -41,6 +46,8 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
             checks=_checks(desk),
             live_options=live_options(settings),
             metrics=metrics,
+            access_options=access,
+            guard_options=guard,
             max_write_up_bytes=settings.max_write_up_bytes,
             wait_limit_s=settings.wait_limit_s,
             lifespan=_running,

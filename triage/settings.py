@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
 
 import platformdirs
 from pydantic import AliasChoices, Field, SecretStr, field_validator
@@ -107,3 +108,11 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """True if the chat model runs on this machine, started by triage itself."""
         return self.model == "local"
+
+
+def secrets(settings: Settings) -> list[str]:
+    """What must never be seen in a log or an answer: keys, and the database's password."""
+    found = [settings.api_key, settings.encryption_keys]
+    said = [part for secret in found if secret is not None for part in secret.get_secret_value().split(",")]
+    password = urlsplit(settings.database_url or "").password
+    return [*said, *([password, unquote(password)] if password else [])]

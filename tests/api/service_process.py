@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -26,7 +27,7 @@ from triage.triage_result import Triage
 class Witnessed(KeywordPipeline):
     folder: Path
 
-    async def run(self, incident: Incident) -> Triage:
+    async def run(self, incident: Incident, **_: Any) -> Triage:
         with (self.folder / "begun").open("a") as begun:
             begun.write(f"{incident.id}\n")
         return await super().run(incident)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from pydantic import BaseModel
@@ -66,11 +66,22 @@ class Adjudication:
         self._casebook = casebook
         self._store = store
 
-    async def page(self, limit: int, cursor: str | None = None, adjudicator: str | None = None) -> DisputedPage:
-        """Incidents with open disagreements; for an `adjudicator` without those that they are still to label."""
+    async def page(
+        self,
+        limit: int,
+        cursor: str | None = None,
+        adjudicator: str | None = None,
+        teams: Collection[str] | None = None,
+    ) -> DisputedPage:
+        """Incidents with open disagreements; for an `adjudicator` without those that they are still to label.
+
+        With `teams` only those of these teams.
+        """
         before = None if cursor is None else read_cursor(cursor)
         found: list[tuple[int, str, list[Disagreement]]] = []
-        while len(found) <= limit and (chunk := await self._store.labelled(2, before=before, limit=_CHUNK)):
+        while len(found) <= limit and (
+            chunk := await self._store.labelled(2, before=before, limit=_CHUNK, teams=teams)
+        ):
             blind = await self._blind(adjudicator, [incident_id for _, incident_id in chunk])
             annotations = await self._store.annotations_of([incident_id for _, incident_id in chunk])
             for seq, incident_id in chunk:

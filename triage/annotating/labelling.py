@@ -73,11 +73,14 @@ class Labelling:
         self.taxonomy = taxonomy
         self._store = store
 
-    async def work(self, annotator: str) -> list[Piece]:
-        """All that is assigned to the annotator, in its order. Raises `NotFound` where nothing is."""
-        assignments = await self._store.assignments.all(annotator)
+    async def work(self, annotator: str, teams: Collection[str] | None = None) -> list[Piece]:
+        """All that is assigned to the annotator (with `teams`, of these teams), in its order.
+
+        Raises `NotFound` where nothing is.
+        """
+        assignments = await self._store.assignments.all(annotator, teams)
         if not assignments:
-            others = sorted({each.annotator for each in await self._store.assignments.all()})
+            others = sorted({each.annotator for each in await self._store.assignments.all(teams=teams)})
             there = f"There are assignments for: {', '.join(others)}. Give" if others else "Give"
             raise NotFound(
                 f"Nothing is assigned to {annotator!r}. {there} them incidents with: "
@@ -91,12 +94,15 @@ class Labelling:
         """How far `pieces` are."""
         return Progress(len(pieces), sum(not piece.open_facets(self.taxonomy) for piece in pieces))
 
-    async def next(self, annotator: str, skip: Collection[str] = ()) -> tuple[Task | None, Progress]:
+    async def next(
+        self, annotator: str, skip: Collection[str] = (), teams: Collection[str] | None = None
+    ) -> tuple[Task | None, Progress]:
         """The first incident that the annotator has not done, put before them; those in `skip` only if no other is.
 
-        None if all are done. Raises `NotFound` where nothing is assigned to them.
+        None if all are done. Raises `NotFound` where nothing is assigned to them. With `teams` only incidents of these
+        teams are given and counted.
         """
-        pieces = await self.work(annotator)
+        pieces = await self.work(annotator, teams)
         waiting = [piece for piece in pieces if piece.open_facets(self.taxonomy)]
         waiting.sort(key=lambda piece: piece.assignment.incident_id in skip)
         return (await self.serve(waiting[0]) if waiting else None), self.progress(pieces)

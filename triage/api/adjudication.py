@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from triage.annotating.adjudication import DisputedPage, Ruling
 from triage.annotating.disagreement import Verdict
+from triage.api.access import Reader, requires
 from triage.api.answers import Annotations, answer
 from triage.api.bodies import NewAdjudication, read_models
 from triage.api.examples import adjudication_body
@@ -30,6 +31,7 @@ class Verdicts(BaseModel, frozen=True):
 @router.get("/disagreements", operation_id="list_disagreements", response_model=DisputedPage, responses=documented(422))
 async def list_disagreements(
     service: Parts,
+    who: Reader,
     limit: Annotated[int, Query(ge=1, le=200, description="At most so many incidents.")] = 50,
     cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
     annotator: Annotated[
@@ -37,7 +39,7 @@ async def list_disagreements(
     ] = None,
 ) -> Response:
     """List the incidents on which people disagree and which nobody has settled, newest first, with what each said."""
-    return answer(await service.adjudication.page(limit, cursor, annotator))
+    return answer(await service.adjudication.page(limit, cursor, annotator, who.teams))
 
 
 @router.post(
@@ -47,6 +49,7 @@ async def list_disagreements(
     response_model=Annotations,
     openapi_extra=adjudication_body(),
     responses=documented(404, 409, 413, 415, 422, 503),
+    dependencies=[requires("annotate")],
 )
 async def post_adjudications(request: Request, service: Parts, incident_id: str) -> Response:
     """Settle one facet of an incident, or several at once, all or none. The labels are gold from then on.
@@ -68,6 +71,7 @@ async def post_adjudications(request: Request, service: Parts, incident_id: str)
     operation_id="list_adjudications",
     response_model=Verdicts,
     responses=documented(404),
+    dependencies=[requires("read")],
 )
 async def list_adjudications(service: Parts, incident_id: str) -> Response:
     """Read how an incident's gold labels came about: who settled what, when, and from which annotations."""

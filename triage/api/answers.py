@@ -9,6 +9,7 @@ from urllib.parse import quote
 from fastapi import Request, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
+from triage.access import DEFAULT_TEAM
 from triage.annotation import Annotation
 from triage.incident import Incident
 from triage.store import Status, StoredIncident
@@ -29,6 +30,7 @@ class IncidentStatus(BaseModel, frozen=True):
     """How far an incident is. A failed one with `retry_at` is tried again by itself."""
 
     id: str
+    team: str = DEFAULT_TEAM
     status: Status
     taxonomy: str
     attempts: int = Field(description="Attempts that failed so far.")

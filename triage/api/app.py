@@ -9,10 +9,26 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
+from starlette.middleware.cors import CORSMiddleware
 
 from triage import __version__
-from triage.api import adjudication, deletion, incidents, labelling, live, reading, spending
+from triage.api import (
+    access,
+    adjudication,
+    audit,
+    deletion,
+    documentation,
+    incidents,
+    keys,
+    labelling,
+    live,
+    reading,
+    spending,
+)
 from triage.api.bodies import NewAdjudication, NewAnnotation, NewIncident, SearchQuery
+from triage.api.guarding import Guard, GuardOptions
+from triage.api.keyring import AccessOptions, Keyring
+from triage.api.keys import NewKey, Rotation
 from triage.api.problems import Problem, install
 from triage.api.service import Check, Service
 from triage.api.watching import Watching
@@ -26,6 +42,8 @@ from triage.taxonomy import Taxonomy
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _REFERENCES = "#/components/schemas/{model}"
+_CORS_HEADERS = ["Authorization", "X-API-Key", "X-Team", "Content-Type", "Prefer", "Idempotency-Key", "If-None-Match"]
+_CORS_EXPOSED = ["Location", "Retry-After", "ETag", "Preference-Applied", "RateLimit", "RateLimit-Policy"]
 _DESCRIPTION = (
     "Post an incident's write-up; get its category and failure mode with quoted evidence, similar past incidents and "
     "what mitigated them. Every error is a problem document (RFC 9457)."
@@ -41,6 +59,8 @@ def create_app(
     checks: Mapping[str, Check] | None = None,
     live_options: LiveOptions | None = None,
     metrics: Metrics | None = None,
+    access_options: AccessOptions = AccessOptions(),  # noqa: B008 - a value that does not change
+    guard_options: GuardOptions = GuardOptions(),  # noqa: B008
     max_write_up_bytes: int = 1_000_000,
     wait_limit_s: float = 120.0,
     lifespan: Lifespan | None = None,
@@ -57,6 +77,9 @@ def create_app(
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan or _work(jobs),
+        # The pages that come with FastAPI load scripts from elsewhere: ours is `documentation.py`.
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.service = Service(
         casebook,
@@ -66,6 +89,7 @@ def create_app(
         metrics,
         taxonomies,
         checks or {},
+        Keyring(store.keys, access_options),
         max_write_up_bytes=max_write_up_bytes,
         wait_limit_s=wait_limit_s,
     )
@@ -76,10 +100,30 @@ def create_app(
     app.include_router(reading.router)
     app.include_router(live.router)
     app.include_router(spending.router)
+    app.include_router(documentation.router)
+    app.include_router(keys.router)
+    app.include_router(audit.router)
+    access.check(app)
     install(app)
     _describe(app)
+    _guard(app, guard_options)
     _watch(app, metrics)
     return app
+
+
+def _guard(app: FastAPI, options: GuardOptions) -> None:
+    if options.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=options.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=_CORS_HEADERS,
+            expose_headers=_CORS_EXPOSED,
+            max_age=600,
+        )
+    build = app.build_middleware_stack
+    # Around Starlette's own outermost layer too, which answers for defects.
+    app.build_middleware_stack = lambda: Guard(build(), options)  # type: ignore[method-assign]
 
 
 def _work(jobs: Jobs) -> Lifespan:
@@ -118,11 +162,14 @@ def _describe(app: FastAPI) -> None:
                     (NewAnnotation, "validation"),
                     (NewAdjudication, "validation"),
                     (SearchQuery, "validation"),
+                    (NewKey, "validation"),
+                    (Rotation, "validation"),
                     (Problem, "validation"),
                 ],
                 ref_template=_REFERENCES,
             )
             schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+            access.describe(app, schema)
             app.openapi_schema = schema
         return app.openapi_schema
 

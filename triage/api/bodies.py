@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from fastapi import Request
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
+from triage.access import DEFAULT_TEAM, TeamName, team_id
 from triage.annotation import Annotation
 from triage.api.problems import FieldError, InvalidFields, UnsupportedMediaType
 from triage.errors import InputTooLarge, InvalidInput
@@ -28,6 +29,7 @@ class NewIncident(Incident, frozen=True):
 
     id: IncidentId = Field(default_factory=str, description="Left out: made from title and write-up.")
     taxonomy: str = Field(default_factory=str, description="Left out: the one that the service uses.")
+    team: TeamName | Literal[""] = Field(default="", description="Left out: the key's only team, or `default`.")
 
     @field_validator("source", "service", "severity", "url")
     @classmethod
@@ -46,10 +48,11 @@ class NewIncident(Incident, frozen=True):
                 raise ValueError(f"{name!r} holds NUL characters")
         return attributes
 
-    def incident(self, key: str) -> Incident:
-        """The incident; its id is the one in the body, else `key`, else made from the content."""
-        values = self.model_dump(exclude={"taxonomy"})
-        return Incident(**values | {"id": self.id or key or content_id(self.title, self.write_up)})
+    def incident(self, key: str = "", team: str = DEFAULT_TEAM) -> Incident:
+        """The incident; its id is the one in the body, else `key`, else made from the content; see `team_id`."""
+        values = self.model_dump(exclude={"taxonomy", "team"})
+        own = self.id or key or content_id(self.title, self.write_up)
+        return Incident(**values | {"id": team_id(team, own)})
 
 
 class NewAnnotation(BaseModel, frozen=True, extra="forbid"):

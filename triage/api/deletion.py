@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from triage.access import EVERYONE
+from triage.access import actor
+from triage.api.access import requires
 from triage.api.problems import documented
 from triage.api.service import Parts
 
@@ -16,6 +17,7 @@ router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
     operation_id="delete_incident",
     status_code=204,
     response_class=Response,
+    dependencies=[requires("admin")],
     responses=documented(404),
 )
 async def delete_incident(service: Parts, incident_id: str) -> Response:
@@ -23,6 +25,6 @@ async def delete_incident(service: Parts, incident_id: str) -> Response:
 
     What stays is a line in the audit log that says who deleted it and when, without anything it held.
     """
-    await service.casebook.delete(incident_id, EVERYONE.name)
+    await service.casebook.delete(incident_id, actor())
     await service.jobs.forget(incident_id)
     return Response(status_code=204)

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
+from triage.access import DEFAULT_TEAM, TeamName
+from triage.api.access import Poster, Reader, requires
 from triage.api.answers import (
     RETRY_AFTER_S,
     Annotations,
@@ -29,6 +31,7 @@ from triage.triage_result import Triage
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 
 _ID = TypeAdapter[str](IncidentId)
+_TEAM = TypeAdapter[str](TeamName)
 _MAX_ANNOTATION_BYTES = 1_000_000
 
 _TRIAGED: dict[int | str, dict[str, Any]] = {
@@ -47,15 +50,18 @@ _TRIAGED: dict[int | str, dict[str, Any]] = {
 async def post_incident(
     request: Request,
     service: Parts,
+    who: Poster,
     idempotency_key: Annotated[
         str | None, Header(description="An id for the incident where the body has none.")
     ] = None,
     prefer: Annotated[str | None, Header(examples=["wait=30"], description="`wait=N`: seconds to wait.")] = None,  # noqa: ARG001
+    x_team: Annotated[str | None, Header(description="The team, where the body names none.")] = None,
 ) -> Response:
     """Post an incident to be triaged.
 
     Answers 202 as soon as it is safely stored. With `Prefer: wait=N` it answers 200 with the triage if that is done
     within N seconds, else 202. The same incident posted again is not triaged again: 200 if its triage is done.
+    An incident of a team other than `default` is kept as `TEAM:ID`.
     """
     posted = await read_incident(request, service.max_write_up_bytes)
     in_use = service.casebook.taxonomy.id
@@ -65,9 +71,12 @@ async def post_incident(
             field="taxonomy",
             available=[in_use],
         )
-    incident = posted.incident(_checked_key(idempotency_key))
+    team = who.team(posted.team, _checked_team(x_team))
+    incident = posted.incident(_checked_key(idempotency_key), team)
+    if team == DEFAULT_TEAM and not who.sees(incident.id.partition(":")[0]) and ":" in incident.id:
+        raise InvalidInput("Before a ':' in an id stands its team: use another character.", field="id")
     await service.jobs.admit(incident.id)
-    await service.casebook.accept(incident)
+    await service.casebook.accept(incident, team)
     await service.jobs.enqueue(incident.id)
     return await _triage_or_status(request, service, incident.id, location=True)
 
@@ -75,21 +84,33 @@ async def post_incident(
 @router.get("", operation_id="list_incidents", response_model=Page, responses=documented(422))
 async def list_incidents(
     service: Parts,
+    who: Reader,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
     status: Annotated[Status | None, Query(description="Only incidents in this state.")] = None,
 ) -> Response:
     """List incidents, newest first, without their write-ups."""
-    return answer(await service.store.page(limit, cursor, status))
+    return answer(await service.store.page(limit, cursor, status, who.teams))
 
 
-@router.get("/{incident_id}", operation_id="get_incident", response_model=IncidentAnswer, responses=documented(404))
+@router.get(
+    "/{incident_id}",
+    operation_id="get_incident",
+    response_model=IncidentAnswer,
+    responses=documented(404),
+    dependencies=[requires("read")],
+)
 async def get_incident(service: Parts, incident_id: str) -> Response:
     """Read an incident and how far it is."""
     return answer(IncidentAnswer.of(await service.store.incident(incident_id)))
 
 
-@router.get("/{incident_id}/triage", operation_id="get_triage", responses=_TRIAGED | documented(404, 500))
+@router.get(
+    "/{incident_id}/triage",
+    operation_id="get_triage",
+    responses=_TRIAGED | documented(404, 500),
+    dependencies=[requires("read")],
+)
 async def get_triage(
     request: Request,
     service: Parts,
@@ -107,6 +128,7 @@ async def get_triage(
     response_model=Annotations,
     openapi_extra=annotation_body(),
     responses=documented(404, 413, 415, 422, 503),
+    dependencies=[requires("annotate")],
 )
 async def post_annotations(request: Request, service: Parts, incident_id: str) -> Response:
     """Label an incident: one annotation or a list of them, all or none.
@@ -124,6 +146,7 @@ async def post_annotations(request: Request, service: Parts, incident_id: str) -
     operation_id="list_annotations",
     response_model=Annotations,
     responses=documented(404),
+    dependencies=[requires("read")],
 )
 async def list_annotations(service: Parts, incident_id: str) -> Response:
     """List the annotations of an incident, oldest first."""
@@ -161,6 +184,15 @@ async def _triage_or_status(
 def _status(stored: StoredIncident, headers: dict[str, str]) -> Response:
     headers = {name: value for name, value in headers.items() if name != "Content-Location"}
     return answer(IncidentStatus.of(stored), 202, headers | {"Retry-After": str(RETRY_AFTER_S)})
+
+
+def _checked_team(team: str | None) -> str:
+    if not team:
+        return ""
+    try:
+        return _TEAM.validate_python(team.strip())
+    except ValidationError as error:
+        raise InvalidFields([FieldError(field="X-Team", message="is no name of a team")]) from error
 
 
 def _checked_key(key: str | None) -> str:

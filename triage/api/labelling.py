@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from triage.annotating.labelling import Task
 from triage.annotation import Labels
+from triage.api.access import Annotator
 from triage.api.answers import answer, links
 from triage.api.problems import documented
 from triage.api.service import Parts
@@ -79,6 +80,7 @@ class NextTask(BaseModel, frozen=True):
 @router.get("/{annotator}/next", operation_id="next_task", response_model=NextTask, responses=documented(404, 422))
 async def next_task(
     service: Parts,
+    who: Annotator,
     annotator: str,
     skip: Annotated[
         list[str] | None, Query(max_length=200, description="Ids of incidents to be given only when no other is left.")
@@ -89,7 +91,7 @@ async def next_task(
     That it was given, and whether with the model's labels, is kept: an annotation that the annotator posts afterwards
     gets its `saw_model` from that. 404 if nothing is assigned to them.
     """
-    task, progress = await service.labelling.next(annotator, skip or ())
+    task, progress = await service.labelling.next(annotator, skip or (), who.teams)
     given = None if task is None else LabellingTask.of(task, service.casebook.taxonomy)
     body = NextTask(annotator=annotator, assigned=progress.assigned, done=progress.done, task=given)
     return answer(body, headers={"Cache-Control": "no-store"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from triage.api.access import requires
 from triage.api.answers import answer
 from triage.api.examples import AGREEMENT, METRICS
 from triage.api.problems import documented
@@ -18,6 +19,7 @@ router = APIRouter()
     tags=["agreement"],
     operation_id="get_agreement",
     response_model=LiveReport,
+    dependencies=[requires("read", all_teams=True)],
     responses={200: {"content": {"application/json": {"example": AGREEMENT}}}, **documented(500)},
 )
 async def get_agreement(service: Parts) -> Response:
@@ -34,6 +36,7 @@ async def get_agreement(service: Parts) -> Response:
     tags=["service"],
     operation_id="metrics",
     response_class=Response,
+    dependencies=[requires("read", all_teams=True)],
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": METRICS}}}},
 )
 async def metrics(service: Parts) -> Response:

@@ -124,8 +124,9 @@ async def _triage_error(request: Request, error: Exception) -> Response:
     data = {name: value for name, value in error.data.items() if name not in _RESERVED}
     if errors:
         data["errors"] = [each.model_dump() for each in errors]
-    wait_s = error.data.get("retry_after_s")
-    headers = {"Retry-After": str(math.ceil(wait_s))} if wait_s is not None else None
+    headers: dict[str, str] = dict(getattr(error, "headers", None) or {})
+    if (wait_s := error.data.get("retry_after_s")) is not None:
+        headers["Retry-After"] = str(math.ceil(wait_s))
     return problem(request, error.status, error.kind, error.title, error.detail, data=data, headers=headers)
 
 

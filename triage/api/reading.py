@@ -7,6 +7,8 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 
 from triage import __version__
+from triage.access import SHARED_TEAM
+from triage.api.access import Reader, is_known, requires
 from triage.api.answers import CheckResult, Neighbours, Readiness, Taxonomies, TaxonomySummary, answer
 from triage.api.bodies import SearchQuery, read_model
 from triage.api.examples import search_body
@@ -28,13 +30,21 @@ _CHECK_TIMEOUT_S = 5.0
     openapi_extra=search_body(),
     responses=documented(413, 415, 422, 503),
 )
-async def search(request: Request, service: Parts) -> Response:
+async def search(request: Request, service: Parts, who: Reader) -> Response:
     """Find the incidents of the history that are most similar to a text."""
     query = await read_model(request, SearchQuery, 2 * service.max_write_up_bytes + 1_000)
-    return answer(Neighbours(neighbours=tuple(await service.casebook.search(query.text, query.k, query.as_of))))
+    teams = None if who.teams is None else who.teams | {SHARED_TEAM}
+    found = await service.casebook.search(query.text, query.k, query.as_of, teams)
+    return answer(Neighbours(neighbours=tuple(found)))
 
 
-@router.get("/v1/taxonomies", tags=["taxonomies"], operation_id="list_taxonomies", response_model=Taxonomies)
+@router.get(
+    "/v1/taxonomies",
+    tags=["taxonomies"],
+    operation_id="list_taxonomies",
+    response_model=Taxonomies,
+    dependencies=[requires("read")],
+)
 async def list_taxonomies(service: Parts) -> Response:
     """List the taxonomies that can be read."""
     return answer(
@@ -59,6 +69,7 @@ async def list_taxonomies(service: Parts) -> Response:
     operation_id="get_taxonomy",
     response_model=Taxonomy,
     responses=documented(404),
+    dependencies=[requires("read")],
 )
 async def get_taxonomy(service: Parts, name: str) -> Response:
     """Read a taxonomy: its facets, and each label's definition."""
@@ -84,14 +95,16 @@ async def healthz() -> dict[str, str]:
     response_model=Readiness,
     responses={503: {"model": Readiness, "description": "A required part fails."}},
 )
-async def readyz(service: Parts) -> Response:
-    """Say for each part of the service whether it works: database, index, queue, and what else was set up."""
+async def readyz(request: Request, service: Parts) -> Response:
+    """Say for each part of the service whether it works: database, index, queue, and what else was set up.
+
+    Where keys are needed, who has none is told only whether all that is required works.
+    """
     checks = _own_checks(service) | dict(service.checks)
     results = await asyncio.gather(*map(_result, checks.values()))
     is_ready = all(result.is_ok or not result.is_required for result in results)
-    return answer(
-        Readiness(is_ready=is_ready, checks=dict(zip(checks, results, strict=True))), 200 if is_ready else 503
-    )
+    told = dict(zip(checks, results, strict=True)) if await is_known(request) else {}
+    return answer(Readiness(is_ready=is_ready, checks=told), 200 if is_ready else 503)
 
 
 @router.get("/", include_in_schema=False)

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from triage.annotating.adjudication import Adjudication
 from triage.annotating.labelling import Labelling
+from triage.api.keyring import Keyring
 from triage.casebook import Casebook
 from triage.jobs import Jobs
 from triage.live import LiveAgreement
@@ -37,6 +38,7 @@ class Service(NamedTuple):
     metrics: Metrics
     taxonomies: Mapping[str, Taxonomy]
     checks: Mapping[str, Check]
+    keyring: Keyring
     max_write_up_bytes: int
     wait_limit_s: float
 

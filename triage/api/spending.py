@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
+from triage.api.access import requires
 from triage.api.answers import answer
 from triage.api.problems import documented
 from triage.api.service import Parts
@@ -26,6 +27,7 @@ class SpendingReport(BaseModel, frozen=True):
     tags=["service"],
     operation_id="get_spending",
     response_model=SpendingReport,
+    dependencies=[requires("read", all_teams=True)],
     responses=documented(422),
 )
 async def get_spending(service: Parts, days: Annotated[int, Query(ge=1, le=366)] = 7) -> Response:

@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from triage import __version__
-from triage.cli import annotate, evaluate, index, taxonomy
+from triage.cli import annotate, evaluate, index, keys, taxonomy
 from triage.cli.agreement import agreement
 from triage.cli.backup import backup, restore
 from triage.cli.calibrate import calibrate
@@ -47,6 +47,8 @@ app.add_typer(taxonomy.app, name="taxonomy")
 app.command()(backup)
 app.command()(restore)
 app.command()(encrypt)
+app.add_typer(keys.app, name="keys")
+app.command()(keys.audit)
 app.command()(doctor)
 
 

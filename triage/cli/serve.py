@@ -9,11 +9,11 @@ import typer
 
 from triage.cli.terminal import messages, run, watching
 from triage.errors import MisconfiguredService
+from triage.listening import needs_keys
 from triage.logs import set_up
-from triage.settings import Settings
+from triage.settings import Settings, secrets
 
 _STOP_WITHIN_S = 10
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(
@@ -34,8 +34,9 @@ async def _serve(settings: Settings) -> None:
 
     from triage.serving import open_app
 
-    set_up(settings.log_format, settings.log_level)
+    set_up(settings.log_format, settings.log_level, hidden=secrets(settings))
     console = messages()
+    asks_for_keys = needs_keys(settings.host, settings.auth)
     # Taken before anything else: a port in use is told at once, and not after the model was started.
     listening = _listen(settings.host, settings.port)
     with watching() as progress:
@@ -52,12 +53,14 @@ async def _serve(settings: Settings) -> None:
         server = uvicorn.Server(config)
         url = f"http://{settings.host}:{listening.getsockname()[1]}"
         console.print(f"triage serves on [bold]{url}[/bold]  (interface: {url}/docs; stop with Ctrl-C)")
-        if settings.host not in _LOOPBACK:
+        with_key = "-H 'Authorization: Bearer KEY' " if asks_for_keys else ""
+        if asks_for_keys and not await app.state.service.store.keys.count():
             console.print(
-                "[yellow]Anyone who reaches this address can read and post incidents: keep it private.[/yellow]"
+                "[yellow]It is used with keys, and there is none yet. Make the first one with: "
+                "triage keys create NAME --scope admin[/yellow]"
             )
         console.print(
-            f"curl -s {url}/v1/incidents -H 'Prefer: wait=120' -H 'Content-Type: text/plain' "
+            f"curl -s {url}/v1/incidents {with_key}-H 'Prefer: wait=120' -H 'Content-Type: text/plain' "
             "--data-binary @write-up.txt",
             soft_wrap=True,
             markup=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import json
 import sys
 import time
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from triage.access import acting_as
 from triage.errors import TriageError
 
 T = TypeVar("T")
@@ -45,12 +47,21 @@ def print_json(value: Any) -> None:
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run the command's work; errors that users can act on end it with their message."""
     try:
-        return asyncio.run(work)
+        with acting_as(f"cli:{_user()}"):
+            return asyncio.run(work)
     except TriageError as error:
         fail(error)
     except KeyboardInterrupt:
         messages().print("Stopped.")
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # A container's user may have no name.
+        return "unknown"
 
 
 def fail(error: TriageError) -> NoReturn:

@@ -12,7 +12,7 @@ import typer
 from triage.cli.terminal import messages, run, watching
 from triage.errors import TriageError
 from triage.logs import set_up
-from triage.settings import Settings
+from triage.settings import Settings, secrets
 
 
 def worker(
@@ -32,7 +32,7 @@ def worker(
 async def _work(settings: Settings) -> None:
     from triage.serving import open_worker
 
-    set_up(settings.log_format, settings.log_level)
+    set_up(settings.log_format, settings.log_level, hidden=secrets(settings))
     with watching() as progress:
         context = open_worker(settings, progress)
         jobs = await context.__aenter__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from triage.annotation import Assignment
-from triage.store.tables import assignment_table, serving_table
+from triage.store.tables import assignment_table, incident_table, serving_table
 
 _COLUMNS = [assignment_table.c[name] for name in Assignment.model_fields]
 
@@ -37,11 +37,17 @@ class Assignments:
                 facets = [*known, *(facet for facet in assignment.facets if facet not in known)]
                 await connection.execute(assignment_table.update().where(this).values(facets=facets))
 
-    async def all(self, annotator: str | None = None) -> list[Assignment]:
-        """The assignments of everyone, or of one annotator, in the order in which they were made."""
+    async def all(self, annotator: str | None = None, teams: Collection[str] | None = None) -> list[Assignment]:
+        """The assignments of everyone, or of one annotator, in the order in which they were made.
+
+        With `teams` only those of incidents of these teams.
+        """
         query = select(*_COLUMNS).order_by(assignment_table.c.seq)
         if annotator is not None:
             query = query.where(assignment_table.c.annotator == annotator)
+        if teams is not None:
+            of_team = select(incident_table.c.id).where(incident_table.c.team.in_(teams))
+            query = query.where(assignment_table.c.incident_id.in_(of_team))
         async with self._engine.connect() as connection:
             return [_read(row) for row in await connection.execute(query)]
 

@@ -1,14 +1,36 @@
-"""The audit log: what was done to incidents, labels and keys, by whom. Never what they say."""
+"""The audit log: who did what to labels, incidents and keys, written in the transaction that did it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from pydantic import AwareDatetime, BaseModel, Field
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from triage.store.rows import read_cursor, write_cursor
 from triage.store.service_tables import audit_table
+
+
+class AuditEntry(BaseModel, frozen=True):
+    """One change. `team` is empty where it concerns no single team; `details` say what was before and is after."""
+
+    seq: int
+    created_at: AwareDatetime
+    actor: str = Field(description="`key:<id> <name>`, `anonymous`, `cli:<user>`, or `service`.")
+    action: str
+    team: str
+    incident_id: str | None
+    details: dict[str, Any]
+
+
+class AuditPage(BaseModel, frozen=True):
+    """Some changes, newest first, and the cursor of the next page (None on the last)."""
+
+    entries: tuple[AuditEntry, ...]
+    next_cursor: str | None
 
 
 async def record(
@@ -19,14 +41,43 @@ async def record(
     incident_id: str | None,
     details: Mapping[str, Any],
 ) -> None:
-    """Add a row in the transaction that does what it tells of."""
+    """Write down a change in the transaction that makes it. `details` are JSON, and hold neither secrets nor texts."""
     await connection.execute(
         audit_table.insert().values(
             created_at=datetime.now(UTC),
-            actor=actor,
+            actor=actor[:200],
             action=action,
             team=team,
             incident_id=incident_id,
             details=dict(details),
         )
     )
+
+
+class Audit:
+    """The log, to be read. It is only ever added to."""
+
+    def __init__(self, reading: AsyncEngine) -> None:
+        self._engine = reading
+
+    async def page(
+        self,
+        limit: int,
+        cursor: str | None = None,
+        incident_id: str | None = None,
+        teams: Collection[str] | None = None,
+    ) -> AuditPage:
+        """Changes, newest first: all, those of an incident, or those of `teams`. `InvalidInput` for a wrong cursor."""
+        query = select(audit_table).order_by(audit_table.c.seq.desc()).limit(limit + 1)
+        if cursor is not None:
+            query = query.where(audit_table.c.seq < read_cursor(cursor))
+        if incident_id is not None:
+            query = query.where(audit_table.c.incident_id == incident_id)
+        if teams is not None:
+            query = query.where(audit_table.c.team.in_(teams))
+        async with self._engine.connect() as connection:
+            found = (await connection.execute(query)).all()
+        return AuditPage(
+            entries=tuple(AuditEntry.model_construct(**row._mapping) for row in found[:limit]),  # noqa: SLF001 - SQLAlchemy's public name
+            next_cursor=write_cursor(found[limit - 1].seq) if len(found) > limit else None,
+        )

@@ -6,17 +6,14 @@ from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel
 
+from triage.access import DEFAULT_TEAM, SHARED_TEAM
 from triage.incident import Incident
+
+__all__ = ["DEFAULT_TEAM", "SHARED_TEAM", "Listed", "Page", "Pending", "Status", "StoredIncident"]
 
 Status = Literal["pending", "triaged", "failed", "imported"]
 """`pending`: accepted, triage is queued or running. `failed`: the last attempt failed, see `StoredIncident.failure`.
 `imported`: came in with its labels, as history, and was never asked to be triaged."""
-
-DEFAULT_TEAM = "default"
-"""The team of incidents that were posted without one."""
-
-SHARED_TEAM = "shared"
-"""The team of history that every team sees."""
 
 
 class StoredIncident(BaseModel, frozen=True):

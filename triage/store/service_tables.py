@@ -20,13 +20,16 @@ from sqlalchemy import (
 
 from triage.store.tables import Moment, metadata, serial
 
-# The key itself is never kept: `hash` is the SHA-256 of a secret with 256 random bits.
+# The key itself is never kept: `hash` is the SHA-256 of a secret with 256 random bits. After a rotation the secret
+# before still opens until `previous_until`.
 key_table = Table(
     "api_keys",
     metadata,
     Column("id", String(32), primary_key=True),
     Column("name", String(200), nullable=False),
     Column("hash", String(64), nullable=False, unique=True),
+    Column("previous_hash", String(64)),
+    Column("previous_until", Moment),
     Column("scopes", JSON, nullable=False),
     Column("teams", JSON, nullable=False),
     Column("requests_per_minute", Integer),

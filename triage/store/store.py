@@ -17,10 +17,13 @@ from triage.incident import Incident
 from triage.sealing import Sealer
 from triage.store import rows
 from triage.store.assignments import Assignments
+from triage.store.audit import Audit
+from triage.store.changes import Changes
 from triage.store.deletion import delete_incident, empty_log
 from triage.store.engine import WRITES, create_engine
 from triage.store.index_marks import IndexMarks, write_marks
 from triage.store.judgements import Judgement, TriagedIncident, read_judgements, read_triaged
+from triage.store.keys import Keys
 from triage.store.pace import Pace
 from triage.store.processes import Processes
 from triage.store.records import DEFAULT_TEAM, Page, Pending, Status, StoredIncident
@@ -48,6 +51,8 @@ class Store:
         self.processes = Processes(self._engine, self._writing)
         self.pace = Pace(self._engine, self._writing)
         self.spending = Spending(self._engine, self._writing)
+        self.keys = Keys(self._engine, self._writing)
+        self.audit = Audit(self._engine)
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -122,13 +127,28 @@ class Store:
         """A block in which one process is at a time, see `turns.py`."""
         return only_one(self._engine, what)
 
-    async def page(self, limit: int, cursor: str | None = None, status: Status | None = None) -> Page:
-        """Incidents, newest first. Raises `InvalidInput` for a cursor that is none."""
+    async def team_of(self, incident_id: str) -> str | None:
+        """The team of an incident; None where there is no such incident."""
+        query = select(incident_table.c.team).where(incident_table.c.id == incident_id)
+        async with self._engine.connect() as connection:
+            team: str | None = (await connection.execute(query)).scalar_one_or_none()
+        return team
+
+    async def page(
+        self,
+        limit: int,
+        cursor: str | None = None,
+        status: Status | None = None,
+        teams: Collection[str] | None = None,
+    ) -> Page:
+        """Incidents, of all teams or of `teams`, newest first. Raises `InvalidInput` for a cursor that is none."""
         query = select(*rows.LIST_COLUMNS).order_by(incident_table.c.seq.desc()).limit(limit + 1)
         if cursor is not None:
             query = query.where(incident_table.c.seq < rows.read_cursor(cursor))
         if status is not None:
             query = query.where(incident_table.c.status == status)
+        if teams is not None:
+            query = query.where(incident_table.c.team.in_(teams))
         async with self._engine.connect() as connection:
             found = (await connection.execute(query)).all()
         more = len(found) > limit
@@ -302,6 +322,7 @@ class Store:
             for incident_id, vector in (embedded or {}).items():
                 await _keep_vector(connection, incident_id, fingerprint, vector)
             standing = await latest(connection, {annotation.incident_id for annotation in annotated})
+            changes = Changes(standing.values(), imported or {}, is_given_here=is_given_here)
             gold_by = {of_facet(a): speaker(a) for a in standing.values() if a.is_gold}
             kept = []
             for given in annotated:
@@ -312,12 +333,14 @@ class Store:
                 if before is None or not is_repeat or (is_replaced and annotation.origin == "human"):
                     if annotation.is_gold or of_facet(annotation) in gold_by:
                         changed.add(annotation.incident_id)
+                    changes.note(before, annotation)
                     before = await keep(connection, annotation)
                     standing[*of_facet(annotation), *speaker(annotation)] = before
                     if annotation.is_gold:
                         gold_by[of_facet(annotation)] = speaker(annotation)
                 kept.append(before)
             marks = await write_marks(connection, changed)
+            await changes.write(connection)
         if marked is not None:
             marked |= marks
         return kept
@@ -338,11 +361,16 @@ class Store:
         return found
 
     async def labelled(
-        self, annotators: int = 1, *, before: int | None = None, limit: int | None = None
+        self,
+        annotators: int = 1,
+        *,
+        before: int | None = None,
+        limit: int | None = None,
+        teams: Collection[str] | None = None,
     ) -> list[tuple[int, str]]:
         """Place and id of incidents of which so many people labelled one and the same facet, newest first.
 
-        With `before` only those behind that place.
+        With `before` only those behind that place, with `teams` only those of these teams.
         """
         query = (
             select(incident_table.c.seq, incident_table.c.id)
@@ -356,6 +384,8 @@ class Store:
         )
         if before is not None:
             query = query.where(incident_table.c.seq < before)
+        if teams is not None:
+            query = query.where(incident_table.c.team.in_(teams))
         async with self._engine.connect() as connection:
             return [(row.seq, row.id) for row in await connection.execute(query)]
 

@@ -35,6 +35,8 @@ def upgrade() -> None:
         sa.Column("id", sa.String(32), nullable=False),
         sa.Column("name", sa.String(200), nullable=False),
         sa.Column("hash", sa.String(64), nullable=False),
+        sa.Column("previous_hash", sa.String(64)),
+        sa.Column("previous_until", _MOMENT),
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("teams", sa.JSON(), nullable=False),
         sa.Column("requests_per_minute", sa.Integer()),

@@ -1,0 +1,76 @@
+"""A service that asks for keys, with the incidents of two teams that must not meet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+from fastapi import FastAPI
+
+from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, served
+from triage.access import Scope
+from triage.api import create_app
+from triage.api.keyring import AccessOptions
+from triage.casebook import Casebook
+from triage.history.chroma import ChromaHistory
+from triage.jobs import Jobs
+from triage.redaction import Redactor
+from triage.store import Store, upgrade
+from triage.store.keys import MadeKey
+from triage.taxonomy import Taxonomy
+
+
+class Secured(NamedTuple):
+    """The service, where it is, and a way to make keys for it."""
+
+    app: FastAPI
+    base_url: str
+    database: str
+
+    def key(self, *scopes: Scope, teams: Sequence[str] | None = None, **options: Any) -> MadeKey:
+        """A new key, made by another process as it were."""
+        return asyncio.run(self._new_key(scopes, teams, options))
+
+    def client(self, *scopes: Scope, teams: Sequence[str] | None = None, **options: Any) -> httpx.Client:
+        """A client with a new key."""
+        text = self.key(*scopes, teams=teams, **options).text
+        return httpx.Client(base_url=self.base_url, headers={"Authorization": f"Bearer {text}"}, timeout=30)
+
+    async def _new_key(self, scopes: Sequence[Scope], teams: Sequence[str] | None, options: dict[str, Any]) -> MadeKey:
+        store = Store(self.database)
+        try:
+            return await store.keys.create("-".join(teams or ["all"]), scopes, teams, **options)
+        finally:
+            await store.close()
+
+
+@contextmanager
+def secured(folder: Path, access: AccessOptions = AccessOptions(is_on=True), **options: Any) -> Iterator[Secured]:  # noqa: B008
+    """The service over a new database; its queue is not worked on."""
+
+    @asynccontextmanager
+    async def no_work(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    database = f"sqlite:///{folder / 'triage.db'}"
+    asyncio.run(upgrade(database))
+    taxonomy = Taxonomy.load("llm_inference")
+    store = Store(database)
+    history = ChromaHistory.open(None, "hashing-64", DIMENSION)
+    jobs = Jobs(store, KeywordPipeline(taxonomy), f"sqlite:///{folder / 'jobs.db'}")
+    app = create_app(
+        Casebook(store, history, Redactor(), HashingEmbedder(), taxonomy),
+        store,
+        jobs,
+        taxonomies={taxonomy.id: taxonomy},
+        access_options=access,
+        lifespan=no_work,
+        **options,
+    )
+    with served(app) as base_url:
+        yield Secured(app, base_url, database)
+    history.close()

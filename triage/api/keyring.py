@@ -1,0 +1,116 @@
+"""Who comes with a key: looked up, remembered for a few seconds, and limited in how often they ask."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import time
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from fastapi import Request
+
+from triage.access import EVERYONE, Principal, TooManyRequests, Unauthenticated
+from triage.api.allowance import Allowances
+from triage.store.keys import Key, Keys
+
+REMEMBERED_S = 3.0
+"""A revoked key opens nothing after this, in every process."""
+
+_MOST_REMEMBERED = 10_000
+_FAILURES_PER_MINUTE = 30
+_INVALID = ', error="invalid_token"'
+
+
+class AccessOptions(NamedTuple):
+    """With `is_on` a key is needed. `requests_per_minute` holds for keys that have no limit of their own."""
+
+    is_on: bool = False
+    requests_per_minute: int = 600
+
+
+class Keyring:
+    """Tells who makes a request. One per process."""
+
+    def __init__(self, keys: Keys, options: AccessOptions) -> None:
+        self.is_on = options.is_on
+        self._keys = keys
+        self._requests_per_minute = options.requests_per_minute
+        self._remembered: dict[bytes, tuple[float, Key]] = {}
+        self._requests = Allowances()
+        self._failures = Allowances()
+
+    async def identify(self, request: Request) -> Principal:
+        """Who makes the request, counted as one of theirs.
+
+        Raises `Unauthenticated` for no key or one that does not open, and `TooManyRequests`. An unknown key and a
+        revoked one are told the same.
+        """
+        if not self.is_on:
+            return EVERYONE
+        try:
+            key = await self._key(request)
+        except Unauthenticated:
+            failed = self._failures.spend(_address(request), _FAILURES_PER_MINUTE)
+            if failed.is_allowed:
+                raise
+            raise TooManyRequests(
+                f"Too many requests without a valid key came from this address: try again in {failed.next_s} s.",
+                failed.headers("failures"),
+            ) from None
+        standing = self._requests.spend(key.id, key.requests_per_minute or self._requests_per_minute)
+        if not standing.is_allowed:
+            raise TooManyRequests(
+                f"This key may make {standing.per_minute} requests a minute: try again in {standing.next_s} s.",
+                standing.headers("key"),
+            )
+        request.state.told = standing.headers("key")
+        return key.principal
+
+    async def _key(self, request: Request) -> Key:
+        text = _given(request)
+        if not text:
+            raise Unauthenticated(
+                "This service is used with a key: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
+                reason="missing",
+            )
+        # The text itself is not kept in memory for longer than its request.
+        name = hashlib.sha256(text.encode()).digest()
+        moment, key = self._remembered.get(name, (0.0, None))
+        if key is None or time.monotonic() - moment >= REMEMBERED_S:
+            self._remembered.pop(name, None)
+            moment = time.monotonic()
+            key = await self._keys.find(text)
+            if key is None:
+                raise Unauthenticated(
+                    "This key does not open anything: it is not complete, unknown, or was revoked.",
+                    challenge=_INVALID,
+                    reason="invalid",
+                )
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[name] = moment, key
+        if key.is_expired(datetime.now(UTC)):
+            raise Unauthenticated(
+                f"This key expired at {key.expires_at:%Y-%m-%d %H:%M} UTC: ask for a new one.",
+                challenge=_INVALID,
+                reason="expired",
+            )
+        return key
+
+
+def _given(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    return request.headers.get("x-api-key", "").strip()
+
+
+def _address(request: Request) -> str:
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    # Whoever has one IPv6 address has the 2^64 beside it.
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else host
