@@ -4,6 +4,7 @@
 
 It prints its base URL. A request is known by the `[case 123]` in it and answered with that number's answer; whether a
 try fails depends on the case, the number of the try and the seed alone, so that every client meets the same trouble.
+Embeddings it makes from each text's checksum, at once: the same for the same text, and close to no other's.
 GET /stats tells what it saw since the last GET /reset.
 """
 
@@ -13,13 +14,16 @@ import argparse
 import asyncio
 import hashlib
 import json
+import random
 import re
 import time
+import zlib
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
 _CASE = re.compile(rb"\[case (\d+)\]")
+_DIMENSION = 64
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
@@ -98,6 +102,9 @@ class Connection(asyncio.Protocol):
                 endpoint.reset()
             self.transport.write(_response(200, json.dumps(endpoint.stats()).encode()))
             return
+        if b"/embeddings" in request[:80]:
+            self.transport.write(_embeddings(json.loads(request.partition(b"\r\n\r\n")[2])))
+            return
         endpoint.last = time.perf_counter()
         endpoint.first = endpoint.first or endpoint.last
         endpoint.at_once += 1
@@ -140,6 +147,17 @@ def _completion(answer: str) -> bytes:
         "usage": {"prompt_tokens": 9_000, "completion_tokens": 200, "total_tokens": 9_200},
     }
     return _response(200, json.dumps(body).encode())
+
+
+def _embeddings(asked: dict[str, Any]) -> bytes:
+    texts = [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
+    drawn = [random.Random(zlib.crc32(text.encode())) for text in texts]
+    data = [
+        {"object": "embedding", "index": n, "embedding": [round(one.gauss(0, 1), 4) for _ in range(_DIMENSION)]}
+        for n, one in enumerate(drawn)
+    ]
+    usage = {"prompt_tokens": len(texts), "total_tokens": len(texts)}
+    return _response(200, json.dumps({"object": "list", "data": data, "model": "fake", "usage": usage}).encode())
 
 
 def _response(status: int, body: bytes, more: str = "") -> bytes:

@@ -35,8 +35,10 @@ def samples(exposition: bytes | str) -> dict[str, float]:
 
 def test_calls_of_models_are_counted_by_how_they_ended() -> None:
     metrics = Metrics()
-    metrics.models.called("gpt", 900, 100, 0.002, 1.5, 0, None)
-    metrics.models.called("gpt", 0, 0, None, 60, 5, "timeout")
+    read = {"prompt_tokens": 900, "completion_tokens": 100}
+    metrics.models.called("gpt", **read, cost=0.002, seconds=1.5, retries=0, error_kind=None)
+    unread = {"prompt_tokens": 0, "completion_tokens": 0}
+    metrics.models.called("gpt", **unread, cost=None, seconds=60, retries=5, error_kind="timeout")
     metrics.models.breaker_changed("gpt", "open")
     metrics.models.breaker_changed("gpt", "half_open")
     found = samples(metrics.exposition())

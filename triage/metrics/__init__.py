@@ -143,6 +143,7 @@ class ModelMetrics:
     def called(
         self,
         model: str,
+        *,
         prompt_tokens: int,
         completion_tokens: int,
         cost: float | None,
