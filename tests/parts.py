@@ -106,3 +106,8 @@ def await_ready(url: str, timeout_s: float = 30) -> None:
         except httpx.TransportError:
             time.sleep(0.05)
     raise TimeoutError(f"{url} did not come up")
+
+
+def without_request_id(response: httpx.Response) -> str:
+    """The text of a response without what differs from request to request."""
+    return re.sub(r'"request_id": "[^"]*"', "", response.text)

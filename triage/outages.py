@@ -7,11 +7,15 @@ from collections.abc import Iterator
 
 import sqlalchemy.exc as sql
 
+# SQLite calls a missing table an operational error too, and it does not come by waiting.
+_NEVER = "no such "
+
 
 def is_database_away(error: BaseException) -> bool:
     """True if the database could not be reached or ended the connection: what was asked of it may be asked again."""
     return any(
-        isinstance(one, (sql.OperationalError, sql.InterfaceError, sql.TimeoutError))
+        (isinstance(one, (sql.OperationalError, sql.InterfaceError)) and _NEVER not in str(one.orig))
+        or isinstance(one, sql.TimeoutError)
         or (isinstance(one, sql.DBAPIError) and one.connection_invalidated)
         for one in _chain(error)
     )

@@ -37,7 +37,8 @@ def test_a_deleted_incident_leaves_a_line_in_the_audit_log_and_nothing_else(clie
     assert PHRASE not in everything(folder)
     assert rows(folder / "jobs.db", "SELECT workflow_uuid FROM workflow_status WHERE workflow_uuid = 'gone'") == []
     assert [row[:3] for row in rows(folder / "triage.db", "SELECT actor, action, incident_id, details FROM audit")] == [
-        ("anonymous", "incident deleted", "gone")
+        ("anonymous", "label.given", "gone"),
+        ("anonymous", "incident.deleted", "gone"),
     ]
 
 

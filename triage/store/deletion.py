@@ -34,7 +34,7 @@ async def delete_incident(connection: AsyncConnection, incident_id: str, actor: 
         deleted = await connection.execute(table.delete().where(table.c.incident_id == incident_id))
         rows[table.name] = deleted.rowcount
     await connection.execute(incident_table.delete().where(incident_table.c.id == incident_id))
-    await audit.record(connection, actor, "incident deleted", team, incident_id, {"rows": rows})
+    await audit.record(connection, actor, "incident.deleted", team, incident_id, {"rows": rows})
     return await write_marks(connection, [incident_id])
 
 
