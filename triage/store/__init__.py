@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from triage.store.judgements import Judgement, TriagedIncident
 from triage.store.migrations import downgrade, upgrade
+from triage.store.notifications import Claimed, Notification, NotificationState
 from triage.store.records import Listed, Page, Pending, Status, StoredIncident
 from triage.store.store import Store
+from triage.store.subscriptions import EVENTS, Event, SourceKind, Subscription, SubscriptionKind, WebhookSource
 
 __all__ = [
+    "EVENTS",
+    "Claimed",
+    "Event",
     "Judgement",
     "Listed",
+    "Notification",
+    "NotificationState",
     "Page",
     "Pending",
+    "SourceKind",
     "Status",
     "Store",
     "StoredIncident",
+    "Subscription",
+    "SubscriptionKind",
     "TriagedIncident",
+    "WebhookSource",
     "downgrade",
     "upgrade",
 ]

@@ -13,12 +13,15 @@ from triage.annotation import Annotation, Labels
 from triage.embedding import Vectors
 from triage.errors import NotFound
 from triage.incident import Incident
+from triage.sealing import Sealer
 from triage.store import rows
 from triage.store.assignments import Assignments
 from triage.store.engine import WRITES, create_engine
 from triage.store.judgements import Judgement, TriagedIncident, read_judgements, read_triaged
+from triage.store.notifications import Notifications, notify, notify_of_corrections
 from triage.store.records import DEFAULT_TEAM, Page, Pending, Status, StoredIncident
 from triage.store.standing import CHUNK, chunks, gold_query, keep, latest, of_facet, says_the_same, speaker, witnessed
+from triage.store.subscriptions import Subscriptions, WebhookSources
 from triage.store.tables import annotation_table, incident_table, triage_table, vector_table
 from triage.triage_result import Triage
 
@@ -26,10 +29,13 @@ from triage.triage_result import Triage
 class Store:
     """The system of record. The tables must be there: see `upgrade`. Times come out in UTC."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, sealer: Sealer | None = None) -> None:
         self._engine = create_engine(database_url)
         self._writing = self._engine.execution_options(**WRITES)
         self.assignments = Assignments(self._engine, self._writing)
+        self.notifications = Notifications(self._engine, self._writing)
+        self.subscriptions = Subscriptions(self._engine, self._writing, sealer or Sealer())
+        self.webhook_sources = WebhookSources(self._engine, self._writing, sealer or Sealer())
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -138,6 +144,9 @@ class Store:
                 .where(incident_table.c.id == triage.incident_id)
                 .values(status="triaged", failures=0, failure=None, retry_at=None, updated_at=datetime.now(UTC))
             )
+            is_told = await notify(connection, "triaged", triage.incident_id, run_id)
+        if is_told:
+            self.notifications.added.set()
 
     async def save_failure(self, pending: Pending, reason: str, retry_at: datetime | None) -> bool:
         """Keep why an attempt failed. False, and nothing done, if the incident moved on since that attempt."""
@@ -158,6 +167,11 @@ class Store:
                     updated_at=datetime.now(UTC),
                 )
             )
+            is_told = False
+            if changed.rowcount > 0 and retry_at is None:
+                is_told = await notify(connection, "failed", pending.id, f"{pending.id}~{pending.attempt + 1}")
+        if is_told:
+            self.notifications.added.set()
         return changed.rowcount > 0
 
     async def rearm(self, now: datetime) -> int:
@@ -194,6 +208,20 @@ class Store:
         async with self._engine.connect() as connection:
             document: str | None = (await connection.execute(query)).scalar_one_or_none()
         return document
+
+    async def triage_of_run(self, run_id: str) -> Triage | None:
+        """The triage that this run made, or None."""
+        query = select(triage_table.c.document).where(triage_table.c.run_id == run_id)
+        async with self._engine.connect() as connection:
+            document = (await connection.execute(query)).scalar_one_or_none()
+        return None if document is None else Triage.model_validate_json(document)
+
+    async def annotation(self, annotation_id: int) -> Annotation | None:
+        """The annotation with this id, or None."""
+        query = select(*rows.ANNOTATION_COLUMNS).where(annotation_table.c.id == annotation_id)
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else rows.read_annotation(row)
 
     async def triage(self, incident_id: str) -> Triage | None:
         """The latest triage of an incident, or None."""
@@ -238,7 +266,7 @@ class Store:
                 await _keep_vector(connection, incident_id, fingerprint, vector)
             standing = await latest(connection, {annotation.incident_id for annotation in annotated})
             gold_by = {of_facet(a): speaker(a) for a in standing.values() if a.is_gold}
-            kept = []
+            kept, new = [], []
             for given in annotated:
                 annotation = await witnessed(connection, given) if is_given_here else given
                 before = standing.get((*of_facet(annotation), *speaker(annotation)))
@@ -246,10 +274,14 @@ class Store:
                 is_replaced = annotation.is_gold and gold_by.get(of_facet(annotation)) != speaker(annotation)
                 if before is None or not is_repeat or (is_replaced and annotation.origin == "human"):
                     before = await keep(connection, annotation)
+                    new.append(before)
                     standing[*of_facet(annotation), *speaker(annotation)] = before
                     if annotation.is_gold:
                         gold_by[of_facet(annotation)] = speaker(annotation)
                 kept.append(before)
+            is_told = is_given_here and await notify_of_corrections(connection, new)
+        if is_told:
+            self.notifications.added.set()
         return kept
 
     async def annotations(self, incident_id: str) -> list[Annotation]:
