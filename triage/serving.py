@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from triage.errors import TriageError
 from triage.settings import Settings
 from triage.taxonomy import Taxonomy, shipped
-from triage.wiring import Desk, Progress, live_options, open_desk, silent
+from triage.wiring import Desk, Progress, build_notifier, live_options, open_desk, silent
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -32,6 +32,8 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
         options = JobOptions(concurrency=2 if settings.is_local else 16)
         jobs = Jobs(desk.store, desk.pipeline, settings.queue_url, options)
         await jobs.start()
+        notifier = build_notifier(settings, desk.store, desk.taxonomy)
+        await notifier.start()
         warm_up = asyncio.create_task(_warm_up(desk), name="warm up")
         try:
             yield create_app(
@@ -48,6 +50,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
         finally:
             warm_up.cancel()
             await asyncio.gather(warm_up, return_exceptions=True)
+            await notifier.stop()
             await jobs.stop()
 
 

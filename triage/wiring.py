@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from triage.llm.openai import OpenAIChat
     from triage.llm.prices import Price
     from triage.llm.replay import ReplayChat
+    from triage.notifying import Notifier
     from triage.redaction import Redactor
+    from triage.sealing import Sealer
     from triage.store import Store
 
     Model = LocalChat | OpenAIChat | LangChainChat | ReplayChat
@@ -119,7 +121,7 @@ async def open_records(
     taxonomy = Taxonomy.load(settings.taxonomy)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     await upgrade(settings.sql_url)
-    store = Store(settings.sql_url)
+    store = Store(settings.sql_url, build_sealer(settings))
     embedder = build_embedder(settings)
     redactor = Redactor()
     history = open_history(settings, embedder, None if index_in_memory else settings.data_dir / "index")
@@ -230,11 +232,28 @@ async def open_store(settings: Settings) -> AsyncIterator[tuple[Store, Taxonomy]
     taxonomy = Taxonomy.load(settings.taxonomy)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     await upgrade(settings.sql_url)
-    store = Store(settings.sql_url)
+    store = Store(settings.sql_url, build_sealer(settings))
     try:
         yield store, taxonomy
     finally:
         await store.close()
+
+
+def build_sealer(settings: Settings) -> Sealer:
+    """Seals with the keys of the settings, which stand with commas or white space between them."""
+    from triage.sealing import Sealer
+
+    keys = settings.encryption_keys.get_secret_value() if settings.encryption_keys else ""
+    return Sealer(keys.replace(",", " ").split())
+
+
+def build_notifier(settings: Settings, store: Store, taxonomy: Taxonomy) -> Notifier:
+    """What tells subscribers, over `store`; it is to be started and stopped."""
+    from triage.notifying import Courier, Notifier, NotifierOptions
+
+    options = NotifierOptions(public_url=settings.public_url or "")
+    courier = Courier(private=settings.private_webhooks)
+    return Notifier(store, taxonomy=taxonomy, courier=courier, options=options)
 
 
 @contextmanager
@@ -333,7 +352,7 @@ async def open_live(settings: Settings) -> AsyncIterator[LiveAgreement]:
     taxonomy = Taxonomy.load(settings.taxonomy)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     await upgrade(settings.sql_url)
-    store = Store(settings.sql_url)
+    store = Store(settings.sql_url, build_sealer(settings))
     try:
         yield LiveAgreement(store, taxonomy, live_options(settings))
     finally:
