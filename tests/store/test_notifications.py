@@ -179,10 +179,12 @@ async def test_what_is_sent_anew_is_due_at_once_under_its_id(store: Store) -> No
 
 async def test_secrets_are_sealed_and_overlap_when_they_change(url: str) -> None:
     store = Store(url, Sealer([Fernet.generate_key().decode()]))
-    subscription, secret = await store.subscriptions.add("https://a.example", "default")
+    subscription, secret = await store.subscriptions.add("https://a.example/hook", "default")
     async with store._engine.connect() as connection:
-        kept = (await connection.execute(select(subscription_table.c.secret))).scalar_one()
-    assert secret not in kept
+        kept = (await connection.execute(select(subscription_table.c.secret, subscription_table.c.url))).one()
+    assert secret not in kept.secret
+    assert "a.example" not in kept.url
+    assert (await store.subscriptions.get(subscription.id)).url == "https://a.example/hook"
     assert await store.subscriptions.secrets(subscription.id) == (secret,)
 
     moment = now()

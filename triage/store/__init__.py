@@ -5,11 +5,12 @@ from __future__ import annotations
 from triage.store.judgements import Judgement, TriagedIncident
 from triage.store.migrations import downgrade, upgrade
 from triage.store.notifications import Claimed, Notification, NotificationState
-from triage.store.records import Listed, Page, Pending, Status, StoredIncident
+from triage.store.records import DEFAULT_TEAM, Listed, Page, Pending, Status, StoredIncident
 from triage.store.store import Store
 from triage.store.subscriptions import EVENTS, Event, SourceKind, Subscription, SubscriptionKind, WebhookSource
 
 __all__ = [
+    "DEFAULT_TEAM",
     "EVENTS",
     "Claimed",
     "Event",

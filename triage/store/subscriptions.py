@@ -71,7 +71,9 @@ class Subscriptions:
         subscription = Subscription(
             id=_new_id("sub"), team=team, url=url, kind=kind, events=tuple(events), created_at=datetime.now(UTC)
         )
-        values = subscription.model_dump() | {"events": list(events), "secret": self._sealer.seal(secret)}
+        # The URL of a chat tool's incoming webhook is a secret itself.
+        sealed = {"url": self._sealer.seal(url), "secret": self._sealer.seal(secret)}
+        values = subscription.model_dump() | {"events": list(events)} | sealed
         async with self._writing.begin() as connection:
             await connection.execute(subscription_table.insert().values(**values))
         return subscription, secret
@@ -82,11 +84,11 @@ class Subscriptions:
         if team is not None:
             query = query.where(subscription_table.c.team == team)
         async with self._engine.connect() as connection:
-            return [_read(row) for row in await connection.execute(query)]
+            return [self._read(row) for row in await connection.execute(query)]
 
     async def get(self, subscription_id: str) -> Subscription:
         """The subscription with this id. Raises `NotFound`."""
-        return _read(await self._row(subscription_id))
+        return self._read(await self._row(subscription_id))
 
     async def secrets(self, subscription_id: str, now: datetime | None = None) -> tuple[str, ...]:
         """The secrets to sign with: the one in use, and for a while the one before. Raises `NotFound`."""
@@ -140,6 +142,11 @@ class Subscriptions:
             raise _no_subscription(subscription_id)
         return row
 
+    def _read(self, row: Row[Any]) -> Subscription:
+        values = {name: getattr(row, name) for name in Subscription.model_fields}
+        own = {"events": tuple(row.events), "url": self._sealer.open(row.url)}
+        return Subscription.model_construct(**values | own)
+
     async def _update(self, subscription_id: str, **values: Any) -> None:
         async with self._writing.begin() as connection:
             changed = await connection.execute(
@@ -183,6 +190,16 @@ class WebhookSources:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else (_read_source(row), self._sealer.open(row.secret))
 
+    async def set_secret(self, source_id: str, secret: str) -> None:
+        """Keep the secret that the sender made. Raises `NotFound`."""
+        table = webhook_source_table
+        async with self._writing.begin() as connection:
+            changed = await connection.execute(
+                table.update().where(table.c.id == source_id).values(secret=self._sealer.seal(secret))
+            )
+        if not changed.rowcount:
+            raise NotFound(f"There is no webhook source {source_id!r}.", source_id=source_id)
+
     async def remove(self, source_id: str) -> None:
         """Take nothing more from a source. Raises `NotFound`."""
         async with self._writing.begin() as connection:
@@ -200,11 +217,6 @@ def new_secret() -> str:
 
 def _new_id(kind: str) -> str:
     return f"{kind}_{uuid.uuid4().hex[:24]}"
-
-
-def _read(row: Row[Any]) -> Subscription:
-    values = {name: getattr(row, name) for name in Subscription.model_fields}
-    return Subscription.model_construct(**values | {"events": tuple(row.events)})
 
 
 def _read_source(row: Row[Any]) -> WebhookSource:
