@@ -15,7 +15,7 @@ from triage.errors import Conflict, InvalidInput, NotFound
 from triage.history import History
 from triage.incident import Incident, content_id
 from triage.redaction import Redactor
-from triage.store import Store
+from triage.store import DEFAULT_TEAM, Store
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Neighbour
 
@@ -47,13 +47,13 @@ class Casebook:
         # Reading the gold labels and writing them into the index must not be overtaken by a later correction.
         self._labelling = asyncio.Lock()
 
-    async def accept(self, incident: Incident) -> bool:
-        """Store an incident to be triaged. True if it is new; False if the same was there already.
+    async def accept(self, incident: Incident, team: str = DEFAULT_TEAM) -> bool:
+        """Store an incident of `team` to be triaged. True if it is new; False if the same was there already.
 
         One that was there but without a triage to come (imported, or failed for good) gets another chance.
         Raises `Conflict` if its id is taken by other content.
         """
-        if await self._store.add_incident(incident, self.taxonomy.id):
+        if await self._store.add_incident(incident, self.taxonomy.id, team):
             return True
         stored = await self._store.incident(incident.id)
         if differing := _differences(stored.incident, incident):

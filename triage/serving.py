@@ -43,6 +43,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
                 taxonomies=_taxonomies(desk.taxonomy),
                 checks=_checks(desk),
                 live_options=live_options(settings),
+                notifier=notifier,
                 max_write_up_bytes=settings.max_write_up_bytes,
                 wait_limit_s=settings.wait_limit_s,
                 lifespan=_running,

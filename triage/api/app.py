@@ -11,13 +11,16 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from triage import __version__
-from triage.api import adjudication, incidents, labelling, live, reading
+from triage.api import adjudication, incidents, labelling, live, reading, subscriptions, webhooks
 from triage.api.bodies import NewAdjudication, NewAnnotation, NewIncident, SearchQuery
 from triage.api.problems import Problem, install
 from triage.api.service import Check, Service
+from triage.api.subscriptions import NewSubscription
+from triage.api.webhooks import NewWebhookSource, SourceSecret
 from triage.casebook import Casebook
 from triage.jobs import Jobs
 from triage.live import LiveAgreement, LiveOptions
+from triage.notifying import Notifier
 from triage.store import Store
 from triage.taxonomy import Taxonomy
 
@@ -38,20 +41,23 @@ def create_app(
     taxonomies: Mapping[str, Taxonomy],
     checks: Mapping[str, Check] | None = None,
     live_options: LiveOptions | None = None,
+    notifier: Notifier | None = None,
     max_write_up_bytes: int = 1_000_000,
     wait_limit_s: float = 120.0,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
     """The API over these parts. `checks` are further ones for `/readyz`, such as whether the model answers.
 
-    Without a `lifespan` of the caller's the app starts and stops the `jobs`; what it is given must be open by then.
+    Without a `lifespan` of the caller's the app starts and stops the `jobs` and the `notifier`; what it is given must
+    be open by then.
     """
+    notifier = notifier or Notifier(store, taxonomy=casebook.taxonomy)
     app = FastAPI(
         title="triage",
         version=__version__,
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        lifespan=lifespan or _work(jobs),
+        lifespan=lifespan or _work(jobs, notifier),
     )
     app.state.service = Service(
         casebook,
@@ -60,6 +66,7 @@ def create_app(
         LiveAgreement(store, casebook.taxonomy, live_options or LiveOptions()),
         taxonomies,
         checks or {},
+        notifier,
         max_write_up_bytes=max_write_up_bytes,
         wait_limit_s=wait_limit_s,
     )
@@ -68,18 +75,22 @@ def create_app(
     app.include_router(adjudication.router)
     app.include_router(reading.router)
     app.include_router(live.router)
+    app.include_router(subscriptions.router)
+    app.include_router(webhooks.router)
     install(app)
     _describe(app)
     return app
 
 
-def _work(jobs: Jobs) -> Lifespan:
+def _work(jobs: Jobs, notifier: Notifier) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await jobs.start()
+        await notifier.start()
         try:
             yield
         finally:
+            await notifier.stop()
             await jobs.stop()
 
     return lifespan
@@ -103,6 +114,9 @@ def _describe(app: FastAPI) -> None:
                     (NewAnnotation, "validation"),
                     (NewAdjudication, "validation"),
                     (SearchQuery, "validation"),
+                    (NewSubscription, "validation"),
+                    (NewWebhookSource, "validation"),
+                    (SourceSecret, "validation"),
                     (Problem, "validation"),
                 ],
                 ref_template=_REFERENCES,

@@ -12,6 +12,7 @@ from triage.annotating.labelling import Labelling
 from triage.casebook import Casebook
 from triage.jobs import Jobs
 from triage.live import LiveAgreement
+from triage.notifying import Notifier
 from triage.store import Store
 from triage.taxonomy import Taxonomy
 
@@ -35,6 +36,7 @@ class Service(NamedTuple):
     live: LiveAgreement
     taxonomies: Mapping[str, Taxonomy]
     checks: Mapping[str, Check]
+    notifier: Notifier
     max_write_up_bytes: int
     wait_limit_s: float
 

@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from triage import __version__
-from triage.cli import annotate, evaluate, taxonomy
+from triage.cli import annotate, evaluate, subscriptions, taxonomy, webhooks
 from triage.cli.agreement import agreement
 from triage.cli.calibrate import calibrate
 from triage.cli.classify import classify
@@ -35,6 +35,8 @@ app.command()(agreement)
 app.command()(calibrate)
 app.command()(live)
 app.add_typer(taxonomy.app, name="taxonomy")
+app.add_typer(subscriptions.app, name="subscriptions")
+app.add_typer(webhooks.app, name="webhooks")
 app.command()(doctor)
 
 
