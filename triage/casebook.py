@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from triage.access import DEFAULT_TEAM
 from triage.annotation import Annotation, Labels, Origin, standing
 from triage.embedding import Embedder
 from triage.errors import Conflict, InvalidInput, NotFound
@@ -15,7 +14,7 @@ from triage.history import IndexUnavailable
 from triage.incident import Incident, content_id
 from triage.indexing import INDEX_TURN, SETTLED_S, Index, Indexer, IndexReport, Steps, silent
 from triage.redaction import Redactor
-from triage.store import Store
+from triage.store import DEFAULT_TEAM, Store
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Neighbour
 

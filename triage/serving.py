@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from triage import __version__
 from triage.errors import MisconfiguredService, TriageError
@@ -14,7 +14,7 @@ from triage.listening import needs_keys
 from triage.settings import Settings
 from triage.taxonomy import Taxonomy, shipped
 from triage.telemetry import traced_process
-from triage.wiring import Desk, Progress, live_options, open_desk, silent
+from triage.wiring import Desk, Progress, build_notifier, live_options, open_desk, silent
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -22,8 +22,18 @@ if TYPE_CHECKING:
     from triage.api.service import Check
     from triage.jobs import JobOptions, Jobs, Role
     from triage.metrics import Metrics
+    from triage.notifying import Notifier
 
 _log = logging.getLogger(__name__)
+
+
+class AtWork(NamedTuple):
+    """The parts of a process of the service, at work."""
+
+    desk: Desk
+    jobs: Jobs
+    metrics: Metrics
+    notifier: Notifier
 
 
 @asynccontextmanager
@@ -37,7 +47,12 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
     guard = GuardOptions(frozenset({settings.host}), access.is_on, settings.cors_origins, settings.request_limit_s)
     if not settings.serve_works:
         _require_shared(settings, "TRIAGE_SERVE_WORKS=false leaves the work to `triage worker`")
-    async with _at_work(settings, "all" if settings.serve_works else "api", progress) as (desk, jobs, metrics):
+    async with _at_work(settings, "all" if settings.serve_works else "api", progress) as (
+        desk,
+        jobs,
+        metrics,
+        notifier,
+    ):
         yield create_app(
             desk.casebook,
             desk.store,
@@ -48,6 +63,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
             metrics=metrics,
             access_options=access,
             guard_options=guard,
+            notifier=notifier,
             max_write_up_bytes=settings.max_write_up_bytes,
             wait_limit_s=settings.wait_limit_s,
             lifespan=_running,
@@ -60,7 +76,7 @@ async def open_worker(settings: Settings, progress: Progress = silent) -> AsyncI
     from triage.metrics.server import serve_metrics
 
     _require_shared(settings, "`triage worker` shares the work with other processes")
-    async with _at_work(settings, "worker", progress) as (desk, jobs, metrics):
+    async with _at_work(settings, "worker", progress) as (desk, jobs, metrics, _):
 
         async def exposition() -> bytes:
             await metrics.workload.refresh(desk.store.workload, desk.casebook.index_size)
@@ -74,7 +90,7 @@ async def open_worker(settings: Settings, progress: Progress = silent) -> AsyncI
 
 
 @asynccontextmanager
-async def _at_work(settings: Settings, role: Role, progress: Progress) -> AsyncIterator[tuple[Desk, Jobs, Metrics]]:
+async def _at_work(settings: Settings, role: Role, progress: Progress) -> AsyncIterator[AtWork]:
     """What every process of a service does beside its own task: queue or work, keep the index, count and trace."""
     from triage.index_keeper import index_keeper
     from triage.jobs import Jobs
@@ -89,12 +105,15 @@ async def _at_work(settings: Settings, role: Role, progress: Progress) -> AsyncI
     ):
         jobs = Jobs(desk.store, desk.pipeline, settings.queue_url, _job_options(settings, role), metrics)
         await jobs.start()
+        notifier = build_notifier(settings, desk.store, desk.taxonomy)
+        await notifier.start()
         warm_up = asyncio.create_task(_warm_up(desk), name="warm up")
         try:
-            yield desk, jobs, metrics
+            yield AtWork(desk, jobs, metrics, notifier)
         finally:
             warm_up.cancel()
             await asyncio.gather(warm_up, return_exceptions=True)
+            await notifier.stop()
             await jobs.stop()
 
 

@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = ()
     encryption_keys: SecretStr | None = None
     private_webhooks: bool = False
+    public_url: str | None = None
 
     serve_works: bool = True
     concurrency: int | None = Field(default=None, ge=1)
@@ -86,7 +87,14 @@ class Settings(BaseSettings):
     telemetry_content: bool = False
 
     @field_validator(
-        "base_url", "api_key", "embedding_base_url", "database_url", "chroma_url", "encryption_keys", mode="before"
+        "base_url",
+        "api_key",
+        "embedding_base_url",
+        "database_url",
+        "chroma_url",
+        "encryption_keys",
+        "public_url",
+        mode="before",
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:

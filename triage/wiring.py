@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from triage.llm.openai import OpenAIChat
     from triage.llm.prices import Price
     from triage.llm.replay import ReplayChat
+    from triage.notifying import Notifier
     from triage.redaction import Redactor
     from triage.sealing import Sealer
     from triage.store import Store
@@ -389,6 +390,15 @@ def build_sealer(settings: Settings) -> Sealer:
     from triage.sealing import Sealer
 
     return Sealer.of(settings.encryption_keys.get_secret_value() if settings.encryption_keys else None)
+
+
+def build_notifier(settings: Settings, store: Store, taxonomy: Taxonomy) -> Notifier:
+    """What tells subscribers, over `store`; it is to be started and stopped."""
+    from triage.notifying import Courier, Notifier, NotifierOptions
+
+    options = NotifierOptions(public_url=settings.public_url or "")
+    courier = Courier(private=settings.private_webhooks)
+    return Notifier(store, taxonomy=taxonomy, courier=courier, options=options)
 
 
 @contextmanager

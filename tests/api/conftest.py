@@ -13,6 +13,7 @@ from triage.casebook import Casebook
 from triage.errors import ModelUnavailable
 from triage.history.chroma import ChromaHistory
 from triage.jobs import JobOptions, Jobs
+from triage.notifying import Courier, Notifier
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
 from triage.taxonomy import Taxonomy
@@ -56,6 +57,7 @@ def client(folder: Path, database: str, pipeline: KeywordPipeline) -> Iterator[h
         jobs,
         taxonomies=taxonomies,
         checks={"model": Check(model, is_required=False)},
+        notifier=Notifier(store, courier=Courier(private=True)),
         max_write_up_bytes=MAX_WRITE_UP_BYTES,
         wait_limit_s=20,
     )

@@ -29,8 +29,8 @@ from triage.api.problems import documented
 from triage.api.service import Service
 from triage.errors import NotFound
 
-OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
-"""What can be asked without a key. `/readyz` then tells no details."""
+OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json", "/v1/webhooks/{source_id}"})
+"""What can be asked without a key. `/readyz` then tells no details, and a webhook has its own signature."""
 
 SCHEMES: Mapping[str, Any] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer triage_...`"},

@@ -24,6 +24,8 @@ from triage.api import (
     live,
     reading,
     spending,
+    subscriptions,
+    webhooks,
 )
 from triage.api.bodies import NewAdjudication, NewAnnotation, NewIncident, SearchQuery
 from triage.api.guarding import Guard, GuardOptions
@@ -31,11 +33,14 @@ from triage.api.keyring import AccessOptions, Keyring
 from triage.api.keys import NewKey, Rotation
 from triage.api.problems import Problem, install
 from triage.api.service import Check, Service
+from triage.api.subscriptions import NewSubscription
 from triage.api.watching import Watching
+from triage.api.webhooks import NewWebhookSource, SourceSecret
 from triage.casebook import Casebook
 from triage.jobs import Jobs
 from triage.live import LiveAgreement, LiveOptions
 from triage.metrics import Metrics
+from triage.notifying import Notifier
 from triage.store import Store
 from triage.taxonomy import Taxonomy
 
@@ -61,22 +66,25 @@ def create_app(
     metrics: Metrics | None = None,
     access_options: AccessOptions = AccessOptions(),  # noqa: B008 - a value that does not change
     guard_options: GuardOptions = GuardOptions(),  # noqa: B008
+    notifier: Notifier | None = None,
     max_write_up_bytes: int = 1_000_000,
     wait_limit_s: float = 120.0,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
     """The API over these parts. `checks` are further ones for `/readyz`, such as whether the model answers.
 
-    Without a `lifespan` of the caller's the app starts and stops the `jobs`; what it is given must be open by then.
+    Without a `lifespan` of the caller's the app starts and stops the `jobs` and the `notifier`; what it is given must
+    be open by then.
     """
     metrics = metrics or jobs.metrics
     casebook.on_accepted = metrics.accepted
+    notifier = notifier or Notifier(store, taxonomy=casebook.taxonomy)
     app = FastAPI(
         title="triage",
         version=__version__,
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        lifespan=lifespan or _work(jobs),
+        lifespan=lifespan or _work(jobs, notifier),
         # The pages that come with FastAPI load scripts from elsewhere: ours is `documentation.py`.
         docs_url=None,
         redoc_url=None,
@@ -90,6 +98,7 @@ def create_app(
         taxonomies,
         checks or {},
         Keyring(store.keys, access_options),
+        notifier,
         max_write_up_bytes=max_write_up_bytes,
         wait_limit_s=wait_limit_s,
     )
@@ -103,6 +112,8 @@ def create_app(
     app.include_router(documentation.router)
     app.include_router(keys.router)
     app.include_router(audit.router)
+    app.include_router(subscriptions.router)
+    app.include_router(webhooks.router)
     access.check(app)
     install(app)
     _describe(app)
@@ -126,13 +137,15 @@ def _guard(app: FastAPI, options: GuardOptions) -> None:
     app.build_middleware_stack = lambda: Guard(build(), options)  # type: ignore[method-assign]
 
 
-def _work(jobs: Jobs) -> Lifespan:
+def _work(jobs: Jobs, notifier: Notifier) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await jobs.start()
+        await notifier.start()
         try:
             yield
         finally:
+            await notifier.stop()
             await jobs.stop()
 
     return lifespan
@@ -164,6 +177,9 @@ def _describe(app: FastAPI) -> None:
                     (SearchQuery, "validation"),
                     (NewKey, "validation"),
                     (Rotation, "validation"),
+                    (NewSubscription, "validation"),
+                    (NewWebhookSource, "validation"),
+                    (SourceSecret, "validation"),
                     (Problem, "validation"),
                 ],
                 ref_template=_REFERENCES,

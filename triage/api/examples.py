@@ -62,6 +62,8 @@ METRICS = """\
 # TYPE triage_live_kappa gauge
 triage_live_kappa{facet="category"} 0.47
 """
+SUBSCRIPTION = {"url": "https://hooks.example.org/triage", "team": "serving", "events": ["triaged", "failed"]}
+WEBHOOK_SOURCE = {"kind": "alertmanager", "team": "serving"}
 SEARCH = {"text": "requests time out after a router release", "k": 5}
 
 
@@ -90,6 +92,26 @@ def adjudication_body() -> dict[str, Any]:
 def search_body() -> dict[str, Any]:
     """The body of `POST /v1/search`."""
     return _body({"application/json": {"schema": _reference("SearchQuery"), "example": SEARCH}})
+
+
+def subscription_body() -> dict[str, Any]:
+    """The body of `POST /v1/subscriptions`."""
+    return _body({"application/json": {"schema": _reference("NewSubscription"), "example": SUBSCRIPTION}})
+
+
+def webhook_source_body() -> dict[str, Any]:
+    """The body of `POST /v1/webhook-sources`."""
+    return _body({"application/json": {"schema": _reference("NewWebhookSource"), "example": WEBHOOK_SOURCE}})
+
+
+def source_secret_body() -> dict[str, Any]:
+    """The body of `PUT /v1/webhook-sources/{source_id}/secret`."""
+    return _body({"application/json": {"schema": _reference("SourceSecret"), "example": {"secret": "from the sender"}}})
+
+
+def webhook_body() -> dict[str, Any]:
+    """The body of `POST /v1/webhooks/{source_id}`: whatever the sender makes."""
+    return _body({"application/json": {"schema": {"type": "object"}}})
 
 
 def _one_or_many(name: str, example: dict[str, Any]) -> dict[str, Any]:

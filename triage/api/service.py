@@ -14,6 +14,7 @@ from triage.casebook import Casebook
 from triage.jobs import Jobs
 from triage.live import LiveAgreement
 from triage.metrics import Metrics
+from triage.notifying import Notifier
 from triage.store import Store
 from triage.taxonomy import Taxonomy
 
@@ -39,6 +40,7 @@ class Service(NamedTuple):
     taxonomies: Mapping[str, Taxonomy]
     checks: Mapping[str, Check]
     keyring: Keyring
+    notifier: Notifier
     max_write_up_bytes: int
     wait_limit_s: float
 

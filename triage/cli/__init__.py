@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from triage import __version__
-from triage.cli import annotate, evaluate, index, keys, taxonomy
+from triage.cli import annotate, evaluate, index, keys, subscriptions, taxonomy, webhooks
 from triage.cli.agreement import agreement
 from triage.cli.backup import backup, restore
 from triage.cli.calibrate import calibrate
@@ -49,6 +49,8 @@ app.command()(restore)
 app.command()(encrypt)
 app.add_typer(keys.app, name="keys")
 app.command()(keys.audit)
+app.add_typer(subscriptions.app, name="subscriptions")
+app.add_typer(webhooks.app, name="webhooks")
 app.command()(doctor)
 
 

@@ -5,22 +5,34 @@ from __future__ import annotations
 from triage.store.backup import Manifest, verify_backup, write_backup
 from triage.store.judgements import Judgement, TriagedIncident
 from triage.store.migrations import downgrade, upgrade
-from triage.store.records import Listed, Page, Pending, Status, StoredIncident
+from triage.store.notifications import Claimed, Notification, NotificationState
+from triage.store.records import DEFAULT_TEAM, Listed, Page, Pending, Status, StoredIncident
 from triage.store.resealing import Resealed, reseal
 from triage.store.restoring import restore_backup
 from triage.store.store import Store
+from triage.store.subscriptions import EVENTS, Event, SourceKind, Subscription, SubscriptionKind, WebhookSource
 
 __all__ = [
+    "DEFAULT_TEAM",
+    "EVENTS",
+    "Claimed",
+    "Event",
     "Judgement",
     "Listed",
     "Manifest",
+    "Notification",
+    "NotificationState",
     "Page",
     "Pending",
     "Resealed",
+    "SourceKind",
     "Status",
     "Store",
     "StoredIncident",
+    "Subscription",
+    "SubscriptionKind",
     "TriagedIncident",
+    "WebhookSource",
     "downgrade",
     "reseal",
     "restore_backup",

@@ -25,7 +25,7 @@ _SEAL = "seal"
 _KNOWN_TEXT = "triage"
 _BUSY_S = 30
 # Those who use these columns seal and open them themselves.
-_SECRETS = (subscription_table.c.secret, webhook_source_table.c.secret)
+_SECRETS = (subscription_table.c.secret, subscription_table.c.url, webhook_source_table.c.secret)
 
 Progress = Callable[[int, int], None]
 

@@ -24,12 +24,14 @@ from triage.store.engine import WRITES, create_engine
 from triage.store.index_marks import IndexMarks, write_marks
 from triage.store.judgements import Judgement, TriagedIncident, read_judgements, read_triaged
 from triage.store.keys import Keys
+from triage.store.notifications import Notifications, notify, notify_of_corrections
 from triage.store.pace import Pace
 from triage.store.processes import Processes
 from triage.store.records import DEFAULT_TEAM, Page, Pending, Status, StoredIncident
 from triage.store.resealing import check_seal
 from triage.store.spending import Spending
 from triage.store.standing import CHUNK, chunks, gold_query, keep, latest, of_facet, says_the_same, speaker, witnessed
+from triage.store.subscriptions import Subscriptions, WebhookSources
 from triage.store.tables import annotation_table, incident_table, triage_table, vector_table
 from triage.store.turns import only_one
 from triage.store.workload import Workload, read_workload
@@ -53,6 +55,9 @@ class Store:
         self.spending = Spending(self._engine, self._writing)
         self.keys = Keys(self._engine, self._writing)
         self.audit = Audit(self._engine)
+        self.notifications = Notifications(self._engine, self._writing)
+        self.subscriptions = Subscriptions(self._engine, self._writing, self._sealer)
+        self.webhook_sources = WebhookSources(self._engine, self._writing, self._sealer)
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -216,6 +221,9 @@ class Store:
                 .where(incident_table.c.id == triage.incident_id)
                 .values(status="triaged", failures=0, failure=None, retry_at=None, updated_at=datetime.now(UTC))
             )
+            is_told = await notify(connection, "triaged", triage.incident_id, run_id)
+        if is_told:
+            self.notifications.added.set()
 
     async def save_failure(self, pending: Pending, reason: str, retry_at: datetime | None) -> bool:
         """Keep why an attempt failed. False, and nothing done, if the incident moved on since that attempt."""
@@ -236,6 +244,11 @@ class Store:
                     updated_at=datetime.now(UTC),
                 )
             )
+            is_told = False
+            if changed.rowcount > 0 and retry_at is None:
+                is_told = await notify(connection, "failed", pending.id, f"{pending.id}~{pending.attempt + 1}")
+        if is_told:
+            self.notifications.added.set()
         return changed.rowcount > 0
 
     async def rearm(self, now: datetime) -> int:
@@ -272,6 +285,20 @@ class Store:
         async with self._engine.connect() as connection:
             document: str | None = (await connection.execute(query)).scalar_one_or_none()
         return document
+
+    async def triage_of_run(self, run_id: str) -> Triage | None:
+        """The triage that this run made, or None."""
+        query = select(triage_table.c.document).where(triage_table.c.run_id == run_id)
+        async with self._engine.connect() as connection:
+            document = (await connection.execute(query)).scalar_one_or_none()
+        return None if document is None else Triage.model_validate_json(document)
+
+    async def annotation(self, annotation_id: int) -> Annotation | None:
+        """The annotation with this id, or None."""
+        query = select(*rows.ANNOTATION_COLUMNS).where(annotation_table.c.id == annotation_id)
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else rows.read_annotation(row)
 
     async def triage(self, incident_id: str) -> Triage | None:
         """The latest triage of an incident, or None."""
@@ -324,7 +351,7 @@ class Store:
             standing = await latest(connection, {annotation.incident_id for annotation in annotated})
             changes = Changes(standing.values(), imported or {}, is_given_here=is_given_here)
             gold_by = {of_facet(a): speaker(a) for a in standing.values() if a.is_gold}
-            kept = []
+            kept, new = [], []
             for given in annotated:
                 annotation = await witnessed(connection, given) if is_given_here else given
                 before = standing.get((*of_facet(annotation), *speaker(annotation)))
@@ -335,12 +362,16 @@ class Store:
                         changed.add(annotation.incident_id)
                     changes.note(before, annotation)
                     before = await keep(connection, annotation)
+                    new.append(before)
                     standing[*of_facet(annotation), *speaker(annotation)] = before
                     if annotation.is_gold:
                         gold_by[of_facet(annotation)] = speaker(annotation)
                 kept.append(before)
             marks = await write_marks(connection, changed)
             await changes.write(connection)
+            is_told = is_given_here and await notify_of_corrections(connection, new)
+        if is_told:
+            self.notifications.added.set()
         if marked is not None:
             marked |= marks
         return kept

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import select
+
+from triage.annotation import Annotation
+from triage.errors import NotFound
+from triage.incident import Incident
+from triage.sealing import Sealer
+from triage.store import Pending, Store, upgrade
+from triage.store.service_tables import subscription_table
+from triage.triage_result import FacetResult, Provenance, Triage
+
+LEASE = timedelta(seconds=60)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path / 'triage.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("new_database")()
+    await upgrade(url)
+    return url
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    store = Store(url)
+    yield store
+    await store.close()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def accept(store: Store, incident_id: str = "a", team: str = "default") -> None:
+    await store.add_incident(Incident(id=incident_id, write_up="All fell over."), "llm_inference", team)
+
+
+def triage(incident_id: str = "a", label: str = "infrastructure") -> Triage:
+    return Triage(
+        incident_id=incident_id,
+        facets={"category": FacetResult(facet="category", labels=(label,))},
+        provenance=Provenance(taxonomy="llm_inference", taxonomy_version="1.0.0"),
+    )
+
+
+async def test_a_stored_triage_is_told_once_to_each_subscription_of_its_team(store: Store) -> None:
+    first, _ = await store.subscriptions.add("https://a.example/1", "payments")
+    second, _ = await store.subscriptions.add("https://a.example/2", "payments", "slack")
+    elsewhere, _ = await store.subscriptions.add("https://a.example/3", "search")
+    failures, _ = await store.subscriptions.add("https://a.example/4", "payments", events=["failed"])
+    await accept(store, team="payments")
+
+    await store.save_triage("a", triage())
+    await store.save_triage("a", triage())
+
+    told = {s.id: await store.notifications.of_subscription(s.id) for s in (first, second, elsewhere, failures)}
+    assert [len(each) for each in told.values()] == [1, 1, 0, 0]
+    assert told[first.id][0].event == "triaged"
+    assert told[first.id][0].id != told[second.id][0].id
+    assert store.notifications.added.is_set()
+
+
+async def test_what_an_inactive_subscription_missed_is_not_told(store: Store) -> None:
+    subscription, _ = await store.subscriptions.add("https://a.example", "default")
+    await accept(store)
+    await accept(store, "b")
+    await store.save_triage("a", triage())
+    await store.subscriptions.deactivate(subscription.id, "It is gone.")
+    await store.save_triage("b", triage("b"))
+
+    (told,) = await store.notifications.of_subscription(subscription.id)
+    assert (told.incident_id, told.state, told.failure) == ("a", "failed", "It is gone.")
+    assert await store.notifications.claim(now(), LEASE, 5, 5) == []
+
+
+async def test_a_failure_is_told_when_no_other_attempt_follows(store: Store) -> None:
+    subscription, _ = await store.subscriptions.add("https://a.example", "default")
+    await accept(store)
+    await store.save_failure(Pending("a", 0), "No model answers.", now())
+    assert await store.notifications.of_subscription(subscription.id) == []
+
+    await store.rearm(now())
+    await store.save_failure(Pending("a", 1), "No model answers.", None)
+    assert [n.event for n in await store.notifications.of_subscription(subscription.id)] == ["failed"]
+
+
+async def test_a_gold_label_is_told_where_it_corrects_the_triage(store: Store) -> None:
+    subscription, _ = await store.subscriptions.add("https://a.example", "default", events=["corrected"])
+    await accept(store)
+    await store.save_triage("a", triage(label="infrastructure"))
+
+    def gold(label: str, annotator: str) -> Annotation:
+        return Annotation(incident_id="a", facet="category", labels=(label,), annotator=annotator, is_gold=True)
+
+    await store.record([gold("infrastructure", "ada")], is_given_here=True)
+    assert await store.notifications.of_subscription(subscription.id) == []
+    await store.record([gold("inference_engine", "lin")], is_given_here=True)
+    await store.record([gold("inference_engine", "lin")], is_given_here=True)
+    assert len(await store.notifications.of_subscription(subscription.id)) == 1
+
+
+async def test_a_claim_is_not_claimed_again_before_its_lease_is_over(store: Store) -> None:
+    await store.subscriptions.add("https://a.example", "default")
+    await accept(store)
+    await store.save_triage("a", triage())
+    moment = now()
+
+    (first,) = await store.notifications.claim(moment, LEASE, 5, 5)
+    assert await store.notifications.claim(moment + LEASE / 2, LEASE, 5, 5) == []
+    (second,) = await store.notifications.claim(moment + LEASE, LEASE, 5, 5)
+    assert (second.id, second.attempt) == (first.id, 2)
+
+    # The first process comes back late: its failure counts no more, its success does.
+    await store.notifications.failed(first, "late")
+    assert (await store.notifications.of_subscription(first.subscription_id))[0].state == "waiting"
+    await store.notifications.delivered(first)
+    await store.notifications.again(second, "too late", moment)
+    assert (await store.notifications.of_subscription(first.subscription_id))[0].state == "delivered"
+
+
+async def test_one_subscription_does_not_use_up_the_claims_of_others(store: Store) -> None:
+    crowded, _ = await store.subscriptions.add("https://a.example", "crowded")
+    quiet, _ = await store.subscriptions.add("https://b.example", "quiet")
+    for i in range(10):
+        await accept(store, f"c{i}", "crowded")
+        await store.save_triage(f"c{i}", triage(f"c{i}"))
+    await accept(store, "q", "quiet")
+    await store.save_triage("q", triage("q"))
+
+    claimed = await store.notifications.claim(now(), LEASE, 2, 5)
+    assert Counter(c.subscription_id for c in claimed) == {crowded.id: 2, quiet.id: 1}
+    assert await store.notifications.claim(now(), LEASE, 2, 5, busy=[crowded.id]) == []
+
+
+async def test_processes_that_claim_at_once_share_what_is_due(url: str, store: Store) -> None:
+    await store.subscriptions.add("https://a.example", "default")
+    for i in range(30):
+        await accept(store, f"i{i}")
+        await store.save_triage(f"i{i}", triage(f"i{i}"))
+    other = Store(url)
+    moment = now()
+
+    async def claim_all(mine: Store) -> list[str]:
+        ids: list[str] = []
+        for _ in range(10):
+            ids += [c.id for c in await mine.notifications.claim(moment, LEASE, 5, 5)]
+        return ids
+
+    one, two = await asyncio.gather(claim_all(store), claim_all(other))
+    await other.close()
+    assert set(Counter(one + two).values()) == {1}
+    # Where both looked at the same rows one of them goes away empty-handed, and finds the rest later.
+    rest = [c.id for _ in range(6) for c in await store.notifications.claim(moment, LEASE, 5, 5)]
+    assert len({*one, *two, *rest}) == 30
+
+
+async def test_what_is_sent_anew_is_due_at_once_under_its_id(store: Store) -> None:
+    subscription, _ = await store.subscriptions.add("https://a.example", "default")
+    await accept(store)
+    await store.save_triage("a", triage())
+    (claimed,) = await store.notifications.claim(now(), LEASE, 5, 5)
+    await store.notifications.failed(claimed, "500")
+
+    again = await store.notifications.redeliver(subscription.id, claimed.id)
+    assert (again.id, again.state, again.attempts) == (claimed.id, "waiting", 0)
+    with pytest.raises(NotFound, match="There is no notification 'msg_0'"):
+        await store.notifications.redeliver(subscription.id, "msg_0")
+
+
+async def test_secrets_are_sealed_and_overlap_when_they_change(url: str) -> None:
+    store = Store(url, Sealer([Fernet.generate_key().decode()]))
+    subscription, secret = await store.subscriptions.add("https://a.example/hook", "default")
+    async with store._engine.connect() as connection:
+        kept = (await connection.execute(select(subscription_table.c.secret, subscription_table.c.url))).one()
+    assert secret not in kept.secret
+    assert "a.example" not in kept.url
+    assert (await store.subscriptions.get(subscription.id)).url == "https://a.example/hook"
+    assert await store.subscriptions.secrets(subscription.id) == (secret,)
+
+    moment = now()
+    newer = await store.subscriptions.rotate(subscription.id, moment)
+    assert await store.subscriptions.secrets(subscription.id, moment + timedelta(hours=23)) == (newer, secret)
+    assert await store.subscriptions.secrets(subscription.id, moment + timedelta(hours=25)) == (newer,)
+    await store.close()
+
+
+async def test_a_removed_subscription_leaves_nothing_behind(store: Store) -> None:
+    subscription, _ = await store.subscriptions.add("https://a.example", "default")
+    await accept(store)
+    await store.save_triage("a", triage())
+    await store.subscriptions.remove(subscription.id)
+
+    assert await store.subscriptions.all() == []
+    assert await store.notifications.next_at() is None
+    for forgotten in (store.subscriptions.remove, store.subscriptions.secrets, store.subscriptions.rotate):
+        with pytest.raises(NotFound, match=subscription.id):
+            await forgotten(subscription.id)
+
+
+async def test_a_source_is_found_with_its_secret_until_it_is_removed(store: Store) -> None:
+    source, secret = await store.webhook_sources.add("grafana", "payments")
+    chosen, given = await store.webhook_sources.add("pagerduty", "payments", "made-by-the-sender")
+
+    assert await store.webhook_sources.find(source.id) == (source, secret)
+    assert given == "made-by-the-sender"
+    assert [s.id for s in await store.webhook_sources.all("payments")] == [source.id, chosen.id]
+    await store.webhook_sources.remove(source.id)
+    assert await store.webhook_sources.find(source.id) is None

@@ -1,0 +1,118 @@
+"""`triage subscriptions`: who is told of triages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run
+from triage.errors import InvalidInput
+from triage.settings import Settings
+from triage.store import DEFAULT_TEAM, EVENTS, Subscription, SubscriptionKind
+
+if TYPE_CHECKING:
+    from triage.notifying import Outcome
+
+app = typer.Typer(no_args_is_help=True, help="Who is told of triages: webhooks out.")
+
+_ID = typer.Argument(help="The subscription's id.")
+
+
+@app.command()
+def add(
+    url: Annotated[str, typer.Argument(help="Where to send: https, at a public address.")],
+    team: Annotated[str, typer.Option(help="Whose incidents.")] = DEFAULT_TEAM,
+    slack: Annotated[bool, typer.Option("--slack", help="The URL is a Slack-compatible incoming webhook.")] = False,
+    event: Annotated[list[str] | None, typer.Option(help=f"Repeatable; {', '.join(EVENTS)}. All of them.")] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Subscribe a URL. Prints the secret that signs the messages, this once."""
+    subscription, secret = run(_add(Settings(), url, team, "slack" if slack else "generic", event or list(EVENTS)))
+    if as_json:
+        print_json(subscription.model_dump(mode="json") | {"secret": secret})
+        return
+    output().print(f"{subscription.id} is told of incidents of team {escape(team)}.", soft_wrap=True)
+    output().print(f"Secret: {secret}", soft_wrap=True)
+    messages().print(
+        f"Keep the secret: it is not shown again. Try it with `triage subscriptions test {subscription.id}`."
+    )
+
+
+@app.command("list")
+def list_subscriptions(
+    team: Annotated[str | None, typer.Option(help="Only of this team.")] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """List the subscriptions."""
+    found = run(_all(Settings(), team))
+    if as_json:
+        print_json([subscription.model_dump(mode="json") for subscription in found])
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("id", "team", "kind", "events", "state", "URL"):
+        table.add_column(heading, overflow="fold")
+    for one in found:
+        state = "active" if one.is_active else "inactive"
+        table.add_row(one.id, *map(escape, (one.team, one.kind, ", ".join(one.events), state, one.url)))
+    output().print(table)
+
+
+@app.command()
+def remove(subscription_id: Annotated[str, _ID]) -> None:
+    """End a subscription. What still waits for it is not sent."""
+    run(_remove(Settings(), subscription_id))
+    output().print(f"{escape(subscription_id)} is told nothing more.")
+
+
+@app.command("test")
+def send_test(subscription_id: Annotated[str, _ID], as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+    """Send a test message now. The exit code is 1 if it did not arrive."""
+    outcome = run(_test(Settings(), subscription_id))
+    if as_json:
+        print_json(outcome._asdict())
+    else:
+        arrived = "It arrived" if outcome.result == "delivered" else "It did not arrive"
+        output().print(f"{arrived} ({outcome.seconds:.2f} s): {escape(outcome.detail)}", soft_wrap=True)
+    if outcome.result != "delivered":
+        raise typer.Exit(FAILURE)
+
+
+async def _add(
+    settings: Settings, url: str, team: str, kind: SubscriptionKind, events: list[str]
+) -> tuple[Subscription, str]:
+    from triage.notifying import check_url
+    from triage.wiring import open_store
+
+    if unknown := [event for event in events if event not in EVENTS]:
+        raise InvalidInput(f"There is no event {unknown[0]!r}: take one of {', '.join(EVENTS)}.", field="event")
+    check_url(url, private=settings.private_webhooks)
+    async with open_store(settings) as (store, _):
+        return await store.subscriptions.add(url, team, kind, [event for event in EVENTS if event in events])
+
+
+async def _all(settings: Settings, team: str | None) -> list[Subscription]:
+    from triage.wiring import open_store
+
+    async with open_store(settings) as (store, _):
+        return await store.subscriptions.all(team)
+
+
+async def _remove(settings: Settings, subscription_id: str) -> None:
+    from triage.wiring import open_store
+
+    async with open_store(settings) as (store, _):
+        await store.subscriptions.remove(subscription_id)
+
+
+async def _test(settings: Settings, subscription_id: str) -> Outcome:
+    from triage.wiring import build_notifier, open_store
+
+    async with open_store(settings) as (store, taxonomy):
+        notifier = build_notifier(settings, store, taxonomy)
+        try:
+            return await notifier.test(subscription_id)
+        finally:
+            await notifier.stop()

@@ -1,0 +1,113 @@
+"""`triage webhooks`: who may send incidents."""
+
+from __future__ import annotations
+
+from typing import Annotated, get_args
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run
+from triage.errors import InvalidInput, NotFound
+from triage.intake.webhooks import check_secret
+from triage.settings import Settings
+from triage.store import DEFAULT_TEAM, SourceKind, WebhookSource
+
+app = typer.Typer(no_args_is_help=True, help="Who may send incidents: webhooks in.")
+
+KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
+
+_SIGNERS = ("pagerduty", "incident_io")
+"""They make the secret themselves, once they have the URL."""
+
+_ID = typer.Argument(help="The source's id.")
+
+
+@app.command()
+def add(
+    kind: Annotated[str, typer.Argument(help=f"Who sends: {', '.join(KINDS)}.")],
+    team: Annotated[str, typer.Option(help="Whose incidents they are.")] = DEFAULT_TEAM,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Let a tool send incidents. Prints the URL to send to and the secret to sign with, this once."""
+    settings = Settings()
+    source, secret = run(_add(settings, kind, team))
+    url = f"{_base(settings)}/v1/webhooks/{source.id}"
+    if as_json:
+        print_json(source.model_dump(mode="json") | {"url": url, "secret": secret})
+        return
+    output().print(f"URL:    {url}", soft_wrap=True)
+    if kind in _SIGNERS:
+        messages().print(f"Its secret is made by the sender: enter it with `triage webhooks secret {source.id}`.")
+    else:
+        output().print(f"Secret: {secret}", soft_wrap=True)
+        messages().print("Keep the secret: it is not shown again.")
+
+
+@app.command()
+def secret(source_id: Annotated[str, _ID]) -> None:
+    """Enter the secret that the sender made; it is asked for, or read from standard input."""
+    given = typer.prompt("Secret", hide_input=True).strip()
+    run(_set_secret(Settings(), source_id, given))
+    output().print(f"Webhooks of {escape(source_id)} are accepted if they are signed with it.")
+
+
+@app.command("list")
+def list_sources(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+    """List the sources."""
+    settings = Settings()
+    found = run(_all(settings))
+    if as_json:
+        print_json([source.model_dump(mode="json") for source in found])
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("id", "kind", "team", "URL"):
+        table.add_column(heading, overflow="fold")
+    for one in found:
+        table.add_row(one.id, one.kind, escape(one.team), f"{_base(settings)}/v1/webhooks/{one.id}")
+    output().print(table)
+
+
+@app.command()
+def remove(source_id: Annotated[str, _ID]) -> None:
+    """Take nothing more from a source. Its incidents stay."""
+    run(_remove(Settings(), source_id))
+    output().print(f"Nothing more is taken from {escape(source_id)}.")
+
+
+def _base(settings: Settings) -> str:
+    return (settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
+
+
+async def _add(settings: Settings, kind: str, team: str) -> tuple[WebhookSource, str]:
+    from triage.wiring import open_store
+
+    if kind not in KINDS:
+        raise InvalidInput(f"There is no kind {kind!r} of webhook: take one of {', '.join(KINDS)}.", field="kind")
+    async with open_store(settings) as (store, _):
+        return await store.webhook_sources.add(kind, team)
+
+
+async def _all(settings: Settings) -> list[WebhookSource]:
+    from triage.wiring import open_store
+
+    async with open_store(settings) as (store, _):
+        return await store.webhook_sources.all()
+
+
+async def _remove(settings: Settings, source_id: str) -> None:
+    from triage.wiring import open_store
+
+    async with open_store(settings) as (store, _):
+        await store.webhook_sources.remove(source_id)
+
+
+async def _set_secret(settings: Settings, source_id: str, given: str) -> None:
+    from triage.wiring import open_store
+
+    async with open_store(settings) as (store, _):
+        kinds = {source.id: source.kind for source in await store.webhook_sources.all()}
+        if source_id not in kinds:
+            raise NotFound(f"There is no webhook source {source_id!r}.", source_id=source_id)
+        await store.webhook_sources.set_secret(source_id, check_secret(kinds[source_id], given))

@@ -1,0 +1,141 @@
+"""Where messages may go: a URL of a subscription must not become a way into the network that the service stands in.
+
+Names are not judged, addresses are, and at the moment of connecting: what a name resolved to before is no promise
+(DNS rebinding). The URL is looked at too, so that a mistake is told when the subscription is made.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+from yarl import URL
+
+from triage.errors import InvalidInput
+
+_SCHEMES = ("http", "https")
+_MOST_CHARACTERS = 2_000
+_IPV4_MAPPED = ipaddress.ip_network("::ffff:0:0/96")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+_IPV6_REFUSED = [
+    ipaddress.ip_network(network)
+    for network in (
+        "2002::/16",  # 6to4, RFC 3056: carries an IPv4 address to a relay
+        "2001::/32",  # Teredo, RFC 4380: likewise
+        "2001:db8::/32",  # documentation, RFC 3849
+        "3fff::/20",  # documentation, RFC 9637
+    )
+]
+_IPV4_REFUSED = [
+    ipaddress.ip_network(network)
+    for network in (
+        "192.88.99.0/24",  # relays of 6to4, RFC 7526
+        "168.63.129.16/32",  # the platform's agent on Azure, at a public address
+    )
+]
+# Credentials of the machine lie here, with every large cloud: no receiver of ours, also in a private network.
+_METADATA = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")))
+
+
+class RefusedAddress(OSError):
+    """A connection to an address that messages may not go to."""
+
+
+def is_allowed(address: str, *, private: bool = False) -> bool:
+    """True if messages may go to this IP address: a public one, with `private` also one of a private network.
+
+    Link-local, multicast, unspecified and reserved addresses are refused in any case, and so is whatever is no address.
+    """
+    try:
+        ip = _plain(ipaddress.ip_address(address.partition("%")[0]))
+    except ValueError:
+        return False
+    # 0.0.0.0/8 and the unspecified :: reach this very machine.
+    if ip in _METADATA or ip.is_link_local or ip.is_multicast or ip.is_unspecified:
+        return False
+    if private and (ip.is_loopback or _is_private_network(ip)):
+        return True
+    if isinstance(ip, IPv4Address):
+        return ip.is_global and not any(ip in network for network in _IPV4_REFUSED)
+    return ip.is_global and ip in _GLOBAL_UNICAST and not any(ip in network for network in _IPV6_REFUSED)
+
+
+def guarded_socket(*, private: bool) -> Any:
+    """A socket factory for aiohttp's connector, which calls it with each address that it is about to connect to."""
+
+    def make(address: tuple[Any, ...]) -> socket.socket:
+        family, kind, protocol, _, place = address
+        if not is_allowed(str(place[0]), private=private):
+            raise RefusedAddress(f"{place[0]} is {_REASON}")
+        made = socket.socket(family=family, type=kind, proto=protocol)
+        made.setblocking(False)
+        return made
+
+    return make
+
+
+def check_url(url: str, *, private: bool = False) -> str:
+    """`url` if messages may be sent to it. Raises `InvalidInput` that says what is wrong.
+
+    `https` is required, or with `private` `http` as well. A host that is a name may still be refused when it is
+    connected to.
+    """
+
+    def wrong(why: str) -> InvalidInput:
+        return InvalidInput(f"The URL {why}.", field="url")
+
+    if len(url) > _MOST_CHARACTERS:
+        raise wrong(f"is longer than {_MOST_CHARACTERS:,} characters")
+    if any(c.isspace() or not c.isprintable() for c in url):
+        raise wrong("holds white space or control characters")
+    try:
+        # The client reads it with the same parser: two parsers may see two hosts in one URL.
+        parsed = URL(url)
+        host, port = parsed.host, parsed.port
+    except ValueError as error:
+        raise wrong(f"can't be read ({error})") from error
+    if parsed.scheme not in _SCHEMES or not host or not port:
+        raise wrong("must be an absolute one that begins with https://")
+    if parsed.scheme == "http" and not private:
+        raise wrong("must begin with https://: messages would be readable on their way")
+    if parsed.user is not None or parsed.password is not None:
+        raise wrong("holds a user name or password: leave them out, messages are signed")
+    if parsed.fragment:
+        raise wrong("has a fragment (#...): it would not be sent")
+    literal = _literal(host)
+    if literal is not None and not is_allowed(literal, private=private):
+        raise wrong(f"leads to {host}, which is {_REASON}")
+    return url
+
+
+_REASON = (
+    "no address that messages may go to: use a public one, or set TRIAGE_PRIVATE_WEBHOOKS=true if receivers stand in "
+    "your own network"
+)
+
+
+def _plain(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """The IPv4 address that an IPv6 address stands for (IPv4-mapped, NAT64), else the address itself."""
+    if isinstance(ip, IPv6Address) and (ip in _IPV4_MAPPED or ip in _NAT64):
+        return IPv4Address(int(ip) & 0xFFFF_FFFF)
+    return ip
+
+
+def _is_private_network(ip: IPv4Address | IPv6Address) -> bool:
+    networks = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+    return any(ip in network for network in map(ipaddress.ip_network, networks) if network.version == ip.version)
+
+
+def _literal(host: str) -> str | None:
+    """The address that `host` is, also in the forms that only `inet_aton` reads (2130706433, 0x7f.1, 0177.0.0.1)."""
+    try:
+        return str(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host)) if host[0].isdigit() else None
+    except OSError:
+        return None
