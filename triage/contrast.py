@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from triage.classification.likeness import DefinitionReader, Likeness
-from triage.classification.sentences import Sentence, split
+from triage.classification.sentences import Sentence
 from triage.embedding import Vectors
 from triage.history import Example
 from triage.triage_result import Contrast, ContrastedIncident, FacetResult
@@ -43,7 +43,7 @@ async def contrast(
     if label is None or other is None:
         return None
     rival = other[1].labels[result.facet][0]
-    its_likeness = await reader.read(split(other[1].text), examples)
+    its_likeness = await reader.read_example(other[1], examples)
     there = its_likeness.separating(result.facet, rival, label)
     return Contrasted(
         Contrast(

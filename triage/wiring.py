@@ -253,21 +253,34 @@ async def open_index(settings: Settings) -> AsyncIterator[Casebook]:
     """
     from triage.casebook import Casebook
     from triage.redaction import Redactor
-    from triage.store import Store, upgrade
 
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    await upgrade(settings.sql_url)
-    store = Store(settings.sql_url)
-    embedder = build_embedder(settings)
-    try:
+    async with open_store(settings) as (store, taxonomy):
+        embedder = build_embedder(settings)
         history = open_history(settings, embedder, settings.data_dir / "index")
         try:
-            yield Casebook(store, history, Redactor(), embedder, Taxonomy.load(settings.taxonomy))
+            yield Casebook(store, history, Redactor(), embedder, taxonomy)
         finally:
             history.close()
-    finally:
-        await embedder.aclose()
-        await store.close()
+            await embedder.aclose()
+
+
+@asynccontextmanager
+async def open_importing(settings: Settings, progress: Progress = silent) -> AsyncIterator[tuple[Casebook, Store]]:
+    """The casebook for bringing much in. The index of a Chroma server is written too, that of a service follows."""
+    from triage.casebook import Casebook
+    from triage.history.nothing import NoIndex
+    from triage.redaction import Redactor
+
+    async with open_store(settings) as (store, taxonomy):
+        embedder = build_embedder(settings)
+        history = open_history(settings, embedder, None) if settings.chroma_url else NoIndex()
+        try:
+            casebook = Casebook(store, history, Redactor(), embedder, taxonomy)
+            await _bring_shipped_history(casebook, store, settings, progress)
+            yield casebook, store
+        finally:
+            history.close()
+            await embedder.aclose()
 
 
 @asynccontextmanager
@@ -435,6 +448,11 @@ def provider_gate(settings: Settings, at_once: int | None = None) -> Gate:
 
 async def fill(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
     """Bring the shipped history in, once, and the index up to date with the system of record."""
+    await _bring_shipped_history(casebook, store, settings, progress)
+    await casebook.prepare_index(lambda done, total: progress("Building the index", done, total))
+
+
+async def _bring_shipped_history(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
     from triage.evaluation.datasets import shipped_history
     from triage.store.records import SHARED_TEAM
 
@@ -449,7 +467,6 @@ async def fill(casebook: Casebook, store: Store, settings: Settings, progress: P
                 progress=lambda done: progress("Loading the shipped history", done, len(records)),
                 team=SHARED_TEAM,
             )
-    await casebook.prepare_index(lambda done, total: progress("Building the index", done, total))
 
 
 def build_embedder(settings: Settings) -> Embedder:

@@ -97,7 +97,15 @@ class DefinitionReader:
         read = tuple(s for s in sentences if s.text.strip())[:_READ_SENTENCES]
         if not read:
             return Likeness({}, (), {})
-        vectors = await self._embedder.embed([sentence.text for sentence in read])
+        return await self._compare(read, await self._embedder.embed([sentence.text for sentence in read]), reference)
+
+    async def read_example(self, example: Example, reference: Sequence[Example] = ()) -> Likeness:
+        """Compare the sentences of an incident of the history; what was embedded of it once is not embedded again."""
+        await self.prepare()
+        read = tuple(s for s in split(example.text) if s.text.strip())[:_READ_SENTENCES]
+        return await self._compare(read, await self._of_incident(example), reference) if read else Likeness({}, (), {})
+
+    async def _compare(self, read: tuple[Sentence, ...], vectors: Vectors, reference: Sequence[Example]) -> Likeness:
         usual = await self._usual_of(representative(reference))
         distributions: dict[str, dict[str, float]] = {}
         shares: dict[str, dict[str, Vectors]] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,43 +17,65 @@ from triage.settings import Settings
 if TYPE_CHECKING:
     from triage.triage_result import Neighbour
 
+_PORTION = 256
+_MOST_PROBLEMS = 1_000
+
 
 def import_file(
     file: Annotated[Path, typer.Argument(help="JSONL with a `labels` object, or CSV with a column per facet.")],
     annotator: Annotated[str, typer.Option(help="Who gave the labels.")] = "import",
     human: Annotated[bool, typer.Option("--human", help="The labels were given by people, not derived.")] = False,
+    team: Annotated[str, typer.Option(help="The team whose history it is; `shared` for all teams.")] = "default",
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out what is wrong in the file.")] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
-    """Bring labelled incidents into the history. Importing a file again changes nothing.
+    """Bring labelled incidents into the history. Importing a file again changes nothing, and goes on where it was cut.
 
-    A service that is running has them after its next start.
+    A file of any size: it is checked first, then read in portions. A service that is running has them within seconds.
     """
-    imported, size = run(_import(file, annotator, human))
+    imported, skipped, size = run(_import(file, annotator, human, team, skip_bad))
     if as_json:
-        print_json({"imported": imported, "history_size": size})
+        print_json({"imported": imported, "skipped": skipped, "history_size": size})
     else:
-        output().print(f"{imported} incidents imported; the history holds {size}.")
+        left_out = f", {skipped} left out" if skipped else ""
+        output().print(f"{imported} incidents imported{left_out}; the history holds {size}.")
 
 
-async def _import(file: Path, annotator: str, human: bool) -> tuple[int, int]:
-    from triage.intake.labelled import read_labelled
+async def _import(file: Path, annotator: str, human: bool, team: str, skip_bad: bool) -> tuple[int, int, int]:
+    from triage.intake.labelled import stream_labelled
+    from triage.intake.rows import DataProblem, InvalidDataset
     from triage.taxonomy import Taxonomy
-    from triage.wiring import open_records
+    from triage.wiring import open_importing
 
     settings = Settings()
-    reading = read_labelled(file, Taxonomy.load(settings.taxonomy))
-    if reading.ignored:
-        messages().print(f"{escape(str(file))}: not used: {escape(', '.join(reading.ignored))}.")
+    taxonomy = Taxonomy.load(settings.taxonomy)
+    problems: list[DataProblem] = []
+    total = skipped = 0
+    for _, row in stream_labelled(file, taxonomy):
+        if not isinstance(row, DataProblem):
+            total += 1
+            continue
+        skipped += 1
+        if len(problems) < _MOST_PROBLEMS:
+            problems.append(row)
+    if problems and not skip_bad:
+        raise InvalidDataset(file, problems)
+    for problem in problems:
+        messages().print(f"left out: {escape(str(problem))}")
+    if not total:
+        raise InvalidDataset(file, [DataProblem(1, "", "the file holds no labelled incident")])
+    started, done = time.monotonic(), 0
     with watching() as progress:
-        async with open_records(settings, progress) as records:
-            total = len(reading.records)
-            await records.casebook.import_history(
-                reading.records,
-                annotator=annotator,
-                origin="human" if human else "derived",
-                progress=lambda done: progress("Importing incidents", done, total),
-            )
-            return total, await records.casebook.index_size()
+        async with open_importing(settings, progress) as (casebook, store):
+            good = (row for _, row in stream_labelled(file, taxonomy) if not isinstance(row, DataProblem))
+            while portion := list(itertools.islice(good, _PORTION)):
+                await casebook.import_history(
+                    portion, annotator=annotator, origin="human" if human else "derived", team=team
+                )
+                done += len(portion)
+                rate = done / max(time.monotonic() - started, 1e-9)
+                progress("Importing incidents", done, total, f"{rate:.0f}/s, {(total - done) / rate / 60:.1f} min left")
+            return done, skipped, await store.history_size()
 
 
 def search(

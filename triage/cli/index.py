@@ -50,7 +50,7 @@ def repair(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Bring the index in line: what processes left undone, and whatever else differs from the database."""
 
     async def work(casebook: Casebook, steps: Steps) -> tuple[int, int]:
-        return await casebook.repair(), await casebook.mend_index(steps)
+        return await casebook.repair(older_than_s=0), await casebook.mend_index(steps)
 
     caught_up, mended = run(_with_index(work, "Repairing the index"))
     if as_json:

@@ -94,6 +94,8 @@ class MiniLM:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.log_severity_level = 3
+        # Threads that wait in a busy loop take the processor from everything else that a service does.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = onnxruntime.InferenceSession(
             str(_verified(*_MODEL)), sess_options=options, providers=["CPUExecutionProvider"]
         )

@@ -42,6 +42,7 @@ class Learner:
     def __init__(self) -> None:
         self._fitted: OrderedDict[str, _Fitted] = OrderedDict()
         self._lock = threading.Lock()
+        self._last: tuple[Sequence[Example], Taxonomy, dict[str, _Fitted]] | None = None
 
     def distributions(
         self, taxonomy: Taxonomy, examples: Sequence[Example], text: str, vector: Vectors
@@ -50,14 +51,21 @@ class Learner:
 
         `text` and `vector` (shape (dimension,)) are of the redacted new incident.
         """
-        said: dict[str, Distributions] = {}
+        # The history gives the same tuple until it changes: then nothing is compared, sorted or digested again.
+        last = self._last
+        if last is None or last[0] is not examples or last[1] is not taxonomy or not isinstance(examples, tuple):
+            last = self._last = examples, taxonomy, self._fit_all(taxonomy, examples)
+        return {facet_id: _say(fitted, text, vector) for facet_id, fitted in last[2].items()}
+
+    def _fit_all(self, taxonomy: Taxonomy, examples: Sequence[Example]) -> dict[str, _Fitted]:
+        fitted: dict[str, _Fitted] = {}
         for facet in taxonomy.triaged:
             labelled = _labelled(facet, examples)
             if facet.cardinality == "multi" or len(labelled) < LEAST_INCIDENTS:
                 continue
             if len({label for _, label in labelled}) > 1:
-                said[facet.id] = _say(self._fit(facet, labelled), text, vector)
-        return said
+                fitted[facet.id] = self._fit(facet, labelled)
+        return fitted
 
     def _fit(self, facet: Facet, labelled: Sequence[tuple[Example, str]]) -> _Fitted:
         key = _digest(facet, labelled)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from triage.annotation import Labels
 from triage.errors import InvalidInput, NotFound, TriageError
@@ -46,6 +48,73 @@ def read_labelled(path: Path, taxonomy: Taxonomy) -> LabelledReading:
     return LabelledReading(tuple(records.values()), tuple(ignored))
 
 
+def stream_labelled(path: Path, taxonomy: Taxonomy) -> Iterator[tuple[int, tuple[Incident, Labels] | DataProblem]]:
+    """The records of a file one after another, each with the bytes read so far; what is wrong with a row in its place.
+
+    Bounded in memory: a row is forgotten once it is given, and of an id that stands there twice the later row wins.
+    Raises `NotFound`, or `InvalidInput` where the file can't be read as a table at all.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no file {path}.", path=str(path)) from error
+    with file:
+        rows = _stream_csv(file, taxonomy) if path.suffix.lower() == ".csv" else _stream_json(file)
+        for at, line, row in rows:
+            if isinstance(row, DataProblem):
+                yield at, row
+                continue
+            try:
+                incident, labels, _ = _record(row, taxonomy)
+            except RowError as error:
+                yield at, DataProblem(line, error.field, str(error))
+            else:
+                yield at, (incident, labels)
+
+
+def _stream_json(file: IO[bytes]) -> Iterator[tuple[int, int, dict[str, Any] | DataProblem]]:
+    at = 0
+    for number, line in enumerate(file, start=1):
+        at += len(line)
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except UnicodeDecodeError as error:
+            yield at, number, DataProblem(number, "", f"is not UTF-8 text (byte {error.start} of the line)")
+        except json.JSONDecodeError as error:
+            yield at, number, DataProblem(number, "", f"is not JSON: {error.msg} at column {error.colno}")
+        else:
+            if isinstance(row, dict):
+                yield at, number, row
+            else:
+                yield at, number, DataProblem(number, "", f"must be a JSON object, not {type(row).__name__}")
+
+
+def _stream_csv(file: IO[bytes], taxonomy: Taxonomy) -> Iterator[tuple[int, int, dict[str, Any] | DataProblem]]:
+    facets = {facet.id for facet in taxonomy.facets}
+    reader = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
+    try:
+        for row in reader:
+            if None in row:
+                problem = DataProblem(reader.line_num, "", "has more cells than the header has columns")
+                yield file.tell(), reader.line_num, problem
+            else:
+                yield file.tell(), reader.line_num, _csv_row(row, facets)
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"The file is not UTF-8 text (near line {reader.line_num}): save it as UTF-8.", field="file"
+        ) from error
+
+
+def _csv_row(row: dict[str, str | None], facets: set[str]) -> dict[str, Any]:
+    # Severity may be both a plain field of the incident and a facet; the label is the one that can be checked.
+    plain = set(Incident.model_fields) | {"text"}
+    cells = {name.strip(): value.strip() for name, value in row.items() if value and value.strip()}
+    labels = {name: _labels(value) for name, value in cells.items() if name in facets}
+    return {**{name: value for name, value in cells.items() if name not in facets or name in plain}, "labels": labels}
+
+
 def _csv_rows(path: Path, taxonomy: Taxonomy) -> tuple[list[tuple[int, dict[str, Any]]], list[DataProblem]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -54,18 +123,13 @@ def _csv_rows(path: Path, taxonomy: Taxonomy) -> tuple[list[tuple[int, dict[str,
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.", field="file") from error
     facets = {facet.id for facet in taxonomy.facets}
-    # Severity may be both a plain field of the incident and a facet; the label is the one that can be checked.
-    plain = set(Incident.model_fields) | {"text"}
     reader = csv.DictReader(io.StringIO(text, newline=""))
     found: list[tuple[int, dict[str, Any]]] = []
     for row in reader:
         if None in row:
             problem = DataProblem(reader.line_num, "", "has more cells than the header has columns")
             return [], [problem]
-        cells = {name.strip(): value.strip() for name, value in row.items() if value and value.strip()}
-        labels = {name: _labels(value) for name, value in cells.items() if name in facets}
-        others = {name: value for name, value in cells.items() if name not in facets or name in plain}
-        found.append((reader.line_num, {**others, "labels": labels}))
+        found.append((reader.line_num, _csv_row(row, facets)))
     return found, [] if found else [DataProblem(1, "", "the file has no rows below its header")]
 
 
