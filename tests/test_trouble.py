@@ -1,4 +1,4 @@
-"""The bench `evals/bench/trouble.py` at small size: a provider in trouble costs no incident and keeps nobody waiting."""
+"""The bench `evals/bench/trouble.py` at small size: a provider in trouble loses no incident and holds nobody up."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from triage.triage_result import Triage
 from triage.wiring import Desk, open_desk
 
 SLACK_S = 1.0
-"""How much longer than its deadline an incident may take: the grace of the deadline, and the work that is no waiting."""
+"""How much longer than its deadline an incident may take: the grace, and the work that is no waiting."""
 
 ROOT = Path(__file__).parents[2]
 _SUBJECTS = ("cache cluster", "gateway", "scheduler", "tokenizer service", "storage node", "load balancer", "GPU node")
