@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from triage import __version__
 from triage.api import adjudication, incidents, labelling, live, reading
 from triage.api.bodies import NewAdjudication, NewAnnotation, NewIncident, SearchQuery
+from triage.api.description import complete
+from triage.api.parameters import refuse_nul
 from triage.api.problems import Problem, install
 from triage.api.service import Check, Service
 from triage.casebook import Casebook
@@ -52,6 +54,7 @@ def create_app(
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan or _work(jobs),
+        dependencies=[Depends(refuse_nul)],
     )
     app.state.service = Service(
         casebook,
@@ -108,6 +111,7 @@ def _describe(app: FastAPI) -> None:
                 ref_template=_REFERENCES,
             )
             schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+            complete(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 

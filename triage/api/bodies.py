@@ -163,8 +163,8 @@ async def read_models(
         raise InvalidFields([_empty_body()])
     try:
         if not (may_be_list and text.lstrip().startswith("[")):
-            return [model.model_validate_json(text)]
-        models = _many(model).validate_json(text)
+            return [model.model_validate_json(text, strict=True)]
+        models = _many(model).validate_json(text, strict=True)
     except ValidationError as error:
         raise InvalidFields.of(error) from error
     if not 1 <= len(models) <= most:

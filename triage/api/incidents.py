@@ -19,6 +19,7 @@ from triage.api.answers import (
 )
 from triage.api.bodies import NewAnnotation, read_incident, read_models
 from triage.api.examples import annotation_body, incident_body
+from triage.api.parameters import IncidentInPath
 from triage.api.problems import FieldError, InvalidFields, TriageFailed, documented
 from triage.api.service import Parts, Service
 from triage.errors import InvalidInput, NotFound
@@ -83,7 +84,7 @@ async def list_incidents(
 
 
 @router.get("/{incident_id}", operation_id="get_incident", response_model=IncidentAnswer, responses=documented(404))
-async def get_incident(service: Parts, incident_id: str) -> Response:
+async def get_incident(service: Parts, incident_id: IncidentInPath) -> Response:
     """Read an incident and how far it is."""
     return answer(IncidentAnswer.of(await service.store.incident(incident_id)))
 
@@ -92,7 +93,7 @@ async def get_incident(service: Parts, incident_id: str) -> Response:
 async def get_triage(
     request: Request,
     service: Parts,
-    incident_id: str,
+    incident_id: IncidentInPath,
     prefer: Annotated[str | None, Header(examples=["wait=30"], description="`wait=N`: seconds to wait.")] = None,  # noqa: ARG001
 ) -> Response:
     """Read the triage of an incident: 200, or 202 with its status and `Retry-After` while it is not done."""
@@ -107,7 +108,7 @@ async def get_triage(
     openapi_extra=annotation_body(),
     responses=documented(404, 413, 415, 422, 503),
 )
-async def post_annotations(request: Request, service: Parts, incident_id: str) -> Response:
+async def post_annotations(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Label an incident: one annotation or a list of them, all or none.
 
     With a gold label the incident joins the history at once. The latest annotation of one annotator for one facet
@@ -124,7 +125,7 @@ async def post_annotations(request: Request, service: Parts, incident_id: str) -
     response_model=Annotations,
     responses=documented(404),
 )
-async def list_annotations(service: Parts, incident_id: str) -> Response:
+async def list_annotations(service: Parts, incident_id: IncidentInPath) -> Response:
     """List the annotations of an incident, oldest first."""
     await service.store.incident(incident_id)
     return answer(Annotations(annotations=tuple(await service.store.annotations(incident_id))))

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from triage.errors import InvalidInput, TriageError
 
@@ -128,12 +129,22 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     phrase = http.HTTPStatus(error.status_code).phrase
-    detail = str(error.detail)
+    detail, headers = str(error.detail), error.headers
     if error.status_code == http.HTTPStatus.NOT_FOUND and detail == phrase:
         detail = f"There is nothing at {request.url.path}. The API is described at /docs."
     elif error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.method} is not possible at {request.url.path}; the Allow header names what is."
-    return problem(request, error.status_code, "about:blank", phrase, detail, headers=error.headers)
+        headers = {"Allow": ", ".join(sorted(_allowed(request)))}
+    return problem(request, error.status_code, "about:blank", phrase, detail, headers=headers)
+
+
+def _allowed(request: Request) -> set[str]:
+    """The methods of all routes at this place; Starlette's own answer names those of the first alone."""
+    methods: set[str] = set()
+    for path, item in request.app.openapi()["paths"].items():
+        if compile_path(path)[0].match(request.url.path):
+            methods |= {method.upper() for method in item}
+    return methods
 
 
 async def _defect(request: Request, _error: Exception) -> Response:
