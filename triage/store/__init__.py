@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from triage.store.judgements import Judgement, TriagedIncident
 from triage.store.migrations import downgrade, upgrade
-from triage.store.records import Listed, Page, Pending, Status, StoredIncident
+from triage.store.records import Finished, FinishedPage, Labelled, Listed, Page, Pending, Status, StoredIncident, Wanted
 from triage.store.store import Store
 
 __all__ = [
+    "Finished",
+    "FinishedPage",
     "Judgement",
+    "Labelled",
     "Listed",
     "Page",
     "Pending",
@@ -16,6 +19,7 @@ __all__ = [
     "Store",
     "StoredIncident",
     "TriagedIncident",
+    "Wanted",
     "downgrade",
     "upgrade",
 ]
