@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -16,7 +16,8 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
 
 from triage.errors import MisconfiguredService, TriageError
 from triage.incident import Incident
-from triage.store import Pending, Store
+from triage.steps import told
+from triage.store import Pending, Store, StoredIncident
 from triage.triage_result import Triage
 
 _log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class Jobs:
         self._engine: sqlalchemy.Engine | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[Any]] = set()
+        self._steps: dict[str, str] = {}
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._is_started = False
 
@@ -121,9 +123,23 @@ class Jobs:
         except Exception:  # noqa: BLE001 - it is safely stored all the same, and whoever posted it need not know
             _log.exception("Could not queue %s; the next sweep will", incident_id)
 
+    def enqueue_soon(self, incident_ids: Sequence[str]) -> None:
+        """Queue stored incidents without being waited for. What a crash cuts off is left to the sweep."""
+        task = asyncio.create_task(self._enqueue_all(incident_ids), name="enqueue")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def phase(self, stored: StoredIncident) -> str:
+        """What a pending incident is at: `queued`, `running`, or the step of it where this process does the work."""
+        incident_id = stored.incident.id
+        if incident_id in self._steps:
+            return self._steps[incident_id]
+        run = await DBOS.get_workflow_status_async(_run_id(Pending(incident_id, stored.attempts)))
+        return "running" if run is not None and run.status == "PENDING" else "queued"
+
     async def wait(self, incident_id: str, timeout_s: float) -> None:
         """Return when the incident is no longer pending, or after `timeout_s`, whichever is first."""
-        with self._notified(incident_id) as event, contextlib.suppress(TimeoutError):
+        with self.noticed(incident_id) as event, contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while (await self._store.incident(incident_id)).status == "pending":
                     # Now and then it is looked at even without a notice: another process may have done the work.
@@ -206,8 +222,8 @@ class Jobs:
                 await DBOS.run_step_async({"name": "store"}, self._finish, pending, document, reason)
             finally:
                 self._running.discard(task)
-                for event in self._waiting.get(incident_id, ()):
-                    event.set()
+                self._steps.pop(incident_id, None)
+                self._notify(incident_id)
 
         return triage_incident
 
@@ -215,13 +231,26 @@ class Jobs:
         """The triage as JSON, or None and why there is none."""
         stored = await self._store.incident(incident_id)
         try:
-            return (await self._pipeline.run(stored.incident)).model_dump_json(), ""
+            with told(lambda step: self._began(incident_id, step)):
+                return (await self._pipeline.run(stored.incident)).model_dump_json(), ""
         except TriageError as error:
             _log.warning("Triage of %s failed: %s", incident_id, error.detail)
             return None, error.detail
         except Exception as error:  # noqa: BLE001 - a defect must end as a stored failure, not as silence
             _log.exception("Triage of %s failed", incident_id)
             return None, f"{type(error).__name__}: {error}"
+
+    def _began(self, incident_id: str, step: str) -> None:
+        self._steps[incident_id] = step
+        self._notify(incident_id)
+
+    def _notify(self, incident_id: str) -> None:
+        for event in self._waiting.get(incident_id, ()):
+            event.set()
+
+    async def _enqueue_all(self, incident_ids: Sequence[str]) -> None:
+        for incident_id in incident_ids:
+            await self.enqueue(incident_id)
 
     async def _finish(self, pending: Pending, document: str | None, reason: str) -> None:
         if document is None:
@@ -240,7 +269,8 @@ class Jobs:
             )
 
     @contextlib.contextmanager
-    def _notified(self, incident_id: str) -> Iterator[asyncio.Event]:
+    def noticed(self, incident_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set when this process begins a step of the incident, or ends its work on it."""
         event = asyncio.Event()
         self._waiting[incident_id].add(event)
         try:

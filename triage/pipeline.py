@@ -25,6 +25,7 @@ from triage.history.retrieval import by_likely_label, diverse
 from triage.incident import Incident
 from triage.mitigation import suggest
 from triage.redaction import Redacted, Redactor
+from triage.steps import begin
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Contrast, FacetResult, Neighbour, Provenance, Triage
 
@@ -228,6 +229,7 @@ def _with_evidence(
 
 @contextmanager
 def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    begin(step)
     start = time.perf_counter()
     yield
     seconds[step] = round(time.perf_counter() - start, 4)
