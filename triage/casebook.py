@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
@@ -15,11 +16,12 @@ from triage.errors import Conflict, InvalidInput, NotFound
 from triage.history import History
 from triage.incident import Incident, content_id
 from triage.redaction import Redactor
-from triage.store import Store
+from triage.store import Labelled, Store
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Neighbour
 
 _BATCH = 32
+_ACCEPTED_AT_ONCE = 200
 
 
 class Index(History, Protocol):
@@ -57,20 +59,38 @@ class Casebook:
             return True
         stored = await self._store.incident(incident.id)
         if differing := _differences(stored.incident, incident):
-            raise Conflict(
-                f"Incident {incident.id!r} is stored with another {', '.join(differing)}: give this one an id of its "
-                "own, or post it exactly as before.",
-                incident_id=incident.id,
-                fields=differing,
-            )
+            raise _conflict(incident, differing)
         await self._store.request_triage(incident.id)
         return False
 
-    async def annotate(self, incident_id: str, annotations: Sequence[Annotation]) -> list[Annotation]:
+    async def accept_many(self, incidents: Sequence[Incident]) -> list[bool | Conflict]:
+        """Store incidents to be triaged, each as `accept` does. For each: whether it is new, or its conflict."""
+        outcomes: list[bool | Conflict] = []
+        for start in range(0, len(incidents), _ACCEPTED_AT_ONCE):
+            portion = incidents[start : start + _ACCEPTED_AT_ONCE]
+            new = await self._store.add_incidents(portion, self.taxonomy.id)
+            times = Counter(each.id for each in portion)
+            stored = await self._store.incidents([name for name, n in times.items() if name not in new or n > 1])
+            for incident in portion:
+                if incident.id in new:
+                    new.remove(incident.id)
+                    outcomes.append(True)
+                    continue
+                known = stored[incident.id]
+                differing = _differences(known.incident, incident)
+                outcomes.append(_conflict(incident, differing) if differing else False)
+                if not differing and known.status in ("imported", "failed"):
+                    await self._store.request_triage(incident.id)
+        return outcomes
+
+    async def annotate(
+        self, incident_id: str, annotations: Sequence[Annotation], expected: Labelled | None = None
+    ) -> list[Annotation]:
         """Keep annotations of one incident, all or none; if any is gold, the incident is part of the history at once.
 
         Returns them as stored, with their labels in canonical form. Raises `NotFound`, or `InvalidInput` where a facet
-        or label is unknown or a gold child label doesn't fit its parent.
+        or label is unknown or a gold child label doesn't fit its parent, or `Outdated` if the incident has got further
+        than `expected`.
         """
         incident = (await self._store.incident(incident_id)).incident
         given = [self._canonical(incident_id, annotation) for annotation in annotations]
@@ -80,7 +100,7 @@ class Casebook:
             self.taxonomy.validate_labels(gold)
             embedded = await self._embed_missing([incident]) if gold else {}
             kept = await self._store.record(
-                given, fingerprint=self._embedder.fingerprint, embedded=embedded, is_given_here=True
+                given, fingerprint=self._embedder.fingerprint, embedded=embedded, is_given_here=True, expected=expected
             )
             if gold or _standing_gold(before):
                 await self._index([incident])
@@ -242,6 +262,15 @@ class Casebook:
     async def _redacted(self, texts: Iterable[str]) -> list[str]:
         wanted = list(texts)
         return await asyncio.to_thread(lambda: [self._redactor.redact(text).text for text in wanted])
+
+
+def _conflict(incident: Incident, differing: Sequence[str]) -> Conflict:
+    return Conflict(
+        f"Incident {incident.id!r} is stored with another {', '.join(differing)}: give this one an id of its own, or "
+        "post it exactly as before.",
+        incident_id=incident.id,
+        fields=list(differing),
+    )
 
 
 def _differences(stored: Incident, new: Incident) -> list[str]:

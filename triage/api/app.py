@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from triage import __version__
-from triage.api import adjudication, incidents, labelling, live, reading
+from triage.api import adjudication, batch, events, incidents, labelling, live, reading, triages
 from triage.api.bodies import NewAdjudication, NewAnnotation, NewIncident, SearchQuery
 from triage.api.description import complete
 from triage.api.parameters import refuse_nul
@@ -66,7 +66,10 @@ def create_app(
         max_write_up_bytes=max_write_up_bytes,
         wait_limit_s=wait_limit_s,
     )
+    app.include_router(batch.router)
     app.include_router(incidents.router)
+    app.include_router(events.router)
+    app.include_router(triages.router)
     app.include_router(labelling.router)
     app.include_router(adjudication.router)
     app.include_router(reading.router)

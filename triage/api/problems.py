@@ -105,20 +105,35 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": http.HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
+def describe(request: Request, error: TriageError) -> Problem:
+    """The problem document of an error, where it is part of a larger answer."""
+    return Problem(
+        type=f"urn:triage:problem:{error.kind}",
+        title=error.title,
+        status=error.status,
+        detail=error.detail,
+        instance=request.url.path,
+        errors=_wrong_fields(error),
+    )
+
+
 async def _triage_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, TriageError)  # noqa: S101 - Starlette's handlers are typed for any exception
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("%s %s: %s", request.method, request.url.path, error.detail)
-    if isinstance(error, InvalidFields):
-        errors = error.errors
-    elif isinstance(error, InvalidInput):
-        errors = (FieldError(field=str(error.data["field"]), message=error.detail),)
-    else:
-        errors = ()
+    errors = _wrong_fields(error)
     data = {name: value for name, value in error.data.items() if name not in _RESERVED}
     if errors:
         data["errors"] = [each.model_dump() for each in errors]
     return problem(request, error.status, error.kind, error.title, error.detail, data=data)
+
+
+def _wrong_fields(error: TriageError) -> tuple[FieldError, ...]:
+    if isinstance(error, InvalidFields):
+        return error.errors
+    if isinstance(error, InvalidInput):
+        return (FieldError(field=str(error.data["field"]), message=error.detail),)
+    return ()
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
@@ -140,11 +155,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> set[str]:
     """The methods of all routes at this place; Starlette's own answer names those of the first alone."""
-    methods: set[str] = set()
-    for path, item in request.app.openapi()["paths"].items():
-        if compile_path(path)[0].match(request.url.path):
-            methods |= {method.upper() for method in item}
-    return methods
+    place, paths = request.url.path, request.app.openapi()["paths"]
+    described = [place] if place in paths else [path for path in paths if compile_path(path)[0].match(place)]
+    return {method.upper() for path in described for method in paths[path]}
 
 
 async def _defect(request: Request, _error: Exception) -> Response:
