@@ -116,6 +116,15 @@ def test_an_incident_is_followed_to_its_triage(client: Client, name: str) -> Non
         next(client.events("nobody"))
 
 
+def test_what_is_deleted_is_gone(service: httpx.Client, client: Client, name: str) -> None:
+    if "delete" not in service.get("/openapi.json").json()["paths"]["/v1/incidents/{incident_id}"]:
+        pytest.skip("this service deletes nothing")
+    client.triage({"id": name, "write_up": f"A switch of {name} failed."})
+    client.delete(name)
+    with pytest.raises(NotFound):
+        client.incident(name)
+
+
 async def test_the_async_client_does_the_same(aclient: AsyncClient, name: str) -> None:
     triage = await aclient.triage({"id": name, "write_up": f"A switch of {name} failed.", "service": name})
     assert triage.facets["category"].labels == ("infrastructure",)
