@@ -7,7 +7,7 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
 export PYTHONUTF8 = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo serve test fast lint types format lock eval bench doctor wheel clean
+.PHONY: help demo serve test fast lint types contract format lock eval bench doctor wheel clean
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ lint: $(VENV)/dev.stamp ## style, and imports that point one way
 
 types: $(VENV)/dev.stamp ## mypy, strict
 	@$(BIN)/mypy
+
+contract: $(VENV)/dev.stamp ## write the API's description, and its baseline where nothing breaks
+	@$(BIN)/python -m tests.api.write_contract
 
 format: $(VENV)/dev.stamp ## put the code in its style
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -18,6 +18,7 @@ import uvicorn
 
 from triage.embedding import Vectors
 from triage.incident import Incident
+from triage.steps import begin
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Evidence, FacetResult, Provenance, Triage
 
@@ -62,6 +63,7 @@ class KeywordPipeline:
     async def run(self, incident: Incident, **_: Any) -> Triage:
         self.seen.append(incident.id)
         self.began.set()
+        begin("classify")
         if "slowly" in incident.write_up:
             await asyncio.sleep(self.slow_s)
         if "trip the pipeline" in incident.write_up and self.failures > 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -14,11 +15,13 @@ from triage.history import IndexUnavailable
 from triage.incident import Incident, content_id
 from triage.indexing import INDEX_TURN, SETTLED_S, Index, Indexer, IndexReport, Steps, silent
 from triage.redaction import Redactor
-from triage.store import DEFAULT_TEAM, Store
+from triage.store import DEFAULT_TEAM, Labelled, Store
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Neighbour
 
 _log = logging.getLogger(__name__)
+
+_ACCEPTED_AT_ONCE = 200
 
 _BATCH = 256
 
@@ -54,23 +57,45 @@ class Casebook:
             return True
         stored = await self._store.incident(incident.id)
         if stored.team != team:
-            # Nothing is told of what it holds: it is not theirs.
-            raise Conflict(f"The id {incident.id!r} is taken: give this incident another one.", incident_id=incident.id)
+            raise _taken(incident)
         if differing := _differences(stored.incident, incident):
-            raise Conflict(
-                f"Incident {incident.id!r} is stored with another {', '.join(differing)}: give this one an id of its "
-                "own, or post it exactly as before.",
-                incident_id=incident.id,
-                fields=differing,
-            )
+            raise _conflict(incident, differing)
         await self._store.request_triage(incident.id)
         return False
 
-    async def annotate(self, incident_id: str, annotations: Sequence[Annotation]) -> list[Annotation]:
+    async def accept_many(self, incidents: Sequence[Incident], team: str = DEFAULT_TEAM) -> list[bool | Conflict]:
+        """Store incidents of `team` to be triaged, each as `accept` does. For each: is it new, or its conflict."""
+        outcomes: list[bool | Conflict] = []
+        for start in range(0, len(incidents), _ACCEPTED_AT_ONCE):
+            portion = incidents[start : start + _ACCEPTED_AT_ONCE]
+            new = await self._store.add_incidents(portion, self.taxonomy.id, team)
+            times = Counter(each.id for each in portion)
+            stored = await self._store.incidents([name for name, n in times.items() if name not in new or n > 1])
+            for incident in portion:
+                if incident.id in new:
+                    new.remove(incident.id)
+                    outcomes.append(True)
+                    if self.on_accepted is not None:
+                        self.on_accepted()
+                    continue
+                known = stored[incident.id]
+                differing = _differences(known.incident, incident)
+                if known.team != team:
+                    outcomes.append(_taken(incident))
+                    continue
+                outcomes.append(_conflict(incident, differing) if differing else False)
+                if not differing and known.status in ("imported", "failed"):
+                    await self._store.request_triage(incident.id)
+        return outcomes
+
+    async def annotate(
+        self, incident_id: str, annotations: Sequence[Annotation], expected: Labelled | None = None
+    ) -> list[Annotation]:
         """Keep annotations of one incident, all or none; if any is gold, the incident is part of the history at once.
 
         Returns them as stored, with their labels in canonical form. Raises `NotFound`, or `InvalidInput` where a facet
-        or label is unknown or a gold child label doesn't fit its parent.
+        or label is unknown or a gold child label doesn't fit its parent, or `Outdated` if the incident has got further
+        than `expected`.
         """
         incident = (await self._store.incident(incident_id)).incident
         given = [self._canonical(incident_id, annotation) for annotation in annotations]
@@ -81,7 +106,12 @@ class Casebook:
             self.taxonomy.validate_labels(gold)
             embedded = await self._indexer.embed_missing([incident]) if gold else {}
             kept = await self._store.record(
-                given, fingerprint=self._embedder.fingerprint, embedded=embedded, is_given_here=True, marked=marked
+                given,
+                fingerprint=self._embedder.fingerprint,
+                embedded=embedded,
+                is_given_here=True,
+                expected=expected,
+                marked=marked,
             )
         await self._align(marked, marked)
         return kept
@@ -251,6 +281,20 @@ class Casebook:
             await self._indexer.align(incident_ids, marked)
         except IndexUnavailable as error:
             _log.warning("The index follows later for %d incident(s): %s", len(incident_ids), error.detail)
+
+
+def _taken(incident: Incident) -> Conflict:
+    # Nothing is told of what it holds: it is not theirs.
+    return Conflict(f"The id {incident.id!r} is taken: give this incident another one.", incident_id=incident.id)
+
+
+def _conflict(incident: Incident, differing: Sequence[str]) -> Conflict:
+    return Conflict(
+        f"Incident {incident.id!r} is stored with another {', '.join(differing)}: give this one an id of its own, or "
+        "post it exactly as before.",
+        incident_id=incident.id,
+        fields=list(differing),
+    )
 
 
 def _differences(stored: Incident, new: Incident) -> list[str]:

@@ -58,6 +58,13 @@ class Conflict(TriageError):
     title = "Conflict with what is stored"
 
 
+class Outdated(TriageError):
+    """What a change was made for has changed since."""
+
+    status = 412
+    title = "It has changed meanwhile"
+
+
 class MisconfiguredService(TriageError):
     """A setting, file or weight that is missing or wrong; the detail says which and how to mend it."""
 

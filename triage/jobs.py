@@ -8,7 +8,7 @@ import logging
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
@@ -26,6 +26,7 @@ from triage.job_watch import watched
 from triage.metrics import Metrics
 from triage.outages import is_database_away, is_index_away
 from triage.reaper import Reaper
+from triage.steps import told
 from triage.store import Pending, Store, StoredIncident
 from triage.triage_result import Triage
 
@@ -103,7 +104,9 @@ class Jobs:
         self._reaper = Reaper(self.executor, 0 if url.get_backend_name() == "sqlite" else self._options.dead_after_s)
         self._engine: sqlalchemy.Engine | None = None
         self._chores: list[asyncio.Task[None]] = []
+        self._errands: set[asyncio.Task[None]] = set()
         self._running: dict[asyncio.Task[Any], str] = {}
+        self._steps: dict[str, str] = {}
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._queue_length, self._counted_at = 0, float("-inf")
         self._tidied_at = float("-inf")
@@ -135,7 +138,7 @@ class Jobs:
         if Jobs._active is not self:
             return
         self._is_started = False
-        tasks = [*self._chores, *self._running]
+        tasks = [*self._chores, *self._errands, *self._running]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -151,13 +154,14 @@ class Jobs:
             async with asyncio.timeout(_PATIENCE_WITH_DATABASE_S):
                 await self._store.processes.remove(self.executor)
 
-    async def admit(self, incident_id: str) -> None:
+    async def admit(self, incident_id: str | None) -> None:
         """Raise `Overloaded` if too many incidents wait already, unless this one is stored: it is none too many."""
         now = time.monotonic()
         if now - self._counted_at > 1:
             self._counted_at = now
             self._queue_length = await self._store.pending_count(self._options.most_pending)
-        if self._queue_length >= self._options.most_pending and await self._store.find(incident_id) is None:
+        is_full = self._queue_length >= self._options.most_pending
+        if is_full and (incident_id is None or await self._store.find(incident_id) is None):
             raise Overloaded(
                 f"{self._queue_length} incidents wait for their triage, as many as may: post this one again later, "
                 "or run more workers.",
@@ -176,10 +180,24 @@ class Jobs:
         except Exception:  # noqa: BLE001 - it is safely stored all the same, and whoever posted it need not know
             _log.exception("Could not queue %s; the next sweep will", incident_id)
 
+    def enqueue_soon(self, incident_ids: Sequence[str]) -> None:
+        """Queue stored incidents without being waited for. What a crash cuts off is left to the sweep."""
+        task = asyncio.create_task(self._enqueue_all(incident_ids), name="enqueue")
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    async def phase(self, stored: StoredIncident) -> str:
+        """What a pending incident is at: `queued`, `running`, or the step of it where this process does the work."""
+        incident_id = stored.incident.id
+        if incident_id in self._steps:
+            return self._steps[incident_id]
+        run = workflows.run_id(Pending(incident_id, stored.attempts))
+        return "running" if (await workflows.states([run])).get(run) == "PENDING" else "queued"
+
     async def wait(self, incident_id: str, timeout_s: float) -> None:
         """Return when the incident is no longer pending, or after `timeout_s`, whichever is first."""
         pause_s = _SHORTEST_WAIT_S
-        with self._notified(incident_id) as event, contextlib.suppress(TimeoutError):
+        with self.noticed(incident_id) as event, contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while (await self._store.incident(incident_id)).status == "pending":
                     # Without a notice it is looked at all the same: mostly another process does the work.
@@ -283,8 +301,8 @@ class Jobs:
                     await self._triage(Pending(incident_id, attempt))
             finally:
                 del self._running[task]
-                for event in self._waiting.get(incident_id, ()):
-                    event.set()
+                self._steps.pop(incident_id, None)
+                self._notify(incident_id)
 
         return triage_incident
 
@@ -295,12 +313,21 @@ class Jobs:
             if await self._lasting(lambda: self._store.has_triage(run_id)):
                 return
             stored = await self._lasting(lambda: self._store.incident(pending.id))
-            triage = await self._run(pending, stored)
+            with told(lambda step: self._began(pending.id, step)):
+                triage = await self._run(pending, stored)
             if triage is not None:
                 await self._lasting(lambda: self._store.save_triage(run_id, triage))
                 self.metrics.triaged(triage, stored.updated_at)
         except (NotFound, IntegrityError):
             _log.info("The triage of %s was stored by another process, or the incident deleted", run_id)
+
+    def _began(self, incident_id: str, step: str) -> None:
+        self._steps[incident_id] = step
+        self._notify(incident_id)
+
+    def _notify(self, incident_id: str) -> None:
+        for event in self._waiting.get(incident_id, ()):
+            event.set()
 
     async def _run(self, pending: Pending, stored: StoredIncident) -> Triage | None:
         """The triage, or None once the failure is stored."""
@@ -320,6 +347,10 @@ class Jobs:
                 await self._lasting(lambda: self._fail(pending, why, will_pass=will_pass))  # noqa: B023
                 return None
             await asyncio.sleep(min(1.0, self._options.patience_s / 4))
+
+    async def _enqueue_all(self, incident_ids: Sequence[str]) -> None:
+        for incident_id in incident_ids:
+            await self.enqueue(incident_id)
 
     async def _lasting(self, ask: Callable[[], Awaitable[_T]]) -> _T:
         """What the store answers, as soon as its database is there: a triage that was paid for is not given up."""
@@ -352,7 +383,8 @@ class Jobs:
             )
 
     @contextlib.contextmanager
-    def _notified(self, incident_id: str) -> Iterator[asyncio.Event]:
+    def noticed(self, incident_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set when this process begins a step of the incident, or ends its work on it."""
         event = asyncio.Event()
         self._waiting[incident_id].add(event)
         try:

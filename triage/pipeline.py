@@ -29,6 +29,7 @@ from triage.llm.prices import Price
 from triage.mitigation import suggest
 from triage.redaction import Redacted, Redactor
 from triage.spans import span
+from triage.steps import begin
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Contrast, FacetResult, Neighbour, Provenance, Triage
 
@@ -328,6 +329,7 @@ def _with_evidence(
 
 @contextmanager
 def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    begin(step)
     start = time.perf_counter()
     with span(step):
         yield

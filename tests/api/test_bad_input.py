@@ -80,6 +80,7 @@ def test_a_body_that_is_no_incident_is_refused(
         (OK | {"taxonomy": "weather"}, "taxonomy"),
         (OK | {"taxonomy": "cloud_faults"}, "taxonomy"),
         (OK | {"severitty": "SEV-1"}, "severitty"),
+        (OK | {"started_at": 1_700_000_000}, "started_at"),
         (OK | {"attributes": {"a": {"nested": 1}}}, None),
         (OK | {"attributes": {"a": "\x00"}}, "attributes"),
     ],
@@ -146,6 +147,7 @@ def test_a_client_that_asks_before_it_sends_is_refused_before_it_sends(client: h
         ({"facet": "weather", "labels": ["infrastructure"], "annotator": "ada"}, "facet"),
         ({"facet": "category", "labels": ["infrastructure"], "annotator": "ada", "origin": "model"}, "origin"),
         ({"facet": "category", "labels": ["infrastructure"], "annotator": "model:x"}, "annotator"),
+        ({"facet": "category", "labels": ["infrastructure"], "annotator": "ada", "is_gold": "yes"}, "is_gold"),
         ({"facet": "detection", "labels": ["automated", "customer_reported"], "annotator": "ada"}, "labels"),
         ([], "body"),
         ([{"facet": "category"}], "0.labels"),
@@ -164,6 +166,7 @@ def test_a_wrong_annotation_is_refused(client: httpx.Client, body: Any, field: s
         ({"text": ""}, "text"),
         ({"text": "..."}, "text"),
         ({"text": "x", "k": 0}, "k"),
+        ({"text": "x", "k": "5"}, "k"),
         ({"text": "x", "n": 1}, "n"),
     ],
 )
@@ -180,7 +183,20 @@ def test_what_the_api_does_not_have_is_a_problem_document_too(
 ) -> None:
     answer = client.request(method, path)
     check_problem(answer, status)
-    assert status != 405 or "POST" in answer.headers["allow"]
+    assert status != 405 or answer.headers["allow"] == "GET, POST"
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/v1/incidents/a%00b", "incident_id"),
+        ("/v1/incidents/a%20b/annotations", "incident_id"),
+        ("/v1/annotators/a%00b/next", "annotator"),
+        ("/v1/disagreements?annotator=a%00b", "annotator"),
+    ],
+)
+def test_a_place_that_no_id_can_have_is_named(client: httpx.Client, path: str, field: str) -> None:
+    check_problem(client.get(path), 422, field)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

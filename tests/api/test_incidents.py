@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -102,6 +103,41 @@ def test_an_idempotency_key_is_the_id_where_the_body_has_none(client: httpx.Clie
     bad = client.post("/v1/incidents", json={"write_up": write_up(name)}, headers={"Idempotency-Key": "a b/c"})
     assert bad.status_code == 422
     assert bad.json()["errors"][0]["field"] == "Idempotency-Key"
+
+
+def test_a_key_with_the_same_body_has_the_same_answer_and_with_another_it_is_a_conflict(
+    client: httpx.Client, pipeline: KeywordPipeline, name: str
+) -> None:
+    key = {"Idempotency-Key": name, **WAIT}
+    first, again = (client.post("/v1/incidents", json={"write_up": write_up(name)}, headers=key) for _ in range(2))
+    other = client.post("/v1/incidents", json={"write_up": "Something else."}, headers=key)
+
+    assert (first.status_code, again.status_code, other.status_code) == (200, 200, 409)
+    assert first.json() == again.json()
+    assert name in other.json()["detail"]
+    assert other.json()["fields"] == ["write_up"]
+    assert pipeline.seen.count(name) == 1
+
+
+def test_the_id_in_the_body_counts_beside_a_key(client: httpx.Client, name: str) -> None:
+    body = {"id": name, "write_up": write_up(name)}
+    one, other = (client.post("/v1/incidents", json=body, headers={"Idempotency-Key": key}) for key in ("k1", "k2"))
+    assert one.headers["location"] == other.headers["location"] == f"/v1/incidents/{name}"
+
+
+def test_of_requests_with_one_key_at_once_all_have_the_same_answer_and_one_triage(
+    client: httpx.Client, pipeline: KeywordPipeline, name: str
+) -> None:
+    def post(n: int) -> httpx.Response:
+        key = {"Idempotency-Key": name, **WAIT}
+        return client.post("/v1/incidents", json={"write_up": write_up(f"{name} {n // 4}")}, headers=key)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(post, range(8)))
+
+    assert sorted(each.status_code for each in answers) == [200] * 4 + [409] * 4
+    assert len({each.text for each in answers if each.status_code == 200}) == 1
+    assert pipeline.seen.count(name) == 1
 
 
 def test_markdown_has_its_heading_as_title(client: httpx.Client, name: str) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from triage.annotation import Annotation, Assignment
 from triage.errors import InvalidInput, MisconfiguredService, NotFound
 from triage.incident import Incident
-from triage.store import Pending, Store, downgrade, upgrade
+from triage.store import Pending, Store, Wanted, downgrade, upgrade
 from triage.store.engine import create_engine
 from triage.store.rows import read_cursor, write_cursor
 from triage.store.tables import metadata
@@ -99,8 +99,8 @@ async def test_a_page_can_be_of_one_status(store: Store) -> None:
         await store.add_incident(incident(f"i{n}"), "t")
     await store.save_triage("i1", triage("i1"))
 
-    assert [i.id for i in (await store.page(10, status="triaged")).incidents] == ["i1"]
-    assert [i.id for i in (await store.page(10, status="pending")).incidents] == ["i3", "i2", "i0"]
+    assert [i.id for i in (await store.page(10, wanted=Wanted(status="triaged"))).incidents] == ["i1"]
+    assert [i.id for i in (await store.page(10, wanted=Wanted(status="pending"))).incidents] == ["i3", "i2", "i0"]
 
 
 @given(st.integers(min_value=0, max_value=10**18 - 1))

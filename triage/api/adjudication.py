@@ -13,6 +13,7 @@ from triage.api.access import Reader, requires
 from triage.api.answers import Annotations, answer
 from triage.api.bodies import NewAdjudication, read_models
 from triage.api.examples import adjudication_body
+from triage.api.parameters import IncidentInPath
 from triage.api.problems import documented
 from triage.api.service import Parts
 from triage.errors import InvalidInput
@@ -51,7 +52,7 @@ async def list_disagreements(
     responses=documented(404, 409, 413, 415, 422, 503),
     dependencies=[requires("annotate")],
 )
-async def post_adjudications(request: Request, service: Parts, incident_id: str) -> Response:
+async def post_adjudications(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Settle one facet of an incident, or several at once, all or none. The labels are gold from then on.
 
     Each adjudication keeps in `settles` the ids of the annotations that it was made from. Settling a facet also accepts
@@ -73,6 +74,6 @@ async def post_adjudications(request: Request, service: Parts, incident_id: str)
     responses=documented(404),
     dependencies=[requires("read")],
 )
-async def list_adjudications(service: Parts, incident_id: str) -> Response:
+async def list_adjudications(service: Parts, incident_id: IncidentInPath) -> Response:
     """Read how an incident's gold labels came about: who settled what, when, and from which annotations."""
     return answer(Verdicts(verdicts=tuple(await service.adjudication.history(incident_id))))

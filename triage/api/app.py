@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.middleware.cors import CORSMiddleware
@@ -16,8 +16,10 @@ from triage.api import (
     access,
     adjudication,
     audit,
+    batch,
     deletion,
     documentation,
+    events,
     incidents,
     keys,
     labelling,
@@ -25,12 +27,15 @@ from triage.api import (
     reading,
     spending,
     subscriptions,
+    triages,
     webhooks,
 )
 from triage.api.bodies import NewAdjudication, NewAnnotation, NewIncident, SearchQuery
+from triage.api.description import complete
 from triage.api.guarding import Guard, GuardOptions
 from triage.api.keyring import AccessOptions, Keyring
 from triage.api.keys import NewKey, Rotation
+from triage.api.parameters import refuse_nul
 from triage.api.problems import Problem, install
 from triage.api.service import Check, Service
 from triage.api.subscriptions import NewSubscription
@@ -85,6 +90,7 @@ def create_app(
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan or _work(jobs, notifier),
+        dependencies=[Depends(refuse_nul)],
         # The pages that come with FastAPI load scripts from elsewhere: ours is `documentation.py`.
         docs_url=None,
         redoc_url=None,
@@ -102,8 +108,11 @@ def create_app(
         max_write_up_bytes=max_write_up_bytes,
         wait_limit_s=wait_limit_s,
     )
+    app.include_router(batch.router)
     app.include_router(incidents.router)
     app.include_router(deletion.router)
+    app.include_router(events.router)
+    app.include_router(triages.router)
     app.include_router(labelling.router)
     app.include_router(adjudication.router)
     app.include_router(reading.router)
@@ -186,6 +195,7 @@ def _describe(app: FastAPI) -> None:
             )
             schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
             access.describe(app, schema)
+            complete(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 

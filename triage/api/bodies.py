@@ -141,13 +141,24 @@ async def read_incident(request: Request, max_write_up_bytes: int) -> NewInciden
         )
     # JSON may need two bytes for one (escapes), and the other fields need some.
     posted = await read_model(request, NewIncident, 2 * max_write_up_bytes + 65_536)
-    if len(posted.write_up.encode()) > max_write_up_bytes:
-        raise InputTooLarge(
-            f"The write-up is larger than {max_write_up_bytes:,} bytes.",
-            field="write_up",
-            limit_bytes=max_write_up_bytes,
-        )
+    check_size(posted, max_write_up_bytes)
     return posted
+
+
+def check_size(posted: NewIncident, most: int) -> None:
+    """Raise `InputTooLarge` for a write-up of more than so many bytes."""
+    if len(posted.write_up.encode()) > most:
+        raise InputTooLarge(f"The write-up is larger than {most:,} bytes.", field="write_up", limit_bytes=most)
+
+
+def check_taxonomy(posted: NewIncident, in_use: str) -> None:
+    """Raise `InvalidInput` for an incident that names another taxonomy than the one in use."""
+    if posted.taxonomy not in ("", in_use):
+        raise InvalidInput(
+            f"This service triages with taxonomy {in_use!r}, not {posted.taxonomy!r}: leave the field out.",
+            field="taxonomy",
+            available=[in_use],
+        )
 
 
 async def read_model(request: Request, model: type[Model], limit: int) -> Model:
@@ -166,8 +177,8 @@ async def read_models(
         raise InvalidFields([_empty_body()])
     try:
         if not (may_be_list and text.lstrip().startswith("[")):
-            return [model.model_validate_json(text)]
-        models = _many(model).validate_json(text)
+            return [model.model_validate_json(text, strict=True)]
+        models = _many(model).validate_json(text, strict=True)
     except ValidationError as error:
         raise InvalidFields.of(error) from error
     if not 1 <= len(models) <= most:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 INCIDENT = {
@@ -75,6 +76,25 @@ def incident_body() -> dict[str, Any]:
             "application/json": {"schema": _reference("NewIncident"), "example": INCIDENT},
             "text/markdown": text,
             "text/plain": {"schema": {"type": "string"}, "example": INCIDENT["write_up"]},
+        }
+    )
+
+
+def batch_body() -> dict[str, Any]:
+    """The body of `POST /v1/incidents/batch`. An item may be anything: each is judged by itself."""
+    one = _reference("NewIncident")
+    many = {"type": "array", "items": {"anyOf": [one, {}]}, "minItems": 1, "maxItems": 1000}
+    schema = {
+        "type": "object",
+        "properties": {"incidents": many},
+        "required": ["incidents"],
+        "additionalProperties": False,
+    }
+    line = {"schema": {"type": "string"}, "example": json.dumps(INCIDENT)}
+    return _body(
+        {
+            "application/json": {"schema": schema, "example": {"incidents": [INCIDENT]}},
+            "application/x-ndjson": line,
         }
     )
 

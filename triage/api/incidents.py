@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
-from triage.access import DEFAULT_TEAM, TeamName
+from triage.access import DEFAULT_TEAM, Principal, TeamName
 from triage.api.access import Poster, Reader, requires
 from triage.api.answers import (
     RETRY_AFTER_S,
@@ -19,13 +19,15 @@ from triage.api.answers import (
     preferred_wait,
     raw_answer,
 )
-from triage.api.bodies import NewAnnotation, read_incident, read_models
+from triage.api.bodies import NewAnnotation, check_taxonomy, read_incident, read_models
+from triage.api.etags import TAGGED, IfMatch, IfNoneMatch, expected, tagged, tagged_annotations
 from triage.api.examples import annotation_body, incident_body
+from triage.api.parameters import LINK, Cursor, IdempotencyKey, IncidentInPath, Limit, next_link, wanted_incidents
 from triage.api.problems import FieldError, InvalidFields, TriageFailed, documented
 from triage.api.service import Parts, Service
 from triage.errors import InvalidInput, NotFound
 from triage.incident import IncidentId
-from triage.store import Page, Status, StoredIncident
+from triage.store import Page, StoredIncident, Wanted
 from triage.triage_result import Triage
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
@@ -34,6 +36,7 @@ _ID = TypeAdapter[str](IncidentId)
 _TEAM = TypeAdapter[str](TeamName)
 _MAX_ANNOTATION_BYTES = 1_000_000
 
+_PAGED: dict[int | str, dict[str, Any]] = {200: {"headers": LINK}}
 _TRIAGED: dict[int | str, dict[str, Any]] = {
     200: {"model": Triage, "description": "The triage."},
     202: {"model": IncidentStatus, "description": "Not triaged yet: ask again at `links.triage`."},
@@ -51,9 +54,7 @@ async def post_incident(
     request: Request,
     service: Parts,
     who: Poster,
-    idempotency_key: Annotated[
-        str | None, Header(description="An id for the incident where the body has none.")
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
     prefer: Annotated[str | None, Header(examples=["wait=30"], description="`wait=N`: seconds to wait.")] = None,  # noqa: ARG001
     x_team: Annotated[str | None, Header(description="The team, where the body names none.")] = None,
 ) -> Response:
@@ -64,58 +65,59 @@ async def post_incident(
     An incident of a team other than `default` is kept as `TEAM:ID`.
     """
     posted = await read_incident(request, service.max_write_up_bytes)
-    in_use = service.casebook.taxonomy.id
-    if posted.taxonomy not in ("", in_use):
-        raise InvalidInput(
-            f"This service triages with taxonomy {in_use!r}, not {posted.taxonomy!r}: leave the field out.",
-            field="taxonomy",
-            available=[in_use],
-        )
-    team = who.team(posted.team, _checked_team(x_team))
+    check_taxonomy(posted, service.casebook.taxonomy.id)
+    team = who.team(posted.team, checked_team(x_team))
     incident = posted.incident(_checked_key(idempotency_key), team)
-    if team == DEFAULT_TEAM and not who.sees(incident.id.partition(":")[0]) and ":" in incident.id:
-        raise InvalidInput("Before a ':' in an id stands its team: use another character.", field="id")
+    check_id(incident.id, team, who)
     await service.jobs.admit(incident.id)
     await service.casebook.accept(incident, team)
     await service.jobs.enqueue(incident.id)
     return await _triage_or_status(request, service, incident.id, location=True)
 
 
-@router.get("", operation_id="list_incidents", response_model=Page, responses=documented(422))
+@router.get("", operation_id="list_incidents", response_model=Page, responses=_PAGED | documented(422))
 async def list_incidents(
     service: Parts,
+    request: Request,
     who: Reader,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="`next_cursor` of the page before.")] = None,
-    status: Annotated[Status | None, Query(description="Only incidents in this state.")] = None,
+    wanted: Annotated[Wanted, Depends(wanted_incidents)],
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Response:
-    """List incidents, newest first, without their write-ups."""
-    return answer(await service.store.page(limit, cursor, status, who.teams))
+    """List incidents, newest first, without their write-ups. What comes in meanwhile shifts no page."""
+    page = await service.store.page(limit, cursor, wanted.within(who.teams))
+    return answer(page, headers=next_link(request, page.next_cursor))
 
 
 @router.get(
     "/{incident_id}",
     operation_id="get_incident",
     response_model=IncidentAnswer,
-    responses=documented(404),
+    responses=TAGGED | documented(404),
     dependencies=[requires("read")],
 )
-async def get_incident(service: Parts, incident_id: str) -> Response:
+async def get_incident(
+    request: Request,
+    service: Parts,
+    incident_id: IncidentInPath,
+    if_none_match: IfNoneMatch = None,  # noqa: ARG001
+) -> Response:
     """Read an incident and how far it is."""
-    return answer(IncidentAnswer.of(await service.store.incident(incident_id)))
+    return tagged(request, IncidentAnswer.of(await service.store.incident(incident_id)))
 
 
 @router.get(
     "/{incident_id}/triage",
     operation_id="get_triage",
-    responses=_TRIAGED | documented(404, 500),
+    responses=_TRIAGED | TAGGED | {200: _TRIAGED[200] | TAGGED[200]} | documented(404, 500),
     dependencies=[requires("read")],
 )
 async def get_triage(
     request: Request,
     service: Parts,
-    incident_id: str,
+    incident_id: IncidentInPath,
     prefer: Annotated[str | None, Header(examples=["wait=30"], description="`wait=N`: seconds to wait.")] = None,  # noqa: ARG001
+    if_none_match: IfNoneMatch = None,  # noqa: ARG001
 ) -> Response:
     """Read the triage of an incident: 200, or 202 with its status and `Retry-After` while it is not done."""
     return await _triage_or_status(request, service, incident_id)
@@ -127,17 +129,22 @@ async def get_triage(
     status_code=201,
     response_model=Annotations,
     openapi_extra=annotation_body(),
-    responses=documented(404, 413, 415, 422, 503),
+    responses=documented(404, 412, 413, 415, 422, 503),
     dependencies=[requires("annotate")],
 )
-async def post_annotations(request: Request, service: Parts, incident_id: str) -> Response:
+async def post_annotations(
+    request: Request, service: Parts, incident_id: IncidentInPath, if_match: IfMatch = None
+) -> Response:
     """Label an incident: one annotation or a list of them, all or none.
 
     With a gold label the incident joins the history at once. The latest annotation of one annotator for one facet
-    counts; a gold one is withdrawn by the same annotator's annotation without `is_gold`.
+    counts; a gold one is withdrawn by the same annotator's annotation without `is_gold`. What an annotator said before
+    and says again is not kept twice. With `If-Match` nothing is kept if the incident's annotations changed since.
     """
     given = await read_models(request, NewAnnotation, _MAX_ANNOTATION_BYTES)
-    kept = await service.casebook.annotate(incident_id, [each.annotation(incident_id) for each in given])
+    kept = await service.casebook.annotate(
+        incident_id, [each.annotation(incident_id) for each in given], expected(if_match)
+    )
     return answer(Annotations(annotations=tuple(kept)), 201)
 
 
@@ -145,13 +152,18 @@ async def post_annotations(request: Request, service: Parts, incident_id: str) -
     "/{incident_id}/annotations",
     operation_id="list_annotations",
     response_model=Annotations,
-    responses=documented(404),
+    responses=TAGGED | documented(404),
     dependencies=[requires("read")],
 )
-async def list_annotations(service: Parts, incident_id: str) -> Response:
+async def list_annotations(
+    request: Request,
+    service: Parts,
+    incident_id: IncidentInPath,
+    if_none_match: IfNoneMatch = None,  # noqa: ARG001
+) -> Response:
     """List the annotations of an incident, oldest first."""
     await service.store.incident(incident_id)
-    return answer(Annotations(annotations=tuple(await service.store.annotations(incident_id))))
+    return tagged_annotations(request, await service.store.annotations(incident_id))
 
 
 async def _triage_or_status(
@@ -167,18 +179,28 @@ async def _triage_or_status(
         headers["Preference-Applied"] = f"wait={wait_s:g}"
     stored = await service.store.incident(incident_id)
     if stored.status == "triaged" and (document := await service.store.triage_document(incident_id)):
-        return raw_answer(document, 200, headers)
+        return tagged(request, document, headers) if request.method == "GET" else raw_answer(document, 200, headers)
     if stored.status == "failed" and stored.retry_at is None:
-        raise TriageFailed(
-            f"{stored.failure} It was tried {stored.attempts} times. Post the incident again to have it tried anew.",
-            incident_id=incident_id,
-        )
+        raise failed_for_good(stored)
     if stored.status == "imported":
-        raise NotFound(
-            f"Incident {incident_id!r} came in as history and was not triaged. Post it to have it triaged.",
-            incident_id=incident_id,
-        )
+        raise never_triaged(incident_id)
     return _status(stored, headers)
+
+
+def failed_for_good(stored: StoredIncident) -> TriageFailed:
+    """Why an incident has no triage and gets none by itself."""
+    return TriageFailed(
+        f"{stored.failure} It was tried {stored.attempts} times. Post the incident again to have it tried anew.",
+        incident_id=stored.incident.id,
+    )
+
+
+def never_triaged(incident_id: str) -> NotFound:
+    """Why an incident that came in with its labels has no triage."""
+    return NotFound(
+        f"Incident {incident_id!r} came in as history and was not triaged. Post it to have it triaged.",
+        incident_id=incident_id,
+    )
 
 
 def _status(stored: StoredIncident, headers: dict[str, str]) -> Response:
@@ -186,7 +208,14 @@ def _status(stored: StoredIncident, headers: dict[str, str]) -> Response:
     return answer(IncidentStatus.of(stored), 202, headers | {"Retry-After": str(RETRY_AFTER_S)})
 
 
-def _checked_team(team: str | None) -> str:
+def check_id(incident_id: str, team: str, who: Principal) -> None:
+    """Raise `InvalidInput` for an id of team `default` that would be read as one of another team."""
+    owner, separator, _ = incident_id.partition(":")
+    if team == DEFAULT_TEAM and separator and not who.sees(owner):
+        raise InvalidInput("Before a ':' in an id stands its team: use another character.", field="id")
+
+
+def checked_team(team: str | None) -> str:
     if not team:
         return ""
     try:

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from triage import logs
 from triage.errors import InvalidInput, TriageError
@@ -111,16 +112,23 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": http.HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
+def describe(request: Request, error: TriageError) -> Problem:
+    """The problem document of an error, where it is part of a larger answer."""
+    return Problem(
+        type=f"urn:triage:problem:{error.kind}",
+        title=error.title,
+        status=error.status,
+        detail=error.detail,
+        instance=request.url.path,
+        errors=_wrong_fields(error),
+    )
+
+
 async def _triage_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, TriageError)  # noqa: S101 - Starlette's handlers are typed for any exception
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("%s %s: %s", request.method, request.url.path, error.detail)
-    if isinstance(error, InvalidFields):
-        errors = error.errors
-    elif isinstance(error, InvalidInput):
-        errors = (FieldError(field=str(error.data["field"]), message=error.detail),)
-    else:
-        errors = ()
+    errors = _wrong_fields(error)
     data = {name: value for name, value in error.data.items() if name not in _RESERVED}
     if errors:
         data["errors"] = [each.model_dump() for each in errors]
@@ -139,6 +147,14 @@ async def _database_error(request: Request, error: Exception) -> Response:
     return problem(request, 503, "database_unavailable", title, detail, data={"retry_after_s": 1}, headers=wait)
 
 
+def _wrong_fields(error: TriageError) -> tuple[FieldError, ...]:
+    if isinstance(error, InvalidFields):
+        return error.errors
+    if isinstance(error, InvalidInput):
+        return (FieldError(field=str(error.data["field"]), message=error.detail),)
+    return ()
+
+
 async def _invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     return await _triage_error(request, InvalidFields.of(error))
@@ -147,12 +163,20 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     phrase = http.HTTPStatus(error.status_code).phrase
-    detail = str(error.detail)
+    detail, headers = str(error.detail), error.headers
     if error.status_code == http.HTTPStatus.NOT_FOUND and detail == phrase:
         detail = f"There is nothing at {request.url.path}. The API is described at /docs."
     elif error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.method} is not possible at {request.url.path}; the Allow header names what is."
-    return problem(request, error.status_code, "about:blank", phrase, detail, headers=error.headers)
+        headers = {"Allow": ", ".join(sorted(_allowed(request)))}
+    return problem(request, error.status_code, "about:blank", phrase, detail, headers=headers)
+
+
+def _allowed(request: Request) -> set[str]:
+    """The methods of all routes at this place; Starlette's own answer names those of the first alone."""
+    place, paths = request.url.path, request.app.openapi()["paths"]
+    described = [place] if place in paths else [path for path in paths if compile_path(path)[0].match(place)]
+    return {method.upper() for path in described for method in paths[path]}
 
 
 async def _defect(request: Request, _error: Exception) -> Response:

@@ -11,6 +11,7 @@ from triage.access import SHARED_TEAM
 from triage.api.access import Reader, is_known, requires
 from triage.api.answers import CheckResult, Neighbours, Readiness, Taxonomies, TaxonomySummary, answer
 from triage.api.bodies import SearchQuery, read_model
+from triage.api.etags import TAGGED, IfNoneMatch, tagged
 from triage.api.examples import search_body
 from triage.api.problems import documented
 from triage.api.service import Check, Parts
@@ -68,10 +69,15 @@ async def list_taxonomies(service: Parts) -> Response:
     tags=["taxonomies"],
     operation_id="get_taxonomy",
     response_model=Taxonomy,
-    responses=documented(404),
+    responses=TAGGED | documented(404),
     dependencies=[requires("read")],
 )
-async def get_taxonomy(service: Parts, name: str) -> Response:
+async def get_taxonomy(
+    request: Request,
+    service: Parts,
+    name: str,
+    if_none_match: IfNoneMatch = None,  # noqa: ARG001
+) -> Response:
     """Read a taxonomy: its facets, and each label's definition."""
     if name not in service.taxonomies:
         raise NotFound(
@@ -79,7 +85,7 @@ async def get_taxonomy(service: Parts, name: str) -> Response:
             taxonomy=name,
             available=list(service.taxonomies),
         )
-    return answer(service.taxonomies[name])
+    return tagged(request, service.taxonomies[name])
 
 
 @router.get("/healthz", tags=["service"], operation_id="healthz")

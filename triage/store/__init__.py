@@ -6,7 +6,18 @@ from triage.store.backup import Manifest, verify_backup, write_backup
 from triage.store.judgements import Judgement, TriagedIncident
 from triage.store.migrations import downgrade, upgrade
 from triage.store.notifications import Claimed, Notification, NotificationState
-from triage.store.records import DEFAULT_TEAM, Listed, Page, Pending, Status, StoredIncident
+from triage.store.records import (
+    DEFAULT_TEAM,
+    Finished,
+    FinishedPage,
+    Labelled,
+    Listed,
+    Page,
+    Pending,
+    Status,
+    StoredIncident,
+    Wanted,
+)
 from triage.store.resealing import Resealed, reseal
 from triage.store.restoring import restore_backup
 from triage.store.store import Store
@@ -17,7 +28,10 @@ __all__ = [
     "EVENTS",
     "Claimed",
     "Event",
+    "Finished",
+    "FinishedPage",
     "Judgement",
+    "Labelled",
     "Listed",
     "Manifest",
     "Notification",
@@ -32,6 +46,7 @@ __all__ = [
     "Subscription",
     "SubscriptionKind",
     "TriagedIncident",
+    "Wanted",
     "WebhookSource",
     "downgrade",
     "reseal",

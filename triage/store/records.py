@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel
@@ -53,6 +55,51 @@ class Page(BaseModel, frozen=True):
 
     incidents: tuple[Listed, ...]
     next_cursor: str | None
+
+
+class Finished(NamedTuple):
+    """A triage that is stored; `document` is the whole of it as JSON."""
+
+    incident_id: str
+    degraded: bool
+    created_at: datetime
+    document: str
+
+
+class FinishedPage(NamedTuple):
+    """Some triages, first stored first, and the cursor behind the last of them."""
+
+    triages: tuple[Finished, ...]
+    next_cursor: str
+    has_more: bool
+
+
+class Labelled(NamedTuple):
+    """How far the annotations of an incident have got: their number, and the id of the last."""
+
+    number: int
+    last: int
+
+
+class Wanted(NamedTuple):
+    """Which incidents a list is to hold; None stands for any. `since` and `until` bound when they came in.
+
+    `degraded` asks for those whose latest triage is, or is not, degraded.
+    """
+
+    status: Status | None = None
+    teams: Collection[str] | None = None
+    service: str | None = None
+    severity: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    degraded: bool | None = None
+
+    def within(self, teams: Collection[str] | None) -> Wanted:
+        """The same, of these teams' incidents alone; None stands for all teams."""
+        if teams is None:
+            return self
+        return self._replace(teams=teams if self.teams is None else set(teams) & set(self.teams))
 
 
 class Pending(NamedTuple):

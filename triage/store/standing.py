@@ -9,9 +9,11 @@ from sqlalchemy import Select, func, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.annotation import Annotation
+from triage.errors import Outdated
 from triage.store import rows
 from triage.store.assignments import saw_model
-from triage.store.tables import annotation_table
+from triage.store.records import Labelled
+from triage.store.tables import annotation_table, incident_table
 
 CHUNK = 500
 
@@ -41,6 +43,21 @@ async def keep(connection: AsyncConnection, annotation: Annotation) -> Annotatio
     """Store an annotation; returns it with its id."""
     insert = annotation_table.insert().values(**rows.annotation_values(annotation)).returning(annotation_table.c.id)
     return annotation.model_copy(update={"id": (await connection.execute(insert)).scalar_one()})
+
+
+async def still(connection: AsyncConnection, incident_id: str, expected: Labelled) -> None:
+    """Raise `Outdated` if annotations were added since it had got as far as `expected`; nobody adds any meanwhile."""
+    # SQLite has one writer anyway; PostgreSQL lets the next one in when this transaction ends.
+    mine = incident_table.c.id == incident_id
+    await connection.execute(select(incident_table.c.seq).where(mine).with_for_update())
+    now = select(func.count(), func.coalesce(func.max(annotation_table.c.id), 0)).where(
+        annotation_table.c.incident_id == incident_id
+    )
+    if Labelled(*(await connection.execute(now)).one()) != expected:
+        raise Outdated(
+            f"The annotations of incident {incident_id!r} have changed since: read them again, then decide anew.",
+            incident_id=incident_id,
+        )
 
 
 def of_facet(annotation: Annotation) -> tuple[str, str]:

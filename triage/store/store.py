@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import distinct, exists, func, null, select
 from sqlalchemy.exc import IntegrityError
@@ -19,18 +20,40 @@ from triage.store import rows
 from triage.store.assignments import Assignments
 from triage.store.audit import Audit
 from triage.store.changes import Changes
+from triage.store.completion import announce, conditions, finished, settled
 from triage.store.deletion import delete_incident, empty_log
-from triage.store.engine import WRITES, create_engine
+from triage.store.engine import WRITES, create_engine, insert_or_leave
 from triage.store.index_marks import IndexMarks, write_marks
 from triage.store.judgements import Judgement, TriagedIncident, read_judgements, read_triaged
 from triage.store.keys import Keys
 from triage.store.notifications import Notifications, notify, notify_of_corrections
 from triage.store.pace import Pace
 from triage.store.processes import Processes
-from triage.store.records import DEFAULT_TEAM, Page, Pending, Status, StoredIncident
+from triage.store.records import (
+    DEFAULT_TEAM,
+    Finished,
+    FinishedPage,
+    Labelled,
+    Page,
+    Pending,
+    Status,
+    StoredIncident,
+    Wanted,
+)
 from triage.store.resealing import check_seal
 from triage.store.spending import Spending
-from triage.store.standing import CHUNK, chunks, gold_query, keep, latest, of_facet, says_the_same, speaker, witnessed
+from triage.store.standing import (
+    CHUNK,
+    chunks,
+    gold_query,
+    keep,
+    latest,
+    of_facet,
+    says_the_same,
+    speaker,
+    still,
+    witnessed,
+)
 from triage.store.subscriptions import Subscriptions, WebhookSources
 from triage.store.tables import annotation_table, incident_table, triage_table, vector_table
 from triage.store.turns import only_one
@@ -92,6 +115,22 @@ class Store:
             return False
         return True
 
+    async def add_incidents(self, incidents: Sequence[Incident], taxonomy: str, team: str = DEFAULT_TEAM) -> set[str]:
+        """Accept incidents of `team` for triage, in one transaction. Returns the ids of those that are new.
+
+        Of several with one id the first counts.
+        """
+        now = datetime.now(UTC)
+        state = {"taxonomy": taxonomy, "team": team, "status": "pending", "created_at": now, "updated_at": now}
+        values: dict[str, dict[str, Any]] = {}
+        for incident in incidents:
+            values.setdefault(incident.id, {**rows.incident_values(incident), **state})
+        if not values:
+            return set()
+        insert = insert_or_leave(self._engine.dialect.name, incident_table).returning(incident_table.c.id)
+        async with self._writing.begin() as connection:
+            return set((await connection.execute(insert, list(values.values()))).scalars())
+
     async def find(self, incident_id: str) -> StoredIncident | None:
         """The incident with this id, or None."""
         async with self._engine.connect() as connection:
@@ -139,21 +178,13 @@ class Store:
             team: str | None = (await connection.execute(query)).scalar_one_or_none()
         return team
 
-    async def page(
-        self,
-        limit: int,
-        cursor: str | None = None,
-        status: Status | None = None,
-        teams: Collection[str] | None = None,
-    ) -> Page:
-        """Incidents, of all teams or of `teams`, newest first. Raises `InvalidInput` for a cursor that is none."""
+    async def page(self, limit: int, cursor: str | None = None, wanted: Wanted | None = None) -> Page:
+        """Incidents, newest first. Raises `InvalidInput` for a cursor that is none."""
         query = select(*rows.LIST_COLUMNS).order_by(incident_table.c.seq.desc()).limit(limit + 1)
         if cursor is not None:
             query = query.where(incident_table.c.seq < rows.read_cursor(cursor))
-        if status is not None:
-            query = query.where(incident_table.c.status == status)
-        if teams is not None:
-            query = query.where(incident_table.c.team.in_(teams))
+        if wanted is not None:
+            query = query.where(*conditions(wanted))
         async with self._engine.connect() as connection:
             found = (await connection.execute(query)).all()
         more = len(found) > limit
@@ -207,6 +238,7 @@ class Store:
             held = select(incident_table.c.id).where(incident_table.c.id == triage.incident_id)
             if (await connection.execute(held.with_for_update())).one_or_none() is None:
                 return
+            await announce(connection)
             await connection.execute(
                 triage_table.insert().values(
                     incident_id=triage.incident_id,
@@ -305,6 +337,30 @@ class Store:
         document = await self.triage_document(incident_id)
         return None if document is None else Triage.model_validate_json(document)
 
+    async def finished(
+        self,
+        limit: int,
+        cursor: str | None = None,
+        *,
+        since: datetime | None = None,
+        teams: Collection[str] | None = None,
+    ) -> FinishedPage:
+        """Triages in the order in which they were stored, those behind the cursor or, without one, made `since` then.
+
+        A client that goes on from `next_cursor` sees each triage once and misses none, whatever is stored meanwhile.
+        """
+        after = None if cursor is None else rows.read_cursor(cursor)
+        async with self._engine.connect() as connection:
+            found = await finished(connection, limit + 1, after, since, teams)
+        last = found[:limit][-1].id if found else after or 0
+        listed = tuple(Finished(row.incident_id, row.degraded, row.created_at, row.document) for row in found[:limit])
+        return FinishedPage(listed, rows.write_cursor(last), has_more=len(found) > limit)
+
+    async def newest_cursor(self) -> str:
+        """The cursor for `finished` behind which stands what is stored from now on."""
+        async with self._engine.connect() as connection:
+            return rows.write_cursor(await settled(connection))
+
     async def judgements(self, taxonomy: str, facet: str, since: datetime, limit: int) -> list[Judgement]:
         """What people said of a facet since then beside what the triage had said; newest first, at most `limit`."""
         async with self._engine.connect() as connection:
@@ -330,19 +386,23 @@ class Store:
         is_given_here: bool = False,
         team: str = DEFAULT_TEAM,
         marked: dict[str, int] | None = None,
+        expected: Labelled | None = None,
     ) -> list[Annotation]:
         """Keep annotations, the `imported` incidents they are of, and vectors (incident id -> vector), all or nothing.
 
         An imported incident takes the place of one with its id, which loses its vectors. An annotation that says what
         its annotator said last is not kept again, and the one that stands is returned in its place; unless it is a
         person's gold label that another one has replaced since. With `is_given_here` people's annotations get their
-        `saw_model` from what was served to them, whatever they say themselves.
+        `saw_model` from what was served to them, whatever they say themselves. Raises `Outdated` if the one incident
+        that they are of has got further than `expected`.
 
         Incidents whose gold labels or texts this changes are marked for the index, in `marked` too (incident id -> the
         mark's `seq`). New incidents are of `team`. Raises `NotFound` for an annotation of an incident that is gone.
         """
         changed = set(imported or {})
         async with self._writing.begin() as connection:
+            if expected is not None:
+                await still(connection, annotated[0].incident_id, expected)
             for incident in (imported or {}).values():
                 await _import(connection, incident, taxonomy, team)
             await _must_be_there(connection, {a.incident_id for a in annotated} | set(embedded or {}))

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.parts import KeywordPipeline
+
+
+@pytest.fixture
+def name() -> str:
+    return f"s-{uuid.uuid4().hex[:12]}"
+
+
+def follow(client: httpx.Client, name: str, headers: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """The events of a stream, up to its end."""
+    events = []
+    with client.stream("GET", f"/v1/incidents/{name}/events", headers=headers) as stream:
+        assert stream.status_code == 200
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        assert stream.headers["x-accel-buffering"] == "no"
+        event: dict[str, Any] = {}
+        for line in stream.iter_lines():
+            field, _, value = line.partition(": ")
+            if line:
+                event[field] = json.loads(value) if field == "data" else value
+            elif "event" in event:
+                events.append(event)
+                event = {}
+    return events
+
+
+def test_the_way_to_the_triage_is_told_step_by_step(client: httpx.Client, name: str) -> None:
+    client.post("/v1/incidents", json={"id": name, "write_up": "It went slowly."})
+    events = follow(client, name)
+
+    assert [each["event"] for each in events[-2:]] == ["status", "triage"]
+    assert events[-2]["data"]["phase"] == "classify"
+    assert events[-2]["data"]["status"] == "pending"
+    assert events[-1]["data"] == client.get(f"/v1/incidents/{name}/triage").json()
+    assert len({each["id"] for each in events}) == len(events)
+
+
+def test_a_stream_goes_on_where_it_broke_off_and_ends_for_good(client: httpx.Client, name: str) -> None:
+    client.post("/v1/incidents", json={"id": name, "write_up": "It failed."}, headers={"Prefer": "wait=15"})
+    (last,) = follow(client, name, {"Last-Event-ID": "0.classify"})
+    assert last["event"] == "triage"
+
+    again = client.get(f"/v1/incidents/{name}/events", headers={"Last-Event-ID": last["id"]})
+    assert (again.status_code, again.content) == (204, b"")
+
+
+def test_a_failure_for_good_ends_the_stream_with_its_reason(
+    client: httpx.Client, pipeline: KeywordPipeline, name: str
+) -> None:
+    pipeline.failures = 1
+    client.post("/v1/incidents", json={"id": name, "write_up": f"Words of {name} that trip the pipeline."})
+    last = follow(client, name)[-1]
+
+    assert last["event"] == "failed"
+    assert "the pipeline tripped" in last["data"]["detail"]
+
+
+def test_there_is_no_stream_of_what_is_not_there(client: httpx.Client) -> None:
+    assert client.get("/v1/incidents/nobody/events").status_code == 404

@@ -1,0 +1,50 @@
+"""A Python client of the service's HTTP API; it needs neither the service's parts nor their libraries.
+
+from triage.client import Client
+
+with Client("http://127.0.0.1:8350") as client:
+    triage = client.triage("Chat completions time out since the router's release.")
+    print(triage.facets["category"].labels)
+"""
+
+from __future__ import annotations
+
+from triage.client.answers import Batch, BatchItem, Event, FinishedPage, FinishedTriage, Health, Listed, Status, Summary
+from triage.client.asynchronous import AsyncClient
+from triage.client.errors import (
+    Busy,
+    Conflict,
+    Invalid,
+    NotAllowed,
+    NotFinished,
+    NotFound,
+    Outdated,
+    ServiceError,
+    TriageFailed,
+    Unreachable,
+)
+from triage.client.synchronous import Client
+
+__all__ = [
+    "AsyncClient",
+    "Batch",
+    "BatchItem",
+    "Busy",
+    "Client",
+    "Conflict",
+    "Event",
+    "FinishedPage",
+    "FinishedTriage",
+    "Health",
+    "Invalid",
+    "Listed",
+    "NotAllowed",
+    "NotFinished",
+    "NotFound",
+    "Outdated",
+    "ServiceError",
+    "Status",
+    "Summary",
+    "TriageFailed",
+    "Unreachable",
+]

@@ -1,0 +1,99 @@
+"""What can go wrong with a call: one class for each kind, made from the service's problem document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from triage.errors import TriageError
+
+_PREFIX = "urn:triage:problem:"
+
+
+class ServiceError(TriageError):
+    """The service refused a call or failed on it.
+
+    `status` and `title` are as the service gave them, `errors` names each wrong field with its message, and `data`
+    holds what else the problem document says. `retry_after_s` is how long it asks to wait.
+    """
+
+    def __init__(
+        self, status: int, title: str, detail: str, problem: Mapping[str, Any], retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(detail, **{name: value for name, value in problem.items() if name != "detail"})
+        self.status = status
+        self.title = title
+        self.errors: tuple[Mapping[str, Any], ...] = tuple(problem.get("errors", ()))
+        self.retry_after_s = retry_after_s
+        self._kind = str(problem.get("type", "about:blank")).removeprefix(_PREFIX)
+
+    @property
+    def kind(self) -> str:
+        """Stable machine-readable name, for example `unknown_label`; `about:blank` where the status says it all."""
+        return self._kind
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.title}: {self.detail}"
+
+
+class Invalid(ServiceError):
+    """What was sent is not valid, too large or of a kind that is not understood."""
+
+
+class NotAllowed(ServiceError):
+    """The key is missing or wrong, or doesn't allow this."""
+
+
+class NotFound(ServiceError):
+    """It is not there (any more)."""
+
+
+class Conflict(ServiceError):
+    """The same id or key was used for something else before."""
+
+
+class Outdated(ServiceError):
+    """What a change was made for has changed since: read it again."""
+
+
+class Busy(ServiceError):
+    """Too many requests, or something that the service needs is away: the same call may succeed later."""
+
+
+class TriageFailed(ServiceError):
+    """The triage failed as often as it is tried."""
+
+
+class Unreachable(TriageError):
+    """The service was not reached, or broke off."""
+
+    status = 503
+    title = "The service can't be reached"
+
+
+class NotFinished(TriageError):
+    """The triage is not done within the time given; it goes on, and can be asked for later."""
+
+    status = 504
+    title = "The triage is not done yet"
+
+
+_BY_STATUS: Mapping[int, type[ServiceError]] = {
+    401: NotAllowed,
+    403: NotAllowed,
+    404: NotFound,
+    409: Conflict,
+    412: Outdated,
+    429: Busy,
+    503: Busy,
+}
+
+
+def error_of(status: int, title: str, problem: Mapping[str, Any], retry_after: str) -> ServiceError:
+    """The error of an answer with this status. `problem` is empty where the answer held no problem document."""
+    kind = str(problem.get("type", "")).removeprefix(_PREFIX)
+    fallback = Invalid if status < 500 else ServiceError
+    made = TriageFailed if kind == "triage_failed" else _BY_STATUS.get(status, fallback)
+    detail = str(problem.get("detail") or f"The service answered {status} without a reason.")
+    waits = float(retry_after) if retry_after.isdigit() and len(retry_after) < 6 else None
+    return made(status, str(problem.get("title") or title), detail, problem, waits)

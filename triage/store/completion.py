@@ -1,0 +1,85 @@
+"""Which incidents a list holds, and the order in which triages were finished.
+
+PostgreSQL gives out ids before it commits: a triage with a smaller id can become visible after one with a larger.
+Each writer therefore says beforehand, by a lock that ends with its transaction, from which id on it may add one, and
+a reader who goes forward stops there. Nobody waits for anyone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from triage.store.records import Wanted
+from triage.store.tables import incident_table, triage_table
+
+# Any number will do that no other lock of the database has.
+_LOCKS = 2511
+_LAST_ID = "coalesce(pg_sequence_last_value(pg_get_serial_sequence('triages', 'id')::regclass), 0)"
+_ANNOUNCE = text(f"SELECT pg_advisory_xact_lock_shared(:locks, least({_LAST_ID}, 2147483647)::int)")
+_ANNOUNCED = text(
+    "SELECT min(objid::bigint) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted "
+    "AND classid::bigint = :locks AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+async def announce(connection: AsyncConnection) -> None:
+    """Say that this transaction will store a triage. Call it before the id is taken."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(_ANNOUNCE, {"locks": _LOCKS})
+
+
+async def finished(
+    connection: AsyncConnection, limit: int, after: int | None, since: datetime | None, teams: Collection[str] | None
+) -> Sequence[Row[Any]]:
+    """Triages with ids behind `after`, before which none can be added any more."""
+    last = await settled(connection)
+    query = select(triage_table).where(triage_table.c.id <= last).order_by(triage_table.c.id).limit(limit)
+    if after is not None:
+        query = query.where(triage_table.c.id > after)
+    elif since is not None:
+        query = query.where(triage_table.c.created_at >= since)
+    if teams is not None:
+        mine = select(incident_table.c.id).where(incident_table.c.team.in_(teams))
+        query = query.where(triage_table.c.incident_id.in_(mine))
+    return (await connection.execute(query)).all()
+
+
+async def settled(connection: AsyncConnection) -> int:
+    """The id up to which no triage can be added any more."""
+    if connection.dialect.name == "postgresql":
+        # Each statement is to see what was committed before it.
+        await connection.execution_options(isolation_level="READ COMMITTED")
+    # The newest id is read before the locks: who comes later takes a larger one.
+    newest = (await connection.execute(select(func.max(triage_table.c.id)))).scalar_one() or 0
+    if connection.dialect.name == "postgresql":
+        announced = (await connection.execute(_ANNOUNCED, {"locks": _LOCKS})).scalar_one()
+        newest = newest if announced is None else min(newest, announced)
+    return int(newest)
+
+
+def conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    """What must hold of an incident for it to be listed."""
+    of = incident_table.c
+    given = {name: getattr(wanted, name) for name in ("status", "service", "severity")}
+    held: list[ColumnElement[bool]] = [of[name] == value for name, value in given.items() if value is not None]
+    if wanted.teams is not None:
+        held.append(of.team.in_(wanted.teams))
+    if wanted.since is not None:
+        held.append(of.created_at >= wanted.since)
+    if wanted.until is not None:
+        held.append(of.created_at < wanted.until)
+    if wanted.degraded is not None:
+        latest = (
+            select(triage_table.c.degraded)
+            .where(triage_table.c.incident_id == of.id)
+            .order_by(triage_table.c.id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        held.append(latest.is_(wanted.degraded))
+    return held
