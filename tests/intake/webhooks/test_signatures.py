@@ -58,7 +58,7 @@ def test_without_a_signature_or_with_another_secret_it_is_refused(kind: str) -> 
         assert told.value.data == {"part": "signature"}
 
 
-@pytest.mark.parametrize("kind", set(READERS) - {"alertmanager"})
+@pytest.mark.parametrize("kind", sorted(set(READERS) - {"alertmanager"}))
 def test_another_body_is_refused(kind: str) -> None:
     with pytest.raises(BadSignature, match="signature"):
         verify(kind, SECRET, signed(kind), BODY + b" ", NOW)
