@@ -1,0 +1,210 @@
+"""Chat models as the settings name them: how they are reached, asked, paced and paid."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from triage.errors import MisconfiguredService
+from triage.llm.gate import Gate, Limits
+from triage.settings import Settings
+from triage.taxonomy import Taxonomy
+from triage.wiring.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from triage.classification import Classifier
+    from triage.llm import ChatModel
+    from triage.llm.budget import Budget
+    from triage.llm.langchain import LangChainChat
+    from triage.llm.local import LocalChat
+    from triage.llm.openai import OpenAIChat
+    from triage.llm.prices import Price
+    from triage.llm.replay import ReplayChat
+    from triage.store import Store
+
+    Model = LocalChat | OpenAIChat | LangChainChat | ReplayChat
+
+LOCAL_DEADLINE_S = 300.0
+"""The local model takes over a minute for its first prompt, and several where others need the cores."""
+
+
+INCIDENT_DEADLINE_S = 60.0
+"""How long all calls for one incident may take together."""
+
+
+LOCAL_INCIDENT_DEADLINE_S = 600.0
+"""The same with the local model in the chain: it is asked one question after the other."""
+
+
+_REPLAY = "replay:"
+
+
+def is_replayed(settings: Settings) -> bool:
+    """True if the model's answers were recorded before."""
+    return settings.model.startswith(_REPLAY)
+
+
+@asynccontextmanager
+async def open_model(
+    settings: Settings,
+    progress: Progress = silent,
+    gate: Gate | None = None,
+    taxonomy: Taxonomy | None = None,
+    *,
+    is_started: bool = True,
+) -> AsyncIterator[Model | None]:
+    """The chat model that the settings name, None for `none`; the local one's server runs meanwhile.
+
+    Without `is_started` the local one starts with the first question. Calls of a remote one go through `gate`, or
+    through one with the settings' limits; `taxonomy` is the one that a replayed model answers for. Raises
+    `MisconfiguredService` where something is missing.
+    """
+    model: Model
+    if settings.model == "none":
+        yield None
+        return
+    if is_replayed(settings):
+        from triage.evaluation.replaying import open_replay
+
+        source = settings.model.removeprefix(_REPLAY)
+        model = open_replay(source, taxonomy or Taxonomy.load(settings.taxonomy))
+    elif settings.is_local:
+        model = await _local_model(settings, progress, is_started=is_started)
+    else:
+        model = _remote_model(settings, gate or provider_gate(settings))
+    try:
+        yield model
+    finally:
+        await model.aclose()
+
+
+def build_classifier(settings: Settings, model: ChatModel | None) -> Classifier | None:
+    """The way of asking `model` that the settings name, or that suits it."""
+    if model is None:
+        return None
+    deadline_s = settings.model_deadline_s or (LOCAL_DEADLINE_S if settings.is_local else 60.0)
+    answers = settings.answers
+    if answers == "auto":
+        answers = "letters" if settings.is_local else getattr(model, "answers", "structured")
+    if answers == "letters":
+        from triage.classification.letters import SAMPLES, LetterClassifier
+
+        return LetterClassifier(
+            model, deadline_s=deadline_s, samples=settings.samples or SAMPLES, prompts=settings.prompts
+        )
+    from triage.classification.structured import StructuredClassifier
+
+    return StructuredClassifier(model, deadline_s=deadline_s, samples=settings.samples or 1, prompts=settings.prompts)
+
+
+def find_price(settings: Settings) -> Price | None:
+    """What the model charges, by the file that the settings name; nothing for the local one, None where unknown."""
+    from triage.llm.prices import Price, load_prices
+
+    if settings.is_local or settings.model == "none" or is_replayed(settings):
+        return Price(prompt=0, completion=0)
+    prices = load_prices(settings.prices) if settings.prices else {}
+    return prices.get(settings.model) or prices.get(settings.model.removeprefix("openai:"))
+
+
+def daily_budget(settings: Settings) -> Budget:
+    """The budget that the settings give; none for the local model, which costs nothing."""
+    from triage.llm.budget import Budget
+
+    return Budget() if settings.is_local else Budget(settings.daily_tokens, settings.daily_cost)
+
+
+def incident_deadline_s(settings: Settings, *, alone: bool = False) -> float:
+    """How long all calls for one incident may take; with `alone` the share of the first model at most."""
+    is_local = settings.is_local or (not alone and "local" in settings.fallback_models)
+    return settings.model_deadline_s or (LOCAL_INCIDENT_DEADLINE_S if is_local else INCIDENT_DEADLINE_S)
+
+
+def check_models(settings: Settings) -> None:
+    """Raise `MisconfiguredService` where the fallbacks make no chain, or a budget in dollars has no price to go by."""
+    for name in settings.fallback_models:
+        if name in ("none", settings.model) or name.startswith(_REPLAY):
+            raise MisconfiguredService(
+                f"TRIAGE_FALLBACK_MODELS names {name!r}: name models other than TRIAGE_MODEL. The history and the "
+                "definitions answer behind the last of them in any case.",
+                setting="TRIAGE_FALLBACK_MODELS",
+            )
+    if settings.daily_cost is None:
+        return
+    for name in (settings.model, *settings.fallback_models):
+        if find_price(settings.model_copy(update={"model": name})) is None:
+            raise MisconfiguredService(
+                f"TRIAGE_DAILY_COST sets a budget in US dollars, and there is no price for {name!r}: add it to the "
+                "file that TRIAGE_PRICES names, or set TRIAGE_DAILY_TOKENS instead.",
+                setting="TRIAGE_DAILY_COST",
+            )
+
+
+def provider_name(settings: Settings) -> str:
+    """What the shared pace calls the provider: the endpoint, without what may be secret in its address."""
+    if settings.is_local or is_replayed(settings):
+        return "local"
+    if settings.base_url:
+        parts = urlsplit(settings.base_url)
+        return f"{parts.hostname}:{parts.port or parts.scheme}{parts.path.rstrip('/')}"
+    provider, separator, _ = settings.model.partition(":")
+    return provider if separator and provider != "ft" else "openai"
+
+
+def provider_gate(settings: Settings, at_once: int | None = None) -> Gate:
+    """A gate with the limits that the settings give for the provider, and `at_once` requests in flight."""
+    return Gate(Limits(at_once, settings.requests_per_minute, settings.tokens_per_minute))
+
+
+def shared_gate(settings: Settings, store: Store) -> Gate:
+    """A gate that keeps the provider's limits together with all other processes on the same database."""
+    from triage.llm.pace import SharedPace
+
+    limits = Limits(None, settings.requests_per_minute, settings.tokens_per_minute)
+    return Gate(pace=SharedPace(store.pace, provider_name(settings), limits)) if any(limits) else Gate()
+
+
+async def _local_model(settings: Settings, progress: Progress, *, is_started: bool) -> LocalChat:
+    from triage.llm.local import LocalChat, LocalModelServer
+    from triage.llm.weights import find_weights
+
+    weights = await asyncio.to_thread(
+        find_weights,
+        settings.local_model_path,
+        settings.cache_dir,
+        lambda done, total: progress("Putting the model weights together", done, total),
+    )
+    server = LocalModelServer(weights, settings.data_dir / "local-model.log")
+    if is_started:
+        progress("Starting the local model", 0, 1)
+        await server.start()
+        progress("Starting the local model", 1, 1)
+    return LocalChat(server)
+
+
+def _remote_model(settings: Settings, gate: Gate) -> OpenAIChat | LangChainChat:
+    provider, separator, name = settings.model.partition(":")
+    if separator and not settings.base_url and provider not in ("openai", "ft"):
+        from triage.llm.langchain import LangChainChat
+
+        return LangChainChat(name, provider, gate=gate)
+    from triage.llm.openai import OpenAIChat
+
+    model = settings.model.removeprefix("openai:")
+    return OpenAIChat(model, settings.base_url, api_key(settings, "TRIAGE_MODEL", settings.base_url), gate=gate)
+
+
+def api_key(settings: Settings, variable: str, base_url: str | None) -> str:
+    if settings.api_key is not None:
+        return settings.api_key.get_secret_value()
+    if base_url:
+        # Endpoints of one's own (vLLM, Ollama, llama.cpp) often want no key, but the client insists on one.
+        return "none"
+    raise MisconfiguredService(
+        f"{variable} names a model at api.openai.com, which needs a key: set OPENAI_API_KEY, or TRIAGE_BASE_URL for an "
+        f"endpoint of your own, or {variable}=local.",
+        setting=variable,
+    )

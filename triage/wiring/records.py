@@ -1,0 +1,218 @@
+"""What is kept, and what it is kept and found with: store, index, embedder, notifier."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from triage.settings import Settings
+from triage.taxonomy import Taxonomy
+from triage.wiring.models import api_key
+from triage.wiring.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from triage.casebook import Casebook
+    from triage.embedding import Embedder
+    from triage.history.chroma import ChromaHistory
+    from triage.history.retrieval import Ranking
+    from triage.live import LiveAgreement, LiveOptions
+    from triage.notifying import Notifier
+    from triage.redaction import Redactor
+    from triage.sealing import Sealer
+    from triage.store import Store
+
+
+class Records(NamedTuple):
+    """What is kept, and what it is kept and found with."""
+
+    taxonomy: Taxonomy
+    store: Store
+    history: ChromaHistory
+    redactor: Redactor
+    embedder: Embedder
+    casebook: Casebook
+
+
+@asynccontextmanager
+async def open_records(
+    settings: Settings, progress: Progress = silent, *, index_in_memory: bool = True
+) -> AsyncIterator[Records]:
+    """The store and the history of `settings`, filled.
+
+    With `index_in_memory` the index is built from the system of record for this process alone, so that commands run
+    beside a service on the same data; the service keeps its index in the data folder.
+    """
+    from triage.casebook import Casebook
+    from triage.redaction import Redactor
+
+    taxonomy = Taxonomy.load(settings.taxonomy)
+    store = await prepare_store(settings)
+    embedder = build_embedder(settings)
+    redactor = Redactor()
+    history = open_history(settings, embedder, None if index_in_memory else settings.data_dir / "index")
+    try:
+        casebook = Casebook(store, history, redactor, embedder, taxonomy)
+        async with store.processes.one_at_a_time("fill"):
+            await fill(casebook, store, settings, progress)
+        yield Records(taxonomy, store, history, redactor, embedder, casebook)
+    finally:
+        history.close()
+        await embedder.aclose()
+        await store.close()
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[tuple[Store, Taxonomy]]:
+    """The system of record alone, and the taxonomy: for work that needs no index and no model."""
+    taxonomy = Taxonomy.load(settings.taxonomy)
+    store = await prepare_store(settings)
+    try:
+        yield store, taxonomy
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def open_index(settings: Settings) -> AsyncIterator[Casebook]:
+    """The casebook over the index that a service uses, as it is: nothing is brought in line first.
+
+    Raises `MisconfiguredService` where a running service has the index in the data folder open.
+    """
+    from triage.casebook import Casebook
+    from triage.redaction import Redactor
+
+    async with open_store(settings) as (store, taxonomy):
+        embedder = build_embedder(settings)
+        history = open_history(settings, embedder, settings.data_dir / "index")
+        try:
+            yield Casebook(store, history, Redactor(), embedder, taxonomy)
+        finally:
+            history.close()
+            await embedder.aclose()
+
+
+@asynccontextmanager
+async def open_importing(settings: Settings, progress: Progress = silent) -> AsyncIterator[tuple[Casebook, Store]]:
+    """The casebook for bringing much in. The index of a Chroma server is written too, that of a service follows."""
+    from triage.casebook import Casebook
+    from triage.history.nothing import NoIndex
+    from triage.redaction import Redactor
+
+    async with open_store(settings) as (store, taxonomy):
+        embedder = build_embedder(settings)
+        history = open_history(settings, embedder, None) if settings.chroma_url else NoIndex()
+        try:
+            casebook = Casebook(store, history, Redactor(), embedder, taxonomy)
+            await _bring_shipped_history(casebook, store, settings, progress)
+            yield casebook, store
+        finally:
+            history.close()
+            await embedder.aclose()
+
+
+@asynccontextmanager
+async def open_live(settings: Settings) -> AsyncIterator[LiveAgreement]:
+    """Live agreement over the store of `settings`; neither embedder nor model is needed for it."""
+    from triage.live import LiveAgreement
+
+    taxonomy = Taxonomy.load(settings.taxonomy)
+    store = await prepare_store(settings)
+    try:
+        yield LiveAgreement(store, taxonomy, live_options(settings))
+    finally:
+        await store.close()
+
+
+async def prepare_store(settings: Settings) -> Store:
+    """The system of record, its tables brought to this version. Raises `MisconfiguredService` for wrong keys."""
+    from triage.store import Store, upgrade
+
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    await upgrade(settings.sql_url)
+    store = Store(settings.sql_url, build_sealer(settings))
+    try:
+        await store.check_seal()
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+def build_sealer(settings: Settings) -> Sealer:
+    """What seals texts at rest, by the keys that are set."""
+    from triage.sealing import Sealer
+
+    return Sealer.of(settings.encryption_keys.get_secret_value() if settings.encryption_keys else None)
+
+
+def build_embedder(settings: Settings) -> Embedder:
+    """The embedder that the settings name. Raises `MisconfiguredService` where something is missing."""
+    if settings.embedding_model == "local":
+        from triage.embedding.onnx import MiniLM
+
+        return MiniLM()
+    from triage.embedding.openai import OpenAIEmbedder
+
+    base_url = settings.embedding_base_url or settings.base_url
+    return OpenAIEmbedder(settings.embedding_model, base_url, api_key(settings, "TRIAGE_EMBEDDING_MODEL", base_url))
+
+
+def build_notifier(settings: Settings, store: Store, taxonomy: Taxonomy) -> Notifier:
+    """What tells subscribers, over `store`; it is to be started and stopped."""
+    from triage.notifying import Courier, Notifier, NotifierOptions
+
+    options = NotifierOptions(public_url=settings.public_url or "")
+    courier = Courier(private=settings.private_webhooks)
+    return Notifier(store, taxonomy=taxonomy, courier=courier, options=options)
+
+
+def open_history(settings: Settings, embedder: Embedder, folder: Path | None) -> ChromaHistory:
+    """The index of the history: a Chroma server if one is set, else in `folder`, or in memory where that is None."""
+    from triage.history.chroma import ChromaHistory
+
+    if settings.chroma_url:
+        return ChromaHistory.connect(settings.chroma_url, embedder.fingerprint, ranking=ranking(settings))
+    return ChromaHistory.open(folder, embedder.fingerprint, ranking=ranking(settings))
+
+
+def ranking(settings: Settings) -> Ranking:
+    from triage.history.retrieval import DEFAULT_RANKING
+
+    return DEFAULT_RANKING._replace(half_life_days=settings.half_life_days)
+
+
+def live_options(settings: Settings) -> LiveOptions:
+    """The window, the gate and the pace of live agreement that the settings name."""
+    from triage.live import LiveOptions
+
+    return LiveOptions(
+        days=settings.live_window_days,
+        cases=settings.live_window_cases,
+        gate=settings.live_kappa_gate,
+        refresh_s=settings.live_refresh_s,
+    )
+
+
+async def fill(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
+    """Bring the shipped history in, once, and the index up to date with the system of record."""
+    await _bring_shipped_history(casebook, store, settings, progress)
+    await casebook.prepare_index(lambda done, total: progress("Building the index", done, total))
+
+
+async def _bring_shipped_history(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
+    from triage.evaluation.datasets import shipped_history
+    from triage.store.records import SHARED_TEAM
+
+    if settings.shipped_history and settings.taxonomy == "llm_inference" and not await store.has_gold():
+        # Of several processes that start together one does it, and the others find it done.
+        async with store.only_one("shipped-history"):
+            records = [] if await store.has_gold() else shipped_history()
+            await casebook.import_history(
+                records,
+                annotator="llm_incidents",
+                origin="derived",
+                progress=lambda done: progress("Loading the shipped history", done, len(records)),
+                team=SHARED_TEAM,
+            )
