@@ -159,7 +159,7 @@ def cut_all(url: str) -> None:
 
 async def test_while_the_index_is_away_an_incident_is_tried_again_for_ever(store: Store, url: str) -> None:
     class WithoutIndex(KeywordPipeline):
-        async def run(self, incident: Incident):
+        async def run(self, incident: Incident, **_):
             if len(self.seen) < 6:
                 self.seen.append(incident.id)
                 raise ConnectionRefusedError("no Chroma server")

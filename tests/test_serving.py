@@ -93,7 +93,7 @@ def test_a_killed_service_triages_after_its_restart_what_it_had_accepted(
 
     fake_openai.otherwise = Answer()
     with serving(tmp_path, fake_openai) as (_, client):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 150
         waiting = {answer.headers["location"] for answer in posted}
         while waiting and time.monotonic() < deadline:
             waiting = {place for place in waiting if client.get(f"{place}/triage").status_code != 200}

@@ -375,11 +375,7 @@ class Jobs:
         if await self._store.save_failure(pending, reason[:_REASON_CHARACTERS], retry_at):
             self.metrics.failed(is_final=retry_at is None)
             _log.warning(
-                "Attempt %d to triage %s failed (%s); next: %s",
-                pending.attempt + 1,
-                pending.id,
-                reason[:_REASON_CHARACTERS],
-                retry_at or "none",
+                "Attempt %d to triage %s failed; next: %s", pending.attempt + 1, pending.id, retry_at or "none"
             )
 
     @contextlib.contextmanager

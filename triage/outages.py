@@ -7,15 +7,12 @@ from collections.abc import Iterator
 
 import sqlalchemy.exc as sql
 
-# SQLite calls a missing table an operational error too, and it does not come by waiting.
-_NEVER = "no such "
-
 
 def is_database_away(error: BaseException) -> bool:
     """True if the database could not be reached or ended the connection: what was asked of it may be asked again."""
     return any(
-        (isinstance(one, (sql.OperationalError, sql.InterfaceError)) and _NEVER not in str(one.orig))
-        or isinstance(one, sql.TimeoutError)
+        isinstance(one, sql.TimeoutError)
+        or (isinstance(one, (sql.OperationalError, sql.InterfaceError)) and not _is_wrong_sql(one))
         or (isinstance(one, sql.DBAPIError) and one.connection_invalidated)
         for one in _chain(error)
     )
@@ -24,6 +21,11 @@ def is_database_away(error: BaseException) -> bool:
 def is_index_away(error: BaseException) -> bool:
     """True if a Chroma server could not be reached, or was just starting or stopping."""
     return any(isinstance(one, _index_errors()) for one in _chain(error))
+
+
+def _is_wrong_sql(error: sql.DBAPIError) -> bool:
+    # SQLite calls a missing table or column an operational error too, and it does not come by waiting.
+    return getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR"
 
 
 def _index_errors() -> tuple[type[BaseException], ...]:

@@ -48,9 +48,13 @@ class Secured(NamedTuple):
             await store.close()
 
 
+MANY_FAILURES = AccessOptions(is_on=True, failures_per_minute=10_000)
+"""Keys are needed, and a test may try as many wrong ones as it likes."""
+
+
 @contextmanager
-def secured(folder: Path, access: AccessOptions = AccessOptions(is_on=True), **options: Any) -> Iterator[Secured]:  # noqa: B008
-    """The service over a new database; its queue is not worked on."""
+def secured(folder: Path, access: AccessOptions = MANY_FAILURES, **options: Any) -> Iterator[Secured]:
+    """The service over a new database. With `lifespan=None` among the options its queue is worked on."""
 
     @asynccontextmanager
     async def no_work(_app: FastAPI) -> AsyncIterator[None]:
@@ -68,8 +72,7 @@ def secured(folder: Path, access: AccessOptions = AccessOptions(is_on=True), **o
         jobs,
         taxonomies={taxonomy.id: taxonomy},
         access_options=access,
-        lifespan=no_work,
-        **options,
+        **{"lifespan": no_work} | options,
     )
     with served(app) as base_url:
         yield Secured(app, base_url, database)

@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI
 from tests.api.secured import Secured, secured
 from tests.parts import without_request_id
 from triage.api.access import OPEN, check, declared, requires
-from triage.api.keyring import REMEMBERED_S
+from triage.api.keyring import REMEMBERED_S, AccessOptions
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_every_endpoint_asks_for_a_key(service: Secured) -> None:
         assert asked.status_code == 401, path
         assert asked.headers["www-authenticate"] == 'Bearer realm="triage"'
         assert asked.json()["reason"] == "missing"
-    for path in OPEN:
+    for path in OPEN - {"/v1/webhooks/{source_id}"}:
         assert httpx.get(service.base_url + path).status_code in (200, 503), path
 
 
@@ -193,7 +193,7 @@ def test_a_key_is_limited_in_its_requests_and_told_when_to_come_again(service: S
 
 
 def test_an_address_that_keeps_sending_wrong_keys_is_slowed_down_and_right_keys_are_not(tmp_path: Path) -> None:
-    with secured(tmp_path) as service:
+    with secured(tmp_path, AccessOptions(is_on=True)) as service:
         with httpx.Client(base_url=service.base_url) as client:
             answers = [
                 client.get("/v1/incidents", headers={"X-API-Key": f"triage_{n:012x}_{'A' * 43}"}) for n in range(60)

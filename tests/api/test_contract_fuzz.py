@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 import requests
 import schemathesis
@@ -26,8 +25,11 @@ from schemathesis.config import (
     ProjectsConfig,
     SchemathesisConfig,
 )
+from schemathesis.config._checks import NegativeDataRejectionConfig
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import negative_data_rejection
+
+from tests.api.secured import MANY_FAILURES, Secured, secured
 
 
 @schemathesis.serializer("application/x-ndjson")
@@ -46,16 +48,24 @@ SEED = 2511
 
 
 @pytest.fixture(scope="module")
-def description(client: httpx.Client) -> schemathesis.BaseSchema:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    options = MANY_FAILURES._replace(requests_per_minute=1_000_000)
+    with secured(tmp_path_factory.mktemp("fuzzed"), options, lifespan=None, wait_limit_s=0.2) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def description(service: Secured) -> schemathesis.BaseSchema:
     generation = GenerationConfig(max_examples=EXAMPLES, deterministic=True, database="none")
     checks = ChecksConfig(
         not_a_server_error=NotAServerErrorConfig(expected_statuses=["2xx", "3xx", "4xx", "503"]),
         # A schema can't tell which labels the taxonomy has, nor which cursors the service gave.
+        negative_data_rejection=NegativeDataRejectionConfig(expected_statuses=["4xx", "503"]),
         positive_data_acceptance=PositiveDataAcceptanceConfig(enabled=False),
     )
-    project = ProjectConfig(base_url=str(client.base_url), generation=generation, checks=checks, request_timeout=20)
+    project = ProjectConfig(base_url=service.base_url, generation=generation, checks=checks, request_timeout=20)
     configuration = SchemathesisConfig(seed=SEED, projects=ProjectsConfig(default=project))
-    return schemathesis.openapi.from_url(f"{client.base_url}/openapi.json", config=configuration)
+    return schemathesis.openapi.from_url(f"{service.base_url}/openapi.json", config=configuration)
 
 
 def cases(operation: schemathesis.APIOperation) -> Iterator[Case]:
@@ -89,16 +99,19 @@ def excluded(case: Case) -> list[schemathesis.CheckFunction]:
     return [negative_data_rejection] if (case.media_type or "").startswith(("text/", "application/x-ndjson")) else []
 
 
-def test_whatever_is_sent_every_answer_is_as_it_is_described(description: schemathesis.BaseSchema) -> None:
+def test_whatever_is_sent_every_answer_is_as_it_is_described(
+    service: Secured, description: schemathesis.BaseSchema
+) -> None:
     failures: dict[str, str] = {}
     called = 0
+    headers = {"Authorization": f"Bearer {service.key('admin').text}"}
     with requests.Session() as session:
         for result in description.get_all_operations():
             operation = result.ok()
             for case in cases(operation):
                 called += 1
                 try:
-                    case.call_and_validate(session=session, excluded_checks=excluded(case))
+                    case.call_and_validate(session=session, headers=headers, excluded_checks=excluded(case))
                 except FailureGroup as group:
                     for failure in group.exceptions:
                         failures.setdefault(

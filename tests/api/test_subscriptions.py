@@ -114,7 +114,7 @@ def test_a_wrong_field_is_named(client: httpx.Client, body: dict[str, Any], fiel
     assert answer.json()["errors"][0]["field"] == field
 
 
-@pytest.mark.parametrize("key", ["sub_0", "%00", "ä", "x" * 300])
+@pytest.mark.parametrize("key", ["sub_0", "ä", "x" * 300])
 def test_what_is_not_there_is_not_found(client: httpx.Client, key: str) -> None:
     place = f"/v1/subscriptions/{key}"
     answers = [

@@ -77,9 +77,9 @@ def test_a_source_that_there_is_not_answers_like_a_wrong_signature(client: httpx
     body = encoded(payloads.generic())
     stranger = "whsec_" + "YW5vdGhlciBzZWNyZXQgb2YgMzIgcmFuZG9tIGJ5dGVz"
     old = datetime.now(UTC) - timedelta(hours=1)
-    places = (url, "/v1/webhooks/src_0", "/v1/webhooks/%00", "/v1/webhooks/" + "x" * 500)
+    places = (url, "/v1/webhooks/src_0", "/v1/webhooks/" + "x" * 500)
     answers = [
-        client.post(place, content=body, headers=headers).json() | {"instance": ""}
+        client.post(place, content=body, headers=headers).json() | {"instance": "", "request_id": ""}
         for place in places
         for headers in ({}, signed("generic", stranger, body), signed("generic", stranger, body, old))
     ]

@@ -111,11 +111,11 @@ class _Comparison:
     def _schemas(
         self, where: str, before: Schema, after: Schema, direction: Direction, above: Above = frozenset()
     ) -> Iterator[Break]:
-        pair = (str(before.get("$ref", "")), str(after.get("$ref", "")))
-        if all(pair):
-            if pair in above:
-                return
-            above |= {pair}
+        # A schema may hold itself, also where only one side is a reference: what is being compared is not begun again.
+        pair = (str(before), str(after))
+        if pair in above:
+            return
+        above |= {pair}
         before, after = _resolved(self._before, before), _resolved(self._after, after)
         yield from _types(where, before, after, direction)
         yield from _values(where, before, after, direction)

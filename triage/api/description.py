@@ -8,6 +8,9 @@ from typing import Any
 from triage.api.problems import documented
 
 _OF_FASTAPI = ("HTTPValidationError", "ValidationError")
+# What the guard answers before an endpoint is reached, and what a failure of ours is.
+_OF_EVERY_REQUEST = (414, 421, 431, 500, 503)
+_OF_A_BODY = (403, 408, 413)
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -17,8 +20,10 @@ def complete(schema: dict[str, Any]) -> None:
         responses = operation["responses"]
         if _is_of_fastapi(responses.get("422", {})):
             responses |= {str(status): response for status, response in documented(422).items()}
-        if "500" not in responses:
-            responses |= {str(status): response for status, response in documented(500).items()}
+        for status, response in documented(
+            *_OF_EVERY_REQUEST, *(_OF_A_BODY if "requestBody" in operation else ())
+        ).items():
+            responses.setdefault(str(status), response)
     schemas = schema.get("components", {}).get("schemas", {})
     for name in _OF_FASTAPI:
         schemas.pop(name, None)

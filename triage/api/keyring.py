@@ -18,15 +18,18 @@ REMEMBERED_S = 3.0
 """A revoked key opens nothing after this, in every process."""
 
 _MOST_REMEMBERED = 10_000
-_FAILURES_PER_MINUTE = 30
 _INVALID = ', error="invalid_token"'
 
 
 class AccessOptions(NamedTuple):
-    """With `is_on` a key is needed. `requests_per_minute` holds for keys that have no limit of their own."""
+    """With `is_on` a key is needed. `requests_per_minute` holds for keys that have no limit of their own.
+
+    `failures_per_minute` is how often an address may come without a valid key.
+    """
 
     is_on: bool = False
     requests_per_minute: int = 600
+    failures_per_minute: int = 30
 
 
 class Keyring:
@@ -36,6 +39,7 @@ class Keyring:
         self.is_on = options.is_on
         self._keys = keys
         self._requests_per_minute = options.requests_per_minute
+        self._failures_per_minute = options.failures_per_minute
         self._remembered: dict[bytes, tuple[float, Key]] = {}
         self._requests = Allowances()
         self._failures = Allowances()
@@ -51,7 +55,7 @@ class Keyring:
         try:
             key = await self._key(request)
         except Unauthenticated:
-            failed = self._failures.spend(_address(request), _FAILURES_PER_MINUTE)
+            failed = self._failures.spend(_address(request), self._failures_per_minute)
             if failed.is_allowed:
                 raise
             raise TooManyRequests(
