@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -46,32 +48,39 @@ class MiniLM:
     """all-MiniLM-L6-v2, 384 dimensions, on the first 256 tokens of a text.
 
     Averaging over more windows of a long text was measured and is worse (docs/decisions/0002-embedder.md).
-    The network is loaded on first use and shared by all callers; `embed` leaves the event loop free.
+    The network is loaded on first use and shared by all callers; `embed` leaves the event loop free. As many texts as
+    there are `threads` (0: processors) are read at a time, each by one thread: sharing one short text among several
+    costs more than it brings.
     """
 
     dimension = DIMENSION
     fingerprint = "minilm-l6-v2-int8"
 
     def __init__(self, threads: int = 0) -> None:
-        self._threads = threads
-        self._lock = threading.Lock()
+        self._threads = threads or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="embedder")
+        self._loading = threading.Lock()
         self._loaded: tuple[Any, Any] | None = None
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of shape (len(texts), 384), each of length 1. Raises `MisconfiguredService` without the weights."""
         with open_span(f"embeddings {self.fingerprint}", _ABOUT):
-            return await asyncio.to_thread(self._embed_all, list(texts))
+            loop = asyncio.get_running_loop()
+            shares = [texts[start :: self._threads] for start in range(min(self._threads, len(texts)))]
+            made = await asyncio.gather(*(loop.run_in_executor(self._pool, self._embed_share, each) for each in shares))
+        vectors = np.empty((len(texts), DIMENSION), dtype=np.float32)
+        for start, rows in enumerate(made):
+            vectors[start :: self._threads] = rows
+        return vectors
 
     async def aclose(self) -> None:
-        """Nothing to end: the network lives in this process."""
+        """End the threads; the network goes with the process."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _embed_all(self, texts: list[str]) -> Vectors:
-        with self._lock:
+    def _embed_share(self, texts: Sequence[str]) -> list[Vectors]:
+        with self._loading:
             tokenizer, session = self._loaded = self._loaded or self._load()
-            vectors = np.empty((len(texts), DIMENSION), dtype=np.float32)
-            for row, text in enumerate(texts):
-                vectors[row] = self._embed_one(tokenizer, session, text)
-        return vectors
+        return [self._embed_one(tokenizer, session, text) for text in texts]
 
     @staticmethod
     def _embed_one(tokenizer: Any, session: Any, text: str) -> Vectors:
@@ -92,10 +101,8 @@ class MiniLM:
         tokenizer.enable_truncation(MAX_TOKENS)
         tokenizer.no_padding()
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
+        options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        # Threads that wait in a busy loop take the processor from everything else that a service does.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = onnxruntime.InferenceSession(
             str(_verified(*_MODEL)), sess_options=options, providers=["CPUExecutionProvider"]
         )
