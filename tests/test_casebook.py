@@ -263,3 +263,14 @@ async def test_annotations_of_an_unknown_incident_or_that_cannot_be_gold_togethe
         await casebook.import_annotations([fine, unfit])
 
     assert await store.annotations("switch") == []
+
+
+async def test_two_teams_may_import_histories_with_the_same_ids(casebook: Casebook, store: Store) -> None:
+    for team, text in (("payments", "The network failed."), ("search", "The GPU ran out of memory.")):
+        record = Incident(id="INC-1", write_up=text), {"category": ("infrastructure",)}
+        await casebook.import_history([record], "ann", "human", team=team)
+
+    assert (await store.incident("payments:INC-1")).incident.write_up == "The network failed."
+    assert (await store.incident("search:INC-1")).team == "search"
+    found = await casebook.search("network", 5, teams={"payments"})
+    assert [each.incident_id for each in found] == ["payments:INC-1"]

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from triage.access import SHARED_TEAM, team_id
 from triage.annotation import Annotation, Labels, Origin, standing
 from triage.embedding import Embedder
 from triage.errors import Conflict, InvalidInput, NotFound
@@ -126,10 +127,11 @@ class Casebook:
     ) -> None:
         """Bring labelled incidents in as history of `team`. A second time it changes nothing and costs little.
 
+        They are kept under the ids of that team, see `team_id`; those of the shared history under their own.
         `progress` is called with how many of `records` are done. Raises `InvalidInput` for an unknown label before
         anything is stored, and `Conflict` for an id under which someone posted another incident.
         """
-        checked = [(incident, self.taxonomy.validate_labels(labels)) for incident, labels in records]
+        checked = [(_of_team(incident, team), self.taxonomy.validate_labels(labels)) for incident, labels in records]
         for start in range(0, len(checked), _BATCH):
             await self._import_batch(checked[start : start + _BATCH], annotator, origin, team)
             if progress is not None:
@@ -281,6 +283,10 @@ class Casebook:
             await self._indexer.align(incident_ids, marked)
         except IndexUnavailable as error:
             _log.warning("The index follows later for %d incident(s): %s", len(incident_ids), error.detail)
+
+
+def _of_team(incident: Incident, team: str) -> Incident:
+    return incident if team == SHARED_TEAM else incident.model_copy(update={"id": team_id(team, incident.id)})
 
 
 def _taken(incident: Incident) -> Conflict:
