@@ -22,7 +22,7 @@ doctor: $(VENV)/run.stamp ## check settings, model, weights, database and index
 	@$(BIN)/triage doctor
 
 test: $(VENV)/dev.stamp ## all tests, the slow ones too
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 fast: $(VENV)/dev.stamp ## the tests that take no time
 	@$(BIN)/python -m pytest -m "not slow" -x -q
