@@ -16,7 +16,7 @@ router = APIRouter()
 _METHODS = ("get", "post", "put", "patch", "delete")
 _STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24; }
-code, .path { font-family: ui-monospace, monospace; }
+code, .path { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
 summary { cursor: pointer; padding: .3rem 0; }
 .method { display: inline-block; width: 4.5rem; font-weight: 700; }
 .scope { color: #57606a; }
