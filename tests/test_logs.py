@@ -24,8 +24,9 @@ def as_before() -> Iterator[None]:
     """The root logger's handlers and the level of all loggers that are set up, put back afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    access = logging.getLogger(logs.ACCESS).level
+    access, filters = logging.getLogger(logs.ACCESS).level, logging.getLogger("dbos").filters[:]
     yield
+    logging.getLogger("dbos").filters[:] = filters
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.getLogger(logs.ACCESS).setLevel(access)
@@ -103,3 +104,32 @@ def test_an_id_of_a_request_is_always_short_and_plain(given_id: str) -> None:
 def test_a_callers_id_of_a_request_is_kept() -> None:
     assert logs.sane_id("Run-7:a.b_c") == "Run-7:a.b_c"
     assert logs.sane_id(None) != logs.sane_id(None)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_secret_in_a_traceback_is_masked(as_before: None, log_format: str) -> None:
+    stream = io.StringIO()
+    logs.set_up(log_format, "info", stream, hidden=["hunter2hunter2"])
+    try:
+        raise RuntimeError("no way to hunter2hunter2")
+    except RuntimeError:
+        logging.getLogger("triage").exception("It failed")
+    assert "RuntimeError" in stream.getvalue()
+    assert "hunter2" not in stream.getvalue()
+
+
+def test_what_a_library_repeats_is_told_once_in_a_while() -> None:
+    seldom = logs.Seldom(every_s=30)
+
+    def told(message: str, at: float) -> bool:
+        record = logging.makeLogRecord({"msg": message, "created": at})
+        return seldom.filter(record)
+
+    assert [told("the database is away", at) for at in (0.0, 1.0, 29.0, 30.0, 31.0)] == [
+        True,
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert told("something else", 31.0)

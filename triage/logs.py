@@ -30,6 +30,7 @@ ACCESS = "triage.access"
 """The logger that tells of every request."""
 
 _CHATTY = ("httpx", "httpx2", "openai", "uvicorn", "chromadb", "alembic", "dbos", "aiosqlite", "aiohttp.access")
+_BEGINNING = 60
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _KNOWN = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "color_message", "taskName"})
 
@@ -41,9 +42,12 @@ def set_up(
 
     Keys of any kind, and the `hidden` values, are masked.
     """
+    masking = Masking(hidden)
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.addFilter(Masking(hidden))
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    handler.addFilter(masking)
+    handler.setFormatter((JsonFormatter if log_format == "json" else TextFormatter)(masking))
+    # It asks its database many times a second, also while that is away.
+    logging.getLogger("dbos").addFilter(Seldom())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     # Each call of a model is a line of its own otherwise, and each step of the queue.
     for chatty in _CHATTY:
@@ -69,7 +73,33 @@ def about_incident(key: str) -> Iterator[None]:
         incident_id.reset(token)
 
 
-class JsonFormatter(logging.Formatter):
+class Seldom(logging.Filter):
+    """Lets a message that begins like an earlier one pass once in `every_s` seconds."""
+
+    def __init__(self, every_s: float = 30.0) -> None:
+        super().__init__()
+        self._every_s = every_s
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """True if nothing like it was told of late."""
+        beginning = record.getMessage()[:_BEGINNING]
+        is_new = record.created - self._told.get(beginning, float("-inf")) >= self._every_s
+        if is_new:
+            self._told = {**dict(list(self._told.items())[-99:]), beginning: record.created}
+        return is_new
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, masking: Masking | None = None) -> None:
+        super().__init__()
+        self._masking = masking or Masking()
+
+    def _exception(self, record: logging.LogRecord) -> str:
+        return self._masking.masked(_exception(record))
+
+
+class JsonFormatter(_Formatter):
     """One JSON object a line: time, level, logger, message, ids, and what was given as `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -82,12 +112,12 @@ class JsonFormatter(logging.Formatter):
             **_ids(),
             **{name: value for name, value in vars(record).items() if name not in _KNOWN},
         }
-        if told := _exception(record):
+        if told := self._exception(record):
             line["exception"] = told
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-class TextFormatter(logging.Formatter):
+class TextFormatter(_Formatter):
     """A line for people, with the ids behind the message."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -95,7 +125,7 @@ class TextFormatter(logging.Formatter):
         extra = {name: value for name, value in vars(record).items() if name not in _KNOWN}
         told = " ".join(f"{name}={value}" for name, value in (extra | _ids()).items())
         line = f"{_time(record)} {record.levelname} {record.name}: {record.getMessage()}"
-        return "\n".join(filter(None, (f"{line} [{told}]" if told else line, _exception(record))))
+        return "\n".join(filter(None, (f"{line} [{told}]" if told else line, self._exception(record))))
 
 
 def _time(record: logging.LogRecord) -> str:

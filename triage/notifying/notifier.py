@@ -15,6 +15,7 @@ from triage.errors import NotFound, TriageError
 from triage.notifying.delivery import Courier, Outcome, signed
 from triage.notifying.message import Names, encoded, generic, news
 from triage.notifying.slack import slack
+from triage.outages import is_database_away
 from triage.redaction import Redactor
 from triage.store import Claimed, Store, Subscription
 from triage.taxonomy import Taxonomy
@@ -101,8 +102,9 @@ class Notifier:
             added.clear()
             try:
                 await self._begin_due()
-            except Exception:  # noqa: BLE001 - whatever it was, the next look may succeed
-                _log.exception("Could not look for notifications; it is tried again")
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next look may succeed
+                trace = None if is_database_away(error) else error
+                _log.warning("The look for notifications failed (%s)", type(error).__name__, exc_info=trace)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(added.wait(), self._options.poll_s)
 
