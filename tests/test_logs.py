@@ -91,6 +91,31 @@ def test_a_traceback_does_not_quote_the_input_that_was_wrong(as_before: None, lo
     assert "RuntimeError: no triage" in stream.getvalue()
 
 
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_a_secret_is_masked_in_tracebacks_and_extras_too(as_before: None, log_format: str) -> None:
+    stream = io.StringIO()
+    logs.set_up(log_format, "info", stream, hidden=["provider-key-1"])  # type: ignore[arg-type]
+    hidden = "provider-key-" + str(1)
+    try:
+        raise RuntimeError(f"{hidden} is refused by postgresql://me:{'hunter' + '2'}@db/triage")
+    except RuntimeError:
+        logging.getLogger("triage.jobs").exception("failed", extra={"sent": hidden})
+
+    assert hidden not in stream.getvalue()
+    assert "hunter2" not in stream.getvalue()
+    assert "RuntimeError: *** is refused by postgresql://me:***@db/triage" in stream.getvalue()
+
+
+def test_no_message_looks_like_a_line_of_its_own_or_speaks_to_the_terminal(as_before: None) -> None:
+    stream = io.StringIO()
+    logs.set_up("text", "info", stream)
+    logging.getLogger("triage.jobs").warning("failed\n2026-01-01 ERROR forged\r\x1b[2J")
+
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith("WARNING triage.jobs: failed")
+    assert second == "  2026-01-01 ERROR forged\\r\\x1b[2J"
+
+
 @given(st.text(max_size=100))
 def test_an_id_of_a_request_is_always_short_and_plain(given_id: str) -> None:
     kept = logs.sane_id(given_id)

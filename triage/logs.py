@@ -32,6 +32,7 @@ ACCESS = "triage.access"
 _CHATTY = ("httpx", "httpx2", "openai", "uvicorn", "chromadb", "alembic", "dbos", "aiosqlite", "aiohttp.access")
 _BEGINNING = 60
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _KNOWN = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "color_message", "taskName"})
 
 
@@ -45,7 +46,7 @@ def set_up(
     masking = Masking(hidden)
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.addFilter(masking)
-    handler.setFormatter((JsonFormatter if log_format == "json" else TextFormatter)(masking))
+    handler.setFormatter(JsonFormatter(masking) if log_format == "json" else TextFormatter(masking))
     # It asks its database many times a second, also while that is away.
     logging.getLogger("dbos").addFilter(Seldom())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
@@ -91,12 +92,18 @@ class Seldom(logging.Filter):
 
 
 class _Formatter(logging.Formatter):
-    def __init__(self, masking: Masking | None = None) -> None:
-        super().__init__()
-        self._masking = masking or Masking()
+    """Masks what the filter can't: tracebacks, which are written anew here, and what was given as `extra`."""
 
-    def _exception(self, record: logging.LogRecord) -> str:
-        return self._masking.masked(_exception(record))
+    def __init__(self, masking: Masking) -> None:
+        super().__init__()
+        self._masked = masking.masked
+
+    def _extra(self, record: logging.LogRecord) -> dict[str, Any]:
+        extra = {name: value for name, value in vars(record).items() if name not in _KNOWN}
+        return {name: self._masked(value) if isinstance(value, str) else value for name, value in extra.items()}
+
+    def _traceback(self, record: logging.LogRecord) -> str:
+        return self._masked(_exception(record))
 
 
 class JsonFormatter(_Formatter):
@@ -110,22 +117,26 @@ class JsonFormatter(_Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             **_ids(),
-            **{name: value for name, value in vars(record).items() if name not in _KNOWN},
+            **self._extra(record),
         }
-        if told := self._exception(record):
+        if told := self._traceback(record):
             line["exception"] = told
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
 class TextFormatter(_Formatter):
-    """A line for people, with the ids behind the message."""
+    """A line for people, with the ids behind the message. Further lines of a message are set in, so that none of them
+    looks like a line of its own, and control characters, which a terminal obeys, are written out."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as a line; an exception's traceback follows on lines of its own."""
-        extra = {name: value for name, value in vars(record).items() if name not in _KNOWN}
-        told = " ".join(f"{name}={value}" for name, value in (extra | _ids()).items())
+        told = " ".join(f"{name}={value}" for name, value in (self._extra(record) | _ids()).items())
         line = f"{_time(record)} {record.levelname} {record.name}: {record.getMessage()}"
-        return "\n".join(filter(None, (f"{line} [{told}]" if told else line, self._exception(record))))
+        return "\n".join(filter(None, (_harmless(f"{line} [{told}]" if told else line), self._traceback(record))))
+
+
+def _harmless(text: str) -> str:
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text).replace("\n", "\n  ")
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -22,7 +22,7 @@ class Masking(logging.Filter):
     """Puts `***` in the place of keys, passwords in addresses, and `secrets`, in whatever is logged.
 
     Add it to the handlers, so that it sees the records of every library. Tracebacks are masked too: a formatter that
-    writes them by itself should take `record.exc_text`.
+    writes them by itself has to mask them by itself.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:

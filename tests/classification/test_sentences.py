@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +38,13 @@ def test_an_abbreviation_ends_no_sentence() -> None:
         "It hit some regions, e.g. Oregon.",
         "Then it ended.",
     ]
+
+
+@pytest.mark.parametrize("filler", [" ", "\t", "\u3000", "vs. A ", "e.g. 1 ", "a. ", ".", "\n"])
+def test_no_text_takes_long(filler: str) -> None:
+    began = time.perf_counter()
+    split(filler * (1_000_000 // len(filler)) + "!")
+    assert time.perf_counter() - began < 20
 
 
 def test_the_sentence_with_the_cause_survives_a_small_budget() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from triage.errors import InputTooLarge, InvalidInput, NotFound, TriageError
 from triage.intake.files import read_file, read_stream
+from triage.intake.markdown import parse_markdown
 
 LIMIT = 10_000
 MARKDOWN = """\
@@ -37,6 +39,42 @@ def test_markdown_gives_its_front_matter_its_heading_and_its_text(tmp_path: Path
     assert incident.write_up.strip() == "The certificate had expired."
     assert incident.started_at is not None
     assert ignored == ()
+
+
+def test_the_marks_behind_a_heading_are_no_part_of_it() -> None:
+    assert parse_markdown("\n# Down ##  \nAll of it.") == {"title": "Down", "write_up": "All of it."}
+    assert parse_markdown("# ##\nAll of it.")["title"] == "#"
+    assert "title" not in parse_markdown("# Down\n \n")
+
+
+@pytest.mark.parametrize("text", ["# a" + "#" * 500_000, "# a" + "#" * 500_000 + "\n" + " " * 500_000])
+def test_no_heading_takes_long(text: str) -> None:
+    began = time.perf_counter()
+    parse_markdown(text)
+    assert time.perf_counter() - began < 5
+
+
+def _nested(levels: int) -> str:
+    lines = ["a0: &a0 {x: 1}"]
+    lines += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 6)}]}}" for n in range(1, levels)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        _nested(8),  # with a few more levels it would fill any memory
+        "a: &a [1]\nb: *a",
+        "x: " + "[" * 2_000 + "]" * 2_000,
+        "started_at: 2026-13-45",
+        "id: !!int x",
+        "id: !!timestamp x",
+        "title: " + "x" * 20_000,
+    ],
+)
+def test_front_matter_that_is_more_than_it_seems_or_less_is_refused(fields: str) -> None:
+    with pytest.raises(InvalidInput, match="front matter"):
+        parse_markdown(f"---\n{fields}\n---\nIt broke.")
 
 
 def test_a_rule_at_the_top_is_no_front_matter(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 
@@ -204,6 +205,22 @@ async def test_a_redirect_is_not_followed() -> None:
     assert outcome.result == "again"
     assert "redirects are not followed" in outcome.detail
     assert (len(outside.bodies), len(inside.bodies)) == (1, 0)
+
+
+@pytest.mark.parametrize("said", [b"SSH-2.0-banner\r\n", b"HTTP/1.1 200 OK\r\nbanner\x00: x\r\n\r\n"])
+async def test_nothing_of_the_answer_or_the_url_comes_out_again(said: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        courier = Courier(private=True, timeout_s=3)
+        outcome = await courier.send(f"http://127.0.0.1:{port}/services/hidden", b"{}", {})
+        await courier.aclose()
+    assert (outcome.result, outcome.detail) == ("again", "the receiver did not answer as HTTP does")
 
 
 async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

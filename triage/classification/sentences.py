@@ -9,9 +9,11 @@ from pydantic import BaseModel
 
 _MAX_CHARACTERS = 400
 # A sentence ends at a full stop before a capital, digit, bracket or quote, or at a line end.
-_BOUNDARY = re.compile(r"(?<=[.!?])\s+(?=[\"'(\[A-Z0-9])|\s*\n\s*")
+# It is looked for where white space begins only, so that a long run of it takes no time.
+_BOUNDARY = re.compile(r"(?<=[.!?])\s+(?=[\"'(\[A-Z0-9])|(?<!\s)\s*\n\s*")
 # Abbreviations whose full stop ends no sentence.
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|approx|vs|no|U\.S|a\.m|p\.m)\.$", re.IGNORECASE)
+_LONGEST_ABBREVIATION = 10
 _CAUSE = re.compile(
     r"\b(?:root cause|caus(?:e|ed|es|ing)|due to|because|result(?:ed|ing)? (?:of|from|in)|trigger(?:ed)?|led to|"
     r"identified|determined|found that|bug|regression|misconfigur\w*|incorrect(?:ly)?|exhaust\w*|overload\w*|"
@@ -51,7 +53,8 @@ def split(text: str) -> list[Sentence]:
     start = 0
     for match in [*_BOUNDARY.finditer(text), None]:
         end = match.start() if match else len(text)
-        if match and "\n" not in match.group() and _ABBREVIATION.search(text[start:end]):
+        last_word = text[max(start, end - _LONGEST_ABBREVIATION) : end]
+        if match and "\n" not in match.group() and _ABBREVIATION.search(last_word):
             continue
         sentences += _pieces(text, start, end)
         start = match.end() if match else end

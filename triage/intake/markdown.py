@@ -10,8 +10,20 @@ import yaml
 from triage.errors import InvalidInput
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(?P<fields>.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
-_HEADING = re.compile(r"\A\s*#[ \t]+(?P<title>\S[^\n]*?)[ \t#]*\n(?P<rest>.*\S.*)\Z", re.DOTALL)
+_HEADING = re.compile(r"\A\s*#[ \t]+(?P<title>\S[^\n]*)\n")
 _FIELD = re.compile(r"^[A-Za-z_]\w*[ \t]*:", re.MULTILINE)
+# Reading YAML takes some microseconds for each character, during which a service does nothing else.
+_MOST_CHARACTERS = 20_000
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without aliases: ten lines of them can stand for more than fits into memory."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not read here", mark)
+        return super().compose_node(parent, index)
 
 
 def parse_markdown(text: str) -> dict[str, Any]:
@@ -25,15 +37,22 @@ def parse_markdown(text: str) -> dict[str, Any]:
         fields = _fields(matter["fields"])
         text = text[matter.end() :]
     heading = None if fields.get("title") else _HEADING.match(text)
-    if heading:
-        return {**fields, "title": heading["title"], "write_up": heading["rest"]}
+    if heading and (rest := text[heading.end() :]).strip():
+        title = heading["title"]
+        return {**fields, "title": title[0] + title[1:].rstrip(" \t#"), "write_up": rest}
     return {**fields, "write_up": text}
 
 
 def _fields(source: str) -> dict[str, Any]:
+    if len(source) > _MOST_CHARACTERS:
+        raise InvalidInput(
+            f"The front matter is longer than {_MOST_CHARACTERS:,} characters: put the text below it.",
+            field="front matter",
+        )
     try:
-        fields = yaml.safe_load(source)
-    except yaml.YAMLError as error:
+        fields = yaml.load(source, _Loader)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
+        # PyYAML lets through what its constructors raise, as for a thirteenth month.
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 2})" if mark else ""
         raise InvalidInput(

@@ -60,6 +60,9 @@ class Courier:
             outcome = Outcome("again", f"no answer within {self._timeout_s:g} s")
         except aiohttp.ClientConnectorError as error:
             outcome = Outcome("again", f"no connection: {error.os_error}"[:500])
+        except aiohttp.ClientResponseError:
+            # Its message quotes what the receiver sent, and the URL, which may be a secret itself.
+            outcome = Outcome("again", "the receiver did not answer as HTTP does")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             outcome = Outcome("again", f"{type(error).__name__}: {error}"[:500])
         return outcome._replace(seconds=round(time.monotonic() - began, 3))
