@@ -18,7 +18,7 @@ import uvicorn
 
 from triage.embedding import Vectors
 from triage.incident import Incident
-from triage.steps import begin
+from triage.observability.steps import begin
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Evidence, FacetResult, Provenance, Triage
 

@@ -17,7 +17,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from tests.fake_openai import Answer, Chosen, FakeOpenAI, Status
-from triage import job_watch, spans
+from triage.jobs import watch
+from triage.observability import spans
 from triage.serving import open_app
 from triage.settings import Settings
 
@@ -208,5 +209,5 @@ def test_a_job_keeps_the_trace_that_it_belongs_to_for_whichever_process_does_it(
 ) -> None:
     triaged(client, exporter, "across-1")
 
-    assert asyncio.run(job_watch.carrier("across-1"))["traceparent"].split("-")[1] == TRACE_ID
-    assert asyncio.run(job_watch.carrier("no-such-job")) == {}
+    assert asyncio.run(watch.carrier("across-1"))["traceparent"].split("-")[1] == TRACE_ID
+    assert asyncio.run(watch.carrier("no-such-job")) == {}

@@ -27,9 +27,9 @@ from triage.incident import Incident
 from triage.llm.fallback import Candidate, Failure, first_to_answer, told
 from triage.llm.prices import Price
 from triage.mitigation import suggest
+from triage.observability.spans import span
+from triage.observability.steps import begin
 from triage.redaction import Redacted, Redactor
-from triage.spans import span
-from triage.steps import begin
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Contrast, FacetResult, Neighbour, Provenance, Triage
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from triage import __version__
 from triage.errors import MisconfiguredService, TriageError
 from triage.listening import needs_keys
+from triage.observability.telemetry import traced_process
 from triage.settings import Settings
 from triage.taxonomy import Taxonomy, shipped
-from triage.telemetry import traced_process
 from triage.wiring import Desk, Progress, build_notifier, live_options, open_desk, silent
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from triage import spans
+from triage.observability import spans
 
 
 class Nowhere(SpanExporter):

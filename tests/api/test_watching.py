@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.parts import KeywordPipeline
-from triage import logs
+from triage.observability import logs
 
 WRITE_UP = "A network switch failed and zanzibar requests were lost."
 

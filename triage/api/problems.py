@@ -16,8 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from triage import logs
 from triage.errors import InvalidInput, TriageError
+from triage.observability import logs
 from triage.outages import is_database_away
 
 MEDIA_TYPE = "application/problem+json"

@@ -10,7 +10,7 @@ import typer
 from triage.cli.terminal import messages, run, watching
 from triage.errors import MisconfiguredService
 from triage.listening import needs_keys
-from triage.logs import set_up
+from triage.observability.logs import set_up
 from triage.settings import Settings, secrets
 
 _STOP_WITHIN_S = 10

@@ -19,8 +19,8 @@ import numpy as np
 
 from triage.embedding import Vectors
 from triage.errors import MisconfiguredService
-from triage.spans import Value
-from triage.spans import span as open_span
+from triage.observability.spans import Value
+from triage.observability.spans import span as open_span
 
 DIMENSION = 384
 MAX_TOKENS = 256

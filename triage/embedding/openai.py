@@ -11,7 +11,7 @@ from triage.embedding import Vectors
 from triage.errors import ModelUnavailable
 from triage.llm.retry import EMBEDDING, call_with_retries
 from triage.llm.tracing import Place
-from triage.spans import span as open_span
+from triage.observability.spans import span as open_span
 
 _BATCH = 128
 _MAX_CHARACTERS = 24_000

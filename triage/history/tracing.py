@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable, Coroutine, Sized
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from triage.spans import Value, is_on
-from triage.spans import span as open_span
+from triage.observability.spans import Value, is_on
+from triage.observability.spans import span as open_span
 
 P = ParamSpec("P")
 Found = TypeVar("Found", bound=Sized)

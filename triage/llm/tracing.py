@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from triage.llm import Message, Reply, Request
-from triage.spans import Value, current, is_on, keeps_content
-from triage.spans import span as open_span
+from triage.observability.spans import Value, current, is_on, keeps_content
+from triage.observability.spans import span as open_span
 
 _PORTS = {"http": 80, "https": 443}
 

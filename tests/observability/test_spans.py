@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from triage import spans
+from triage.observability import spans
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_span_joins_the_trace_that_a_caller_names(recorded: InMemorySpanExport
 def test_nothing_is_recorded_nor_imported_while_nobody_traces() -> None:
     program = """
 import sys
-from triage import spans
+from triage.observability import spans
 with spans.span("step", {"n": 1}, kind="client", carrier={}) as span:
     span.set({"n": 2}); span.event("e", {}); span.fail("x"); span.rename("y"); spans.current().set({})
 assert not span.is_recorded and not spans.is_on() and spans.current_ids() == {} and spans.current_context() is None

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from triage.reaper import Reaper
-from triage.workflows import Claimed
+from triage.jobs.reaper import Reaper
+from triage.jobs.workflows import Claimed
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 THEIRS, MINE = Claimed("theirs", "other"), Claimed("mine", "me")

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from triage.masking import Masking
+from triage.observability.masking import Masking
 
 KEY = "triage_0123456789ab_" + "s3cret-_" * 5 + "abc"
 

@@ -17,16 +17,17 @@ import sqlalchemy
 from dbos import DBOS
 from sqlalchemy.exc import IntegrityError
 
-from triage import __version__, workflows
+from triage import __version__
 from triage.access import SHARED_TEAM
 from triage.errors import MisconfiguredService, NotFound, Overloaded, TriageError
 from triage.incident import Incident
-from triage.job_database import empty_log
-from triage.job_watch import watched
+from triage.jobs import workflows
+from triage.jobs.database import empty_log
+from triage.jobs.reaper import Reaper
+from triage.jobs.watch import watched
 from triage.metrics import Metrics
+from triage.observability.steps import told
 from triage.outages import is_database_away, is_index_away
-from triage.reaper import Reaper
-from triage.steps import told
 from triage.store import Pending, Store, StoredIncident
 from triage.triage_result import Triage
 

@@ -10,8 +10,8 @@ import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-from triage import spans
-from triage.telemetry import resource, traced_process
+from triage.observability import spans
+from triage.observability.telemetry import resource, traced_process
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):

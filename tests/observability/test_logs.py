@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from triage import logs
+from triage.observability import logs
 
 
 class Typed(BaseModel):

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from triage import spans
+from triage.observability import spans
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource

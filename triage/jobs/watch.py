@@ -9,7 +9,7 @@ from typing import cast
 
 from dbos import DBOS, EnqueueOptions
 
-from triage import logs, spans
+from triage.observability import logs, spans
 
 # Where DBOS keeps the trace that a workflow was given. Its own spans, which would read it, need the exporter over HTTP.
 _CARRIER = "dbos.otelContext"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
-from triage.workflows import Claimed
+from triage.jobs.workflows import Claimed
 
 # Release 0.1 had no heartbeat: a process of it goes on until its work stood still.
 _WITHOUT_HEARTBEAT = "embedded"

@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 import sqlalchemy
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
 
-from triage.job_database import sqlite_engine
-from triage.job_watch import carry
+from triage.jobs.database import sqlite_engine
+from triage.jobs.watch import carry
 from triage.store import Pending
 
 QUEUE = "triage"

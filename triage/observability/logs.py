@@ -17,8 +17,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import IO, Any, Literal
 
-from triage import spans
-from triage.masking import Masking
+from triage.observability import spans
+from triage.observability.masking import Masking
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that is being answered, or empty."""
@@ -94,9 +94,9 @@ class Seldom(logging.Filter):
 class _Formatter(logging.Formatter):
     """Masks what the filter can't: tracebacks, which are written anew here, and what was given as `extra`."""
 
-    def __init__(self, masking: Masking) -> None:
+    def __init__(self, masking: Masking | None = None) -> None:
         super().__init__()
-        self._masked = masking.masked
+        self._masked = (masking or Masking()).masked
 
     def _extra(self, record: logging.LogRecord) -> dict[str, Any]:
         extra = {name: value for name, value in vars(record).items() if name not in _KNOWN}
