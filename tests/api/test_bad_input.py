@@ -105,6 +105,12 @@ def test_numbers_that_json_does_not_have_are_refused(client: httpx.Client) -> No
     check_problem(client.post("/v1/incidents", content=content, headers=JSON), 422)
 
 
+def test_a_number_that_can_not_be_kept_is_refused(client: httpx.Client) -> None:
+    content = f"---\nattributes: {{a: 0x{'f' * 9_000}}}\n---\nThe network failed."
+    answer = client.post("/v1/incidents", content=content, headers={"Content-Type": "text/markdown"})
+    check_problem(answer, 422, "attributes")
+
+
 @pytest.mark.parametrize("headers", [JSON, TEXT])
 def test_a_body_of_five_megabytes_is_refused_and_the_client_hears_it(
     client: httpx.Client, headers: dict[str, str]

@@ -7,7 +7,7 @@ import pytest
 
 from triage.access import acting_as
 from triage.annotation import Annotation
-from triage.errors import InvalidInput
+from triage.errors import InvalidInput, NotFound
 from triage.incident import Incident
 from triage.store import Store, upgrade
 
@@ -94,3 +94,21 @@ async def test_the_log_is_read_in_pages_by_incident_and_by_team(store: Store) ->
     assert (await store.audit.page(9, teams=["default"])).entries == ()
     with pytest.raises(InvalidInput, match="cursor"):
         await store.audit.page(3, "nonsense")
+
+
+async def test_a_change_of_a_secret_is_written_down_without_the_secret(store: Store) -> None:
+    subscription, _ = await store.subscriptions.add("https://receiver.example/hook", "payments")
+    source, _ = await store.webhook_sources.add("generic", "payments")
+    with acting_as("key:1 ann"):
+        rotated = await store.subscriptions.rotate(subscription.id)
+        await store.webhook_sources.set_secret(source.id, "a secret of the sender's")
+
+    entries = (await store.audit.page(2, teams=["payments"])).entries
+    assert [(each.actor, each.action, each.details) for each in entries] == [
+        ("key:1 ann", "webhook_source.secret_changed", {"id": source.id}),
+        ("key:1 ann", "subscription.secret_changed", {"id": subscription.id}),
+    ]
+    assert (await store.subscriptions.secrets(subscription.id))[0] == rotated
+    for change in (store.subscriptions.rotate("sub_x"), store.webhook_sources.set_secret("src_x", "x" * 20)):
+        with pytest.raises(NotFound):
+            await change

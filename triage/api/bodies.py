@@ -22,6 +22,8 @@ JSON = "application/json"
 TEXTS = ("text/plain", "text/markdown")
 # A client that is still sending may not see an answer before it is done: this much more is read and thrown away.
 _DISCARDED_BYTES = 32_000_000
+# Python writes no number of more than 4,300 digits; YAML has hexadecimal ones of any length.
+_MOST_BITS = 14_000
 
 
 class NewIncident(Incident, frozen=True):
@@ -44,6 +46,8 @@ class NewIncident(Incident, frozen=True):
         for name, value in attributes.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{name!r} is not a finite number")
+            if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+                raise ValueError(f"{name!r} is too large a number")
             if "\x00" in name or (isinstance(value, str) and "\x00" in value):
                 raise ValueError(f"{name!r} holds NUL characters")
         return attributes

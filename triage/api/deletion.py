@@ -23,7 +23,8 @@ router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 async def delete_incident(service: Parts, incident_id: str) -> Response:
     """Delete an incident with its triages, labels, vectors and jobs, and take it out of the history.
 
-    What stays is a line in the audit log that says who deleted it and when, without anything it held.
+    What stays is the audit log, which says who deleted it and when, and its redacted title and an excerpt where it is a
+    neighbour in the triage of another incident.
     """
     await service.casebook.delete(incident_id, actor())
     await service.jobs.forget(incident_id)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
+
+from triage.history.remembered import remembered
 
 SHINGLE_WORDS = 4
 THRESHOLD = 0.6
@@ -27,7 +28,7 @@ def containment(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...
     return len(one & other) / smaller if smaller else 0.0
 
 
-@lru_cache(maxsize=8_192)  # every new incident is compared with the same history
+@remembered  # every new incident is compared with the same history
 def _shingles(text: str) -> frozenset[tuple[str, ...]]:
     words = re.findall(r"\w+", text.casefold())
     if len(words) < SHINGLE_WORDS:

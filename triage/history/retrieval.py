@@ -7,12 +7,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from triage.history.remembered import remembered
 from triage.triage_result import Neighbour
 
 _WORD = re.compile(r"[^\W_][\w\-]+")
@@ -117,7 +117,7 @@ def by_likely_label(
     return [neighbours[place] for place in order]
 
 
-@lru_cache(maxsize=8_192)  # every new incident is compared with the same history
+@remembered  # every new incident is compared with the same history
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS)
 

@@ -106,7 +106,13 @@ class Subscriptions:
         former = (await self.secrets(subscription_id, now))[0]
         secret = new_secret()
         kept = f"{secret} {former}@{(now + OVERLAP).timestamp():.0f}"
-        await self._update(subscription_id, secret=self._sealer.seal(kept))
+        mine = subscription_table.c.id == subscription_id
+        change = subscription_table.update().where(mine).values(secret=self._sealer.seal(kept))
+        async with self._writing.begin() as connection:
+            team = (await connection.execute(change.returning(subscription_table.c.team))).scalar_one_or_none()
+            if team is None:
+                raise _no_subscription(subscription_id)
+            await record(connection, actor(), "subscription.secret_changed", team, None, {"id": subscription_id})
         return secret
 
     async def activate(self, subscription_id: str) -> None:
@@ -198,12 +204,13 @@ class WebhookSources:
     async def set_secret(self, source_id: str, secret: str) -> None:
         """Keep the secret that the sender made. Raises `NotFound`."""
         table = webhook_source_table
+        change = table.update().where(table.c.id == source_id).values(secret=self._sealer.seal(secret))
         async with self._writing.begin() as connection:
-            changed = await connection.execute(
-                table.update().where(table.c.id == source_id).values(secret=self._sealer.seal(secret))
-            )
-        if not changed.rowcount:
-            raise NotFound(f"There is no webhook source {source_id!r}.", source_id=source_id)
+            team = (await connection.execute(change.returning(table.c.team))).scalar_one_or_none()
+            if team is None:
+                raise NotFound(f"There is no webhook source {source_id!r}.", source_id=source_id)
+            # Whoever has the secret can send incidents in the team's name.
+            await record(connection, actor(), "webhook_source.secret_changed", team, None, {"id": source_id})
 
     async def remove(self, source_id: str) -> None:
         """Take nothing more from a source. Raises `NotFound`."""
