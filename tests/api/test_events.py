@@ -61,7 +61,7 @@ def test_a_failure_for_good_ends_the_stream_with_its_reason(
     last = follow(client, name)[-1]
 
     assert last["event"] == "failed"
-    assert "the pipeline tripped" in last["data"]["detail"]
+    assert "(RuntimeError)" in last["data"]["detail"]
 
 
 def test_there_is_no_stream_of_what_is_not_there(client: httpx.Client) -> None:

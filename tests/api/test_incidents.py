@@ -166,7 +166,7 @@ def test_a_triage_that_fails_for_good_says_why_and_can_be_asked_for_again(
 
     assert failed.status_code == 500
     assert failed.json()["type"] == "urn:triage:problem:triage_failed"
-    assert "the pipeline tripped" in failed.json()["detail"]
+    assert "(RuntimeError)" in failed.json()["detail"]
     assert client.get(f"/v1/incidents/{name}").json()["status"] == "failed"
     assert client.post("/v1/incidents", json=body, headers=WAIT).status_code == 200
 

@@ -106,7 +106,9 @@ async def test_an_unexpected_error_is_stored_and_the_incident_tried_again(store:
         await jobs.wait("a", 10)
         failed = await store.incident("a")
         assert failed.status == "failed"
-        assert failed.failure == "RuntimeError: the pipeline tripped"
+        assert failed.failure is not None
+        assert "(RuntimeError)" in failed.failure
+        assert "tripped" not in failed.failure
         assert failed.retry_at is not None
         await until(store, "a", "triaged")
 

@@ -340,7 +340,8 @@ class Jobs:
                 reason, will_pass = error.detail, is_index_away(error)
             except Exception as error:  # noqa: BLE001 - a defect must end as a stored failure, not as silence
                 will_pass = is_database_away(error) or is_index_away(error)
-                reason = f"{type(error).__name__}: {error}"
+                # What an unexpected error says may quote the write-up, and the reason is told to others.
+                reason = f"It failed in a way that nobody foresaw ({type(error).__name__}): the log has more."
                 if not will_pass:
                     _log.exception("Triage of %s failed", pending.id)
             if not will_pass or time.monotonic() >= give_up_at:
