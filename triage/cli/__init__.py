@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -29,29 +30,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="LLM-assisted incident triage: labels with evidence, similar past incidents, mitigations that worked.",
 )
-app.command()(demo)
-app.command()(serve)
-app.command()(worker)
-app.command()(classify)
-app.command("import")(import_file)
-app.command()(search)
-app.command()(delete)
-app.add_typer(annotate.app, name="annotate")
-app.add_typer(index.app, name="index")
-app.add_typer(evaluate.app, name="eval")
-app.command()(agreement)
-app.command()(calibrate)
-app.command()(live)
-app.command()(spending)
-app.add_typer(taxonomy.app, name="taxonomy")
-app.command()(backup)
-app.command()(restore)
-app.command()(encrypt)
-app.add_typer(keys.app, name="keys")
-app.command()(keys.audit)
-app.add_typer(subscriptions.app, name="subscriptions")
-app.add_typer(webhooks.app, name="webhooks")
-app.command()(doctor)
+_PANELS = {
+    "Triage": (demo, classify, search, doctor),
+    "Labels, agreement and suites": (annotate, agreement, calibrate, evaluate, live, taxonomy),
+    "A service": (serve, worker, spending, keys, keys.audit, subscriptions, webhooks),
+    "What is kept": (import_file, delete, index, backup, restore, encrypt),
+}
+_NAMES = {import_file: "import", evaluate: "eval"}
+
+for panel, commands in _PANELS.items():
+    for command in commands:
+        if isinstance(command, ModuleType):
+            name = _NAMES.get(command, command.__name__.rpartition(".")[2])
+            app.add_typer(command.app, name=name, rich_help_panel=panel)
+        else:
+            app.command(_NAMES.get(command), rich_help_panel=panel)(command)
 
 
 def _print_version(wanted: bool) -> None:
