@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import time
 from email.utils import formatdate
 
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triage.errors import ModelUnavailable
+from triage.llm.gate import Gate
 from triage.llm.retry import EMBEDDING, RetryPolicy, call_with_retries, retry_after_s, status_of
 
 NOW = 1_800_000_000.0
@@ -92,3 +96,30 @@ def test_an_error_code_in_words_is_no_status() -> None:
     error.code = "rate_limited"  # type: ignore[attr-defined]
 
     assert status_of(error) is None
+
+
+async def test_a_try_that_hangs_is_given_up_while_there_is_time_for_another() -> None:
+    gate, tries = Gate(), 0
+
+    async def call() -> str:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            await asyncio.sleep(60)
+        return "well"
+
+    for _ in range(10):
+        gate.took(0.01)
+    assert gate.patience_s == 2.0
+    began = time.monotonic()
+    assert await call_with_retries(call, 30, policy=QUICK, gate=gate) == ("well", 1)
+    assert 2.0 <= time.monotonic() - began < 10
+
+
+async def test_nothing_is_taken_for_hanging_before_it_is_known_how_long_answers_take() -> None:
+    gate = Gate()
+    for _ in range(9):
+        gate.took(0.01)
+    assert gate.patience_s == math.inf
+    gate.took(3.0)
+    assert gate.patience_s == 15.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -45,6 +46,7 @@ class Gate:
         self._width = float(limits.at_once or 0)
         self._refused_share = 0.0
         self._narrow_again_at = 0.0
+        self._took_s: deque[float] = deque(maxlen=_TIMED)
         self._requests = Bucket(limits.requests_per_minute) if limits.requests_per_minute else None
         self._tokens = Bucket(limits.tokens_per_minute) if limits.tokens_per_minute else None
         self._new: deque[_Ticket] = deque()
@@ -86,6 +88,20 @@ class Gate:
         elif self._refused_share > _TOO_MANY and (now := asyncio.get_running_loop().time()) >= self._narrow_again_at:
             self._width = max(1.0, self._width / 2)
             self._narrow_again_at = now + _NARROWED_FOR_S
+
+    def took(self, seconds: float) -> None:
+        """Take note of how long a try that was answered took."""
+        self._took_s.append(seconds)
+
+    @property
+    def patience_s(self) -> float:
+        """After how long a try is taken for hanging: five times the slowest of the latest answers, at least 2 seconds.
+
+        Without end until ten answers came.
+        """
+        if len(self._took_s) < _LEAST_TIMED:
+            return math.inf
+        return max(_LEAST_PATIENCE_S, _PATIENCE * max(self._took_s))
 
     def expected_tokens(self, request: Request) -> int:
         """About how many tokens the prompt of `request` has; 0 where nobody counts them."""
@@ -163,6 +179,8 @@ _CHARACTERS_PER_TOKEN = 4
 _REMEMBERED = 32
 _TOO_MANY = 1 / 3
 _NARROWED_FOR_S = 1.0
+_TIMED, _LEAST_TIMED = 50, 10
+_PATIENCE, _LEAST_PATIENCE_S = 5.0, 2.0
 
 
 class Slot:

@@ -136,8 +136,11 @@ class _Tries(Generic[T]):
                 self.allowed_s = min(self.allowed_s, max(ends_at() - now, 0.0))
                 self._deadline = now + self.allowed_s
             self.made += 1
-            async with asyncio.timeout_at(self._deadline):
+            began = self._clock()
+            # A try that hangs is given up while there is time for another one.
+            async with asyncio.timeout_at(min(self._deadline, began + self._gate.patience_s)):
                 result = await self._call()
+        self._gate.took(self._clock() - began)
         self._gate.answered(was_refused=False)
         return result
 
