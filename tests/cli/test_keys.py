@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,12 @@ def test_keys_are_made_listed_rotated_and_revoked_in_the_terminal(triage: Run, t
     entries = json.loads(triage("audit", "--json", **folder).stdout)
     assert [entry["action"] for entry in entries] == ["key.revoked", "key.rotated", "key.created"]
     assert all(entry["actor"].startswith("cli:") for entry in entries)
+
+
+def test_a_new_data_folder_is_its_owners_alone(triage: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    triage("keys", "list", TRIAGE_DATA_DIR=str(folder))
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_what_can_not_be_is_refused_in_the_terminal(triage: Run, tmp_path: Path) -> None:

@@ -236,6 +236,26 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "b.zip"
 
 
+async def test_a_backup_is_a_new_file_whatever_lies_or_leads_elsewhere_in_its_place(
+    empty: Callable[[str], str], tmp_path: Path
+) -> None:
+    url, path, elsewhere = empty("sqlite"), tmp_path / "b.zip", tmp_path / "elsewhere"
+    await filled(url)
+    part = path.with_name("b.zip.part")
+
+    part.write_bytes(b"laid here by someone else")
+    part.chmod(0o666)
+    await write_backup(url, path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    elsewhere.write_bytes(b"not ours")
+    part.symlink_to(elsewhere)
+    await write_backup(url, path)
+    assert elsewhere.read_bytes() == b"not ours"
+    assert not path.is_symlink()
+    verify_backup(path)
+
+
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), cut=st.booleans())
 def test_a_damaged_backup_is_refused_unless_the_damage_touches_nothing(

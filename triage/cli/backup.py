@@ -76,7 +76,7 @@ async def _restore(file: Path, *, replace: bool, dry_run: bool) -> Manifest:
     from triage.wiring import open_records
 
     settings = Settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with watching() as progress:
         manifest = await restore_backup(
             settings.sql_url,

@@ -55,7 +55,7 @@ async def _encrypt(off: bool) -> Resealed:
             setting="TRIAGE_ENCRYPTION_KEYS",
         )
     sealer = Sealer.of(f"{OFF},{keys}" if off else keys)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     await upgrade(settings.sql_url)
     what = "Sealing what is stored" if sealer.seals else "Making what is stored plain"
     with watching() as progress:

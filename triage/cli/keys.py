@@ -129,7 +129,7 @@ async def _store() -> AsyncIterator[Store]:
     from triage.store import Store, upgrade
 
     settings = Settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     await upgrade(settings.sql_url)
     store = Store(settings.sql_url)
     try:

@@ -8,13 +8,14 @@ import getpass
 import json
 import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 
 from triage.access import acting_as
 from triage.errors import TriageError
@@ -26,17 +27,34 @@ MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
 
 _LINE_EVERY_S = 30.0
 
+# Characters that a terminal may take for orders, but for tab and line feed.
+_ORDERS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {0x09, 0x0A})
+
 JSON_OPTION = typer.Option("--json", help="Print JSON for programs.")
+
+
+class SafeConsole(Console):
+    """A console whose texts can't give the terminal orders (escape sequences): write-ups come from anybody."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of what is printed; of their texts, characters that are orders are left out."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else text.translate(_ORDERS), style, control)
+
+
+def without_orders(text: str) -> str:
+    """`text` with U+FFFD in place of each character that a terminal may take for an order; it stays as long."""
+    return text.translate(dict.fromkeys(_ORDERS, "\ufffd"))
 
 
 def output() -> Console:
     """Standard output: the result and nothing else. At least 100 columns where nobody's terminal sets the width."""
-    return Console(width=None if sys.stdout.isatty() else 100, highlight=False, soft_wrap=False)
+    return SafeConsole(width=None if sys.stdout.isatty() else 100, highlight=False, soft_wrap=False)
 
 
 def messages() -> Console:
     """Standard error: progress, notes and errors."""
-    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100)
+    return SafeConsole(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100)
 
 
 def print_json(value: Any) -> None:

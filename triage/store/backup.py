@@ -87,8 +87,9 @@ async def write_backup(
     """
     part = path.with_name(path.name + ".part")
     try:
-        # Only its owner may read it: it holds write-ups.
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        # Only its owner may read it: it holds write-ups. So it is a new file, whatever lay, or led elsewhere, there.
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             async with _snapshot(database_url) as connection:
                 with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
                     manifest = await _write(connection, archive, with_keys, progress)

@@ -129,7 +129,7 @@ async def prepare_store(settings: Settings) -> Store:
     """The system of record, its tables brought to this version. Raises `MisconfiguredService` for wrong keys."""
     from triage.store import Store, upgrade
 
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     await upgrade(settings.sql_url)
     store = Store(settings.sql_url, build_sealer(settings))
     try:

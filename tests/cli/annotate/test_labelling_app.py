@@ -48,6 +48,14 @@ async def said(store: Store, incident_id: str = "one") -> list[tuple[str, tuple[
     return [(a.facet, a.labels, a.note) for a in await store.annotations(incident_id)]
 
 
+async def test_a_write_up_gives_the_terminal_no_orders(store: Store) -> None:
+    app = await opened(store)
+    async with app.run_test(size=(120, 40)):
+        app.show_incident(Incident(id="three", title="Title\x1b[2J", write_up="It fell over.\x1b]52;c;ZWNobw==\x9b31m"))
+        assert shown(app, "#title") == "Title\ufffd[2J"
+        assert shown(app, "#write_up") == "It fell over.\ufffd]52;c;ZWNobw==\ufffd31m"
+
+
 async def test_an_incident_is_labelled_by_a_few_keys_and_each_answer_is_saved_at_once(store: Store) -> None:
     app = await opened(store)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.widgets import Footer, Input, Static
 
 from triage.cli.annotate.choice import Choice
+from triage.cli.terminal import without_orders
 from triage.errors import TriageError
 from triage.incident import Incident
 
@@ -136,8 +137,9 @@ class IncidentApp(App[None]):
         self.query_one(Choice).scroll_definition(lines)
 
     def put(self, place: str, text: str | Content) -> None:
-        """Show a text, as it is, in one of the places of the screen."""
-        self.query_one(place, Static).update(Content(text) if isinstance(text, str) else text)
+        """Show a text in one of the places of the screen: as it is, but for what would give the terminal orders."""
+        content = Content(text) if isinstance(text, str) else text
+        self.query_one(place, Static).update(Content(without_orders(content.plain), spans=list(content.spans)))
 
     def tell(self, message: str, *, is_refused: bool = False) -> None:
         """Say what happened."""
