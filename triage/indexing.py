@@ -16,7 +16,7 @@ import numpy as np
 from triage.annotation import Labels
 from triage.embedding import Embedder, Vectors
 from triage.history import History, IndexUnavailable
-from triage.history.chroma import Entry
+from triage.history.entries import Entry
 from triage.history.texts import Source, Told
 from triage.incident import Incident
 from triage.redaction import Redactor

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -26,7 +24,17 @@ from triage.annotation import Labels
 from triage.embedding import Vectors
 from triage.errors import TriageError
 from triage.history import Example, IndexUnavailable, chroma_client
-from triage.history.duplicates import is_near_duplicate
+from triage.history.entries import (
+    Entry,
+    Found,
+    began_at,
+    edition,
+    had_begun,
+    metadata_of,
+    read_example,
+    read_labels,
+    read_neighbour,
+)
 from triage.history.retrieval import DEFAULT_RANKING, Ranking, rank
 from triage.history.snapshot import Snapshots
 from triage.history.texts import Source, Texts, Told
@@ -35,25 +43,10 @@ from triage.incident import Incident
 from triage.triage_result import Neighbour
 
 _BATCH = 1_000
-_EXCERPT_CHARACTERS = 280
 _MOST_EXAMPLES = 5_000
 _CANDIDATES = 200
 _ANY_TEAM = ""
 _LOOK_FOR_TEAMS_S = 5.0
-
-
-class Entry(NamedTuple):
-    """What the index says of an incident; `vector` has shape (dimension,), and is None where it was not asked for."""
-
-    team: str
-    labels: Labels
-    vector: Vectors | None = None
-
-
-class _Found(NamedTuple):
-    incident_id: str
-    distance: float
-    metadata: dict[str, Any]
 
 
 class ChromaHistory:
@@ -136,11 +129,11 @@ class ChromaHistory:
         wanted, found = max(k + 8, _CANDIDATES), list[tuple[Neighbour, str]]()
         while True:
             rows, size = await self._run(self._query, vector, wanted, excluded, teams)
-            told = await self._texts.of([_edition(row.incident_id, row.metadata) for row in rows])
+            told = await self._texts.of([edition(row.incident_id, row.metadata) for row in rows])
             found = [
-                (_neighbour(row, told[row.incident_id], text), told[row.incident_id].text)
+                (read_neighbour(row, told[row.incident_id], text), told[row.incident_id].text)
                 for row in rows
-                if row.incident_id in told and _had_begun(_occurred_at(row.metadata), as_of)
+                if row.incident_id in told and had_begun(began_at(row.metadata), as_of)
             ]
             found = [(n, document) for n, document in found if duplicates or not n.is_near_duplicate]
             if len(found) >= k or wanted >= size:
@@ -170,7 +163,7 @@ class ChromaHistory:
         kept = tuple(
             example
             for place, example in enumerate(every)
-            if example.incident_id not in excluded and place not in left_out and _had_begun(example.occurred_at, as_of)
+            if example.incident_id not in excluded and place not in left_out and had_begun(example.occurred_at, as_of)
         )
         return every if len(kept) == len(every) else kept
 
@@ -184,12 +177,12 @@ class ChromaHistory:
         for team, places in of_team.items():
             for start in range(0, len(places), _BATCH):
                 batch = places[start : start + _BATCH]
-                metadatas = [_metadata(*incidents[place]) for place in batch]
+                metadatas = [metadata_of(*incidents[place]) for place in batch]
                 if self._texts.source is None:
                     for place, metadata in zip(batch, metadatas, strict=True):
                         incident = incidents[place][0]
                         told = Told(incident.title, incident.text, incident.url)
-                        self._texts.keep(_edition(incident.id, metadata), told)
+                        self._texts.keep(edition(incident.id, metadata), told)
                 ids = [incidents[place][0].id for place in batch]
                 await self._run(self._upsert, team, ids, vectors[batch], metadatas)
         self._snapshots.outdate()
@@ -294,7 +287,7 @@ class ChromaHistory:
             found = collection.get(ids=ids, include=["metadatas", *(["embeddings"] if vectors else [])])
             for place, incident_id in enumerate(found["ids"]):
                 vector = np.asarray(found["embeddings"][place], dtype=np.float32) if vectors else None
-                entry = Entry(team, _labels(found["metadatas"][place]["labels"]), vector)
+                entry = Entry(team, read_labels(found["metadatas"][place]["labels"]), vector)
                 entries.setdefault(incident_id, []).append(entry)
         return entries
 
@@ -303,9 +296,9 @@ class ChromaHistory:
 
     def _query(
         self, vector: Vectors, n: int, excluded: set[str], teams: Collection[str] | None
-    ) -> tuple[list[_Found], int]:
+    ) -> tuple[list[Found], int]:
         """The closest `n` of these teams without the excluded ones, nearest first, and how many these teams have."""
-        found, size = list[_Found](), 0
+        found, size = list[Found](), 0
         for collection in self._of_teams(teams):
             count = collection.count()
             size += count
@@ -320,7 +313,7 @@ class ChromaHistory:
                 **({"where": {"incident_id": {"$nin": sorted(excluded)}}} if len(excluded) >= most else {}),
             )
             rows = zip(result["ids"][0], result["distances"][0], result["metadatas"][0], strict=True)
-            found += [_Found(*row) for row in rows if row[0] not in excluded]
+            found += [Found(*row) for row in rows if row[0] not in excluded]
         return sorted(found, key=lambda row: row.distance)[: n + len(excluded)], size
 
     async def _read_examples(self, teams: Collection[str] | None) -> tuple[Example, ...]:
@@ -333,8 +326,8 @@ class ChromaHistory:
             return rows
 
         rows = await self._run(read)
-        told = await self._texts.of([_edition(incident_id, metadata) for incident_id, _, metadata in rows])
-        return tuple(_example(key, told[key], vector, metadata) for key, vector, metadata in rows if key in told)
+        told = await self._texts.of([edition(incident_id, metadata) for incident_id, _, metadata in rows])
+        return tuple(read_example(key, told[key], vector, metadata) for key, vector, metadata in rows if key in told)
 
     async def _run(self, function: Any, *args: Any) -> Any:
         def call() -> Any:
@@ -362,66 +355,3 @@ class ChromaHistory:
 def _index_name(fingerprint: str, dimension: int | None) -> str:
     name = re.sub(r"[^a-zA-Z0-9-]+", "-", f"history-{fingerprint}-{dimension or 'd'}").strip("-")
     return name[:200]
-
-
-def _edition(incident_id: str, metadata: dict[str, Any]) -> tuple[str, str]:
-    return incident_id, metadata["edition"]
-
-
-def _metadata(incident: Incident, labels: Labels) -> dict[str, str | float]:
-    metadata: dict[str, str | float] = {
-        "incident_id": incident.id,
-        "labels": json.dumps(labels),
-        "edition": uuid.uuid4().hex[:16],
-    }
-    if incident.started_at is not None:
-        metadata["occurred_at"] = incident.started_at.isoformat()
-    if incident.ttm_minutes is not None:
-        metadata["ttm_minutes"] = incident.ttm_minutes
-    return metadata
-
-
-def _neighbour(row: _Found, told: Told, text: str) -> Neighbour:
-    body = told.text.removeprefix(told.title).strip()
-    return Neighbour(
-        incident_id=row.incident_id,
-        title=told.title,
-        url=told.url,
-        excerpt=body[:_EXCERPT_CHARACTERS],
-        similarity=1 - row.distance,
-        labels=_labels(row.metadata["labels"]),
-        occurred_at=_occurred_at(row.metadata),
-        ttm_minutes=row.metadata.get("ttm_minutes"),
-        is_near_duplicate=is_near_duplicate(text, told.text),
-    )
-
-
-def _example(incident_id: str, told: Told, vector: Vectors, metadata: dict[str, Any]) -> Example:
-    return Example(
-        incident_id=incident_id,
-        text=told.text,
-        vector=vector,
-        labels=_labels(metadata["labels"]),
-        title=told.title,
-        url=told.url,
-        occurred_at=_occurred_at(metadata),
-        ttm_minutes=metadata.get("ttm_minutes"),
-    )
-
-
-def _occurred_at(metadata: dict[str, Any]) -> datetime | None:
-    moment = metadata.get("occurred_at")
-    return datetime.fromisoformat(moment) if moment else None
-
-
-def _had_begun(occurred_at: datetime | None, as_of: datetime | None) -> bool:
-    return as_of is None or (occurred_at is not None and occurred_at < as_of)
-
-
-def _labels(written: str) -> Labels:
-    return dict(_read_labels(written))
-
-
-@lru_cache(maxsize=4_096)  # labels are few, incidents many
-def _read_labels(written: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple((facet, tuple(ids)) for facet, ids in json.loads(written).items())

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from triage.access import DEFAULT_TEAM, actor
 from triage.annotation import Annotation
 from triage.store.audit import record
-from triage.store.standing import chunks, of_facet
+from triage.store.standing import of_facet
+from triage.store.statements import chunks
 from triage.store.tables import incident_table
 
 

@@ -1,4 +1,4 @@
-"""Which incidents a list holds, and the order in which triages were finished.
+"""The order in which triages were finished.
 
 PostgreSQL gives out ids before it commits: a triage with a smaller id can become visible after one with a larger.
 Each writer therefore says beforehand, by a lock that ends with its transaction, from which id on it may add one, and
@@ -11,10 +11,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, select, text
+from sqlalchemy import Row, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.store.records import Wanted
 from triage.store.tables import incident_table, triage_table
 
 # Any number will do that no other lock of the database has.
@@ -60,26 +59,3 @@ async def settled(connection: AsyncConnection) -> int:
         announced = (await connection.execute(_ANNOUNCED, {"locks": _LOCKS})).scalar_one()
         newest = newest if announced is None else min(newest, announced)
     return int(newest)
-
-
-def conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
-    """What must hold of an incident for it to be listed."""
-    of = incident_table.c
-    given = {name: getattr(wanted, name) for name in ("status", "service", "severity")}
-    held: list[ColumnElement[bool]] = [of[name] == value for name, value in given.items() if value is not None]
-    if wanted.teams is not None:
-        held.append(of.team.in_(wanted.teams))
-    if wanted.since is not None:
-        held.append(of.created_at >= wanted.since)
-    if wanted.until is not None:
-        held.append(of.created_at < wanted.until)
-    if wanted.degraded is not None:
-        latest = (
-            select(triage_table.c.degraded)
-            .where(triage_table.c.incident_id == of.id)
-            .order_by(triage_table.c.id.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        held.append(latest.is_(wanted.degraded))
-    return held

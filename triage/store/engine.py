@@ -6,8 +6,7 @@ import asyncio
 import sqlite3
 from typing import Any
 
-from sqlalchemy import Connection, Table, event, make_url
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
@@ -63,13 +62,6 @@ def create_engine(database_url: str, sealer: Sealer | None = None) -> AsyncEngin
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
-
-
-def insert_or_leave(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An insert that leaves rows as they are whose key is taken."""
-    if dialect == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
 
 
 def _prepare(connection: Any, _record: Any) -> None:

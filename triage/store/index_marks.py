@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from triage.store.service_tables import index_mark_table
-
-T = TypeVar("T")
+from triage.store.statements import chunks
 
 _COLUMNS = 3
 _MOST_VALUES = 900
@@ -30,7 +29,7 @@ async def write_marks(connection: AsyncConnection, incident_ids: Collection[str]
     Write them last: a mark's number is taken when it is written, and others look for new ones.
     """
     now, marked = datetime.now(UTC), dict[str, int]()
-    for chunk in _chunks(sorted(incident_ids), _MOST_VALUES // _COLUMNS):
+    for chunk in chunks(sorted(incident_ids), _MOST_VALUES // _COLUMNS):
         insert = index_mark_table.insert().returning(index_mark_table.c.seq, index_mark_table.c.incident_id)
         rows = await connection.execute(insert.values([{"incident_id": key, "created_at": now} for key in chunk]))
         marked |= {row.incident_id: row.seq for row in rows}
@@ -75,7 +74,7 @@ class IndexMarks:
         if not seqs:
             return
         async with self._writing.begin() as connection:
-            for chunk in _chunks(sorted(seqs), _MOST_VALUES):
+            for chunk in chunks(sorted(seqs), _MOST_VALUES):
                 await connection.execute(index_mark_table.delete().where(index_mark_table.c.seq.in_(chunk)))
 
     async def change(self) -> Change:
@@ -88,8 +87,3 @@ class IndexMarks:
             written = (await connection.execute(last)).scalar_one_or_none() or 0
             waiting = (await connection.execute(select(func.count()).select_from(index_mark_table))).scalar_one()
         return Change(int(written), int(waiting))
-
-
-def _chunks(values: Iterable[T], size: int) -> list[list[T]]:
-    listed = list(values)
-    return [listed[i : i + size] for i in range(0, len(listed), size)]

@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel
-from sqlalchemy import ColumnElement, Row, Table, and_, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Row, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from triage.annotation import Annotation
 from triage.errors import NotFound
 from triage.store.service_tables import notification_table, subscription_table
+from triage.store.statements import insert_or_leave
 from triage.store.subscriptions import Event
 from triage.store.tables import incident_table, triage_table
 from triage.triage_result import Triage
@@ -189,7 +189,7 @@ async def notify(connection: AsyncConnection, event: Event, incident_id: str, ru
         }
         for subscription_id in subscribed
     ]
-    insert = _insert(connection, notification_table).on_conflict_do_nothing()
+    insert = insert_or_leave(connection.dialect.name, notification_table)
     await connection.execute(insert, told)
     return True
 
@@ -218,10 +218,6 @@ def notification_id(subscription_id: str, event: str, run_id: str) -> str:
     """The same for the same event and subscription, however often it is sent."""
     content = f"{subscription_id}\x1f{event}\x1f{run_id}"
     return "msg_" + hashlib.sha256(content.encode()).hexdigest()[:40]
-
-
-def _insert(connection: AsyncConnection, table: Table) -> Any:
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def _mine(claimed: Claimed) -> ColumnElement[bool]:

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from triage.llm.budget import Budget, Taken, told_if_used_up
 from triage.store.service_tables import spending_table
+from triage.store.statements import insert
 
 _FIGURES = Taken._fields
 
@@ -74,8 +74,8 @@ class Spending:
 
 
 async def _add(connection: AsyncConnection, day: str, model: str, taken: Taken, *, is_priced: bool) -> None:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    added: Any = dialect.insert(spending_table).values(day=day, model=model, is_priced=is_priced, **taken._asdict())
+    values = {"day": day, "model": model, "is_priced": is_priced, **taken._asdict()}
+    added: Any = insert(connection.dialect.name, spending_table).values(values)
     sums: dict[str, Any] = {name: spending_table.c[name] + added.excluded[name] for name in _FIGURES}
     await connection.execute(
         added.on_conflict_do_update(

@@ -1,4 +1,4 @@
-"""Which annotations stand: each annotator's latest word, their latest adjudication, and the gold among them."""
+"""Which annotations stand: each annotator's latest word and their latest adjudication."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from triage.errors import Outdated
 from triage.store import rows
 from triage.store.assignments import saw_model
 from triage.store.records import Labelled
+from triage.store.statements import chunks
 from triage.store.tables import annotation_table, incident_table
-
-CHUNK = 500
 
 
 async def latest(
@@ -24,7 +23,7 @@ async def latest(
     """(incident, facet, annotator, whether an adjudication) -> the annotation that stands."""
     standing: dict[tuple[str, str, str, bool], Annotation] = {}
     for chunk in chunks(incident_ids):
-        current = annotation_table.c.id.in_(_standing(chunk))
+        current = annotation_table.c.id.in_(standing_ids(chunk))
         query = select(*rows.ANNOTATION_COLUMNS).where(current).order_by(annotation_table.c.id)
         for annotation in map(rows.read_annotation, await connection.execute(query)):
             standing[*of_facet(annotation), *speaker(annotation)] = annotation
@@ -79,7 +78,7 @@ def says_the_same(one: Annotation, other: Annotation) -> bool:
     return one.model_dump(exclude=apart) == other.model_dump(exclude=apart)
 
 
-def _standing(incident_ids: Collection[str] | None) -> Select[Any]:
+def standing_ids(incident_ids: Collection[str] | None) -> Select[Any]:
     """The ids of each annotator's latest annotation, and latest adjudication, of each facet."""
     query = select(func.max(annotation_table.c.id)).group_by(
         annotation_table.c.incident_id,
@@ -88,18 +87,3 @@ def _standing(incident_ids: Collection[str] | None) -> Select[Any]:
         annotation_table.c.settles.is_(null()),
     )
     return query if incident_ids is None else query.where(annotation_table.c.incident_id.in_(incident_ids))
-
-
-def gold_query(incident_ids: Collection[str] | None) -> Select[Any]:
-    """The gold annotations of these incidents, or of all; of one facet the last one counts."""
-    return (
-        select(annotation_table.c.incident_id, annotation_table.c.facet, annotation_table.c.labels)
-        .where(annotation_table.c.is_gold, annotation_table.c.id.in_(_standing(incident_ids)))
-        .order_by(annotation_table.c.origin == "human", annotation_table.c.id)
-    )
-
-
-def chunks(ids: Collection[str], size: int = CHUNK) -> list[list[str]]:
-    """Portions of `ids` that fit into one statement."""
-    listed = list(ids)
-    return [listed[i : i + size] for i in range(0, len(listed), size)]

@@ -1,0 +1,105 @@
+"""What the index says of an incident, and how that becomes a neighbour or an example once its text is there."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from triage.annotation import Labels
+from triage.embedding import Vectors
+from triage.history import Example
+from triage.history.duplicates import is_near_duplicate
+from triage.history.texts import Told
+from triage.incident import Incident
+from triage.triage_result import Neighbour
+
+_EXCERPT_CHARACTERS = 280
+
+
+class Entry(NamedTuple):
+    """What the index says of an incident; `vector` has shape (dimension,), and is None where it was not asked for."""
+
+    team: str
+    labels: Labels
+    vector: Vectors | None = None
+
+
+class Found(NamedTuple):
+    """An entry that a search found, and its cosine distance."""
+
+    incident_id: str
+    distance: float
+    metadata: dict[str, Any]
+
+
+def edition(incident_id: str, metadata: dict[str, Any]) -> tuple[str, str]:
+    """The incident, and which edition of its text the entry is of."""
+    return incident_id, metadata["edition"]
+
+
+def metadata_of(incident: Incident, labels: Labels) -> dict[str, str | float]:
+    """What is kept of an incident beside its vector; each time of a new edition."""
+    metadata: dict[str, str | float] = {
+        "incident_id": incident.id,
+        "labels": json.dumps(labels),
+        "edition": uuid.uuid4().hex[:16],
+    }
+    if incident.started_at is not None:
+        metadata["occurred_at"] = incident.started_at.isoformat()
+    if incident.ttm_minutes is not None:
+        metadata["ttm_minutes"] = incident.ttm_minutes
+    return metadata
+
+
+def read_neighbour(row: Found, told: Told, text: str) -> Neighbour:
+    """A found incident with its text as a neighbour of `text`."""
+    body = told.text.removeprefix(told.title).strip()
+    return Neighbour(
+        incident_id=row.incident_id,
+        title=told.title,
+        url=told.url,
+        excerpt=body[:_EXCERPT_CHARACTERS],
+        similarity=1 - row.distance,
+        labels=read_labels(row.metadata["labels"]),
+        occurred_at=began_at(row.metadata),
+        ttm_minutes=row.metadata.get("ttm_minutes"),
+        is_near_duplicate=is_near_duplicate(text, told.text),
+    )
+
+
+def read_example(incident_id: str, told: Told, vector: Vectors, metadata: dict[str, Any]) -> Example:
+    """An incident with its text and vector as an example to learn from."""
+    return Example(
+        incident_id=incident_id,
+        text=told.text,
+        vector=vector,
+        labels=read_labels(metadata["labels"]),
+        title=told.title,
+        url=told.url,
+        occurred_at=began_at(metadata),
+        ttm_minutes=metadata.get("ttm_minutes"),
+    )
+
+
+def began_at(metadata: dict[str, Any]) -> datetime | None:
+    """When the incident began; None where that is not known."""
+    moment = metadata.get("occurred_at")
+    return datetime.fromisoformat(moment) if moment else None
+
+
+def had_begun(occurred_at: datetime | None, as_of: datetime | None) -> bool:
+    """True if it is known to have begun before `as_of`, or any time will do."""
+    return as_of is None or (occurred_at is not None and occurred_at < as_of)
+
+
+def read_labels(written: str) -> Labels:
+    """The labels of `metadata_of`."""
+    return dict(_parsed(written))
+
+
+@lru_cache(maxsize=4_096)  # labels are few, incidents many
+def _parsed(written: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((facet, tuple(ids)) for facet, ids in json.loads(written).items())
