@@ -183,7 +183,7 @@ async def test_only_one_process_at_a_time_does_what_must_be_done_alone(store: St
     other, order = Store(url), []
 
     async def work(store: Store, name: str) -> None:
-        async with store.processes.one_at_a_time("test"):
+        async with store.only_one("test"):
             order.append(name)
             await asyncio.sleep(0.1)
             order.append(name)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from triage.store.service_tables import process_table
@@ -52,23 +49,3 @@ class Processes:
         """Forget a process: it ended, or it is dead and its work was taken over."""
         async with self._writing.begin() as connection:
             await connection.execute(process_table.delete().where(process_table.c.id == process_id))
-
-    @asynccontextmanager
-    async def one_at_a_time(self, work: str) -> AsyncIterator[None]:
-        """Wait until no other process does this `work`, and keep the others from it meanwhile.
-
-        On SQLite it waits for nobody: there is one process. A process that dies gives its turn back.
-        """
-        if self._engine.dialect.name != "postgresql":
-            yield
-            return
-        key = int.from_bytes(hashlib.sha256(f"triage {work}".encode()).digest()[:8], signed=True)
-        async with self._engine.connect() as connection:
-            await connection.execute(select(func.pg_advisory_lock(key)))
-            # The lock is the session's: the transaction need not stay open while the work is done.
-            await connection.commit()
-            try:
-                yield
-            finally:
-                await connection.execute(select(func.pg_advisory_unlock(key)))
-                await connection.commit()

@@ -54,7 +54,7 @@ async def open_records(
     history = open_history(settings, embedder, None if index_in_memory else settings.data_dir / "index")
     try:
         casebook = Casebook(store, history, redactor, embedder, taxonomy)
-        async with store.processes.one_at_a_time("fill"):
+        async with store.only_one("fill"):
             await fill(casebook, store, settings, progress)
         yield Records(taxonomy, store, history, redactor, embedder, casebook)
     finally:
