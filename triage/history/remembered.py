@@ -9,8 +9,9 @@ from typing import TypeVar
 
 _T = TypeVar("_T")
 
-MOST_CHARACTERS = 16_000_000
-"""Eight thousand texts of usual length, or the last sixteen of the longest that the service takes."""
+MOST_CHARACTERS = 2_000_000
+"""Two thousand texts of usual length, or the last two of the longest that the service takes. What is made of a text
+takes some fifty times its length in memory."""
 
 
 def remembered(make: Callable[[str], _T], most_characters: int = MOST_CHARACTERS) -> Callable[[str], _T]:
