@@ -86,6 +86,7 @@ def test_lines_are_taken_as_a_list_is_and_a_broken_one_harms_no_other(client: ht
 
     assert answer.status_code == 207
     assert [each["status"] for each in answer.json()["items"]] == ["accepted", "invalid", "accepted", "accepted"]
+    assert answer.json()["items"][1]["problem"]["request_id"] == answer.headers["X-Request-Id"]
 
 
 def test_a_batch_sent_again_adds_nothing(client: httpx.Client, name: str) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,12 +73,40 @@ def test_a_wrong_use_ends_with_code_2_and_one_clear_message(
     assert done.stdout == ""
 
 
-def test_a_wrong_setting_is_named(triage: Run) -> None:
-    done = triage("search", "anything", TRIAGE_PORT="many")
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("TRIAGE_PORT", "many", "valid integer"),
+        ("TRIAGE_FALLBACK_MODELS", "gpt-x", "a list as JSON"),
+        ("TRIAGE_CORS_ORIGINS", "https://wiki.example", "a list as JSON"),
+    ],
+)
+def test_a_wrong_setting_is_named(triage: Run, name: str, value: str, told: str) -> None:
+    done = triage("search", "anything", **{name: value})
 
     assert done.returncode == 2
-    assert "port" in done.stderr
+    assert f"The setting {name} is not valid" in done.stderr
+    assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_service_that_logs_json_writes_nothing_else_to_standard_error(tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TRIAGE_", "OPENAI_"))}
+    environment |= {"TRIAGE_DATA_DIR": str(tmp_path), "TRIAGE_MODEL": "none", "TRIAGE_AUTH": "on"}
+    command = [str(Path(sys.executable).with_name("triage")), "serve", "--port", "0"]
+    with subprocess.Popen(
+        command, env=environment | {"TRIAGE_LOG_FORMAT": "json"}, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    ) as service:
+        assert service.stderr is not None
+        try:
+            lines = [service.stderr.readline() for _ in range(2)]
+        finally:
+            service.terminate()
+        lines += service.stderr.readlines()
+
+    told = [json.loads(line)["message"] for line in lines]
+    assert "triage serves on http://127.0.0.1:" in told[0]
+    assert "triage keys create" in told[1]
 
 
 def test_a_model_without_its_key_is_told_of_with_what_to_set(triage: Run) -> None:

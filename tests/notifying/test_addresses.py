@@ -110,6 +110,11 @@ def test_a_url_that_messages_may_not_go_to_is_told_with_the_reason(url: str, why
         check_url(url)
 
 
+def test_what_stays_refused_in_private_networks_is_not_told_to_be_allowed_there() -> None:
+    with pytest.raises(InvalidInput, match="even with TRIAGE_PRIVATE_WEBHOOKS=true"):
+        check_url("http://169.254.169.254/latest", private=True)
+
+
 @pytest.mark.parametrize(
     "url",
     ["https://example.com", "https://example.com:8443/a?b=c", "https://[2606:4700:4700::1111]/", "https://ä.example/"],

@@ -120,6 +120,7 @@ def describe(request: Request, error: TriageError) -> Problem:
         status=error.status,
         detail=error.detail,
         instance=request.url.path,
+        request_id=logs.request_id.get(),
         errors=_wrong_fields(error),
     )
 

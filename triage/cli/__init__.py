@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from types import ModuleType
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from triage import __version__
 from triage.cli import annotate, evaluate, index, keys, subscriptions, taxonomy, webhooks
@@ -69,5 +71,19 @@ def main() -> None:
         if error.title != "Settings":
             raise
         for one in error.errors():
-            sys.stderr.write(f"The setting {'.'.join(map(str, one['loc']))} is not valid: {one['msg']}.\n")
+            sys.stderr.write(
+                f"The setting {_variable(one['loc'][0] if one['loc'] else '')} is not valid: {one['msg']}.\n"
+            )
         sys.exit(2)
+    except SettingsError as error:
+        # Its message names the field in quotes and quotes no value; the field is all that can be told from it.
+        named = re.search(r'field "(\w+)"', str(error))
+        name = _variable(named.group(1)) if named else "from the environment"
+        sys.stderr.write(f'The setting {name} is not valid: give a list as JSON, such as ["one", "two"].\n')
+        sys.exit(2)
+
+
+def _variable(field: str | int) -> str:
+    """The variable that sets a field; an alias is one already."""
+    name = str(field)
+    return name if name.isupper() else f"TRIAGE_{name.upper()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from triage.observability.logs import set_up
 from triage.settings import Settings, secrets
 
 _STOP_WITHIN_S = 10
+_log = logging.getLogger(__name__)
 
 
 def serve(
@@ -35,11 +37,12 @@ async def _serve(settings: Settings) -> None:
     from triage.serving import open_app
 
     set_up(settings.log_format, settings.log_level, hidden=secrets(settings))
-    console = messages()
+    is_for_programs = settings.log_format == "json"
+    console = messages(quiet=is_for_programs)
     asks_for_keys = needs_keys(settings.host, settings.auth)
     # Taken before anything else: a port in use is told at once, and not after the model was started.
     listening = _listen(settings.host, settings.port)
-    with watching() as progress:
+    with watching(quiet=is_for_programs) as progress:
         context = open_app(settings, progress)
         app = await context.__aenter__()
     try:
@@ -52,9 +55,13 @@ async def _serve(settings: Settings) -> None:
         )
         server = uvicorn.Server(config)
         url = f"http://{settings.host}:{listening.getsockname()[1]}"
+        if is_for_programs:
+            _log.info("triage serves on %s.", url)
         console.print(f"triage serves on [bold]{url}[/bold]  (interface: {url}/docs; stop with Ctrl-C)")
         with_key = "-H 'Authorization: Bearer KEY' " if asks_for_keys else ""
         if asks_for_keys and not await app.state.service.store.keys.count():
+            if is_for_programs:
+                _log.warning("There is no key yet. Make the first one with: triage keys create NAME --scope admin")
             console.print(
                 "[yellow]It is used with keys, and there is none yet. Make the first one with: "
                 "triage keys create NAME --scope admin[/yellow]"

@@ -52,7 +52,8 @@ def list_subscriptions(
         print_json([subscription.model_dump(mode="json") for subscription in found])
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("id", "team", "kind", "events", "state", "URL"):
+    table.add_column("id", no_wrap=True)
+    for heading in ("team", "kind", "events", "state", "URL"):
         table.add_column(heading, overflow="fold")
     for one in found:
         state = "active" if one.is_active else "inactive"

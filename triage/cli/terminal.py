@@ -52,9 +52,9 @@ def output() -> Console:
     return SafeConsole(width=None if sys.stdout.isatty() else 100, highlight=False, soft_wrap=False)
 
 
-def messages() -> Console:
-    """Standard error: progress, notes and errors."""
-    return SafeConsole(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100)
+def messages(*, quiet: bool = False) -> Console:
+    """Standard error: progress, notes and errors. `quiet`: nothing, where it is a log for programs."""
+    return SafeConsole(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100, quiet=quiet)
 
 
 def print_json(value: Any) -> None:
@@ -142,8 +142,8 @@ class Watch:
 
 
 @contextlib.contextmanager
-def watching() -> Iterator[Watch]:
+def watching(*, quiet: bool = False) -> Iterator[Watch]:
     """A `Watch` on standard error that is shown until the end of the block."""
-    watch = Watch(messages())
+    watch = Watch(messages(quiet=quiet))
     with watch._live if watch._console.is_terminal else contextlib.nullcontext():  # noqa: SLF001
         yield watch

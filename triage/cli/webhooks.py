@@ -38,6 +38,8 @@ def add(
         print_json(source.model_dump(mode="json") | {"url": url, "secret": secret})
         return
     output().print(f"URL:    {url}", soft_wrap=True)
+    if settings.public_url is None:
+        messages().print("Set TRIAGE_PUBLIC_URL if the service is reached at another address than this URL names.")
     if kind in _SIGNERS:
         messages().print(f"Its secret is made by the sender: enter it with `triage webhooks secret {source.id}`.")
     else:
@@ -62,7 +64,8 @@ def list_sources(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
         print_json([source.model_dump(mode="json") for source in found])
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("id", "kind", "team", "URL"):
+    table.add_column("id", no_wrap=True)
+    for heading in ("kind", "team", "URL"):
         table.add_column(heading, overflow="fold")
     for one in found:
         table.add_row(one.id, one.kind, escape(one.team), f"{_base(settings)}/v1/webhooks/{one.id}")

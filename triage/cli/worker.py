@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 from typing import Annotated
 
@@ -13,6 +14,8 @@ from triage.cli.terminal import messages, run, watching
 from triage.errors import TriageError
 from triage.observability.logs import set_up
 from triage.settings import Settings, secrets
+
+_log = logging.getLogger(__name__)
 
 
 def worker(
@@ -33,7 +36,8 @@ async def _work(settings: Settings) -> None:
     from triage.serving import open_worker
 
     set_up(settings.log_format, settings.log_level, hidden=secrets(settings))
-    with watching() as progress:
+    is_for_programs = settings.log_format == "json"
+    with watching(quiet=is_for_programs) as progress:
         context = open_worker(settings, progress)
         jobs = await context.__aenter__()
     try:
@@ -41,7 +45,9 @@ async def _work(settings: Settings) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):
                 asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        messages().print(f"triage works as [bold]{jobs.executor[:8]}[/bold] (stop with Ctrl-C)")
+        if is_for_programs:
+            _log.info("triage works as %s.", jobs.executor[:8])
+        messages(quiet=is_for_programs).print(f"triage works as [bold]{jobs.executor[:8]}[/bold] (stop with Ctrl-C)")
         while not stopped.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), 1.0)

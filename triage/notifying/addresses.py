@@ -69,7 +69,7 @@ def guarded_socket(*, private: bool) -> Any:
     def make(address: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, place = address
         if not is_allowed(str(place[0]), private=private):
-            raise RefusedAddress(f"{place[0]} is {_REASON}")
+            raise RefusedAddress(f"{place[0]} is {_reason(private=private)}")
         made = socket.socket(family=family, type=kind, proto=protocol)
         made.setblocking(False)
         return made
@@ -100,21 +100,26 @@ def check_url(url: str, *, private: bool = False) -> str:
     if parsed.scheme not in _SCHEMES or not host or not port:
         raise wrong("must be an absolute one that begins with https://")
     if parsed.scheme == "http" and not private:
-        raise wrong("must begin with https://: messages would be readable on their way")
+        raise wrong(
+            "must begin with https://: messages would be readable on their way (TRIAGE_PRIVATE_WEBHOOKS=true allows it)"
+        )
     if parsed.user is not None or parsed.password is not None:
         raise wrong("holds a user name or password: leave them out, messages are signed")
     if parsed.fragment:
         raise wrong("has a fragment (#...): it would not be sent")
     literal = _literal(host)
     if literal is not None and not is_allowed(literal, private=private):
-        raise wrong(f"leads to {host}, which is {_REASON}")
+        raise wrong(f"leads to {host}, which is {_reason(private=private)}")
     return url
 
 
-_REASON = (
-    "no address that messages may go to: use a public one, or set TRIAGE_PRIVATE_WEBHOOKS=true if receivers stand in "
-    "your own network"
-)
+def _reason(*, private: bool) -> str:
+    if private:
+        return "no address that messages may go to, even with TRIAGE_PRIVATE_WEBHOOKS=true"
+    return (
+        "no address that messages may go to: use a public one, or set TRIAGE_PRIVATE_WEBHOOKS=true if receivers stand "
+        "in your own network"
+    )
 
 
 def _plain(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
