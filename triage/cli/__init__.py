@@ -19,6 +19,7 @@ from triage.cli.demo import demo
 from triage.cli.doctor import doctor
 from triage.cli.encryption import encrypt
 from triage.cli.history import import_file, search
+from triage.cli.ledger import ledger
 from triage.cli.live import live
 from triage.cli.serve import serve
 from triage.cli.spending import spending
@@ -41,6 +42,7 @@ app.add_typer(index.app, name="index")
 app.add_typer(evaluate.app, name="eval")
 app.command()(agreement)
 app.command()(calibrate)
+app.command()(ledger)
 app.command()(live)
 app.command()(spending)
 app.add_typer(taxonomy.app, name="taxonomy")
