@@ -76,3 +76,14 @@ def test_labels_of_one_facet_add_up_and_unknown_ones_are_refused(payments: httpx
     assert payments.get("/v1/ledger", params={"failure_mode": "timeout"}).json()["matched"] == 0
     assert payments.get("/v1/ledger", params={"colour": "red"}).status_code == 422
     assert payments.get("/v1/ledger", params={"category": "red"}).status_code == 422
+
+
+def test_a_key_sees_its_teams_and_the_shared_history_in_the_playbooks(service: Secured, payments: httpx.Client) -> None:
+    mine = payments.get("/v1/automation").json()
+    with service.client("read") as everywhere:
+        everyones = everywhere.get("/v1/automation").json()
+
+    assert (mine["incidents"], everyones["incidents"]) == (8, 14)
+    playbook = mine["playbooks"][0]
+    assert (playbook["action"], playbook["saving"]["n"]) == ("restart", 8)
+    assert "billing" not in str(mine)

@@ -16,6 +16,7 @@ from triage.api import (
     access,
     adjudication,
     audit,
+    automation,
     batch,
     deletion,
     documentation,
@@ -119,6 +120,7 @@ def create_app(
     app.include_router(reading.router)
     app.include_router(live.router)
     app.include_router(ledger.router)
+    app.include_router(automation.router)
     app.include_router(spending.router)
     app.include_router(documentation.router)
     app.include_router(keys.router)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from triage import __version__
 from triage.cli import annotate, evaluate, index, keys, subscriptions, taxonomy, webhooks
 from triage.cli.agreement import agreement
+from triage.cli.automation import automation
 from triage.cli.backup import backup, restore
 from triage.cli.calibrate import calibrate
 from triage.cli.classify import classify
@@ -43,6 +44,7 @@ app.add_typer(evaluate.app, name="eval")
 app.command()(agreement)
 app.command()(calibrate)
 app.command()(ledger)
+app.command()(automation)
 app.command()(live)
 app.command()(spending)
 app.add_typer(taxonomy.app, name="taxonomy")
