@@ -14,6 +14,7 @@ from triage.cli.agreement import agreement
 from triage.cli.automation import automation
 from triage.cli.backup import backup, restore
 from triage.cli.calibrate import calibrate
+from triage.cli.checklist import checklist
 from triage.cli.classify import classify
 from triage.cli.delete import delete
 from triage.cli.demo import demo
@@ -45,6 +46,7 @@ app.command()(agreement)
 app.command()(calibrate)
 app.command()(ledger)
 app.command()(automation)
+app.command()(checklist)
 app.command()(live)
 app.command()(spending)
 app.add_typer(taxonomy.app, name="taxonomy")
