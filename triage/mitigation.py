@@ -49,7 +49,7 @@ def suggest(
     facet = taxonomy.mitigation
     if facet is None:
         return []
-    used = [(neighbour, actions) for neighbour in neighbours if (actions := _actions(facet, neighbour.labels))]
+    used = [(neighbour, actions) for neighbour in neighbours if (actions := named_actions(facet, neighbour.labels))]
     shares = support_shares(taxonomy, neighbours, decided, examples, shrinkage)
     texts = {example.incident_id: example.text for example in examples}
     supported = [
@@ -85,7 +85,7 @@ def support_shares(
     facet = taxonomy.mitigation
     if facet is None:
         return {}
-    used = [(neighbour, actions) for neighbour in neighbours if (actions := _actions(facet, neighbour.labels))]
+    used = [(neighbour, actions) for neighbour in neighbours if (actions := named_actions(facet, neighbour.labels))]
     # The nearest weighs 1, so that the weights of distant neighbours don't vanish.
     nearest = max((neighbour.similarity for neighbour, _ in used), default=0.0)
     weights = [math.exp((neighbour.similarity - nearest) / VOTE_TEMPERATURE) for neighbour, _ in used]
@@ -122,7 +122,7 @@ def steps(facet: Facet, label: Label, texts: Iterable[tuple[str, str]]) -> tuple
     return tuple(step for _, _, step in sorted(best, key=lambda one: one[:2])[:MAX_STEPS])
 
 
-def _actions(facet: Facet, labels: Mapping[str, Collection[str]]) -> list[str]:
+def named_actions(facet: Facet, labels: Mapping[str, Collection[str]]) -> list[str]:
     """The mitigations among the labels that tell of an action."""
     known = {label.id for label in facet.labels if not label.undisclosed}
     return [mitigation for mitigation in dict.fromkeys(labels.get(facet.id, ())) if mitigation in known]
@@ -130,12 +130,12 @@ def _actions(facet: Facet, labels: Mapping[str, Collection[str]]) -> list[str]:
 
 def _of_kind(taxonomy: Taxonomy, decided: Mapping[str, FacetResult], examples: Sequence[Example]) -> list[Example]:
     """The examples with a label decided for the first triaged facet; none where it is undecided."""
-    kind = next((facet.id for facet in _kinds(taxonomy)), "")
+    kind = next((facet.id for facet in kind_facets(taxonomy)), "")
     labels = set(decided[kind].labels) if kind in decided else set()
     return [example for example in examples if labels & set(example.labels.get(kind, ()))]
 
 
-def _kinds(taxonomy: Taxonomy) -> list[Facet]:
+def kind_facets(taxonomy: Taxonomy) -> list[Facet]:
     """The facets that tell what kind of incident it is: the first triaged one, then what refines it, finest last."""
     kinds: list[Facet] = []
     for facet in taxonomy.triaged:
@@ -145,7 +145,7 @@ def _kinds(taxonomy: Taxonomy) -> list[Facet]:
 
 
 def _counts(facet: Facet, examples: Sequence[Example]) -> Counter[str]:
-    return Counter(mitigation for example in examples for mitigation in _actions(facet, example.labels))
+    return Counter(mitigation for example in examples for mitigation in named_actions(facet, example.labels))
 
 
 def _expected(
@@ -160,11 +160,11 @@ def _expected(
     Every kind counts as much as it is likely, whether the facet abstained or not: where it is not sure, the shares are
     those of several kinds. A finer kind's share is drawn to that of the kinds above it, theirs to the whole history's.
     """
-    known = [example for example in examples if _actions(facet, example.labels)]
+    known = [example for example in examples if named_actions(facet, example.labels)]
     if not known:
         return {}
     expected = {mitigation: count / len(known) for mitigation, count in _counts(facet, known).items()}
-    for kind in _kinds(taxonomy):
+    for kind in kind_facets(taxonomy):
         likely = _likely(decided.get(kind.id))
         within = {label: [example for example in known if label in example.labels.get(kind.id, ())] for label in likely}
         counts = {label: _counts(facet, same) for label, same in within.items()}

@@ -16,6 +16,7 @@ from triage.api import (
     access,
     adjudication,
     audit,
+    automation,
     batch,
     deletion,
     documentation,
@@ -23,6 +24,7 @@ from triage.api import (
     incidents,
     keys,
     labelling,
+    ledger,
     live,
     reading,
     spending,
@@ -117,6 +119,8 @@ def create_app(
     app.include_router(adjudication.router)
     app.include_router(reading.router)
     app.include_router(live.router)
+    app.include_router(ledger.router)
+    app.include_router(automation.router)
     app.include_router(spending.router)
     app.include_router(documentation.router)
     app.include_router(keys.router)

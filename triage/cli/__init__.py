@@ -14,14 +14,17 @@ from pydantic_settings import SettingsError
 from triage import __version__
 from triage.cli import annotate, evaluate, index, keys, subscriptions, taxonomy, webhooks
 from triage.cli.agreement import agreement
+from triage.cli.automation import automation
 from triage.cli.backup import backup, restore
 from triage.cli.calibrate import calibrate
+from triage.cli.checklist import checklist
 from triage.cli.classify import classify
 from triage.cli.delete import delete
 from triage.cli.demo import demo
 from triage.cli.doctor import doctor
 from triage.cli.encryption import encrypt
 from triage.cli.history import import_file, search
+from triage.cli.ledger import ledger
 from triage.cli.live import live
 from triage.cli.serve import serve
 from triage.cli.spending import spending
@@ -35,6 +38,7 @@ app = typer.Typer(
 _PANELS = {
     "Triage": (demo, classify, search, doctor),
     "Labels, agreement and suites": (annotate, agreement, calibrate, evaluate, live, taxonomy),
+    "What past incidents tell": (ledger, automation, checklist),
     "A service": (serve, worker, spending, keys, keys.audit, subscriptions, webhooks),
     "What is kept": (import_file, delete, index, backup, restore, encrypt),
 }

@@ -1,0 +1,96 @@
+"""`triage automation`: which mitigations past incidents suggest as playbooks."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from triage.cli.ledger import TEAMS
+from triage.cli.terminal import JSON_OPTION, print_json, run, watching
+from triage.settings import Settings
+
+if TYPE_CHECKING:
+    from triage.annotation import Labels
+    from triage.automation import Criteria, Opportunities, Playbook
+
+
+def automation(
+    least: Annotated[int, typer.Option(min=1, help="Fewer incidents make no candidate.")] = 5,
+    most_minutes: Annotated[float, typer.Option(min=0.1, help="The longest median time to mitigate.")] = 180.0,
+    action_minutes: Annotated[float, typer.Option(min=0, help="What a playbook needs, from detection on.")] = 5.0,
+    team: Annotated[list[str] | None, TEAMS] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Rank candidates for automation, as Markdown: trigger, action, guard, time saved, the incidents behind each."""
+    from triage.automation import DEFAULT_CRITERIA
+
+    criteria = DEFAULT_CRITERIA._replace(least=least, most_minutes=most_minutes, action_minutes=action_minutes)
+    found = run(_find(criteria, team))
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        sys.stdout.write(markdown(found))
+
+
+async def _find(criteria: Criteria, teams: list[str] | None) -> Opportunities:
+    from triage.automation import opportunities, redacted_texts
+    from triage.redaction import Redactor
+    from triage.store.past import past_incidents
+    from triage.wiring import open_importing
+
+    with watching() as progress:
+        async with open_importing(Settings(), progress) as (casebook, store):
+            records = await past_incidents(store, teams)
+            return opportunities(casebook.taxonomy, records, redacted_texts(records, Redactor()), criteria)
+
+
+def markdown(found: Opportunities) -> str:
+    """The report as Markdown."""
+    lines = [f"# Automation opportunities\n\nFrom {found.incidents} past incidents, taxonomy {found.taxonomy}.\n"]
+    if not found.playbooks:
+        lines.append("No pair of kind and action is frequent, repeatable and fast. The nearest are below.\n")
+    for rank, one in enumerate(found.playbooks, start=1):
+        lines.append(_section(rank, one))
+    if found.near_misses:
+        lines.append("## Frequent, and yet no candidate\n")
+        lines.append("| kind | action | tried | ended it alone | median minutes | why not |\n|---|---|---|---|---|---|")
+        for miss in found.near_misses:
+            minutes = "-" if miss.median_minutes is None else f"{miss.median_minutes:.0f}"
+            cells = (_kind(miss.trigger), miss.action, str(miss.tried), str(miss.ended or "-"), minutes)
+            lines.append(f"| {' | '.join(cells)} | {', '.join(miss.doubts)} |")
+        lines.append("")
+    lines.append("## What the figures assume\n")
+    lines += [f"- {assumption}" for assumption in found.assumptions]
+    return "\n".join(lines) + "\n"
+
+
+def _section(rank: int, one: Playbook) -> str:
+    interval, guard = one.saving.interval, one.guard
+    saved = f"{one.saving.mean:.0f} minutes per incident"
+    saved += f" [{interval.low:.0f}, {interval.high:.0f}], {one.saving.n} incidents" if interval else ", one value only"
+    others = ", ".join(f"{name} ({count})" for name, count in guard.others.items())
+    return "\n".join(
+        [
+            f"## {rank}. {one.name}, in incidents of {_kind(one.trigger)}\n",
+            f"- **Trigger**: {_kind(one.trigger)}; words: {', '.join(one.words) or 'none tell these from others'}",
+            f"- **Action**: {one.definition}",
+            f"- **Guard**: not where it needed more ({len(guard.not_enough)} incidents: {_ids(guard.not_enough)}) or "
+            f"something else was done ({len(guard.otherwise)}: {_ids(guard.otherwise)})"
+            + (f", such as {others}" if others else "")
+            + (f"; words that speak against it: {', '.join(guard.words)}" if guard.words else ""),
+            f"- **Record**: tried in {one.tried}, ended it alone in {one.ended}; minutes: median (quartiles), n: "
+            f"{one.times}",
+            f"- **Would save**: {saved}",
+            f"- **Incidents**: {_ids(one.incidents)}\n",
+        ]
+    )
+
+
+def _kind(trigger: Labels) -> str:
+    return " / ".join(label for labels in trigger.values() for label in labels)
+
+
+def _ids(incidents: tuple[str, ...]) -> str:
+    return ", ".join(incidents) or "none"

@@ -1,0 +1,96 @@
+"""`triage checklist`: which steps of adopting the method are taken, with the evidence and the next command."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from triage.cli.terminal import FAILURE, JSON_OPTION, output, print_json, run, watching
+from triage.settings import Settings
+
+if TYPE_CHECKING:
+    from triage.checklist import Bars, Checklist, Gates
+
+
+def checklist(
+    bar: Annotated[float, typer.Option(min=0, max=1, help="What kappa's whole interval must reach.")] = 0.8,
+    review_days: Annotated[float, typer.Option(min=1, help="How old the latest adjudication may be.")] = 90.0,
+    suites: Annotated[Path, typer.Option(help="The folder with suites.")] = Path("evals/suites"),
+    runs: Annotated[Path, typer.Option(help="The folder that holds the runs.")] = Path("runs"),
+    strict: Annotated[bool, typer.Option("--strict", help="End with exit code 1 if any step is open.")] = False,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Measure which steps of the method this installation has taken, and say what comes next for each."""
+    from triage.checklist import DEFAULT_BARS
+
+    found = run(_checklist(DEFAULT_BARS._replace(kappa=bar, review_days=review_days), suites, runs))
+    if as_json:
+        print_json({**found.model_dump(mode="json"), "is_fulfilled": found.is_fulfilled})
+    else:
+        _print(found)
+    if strict and not found.is_fulfilled:
+        raise typer.Exit(FAILURE)
+
+
+async def _checklist(bars: Bars, suites: Path, runs: Path) -> Checklist:
+    from triage.annotating.status import job_status
+    from triage.checklist import Corpus, checklist
+    from triage.live import LiveAgreement
+    from triage.store.past import past_incidents
+    from triage.wiring import live_options, open_importing
+
+    settings, now = Settings(), datetime.now(UTC)
+    with watching() as progress:
+        async with open_importing(settings, progress) as (casebook, store):
+            taxonomy = casebook.taxonomy
+            annotations = await store.all_annotations(taxonomy.id)
+            corpus = Corpus(
+                taxonomy,
+                await past_incidents(store),
+                await job_status(store, taxonomy),
+                [one.created_at for one in annotations if one.is_adjudication],
+                _gates(suites, runs),
+                await LiveAgreement(store, taxonomy, live_options(settings)).measure(now),
+            )
+    return checklist(corpus, now, bars)
+
+
+def _gates(suites: Path, runs: Path) -> Gates:
+    """What is in both folders; suites that can't be read are no suites with gates."""
+    from triage.checklist import Gates
+    from triage.errors import TriageError
+    from triage.evaluation.archive import Archive
+    from triage.evaluation.suites import Suite
+
+    files = sorted([*suites.glob("*.yaml"), *suites.glob("*.yml")])
+    with_gates = []
+    for file in files:
+        try:
+            suite = Suite.load(file)
+        except TriageError:
+            continue
+        if suite.gates:
+            with_gates.append(suite.name)
+    gated = [info for _, info in Archive(runs).infos() if info.suite.gates]
+    return Gates(len(files), tuple(with_gates), len(gated), max((info.started_at for info in gated), default=None))
+
+
+def _print(found: Checklist) -> None:
+    console = output()
+    taken = sum(step.is_fulfilled for step in found.steps)
+    console.print(
+        f"\n[bold]Adoption[/bold]: {taken} of {len(found.steps)} steps; taxonomy {escape(found.taxonomy)}, "
+        f"{found.incidents} incidents in the history\n"
+    )
+    for step in found.steps:
+        mark = "[green]done[/green]" if step.is_fulfilled else "[bold red]open[/bold red]"
+        console.print(f"{mark}  {escape(step.title)}")
+        for one in step.evidence:
+            console.print(f"      [dim]{escape(one)}[/dim]")
+        if not step.is_fulfilled:
+            console.print(f"      next: {escape(step.next)}")
+    console.print(f"\n{escape(found.source)}")

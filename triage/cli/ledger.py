@@ -1,0 +1,93 @@
+"""`triage ledger`: what was tried in incidents of one kind, and how often it ended them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from triage.cli.terminal import JSON_OPTION, output, print_json, run, watching
+from triage.errors import InvalidInput
+from triage.settings import Settings
+
+if TYPE_CHECKING:
+    from triage.ledger import Entry, Ledger
+
+TEAMS = typer.Option("--team", help="Only this team's incidents and the shared ones; repeatable.")
+
+
+def ledger(
+    category: Annotated[list[str] | None, typer.Option(help="Only this label of facet `category`.")] = None,
+    failure_mode: Annotated[list[str] | None, typer.Option(help="Only this label of facet `failure_mode`.")] = None,
+    severity: Annotated[list[str] | None, typer.Option(help="Only this label of facet `severity`.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="FACET=LABEL, for any other facet; repeatable.")] = None,
+    incident_severity: Annotated[str | None, typer.Option(help="Only this severity in the incident's field.")] = None,
+    least: Annotated[int, typer.Option(min=1, help="Withhold figures that rest on fewer incidents.")] = 5,
+    team: Annotated[list[str] | None, TEAMS] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Show what was tried in past incidents of one kind, how often it ended them, and the time that took."""
+    short = {"category": category, "failure_mode": failure_mode, "severity": severity}
+    given = {facet: list(labels) for facet, labels in short.items() if labels}
+    found = run(_ledger(given, label or [], incident_severity, least, team))
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        _print(found, output())
+
+
+async def _ledger(
+    given: dict[str, list[str]], pairs: list[str], severity: str | None, least: int, teams: list[str] | None
+) -> Ledger:
+    from triage.ledger import Kind, ledger
+    from triage.store.past import past_incidents
+    from triage.wiring import open_importing
+
+    for pair in pairs:
+        facet, separator, name = pair.partition("=")
+        if not separator or not name.strip():
+            raise InvalidInput(f"{pair!r} is no FACET=LABEL, as in modality=embedding.", field="label")
+        given.setdefault(facet.strip(), []).append(name.strip())
+    with watching() as progress:
+        async with open_importing(Settings(), progress) as (casebook, store):
+            kind = Kind.of(casebook.taxonomy, given, severity)
+            return ledger(casebook.taxonomy, await past_incidents(store, teams, kind.has), kind, least)
+
+
+def _print(found: Ledger, console: Console) -> None:
+    wanted = [f"{facet} {' or '.join(labels)}" for facet, labels in found.labels.items()]
+    wanted += [f"severity {found.severity}"] if found.severity else []
+    named = found.matched - len(found.untold)
+    console.print(
+        f"\n[bold]Mitigations[/bold] of {escape(', '.join(wanted) or 'all incidents')}: {found.matched} incidents, "
+        f"{named} of them name one"
+    )
+    if found.withheld:
+        console.print(f"Too few to tell: {escape(found.withheld)}.")
+    if found.entries:
+        console.print(_table(found))
+    console.print("\nThe incidents behind each figure: --json.")
+    for note in (*found.notes, found.order):
+        console.print(f"\n[dim]{escape(note)}[/dim]")
+
+
+def _table(found: Ledger) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    is_ordered = any(one.first for one in found.entries)
+    headings = ["mitigation", "tried", "ended it alone [95%]", "minutes: median (quartiles), n"]
+    for heading in [*headings, *(["named first"] if is_ordered else [])]:
+        table.add_column(heading, overflow="fold")
+    for one in found.entries:
+        times = str(one.times) if one.times else "-"
+        cells = [one.mitigation, f"{one.tried.hits} of {one.tried.n}", str(one.ended or "withheld, too few"), times]
+        table.add_row(*map(escape, [*cells, *([_first(one)] if is_ordered else [])]))
+    return table
+
+
+def _first(one: Entry) -> str:
+    if one.first is None:
+        return "-"
+    return f"{one.first.named}" + (f", sufficed in {one.first.sufficed}" if one.first.sufficed else "")
