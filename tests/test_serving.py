@@ -36,14 +36,14 @@ def serving(folder: Path, fake: FakeOpenAI, **settings: str) -> Iterator[tuple[s
         process = subprocess.Popen(command, env=environment | settings, stderr=log, cwd=folder)
     try:
         await_ready(f"http://127.0.0.1:{port}", timeout_s=90)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=150) as client:
             yield process, client
     finally:
         process.kill()
         process.wait(10)
 
 
-def post(client: httpx.Client, text: str = WRITE_UP, wait_s: int = 30) -> httpx.Response:
+def post(client: httpx.Client, text: str = WRITE_UP, wait_s: int = 110) -> httpx.Response:
     headers = {"content-type": "text/markdown", "prefer": f"wait={wait_s}"}
     return client.post("/v1/incidents", content=text, headers=headers)
 

@@ -54,7 +54,7 @@ def stored(folder: Path) -> int:
 
 def test_an_import_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     write(tmp_path / "h.jsonl", 300)
-    first = command(tmp_path, "h.jsonl")
+    first = command(tmp_path, "h.jsonl", "--team", "payments")
     deadline = time.monotonic() + 120
     while not (before := stored(tmp_path)) and first.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -100,7 +100,7 @@ def test_a_batch_is_listed_and_followed(client: Client, name: str) -> None:
     done, cursor, end = [], batch.cursor, time.monotonic() + 20
     while len(done) < 7 and time.monotonic() < end:
         page = client.finished(cursor, limit=3, documents=True)
-        done += [each.triage.incident_id for each in page.triages if each.triage]
+        done += [each.incident_id for each in page.triages if each.triage and each.incident_id.startswith(name)]
         cursor = page.next_cursor
     listed = [each.id for each in client.incidents(service=name, page_size=3)]
 
