@@ -39,6 +39,7 @@ def lines(_context: schemathesis.SerializationContext, value: Any) -> str:
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(600),
     # Schemathesis draws with `random` inside its strategies; its own seed is set.
     pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning"),
 ]
