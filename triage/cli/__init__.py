@@ -22,6 +22,7 @@ from triage.cli.history import import_file, search
 from triage.cli.live import live
 from triage.cli.serve import serve
 from triage.cli.spending import spending
+from triage.cli.study import study
 from triage.cli.worker import worker
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ app.add_typer(annotate.app, name="annotate")
 app.add_typer(index.app, name="index")
 app.add_typer(evaluate.app, name="eval")
 app.command()(agreement)
+app.command()(study)
 app.command()(calibrate)
 app.command()(live)
 app.command()(spending)
