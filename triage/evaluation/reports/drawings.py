@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 HOW_TO_GET = "Plots need matplotlib: run pip install 'triage[plots]' and write the report again."
 
-_INK, _MUTED, _GRID, _DRAWN = "#010203", "#010204", "#010205", "#010206"
+_INK, MUTED, _GRID, DRAWN = "#010203", "#010204", "#010205", "#010206"
 """Stand for colours that the page gives; nothing else in a plot has them."""
-_VARIABLES = {_INK: "--ink", _MUTED: "--muted", _GRID: "--line", _DRAWN: "--drawn"}
+_VARIABLES = {_INK: "--ink", MUTED: "--muted", _GRID: "--line", DRAWN: "--drawn"}
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.color": _INK,
     "axes.labelcolor": _INK,
-    "axes.edgecolor": _MUTED,
-    "xtick.color": _MUTED,
-    "ytick.color": _MUTED,
+    "axes.edgecolor": MUTED,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
     "xtick.labelcolor": _INK,
     "ytick.labelcolor": _INK,
     "axes.facecolor": "none",
@@ -40,7 +40,7 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "font.size": 9,
 }
-_SIZE = (4.0, 3.0)
+SIZE = (4.0, 3.0)
 _ID = re.compile(r' id="([^"]+)"')
 _REFERENCE = re.compile(r'(?<=href="#)[^"]+|(?<=url\(#)[^)]+')
 _FONT = re.compile(r"font-family: [^;\"]+")
@@ -59,25 +59,25 @@ def draw_reliability(bins: Sequence[Bin], anchor: str, about: str) -> Markup:
     """Stated probability against the share right, beside the diagonal on which both are equal."""
 
     def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=_MUTED, linewidth=1, linestyle=":")
-        axes.plot([b.stated for b in bins], [b.right for b in bins], "o-", color=_DRAWN)
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
+        axes.plot([b.stated for b in bins], [b.right for b in bins], "o-", color=DRAWN)
         axes.set(xlabel="stated probability", ylabel="share right", xlim=(0, 1), ylim=(0, 1.03))
 
     points = "; ".join(f"{b.right:.0%} right where {b.stated:.0%} was stated (n = {b.n})" for b in bins)
-    return _drawn(draw, anchor, f"Reliability: {about}", f"{points}.")
+    return drawn(draw, anchor, f"Reliability: {about}", f"{points}.")
 
 
 def draw_risk_coverage(curve: Sequence[Coverage], anchor: str, about: str) -> Markup:
     """The accuracy among the surest cases, for every share of the cases that is answered."""
 
     def draw(axes: Axes) -> None:
-        axes.plot([p.coverage for p in curve], [p.accuracy for p in curve], drawstyle="steps-post", color=_DRAWN)
+        axes.plot([p.coverage for p in curve], [p.accuracy for p in curve], drawstyle="steps-post", color=DRAWN)
         axes.set(xlabel="share of the cases answered, surest first", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.03))
 
     last = curve[-1]
     half = next(p for p in curve if p.coverage >= 0.5)
     told = f"{half.accuracy:.0%} right on the surest {half.coverage:.0%}, {last.accuracy:.0%} on all."
-    return _drawn(draw, anchor, f"Accuracy by coverage: {about}", told)
+    return drawn(draw, anchor, f"Accuracy by coverage: {about}", told)
 
 
 def draw_seconds(seconds: Sequence[float], marks: dict[str, float], anchor: str) -> Markup:
@@ -88,9 +88,9 @@ def draw_seconds(seconds: Sequence[float], marks: dict[str, float], anchor: str)
 
     def draw(axes: Axes) -> None:
         shares = [(n + 1) / len(ordered) for n in range(len(ordered))]
-        axes.plot([ordered[0], *ordered], [0, *shares], drawstyle="steps-post", color=_DRAWN)
+        axes.plot([ordered[0], *ordered], [0, *shares], drawstyle="steps-post", color=DRAWN)
         for at in marks.values():
-            axes.axvline(max(at, 0.001), color=_MUTED, linewidth=1, linestyle=":")
+            axes.axvline(max(at, 0.001), color=MUTED, linewidth=1, linestyle=":")
         axes.set(xlabel="seconds", ylabel="share of the cases done", ylim=(0, 1.03))
         if ordered[-1] > 10 * ordered[0]:
             axes.set_xscale("log")
@@ -99,15 +99,18 @@ def draw_seconds(seconds: Sequence[float], marks: dict[str, float], anchor: str)
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
     told = ", ".join(f"{name} {at:.3g} s" for name, at in marks.items())
-    return _drawn(draw, anchor, "Seconds of a case", f"From {ordered[0]:.3g} to {ordered[-1]:.3g} s; {told}.")
+    return drawn(draw, anchor, "Seconds of a case", f"From {ordered[0]:.3g} to {ordered[-1]:.3g} s; {told}.")
 
 
-def _drawn(draw: Callable[[Axes], None], anchor: str, title: str, description: str) -> Markup:
+def drawn(
+    draw: Callable[[Axes], None], anchor: str, title: str, description: str, size: tuple[float, float] = SIZE
+) -> Markup:
+    """What `draw` draws, in `MUTED` and `DRAWN` alone, as SVG with a title and a description; `size` in inches."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     with mpl.rc_context({**_STYLE, "svg.hashsalt": anchor}):
-        figure = Figure(figsize=_SIZE, layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.add_subplot()
         axes.grid(visible=True, color=_GRID, linewidth=0.8)
         axes.set_axisbelow(True)

@@ -1,0 +1,128 @@
+"""The whole study: of the shipped history, beside the published one, as tables, CSV and a page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.study.conftest import TAXONOMY, by_lot, corpus, record
+from triage.annotation import Annotation
+from triage.study import Corpus, Roles, Study, StudyOptions, make_study, tables_of
+from triage.study.csv_files import as_csv
+from triage.study.html import as_html, write_html
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ROLES = Roles.load(TAXONOMY)
+QUICK = StudyOptions(shuffles=99, resamples=100)
+
+
+@pytest.fixture(scope="session")
+def study(shipped: Corpus) -> Study:
+    """The study of the shipped history."""
+    return make_study(shipped, ROLES, QUICK)
+
+
+def test_the_shipped_history_is_studied(study: Study, shipped: Corpus) -> None:
+    assert study.n == len(shipped.records)
+    # The datasheet's table of label counts has the same figures.
+    category = next(one for one in study.distributions if one.facet == "category")
+    assert {share.name: share.hits for share in category.shares} == {
+        "infrastructure": 47,
+        "operational": 47,
+        "inference_engine": 18,
+        "model_configuration": 10,
+    }
+    overall = next(one for one in study.durations if one.measure == "ttm" and one.facet is None)
+    assert (len(overall.ended), len(overall.unknown)) == (93, 29)
+
+
+def test_what_can_not_be_compared_says_why(study: Study) -> None:
+    beside = {one.published.id: one for one in study.comparison}
+    assert beside["automated"].why_not == "114 of 122 write-ups don't tell it, so those that do are no fair sample"
+    assert "two people" in (beside["kappa"].why_not or "")
+    assert beside["inference_engine"].is_inside is False
+    assert {one.published.read for one in study.comparison} == {"first_hand", "second_hand"}
+
+
+def test_people_who_labelled_the_same_incidents_are_compared_with_the_published_kappa() -> None:
+    made = by_lot(3, 40)
+    said = [
+        Annotation(incident_id=one.id, facet="category", labels=one.labels["category"], annotator=name)
+        for name in ("ada", "bob")
+        for one in made.records
+        if "category" in one.labels
+    ]
+    found = make_study(made._replace(annotations=tuple(said)), ROLES, QUICK)
+    kappa = next(one for one in found.comparison if one.published.measure == "kappa")
+    assert (kappa.own, kappa.n, kappa.why_not) == (1.0, len(said) // 2, None)
+
+
+def test_every_row_of_every_table_leads_to_incidents_that_exist(study: Study, shipped: Corpus) -> None:
+    known = {one.id for one in shipped.records}
+    tables = tables_of(study, TAXONOMY)
+    assert len({table.id for table in tables}) == len(tables)
+    for table in tables:
+        assert {len(row.cells) for row in table.rows} <= {len(table.columns)}
+        assert {key for row in table.rows for key in row.incident_ids} <= known
+        rows = list(csv.reader(io.StringIO(as_csv(table))))
+        assert [row[-1] for row in rows[1:]] == [";".join(row.incident_ids) for row in table.rows]
+
+
+def test_a_corpus_of_one_without_labels_or_times_is_studied(shipped: Corpus) -> None:
+    made = corpus([record(1, {})])
+    found = make_study(made, ROLES, QUICK)
+    assert found.detection is None
+    assert "Title 1" in as_html(found, made)
+
+
+def test_the_json_reads_back(study: Study) -> None:
+    assert Study.model_validate(json.loads(study.model_dump_json())) == study
+
+
+def test_the_page_is_the_same_each_time_and_holds_no_write_up_and_no_script(study: Study, shipped: Corpus) -> None:
+    page = as_html(study, shipped)
+    assert page == as_html(study, shipped)
+    assert "<script" not in page
+    assert shipped.records[0].incident.write_up[:60] not in page
+
+
+def test_a_title_is_text_and_nothing_else() -> None:
+    hostile = record(1, {"category": ("operational",)})
+    hostile = hostile._replace(incident=hostile.incident.model_copy(update={"title": "<script>alert(1)</script>"}))
+    made = corpus([hostile])
+    assert "<script>" not in as_html(make_study(made, ROLES, QUICK), made)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: install it with `apt-get install chromium`")
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
+def test_everyone_can_read_the_page(tmp_path: Path, width: int, scheme: Any) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+    from playwright.sync_api import sync_playwright
+
+    made = by_lot(1, 60)
+    address = write_html(tmp_path / "study.html", make_study(made, ROLES, QUICK), made).as_uri()
+    options = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}}
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        page = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        # Some rows unfolded; axe takes long for all.
+        page.evaluate("[...document.querySelectorAll('details')].slice(0, 5).forEach(one => { one.open = true })")
+        found = Axe().run(page, options=options).response
+        scrolled = page.evaluate("document.documentElement.scrollWidth")
+        browser.close()
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+    assert len(found["passes"]) > 15
+    assert scrolled == width
+    assert [url for url in asked if not url.startswith("data:")] == [address]

@@ -1,0 +1,129 @@
+"""The study as one HTML file: it asks the network for nothing, needs no script, and names the incidents of each row."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import triage
+from triage.evaluation.reports.drawings import HOW_TO_GET, can_draw
+from triage.study import drawings
+from triage.study.corpus import Corpus, counted
+from triage.study.study import Study
+from triage.study.tables import StudyTable, tables_of, written
+from triage.taxonomy import Facet
+from triage.whole_file import write_whole
+
+LISTED = 40
+"""Incidents named in a row of the page; all of them are in the JSON and the CSV."""
+_LISTED_INCIDENTS = 2_000
+# Characters that HTML can't hold, and halves of surrogate pairs, which UTF-8 can't.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+class Plot(NamedTuple):
+    """A drawing, and what is seen in it."""
+
+    svg: Markup
+    caption: str
+
+
+class Listed(NamedTuple):
+    """One incident of the list at the end, which the rows' ids lead to."""
+
+    anchor: str
+    id: str
+    title: str
+    url: str
+    began: str
+    labels: str
+
+
+def write_html(path: Path, study: Study, corpus: Corpus) -> Path:
+    """Write the page, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, as_html(study, corpus))
+    return path
+
+
+def as_html(study: Study, corpus: Corpus) -> str:
+    """The page; the same study gives the same one. It holds titles and ids, and no write-up."""
+    tables = tables_of(study, corpus.taxonomy)
+    sections = [(name, list(group)) for name, group in itertools.groupby(tables, key=lambda table: table.section)]
+    listed = list(_incidents(corpus))
+    page = (
+        _environment()
+        .get_template("study.html")
+        .render(
+            study=study,
+            sections=sections,
+            plots=dict(_plots(study, corpus, tables)) if can_draw() else {},
+            how_to_plot=None if can_draw() else HOW_TO_GET,
+            incidents=listed,
+            anchors={one.id: one.anchor for one in listed},
+            listed=LISTED,
+            n=len(corpus.records),
+            version=triage.__version__,
+        )
+    )
+    return _UNPRINTABLE.sub("\ufffd", page)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("triage.study"), PackageLoader("triage.evaluation.reports")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["written"] = written
+    return environment
+
+
+def _incidents(corpus: Corpus) -> Iterator[Listed]:
+    for place, record in enumerate(corpus.records[:_LISTED_INCIDENTS]):
+        names = [
+            facet.label(label).name for facet in corpus.taxonomy.facets for label in counted(facet, record.labels)[:1]
+        ]
+        incident = record.incident
+        url = incident.url if incident.url.startswith(("https://", "http://")) else ""
+        began = f"{incident.started_at:%Y-%m-%d}" if incident.started_at else ""
+        yield Listed(f"incident-{place}", record.id, incident.title, url, began, ", ".join(names))
+
+
+def _plots(study: Study, corpus: Corpus, tables: Sequence[StudyTable]) -> Iterator[tuple[str, Plot]]:
+    """Table id -> the plot that stands beside it."""
+    titles = {table.id: table.title for table in tables}
+    for one in study.distributions:
+        key = f"{one.facet}-within-{one.within}" if one.within else one.facet
+        if key in titles and len(one.shares) > 1:
+            svg = drawings.draw_shares(one, _names(corpus.taxonomy.facet(one.facet)), f"plot-{key}", titles[key])
+            caption = f"Share of each label (dot) with its 95% interval (band); n = {one.shares[0].n}."
+            yield key, Plot(svg, caption)
+    first = corpus.taxonomy.facets[0]
+    for measure in ("ttm", "ttd"):
+        of_first = [one for one in study.durations if one.measure == measure and one.facet in {None, first.id}]
+        groups = [one for one in of_first if one.quantiles is not None and one.quantiles.median is not None]
+        if len(groups) > 1:
+            svg = drawings.draw_medians(groups, _names(first), f"plot-{measure}", titles[measure])
+            caption = (
+                f"Median (dot), its 95% interval (band) and the middle half (line), by {first.name.lower()}; how many "
+                "ended stands in brackets."
+            )
+            yield measure, Plot(svg, caption)
+    if study.trends and len(study.trends[0].months) > 1:
+        trend = study.trends[0]
+        n = sum(len(month.incident_ids) for month in trend.months)
+        told = f"Lines are the levels before and from {trend.change.month}." if trend.change else "No change was seen."
+        yield "changes", Plot(drawings.draw_months(trend, "plot-months"), f"Incidents by month; n = {n}. {told}")
+
+
+def _names(facet: Facet) -> dict[str, str]:
+    return {label.id: label.name for label in facet.labels}

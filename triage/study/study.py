@@ -1,0 +1,92 @@
+"""The whole study of a corpus, made in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from triage.agreement import AgreementReport, agreement_report
+from triage.study.comparison import Beside, compare
+from triage.study.corpus import Corpus
+from triage.study.distributions import Distribution, distributions
+from triage.study.durations import Group, groups
+from triage.study.repeats import SIMILARITY, Repeats, find_repeats
+from triage.study.responses import DetectionSplit, MitigationStudy, detection_split, mitigation_study
+from triage.study.roles import Publication, Roles
+from triage.study.trends import SHUFFLES, Trend, trends
+
+
+class StudyOptions(NamedTuple):
+    """What a study supposes, and how much it computes.
+
+    Incidents without an end are taken to have gone on until `observed_until`. `automated_minutes` is the time to
+    mitigate that automation is supposed to reach. From the cosine `similarity` on two incidents are nearly the same.
+    """
+
+    observed_until: datetime | None = None
+    automated_minutes: float | None = None
+    similarity: float = SIMILARITY
+    shuffles: int = SHUFFLES
+    resamples: int = 2000
+    seed: int = 0
+
+
+class Study(BaseModel, frozen=True):
+    """Every figure of the study, with the ids of the incidents behind it. `origin` tells whose labels were studied."""
+
+    corpus: str
+    taxonomy: str
+    origin: str
+    n: int
+    first: str | None
+    last: str | None
+    observed_until: datetime | None
+    distributions: tuple[Distribution, ...]
+    detection: DetectionSplit | None
+    mitigation: MitigationStudy | None
+    durations: tuple[Group, ...]
+    trends: tuple[Trend, ...]
+    repeats: Repeats
+    agreement: AgreementReport | None
+    publication: Publication | None
+    comparison: tuple[Beside, ...]
+
+
+def make_study(
+    corpus: Corpus,
+    roles: Roles,
+    options: StudyOptions = StudyOptions(),  # noqa: B008 - immutable
+    vectors: Mapping[str, NDArray[np.float32]] | None = None,
+) -> Study:
+    """Study the corpus. `vectors` are embeddings (incident id -> unit vector), to find repeats by meaning."""
+    detection = detection_split(corpus, roles.detection)
+    mitigation = mitigation_study(corpus, roles.mitigation, options.automated_minutes)
+    agreement = (
+        agreement_report(corpus.annotations, corpus.taxonomy, resamples=options.resamples, seed=options.seed)
+        if corpus.annotations
+        else None
+    )
+    followed = trends(corpus, shuffles=options.shuffles, seed=options.seed)
+    return Study(
+        corpus=corpus.name,
+        taxonomy=f"{corpus.taxonomy.id}@{corpus.taxonomy.version}",
+        origin=corpus.origin,
+        n=len(corpus.records),
+        first=followed[0].months[0].month if followed else None,
+        last=followed[0].months[-1].month if followed else None,
+        observed_until=options.observed_until,
+        distributions=tuple(distributions(corpus)),
+        detection=detection,
+        mitigation=mitigation,
+        durations=tuple(groups(corpus, options.observed_until)),
+        trends=tuple(followed),
+        repeats=find_repeats(corpus, vectors, options.similarity),
+        agreement=agreement,
+        publication=roles.publication,
+        comparison=tuple(compare(corpus, roles, detection, mitigation, agreement)),
+    )
