@@ -28,6 +28,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+
 _READY_WITHIN_S = 120.0
 _STOP_WITHIN_S = 15.0
 _BIN = Path(sys.executable).parent
@@ -130,7 +132,12 @@ class Topology:
     def restart(self, name: str, *, wait: bool = True) -> None:
         """Start a part that was killed; returns when it is ready, or at once."""
         if name == "postgres":
-            self._postgres.ensure_postgres_running()
+            # The server may take longer to recover than one call waits for it.
+            for attempt in Retrying(
+                retry=retry_if_exception_type(subprocess.TimeoutExpired), stop=stop_after_attempt(6), reraise=True
+            ):
+                with attempt:
+                    self._postgres.ensure_postgres_running()
             return
         self._spawn(name)
         if wait:

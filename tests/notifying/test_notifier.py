@@ -135,7 +135,8 @@ async def test_a_receiver_that_hangs_holds_up_no_other(store: Store) -> None:
         await until(store, working.id, lambda found: len(found) == 20 and all_in("delivered")(found))
         took, most = asyncio.get_running_loop().time() - began, stuck.most_at_once
         found = await until(store, hanging.id, lambda found: any(n.failure for n in found))
-    assert took < 2
+    # Behind twenty that hang, two at a time and 2 s each, it would take 20 s.
+    assert took < 10
     assert most <= 2
     assert well.most_at_once <= 2
     assert {n.failure for n in found if n.failure} == {"no answer within 2 s"}
