@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from triage.llm.pace import Rate
+from triage.store.processes import SEEN_WITHIN
 from triage.store.service_tables import process_table
 
-_AT_WORK_FOR = timedelta(seconds=60)
 _PROVIDER_CHARACTERS = 200
 
 # PostgreSQL's own clock counts there: processes run on many machines. `now` takes its place in tests.
@@ -54,7 +54,7 @@ class Pace:
 
     async def processes(self) -> int:
         """See `PaceBook.processes`: those that were seen within the last minute."""
-        seen = process_table.c.seen_at > datetime.now(UTC) - _AT_WORK_FOR
+        seen = process_table.c.seen_at > datetime.now(UTC) - SEEN_WITHIN
         async with self._engine.connect() as connection:
             found = await connection.execute(select(func.count()).select_from(process_table).where(seen))
             return max(found.scalar_one(), 1)

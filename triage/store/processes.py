@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from triage.store.service_tables import process_table
+
+SEEN_WITHIN = timedelta(seconds=60)
+"""A process that was seen within this is counted as being at work."""
 
 
 class Process(NamedTuple):

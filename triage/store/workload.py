@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from triage.store.processes import SEEN_WITHIN
 from triage.store.service_tables import index_mark_table, notification_table, process_table, spending_table
 from triage.store.tables import incident_table
 
 DELIVERED = "delivered"
-SEEN_WITHIN = timedelta(seconds=60)
 
 
 class Workload(NamedTuple):
