@@ -12,7 +12,7 @@ from triage import __version__
 from triage.errors import MisconfiguredService, TriageError
 from triage.listening import needs_keys
 from triage.observability.telemetry import traced_process
-from triage.settings import Settings
+from triage.settings import Settings, told
 from triage.taxonomy import Taxonomy, shipped
 from triage.wiring import Desk, Progress, build_notifier, live_options, open_desk, silent
 
@@ -42,6 +42,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
     from triage.api import create_app
     from triage.api.guarding import GuardOptions
     from triage.api.keyring import AccessOptions
+    from triage.web import PageOptions, add_pages
 
     access = AccessOptions(needs_keys(settings.host, settings.auth), settings.requests_per_key_and_minute)
     guard = GuardOptions(frozenset({settings.host}), access.is_on, settings.cors_origins, settings.request_limit_s)
@@ -53,7 +54,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
         metrics,
         notifier,
     ):
-        yield create_app(
+        app = create_app(
             desk.casebook,
             desk.store,
             jobs,
@@ -68,6 +69,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
             wait_limit_s=settings.wait_limit_s,
             lifespan=_running,
         )
+        yield add_pages(app, PageOptions(settings.runs, told(settings)))
 
 
 @asynccontextmanager

@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     database_url: str | None = None
     chroma_url: str | None = None
     shipped_history: bool = True
+    runs: Path = Path("runs")
 
     live_kappa_gate: float | None = Field(default=None, ge=-1, le=1)
     live_window_days: float = Field(default=30.0, gt=0)
@@ -124,3 +125,15 @@ def secrets(settings: Settings) -> list[str]:
     said = [part for secret in found if secret is not None for part in secret.get_secret_value().split(",")]
     password = urlsplit(settings.database_url or "").password
     return [*said, *([password, unquote(password)] if password else [])]
+
+
+def told(settings: Settings) -> dict[str, str]:
+    """Every setting in effect as TRIAGE_NAME -> value, for people to read: secrets are named, and not shown."""
+    shown = {}
+    for name in sorted(Settings.model_fields):
+        value = getattr(settings, name)
+        text = "" if value is None else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        for secret in secrets(settings):
+            text = text.replace(secret, "…") if secret else text
+        shown[f"TRIAGE_{name.upper()}"] = text
+    return shown

@@ -45,10 +45,6 @@ def test_taxonomies_can_be_listed_and_read(client: httpx.Client) -> None:
     assert "infrastructure" in [label["id"] for label in category["labels"]]
 
 
-def test_the_root_tells_where_to_go_on(client: httpx.Client) -> None:
-    assert client.get("/").json()["documentation"] == "/docs"
-
-
 def test_the_description_documents_bodies_examples_and_errors(client: httpx.Client) -> None:
     described = client.get("/openapi.json").json()
     post = described["paths"]["/v1/incidents"]["post"]

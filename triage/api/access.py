@@ -29,7 +29,7 @@ from triage.api.problems import documented
 from triage.api.service import Service
 from triage.errors import NotFound
 
-OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json", "/v1/webhooks/{source_id}"})
+OPEN = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json", "/v1/webhooks/{source_id}"})
 """What can be asked without a key. `/readyz` then tells no details, and a webhook has its own signature."""
 
 SCHEMES: Mapping[str, Any] = {
@@ -91,9 +91,9 @@ async def check_team(service: Service, who: Principal, incident_id: str) -> None
 
 
 async def is_known(request: Request) -> bool:
-    """True if no key is needed, or a valid one was sent."""
+    """True if no key is needed, or a valid one, or a session, came with it. Raises as `Keyring.identify` does."""
     service: Service = request.app.state.service
-    if service.keyring.is_on and not {"authorization", "x-api-key"} & set(request.headers):
+    if service.keyring.is_on and not service.keyring.is_given(request):
         return False
     await service.keyring.identify(request)
     return True
@@ -106,9 +106,10 @@ def declared(app: FastAPI) -> Iterator[tuple[RouteContext, Allowed | None]]:
         yield route, None if dependant is None else _find(dependant)
 
 
-def check(app: FastAPI) -> None:
-    """Raise if any route forgot to say what it needs."""
-    forgotten = [str(route.path) for route, need in declared(app) if need is None and route.path not in OPEN]
+def check(app: FastAPI, also_open: frozenset[str] = frozenset()) -> None:
+    """Raise if any route forgot to say what it needs. `also_open` are further ones that need nothing."""
+    is_open = OPEN | also_open
+    forgotten = [str(route.path) for route, need in declared(app) if need is None and route.path not in is_open]
     if forgotten:
         raise RuntimeError(f"These endpoints say no scope, see triage/api/access.py: {', '.join(forgotten)}")
 

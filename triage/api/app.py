@@ -105,7 +105,7 @@ def create_app(
         metrics,
         taxonomies,
         checks or {},
-        Keyring(store.keys, access_options),
+        Keyring(store.keys, store.sessions, access_options),
         notifier,
         max_write_up_bytes=max_write_up_bytes,
         wait_limit_s=wait_limit_s,

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from triage.api.keyring import SESSION_COOKIE
 from triage.api.problems import problem
 from triage.listening import is_loopback
 
@@ -98,8 +99,9 @@ class Guard:
         return host is not None and (is_loopback(host) or host in self._options.hosts)
 
     def _may_come_from(self, scope: Scope, headers: Headers) -> bool:
-        # With keys a page of another website can't do anything: a browser never sends a key by itself.
-        if self._options.has_keys or scope["method"] in _SAFE:
+        # A browser never sends a key by itself. What it sends is the cookie of a session.
+        has_cookie = f"{SESSION_COOKIE}=" in headers.get("cookie", "")
+        if scope["method"] in _SAFE or (self._options.has_keys and not has_cookie):
             return True
         origin = headers.get("origin")
         if origin is None:

@@ -1,4 +1,4 @@
-"""Who comes with a key: looked up, remembered for a few seconds, and limited in how often they ask."""
+"""Who comes with a key or a session: looked up, remembered for a few seconds, and limited in how often they ask."""
 
 from __future__ import annotations
 
@@ -6,19 +6,30 @@ import hashlib
 import ipaddress
 import time
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from fastapi import Request
 
 from triage.access import EVERYONE, Principal, TooManyRequests, Unauthenticated
 from triage.api.allowance import Allowances
 from triage.store.keys import Key, Keys
+from triage.store.sessions import Sessions
 
 REMEMBERED_S = 3.0
 """A revoked key opens nothing after this, in every process."""
 
+SESSION_COOKIE = "triage_session"
+"""What a browser keeps after somebody gave their key there, see `triage/web/login.py`."""
+
 _MOST_REMEMBERED = 10_000
 _INVALID = ', error="invalid_token"'
+
+Kind = Literal["key", "session"]
+
+_OPENS_NOTHING: dict[Kind, str] = {
+    "key": "This key does not open anything: it is not complete, unknown, or was revoked.",
+    "session": "This session is over: give your key again.",
+}
 
 
 class AccessOptions(NamedTuple):
@@ -35,9 +46,10 @@ class AccessOptions(NamedTuple):
 class Keyring:
     """Tells who makes a request. One per process."""
 
-    def __init__(self, keys: Keys, options: AccessOptions) -> None:
+    def __init__(self, keys: Keys, sessions: Sessions, options: AccessOptions) -> None:
         self.is_on = options.is_on
         self._keys = keys
+        self._sessions = sessions
         self._requests_per_minute = options.requests_per_minute
         self._failures_per_minute = options.failures_per_minute
         self._remembered: dict[bytes, tuple[float, Key]] = {}
@@ -52,16 +64,7 @@ class Keyring:
         """
         if not self.is_on:
             return EVERYONE
-        try:
-            key = await self._key(request)
-        except Unauthenticated:
-            failed = self._failures.spend(_address(request), self._failures_per_minute)
-            if failed.is_allowed:
-                raise
-            raise TooManyRequests(
-                f"Too many requests without a valid key came from this address: try again in {failed.next_s} s.",
-                failed.headers("failures"),
-            ) from None
+        key = await self._counted(request, *_given(request))
         standing = self._requests.spend(key.id, key.requests_per_minute or self._requests_per_minute)
         if not standing.is_allowed:
             raise TooManyRequests(
@@ -71,26 +74,47 @@ class Keyring:
         request.state.told = standing.headers("key")
         return key.principal
 
-    async def _key(self, request: Request) -> Key:
-        text = _given(request)
+    def is_given(self, request: Request) -> bool:
+        """True if something came with the request that may be a key or a session."""
+        return bool(_given(request)[1])
+
+    async def begin_session(self, request: Request, text: str) -> str:
+        """The token of a new session for whoever gives this key. Raises as `identify` does."""
+        key = await self._counted(request, "key", text)
+        return await self._sessions.begin(key.id)
+
+    async def end_session(self, token: str) -> None:
+        """End a session: in this process at once, in others after `REMEMBERED_S`."""
+        await self._sessions.end(token)
+        self._remembered.pop(_name("session", token), None)
+
+    async def _counted(self, request: Request, kind: Kind, text: str) -> Key:
+        try:
+            return await self._key(kind, text)
+        except Unauthenticated:
+            failed = self._failures.spend(_address(request), self._failures_per_minute)
+            if failed.is_allowed:
+                raise
+            raise TooManyRequests(
+                f"Too many requests without a valid key came from this address: try again in {failed.next_s} s.",
+                failed.headers("failures"),
+            ) from None
+
+    async def _key(self, kind: Kind, text: str) -> Key:
         if not text:
             raise Unauthenticated(
                 "This service is used with a key: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
                 reason="missing",
             )
         # The text itself is not kept in memory for longer than its request.
-        name = hashlib.sha256(text.encode()).digest()
+        name = _name(kind, text)
         moment, key = self._remembered.get(name, (0.0, None))
         if key is None or time.monotonic() - moment >= REMEMBERED_S:
             self._remembered.pop(name, None)
             moment = time.monotonic()
-            key = await self._keys.find(text)
+            key = await (self._keys.find(text) if kind == "key" else self._sessions.find(text))
             if key is None:
-                raise Unauthenticated(
-                    "This key does not open anything: it is not complete, unknown, or was revoked.",
-                    challenge=_INVALID,
-                    reason="invalid",
-                )
+                raise Unauthenticated(_OPENS_NOTHING[kind], challenge=_INVALID, reason="invalid")
             if len(self._remembered) >= _MOST_REMEMBERED:
                 self._remembered.clear()
             self._remembered[name] = moment, key
@@ -103,11 +127,17 @@ class Keyring:
         return key
 
 
-def _given(request: Request) -> str:
+def _given(request: Request) -> tuple[Kind, str]:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    return request.headers.get("x-api-key", "").strip()
+        return "key", token.strip()
+    if text := request.headers.get("x-api-key", "").strip():
+        return "key", text
+    return "session", request.cookies.get(SESSION_COOKIE, "")
+
+
+def _name(kind: Kind, text: str) -> bytes:
+    return hashlib.sha256(f"{kind} {text}".encode()).digest()
 
 
 def _address(request: Request) -> str:

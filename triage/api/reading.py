@@ -113,12 +113,6 @@ async def readyz(request: Request, service: Parts) -> Response:
     return answer(Readiness(is_ready=is_ready, checks=told), 200 if is_ready else 503)
 
 
-@router.get("/", include_in_schema=False)
-async def root() -> dict[str, str]:
-    """Say what this is and where to go on."""
-    return {"service": "triage", "version": __version__, "documentation": "/docs", "openapi": "/openapi.json"}
-
-
 def _own_checks(service: Parts) -> dict[str, Check]:
     async def database() -> str:
         await service.store.ping()

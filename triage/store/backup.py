@@ -45,7 +45,7 @@ FORMAT = 1
 """The version of the file's make-up."""
 
 _MANIFEST = "manifest.json"
-_KEYS = "api_keys"
+_KEYS = frozenset({"api_keys", "sessions"})
 _PORTION = 200
 _READ_BYTES = 1 << 20
 
@@ -61,7 +61,8 @@ class TableFile(BaseModel, frozen=True):
 
 
 class Manifest(BaseModel, frozen=True):
-    """What a backup holds. `revision` is that of its tables; without keys, `api_keys` is there and empty."""
+    """What a backup holds. `revision` is that of its tables; without keys, `api_keys` and `sessions` are there
+    and empty."""
 
     format: int
     revision: str
@@ -195,7 +196,7 @@ async def _write(
     for table in tables:
         digest, rows = hashlib.sha256(), 0
         with archive.open(f"tables/{table.name}.jsonl", "w", force_zip64=True) as file:
-            if with_keys or table.name != _KEYS:
+            if with_keys or table.name not in _KEYS:
                 async for portion in _read(connection, table):
                     _write_rows(file, digest, table, portion)
                     rows, done = rows + len(portion), done + len(portion)

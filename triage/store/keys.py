@@ -128,6 +128,20 @@ class Keys:
             await self._touch(key, now)
         return key
 
+    async def of_session(self, key_id: str) -> Key | None:
+        """The key that a session was begun with, also one that is expired; None for one that is revoked.
+
+        Keeps when it was last used, to the minute.
+        """
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(select(key_table).where(key_table.c.id == key_id))).one_or_none()
+        if row is None or row.revoked_at is not None:
+            return None
+        key, now = _read(row), datetime.now(UTC)
+        if not key.is_expired(now):
+            await self._touch(key, now)
+        return key
+
     async def all(self) -> list[Key]:
         """Every key, oldest first, also the revoked ones."""
         async with self._engine.connect() as connection:

@@ -39,6 +39,16 @@ key_table = Table(
     Column("last_used_at", Moment),
 )
 
+# Browsers in which somebody gave their key. `hash` is the SHA-256 of the token that the browser keeps as a cookie.
+session_table = Table(
+    "sessions",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("key_id", String(32), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+
 # What was done to labels, incidents and keys, by whom. No foreign key: the record of a deletion outlives the incident.
 audit_table = Table(
     "audit",

@@ -42,6 +42,7 @@ from triage.store.records import (
     Wanted,
 )
 from triage.store.resealing import check_seal
+from triage.store.sessions import Sessions
 from triage.store.spending import Spending
 from triage.store.statements import CHUNK
 from triage.store.subscriptions import Subscriptions, WebhookSources
@@ -76,6 +77,7 @@ class Store:
         self.pace = Pace(self._engine, self._writing)
         self.spending = Spending(self._engine, self._writing)
         self.keys = Keys(self._engine, self._writing)
+        self.sessions = Sessions(self._engine, self._writing, self.keys)
         self.audit = Audit(self._engine)
         self.notifications = Notifications(self._engine, self._writing)
         self.subscriptions = Subscriptions(self._engine, self._writing, self._sealer)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from triage.store import Store, upgrade
+from triage.store.engine import create_engine
+from triage.store.sessions import LASTS
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path / 'triage.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("new_database")()
+    await upgrade(url)
+    return url
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    store = Store(url)
+    yield store
+    await store.close()
+
+
+async def test_a_session_is_found_by_its_token_until_it_ends(store: Store) -> None:
+    made = await store.keys.create("pager", ["read"], ["payments"])
+    token, other = await store.sessions.begin(made.key.id), await store.sessions.begin(made.key.id)
+
+    found = await store.sessions.find(token)
+    assert found is not None
+    assert found.principal == made.key.principal
+    assert (await store.keys.get(made.key.id)).last_used_at is not None
+    for wrong in ("", token[:-1], token + "x", token.swapcase(), made.text, "\x00" * 43):
+        assert await store.sessions.find(wrong) is None
+
+    await store.sessions.end(token)
+    assert await store.sessions.find(token) is None
+    assert await store.sessions.find(other) is not None
+
+
+async def test_a_session_of_a_revoked_key_is_over(store: Store) -> None:
+    made = await store.keys.create("pager", ["read"])
+    token = await store.sessions.begin(made.key.id)
+    await store.keys.revoke(made.key.id)
+    assert await store.sessions.find(token) is None
+
+
+async def test_a_session_outlives_a_rotation_but_not_its_time(store: Store, url: str) -> None:
+    made = await store.keys.create("pager", ["read"])
+    token = await store.sessions.begin(made.key.id)
+    await store.keys.rotate(made.key.id, grace_s=0)
+    assert await store.sessions.find(token) is not None
+
+    engine = create_engine(url)
+    async with engine.begin() as connection:
+        past = datetime.now(UTC) - LASTS - timedelta(seconds=1)
+        await connection.execute(text("UPDATE sessions SET expires_at = :past"), {"past": past.replace(tzinfo=None)})
+    assert await store.sessions.find(token) is None
+    await store.sessions.begin(made.key.id)
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM sessions"))).scalar_one() == 1
+    await engine.dispose()

@@ -1,0 +1,170 @@
+"""The pages as people see them: the whole service behind a socket, and Chromium before it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import httpx
+import pytest
+import uvicorn
+
+from tests.fake_openai import FakeOpenAI
+from tests.parts import free_port
+from triage.serving import open_app
+from triage.settings import Settings
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SIZES = {"phone": {"width": 360, "height": 740}, "desk": {"width": 1280, "height": 900}}
+READABLE = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+SCREENSHOTS = os.environ.get("TRIAGE_SCREENSHOTS")
+"""A folder for pictures of what the tests see, to be looked at; without it none are made."""
+
+OpenPage = Callable[..., Any]
+T = TypeVar("T")
+
+
+class Site(NamedTuple):
+    """A service with its pages, the model behind it, and a client of its API."""
+
+    url: str
+    client: httpx.Client
+    fake: FakeOpenAI
+    settings: Settings
+
+    def post(self, write_up: str, **more: Any) -> str:
+        """Have a write-up triaged; returns the incident's id."""
+        headers = {"prefer": "wait=30"}
+        answer = self.client.post("/v1/incidents", json={"write_up": write_up} | more, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["incident_id"])
+
+
+@contextmanager
+def site(folder: Path, **settings: Any) -> Iterator[Site]:
+    """Serve a new service from `folder`: model and embedder answer at once, all else is as in production."""
+    with FakeOpenAI() as fake:
+        chosen: dict[str, Any] = {
+            "data_dir": folder / "data",
+            "runs": folder / "runs",
+            "model": "any-model",
+            "base_url": fake.base_url,
+            "api_key": "model-key",
+            "embedding_model": "any-embedder",
+            "embedding_base_url": fake.base_url,
+            "live_refresh_s": 0,
+            "port": free_port(),
+            "_env_file": None,
+        } | settings
+        told = Settings(**chosen)
+        with _serving(told) as url, httpx.Client(base_url=url, timeout=60) as client:
+            yield Site(url, client, fake, told)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One service with the shipped history and no keys, for all tests of a file."""
+    with site(tmp_path_factory.mktemp("site")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium: install it with `apt-get install chromium`")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Chromium's sandbox refuses to run as root, as CI does.
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, service: Site) -> Iterator[OpenPage]:
+    """Opens a path of the service: `open_page("/queue", "phone", color_scheme="dark")`.
+
+    What the page asks elsewhere, what its policy forbids and what its script fails at makes the test fail at the end.
+    """
+    contexts: list[Any] = []
+    wrong: list[str] = []
+
+    def open_(path: str = "/", size: str = "desk", *, at: Site = service, **options: Any) -> Any:
+        context = browser.new_context(viewport=SIZES[size], base_url=at.url, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: wrong.append(f"{page.url}: {error}"))
+        page.on("console", lambda message: wrong.append(message.text) if _is_wrong(message) else None)
+        page.on("request", lambda request: wrong.append(request.url) if _is_elsewhere(request.url, at.url) else None)
+        page.goto(path)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def check_readable(page: Any) -> None:
+    """Everyone can read it: axe finds nothing, and nothing but what scrolls by itself is wider than the screen."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, options={"runOnly": READABLE}).response
+    assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+
+
+def picture(page: Any, name: str) -> None:
+    """Keep a picture of the whole page where pictures are wanted."""
+    if SCREENSHOTS:
+        Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=str(Path(SCREENSHOTS) / f"{name}.png"), full_page=True)
+
+
+def elsewhere(work: Coroutine[Any, Any, T]) -> T:
+    """What the coroutine returns, run in another thread: beside a browser the test's own has a loop already."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+@contextmanager
+def _serving(settings: Settings) -> Iterator[str]:
+    """The app in a loop of its own thread, on which everything behind it runs too."""
+    servers: list[uvicorn.Server] = []
+
+    async def serve() -> None:
+        async with open_app(settings) as app:
+            server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=settings.port, log_level="warning"))
+            servers.append(server)
+            await server.serve()
+
+    with ThreadPoolExecutor(1) as pool:
+        serving = pool.submit(asyncio.run, serve())
+        while not (servers and servers[0].started) and not serving.done():
+            time.sleep(0.01)
+        if serving.done():
+            serving.result()
+        try:
+            yield f"http://127.0.0.1:{settings.port}"
+        finally:
+            servers[0].should_exit = True
+            serving.result(20)
+
+
+def _is_wrong(message: Any) -> bool:
+    # A status that is an error is told by the browser too; what the page makes of it is what the tests look at.
+    return message.type in {"error", "warning"} and "Failed to load resource" not in message.text
+
+
+def _is_elsewhere(url: str, base: str) -> bool:
+    return not url.startswith((f"{base}/", "data:", "blob:"))

@@ -1,0 +1,46 @@
+"""Who labels on the pages: the name that a browser was given, else the name of its key."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote
+
+from fastapi import Request, Response
+
+from triage.access import Principal
+from triage.errors import InvalidInput
+
+COOKIE = "triage_annotator"
+
+_LONGEST = 200
+_LASTS_S = 365 * 86_400
+_OF_MODELS = "model:"
+
+
+def annotator_of(request: Request) -> str:
+    """The annotator's name; empty where none is known, and the page has to ask for it."""
+    given = _cleaned(unquote(request.cookies.get(COOKIE, "")))
+    if given:
+        return given
+    who: Principal | None = getattr(request.state, "principal", None)
+    return who.name if who is not None and who.key_id is not None else ""
+
+
+def required_annotator(request: Request, given: str = "") -> str:
+    """The name `given` on the page, else `annotator_of`. Raises `InvalidInput` for none, and for one of a model."""
+    name = _cleaned(given) or annotator_of(request)
+    if not name:
+        raise InvalidInput("Say who labels: type your name, or a name for yourself.", field="annotator")
+    if name.startswith(_OF_MODELS):
+        raise InvalidInput(
+            f"Names that begin with {_OF_MODELS!r} are those of models: choose another.", field="annotator"
+        )
+    return name
+
+
+def remember_annotator(response: Response, name: str) -> None:
+    """Keep the name in the browser for a year."""
+    response.set_cookie(COOKIE, quote(name), max_age=_LASTS_S, httponly=True, samesite="strict", path="/")
+
+
+def _cleaned(name: str) -> str:
+    return " ".join("".join(c for c in name if c.isprintable()).split())[:_LONGEST]
