@@ -16,7 +16,8 @@ from triage.evaluation.reports.drawings import HOW_TO_GET, can_draw
 from triage.study import drawings
 from triage.study.corpus import Corpus, counted
 from triage.study.study import Study
-from triage.study.tables import StudyTable, tables_of, written
+from triage.study.tables import tables_of
+from triage.tables import Table, written
 from triage.taxonomy import Facet
 from triage.whole_file import write_whole
 
@@ -98,7 +99,7 @@ def _incidents(corpus: Corpus) -> Iterator[Listed]:
         yield Listed(f"incident-{place}", record.id, incident.title, url, began, ", ".join(names))
 
 
-def _plots(study: Study, corpus: Corpus, tables: Sequence[StudyTable]) -> Iterator[tuple[str, Plot]]:
+def _plots(study: Study, corpus: Corpus, tables: Sequence[Table]) -> Iterator[tuple[str, Plot]]:
     """Table id -> the plot that stands beside it."""
     titles = {table.id: table.title for table in tables}
     for one in study.distributions:
