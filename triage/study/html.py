@@ -12,7 +12,6 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import triage
-from triage.evaluation.reports.drawings import HOW_TO_GET, can_draw
 from triage.study import drawings
 from triage.study.corpus import Corpus, counted
 from triage.study.study import Study
@@ -64,8 +63,7 @@ def as_html(study: Study, corpus: Corpus) -> str:
         .render(
             study=study,
             sections=sections,
-            plots=dict(_plots(study, corpus, tables)) if can_draw() else {},
-            how_to_plot=None if can_draw() else HOW_TO_GET,
+            plots=dict(_plots(study, corpus, tables)),
             incidents=listed,
             anchors={one.id: one.anchor for one in listed},
             listed=LISTED,
