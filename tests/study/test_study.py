@@ -15,8 +15,8 @@ import pytest
 from tests.study.conftest import TAXONOMY, by_lot, corpus, record
 from triage.annotation import Annotation
 from triage.study import Corpus, Roles, Study, StudyOptions, make_study, tables_of
-from triage.study.csv_files import as_csv
 from triage.study.html import as_html, write_html
+from triage.tables import as_csv
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROLES = Roles.load(TAXONOMY)

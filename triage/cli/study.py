@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Table as TerminalTable
 
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
 from triage.settings import Settings
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from triage.study import Corpus, Study, StudyOptions, StudyTable
+    from triage.study import Corpus, Study, StudyOptions
+    from triage.tables import Table
     from triage.taxonomy import Taxonomy
 
 _QUIET = ("months",)
@@ -177,9 +178,9 @@ async def _embedded(settings: Settings, corpus: Corpus) -> Mapping[str, NDArray[
     return dict(zip((record.id for record in corpus.records), vectors, strict=True))
 
 
-def _write(folder: Path, made: Study, corpus: Corpus, tables: list[StudyTable]) -> None:
-    from triage.study.csv_files import as_csv
+def _write(folder: Path, made: Study, corpus: Corpus, tables: list[Table]) -> None:
     from triage.study.html import write_html
+    from triage.tables import as_csv
     from triage.whole_file import write_whole
 
     write_html(folder / "study.html", made, corpus)
@@ -188,8 +189,8 @@ def _write(folder: Path, made: Study, corpus: Corpus, tables: list[StudyTable]) 
         write_whole(folder / f"{table.id}.csv", as_csv(table))
 
 
-def _print(made: Study, tables: list[StudyTable], console: Console) -> None:
-    from triage.study.tables import written
+def _print(made: Study, tables: list[Table], console: Console) -> None:
+    from triage.tables import written
 
     console.print(f"\n[bold]Study of {escape(made.corpus)}[/bold]: {made.n} incidents, {escape(made.taxonomy)}")
     console.print(f"Labels {escape(made.origin)}.")
@@ -199,7 +200,7 @@ def _print(made: Study, tables: list[StudyTable], console: Console) -> None:
         console.print(f"\n[bold]{escape(one.title)}[/bold]")
         console.print(f"[dim]{escape(one.caption)}[/dim]")
         shown = [place for place, column in enumerate(one.columns) if not column.name.startswith(_LEFT_OUT)]
-        table = Table(box=None, padding=(0, 2, 0, 0))
+        table = TerminalTable(box=None, padding=(0, 2, 0, 0))
         for place in shown:
             is_text = one.columns[place].kind == "text"
             widest = max((len(written(row.cells[place], one.columns[place].kind)) for row in one.rows), default=0)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from triage.errors import MisconfiguredService
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -14,14 +12,9 @@ if TYPE_CHECKING:
 
 
 def plot_calibration(calibrator: Calibrator, path: Path) -> None:
-    """Write the plots as one picture; the ending of `path` (.png, .svg, .pdf) chooses the format.
+    """Write the plots as one picture; the ending of `path` (.png, .svg, .pdf) chooses the format."""
+    from matplotlib.figure import Figure
 
-    Raises `MisconfiguredService` without matplotlib (extra `plots`).
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MisconfiguredService("Plots need matplotlib: run `pip install 'triage[plots]'`.") from error
     facets = {name: facet for name, facet in calibrator.facets.items() if facet.reliability}
     figure = Figure(figsize=(9, 3.6 * max(len(facets), 1)), layout="constrained")
     for row, (name, facet) in enumerate(facets.items()):

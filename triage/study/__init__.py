@@ -8,6 +8,6 @@ from __future__ import annotations
 from triage.study.corpus import Corpus, Record, origin_of
 from triage.study.roles import Roles
 from triage.study.study import Study, StudyOptions, make_study
-from triage.study.tables import StudyTable, tables_of
+from triage.study.tables import tables_of
 
-__all__ = ["Corpus", "Record", "Roles", "Study", "StudyOptions", "StudyTable", "make_study", "origin_of", "tables_of"]
+__all__ = ["Corpus", "Record", "Roles", "Study", "StudyOptions", "make_study", "origin_of", "tables_of"]

@@ -1,4 +1,4 @@
-"""The study's plots, as inline SVG in the page's colours. Needs matplotlib (extra `plots`)."""
+"""The study's plots, as inline SVG in the page's colours."""
 
 from __future__ import annotations
 

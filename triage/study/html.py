@@ -12,11 +12,11 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import triage
-from triage.evaluation.reports.drawings import HOW_TO_GET, can_draw
 from triage.study import drawings
 from triage.study.corpus import Corpus, counted
 from triage.study.study import Study
-from triage.study.tables import StudyTable, tables_of, written
+from triage.study.tables import tables_of
+from triage.tables import Table, written
 from triage.taxonomy import Facet
 from triage.whole_file import write_whole
 
@@ -63,8 +63,7 @@ def as_html(study: Study, corpus: Corpus) -> str:
         .render(
             study=study,
             sections=sections,
-            plots=dict(_plots(study, corpus, tables)) if can_draw() else {},
-            how_to_plot=None if can_draw() else HOW_TO_GET,
+            plots=dict(_plots(study, corpus, tables)),
             incidents=listed,
             anchors={one.id: one.anchor for one in listed},
             listed=LISTED,
@@ -98,7 +97,7 @@ def _incidents(corpus: Corpus) -> Iterator[Listed]:
         yield Listed(f"incident-{place}", record.id, incident.title, url, began, ", ".join(names))
 
 
-def _plots(study: Study, corpus: Corpus, tables: Sequence[StudyTable]) -> Iterator[tuple[str, Plot]]:
+def _plots(study: Study, corpus: Corpus, tables: Sequence[Table]) -> Iterator[tuple[str, Plot]]:
     """Table id -> the plot that stands beside it."""
     titles = {table.id: table.title for table in tables}
     for one in study.distributions:

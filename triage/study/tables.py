@@ -3,42 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
 
 from triage.study.distributions import Distribution, Share
 from triage.study.durations import SMALL, Group
 from triage.study.study import Study
 from triage.study.trends import FEWEST, LEVEL, SHORTEST
+from triage.tables import Cell, Column, Kind, Row, Table, written
 from triage.taxonomy import Taxonomy
-
-Kind = Literal["text", "count", "share", "minutes", "number"]
-Cell = str | float | int | None
-
-
-class Column(NamedTuple):
-    """A heading, and how the cells below are written: shares are 0 to 1, minutes are minutes."""
-
-    name: str
-    kind: Kind = "text"
-
-
-class Row(NamedTuple):
-    """Cells in the order of the columns, and the ids of the incidents that the first figure counts."""
-
-    cells: tuple[Cell, ...]
-    incident_ids: tuple[str, ...] = ()
-
-
-class StudyTable(NamedTuple):
-    """One table. Those of one `section` stand together; `caption` says what is seen, and of how many incidents."""
-
-    id: str
-    section: str
-    title: str
-    caption: str
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-
 
 _SHARES = (
     Column("incidents", "count"),
@@ -52,7 +23,7 @@ _TOLD_EMPTY = {"repeats"}
 _TOGETHER = (Column("all at once from", "share"), Column("all at once to", "share"))
 
 
-def tables_of(study: Study, taxonomy: Taxonomy) -> list[StudyTable]:
+def tables_of(study: Study, taxonomy: Taxonomy) -> list[Table]:
     """All tables that tell something, in the order in which they are told."""
     found = [
         *_comparison(study),
@@ -67,23 +38,12 @@ def tables_of(study: Study, taxonomy: Taxonomy) -> list[StudyTable]:
     return [table for table in found if table.rows or table.id in _TOLD_EMPTY]
 
 
-def written(cell: Cell, kind: Kind) -> str:
-    """A cell as people read it; an empty text where there is nothing to tell."""
-    if cell is None or isinstance(cell, str):
-        return cell or ""
-    if kind == "share":
-        return f"{cell:.0%}" if cell in (0, 1) or 0.1 <= cell <= 0.9 else f"{cell:.1%}"
-    if kind == "minutes":
-        return f"{cell:,.0f}" if cell >= 10 else f"{cell:.1f}"
-    return f"{cell:,.0f}" if kind == "count" else f"{cell:.3g}"
-
-
 def _shares(share: Share, name: str | None = None) -> Row:
     low, high = share.interval or (None, None)
     return Row((name or share.name, share.hits, share.n, share.share, low, high), share.incident_ids)
 
 
-def _comparison(study: Study) -> Iterator[StudyTable]:
+def _comparison(study: Study) -> Iterator[Table]:
     if study.publication is None:
         return
     rows = []
@@ -101,18 +61,18 @@ def _comparison(study: Study) -> Iterator[StudyTable]:
         rows.append(Row((one.published.name, *said, one.n, verdict, source), one.incident_ids))
     columns = [Column("figure"), Column("published", "number"), Column("here", "number"), Column("95% from", "number")]
     columns += [Column("to", "number"), Column("of", "count"), Column("reading"), Column("source of the published one")]
-    yield StudyTable(
+    yield Table(
         "comparison",
-        "Beside the published study",
         "Published figures and those of this corpus",
         f"{study.n} incidents here, labels {study.origin}; published: {study.publication.population}. The two are "
         "other populations, so a difference need not be one of practice.",
         tuple(columns),
         tuple(rows),
+        section="Beside the published study",
     )
 
 
-def _distribution(one: Distribution, taxonomy: Taxonomy) -> StudyTable:
+def _distribution(one: Distribution, taxonomy: Taxonomy) -> Table:
     facet = taxonomy.facet(one.facet)
     rows = []
     for share in one.shares:
@@ -136,63 +96,62 @@ def _distribution(one: Distribution, taxonomy: Taxonomy) -> StudyTable:
         key = f"{one.facet}-within-{one.within}"
     columns = (Column(one.name), *_SHARES, *(_TOGETHER if one.is_exclusive else ()))
     width = len(columns)
-    return StudyTable(
+    return Table(
         key,
-        "What kinds of incidents",
         title,
         caption,
         columns,
         tuple(row._replace(cells=row.cells[:width]) for row in rows),
+        section="What kinds of incidents",
     )
 
 
-def _detection(study: Study, taxonomy: Taxonomy) -> Iterator[StudyTable]:
+def _detection(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
     if study.detection is None:
         return
     one = study.detection
     shares = [share for share in (one.automated, one.reported) if share]
-    yield StudyTable(
+    yield Table(
         "detection-split",
-        "How they were noticed",
         "Noticed by machines and by customers",
         f"Shares of the {one.automated.n} incident(s) that tell it; {one.silent.hits} of {one.silent.n} don't.",
         (Column("noticed"), *_SHARES),
         (*map(_shares, shares), _shares(one.silent)),
+        section="How they were noticed",
     )
     rows = [
         Row((gap.name, taxonomy.facet(gap.facet).label(share.name).name, *_shares(share).cells[1:]), share.incident_ids)
         for gap in one.gaps
         for share in gap.shares
     ]
-    yield StudyTable(
+    yield Table(
         "detection-gaps",
-        "How they were noticed",
         "Detection gaps: what customers had to report",
         f"Of the {one.reported.hits if one.reported else 0} incident(s) that customers reported, how many were what.",
         (Column("facet"), Column("label"), *_SHARES),
         tuple(rows),
+        section="How they were noticed",
     )
 
 
-def _mitigation(study: Study) -> Iterator[StudyTable]:
+def _mitigation(study: Study) -> Iterator[Table]:
     one = study.mitigation
     if one is None:
         return
     shares = [share for share in (one.hotfix, one.automatable, one.partly) if share]
-    yield StudyTable(
+    yield Table(
         "mitigation-shares",
-        "How they were ended",
         "Hotfixes, and what automation could have done",
         f"Shares of the {shares[0].n if shares else 0} incident(s) whose write-up tells what ended them. Whether an "
         "action that automation could take would have been taken rightly is not known.",
         (Column("ended"), *_SHARES),
         tuple(map(_shares, shares)),
+        section="How they were ended",
     )
     if one.saved is not None:
         saved = one.saved
-        yield StudyTable(
+        yield Table(
             "saved-time",
-            "How they were ended",
             "Time that automation would have saved",
             f"{len(saved.incident_ids)} incident(s) ended by such actions alone, whose times are known. Supposed: "
             "those that took longer than the supposed time would have ended by then. The "
@@ -209,10 +168,11 @@ def _mitigation(study: Study) -> Iterator[StudyTable]:
                     saved.incident_ids,
                 ),
             ),
+            section="How they were ended",
         )
 
 
-def _durations(study: Study, taxonomy: Taxonomy) -> Iterator[StudyTable]:
+def _durations(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
     columns = [Column("facet"), Column("label"), Column("incidents", "count"), Column("ended", "count")]
     columns += [Column("open", "count"), Column("unknown", "count")]
     columns += [Column(name, "minutes") for name in ("25%", "median", "95% from", "to", "75%", "90%")]
@@ -229,7 +189,7 @@ def _durations(study: Study, taxonomy: Taxonomy) -> Iterator[StudyTable]:
         )
         if measure == "ttm":
             caption += " To the resolution where that is all that is known."
-        yield StudyTable(measure, "How long they took", title, caption, tuple(columns), tuple(rows))
+        yield Table(measure, title, caption, tuple(columns), tuple(rows), section="How long they took")
 
 
 def _duration(one: Group, taxonomy: Taxonomy) -> Row:
@@ -244,7 +204,7 @@ def _duration(one: Group, taxonomy: Taxonomy) -> Row:
     return Row((*names, *counts, q.p25, q.median, low, high, q.p75, q.p90), one.ended + one.open)
 
 
-def _trends(study: Study, taxonomy: Taxonomy) -> Iterator[StudyTable]:
+def _trends(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
     if not study.trends:
         return
     rows = []
@@ -265,15 +225,15 @@ def _trends(study: Study, taxonomy: Taxonomy) -> Iterator[StudyTable]:
         Column("p", "number"),
         Column("p, Holm", "number"),
     ]
-    yield StudyTable(
+    yield Table(
         "changes",
-        "How it changed",
         "Changes of level",
         f"The likeliest month of a change from {study.first} to {study.last} (likelihood ratio, {SHORTEST} or more "
         f"months on either side), with p-values from random corpora, told up to p {LEVEL} (Holm) and from "
         f"{FEWEST} incidents on. Numbers are incidents a month. The first and the last month may be incomplete.",
         tuple(columns),
         tuple(rows),
+        section="How it changed",
     )
     everyone, labels = study.trends[0], study.trends[1:]
     monthly = [
@@ -284,18 +244,18 @@ def _trends(study: Study, taxonomy: Taxonomy) -> Iterator[StudyTable]:
         for place, month in enumerate(everyone.months)
     ]
     names = [taxonomy.facet(one.facet).label(one.what).name for one in labels if one.facet]
-    yield StudyTable(
+    yield Table(
         "months",
-        "How it changed",
         "Incidents by month",
         f"The {sum(len(month.incident_ids) for month in everyone.months)} incidents with a known start, by the month "
         "(UTC) in which they began.",
         (Column("month"), Column("all", "count"), *(Column(name, "count") for name in names)),
         tuple(monthly),
+        section="How it changed",
     )
 
 
-def _repeats(study: Study, taxonomy: Taxonomy) -> Iterator[StudyTable]:
+def _repeats(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
     repeats = study.repeats
     rows = [
         Row(
@@ -314,9 +274,8 @@ def _repeats(study: Study, taxonomy: Taxonomy) -> Iterator[StudyTable]:
     how = "most of the shorter one's word 4-grams stand in the other"
     if repeats.similarity is not None:
         how += f", or their embeddings' cosine is at least {repeats.similarity:g}"
-    yield StudyTable(
+    yield Table(
         "repeats",
-        "Repeat offenders",
         "Groups of incidents that are nearly the same",
         f"{len(rows)} group(s) with {sum(len(row.incident_ids) for row in rows)} of {repeats.n} incidents. "
         f"Two incidents are linked where {how}; links chain.",
@@ -329,19 +288,19 @@ def _repeats(study: Study, taxonomy: Taxonomy) -> Iterator[StudyTable]:
             Column("least alike", "number"),
         ),
         tuple(rows),
+        section="Repeat offenders",
     )
 
 
-def _agreement(study: Study) -> Iterator[StudyTable]:
+def _agreement(study: Study) -> Iterator[Table]:
     rows = []
     for facet in study.agreement.facets if study.agreement else ():
         ceiling = facet.ceiling
         low, high = (ceiling.interval.low, ceiling.interval.high) if ceiling.interval else (None, None)
         people = sum(one.origin == "human" for one in facet.annotators)
         rows.append(Row((facet.facet, people, ceiling.n, ceiling.value, low, high, ceiling.undefined or "")))
-    yield StudyTable(
+    yield Table(
         "agreement",
-        "Agreement of the labels",
         "People with each other",
         "Mean agreement over pairs of people: Cohen's kappa, or alpha of the sets where there are many labels. Labels "
         "of models and derived ones count as nobody's opinion. `triage agreement` tells more.",
@@ -355,4 +314,5 @@ def _agreement(study: Study) -> Iterator[StudyTable]:
             Column("why not"),
         ),
         tuple(rows),
+        section="Agreement of the labels",
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -231,16 +230,6 @@ def test_the_surest_mistake_comes_first(page: Page, wild: Shown) -> None:
 def test_the_same_run_gives_the_same_page(html: str, wild: Shown) -> None:
     again = Run.read(wild.run.folder)
     assert as_html(wild.report, again, wild.taxonomy, wild.cases) == html
-
-
-def test_without_matplotlib_the_page_tells_how_to_get_plots(
-    wild: Shown, html: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    plain = Page(as_html(wild.report, wild.run, wild.taxonomy, wild.cases))
-    assert "pip install 'triage[plots]'" in plain.root.text
-    assert not [one for one in plain.root.all("svg") if one.has_class("plot")]
-    assert len(plain.root.all("table")) == len(Page(html).root.all("table"))
 
 
 def test_without_the_data_the_page_says_that_the_texts_are_not_at_hand(wild: Shown, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 
 from triage.evaluation.runs import Run
+from triage.tables import formula_safe
 
 _COLUMNS = ("case", "facet", "gold", "predicted", "probability", "right", "status", "degraded", "seconds", "error")
 
@@ -23,10 +24,5 @@ def as_csv(run: Run) -> str:
             row = [record.case_id, facet, ";".join(gold), ";".join(said)]
             row += ["" if probability is None else f"{probability:.4f}", is_right, record.status]
             row += [str(record.degraded).lower(), f"{record.seconds:.3f}", record.error or ""]
-            writer.writerow([_safe(cell) for cell in row])
+            writer.writerow([formula_safe(cell) for cell in row])
     return file.getvalue()
-
-
-def _safe(cell: str) -> str:
-    is_formula = cell.startswith(("=", "+", "@", "\t", "\r")) or (cell.startswith("-") and not cell[1:2].isdigit())
-    return f"'{cell}" if is_formula else cell

@@ -1,6 +1,6 @@
 """Plots as inline SVG whose colours are CSS variables, so that they follow the page into dark mode and print.
 
-Needs matplotlib (extra `plots`). What is drawn holds no text of the data: titles are the page's own.
+What is drawn holds no text of the data: titles are the page's own.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from triage.agreement import Bin, Coverage
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-HOW_TO_GET = "Plots need matplotlib: run pip install 'triage[plots]' and write the report again."
 
 _INK, MUTED, _GRID, DRAWN = "#010203", "#010204", "#010205", "#010206"
 """Stand for colours that the page gives; nothing else in a plot has them."""
@@ -44,15 +42,6 @@ SIZE = (4.0, 3.0)
 _ID = re.compile(r' id="([^"]+)"')
 _REFERENCE = re.compile(r'(?<=href="#)[^"]+|(?<=url\(#)[^)]+')
 _FONT = re.compile(r"font-family: [^;\"]+")
-
-
-def can_draw() -> bool:
-    """Whether matplotlib is there."""
-    try:
-        import matplotlib as mpl  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def draw_reliability(bins: Sequence[Bin], anchor: str, about: str) -> Markup:

@@ -90,12 +90,10 @@ def name_of(facet: Facet, label: str) -> str:
     return next((one.name for one in facet.labels if one.id == label), label)
 
 
-def view_facet(facet: Facet, summary: FacetSummary, records: Sequence[CaseRecord], *, with_plots: bool) -> FacetView:
+def view_facet(facet: Facet, summary: FacetSummary, records: Sequence[CaseRecord]) -> FacetView:
     """The view of a facet whose figures are `summary`, from the records that these were computed from."""
     known = labelled(records, facet)
-    make = partial(
-        FacetView, facet=facet, summary=summary, calibration=_calibration(known, facet, with_plots=with_plots)
-    )
+    make = partial(FacetView, facet=facet, summary=summary, calibration=_calibration(known, facet))
     if facet.cardinality == "multi":
         agreements = summary.sets.labels if summary.sets else ()
         lists = by_label(known, facet, [one.label for one in agreements])
@@ -129,7 +127,7 @@ def _rows(summary: FacetSummary, pairs: dict[tuple[str, str], CaseList]) -> Iter
             yield MatrixRow(gold, total, tuple(cells))
 
 
-def _calibration(records: Sequence[CaseRecord], facet: Facet, *, with_plots: bool) -> Calibration | None:
+def _calibration(records: Sequence[CaseRecord], facet: Facet) -> Calibration | None:
     """None where no probabilities are recorded."""
     stated, right = _each_label(records, facet) if facet.cardinality == "multi" else _best_label(records, facet)
     if not stated:
@@ -142,10 +140,8 @@ def _calibration(records: Sequence[CaseRecord], facet: Facet, *, with_plots: boo
         ece=expected_calibration_error(stated, right),
         ece_by_chance=calibration_error_by_chance(stated),
         curve=tuple((share, accuracy_at(curve, share)) for share in _COVERAGES) if curve else (),
-        reliability_plot=drawings.draw_reliability(bins, f"bins-{facet.id}", facet.name) if with_plots else None,
-        coverage_plot=drawings.draw_risk_coverage(curve, f"curve-{facet.id}", facet.name)
-        if with_plots and curve
-        else None,
+        reliability_plot=drawings.draw_reliability(bins, f"bins-{facet.id}", facet.name),
+        coverage_plot=drawings.draw_risk_coverage(curve, f"curve-{facet.id}", facet.name) if curve else None,
     )
 
 

@@ -66,13 +66,11 @@ def read_cases(run: Run, taxonomy: Taxonomy) -> dict[str, Case] | None:
 def as_html(report: Report, run: Run, taxonomy: Taxonomy, cases: Mapping[str, Case] | None) -> str:
     """The page. Without `cases` it says that the texts are not at hand.
 
-    The same run gives the same page, byte for byte. Plots need matplotlib; without it the page tells how to get them.
+    The same run gives the same page, byte for byte.
     """
-    with_plots = drawings.can_draw()
     facets = [taxonomy.facet(name) for name in run.suite.facets]
     views = [
-        view_facet(facet, summary, run.records, with_plots=with_plots)
-        for facet, summary in zip(facets, report.summary.facets, strict=True)
+        view_facet(facet, summary, run.records) for facet, summary in zip(facets, report.summary.facets, strict=True)
     ]
     wrong = worst_cases(run.records, facets)
     comparison = report.comparison
@@ -89,8 +87,7 @@ def as_html(report: Report, run: Run, taxonomy: Taxonomy, cases: Mapping[str, Ca
             metrics=[(one, bar_of(one), meaning_of(one.metric)) for one in report.metrics],
             views=views,
             costs=_costs(run, taxonomy),
-            seconds_plot=_seconds_plot(run.records, report.summary) if with_plots else None,
-            how_to_plot=None if with_plots else drawings.HOW_TO_GET,
+            seconds_plot=_seconds_plot(run.records, report.summary),
             differences=list(zip(comparison.differences, bars_of(comparison.differences), strict=True))
             if comparison
             else [],
