@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from triage.store.backup import Manifest, verify_backup, write_backup
-from triage.store.judgements import Judgement, TriagedIncident
+from triage.store.judgements import Coverage, Judgement, TriagedIncident
 from triage.store.migrations import downgrade, upgrade
 from triage.store.notifications import Claimed, Notification, NotificationState
 from triage.store.records import (
@@ -27,6 +27,7 @@ __all__ = [
     "DEFAULT_TEAM",
     "EVENTS",
     "Claimed",
+    "Coverage",
     "Event",
     "Finished",
     "FinishedPage",

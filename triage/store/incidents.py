@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from triage.errors import NotFound
 from triage.incident import Incident
 from triage.store import rows
-from triage.store.records import Page, Status, StoredIncident, Wanted
+from triage.store.records import Listed, Page, Status, StoredIncident, Wanted
 from triage.store.statements import chunks, insert_or_leave
 from triage.store.tables import incident_table, triage_table, vector_table
 
@@ -65,6 +65,15 @@ async def read_incidents(connection: AsyncConnection, incident_ids: Collection[s
     for chunk in chunks(incident_ids):
         for row in await connection.execute(select(incident_table).where(incident_table.c.id.in_(chunk))):
             found[row.id] = rows.read_stored(row)
+    return found
+
+
+async def read_listed(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[str, Listed]:
+    """Those of `incident_ids` that are there, by id, without their write-ups."""
+    found: dict[str, Listed] = {}
+    for chunk in chunks(incident_ids):
+        for row in await connection.execute(select(*rows.LIST_COLUMNS).where(incident_table.c.id.in_(chunk))):
+            found[row.id] = rows.read_listed(row)
     return found
 
 

@@ -23,9 +23,17 @@ from triage.store.completion import settled
 from triage.store.deletion import delete_incident, empty_log
 from triage.store.engine import WRITES, create_engine
 from triage.store.gold import count_gold, is_any_gold, next_gold_ids, read_gold, read_gold_ids
-from triage.store.incidents import accept, accept_many, read_ids, read_incidents, read_page, read_team
+from triage.store.incidents import accept, accept_many, read_ids, read_incidents, read_listed, read_page, read_team
 from triage.store.index_marks import IndexMarks
-from triage.store.judgements import Judgement, TriagedIncident, read_judgements, read_triaged
+from triage.store.judgements import (
+    Coverage,
+    Judgement,
+    TriagedIncident,
+    read_annotators,
+    read_coverage,
+    read_judgements,
+    read_triaged,
+)
 from triage.store.keys import Keys
 from triage.store.notifications import Notifications
 from triage.store.pace import Pace
@@ -35,6 +43,7 @@ from triage.store.records import (
     DEFAULT_TEAM,
     FinishedPage,
     Labelled,
+    Listed,
     Page,
     Pending,
     Status,
@@ -136,6 +145,11 @@ class Store:
         """Those incidents of `incident_ids` that are there, by id."""
         async with self._engine.connect() as connection:
             return await read_incidents(connection, incident_ids)
+
+    async def listed(self, incident_ids: Collection[str]) -> dict[str, Listed]:
+        """Those incidents of `incident_ids` that are there, by id, without their write-ups."""
+        async with self._engine.connect() as connection:
+            return await read_listed(connection, incident_ids)
 
     async def delete(self, incident_id: str, actor: str) -> dict[str, int]:
         """Delete an incident with all that is kept of it, and record who did; returns its mark for the index.
@@ -251,17 +265,63 @@ class Store:
         async with self._engine.connect() as connection:
             return rows.write_cursor(await settled(connection))
 
-    async def judgements(self, taxonomy: str, facet: str, since: datetime, limit: int) -> list[Judgement]:
-        """What people said of a facet since then beside what the triage had said; newest first, at most `limit`."""
+    async def judgements(
+        self,
+        taxonomy: str,
+        facets: Sequence[str],
+        since: datetime,
+        limit: int,
+        *,
+        teams: Collection[str] | None = None,
+        annotator: str | None = None,
+        with_untriaged: bool = False,
+    ) -> list[Judgement]:
+        """What people said since then beside what the triage had said; newest first, at most `limit` of each facet.
+
+        With `annotator` only that person's, with `with_untriaged` also of incidents that had no triage by then.
+        """
         async with self._engine.connect() as connection:
-            return await read_judgements(connection, taxonomy, facet, since, limit)
+            return await read_judgements(
+                connection,
+                taxonomy,
+                facets,
+                since,
+                limit,
+                teams=teams,
+                annotator=annotator,
+                with_untriaged=with_untriaged,
+            )
 
     async def triaged_incidents(
-        self, taxonomy: str, facets: Sequence[str], since: datetime, limit: int
+        self,
+        taxonomy: str,
+        facets: Sequence[str],
+        since: datetime,
+        limit: int,
+        teams: Collection[str] | None = None,
     ) -> list[TriagedIncident]:
         """The latest triages made since then, newest first, at most `limit`."""
         async with self._engine.connect() as connection:
-            return await read_triaged(connection, taxonomy, facets, since, limit)
+            return await read_triaged(connection, taxonomy, facets, since, limit, teams)
+
+    async def coverage(
+        self,
+        taxonomy: str,
+        facets: Sequence[str],
+        since: datetime,
+        limit: int,
+        *,
+        teams: Collection[str] | None = None,
+        annotator: str | None = None,
+    ) -> Coverage:
+        """Of the newest `limit` incidents triaged since then: how many a person, or this one, labelled."""
+        async with self._engine.connect() as connection:
+            return await read_coverage(connection, taxonomy, facets, since, limit, teams=teams, annotator=annotator)
+
+    async def annotators(self, taxonomy: str, limit: int, teams: Collection[str] | None = None) -> list[str]:
+        """The names of the first `limit` people, by name, who labelled incidents."""
+        async with self._engine.connect() as connection:
+            return await read_annotators(connection, taxonomy, limit, teams)
 
     # Annotations and the history
 
