@@ -14,7 +14,10 @@ class Place(NamedTuple):
     needs: str = "read"
 
 
-PLACES = (Place("Triage", "/", "t"),)
+PLACES = (
+    Place("Triage", "/", "t"),
+    Place("Agreement", "/agreement", "a"),
+)
 """The pages themselves."""
 
 
