@@ -13,7 +13,6 @@ from triage.cli.terminal import FAILURE, JSON_OPTION, MISUSE, fail, messages, ou
 from triage.errors import InvalidInput, TriageError
 
 if TYPE_CHECKING:
-    from triage.evaluation.archive import Archive
     from triage.evaluation.reports import Report
     from triage.evaluation.runs import Run
 
@@ -200,26 +199,9 @@ def exit_code(report: Report, *, accept_inconclusive: bool = False) -> int:
     return INCONCLUSIVE if "inconclusive" in found and not accept_inconclusive else 0
 
 
-def report_on(run: Run, archive: Archive, bases: list[str]) -> Report:
-    """The report of a run; the first of `bases`, else the first run that a gate names, is what it is compared with."""
-    from triage.evaluation.reports import report_of
-    from triage.taxonomy import Taxonomy
-
-    given = {}
-    for one in bases:
-        name, _, folder = one.rpartition("=")
-        given[name or folder] = archive.find(folder, run.suite.name)
-    named = {gate.base for gate in run.suite.parsed_gates if gate.base}
-    known = {name: found for name in named - given.keys() if (found := archive.find_or_none(name, run.suite.name))}
-    # One base given by its folder alone stands for whatever single name the gates use.
-    if len(given) == 1 and len(named) == 1 and not named & given.keys():
-        known = dict.fromkeys(named, next(iter(given.values())))
-    first = next(iter(given.values()), None) or next(iter(known.values()), None)
-    return report_of(run, Taxonomy.load(run.suite.taxonomy), first, {**known, **given})
-
-
 def _open(root: Path, name: str, bases: list[str], gates: list[str] | None = None) -> tuple[Run, Report]:
     from triage.evaluation.archive import Archive
+    from triage.evaluation.reporting import report_on
     from triage.evaluation.suites import Suite
 
     archive = Archive(root)
