@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +18,8 @@ from triage.evaluation.archive import Archive
 from triage.evaluation.cases import Case
 from triage.evaluation.compare import Comparison, compare
 from triage.evaluation.reporting import report_on
-from triage.evaluation.reports import Report
-from triage.evaluation.runs import CASES, Run, RunInfo, rounds_of
+from triage.evaluation.reports.run_view import RunView, view_run
+from triage.evaluation.runs import CASES, Run, RunInfo
 from triage.evaluation.scoring import Summary, summary_of
 from triage.evaluation.write_ups import cases_of
 from triage.taxonomy import Taxonomy
@@ -47,11 +47,10 @@ class TooLarge(Conflict):
 
 
 class ShelvedRun(NamedTuple):
-    """A run in the listing. `summary` is None for one that isn't finished."""
+    """A run in the listing."""
 
     name: str
     info: RunInfo
-    summary: Summary | None
     tags: tuple[str, ...] = ()
 
     @property
@@ -64,12 +63,11 @@ class ShelvedRun(NamedTuple):
         """The prompts, as the run's settings name them."""
         return str(self.info.identity.settings.get("prompts", ""))
 
-    @property
-    def cost(self) -> float | None:
-        """What the run cost without a cache; None where the price was not known or it isn't finished."""
-        if self.info.price is None or self.summary is None:
+    def cost(self, summary: Summary | None) -> float | None:
+        """What the run cost without a cache; None where the price was not known or it has no summary yet."""
+        if self.info.price is None or summary is None:
             return None
-        return self.info.price.of(self.summary.prompt_tokens, self.summary.completion_tokens)
+        return self.info.price.of(summary.prompt_tokens, summary.completion_tokens)
 
 
 class Broken(NamedTuple):
@@ -88,13 +86,12 @@ class Listing(NamedTuple):
 
 
 class OpenedRun(NamedTuple):
-    """A run with its report. `cases` is None where the write-ups are not at hand, and `no_cases` says why."""
+    """A run as it is shown; `no_cases` says why its write-ups are not at hand, and is empty where they are."""
 
     name: str
     run: Run
     taxonomy: Taxonomy
-    report: Report
-    cases: Mapping[str, Case] | None
+    view: RunView
     no_cases: str
 
 
@@ -127,7 +124,7 @@ class Shelf:
         self._infos = {name: kept for name, kept in list(self._infos.items()) if name in found}
         tags, broken_tags = self._tags()
         runs = [
-            ShelvedRun(name, info, self._summary(name), tags.get((name, info.suite.name), ()))
+            ShelvedRun(name, info, tags.get((name, info.suite.name), ()))
             for name, info in found.items()
             if isinstance(info, RunInfo)
         ]
@@ -135,8 +132,18 @@ class Shelf:
         broken = [info for info in found.values() if isinstance(info, Broken)]
         return Listing(tuple(runs), (*broken, *broken_tags), len(names) - len(shown))
 
+    def summaries(self, names: Iterable[str]) -> dict[str, Summary | None]:
+        """The figures that were kept of runs of the listing; None for a run that isn't finished."""
+        found: dict[str, Summary | None] = {}
+        for name in names:
+            folder = self.root / name
+            is_small = _size([folder / "summary.json"]) <= LARGEST_DESCRIPTION
+            found[name] = summary_of(folder) if is_small else None
+        return found
+
     def is_at_hand(self, name: str) -> bool:
-        """True if the run need not be computed first."""
+        """True if the run need not be computed first. Raises `NotFound` for one that is not in the listing."""
+        self._check(name)
         kept = self._opened.get(name)
         return kept is not None and kept.marks == self._marks(name)
 
@@ -185,11 +192,6 @@ class Shelf:
             self._infos[name] = marks, _read_info(name, path)
         return self._infos[name][1]
 
-    def _summary(self, name: str) -> Summary | None:
-        folder = self.root / name
-        # It stands beside an older run of the same folder until that one is done.
-        return summary_of(folder) if _size([folder / "summary.json"]) <= LARGEST_DESCRIPTION else None
-
     def _tags(self) -> tuple[dict[tuple[str, str], tuple[str, ...]], list[Broken]]:
         """(run, suite) -> its tags."""
         found: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -236,10 +238,8 @@ def _opened(archive: Archive, name: str) -> OpenedRun:
     run = Run.read(archive.root / name)
     taxonomy = Taxonomy.load(run.suite.taxonomy)
     report = report_on(run, archive)
-    # Repeats are read with the run; whether they are whole shows here, and not in the middle of a page.
-    rounds_of(run)
     cases, why = _cases(run, taxonomy)
-    return OpenedRun(name, run, taxonomy, report, cases, why)
+    return OpenedRun(name, run, taxonomy, view_run(report, run, taxonomy, cases), why)
 
 
 def _cases(run: Run, taxonomy: Taxonomy) -> tuple[Mapping[str, Case] | None, str]:

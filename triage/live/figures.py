@@ -24,6 +24,8 @@ from triage.agreement import (
 )
 from triage.agreement.proportion import Proportion
 from triage.agreement.ratings import Ratings
+from triage.charts import Chart
+from triage.live.charts import charts_of
 from triage.live.labels import LabelFigures, confusion_of, label_figures
 from triage.live.people import (
     RESAMPLES,
@@ -92,6 +94,7 @@ class FacetFigures(NamedTuple):
     pairs: tuple[PairFigure, ...]
     people: tuple[PersonFigure, ...]
     periods: tuple[Period, ...]
+    charts: tuple[Chart, ...]
 
     @property
     def told(self) -> str:
@@ -152,7 +155,7 @@ class LiveFigures:
                 judged, overview = window.judged.get(facet, []), window.overview
                 of_facet = next((one for one in overview.facets if one.facet.id == facet), None)
                 window.figures[facet, by] = await asyncio.to_thread(
-                    _figures, wanted, judged, selection, by, of_facet, overview.computed_at
+                    _figures, wanted, judged, selection, by, of_facet, overview.computed_at, self._options.gate
                 )
             return window.figures[facet, by]
 
@@ -239,6 +242,7 @@ def _figures(
     by: By,
     overview: FacetOverview | None,
     now: datetime,
+    gate: float | None,
 ) -> FacetFigures:
     known = overview or facet_overview(facet, judged, selection, Proportion(hits=0, n=0))
     with_model, ratings = selection.with_model(judged), ratings_of(selection.of(judged), selection.annotator)
@@ -246,6 +250,7 @@ def _figures(
     beside = None
     if known.people.value is not None and with_model:
         beside = model_beside_people(facet, ratings, len(ratings.annotators) - 1, known.people)
+    periods = over_time(facet, judged, selection, by, now.date())
     return FacetFigures(
         overview=known,
         reading=read(known.kappa, balance_of(confusion) if confusion else None),
@@ -254,7 +259,8 @@ def _figures(
         labels=label_figures(facet, with_model, alpha_by_label(facet, ratings, resamples=RESAMPLES)),
         pairs=pair_figures(facet, ratings, selection.annotator),
         people=person_figures(facet, with_model),
-        periods=over_time(facet, judged, selection, by, now.date()),
+        periods=periods,
+        charts=charts_of(facet, periods, by, confusion, gate),
     )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
 from fastapi import Depends, Query, Request, Response
+from markupsafe import Markup
 
 from triage.api.access import Reader
 from triage.api.service import Parts, Service
+from triage.charts import Chart
 from triage.errors import NotFound
 from triage.live import FacetFigures, Overview, Selection
 from triage.live.labels import Outcome, in_cell, of_label
@@ -21,6 +24,7 @@ from triage.store import Judgement
 from triage.tables import written
 from triage.taxonomy import Facet
 from triage.web.downloads import TableFormat, table_file
+from triage.web.plots import PlotFormat, PlotTheme, drawn, plot_file
 from triage.web.rendering import is_part, page_router, show
 
 router = page_router()
@@ -174,6 +178,13 @@ async def table(service: Parts, view: Wanted, name: str, ending: TableFormat) ->
     raise NotFound(f"There is no table {name!r} of these figures.", name=name)
 
 
+@router.get("/agreement/plots/{name}.{ending}")
+async def plot(service: Parts, view: Wanted, name: str, ending: PlotFormat, theme: PlotTheme = "light") -> Response:
+    """Send one of the charts of a facet as a file."""
+    found = await service.live_figures.facet(view.selection, view.facet, view.period)
+    return await asyncio.to_thread(plot_file, found.charts, name, ending, theme)
+
+
 async def _known(service: Service, view: View) -> dict[str, Any]:
     """What the template of the figures shows."""
     overview = await service.live_figures.overview(view.selection)
@@ -186,6 +197,7 @@ async def _known(service: Service, view: View) -> dict[str, Any]:
         "view": view,
         "overview": overview,
         "figures": figures,
+        "plots": [] if figures is None else await asyncio.to_thread(_drawn, figures),
         "tables": {} if figures is None else {one.id: one for one in tables_of(figures, view.period)},
         "rows": list(zip(figures.confusion.labels, figures.confusion.counts, strict=True))
         if figures and figures.confusion
@@ -196,6 +208,10 @@ async def _known(service: Service, view: View) -> dict[str, Any]:
         "least_in_period": LEAST,
         "most_people": MOST_PEOPLE,
     }
+
+
+def _drawn(figures: FacetFigures) -> list[tuple[Chart, Markup]]:
+    return [(chart, drawn(chart)) for chart in figures.charts if not chart.id.startswith("confusion-")]
 
 
 def _first(overview: Overview) -> str:

@@ -17,6 +17,7 @@ class Place(NamedTuple):
 PLACES = (
     Place("Triage", "/", "t"),
     Place("Agreement", "/agreement", "a"),
+    Place("Evals", "/evals", "e"),
 )
 """The pages themselves."""
 

@@ -9,7 +9,8 @@ from typing import Annotated, NamedTuple, cast
 from fastapi import Depends, FastAPI, Request
 
 from triage.api import access
-from triage.web import agreement, home, login, static
+from triage.evaluation.shelf import Shelf
+from triage.web import agreement, eval_run, evals, home, login, static
 from triage.web.rendering import not_found_page
 
 _OPEN = frozenset({"/login", "/logout", "/static/{version}/{name}"})
@@ -28,7 +29,8 @@ class PageOptions(NamedTuple):
 def add_pages(app: FastAPI, options: PageOptions = PageOptions()) -> FastAPI:  # noqa: B008 - a value that does not change
     """Add the pages to the app that `create_app` made. Raises if a page does not say what it needs."""
     app.state.page_options = options
-    for module in (static, login, home, agreement):
+    app.state.shelf = Shelf(options.runs)
+    for module in (static, login, home, agreement, evals, eval_run):
         app.include_router(module.router)
     not_found_page(app)
     access.check(app, _OPEN)

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from fastapi import APIRouter, Response
 
+from triage.charts import stylesheet
 from triage.errors import MisconfiguredService, NotFound
+from triage.evaluation.reports.html import parts_stylesheet
 
 router = APIRouter(include_in_schema=False)
 
@@ -18,6 +20,10 @@ _OURS = Path(__file__).parent / "static"
 # htmx comes in a package for Django, of which nothing else is used, and which is not imported.
 _HTMX = Path("static", "django_htmx", "htmx-2.min.js")
 _KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+
+
+# What the parts of reports and the charts in pages look like stands beside them.
+_MORE_STYLE = (stylesheet, parts_stylesheet)
 
 
 class _File(NamedTuple):
@@ -45,6 +51,8 @@ def _files() -> dict[str, _File]:
     found = {}
     for name, path in paths.items():
         content = path.read_bytes()
+        if name == "style.css":
+            content += "".join(f"\n{read()}" for read in _MORE_STYLE).encode()
         found[name] = _File(content, _KINDS[path.suffix], hashlib.sha256(content).hexdigest()[:12])
     return found
 

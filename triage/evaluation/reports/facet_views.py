@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -37,6 +38,11 @@ class Cell(NamedTuple):
     share: float
     is_right: bool
     cases: CaseList | None
+
+    @property
+    def heat(self) -> int:
+        """The share in tenths, from 1 on where there is any case."""
+        return math.ceil(10 * self.share)
 
 
 class MatrixRow(NamedTuple):
@@ -83,6 +89,17 @@ class FacetView(NamedTuple):
     def name(self, label: str) -> str:
         """What the taxonomy calls a label; the label itself where the taxonomy doesn't have it."""
         return name_of(self.facet, label)
+
+    def told(self, cases: CaseList) -> str:
+        """What the cases of a count have in common."""
+        name = self.name(cases.gold)
+        if cases.predicted is None:
+            return f"{name}: {cases.outcome}"
+        if cases.outcome == "right":
+            return f"Right: gold and predicted {name}"
+        if cases.outcome == "abstained":
+            return f"Abstained: gold {name}"
+        return f"Wrong: gold {name}, predicted {self.name(cases.predicted)}"
 
     @property
     def charts(self) -> tuple[Chart, ...]:
