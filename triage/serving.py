@@ -69,7 +69,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
             wait_limit_s=settings.wait_limit_s,
             lifespan=_running,
         )
-        yield add_pages(app, PageOptions(settings.runs, told(settings)))
+        yield add_pages(app, PageOptions(settings.runs, settings.suites, told(settings)))
 
 
 @asynccontextmanager
