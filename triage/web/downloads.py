@@ -25,7 +25,7 @@ def table_file(table: Table, ending: TableFormat) -> Response:
 
 
 def chart_file(chart: Chart, theme: Theme, ending: ChartFormat) -> Response:
-    """The chart as a file to be kept, in colours for light or dark paper. Drawing takes a moment: call it in a thread."""
+    """The chart as a file to be kept, for light or dark paper. Drawing takes a moment: call it in a thread."""
     headers = {"Content-Disposition": f'attachment; filename="{chart.id}-{theme}.{ending}"'}
     if ending == "svg":
         return Response(as_svg(chart, theme), headers=headers, media_type="image/svg+xml")

@@ -43,7 +43,8 @@ async def get_file(version: str, name: str) -> Response:  # noqa: ARG001 - an ol
 
 @cache
 def _files() -> dict[str, _File]:
-    paths = {path.name: path for path in _OURS.iterdir() if path.suffix in _KINDS} | {"htmx.js": _htmx(), _CHARTS.name: _CHARTS}
+    paths = {path.name: path for path in _OURS.iterdir() if path.suffix in _KINDS}
+    paths |= {"htmx.js": _htmx(), _CHARTS.name: _CHARTS}
     found = {}
     for name, path in paths.items():
         content = path.read_bytes()
