@@ -26,17 +26,18 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def parse_markdown(text: str) -> dict[str, Any]:
+def parse_markdown(text: str, *, has_title: bool = False) -> dict[str, Any]:
     """The fields of an incident from Markdown. Raises `InvalidInput` for front matter that is not a YAML mapping.
 
-    Two rules with prose between them are a write-up that begins with a rule, no front matter.
+    Two rules with prose between them are a write-up that begins with a rule, no front matter. Where the incident
+    `has_title` from elsewhere, its first heading stays in the write-up.
     """
     fields: dict[str, Any] = {}
     matter = _FRONT_MATTER.match(text)
     if matter and _FIELD.search(matter["fields"]):
         fields = _fields(matter["fields"])
         text = text[matter.end() :]
-    heading = None if fields.get("title") else _HEADING.match(text)
+    heading = None if has_title or fields.get("title") else _HEADING.match(text)
     if heading and (rest := text[heading.end() :]).strip():
         title = heading["title"]
         return {**fields, "title": title[0] + title[1:].rstrip(" \t#"), "write_up": rest}
