@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.passages import Passage, passages
+from triage.incident import Incident
+from triage.passages import Passage, passages, read
 from triage.triage_result import Evidence
 
 TEXT = "The switch failed at nine. We moved traffic."
@@ -50,6 +51,25 @@ def test_evidence_beyond_the_text_is_cut_off() -> None:
 
     assert found == [Passage("sh"), Passage("ort", ("a",), ("a",))]
     assert passages("short", {"a": [Evidence(start=3, end=3, quote="")]}) == [Passage("short")]
+
+
+def test_title_and_write_up_are_told_apart_and_evidence_may_reach_over_both() -> None:
+    incident = Incident(id="i", title="Zone down", write_up="A switch failed.")
+    evidence = {"a": [Evidence(start=5, end=len("Zone down\n\nA switch"), quote="")]}
+
+    found = read(incident, evidence)
+
+    assert [(one.text, one.facets) for one in found.title] == [("Zone ", ()), ("down", ("a",))]
+    assert [(one.text, one.facets) for one in found.write_up] == [("A switch", ("a",)), (" failed.", ())]
+    assert not found.is_cut
+    untitled = read(Incident(id="i", write_up="A switch failed."), {})
+    assert (untitled.title, "".join(one.text for one in untitled.write_up)) == ([], "A switch failed.")
+
+
+def test_of_a_long_write_up_the_beginning_is_read() -> None:
+    found = read(Incident(id="i", title="Zone down", write_up="A switch failed."), {}, most=8)
+
+    assert ([one.text for one in found.write_up], found.is_cut) == (["A switch"], True)
 
 
 @given(

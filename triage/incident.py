@@ -27,6 +27,7 @@ def _assume_utc(value: object) -> object:
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_assume_utc)]
 
+_HEADLINE = 90
 _ORDER = ("started_at", "detected_at", "mitigated_at", "resolved_at")
 
 
@@ -78,6 +79,12 @@ class Incident(BaseModel, frozen=True, extra="forbid"):
     def text(self) -> str:
         """Title and write-up as one text: what is redacted, embedded and classified."""
         return f"{self.title}\n\n{self.write_up}" if self.title else self.write_up
+
+    @property
+    def headline(self) -> str:
+        """The title; without one the beginning of the write-up, on one line."""
+        words = " ".join((self.title or self.write_up[: 4 * _HEADLINE]).split())
+        return words if self.title or len(words) <= _HEADLINE else f"{words[:_HEADLINE].rstrip()}…"
 
     @property
     def ttd_minutes(self) -> float | None:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from triage.incident import Incident
 from triage.triage_result import Evidence
 
 
@@ -16,6 +17,32 @@ class Passage(NamedTuple):
     text: str
     facets: tuple[str, ...] = ()
     begun: tuple[str, ...] = ()
+
+
+class Read(NamedTuple):
+    """Title and write-up in passages. `is_cut` where there is more of the write-up than this."""
+
+    title: list[Passage]
+    write_up: list[Passage]
+    is_cut: bool
+
+
+def read(incident: Incident, evidence: Mapping[str, Iterable[Evidence]], most: int | None = None) -> Read:
+    """An incident with its evidence (facet -> evidence, by its places in `Incident.text`).
+
+    Of the write-up with at most so many characters.
+    """
+    ends, begins = len(incident.title), len(incident.text) - len(incident.write_up)
+    text = incident.text if most is None else incident.text[: begins + most]
+    title, write_up, place = [], [], 0
+    for one in passages(text, evidence, breaks=[ends, begins]):
+        # What parts the two is neither's.
+        if place < ends:
+            title.append(one)
+        elif place >= begins:
+            write_up.append(one)
+        place += len(one.text)
+    return Read(title, write_up, len(text) < len(incident.text))
 
 
 def passages(text: str, evidence: Mapping[str, Iterable[Evidence]], breaks: Iterable[int] = ()) -> list[Passage]:

@@ -68,11 +68,13 @@ async def read_incidents(connection: AsyncConnection, incident_ids: Collection[s
     return found
 
 
-async def read_team(connection: AsyncConnection, incident_id: str) -> str | None:
-    """The team of an incident; None where there is no such incident."""
-    query = select(incident_table.c.team).where(incident_table.c.id == incident_id)
-    team: str | None = (await connection.execute(query)).scalar_one_or_none()
-    return team
+async def read_teams(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[str, str]:
+    """Incident id -> team, of those of `incident_ids` that are there."""
+    found: dict[str, str] = {}
+    for chunk in chunks(incident_ids):
+        query = select(incident_table.c.id, incident_table.c.team).where(incident_table.c.id.in_(chunk))
+        found |= {row.id: row.team for row in await connection.execute(query)}
+    return found
 
 
 async def read_ids(connection: AsyncConnection, status: Status | None) -> list[str]:

@@ -23,7 +23,7 @@ from triage.store.completion import settled
 from triage.store.deletion import delete_incident, empty_log
 from triage.store.engine import WRITES, create_engine
 from triage.store.gold import count_gold, is_any_gold, next_gold_ids, read_gold, read_gold_ids
-from triage.store.incidents import accept, accept_many, read_ids, read_incidents, read_page, read_posted, read_team
+from triage.store.incidents import accept, accept_many, read_ids, read_incidents, read_page, read_posted, read_teams
 from triage.store.index_marks import IndexMarks
 from triage.store.judgements import Judgement, TriagedIncident, read_judgements, read_triaged
 from triage.store.keys import Keys
@@ -158,8 +158,12 @@ class Store:
 
     async def team_of(self, incident_id: str) -> str | None:
         """The team of an incident; None where there is no such incident."""
+        return (await self.teams_of([incident_id])).get(incident_id)
+
+    async def teams_of(self, incident_ids: Collection[str]) -> dict[str, str]:
+        """Incident id -> team, of those of `incident_ids` that are there."""
         async with self._engine.connect() as connection:
-            return await read_team(connection, incident_id)
+            return await read_teams(connection, incident_ids)
 
     async def page(self, limit: int, cursor: str | None = None, wanted: Wanted | None = None) -> Page:
         """Incidents, newest first. Raises `InvalidInput` for a cursor that is none."""
