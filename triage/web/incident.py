@@ -106,7 +106,7 @@ def _write_up(sheet: Sheet, *, whole: bool) -> dict[str, Any]:
     evidence = {facet: result.evidence for facet, result in sheet.triage.facets.items()} if sheet.triage else {}
     return {
         "text": read(sheet.stored.incident, evidence, None if whole else _SHOWN_CHARACTERS),
-        "places": {row.facet.id: row.place for row in sheet.rows},
+        "numbers": {row.facet.id: row.place for row in sheet.rows},
     }
 
 

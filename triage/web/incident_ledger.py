@@ -94,7 +94,7 @@ async def _read(request: Request, service: Service, who: Principal, incident_id:
         one.id: await asyncio.to_thread(ledger, taxonomy, records, kind)
         for one, kind in zip(facets, kinds, strict=True)
     }
-    telling = [one for one in ledgers.values() if one.withheld is None]
+    telling = [one for one in ledgers.values() if any(entry.withheld is None for entry in one.entries)]
     chosen = ledgers.get(facet) or (telling or list(ledgers.values())[:1])[-1]
     return _Found(facets, chosen, _table(taxonomy, chosen))
 
@@ -124,6 +124,7 @@ def _table(taxonomy: Taxonomy, found: Ledger) -> Table:
 def _row(entry: Entry) -> Row:
     times = entry.times
     half = f"{written(times.low_quartile, 'minutes')} to {written(times.high_quartile, 'minutes')}" if times else ""
-    ended = str(entry.ended) if entry.ended else f"withheld: {entry.withheld}"
+    known = len(entry.ended_alone) + len(entry.ended_with_others)
+    ended = str(entry.ended) if entry.ended else f"too few: {known} of {entry.tried.hits} with a known end"
     cells = (entry.name, entry.tried.hits, entry.tried.n, ended, times and times.median, half, times and times.n)
     return Row(cells, entry.incidents)

@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple, cast
 from fastapi import Depends, FastAPI, Request
 
 from triage.api import access
-from triage.web import home, login, static
+from triage.web import home, incident, incident_labels, incident_ledger, incident_sections, login, static
 from triage.web.rendering import not_found_page
 
 _OPEN = frozenset({"/login", "/logout", "/static/{version}/{name}"})
@@ -28,7 +28,7 @@ class PageOptions(NamedTuple):
 def add_pages(app: FastAPI, options: PageOptions = PageOptions()) -> FastAPI:  # noqa: B008 - a value that does not change
     """Add the pages to the app that `create_app` made. Raises if a page does not say what it needs."""
     app.state.page_options = options
-    for module in (static, login, home):
+    for module in (static, login, home, incident, incident_labels, incident_ledger, incident_sections):
         app.include_router(module.router)
     not_found_page(app)
     access.check(app, _OPEN)
