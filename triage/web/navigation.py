@@ -14,7 +14,11 @@ class Place(NamedTuple):
     needs: str = "read"
 
 
-PLACES = (Place("Triage", "/", "t"),)
+PLACES = (
+    Place("Triage", "/", "t"),
+    Place("History", "/history", "h"),
+    Place("Settings", "/settings", ","),
+)
 """The pages themselves."""
 
 
