@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import Request, Response
@@ -11,9 +12,11 @@ from triage.annotation import Annotation
 from triage.api.access import Administrator, Reader, requires
 from triage.api.answers import IncidentAnswer
 from triage.api.parameters import IncidentInPath
-from triage.api.service import Parts
+from triage.api.service import Parts, Service
 from triage.intake.markdown import write_markdown
 from triage.notifying.message import Names
+from triage.redaction import Redactor
+from triage.summary import Material, summary
 from triage.tables import Column, Table, written
 from triage.tables import Row as TableRow
 from triage.timeline import timeline
@@ -23,6 +26,7 @@ from triage.web.rendering import is_part, page_router, show
 
 router = page_router()
 
+_MARKDOWN = "text/markdown; charset=utf-8"
 _MOST = 100
 _MOST_TRIAGES = 20
 
@@ -107,6 +111,18 @@ async def show_audit(request: Request, service: Parts, who: Administrator, incid
     return _section(request, service, incident_id, "audit", page=page)
 
 
+@router.get("/incidents/{incident_id}/summary", dependencies=[requires("read")])
+async def show_summary(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
+    """Show the draft of a post-incident summary."""
+    return _section(request, service, incident_id, "summary", draft=await _summary(service, incident_id))
+
+
+@router.get("/incidents/{incident_id}/summary.md", dependencies=[requires("read")])
+async def get_summary(service: Parts, incident_id: IncidentInPath) -> Response:
+    """Send that draft as a file."""
+    return _file(await _summary(service, incident_id), _MARKDOWN, f"{incident_id}-summary.md")
+
+
 @router.get("/incidents/{incident_id}/export.json", dependencies=[requires("read")])
 async def export_json(service: Parts, incident_id: IncidentInPath) -> Response:
     """Send the incident, its latest triage and its annotations as a file."""
@@ -123,10 +139,15 @@ async def export_json(service: Parts, incident_id: IncidentInPath) -> Response:
 async def export_markdown(service: Parts, incident_id: IncidentInPath) -> Response:
     """Send the incident as a file that can be posted and classified again: front matter and write-up."""
     stored = await service.store.incident(incident_id)
-    return _file(write_markdown(stored.incident), "text/markdown; charset=utf-8", f"{incident_id}.md")
+    return _file(write_markdown(stored.incident), _MARKDOWN, f"{incident_id}.md")
 
 
-def _section(request: Request, service: Parts, incident_id: str, section: str, **known: Any) -> Response:
+async def _summary(service: Service, incident_id: str) -> str:
+    material = await Material.read(service.store, incident_id, service.casebook.taxonomy, Redactor())
+    return await asyncio.to_thread(summary, material)
+
+
+def _section(request: Request, service: Service, incident_id: str, section: str, **known: Any) -> Response:
     """The section as a part of its page where the script asks for it, else by itself."""
     template = f"_incident_{section}.html" if is_part(request) else "incident_section.html"
     names = Names(service.casebook.taxonomy)

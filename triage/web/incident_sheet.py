@@ -38,6 +38,11 @@ class Row(NamedTuple):
         return self.said.triage
 
     @property
+    def is_calibrated(self) -> bool:
+        """True if the probabilities are frequencies, and not only a ranking."""
+        return self.result is not None and self.result.is_calibrated
+
+    @property
     def bars(self) -> list[LabelProbability]:
         """The labels that are given or close, with their probabilities, best first."""
         if self.result is None:
@@ -106,5 +111,6 @@ def sheet_shown(sheet: Sheet, who: Principal, taxonomy: Taxonomy) -> dict[str, A
         "draft": sheet.draft,
         "names": Names(taxonomy),
         "may_label": who.may("annotate"),
-        "is_calibrated": all(row.result.is_calibrated for row in sheet.rows if row.result and row.result.labels),
+        "ranked_only": [row.facet.name for row in sheet.rows if row.bars and not row.is_calibrated],
+        "is_calibrated": any(row.bars and row.is_calibrated for row in sheet.rows),
     }
