@@ -43,11 +43,11 @@ def check_id(incident_id: str, team: str, who: Principal) -> None:
         raise InvalidInput("Before a ':' in an id stands its team: use another character.", field="id")
 
 
-def checked_team(team: str | None, field: str = "X-Team") -> str:
-    """The name of a team, empty for none. Raises `InvalidInput` for what can't be one."""
+def checked_team(team: str | None) -> str:
+    """The team that a header names, empty for none. Raises `InvalidInput` for what can't be one."""
     if not team:
         return ""
     try:
         return _TEAM.validate_python(team.strip())
     except ValidationError as error:
-        raise InvalidFields([FieldError(field=field, message="is no name of a team")]) from error
+        raise InvalidFields([FieldError(field="X-Team", message="is no name of a team")]) from error

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from pydantic import ValidationError
 
 from triage.access import Principal
-from triage.api.acceptance import checked_team, take_in
+from triage.api.acceptance import take_in
 from triage.api.access import Poster, Reader
 from triage.api.bodies import NewIncident
 from triage.api.problems import InvalidFields
@@ -38,7 +38,7 @@ async def post(request: Request, service: Parts, who: Poster) -> Response:
     form: Mapping[str, str] = {}
     try:
         form = await read_form(request, service.max_write_up_bytes)
-        incident = await take_in(service, who, _posted(form), team=checked_team(form.get("team"), "team"))
+        incident = await take_in(service, who, _posted(form))
     except TriageError as error:
         if is_part(request):
             raise

@@ -17,6 +17,7 @@ class Place(NamedTuple):
 PLACES = (
     Place("Triage", "/", "t"),
     Place("History", "/history", "h"),
+    Place("Study", "/study/ledger", "s"),
     Place("Settings", "/settings", ","),
 )
 """The pages themselves."""

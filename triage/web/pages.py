@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from triage.api import access
 from triage.web import (
+    checklist,
     history,
     home,
     incident,
@@ -13,7 +14,9 @@ from triage.web import (
     incident_ledger,
     incident_sections,
     keys,
+    ledger,
     login,
+    playbooks,
     settings,
     static,
     taxonomies,
@@ -30,6 +33,9 @@ _PAGES = (
     incident_ledger,
     incident_sections,
     history,
+    ledger,
+    playbooks,
+    checklist,
     settings,
     taxonomies,
     keys,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from fastapi import APIRouter, Response
 
+from triage import charts
 from triage.errors import MisconfiguredService, NotFound
 
 router = APIRouter(include_in_schema=False)
@@ -17,6 +18,7 @@ router = APIRouter(include_in_schema=False)
 _OURS = Path(__file__).parent / "static"
 # htmx comes in a package for Django, of which nothing else is used, and which is not imported.
 _HTMX = Path("static", "django_htmx", "htmx-2.min.js")
+_CHARTS = Path(charts.__file__).parent / "charts.css"
 _KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
@@ -41,7 +43,8 @@ async def get_file(version: str, name: str) -> Response:  # noqa: ARG001 - an ol
 
 @cache
 def _files() -> dict[str, _File]:
-    paths = {path.name: path for path in _OURS.iterdir() if path.suffix in _KINDS} | {"htmx.js": _htmx()}
+    paths = {path.name: path for path in _OURS.iterdir() if path.suffix in _KINDS}
+    paths |= {"htmx.js": _htmx(), _CHARTS.name: _CHARTS}
     found = {}
     for name, path in paths.items():
         content = path.read_bytes()

@@ -7,7 +7,6 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from markupsafe import Markup
 
 from triage.agreement import (
     Bin,
@@ -20,8 +19,9 @@ from triage.agreement import (
     reliability,
     risk_coverage,
 )
+from triage.charts import Chart
+from triage.evaluation.charts import chart_confusion, chart_coverage, chart_reliability
 from triage.evaluation.journal import CaseRecord
-from triage.evaluation.reports import drawings
 from triage.evaluation.reports.case_lists import OF_A_LABEL, CaseList, by_label, by_pair, labelled
 from triage.evaluation.scoring import FacetSummary
 from triage.evaluation.statistics import read_columns
@@ -65,8 +65,8 @@ class Calibration(NamedTuple):
     ece: float | None
     ece_by_chance: float | None
     curve: tuple[tuple[float, float | None], ...]
-    reliability_plot: Markup | None
-    coverage_plot: Markup | None
+    reliability: Chart
+    coverage: Chart | None
 
 
 class FacetView(NamedTuple):
@@ -83,6 +83,15 @@ class FacetView(NamedTuple):
     def name(self, label: str) -> str:
         """What the taxonomy calls a label; the label itself where the taxonomy doesn't have it."""
         return name_of(self.facet, label)
+
+    @property
+    def charts(self) -> tuple[Chart, ...]:
+        """All there are of the facet; the page shows its confusion as a table that leads to the cases instead."""
+        found = self.summary.confusion
+        charts = [chart_confusion(self.facet.id, self.facet.name, found, self.name) if found else None]
+        if self.calibration is not None:
+            charts += [self.calibration.reliability, self.calibration.coverage]
+        return tuple(chart for chart in charts if chart)
 
 
 def name_of(facet: Facet, label: str) -> str:
@@ -140,8 +149,8 @@ def _calibration(records: Sequence[CaseRecord], facet: Facet) -> Calibration | N
         ece=expected_calibration_error(stated, right),
         ece_by_chance=calibration_error_by_chance(stated),
         curve=tuple((share, accuracy_at(curve, share)) for share in _COVERAGES) if curve else (),
-        reliability_plot=drawings.draw_reliability(bins, f"bins-{facet.id}", facet.name),
-        coverage_plot=drawings.draw_risk_coverage(curve, f"curve-{facet.id}", facet.name) if curve else None,
+        reliability=chart_reliability(facet.id, facet.name, bins),
+        coverage=chart_coverage(facet.id, facet.name, curve) if curve else None,
     )
 
 
