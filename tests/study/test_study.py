@@ -101,7 +101,7 @@ def test_the_charts_stand_beside_tables_and_tell_their_figures(study: Study, shi
     assert charts.keys() <= {table.id for table in tables}
     assert "Infrastructure: 39%, 47 of 122 (interval 30.4% to 47.4%)" in charts["category"].alt
     overall = next(one for one in study.durations if one.measure == "ttm" and one.facet is None)
-    assert charts["ttm"].alt.startswith("all: ")
+    assert charts["ttm"].alt.startswith("all incidents: ")
     assert f"n = {len(overall.ended)} (interval" in charts["ttm"].alt
     change = study.trends[0].change
     assert change is not None
