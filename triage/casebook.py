@@ -13,6 +13,7 @@ from triage.annotation import Annotation, Labels, Origin, standing
 from triage.embedding import Embedder
 from triage.errors import Conflict, InvalidInput, NotFound
 from triage.history import IndexUnavailable
+from triage.history.browsing import Browsed, Mode, browse
 from triage.incident import Incident, content_id
 from triage.indexing import INDEX_TURN, SETTLED_S, Index, Indexer, IndexReport, Steps, silent
 from triage.redaction import Redactor
@@ -186,6 +187,19 @@ class Casebook:
         redacted = await asyncio.to_thread(self._redactor.redact, text)
         vector = (await self._embedder.embed([redacted.text]))[0]
         return await self._history.neighbours(redacted.text, vector, k, as_of=as_of, teams=teams)
+
+    async def browse(
+        self, text: str, chosen: Labels, k: int, mode: Mode = "both", teams: Collection[str] | None = None
+    ) -> Browsed:
+        """Look through the history of these `teams` (None: of all), see `triage.history.browsing`.
+
+        Of a history with over 5,000 incidents the first ones are looked through.
+        """
+        redacted = await asyncio.to_thread(self._redactor.redact, text)
+        has_meaning = bool(text.strip()) and mode != "words"
+        vector = (await self._embedder.embed([redacted.text]))[0] if has_meaning else None
+        examples = await self._history.examples("", teams=teams)
+        return await asyncio.to_thread(browse, examples, redacted.text, vector, chosen=chosen, mode=mode, k=k)
 
     async def delete(self, incident_id: str, actor: str) -> None:
         """Delete an incident with all that is kept of it here and in the index. Raises `NotFound`.

@@ -162,8 +162,9 @@ def _serving(settings: Settings) -> Iterator[str]:
 
 
 def _is_wrong(message: Any) -> bool:
-    # A status that is an error is told by the browser too; what the page makes of it is what the tests look at.
-    return message.type in {"error", "warning"} and "Failed to load resource" not in message.text
+    # A status that is an error is told by the browser and by htmx too; what the page makes of it the tests look at.
+    told = message.text.startswith(("Failed to load resource", "Response Status Error Code"))
+    return message.type in {"error", "warning"} and not told
 
 
 def _is_elsewhere(url: str, base: str) -> bool:

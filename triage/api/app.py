@@ -29,6 +29,7 @@ from triage.api import (
     reading,
     spending,
     subscriptions,
+    summary,
     triages,
     webhooks,
 )
@@ -118,6 +119,7 @@ def create_app(
     app.include_router(deletion.router)
     app.include_router(events.router)
     app.include_router(triages.router)
+    app.include_router(summary.router)
     app.include_router(labelling.router)
     app.include_router(adjudication.router)
     app.include_router(reading.router)

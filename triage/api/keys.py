@@ -15,7 +15,7 @@ from triage.api.bodies import read_model
 from triage.api.problems import documented
 from triage.api.service import Parts, Service
 from triage.errors import InvalidInput, NotFound
-from triage.store.keys import Key
+from triage.store.keys import Key, MadeKey
 
 router = APIRouter(prefix="/v1/keys", tags=["administration"])
 
@@ -80,6 +80,12 @@ class KeysAnswer(BaseModel, frozen=True):
 async def create_key(request: Request, service: Parts, who: Administrator) -> Response:
     """Make a key. A key that is limited to teams makes keys for these teams only."""
     new = await read_model(request, NewKey, _MAX_BYTES)
+    made = await make_key(service, who, new)
+    return answer(NewKeyAnswer(key=made.key, text=made.text), 201, _place(made.key))
+
+
+async def make_key(service: Service, who: Principal, new: NewKey) -> MadeKey:
+    """Make a key for `who`. Raises `Forbidden` for teams beyond theirs, `InvalidInput` for a past expiry."""
     teams = None if new.teams is None else frozenset(new.teams)
     if not who.sees_all_of(teams):
         raise Forbidden(
@@ -87,17 +93,20 @@ async def create_key(request: Request, service: Parts, who: Administrator) -> Re
         )
     if new.expires_at is not None and new.expires_at <= datetime.now(UTC):
         raise InvalidInput("expires_at is in the past.", field="expires_at")
-    made = await service.store.keys.create(
+    return await service.store.keys.create(
         new.name, new.scopes, teams, expires_at=new.expires_at, requests_per_minute=new.requests_per_minute
     )
-    return answer(NewKeyAnswer(key=made.key, text=made.text), 201, _place(made.key))
 
 
 @router.get("", operation_id="list_keys", response_model=KeysAnswer)
 async def list_keys(service: Parts, who: Administrator) -> Response:
     """List the keys, without their texts."""
-    keys = await service.store.keys.all()
-    return answer(KeysAnswer(keys=tuple(key for key in keys if who.sees_all_of(key.team_limit))))
+    return answer(KeysAnswer(keys=tuple(await keys_of(service, who))))
+
+
+async def keys_of(service: Service, who: Principal) -> list[Key]:
+    """The keys that `who` may see, oldest first: those that reach no further than their own."""
+    return [key for key in await service.store.keys.all() if who.sees_all_of(key.team_limit)]
 
 
 @router.post(
@@ -116,7 +125,7 @@ async def rotate_key(request: Request, service: Parts, who: Administrator, key_i
     """Give a key a new text. The one before opens for another day, or as long as `grace_s` says."""
     has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
     rotation = await read_model(request, Rotation, _MAX_BYTES) if has_body else Rotation()
-    await _check(service, who, key_id)
+    await check_key(service, who, key_id)
     made = await service.store.keys.rotate(key_id, rotation.grace_s)
     return answer(NewKeyAnswer(key=made.key, text=made.text))
 
@@ -124,11 +133,12 @@ async def rotate_key(request: Request, service: Parts, who: Administrator, key_i
 @router.delete("/{key_id}", operation_id="revoke_key", response_model=Key, responses=documented(404))
 async def revoke_key(service: Parts, who: Administrator, key_id: str) -> Response:
     """End a key for good. Within seconds it opens nothing, in any process."""
-    await _check(service, who, key_id)
+    await check_key(service, who, key_id)
     return answer(await service.store.keys.revoke(key_id))
 
 
-async def _check(service: Service, who: Principal, key_id: str) -> None:
+async def check_key(service: Service, who: Principal, key_id: str) -> None:
+    """Raise `NotFound` for a key that is not there, or reaches further than that of `who`."""
     if not who.sees_all_of((await service.store.keys.get(key_id)).team_limit):
         raise NotFound(f"There is no key {key_id!r}.", key_id=key_id)
 

@@ -14,7 +14,7 @@ from triage.api.bodies import SearchQuery, read_model
 from triage.api.etags import TAGGED, IfNoneMatch, tagged
 from triage.api.examples import search_body
 from triage.api.problems import documented
-from triage.api.service import Check, Parts
+from triage.api.service import Check, Parts, Service
 from triage.errors import NotFound, TriageError
 from triage.taxonomy import Taxonomy
 
@@ -106,11 +106,17 @@ async def readyz(request: Request, service: Parts) -> Response:
 
     Where keys are needed, who has none is told only whether all that is required works.
     """
+    readiness = await look(service)
+    told = readiness if await is_known(request) else readiness.model_copy(update={"checks": {}})
+    return answer(told, 200 if readiness.is_ready else 503)
+
+
+async def look(service: Service) -> Readiness:
+    """Whether each part of the service works, asked now; a part that does not answer within 5 seconds does not."""
     checks = _own_checks(service) | dict(service.checks)
     results = await asyncio.gather(*map(_result, checks.values()))
     is_ready = all(result.is_ok or not result.is_required for result in results)
-    told = dict(zip(checks, results, strict=True)) if await is_known(request) else {}
-    return answer(Readiness(is_ready=is_ready, checks=told), 200 if is_ready else 503)
+    return Readiness(is_ready=is_ready, checks=dict(zip(checks, results, strict=True)))
 
 
 def _own_checks(service: Parts) -> dict[str, Check]:

@@ -21,7 +21,8 @@ TEXT = 12.0
 """Height of letters in CSS pixels; what is minor has `SMALL`."""
 SMALL = 11.0
 _HEADING = 14.0
-_MARGIN = 10
+MARGIN = 10
+"""Pixels between the edge of a picture and what is written in it."""
 _LONGEST = 200
 """Characters of a name that are looked at."""
 
@@ -53,7 +54,13 @@ class Canvas(NamedTuple):
         if up:
             left = axes.get_position().x0 * self.size.width
             axes.annotate(
-                up, (0, 1), (4 - left, 9), xycoords="axes fraction", textcoords="offset points", va="bottom", ha="left"
+                up,
+                (0, 1),
+                (MARGIN - left, 9),
+                xycoords="axes fraction",
+                textcoords="offset points",
+                va="bottom",
+                ha="left",
             )
 
     def keep_inside(self, axes: Axes) -> None:
@@ -123,21 +130,21 @@ class _Heading(NamedTuple):
 
     @classmethod
     def of(cls, chart: Chart, width: int) -> _Heading:
-        room = width - 2 * _MARGIN
+        room = width - 2 * MARGIN
         # The title is bold, which is wider.
         title = tuple(_wrapped(chart.title, room / 1.12, _HEADING))
         caption = tuple(_wrapped(chart.caption, room, SMALL))
-        return cls(title, caption, _MARGIN + 18 * len(title) + 15 * len(caption) + _MARGIN)
+        return cls(title, caption, MARGIN + 18 * len(title) + 15 * len(caption) + MARGIN)
 
     def write(self, canvas: Canvas) -> None:
-        y = self.height - _MARGIN
+        y = self.height - MARGIN
         ink, muted = canvas.colours.ink, canvas.colours.muted
         for lines, size, leading, weight, colour in (
             (self.title, _HEADING, 18, "bold", ink),
             (self.caption, SMALL, 15, "normal", muted),
         ):
             for line in lines:
-                place = (_MARGIN / canvas.size.width, y / self.height)
+                place = (MARGIN / canvas.size.width, y / self.height)
                 canvas.figure.text(*place, line, va="top", ha="left", fontsize=size, fontweight=weight, color=colour)
                 y -= leading
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from triage.charts.canvas import SMALL, Canvas, printable
+from triage.charts.canvas import MARGIN, SMALL, Canvas, printable
 from triage.charts.chart import NARROW, Chart, Size
 
 DARKEST = 0.5
@@ -15,7 +15,6 @@ _CELL = 30
 _LARGEST_CELL = 44
 _NAME = 140
 """Pixels for the longest name, beside its row or above its column."""
-_MARGIN = 10
 _STRIP = 24
 
 
@@ -42,13 +41,13 @@ def confusion_chart(
     """
     shown = _shown(counts)
     printed = [printable(name, 80) for name in names]
-    room = min(_NAME, 7.5 * max(map(len, printed), default=0) + _MARGIN)
+    room = min(_NAME, 7.5 * max(map(len, printed), default=0) + MARGIN)
     digits = max((len(f"{n:,}") for row in shown.counts for n in row), default=1)
-    fitting = (NARROW - room - 2 * _MARGIN) / max(len(shown.columns), 1)
+    fitting = (NARROW - room - 2 * MARGIN) / max(len(shown.columns), 1)
     cell = max(_CELL, 8 * digits + 8, min(_LARGEST_CELL, int(fitting)))
     size = Size(
-        max(NARROW, int(room) + cell * len(shown.columns) + 2 * _MARGIN),
-        _STRIP + int(room) + cell * max(len(shown.rows), 1) + _MARGIN,
+        max(NARROW, int(room) + cell * len(shown.columns) + 2 * MARGIN),
+        _STRIP + int(room) + cell * max(len(shown.rows), 1) + MARGIN,
     )
 
     def draw(canvas: Canvas) -> None:
@@ -81,7 +80,7 @@ def _draw(canvas: Canvas, shown: _Shown, names: Sequence[str], room: float, cell
     from matplotlib.patches import Rectangle
 
     ink, muted, line, drawn, _ = canvas.colours
-    left, top = _MARGIN + room, _STRIP + room
+    left, top = MARGIN + room, _STRIP + room
     height = cell * len(shown.rows)
     right = canvas.size.width - left - cell * len(shown.columns)
     axes = canvas.axes(left, right, top, canvas.size.height - top - height)
@@ -105,5 +104,5 @@ def _draw(canvas: Canvas, shown: _Shown, names: Sequence[str], room: float, cell
     for x, given in enumerate(shown.columns):
         name = canvas.shortened(names[given], room - 8)
         axes.text(x + 0.5, -8 / cell, name, ha="center", va="bottom", rotation=90, color=ink)
-    corner = (_MARGIN / canvas.size.width, 1 - 4 / canvas.size.height)
+    corner = (MARGIN / canvas.size.width, 1 - 4 / canvas.size.height)
     canvas.figure.text(*corner, told, va="top", ha="left", fontsize=SMALL, color=muted)

@@ -32,7 +32,7 @@ def coverage_chart(
             canvas.say_nothing_to_show()
             return
         muted, drawn = canvas.colours.muted, canvas.colours.drawn
-        axes = canvas.axes(left=42, right=18)
+        axes = canvas.axes(left=48, right=18)
         coverages, accuracies = [one.coverage for one in curve], [one.accuracy for one in curve]
         axes.plot(coverages, accuracies, drawstyle="steps-post", color=drawn, linewidth=2, clip_on=False)
         if target is not None:

@@ -37,7 +37,7 @@ def months_chart(
             return
         from matplotlib.ticker import MaxNLocator
 
-        axes = canvas.axes(left=34, bottom=26)
+        axes = canvas.axes(left=40, bottom=26)
         axes.bar(range(len(counts)), counts, width=0.8, color=canvas.colours.drawn, alpha=0.65)
         for level in levels:
             span = (names.index(level.first) - 0.5, names.index(level.last) + 0.5)

@@ -46,7 +46,7 @@ def over_time_chart(
             canvas.say_nothing_to_show()
             return
         muted, drawn = canvas.colours.muted, canvas.colours.drawn
-        axes = canvas.axes(left=38, right=14, bottom=26)
+        axes = canvas.axes(left=44, right=14, bottom=26)
         for run in runs:
             days = [one.day.toordinal() for one in run]
             # Moments without an interval part the band, too.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from triage.charts.canvas import Canvas
+from triage.charts.canvas import MARGIN, Canvas
 from triage.charts.chart import NARROW, Chart, Size
 
 _TITLE = 34
@@ -23,8 +23,8 @@ def panels_chart(id_: str, title: str, caption: str, charts: Sequence[Chart], co
         parts = canvas.figure.subfigures(rows, columns, squeeze=False).ravel()
         for part, one in zip(parts, charts, strict=False):
             above, below = part.subfigures(2, 1, height_ratios=(height - one.size.height, one.size.height))
-            title = canvas.shortened(one.title, 0.88 * width - 10)
-            above.text(10 / width, 0.35, title, ha="left", va="center", fontweight="bold")
+            title = canvas.shortened(one.title, 0.88 * (width - 2 * MARGIN))
+            above.text(MARGIN / width, 1 - 10 / (height - one.size.height), title, va="top", fontweight="bold")
             axes_part = below.subfigures(1, 2, width_ratios=(one.size.width, max(width - one.size.width, 0.001)))[0]
             one.draw(canvas.part(axes_part, one.size))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from triage.charts.canvas import Canvas
+from triage.charts.canvas import MARGIN, Canvas
 from triage.charts.chart import NARROW, Chart, Size
 from triage.charts.scales import as_percent
 
@@ -36,7 +36,7 @@ def reliability_chart(
             canvas.say_nothing_to_show()
             return
         muted, drawn = canvas.colours.muted, canvas.colours.drawn
-        axes = canvas.axes(left=42, right=18, top=46 if before else 26)
+        axes = canvas.axes(left=48, right=18, top=46 if before else 26)
         axes.plot([0, 1], [0, 1], color=muted, linewidth=1.5, linestyle=(0, (1, 2)))
         for one in points:
             if one.interval is not None:
@@ -52,7 +52,7 @@ def reliability_chart(
         if before is not None:
             axes.legend(
                 loc="upper left",
-                bbox_to_anchor=(4 / canvas.size.width, 1 - 4 / canvas.size.height),
+                bbox_to_anchor=(MARGIN / canvas.size.width, 1 - 4 / canvas.size.height),
                 bbox_transform=canvas.figure.transSubfigure,
                 ncols=2,
                 frameon=False,

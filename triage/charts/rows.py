@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from triage.charts.canvas import SMALL, Canvas, printable
+from triage.charts.canvas import MARGIN, SMALL, Canvas, printable
 from triage.charts.chart import NARROW, WIDE, Chart, Size
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 MOST = 20
 """Rows in one chart."""
 
-_MARGIN = 12
 _NAMED_BOTTOM, _BOTTOM = 42, 26
 _NAMES, _TOLD = 228, 132
 """Where there is room, names stand on the left of their lines and what is told on the right, in so many pixels."""
@@ -73,7 +72,7 @@ class _Layout(NamedTuple):
     def of(cls, width: int) -> _Layout:
         if width >= WIDE:
             return cls(row=28, left=_NAMES, right=_TOLD, name_at=0.66, line_at=0.5)
-        return cls(row=40, left=_MARGIN, right=_MARGIN, name_at=0.27, line_at=0.55)
+        return cls(row=40, left=MARGIN, right=MARGIN, name_at=0.27, line_at=0.55)
 
 
 def _draw(canvas: Canvas, rows: Sequence[Row], scale: Callable[[Axes, float], None], across: str) -> None:
@@ -121,11 +120,11 @@ def _write_names(canvas: Canvas, rows: Sequence[Row], layout: _Layout) -> None:
     width, height = canvas.size
     for place, row in enumerate(rows):
         y = 1 - (place + layout.name_at) * layout.row / height
-        end = canvas.figure.text(1 - _MARGIN / width, y, row.told, ha="right", va="baseline", fontsize=SMALL)
+        end = canvas.figure.text(1 - MARGIN / width, y, row.told, ha="right", va="baseline", fontsize=SMALL)
         end.set_color(canvas.colours.muted)
-        is_above = layout.left == _MARGIN
-        room = width - canvas.width(row.told, SMALL) - 3 * _MARGIN if is_above else layout.left - 2 * _MARGIN
-        canvas.figure.text(_MARGIN / width, y, canvas.shortened(row.name, room), ha="left", va="baseline")
+        is_above = layout.left == MARGIN
+        room = width - canvas.width(row.told, SMALL) - 3 * MARGIN if is_above else layout.left - 2 * MARGIN
+        canvas.figure.text(MARGIN / width, y, canvas.shortened(row.name, room), ha="left", va="baseline")
 
 
 def _bottom(across: str) -> int:

@@ -20,8 +20,8 @@ def seconds_chart(
         if not ordered:
             canvas.say_nothing_to_show()
             return
-        axes = canvas.axes(left=42, right=22, bottom=26)
-        as_durations(axes, duration_ticks(ordered, canvas.size.width - 60))
+        axes = canvas.axes(left=48, right=22, bottom=26)
+        as_durations(axes, duration_ticks(ordered, canvas.size.width - 70))
         shares = [(n + 1) / len(ordered) for n in range(len(ordered))]
         start, end = axes.get_xlim()
         for at in marked.values():

@@ -61,7 +61,8 @@ def chart_calibration(calibrator: Calibrator) -> Chart:
     ]
     caption = (
         "Left: on the dotted line, what is stated comes true; bands are 95% intervals. Right: what is right if only "
-        "the surest cases are answered; the dotted line is the precision aimed at, the dot the threshold chosen."
+        "the surest cases are answered; the dotted line is the precision aimed at, the dot the threshold chosen, which "
+        "the title tells with the share of the cases above it."
     )
     return panels_chart("calibration", f"Calibration on {calibrator.data}", caption, panels)
 
@@ -77,10 +78,10 @@ def _before_and_after(name: str, facet: FacetCalibration) -> Chart:
 
 
 def _chosen(name: str, facet: FacetCalibration) -> Chart:
-    chosen = None
+    chosen, title = None, name
     if facet.coverage is not None and facet.precision is not None:
         chosen = Covered(facet.coverage, facet.precision)
-    title = f"{name}: answered above {facet.abstain_below:.2f}"
+        title = f"{name}: {facet.coverage:.0%} above {facet.abstain_below:.2f}"
     return coverage_chart(f"coverage-{name}", title, "", _curve(facet.risk_coverage), facet.target_precision, chosen)
 
 

@@ -12,7 +12,10 @@ from triage.errors import TriageError
 from triage.incident import Incident
 from triage.triage_result import Neighbour
 
-__all__ = ["Example", "History", "IndexUnavailable"]
+__all__ = ["MOST_EXAMPLES", "Example", "History", "IndexUnavailable"]
+
+MOST_EXAMPLES = 5_000
+"""Of a larger history the first ones are learned from and looked through by words."""
 
 
 class IndexUnavailable(TriageError):

@@ -23,7 +23,7 @@ from filelock import FileLock
 from triage.annotation import Labels
 from triage.embedding import Vectors
 from triage.errors import TriageError
-from triage.history import Example, IndexUnavailable, chroma_client
+from triage.history import MOST_EXAMPLES, Example, IndexUnavailable, chroma_client
 from triage.history.entries import (
     Entry,
     Found,
@@ -43,7 +43,6 @@ from triage.incident import Incident
 from triage.triage_result import Neighbour
 
 _BATCH = 1_000
-_MOST_EXAMPLES = 5_000
 _CANDIDATES = 200
 _ANY_TEAM = ""
 _LOOK_FOR_TEAMS_S = 5.0
@@ -320,8 +319,8 @@ class ChromaHistory:
         def read() -> list[tuple[str, Vectors, dict[str, Any]]]:
             rows: list[tuple[str, Vectors, dict[str, Any]]] = []
             for collection in self._of_teams(teams):
-                if len(rows) < _MOST_EXAMPLES:
-                    found = collection.get(limit=_MOST_EXAMPLES - len(rows), include=["metadatas", "embeddings"])
+                if len(rows) < MOST_EXAMPLES:
+                    found = collection.get(limit=MOST_EXAMPLES - len(rows), include=["metadatas", "embeddings"])
                     rows += zip(found["ids"], found["embeddings"], found["metadatas"], strict=True)
             return rows
 

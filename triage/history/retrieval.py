@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from triage.history.remembered import remembered
 from triage.triage_result import Neighbour
 
-_WORD = re.compile(r"[^\W_][\w\-]+")
+WORD = re.compile(r"[^\W_][\w\-]+")
 _K1, _B = 1.2, 0.75
 
 
@@ -47,9 +47,9 @@ def rank(
     if not candidates:
         return []
     similarity = np.array([neighbour.similarity for neighbour, _ in candidates])
-    score = _standardised(similarity)
+    score = standardised(similarity)
     if ranking.words:
-        score = score + ranking.words * _standardised(bm25(text, [document for _, document in candidates]))
+        score = score + ranking.words * standardised(bm25(text, [document for _, document in candidates]))
     if ranking.half_life_days:
         today = now or datetime.now(UTC)
         ages = [
@@ -70,8 +70,8 @@ def bm25(query: str, documents: Sequence[str]) -> NDArray[np.float64]:
     Robertson and Zaragoza, 'The probabilistic relevance framework: BM25 and beyond', 2009, with k1 = 1.2, b = 0.75;
     frequencies of words are those among `documents`.
     """
-    wanted = set(_words(query))
-    counted = [Counter(_words(document)) for document in documents]
+    wanted = set(content_words(query))
+    counted = [Counter(content_words(document)) for document in documents]
     lengths = np.array([sum(counts.values()) for counts in counted], dtype=np.float64)
     usual = max(float(lengths.mean()), 1.0) if len(lengths) else 1.0
     scores = np.zeros(len(documents))
@@ -118,11 +118,13 @@ def by_likely_label(
 
 
 @remembered  # every new incident is compared with the same history
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word for word in _WORD.findall(text.casefold()) if word not in _STOP_WORDS)
+def content_words(text: str) -> tuple[str, ...]:
+    """The words of a text in lower case, without those that tell nothing."""
+    return tuple(word for word in WORD.findall(text.casefold()) if word not in _STOP_WORDS)
 
 
-def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values with mean 0 and deviation 1; all 0 where they don't differ."""
     deviation = float(values.std())
     result: NDArray[np.float64] = (values - values.mean()) / deviation if deviation > 0 else np.zeros_like(values)
     return result

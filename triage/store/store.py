@@ -23,7 +23,16 @@ from triage.store.completion import settled
 from triage.store.deletion import delete_incident, empty_log
 from triage.store.engine import WRITES, create_engine
 from triage.store.gold import count_gold, is_any_gold, next_gold_ids, read_gold, read_gold_ids
-from triage.store.incidents import accept, accept_many, read_ids, read_incidents, read_listed, read_page, read_team
+from triage.store.incidents import (
+    accept,
+    accept_many,
+    read_ids,
+    read_incidents,
+    read_listed,
+    read_page,
+    read_posted,
+    read_teams,
+)
 from triage.store.index_marks import IndexMarks
 from triage.store.judgements import (
     Coverage,
@@ -44,8 +53,10 @@ from triage.store.records import (
     FinishedPage,
     Labelled,
     Listed,
+    Made,
     Page,
     Pending,
+    Posted,
     Status,
     StoredIncident,
     Wanted,
@@ -63,6 +74,7 @@ from triage.store.triages import (
     latest_document,
     latest_documents,
     read_finished,
+    read_made,
 )
 from triage.store.turns import only_one
 from triage.store.vectors import read_vectors
@@ -169,13 +181,22 @@ class Store:
 
     async def team_of(self, incident_id: str) -> str | None:
         """The team of an incident; None where there is no such incident."""
+        return (await self.teams_of([incident_id])).get(incident_id)
+
+    async def teams_of(self, incident_ids: Collection[str]) -> dict[str, str]:
+        """Incident id -> team, of those of `incident_ids` that are there."""
         async with self._engine.connect() as connection:
-            return await read_team(connection, incident_id)
+            return await read_teams(connection, incident_ids)
 
     async def page(self, limit: int, cursor: str | None = None, wanted: Wanted | None = None) -> Page:
         """Incidents, newest first. Raises `InvalidInput` for a cursor that is none."""
         async with self._engine.connect() as connection:
             return await read_page(connection, limit, cursor, wanted)
+
+    async def posted(self, limit: int, teams: Collection[str] | None = None) -> list[Posted]:
+        """What came in to be triaged, newest first, at most `limit`; with `teams` only their incidents."""
+        async with self._engine.connect() as connection:
+            return await read_posted(connection, limit, teams)
 
     async def incident_ids(self, status: Status | None = None) -> list[str]:
         """The ids of all incidents, or of those with this status, oldest first."""
@@ -244,6 +265,11 @@ class Store:
         """The latest triage of an incident, or None."""
         document = await self.triage_document(incident_id)
         return None if document is None else Triage.model_validate_json(document)
+
+    async def triages(self, incident_id: str, limit: int) -> list[Made]:
+        """The triages of an incident, newest first, at most `limit`."""
+        async with self._engine.connect() as connection:
+            return await read_made(connection, incident_id, limit)
 
     async def finished(
         self,

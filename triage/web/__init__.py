@@ -5,6 +5,7 @@ Each page is a module with a router of `page_router`, a template of the same nam
 what it needs as an endpoint does (`triage.api.access`).
 """
 
-from triage.web.pages import PageOptions, add_pages
+from triage.web.options import PageOptions
+from triage.web.pages import add_pages
 
 __all__ = ["PageOptions", "add_pages"]

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from triage.api.access import Reader
 from triage.api.service import Parts, Service
-from triage.charts import Chart
+from triage.charts import Chart, Theme
 from triage.errors import NotFound
 from triage.live import FacetFigures, Overview, Selection
 from triage.live.labels import Outcome, in_cell, of_label
@@ -23,8 +23,8 @@ from triage.live.tables import judgements_table, overview_table, tables_of
 from triage.store import Judgement
 from triage.tables import written
 from triage.taxonomy import Facet
-from triage.web.downloads import TableFormat, table_file
-from triage.web.plots import PlotFormat, PlotTheme, drawn, plot_file
+from triage.web.downloads import ChartFormat, TableFormat, chart_file, table_file
+from triage.web.plots import drawn, find_chart
 from triage.web.rendering import is_part, page_router, show
 
 router = page_router()
@@ -179,10 +179,10 @@ async def table(service: Parts, view: Wanted, name: str, ending: TableFormat) ->
 
 
 @router.get("/agreement/plots/{name}.{ending}")
-async def plot(service: Parts, view: Wanted, name: str, ending: PlotFormat, theme: PlotTheme = "light") -> Response:
+async def plot(service: Parts, view: Wanted, name: str, ending: ChartFormat, theme: Theme = "light") -> Response:
     """Send one of the charts of a facet as a file."""
     found = await service.live_figures.facet(view.selection, view.facet, view.period)
-    return await asyncio.to_thread(plot_file, found.charts, name, ending, theme)
+    return await asyncio.to_thread(chart_file, find_chart(found.charts, name), theme, ending)
 
 
 async def _known(service: Service, view: View) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from triage.api.access import requires
 from triage.api.service import Parts
+from triage.charts import Theme
 from triage.errors import NotFound
 from triage.evaluation.reports.case_lists import CaseList
 from triage.evaluation.reports.cases_csv import as_csv
@@ -22,8 +23,8 @@ from triage.evaluation.reports.tables import cases_table, tables_of
 from triage.evaluation.reports.worst_cases import told_case
 from triage.evaluation.shelf import OpenedRun, Shelf
 from triage.tables import Table
-from triage.web.downloads import TableFormat, table_file
-from triage.web.plots import PlotFormat, PlotTheme, plot_file
+from triage.web.downloads import ChartFormat, TableFormat, chart_file, table_file
+from triage.web.plots import find_chart
 from triage.web.rendering import is_part, page_router, show
 
 router = page_router()
@@ -179,9 +180,9 @@ async def table_of(opened: Opened, table: str, ending: TableFormat) -> Response:
 
 
 @router.get("/evals/runs/{name}/plots/{plot}.{ending}", dependencies=ALLOWED)
-async def plot_of(opened: Opened, plot: str, ending: PlotFormat, theme: PlotTheme = "light") -> Response:
+async def plot_of(opened: Opened, plot: str, ending: ChartFormat, theme: Theme = "light") -> Response:
     """Send one of a run's charts as a file."""
-    return await asyncio.to_thread(plot_file, opened.view.charts, plot, ending, theme)
+    return await asyncio.to_thread(chart_file, find_chart(opened.view.charts, plot), theme, ending)
 
 
 @router.get("/evals/runs/{name}/report.{ending}", dependencies=ALLOWED)

@@ -16,8 +16,11 @@ class Place(NamedTuple):
 
 PLACES = (
     Place("Triage", "/", "t"),
+    Place("History", "/history", "h"),
     Place("Agreement", "/agreement", "a"),
     Place("Evals", "/evals", "e"),
+    Place("Study", "/study/ledger", "s"),
+    Place("Settings", "/settings", ","),
 )
 """The pages themselves."""
 

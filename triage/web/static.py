@@ -10,20 +10,19 @@ from typing import NamedTuple
 
 from fastapi import APIRouter, Response
 
-from triage.charts import stylesheet
+from triage import charts
 from triage.errors import MisconfiguredService, NotFound
-from triage.evaluation.reports.html import parts_stylesheet
+from triage.evaluation import reports
 
 router = APIRouter(include_in_schema=False)
 
 _OURS = Path(__file__).parent / "static"
 # htmx comes in a package for Django, of which nothing else is used, and which is not imported.
 _HTMX = Path("static", "django_htmx", "htmx-2.min.js")
+_CHARTS = Path(charts.__file__).parent / "charts.css"
+# What the pages show in the same way as the report of a run.
+_PARTS = Path(reports.__file__).parent / "templates" / "parts.css"
 _KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-
-
-# What the parts of reports and the charts in pages look like stands beside them.
-_MORE_STYLE = (stylesheet, parts_stylesheet)
 
 
 class _File(NamedTuple):
@@ -47,12 +46,11 @@ async def get_file(version: str, name: str) -> Response:  # noqa: ARG001 - an ol
 
 @cache
 def _files() -> dict[str, _File]:
-    paths = {path.name: path for path in _OURS.iterdir() if path.suffix in _KINDS} | {"htmx.js": _htmx()}
+    paths = {path.name: path for path in _OURS.iterdir() if path.suffix in _KINDS}
+    paths |= {"htmx.js": _htmx(), _CHARTS.name: _CHARTS, _PARTS.name: _PARTS}
     found = {}
     for name, path in paths.items():
         content = path.read_bytes()
-        if name == "style.css":
-            content += "".join(f"\n{read()}" for read in _MORE_STYLE).encode()
         found[name] = _File(content, _KINDS[path.suffix], hashlib.sha256(content).hexdigest()[:12])
     return found
 

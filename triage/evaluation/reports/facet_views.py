@@ -105,7 +105,7 @@ class FacetView(NamedTuple):
     def charts(self) -> tuple[Chart, ...]:
         """All there are of the facet; the page shows its confusion as a table that leads to the cases instead."""
         found = self.summary.confusion
-        charts = [chart_confusion(self.facet.id, self.facet.name, found, self.name) if found else None]
+        charts = [chart_confusion(self.facet.id, self.facet.name, found, self.name) if found and found.n else None]
         if self.calibration is not None:
             charts += [self.calibration.reliability, self.calibration.coverage]
         return tuple(chart for chart in charts if chart)

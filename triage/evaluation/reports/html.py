@@ -106,11 +106,6 @@ def part_of(run: RunView, part: Part, links: Links, /, **known: Any) -> Markup:
     return Markup(text)  # noqa: S704 - all that was put into the template was escaped
 
 
-def parts_stylesheet() -> str:
-    """The rules for the parts; a page has them in its stylesheet, with the variables of the report."""
-    return Path(__file__).with_name("templates").joinpath("parts.css").read_text(encoding="utf-8")
-
-
 def _rendered(template: str, view: RunView, known: Mapping[str, Any]) -> str:
     given = {
         **view._asdict(),
