@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import logging
 import threading
 import unicodedata
 import warnings
@@ -95,6 +96,8 @@ class Canvas(NamedTuple):
 @contextmanager
 def drawn(chart: Chart, size: Size, colours: Colours, *, with_heading: bool) -> Iterator[tuple[Figure, Size]]:
     """The chart drawn, with the size of all of it; nothing else is drawn meanwhile, so make haste with it."""
+    # That matplotlib makes a list of the fonts, and where it keeps it, is no matter for whoever looks at a chart.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
