@@ -147,6 +147,14 @@ def test_no_text_reaches_beyond_the_picture(chart: Chart) -> None:
             assert size * 0.7 <= y <= height, one.text
 
 
+def test_a_title_of_one_long_word_stays_in_its_file() -> None:
+    chart = shares_chart("a", "x" * 300, "y" * 300 + " and more", [Share("b", 0.5)])
+    texts = [one.text or "" for one in ET.fromstring(as_svg(chart)).iter(f"{SVG}text")]
+    assert any(text.startswith("xxx") and text.endswith("…") for text in texts)
+    assert "and more" in texts
+    assert max(map(len, texts)) < 110
+
+
 def test_the_same_chart_has_the_same_bytes_whatever_was_drawn_before() -> None:
     from matplotlib import rcParams
 
