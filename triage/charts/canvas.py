@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import logging
 import threading
 import unicodedata
 import warnings
@@ -71,13 +72,7 @@ class Canvas(NamedTuple):
 
     def shortened(self, name: str, room: float, size: float = TEXT) -> str:
         """`name` on one line, without characters that aren't seen, cut so that it is at most `room` pixels wide."""
-        line = printable(name)
-        # Hardly a letter is wider than it is high.
-        if len(line) * size <= room or _width(line, size) <= room:
-            return line
-        cuts = range(1, len(line))
-        cut = bisect.bisect_right(cuts, room, key=lambda end: _width(f"{line[:end]}…", size))
-        return f"{line[:cut].rstrip()}…"
+        return _fitted(printable(name), room, size)
 
     def width(self, text: str, size: float = TEXT) -> float:
         """How wide a text is, in pixels."""
@@ -95,6 +90,8 @@ class Canvas(NamedTuple):
 @contextmanager
 def drawn(chart: Chart, size: Size, colours: Colours, *, with_heading: bool) -> Iterator[tuple[Figure, Size]]:
     """The chart drawn, with the size of all of it; nothing else is drawn meanwhile, so make haste with it."""
+    # That matplotlib makes a list of the fonts, and where it keeps it, is no matter for whoever looks at a chart.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -149,6 +146,15 @@ class _Heading(NamedTuple):
                 y -= leading
 
 
+def _fitted(line: str, room: float, size: float) -> str:
+    # Hardly a letter is wider than it is high.
+    if len(line) * size <= room or _width(line, size) <= room:
+        return line
+    cuts = range(1, len(line))
+    cut = bisect.bisect_right(cuts, room, key=lambda end: _width(f"{line[:end]}…", size))
+    return f"{line[:cut].rstrip()}…"
+
+
 def _wrapped(text: str, room: float, size: float) -> Iterator[str]:
     line = ""
     for word in printable(text, None).split(" "):
@@ -156,6 +162,7 @@ def _wrapped(text: str, room: float, size: float) -> Iterator[str]:
         if line and _width(longer, size) > room:
             yield line
             longer = word
+        longer = _fitted(longer, room, size)
         line = longer
     if line:
         yield line
