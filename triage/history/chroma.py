@@ -35,7 +35,7 @@ from triage.history.entries import (
     read_labels,
     read_neighbour,
 )
-from triage.history.retrieval import DEFAULT_RANKING, Ranking, rank
+from triage.history.retrieval import CANDIDATES, DEFAULT_RANKING, Ranking, rank
 from triage.history.snapshot import Snapshots
 from triage.history.texts import Source, Texts, Told
 from triage.history.tracing import traced
@@ -43,8 +43,8 @@ from triage.incident import Incident
 from triage.triage_result import Neighbour
 
 _BATCH = 1_000
-_MOST_EXAMPLES = 5_000
-_CANDIDATES = 200
+MOST_EXAMPLES = 5_000
+"""So many incidents of the history are learned from at most."""
 _ANY_TEAM = ""
 _LOOK_FOR_TEAMS_S = 5.0
 
@@ -126,7 +126,7 @@ class ChromaHistory:
         if k < 1:
             return []
         excluded = set(exclude)
-        wanted, found = max(k + 8, _CANDIDATES), list[tuple[Neighbour, str]]()
+        wanted, found = max(k + 8, CANDIDATES), list[tuple[Neighbour, str]]()
         while True:
             rows, size = await self._run(self._query, vector, wanted, excluded, teams)
             told = await self._texts.of([edition(row.incident_id, row.metadata) for row in rows])
@@ -320,8 +320,8 @@ class ChromaHistory:
         def read() -> list[tuple[str, Vectors, dict[str, Any]]]:
             rows: list[tuple[str, Vectors, dict[str, Any]]] = []
             for collection in self._of_teams(teams):
-                if len(rows) < _MOST_EXAMPLES:
-                    found = collection.get(limit=_MOST_EXAMPLES - len(rows), include=["metadatas", "embeddings"])
+                if len(rows) < MOST_EXAMPLES:
+                    found = collection.get(limit=MOST_EXAMPLES - len(rows), include=["metadatas", "embeddings"])
                     rows += zip(found["ids"], found["embeddings"], found["metadatas"], strict=True)
             return rows
 

@@ -66,6 +66,14 @@ class Finished(NamedTuple):
     document: str
 
 
+class Recent(NamedTuple):
+    """An incident with its latest triage; `document` is the whole of that as JSON."""
+
+    incident: Incident
+    team: str
+    document: str
+
+
 class FinishedPage(NamedTuple):
     """Some triages, first stored first, and the cursor behind the last of them."""
 

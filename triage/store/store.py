@@ -37,6 +37,7 @@ from triage.store.records import (
     Labelled,
     Page,
     Pending,
+    Recent,
     Status,
     StoredIncident,
     Wanted,
@@ -53,6 +54,7 @@ from triage.store.triages import (
     latest_document,
     latest_documents,
     read_finished,
+    read_recent,
 )
 from triage.store.turns import only_one
 from triage.store.vectors import read_vectors
@@ -183,10 +185,13 @@ class Store:
         async with self._engine.connect() as connection:
             return await has_result(connection, run_id)
 
-    async def save_triage(self, run_id: str, triage: Triage) -> None:
-        """Keep a result. A second time with the same `run_id` changes nothing, nor does one of a deleted incident."""
+    async def save_triage(self, run_id: str, triage: Triage, vector: Vectors | None = None) -> None:
+        """Keep a result. A second time with the same `run_id` changes nothing, nor does one of a deleted incident.
+
+        With it is kept the `vector` of the incident's redacted text, made by the embedder that the triage names.
+        """
         async with self._writing.begin() as connection:
-            is_told = await keep_triage(connection, run_id, triage)
+            is_told = await keep_triage(connection, run_id, triage, vector)
         if is_told:
             self.notifications.added.set()
 
@@ -228,6 +233,13 @@ class Store:
         """The latest triage of an incident, or None."""
         document = await self.triage_document(incident_id)
         return None if document is None else Triage.model_validate_json(document)
+
+    async def recent(
+        self, taxonomy: str, since: datetime, limit: int, teams: Collection[str] | None = None
+    ) -> list[Recent]:
+        """Incidents of these teams whose latest triage was made since then, newest first, at most `limit`."""
+        async with self._engine.connect() as connection:
+            return await read_recent(connection, taxonomy, since, limit, teams)
 
     async def finished(
         self,
