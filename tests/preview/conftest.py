@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from tests.parts import DIMENSION, HashingEmbedder
 from triage.access import SHARED_TEAM
 from triage.annotation import Annotation, Labels
 from triage.casebook import Casebook
+from triage.correction import Preview
 from triage.history.chroma import ChromaHistory
 from triage.incident import Incident
 from triage.pipeline import Pipeline
-from triage.preview import Preview, Previewer, PreviewOptions
+from triage.preview import Previewer, PreviewOptions
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
 from triage.taxonomy import Taxonomy
@@ -67,9 +68,7 @@ class Desk:
             await self.store.save_triage(uuid.uuid4().hex, triage, embedded.get(incident.id))
         return triage
 
-    async def decided(
-        self, incident_ids: Iterable[str], *, keeps: bool = False
-    ) -> dict[str, Mapping[str, FacetResult]]:
+    async def decided(self, incident_ids: Iterable[str], *, keeps: bool = False) -> dict[str, dict[str, FacetResult]]:
         """What would be decided of incidents now."""
         stored = await self.store.incidents(list(incident_ids))
         return {key: (await self.again(one.incident, one.team, keeps=keeps)).facets for key, one in stored.items()}

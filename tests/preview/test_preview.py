@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from random import Random
 
 import pytest
 
-from tests.preview.conftest import Desk, gold, text
+from tests.fake_openai import FakeOpenAI
+from tests.preview.conftest import TAXONOMY, Desk, gold, text
 from triage.annotation import Annotation
+from triage.classification.structured import StructuredClassifier
+from triage.correction import Preview
 from triage.errors import InvalidInput, NotFound
-from triage.preview import Preview
+from triage.llm.openai import OpenAIChat
+from triage.pipeline import Pipeline
+from triage.preview import Previewer
+from triage.redaction import Redactor
 from triage.triage_result import FacetResult
 
 Decided = dict[tuple[str, str], tuple[tuple[str, ...], float | None]]
@@ -234,3 +242,39 @@ async def test_only_recent_incidents_of_teams_that_see_the_corrected_one_are_loo
     assert {one.incident_id.partition(":")[0] for one in shared.incidents} == {"payments", "search"}
     assert seen.looked_at == 2
     assert (few.looked_at, none.looked_at) == (1, 0)
+
+
+async def test_a_model_is_not_asked_again_and_its_answers_count_as_then(desk: Desk, fake_openai: FakeOpenAI) -> None:
+    chat = OpenAIChat("any-model", fake_openai.base_url, "key")
+    classifier = StructuredClassifier(chat, deadline_s=20)
+    pipeline = Pipeline(TAXONOMY, Redactor(), desk.embedder, desk.pipeline.history, classifier, chat.name)
+    asking = replace(desk, pipeline=pipeline, previewer=Previewer(desk.store, desk.casebook, pipeline))
+    fake_openai.prefer = ("operational", "deployment", "rollback")
+    for n in range(3):
+        await asking.triage(f"r{n}", text(n, 100 + n))
+    await asking.triage("new", text(0, 100) + " A fuse had been set wrongly.")
+    triage = await desk.store.triage("r0")
+    assert triage is not None
+    assert "model" in triage.facets["category"].sources
+    asked = len(fake_openai.requests)
+    correction = gold("new", "category", "operational"), gold("new", "failure_mode", "deployment")
+    preview = await asking.preview("new", *correction)
+    assert len(fake_openai.requests) == asked
+
+    await desk.casebook.annotate("new", correction)
+    assert close(told(preview, "after"), of(await asking.decided(["r0", "r1", "r2"])))
+    # Without that model in use there is nothing to compare with.
+    (reason,) = (await desk.preview("new", gold("new", "mitigation", "restart"))).not_compared
+    assert reason.reason == "Its model was any-model, which is not in use."
+    await chat.aclose()
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_is_corrected_is_foretold(desk: Desk, seed: int) -> None:
+    random = Random(seed)
+    recent = await several(desk)
+    corrected = random.choice([*recent, *(f"h{n}" for n in range(30))])
+    category = random.choice(TAXONOMY.facet("category").labels)
+    mode = random.choice(TAXONOMY.facet("failure_mode").children([category.id]))
+    given = gold(corrected, "category", category.id), gold(corrected, "failure_mode", mode.id)
+    await foretold(desk, [name for name in recent if name != corrected], corrected, *given)

@@ -16,12 +16,13 @@ from triage.annotation import Annotation, words_of_people
 from triage.casebook import Casebook, Foreseen
 from triage.classification.likeness import Moves
 from triage.classification.reading import read
+from triage.correction import ChangedIncident, NotCompared, Preview
 from triage.embedding import Vectors
 from triage.history.remembered import remembered
 from triage.history.retrieval import DEFAULT_RANKING, Ranking
 from triage.incident import Incident
 from triage.pipeline import MadeOtherwise, Pipeline
-from triage.preview.result import ChangedIncident, NotCompared, Preview, changes_of
+from triage.preview.changes import changes_of
 from triage.preview.supposition import Heard, Reread, Supposition
 from triage.store import Store
 from triage.triage_result import Triage
