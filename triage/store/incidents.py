@@ -68,11 +68,29 @@ async def read_incidents(connection: AsyncConnection, incident_ids: Collection[s
     return found
 
 
+async def read_known(
+    connection: AsyncConnection, incident_ids: Collection[str], teams: Collection[str] | None
+) -> set[str]:
+    """Those of `incident_ids` that are there; with `teams` only those of these teams."""
+    found: set[str] = set()
+    for chunk in chunks(incident_ids):
+        query = select(incident_table.c.id).where(incident_table.c.id.in_(chunk), *conditions(Wanted(teams=teams)))
+        found |= set((await connection.execute(query)).scalars())
+    return found
+
+
 async def read_team(connection: AsyncConnection, incident_id: str) -> str | None:
     """The team of an incident; None where there is no such incident."""
     query = select(incident_table.c.team).where(incident_table.c.id == incident_id)
     team: str | None = (await connection.execute(query)).scalar_one_or_none()
     return team
+
+
+async def read_seq(connection: AsyncConnection, incident_id: str) -> int | None:
+    """The place of an incident in the order of arrival; None where there is no such incident."""
+    query = select(incident_table.c.seq).where(incident_table.c.id == incident_id)
+    seq: int | None = (await connection.execute(query)).scalar_one_or_none()
+    return seq
 
 
 async def read_ids(connection: AsyncConnection, status: Status | None) -> list[str]:
@@ -89,7 +107,7 @@ async def read_page(connection: AsyncConnection, limit: int, cursor: str | None,
     if cursor is not None:
         query = query.where(incident_table.c.seq < rows.read_cursor(cursor))
     if wanted is not None:
-        query = query.where(*_conditions(wanted))
+        query = query.where(*conditions(wanted))
     found = (await connection.execute(query)).all()
     more = len(found) > limit
     return Page(
@@ -107,7 +125,7 @@ def _accepted(incident: Incident, taxonomy: str, team: str, now: datetime) -> di
     return {**rows.incident_values(incident), **state}
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+def conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     """What must hold of an incident for it to be listed."""
     of = incident_table.c
     given = {name: getattr(wanted, name) for name in ("status", "service", "severity")}

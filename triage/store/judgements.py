@@ -73,7 +73,7 @@ async def read_judgements(
     )
     # Only the documents of those that are counted are read.
     query: Select[Any] = (
-        select(*rows.ANNOTATION_COLUMNS, _labels(connection, facet).label("said"))
+        select(*rows.ANNOTATION_COLUMNS, labels_in(connection, facet).label("said"))
         .select_from(newest)
         .join(annotation_table, annotation_table.c.id == newest.c.id)
         .join(triage_table, triage_table.c.id == newest.c.triage_id)
@@ -92,7 +92,7 @@ async def read_triaged(
     """At most `limit` incidents whose latest triage was made since then, newest first."""
     later = triage_table.alias()
     has_later = exists().where(later.c.incident_id == triage_table.c.incident_id, later.c.id > triage_table.c.id)
-    said = [_labels(connection, facet).label(f"said_{n}") for n, facet in enumerate(facets)]
+    said = [labels_in(connection, facet).label(f"said_{n}") for n, facet in enumerate(facets)]
     labelled = [
         exists()
         .where(
@@ -125,7 +125,7 @@ async def read_triaged(
     return found
 
 
-def _labels(connection: AsyncConnection, facet: str) -> ColumnElement[Any]:
+def labels_in(connection: AsyncConnection, facet: str) -> ColumnElement[Any]:
     """The labels of a facet, read by the database out of the stored triage: the documents stay where they are."""
     column: Column[Any] = triage_table.c.document
     # SQLite reads JSON out of text as it is, and would turn a cast one into a number.
