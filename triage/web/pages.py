@@ -5,17 +5,44 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from triage.api import access
-from triage.web import history, home, keys, login, settings, static, taxonomies
+from triage.web import (
+    adjudicate,
+    assigning,
+    history,
+    home,
+    keys,
+    label,
+    login,
+    progress,
+    queue,
+    settings,
+    static,
+    taxonomies,
+)
 from triage.web.options import PageOptions
 from triage.web.rendering import not_found_page
 
+_PAGES = (
+    static,
+    login,
+    home,
+    queue,
+    label,
+    adjudicate,
+    assigning,
+    progress,
+    history,
+    settings,
+    taxonomies,
+    keys,
+)
 _OPEN = frozenset({"/login", "/logout", "/static/{version}/{name}"})
 
 
 def add_pages(app: FastAPI, options: PageOptions = PageOptions()) -> FastAPI:  # noqa: B008 - a value that does not change
     """Add the pages to the app that `create_app` made. Raises if a page does not say what it needs."""
     app.state.page_options = options
-    for module in (static, login, home, history, settings, taxonomies, keys):
+    for module in _PAGES:
         app.include_router(module.router)
     not_found_page(app)
     access.check(app, _OPEN)
