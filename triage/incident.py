@@ -27,6 +27,7 @@ def _assume_utc(value: object) -> object:
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_assume_utc)]
 
+_HEADLINE = 90
 _ORDER = ("started_at", "detected_at", "mitigated_at", "resolved_at")
 
 
@@ -80,6 +81,12 @@ class Incident(BaseModel, frozen=True, extra="forbid"):
         return f"{self.title}\n\n{self.write_up}" if self.title else self.write_up
 
     @property
+    def headline(self) -> str:
+        """The title; without one the beginning of the write-up, on one line."""
+        words = " ".join((self.title or self.write_up[: 4 * _HEADLINE]).split())
+        return words if self.title or len(words) <= _HEADLINE else f"{words[:_HEADLINE].rstrip()}…"
+
+    @property
     def ttd_minutes(self) -> float | None:
         """Time to detect: from start to detection, in minutes."""
         return _minutes(self.started_at, self.detected_at)
@@ -88,6 +95,17 @@ class Incident(BaseModel, frozen=True, extra="forbid"):
     def ttm_minutes(self) -> float | None:
         """Time to mitigate: from start to mitigation (to resolution where that is all that is known), in minutes."""
         return _minutes(self.started_at, self.mitigated_at or self.resolved_at)
+
+
+def duration(minutes: float) -> str:
+    """So many minutes as people say it.
+
+    >>> duration(8), duration(150), duration(4320)
+    ('8 min', '2.5 h', '3.0 d')
+    """
+    if minutes < 90:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60:.1f} h" if minutes < 48 * 60 else f"{minutes / 1440:.1f} d"
 
 
 def content_id(title: str, write_up: str) -> str:

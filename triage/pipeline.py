@@ -33,6 +33,9 @@ from triage.redaction import Redacted, Redactor
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Contrast, FacetResult, Neighbour, Provenance, Triage
 
+STEPS = ("redact", "withhold", "retrieve", "learn", "classify", "contrast", "suggest")
+"""The steps of one incident in their order, by the names under which they are told and timed."""
+
 
 class PipelineOptions(NamedTuple):
     """What a caller may tune.

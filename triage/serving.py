@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from triage import __version__
+from triage.allocator import keep_together
 from triage.errors import MisconfiguredService, TriageError
 from triage.listening import needs_keys
 from triage.observability.telemetry import traced_process
@@ -69,7 +70,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
             wait_limit_s=settings.wait_limit_s,
             lifespan=_running,
         )
-        yield add_pages(app, PageOptions(settings.runs, told(settings)))
+        yield add_pages(app, PageOptions(settings.runs, settings.suites, told(settings)))
 
 
 @asynccontextmanager
@@ -98,6 +99,7 @@ async def _at_work(settings: Settings, role: Role, progress: Progress) -> AsyncI
     from triage.jobs import Jobs
     from triage.metrics import Metrics
 
+    keep_together()
     known_as = "worker" if role == "worker" else "api"
     metrics = Metrics(known_as, daily_cost=settings.daily_cost, daily_tokens=settings.daily_tokens)
     async with (

@@ -3,15 +3,15 @@
     python -m evals.bench.load --start --rate 20 --seconds 60
     python -m evals.bench.load --start --ramp --rate 5 --seconds 20
     python -m evals.bench.load --start --overload --rate 20 --seconds 60
-    python -m evals.bench.load --start --apis 2 --workers 4 --database-url postgresql://... --chroma-url http://...
+    python -m evals.bench.load --start --apis 2 --workers 3 --rate 20 --seconds 60
     python -m evals.bench.load --url http://127.0.0.1:8350 --pid 4711 --rate 20 --seconds 60
 
 The load is open: a post is due at its time however slow the answers are, and its latency counts from when it was due
 (no coordinated omission). When each incident was triaged is read from the service afterwards: `created_at` to
-`updated_at`, less the fake model's delay. CPU and memory are those of the service's processes alone. `--ramp` raises
-the rate until something is shed or the queue grows, and halves the step from there. `--overload` drives three times the
-rate and ends with exit code 1 unless every refusal was a 429 or 503 with Retry-After, everything accepted was triaged,
-and the service was ready at the end.
+`updated_at`, less the fake model's delay. CPU and memory are those of the service's processes alone; with `--workers`
+the CPU of PostgreSQL and Chroma is told beside it. `--ramp` raises the rate until something is shed or the queue grows,
+and halves the step from there. `--overload` drives three times the rate and ends with exit code 1 unless every refusal
+was a 429 or 503 with Retry-After, everything accepted was triaged, and the service was ready at the end.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import numpy as np
 
-from evals.bench.processes import Sampler
+from evals.bench.processes import Sampler, tree_cpu_s
 from evals.bench.started import Started, started
 from evals.bench.write_ups import WriteUps
 
@@ -122,9 +122,10 @@ class Driver:
         return Posted(key, due, time.perf_counter() - due, status, says_when)
 
 
-async def measure(driver: Driver, pids: list[int], rate: float, seconds: float, delay_s: float) -> dict[str, Any]:
+async def measure(driver: Driver, service: Started, rate: float, seconds: float, delay_s: float) -> dict[str, Any]:
     """One load from an empty queue to an empty queue."""
-    with Sampler(pids) as sampler:
+    before = _needed_cpu_s(service)
+    with Sampler(service.pids) as sampler:
         began = time.time()
         posted = await driver.drive(rate, seconds)
         ended = time.time()
@@ -135,7 +136,7 @@ async def measure(driver: Driver, pids: list[int], rate: float, seconds: float, 
     done = [each for each in became.values() if each["status"] == "triaged"]
     waited = [(_moment(each["updated_at"]) - _moment(each["created_at"])) - delay_s for each in done]
     in_time = sum(began <= _moment(each["updated_at"]) <= ended for each in done)
-    usage = sampler.usage()
+    usage, after = sampler.usage(), _needed_cpu_s(service)
     return {
         "rate": rate,
         "seconds": round(ended - began, 2),
@@ -154,6 +155,9 @@ async def measure(driver: Driver, pids: list[int], rate: float, seconds: float, 
         "is_drained": is_drained,
         "lost": len(accepted) - len(done),
         "cpu_ms_per_incident": round(usage.cpu_s / len(done) * 1000, 1) if usage and done else None,
+        "needed_cpu_ms_per_incident": {
+            name: round((after[name] - before[name]) / len(done) * 1000, 1) for name in after if done
+        },
         "memory_mib": usage._asdict() if usage else None,
         "is_ready": await driver.is_ready(),
     }
@@ -165,11 +169,11 @@ def kept_up(found: dict[str, Any]) -> bool:
     return bool(clean and found["waiting_at_the_end"] <= max(found["rate"], 8))
 
 
-async def ramp(driver: Driver, pids: list[int], options: argparse.Namespace) -> list[dict[str, Any]]:
+async def ramp(driver: Driver, service: Started, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Loads of rising rates, then between the last that was kept up with and the first that was not."""
     runs, good, bad, rate = [], 0.0, None, options.rate
     for _ in range(options.steps):
-        found = await measure(driver, pids, rate, options.seconds, options.delay_ms / 1000)
+        found = await measure(driver, service, rate, options.seconds, options.delay_ms / 1000)
         runs.append(found | {"kept_up": kept_up(found)})
         print(_row(runs[-1]), flush=True)
         good, bad = (rate, bad) if kept_up(found) else (good, rate)
@@ -191,6 +195,10 @@ def overload_faults(found: dict[str, Any]) -> list[str]:
     return [f"{what}: {n}" for what, n in faults.items() if n]
 
 
+def _needed_cpu_s(service: Started) -> dict[str, float]:
+    return {name: tree_cpu_s(pid) for name, pid in service.needed.items()}
+
+
 def _moment(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
@@ -208,6 +216,7 @@ _COLUMNS = (
     "accept p50 / p99 ms",
     "to triaged, beyond the model, p50 / p99 ms",
     "CPU ms an incident",
+    "PostgreSQL, Chroma",
     "MiB first / last",
     "MiB an hour",
     "429, 503",
@@ -228,6 +237,7 @@ def _row(found: dict[str, Any]) -> str:
         f"{accept.get('p50', '-')} / {accept.get('p99', '-')}",
         f"{beyond.get('p50', '-')} / {beyond.get('p99', '-')}",
         found["cpu_ms_per_incident"] or "-",
+        " / ".join(map(str, found["needed_cpu_ms_per_incident"].values())) or "-",
         f"{memory['first_mib']:.0f} / {memory['last_mib']:.0f}" if memory else "-",
         "-" if slope is None else f"{slope:.0f}",
         refused,
@@ -248,10 +258,10 @@ async def run(options: argparse.Namespace, service: Started) -> int:
         await driver.drained(120)
         print(_HEAD, flush=True)
         if options.ramp:
-            runs = await ramp(driver, service.pids, options)
+            runs = await ramp(driver, service, options)
         else:
             rate = options.rate * (3 if options.overload else 1)
-            runs = [await measure(driver, service.pids, rate, options.seconds, options.delay_ms / 1000)]
+            runs = [await measure(driver, service, rate, options.seconds, options.delay_ms / 1000)]
             print(_row(runs[0]))
             faults = overload_faults(runs[0]) if options.overload else []
     best = max((found["rate"] for found in runs if found.get("kept_up")), default=None)
@@ -272,7 +282,7 @@ def _service(options: argparse.Namespace) -> Iterator[Started]:
         with tempfile.TemporaryDirectory() as name, started(options, Path(name)) as service:
             yield service
     else:
-        yield Started(options.url, options.pid)
+        yield Started(options.url, options.pid, {})
 
 
 def main() -> None:
@@ -281,10 +291,10 @@ def main() -> None:
     where.add_argument("--url", nargs="+", help="services that run already, one URL for each API process")
     where.add_argument("--start", action="store_true", help="start a service with a fake model, and stop it at the end")
     parser.add_argument("--pid", type=int, nargs="*", default=[], help="with --url: the service's processes, to watch")
-    parser.add_argument("--apis", type=int, default=1, help="with --start: so many `triage serve`")
-    parser.add_argument("--workers", type=int, default=0, help="with --start: so many `triage worker`")
-    parser.add_argument("--database-url", help="with --start: PostgreSQL, which several processes need")
-    parser.add_argument("--chroma-url", help="with --start: a Chroma server, which several processes need")
+    parser.add_argument("--apis", type=int, default=1, help="with --workers: so many `triage serve`")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="with --start: so many `triage worker`, PostgreSQL and a Chroma server"
+    )
     parser.add_argument(
         "--embedder", default="fake", help="with --start: `fake`, which costs the service next to nothing, or `local`"
     )
@@ -301,6 +311,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder for load.json and load.md")
     options = parser.parse_args()
+    if options.apis > 1 and not options.workers:
+        parser.error("several APIs need --workers")
     with _service(options) as service:
         sys.exit(asyncio.run(run(options, service)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -73,6 +74,21 @@ class Sampler:
                 self.samples.append(Sample(time.monotonic(), sum(c for c, _ in taken), sum(r for _, r in taken)))
             if self._stopped.wait(self._every_s):
                 return
+
+
+def tree_cpu_s(pid: int) -> float:
+    """CPU seconds of a process and all below it, with those that ended and were waited for."""
+    children: dict[int, list[int]] = {}
+    cpu_s: dict[int, float] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            children.setdefault(int(fields[1]), []).append(int(path.parent.name))
+            cpu_s[int(path.parent.name)] = sum(map(int, fields[11:15])) / _TICKS
+    tree = [pid]
+    for each in tree:
+        tree += children.get(each, [])
+    return sum(cpu_s.get(each, 0.0) for each in tree)
 
 
 def _taken(pid: int) -> tuple[float, int] | None:

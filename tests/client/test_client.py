@@ -83,6 +83,7 @@ def test_labels_searches_and_what_the_service_knows(client: Client, name: str) -
     (kept,) = client.annotate(name, [LABEL])
     assert (kept.labels, kept.origin) == (("infrastructure",), "human")
     assert client.annotations(name) == [kept]
+    assert "Confirmed by ada" in client.summary(name)
     with pytest.raises(Outdated):
         client.annotate(name, [LABEL], if_match='"0-0"')
     assert client.search(f"Odd words: {name} zyzzyva switch.", 1)[0].incident_id == name

@@ -12,8 +12,16 @@ NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=365)
 
 
-async def triaged(store: Store, key: str, label: str | None, *, at: datetime = NOW, run: str = "") -> None:  # noqa: F811
-    await store.add_incident(Incident(id=key, write_up=f"Write-up of {key}."), "t")
+async def triaged(
+    store: Store,  # noqa: F811
+    key: str,
+    label: str | None,
+    *,
+    at: datetime = NOW,
+    run: str = "",
+    team: str = "default",
+) -> None:
+    await store.add_incident(Incident(id=key, write_up=f"Write-up of {key}."), "t", team)
     labels = (label,) if label else ()
     facets = {"category": FacetResult(facet="category", labels=labels)}
     provenance = Provenance(taxonomy="t", taxonomy_version="1.0.0")
@@ -26,9 +34,9 @@ def said(key: str, label: str, *, by: str = "ada", minutes: float = 5, **more: o
 
 
 async def judged(store: Store, **more: object) -> list[tuple[str, str, str]]:  # noqa: F811
-    values = {"taxonomy": "t", "facet": "category", "since": LONG_AGO, "limit": 100} | more
+    values = {"taxonomy": "t", "facets": ["category"], "since": LONG_AGO, "limit": 100} | more
     found = await store.judgements(**values)  # type: ignore[arg-type]
-    return [(one.annotation.annotator, one.annotation.labels[0], " ".join(one.triaged)) for one in found]
+    return [(one.annotator, one.labels[0], "none" if one.triaged is None else " ".join(one.triaged)) for one in found]
 
 
 async def test_each_persons_last_word_stands_beside_the_triage_that_stood_then(store: Store) -> None:  # noqa: F811
@@ -83,3 +91,82 @@ async def test_the_latest_triage_of_each_incident_is_listed_with_what_people_lab
     assert found[1].created_at == NOW
     assert len(await store.triaged_incidents("t", ["category"], NOW - timedelta(hours=1), 10)) == 2
     assert len(await store.triaged_incidents("t", ["category"], LONG_AGO, 2)) == 2
+
+
+async def test_the_newest_judgements_of_each_facet_are_those_of_these_teams_and_this_person(store: Store) -> None:  # noqa: F811
+    for n, team in enumerate(("one", "two", "one")):
+        await triaged(store, f"i{n}", "power", team=team)
+        await store.record(
+            [said(f"i{n}", "power", minutes=n + 1), said(f"i{n}", "code", minutes=n + 1, facet="symptom")]
+        )
+        await store.record([said(f"i{n}", "code", by="bo", minutes=n + 1)])
+
+    found = await store.judgements("t", ["category", "symptom"], LONG_AGO, 2)
+    assert [(one.incident_id, one.facet, one.annotator) for one in found] == [
+        ("i2", "category", "bo"),
+        ("i2", "category", "ada"),
+    ]
+    assert (found[0].given_at, found[0].saw_model) == (NOW + timedelta(minutes=3), None)
+    assert await judged(store, teams=["two"]) == [("bo", "code", "power"), ("ada", "power", "power")]
+    assert await judged(store, teams=[]) == []
+    assert await judged(store, annotator="bo", limit=2) == [("bo", "code", "power")] * 2
+    many = await store.judgements("t", ["category", "symptom"], LONG_AGO, 100, with_untriaged=True)
+    assert len([one for one in many if one.facet == "symptom" and one.triaged is None]) == 3
+    triages = await store.triaged_incidents("t", ["category"], LONG_AGO, 9, ["one"])
+    assert len(triages) == 2
+
+
+async def test_opinions_on_incidents_without_a_triage_are_told_where_they_are_wanted(store: Store) -> None:  # noqa: F811
+    await triaged(store, "a", "power")
+    await store.record([said("a", "code", minutes=-5), said("a", "code", by="bo")])
+    await store.record([said("b", "power")], imported={"b": Incident(id="b", write_up="B.")}, taxonomy="t")
+
+    assert await judged(store) == [("bo", "code", "power")]
+    assert await judged(store, with_untriaged=True) == [
+        ("ada", "power", "none"),
+        ("bo", "code", "power"),
+        ("ada", "code", "none"),
+    ]
+
+
+async def test_coverage_counts_the_newest_triaged_incidents_and_those_that_a_person_labelled(store: Store) -> None:  # noqa: F811
+    for n in range(4):
+        await triaged(store, f"i{n}", "power", at=NOW - timedelta(days=n), team="one" if n else "two")
+    await triaged(store, "i1", "code", at=NOW - timedelta(hours=1), run="again")
+    await store.record([said("i0", "power"), said("i1", "power", by="bo"), said("i3", "power")])
+    await store.record([said("i2", "power", by="model:x", origin="model")])
+
+    async def coverage(**more: object) -> tuple[int, dict[str, int]]:
+        values = {"taxonomy": "t", "facets": ["category", "symptom"], "since": LONG_AGO, "limit": 100} | more
+        return await store.coverage(**values)  # type: ignore[arg-type]
+
+    assert await coverage() == (4, {"category": 3, "symptom": 0})
+    assert await coverage(limit=2) == (2, {"category": 2, "symptom": 0})
+    assert await coverage(since=NOW - timedelta(days=2.5)) == (3, {"category": 2, "symptom": 0})
+    assert await coverage(annotator="ada") == (4, {"category": 2, "symptom": 0})
+    assert await coverage(teams=["one"]) == (3, {"category": 2, "symptom": 0})
+    assert await coverage(taxonomy="other") == (0, {"category": 0, "symptom": 0})
+
+
+async def test_the_people_who_labelled_are_listed_by_name(store: Store) -> None:  # noqa: F811
+    await triaged(store, "a", "power", team="one")
+    await triaged(store, "b", "power", team="two")
+    await store.record([said("a", "power", by=name) for name in ("cy", "ada", "bo")])
+    await store.record([said("b", "power", by="dan"), said("b", "power", by="model:x", origin="model")])
+
+    assert await store.annotators("t", 9) == ["ada", "bo", "cy", "dan"]
+    assert await store.annotators("t", 2) == ["ada", "bo"]
+    assert await store.annotators("t", 9, ["two"]) == ["dan"]
+    assert await store.annotators("other", 9) == []
+
+
+async def test_incidents_are_listed_by_id_without_their_write_ups(store: Store) -> None:  # noqa: F811
+    await triaged(store, "a", "power")
+    await store.add_incident(Incident(id="b", title="B", write_up="Long."), "t", "one")
+
+    found = await store.listed(["b", "nothing", "a"])
+    assert {key: (one.title, one.team, one.status) for key, one in found.items()} == {
+        "a": ("", "default", "triaged"),
+        "b": ("B", "one", "pending"),
+    }
+    assert await store.listed([]) == {}

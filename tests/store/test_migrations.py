@@ -155,7 +155,7 @@ async def check(url: str, revision: str) -> None:
         assert await store.gold_ids() == {"done", "shipped", "imported"}
         assert np.array_equal((await store.vectors("one", ["done"]))["done"], np.array([0.5, -1, 2], dtype=np.float32))
         assert len(await store.assignments.all()) == (1 if revision >= "0002" else 0)
-        judged = await store.judgements("t", "category", datetime(2026, 1, 1, tzinfo=UTC), 9)
+        judged = await store.judgements("t", ["category"], datetime(2026, 1, 1, tzinfo=UTC), 9)
         assert {one.triaged for one in judged} == {("power",)}
     finally:
         await store.close()

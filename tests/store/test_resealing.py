@@ -52,8 +52,8 @@ async def check(store: Store, keys: str) -> None:
         assert [one.note for one in await store.annotations(key)] == [MARKER]
     assert (await store.incident(f"{keys[0]}-failing")).failure == MARKER
     assert MARKER in (await store.page(1)).incidents[0].title
-    judged = await store.judgements("t", "category", datetime(2020, 1, 1, tzinfo=UTC), 100)
-    assert set(keys) <= {one.annotation.incident_id for one in judged if one.triaged == ("power",)}
+    judged = await store.judgements("t", ["category"], datetime(2020, 1, 1, tzinfo=UTC), 100)
+    assert set(keys) <= {one.incident_id for one in judged if one.triaged == ("power",)}
     assert {one.labels["category"] for one in await store.triaged_incidents("t", ["category"], NOW, 9)} == {("power",)}
     assert {one.labels for one in await store.all_annotations("t") if one.origin == "model"} == {("power",)}
 

@@ -15,6 +15,7 @@ import pytest
 from tests.study.conftest import TAXONOMY, by_lot, corpus, record
 from triage.annotation import Annotation
 from triage.study import Corpus, Roles, Study, StudyOptions, make_study, tables_of
+from triage.study.charts import charts_of
 from triage.study.html import as_html, write_html
 from triage.tables import as_csv
 
@@ -91,6 +92,22 @@ def test_the_page_is_the_same_each_time_and_holds_no_write_up_and_no_script(stud
     assert page == as_html(study, shipped)
     assert "<script" not in page
     assert shipped.records[0].incident.write_up[:60] not in page
+
+
+def test_the_charts_stand_beside_tables_and_tell_their_figures(study: Study, shipped: Corpus) -> None:
+    tables = tables_of(study, TAXONOMY)
+    charts = {chart.id: chart for chart in charts_of(study, TAXONOMY, tables)}
+    assert {"category", "failure_mode", "failure_mode-within-infrastructure", "ttm", "changes"} <= charts.keys()
+    assert charts.keys() <= {table.id for table in tables}
+    assert "Infrastructure: 39%, 47 of 122 (interval 30.4% to 47.4%)" in charts["category"].alt
+    overall = next(one for one in study.durations if one.measure == "ttm" and one.facet is None)
+    assert charts["ttm"].alt.startswith("all incidents: ")
+    assert f"n = {len(overall.ended)} (interval" in charts["ttm"].alt
+    change = study.trends[0].change
+    assert change is not None
+    assert f"{change.before:.3g} a month before {change.month}" in charts["changes"].caption
+    page = as_html(study, shipped)
+    assert all(f'id="chart-{name}-title"' in page for name in charts)
 
 
 def test_a_title_is_text_and_nothing_else() -> None:

@@ -191,6 +191,65 @@ def agreement_report(
     )
 
 
+def pair_figure(
+    facet: Facet,
+    both: _LabelPairs,
+    *,
+    method: Method = METHOD,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> Kappa | Alpha:
+    """The figure to look at first for two labellings, which is `PairAgreement.main`, without all others."""
+    return _main(facet, both, _Options(method, resamples, confidence, seed))
+
+
+def human_ceiling(
+    facet: Facet,
+    ratings: Ratings,
+    person: int | None = None,
+    *,
+    method: Method = METHOD,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> MeanAgreement:
+    """How far people agree, as in `FacetAgreement.ceiling`; with the column of a `person` only this one with others."""
+    people = ratings.columns("human")
+    pairs = [pair for pair in pairs_of(people) if person is None or person in pair]
+    return _ceiling(facet, ratings, people, pairs, _Options(method, resamples, confidence, seed))
+
+
+def model_beside_people(
+    facet: Facet,
+    ratings: Ratings,
+    column: int,
+    ceiling: MeanAgreement,
+    *,
+    method: Method = METHOD,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> ModelAgreement:
+    """The model of a column beside the ceiling, without its agreement with each person and with gold labels."""
+    options = _Options(method, resamples, confidence, seed)
+    return _beside(facet, ratings, column, ratings.columns("human"), ceiling, options)
+
+
+def alpha_by_label(
+    facet: Facet,
+    ratings: Ratings,
+    *,
+    method: Method = METHOD,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    seed: int = 0,
+) -> tuple[LabelAlpha, ...]:
+    """How far people agree on each label that they gave, as in `FacetAgreement.labels`."""
+    rows = ratings.of_columns(ratings.columns("human"))
+    return tuple(_by_label(facet, rows, _Options(method, resamples, confidence, seed)))
+
+
 def facet_agreement(
     facet: Facet,
     ratings: Ratings,
@@ -205,7 +264,7 @@ def facet_agreement(
     people, models = ratings.columns("human"), ratings.columns("model")
     rows = ratings.of_columns(people)
     names = [annotator.name for annotator in ratings.annotators]
-    ceiling = _ceiling(facet, ratings, people, options)
+    ceiling = _ceiling(facet, ratings, people, pairs_of(people), options)
     result = FacetAgreement(
         facet=facet.id,
         cardinality=facet.cardinality,
@@ -252,6 +311,12 @@ def _by_label(facet: Facet, rows: Sequence[Sequence[LabelSet | None]], options: 
             yield LabelAlpha(label=label, given=given, alpha=krippendorff_alpha(applies, **options.given))
 
 
+def _main(facet: Facet, both: _LabelPairs, options: _Options) -> Kappa | Alpha:
+    if facet.cardinality == "multi":
+        return set_alpha(both, **options.given)
+    return kappa_of(Confusion.of([a[0] for a, _ in both], [b[0] for _, b in both], facet.ids), **options.given)
+
+
 def _pair(facet: Facet, first: str, second: str, both: _LabelPairs, options: _Options) -> PairAgreement:
     result: dict[str, Any] = {"first": first, "second": second, "n": len(both)}
     if facet.cardinality != "single":
@@ -273,30 +338,47 @@ def _pair(facet: Facet, first: str, second: str, both: _LabelPairs, options: _Op
     )
 
 
-def _ceiling(facet: Facet, ratings: Ratings, people: Sequence[int], options: _Options) -> MeanAgreement:
+def _ceiling(
+    facet: Facet, ratings: Ratings, people: Sequence[int], pairs: Sequence[tuple[int, int]], options: _Options
+) -> MeanAgreement:
     if len(people) < 2:
         who = f"only {ratings.annotators[people[0]].name} labelled this facet" if people else "no person labelled it"
         return MeanAgreement(value=None, pairs=0, undefined=who)
-    pairs = pairs_of(people)
     if len(pairs) == 1:
-        return _only(_pair(facet, "", "", ratings.both(*pairs[0]), options))
+        return _only(_main(facet, ratings.both(*pairs[0]), options))
     return mean_agreement(ratings.rows, pairs, of_sets=facet.cardinality == "multi", **options.given)
 
 
-def _only(pair: PairAgreement) -> MeanAgreement:
+def _only(figure: Kappa | Alpha) -> MeanAgreement:
     """The ceiling that one pair sets: its own figure."""
-    figure = pair.main
-    if figure is None or figure.value is None:
-        why = figure.undefined if figure and pair.n else "no incident was labelled by both of any pair"
-        return MeanAgreement(value=None, pairs=1, n=pair.n, undefined=why)
-    return MeanAgreement(value=figure.value, pairs=1, n=pair.n, interval=figure.interval)
+    if figure.value is None:
+        why = figure.undefined if figure.n else "no incident was labelled by both of any pair"
+        return MeanAgreement(value=None, pairs=1, n=figure.n, undefined=why)
+    return MeanAgreement(value=figure.value, pairs=1, n=figure.n, interval=figure.interval)
 
 
 def _model(
     facet: Facet, ratings: Ratings, column: int, people: Sequence[int], ceiling: MeanAgreement, options: _Options
 ) -> ModelAgreement:
-    name = ratings.annotators[column].name
     golds = ((GOLD, ratings.gold), (DERIVED_GOLD, ratings.derived_gold))
+    beside = _beside(facet, ratings, column, people, ceiling, options)
+    name = beside.model
+    more = {
+        "gold": tuple(
+            _pair(facet, said, name, both, options) for said, gold in golds if (both := ratings.with_gold(column, gold))
+        ),
+        "people": tuple(
+            _pair(facet, ratings.annotators[person].name, name, ratings.both(person, column), options)
+            for person in people
+        ),
+    }
+    return beside.model_copy(update=more)
+
+
+def _beside(
+    facet: Facet, ratings: Ratings, column: int, people: Sequence[int], ceiling: MeanAgreement, options: _Options
+) -> ModelAgreement:
+    name = ratings.annotators[column].name
     with_people = [(person, column) for person in people]
     of_sets = facet.cardinality == "multi"
     shared = [row for row in ratings.rows if row[column] and sum(row[person] is not None for person in people) > 1]
@@ -309,13 +391,6 @@ def _model(
     )
     return ModelAgreement(
         model=name,
-        gold=tuple(
-            _pair(facet, said, name, both, options) for said, gold in golds if (both := ratings.with_gold(column, gold))
-        ),
-        people=tuple(
-            _pair(facet, ratings.annotators[person].name, name, ratings.both(person, column), options)
-            for person in people
-        ),
         mean=mean_agreement(ratings.rows, with_people, of_sets=of_sets, **options.given)
         if people
         else MeanAgreement(value=None, pairs=0, undefined="no person labelled this facet"),

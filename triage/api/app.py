@@ -29,6 +29,7 @@ from triage.api import (
     reading,
     spending,
     subscriptions,
+    summary,
     triages,
     webhooks,
 )
@@ -45,7 +46,7 @@ from triage.api.watching import Watching
 from triage.api.webhooks import NewWebhookSource, SourceSecret
 from triage.casebook import Casebook
 from triage.jobs import Jobs
-from triage.live import LiveAgreement, LiveOptions
+from triage.live import LiveAgreement, LiveFigures, LiveOptions
 from triage.metrics import Metrics
 from triage.notifying import Notifier
 from triage.store import Store
@@ -97,11 +98,14 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
+    live_options = live_options or LiveOptions()
+    watch = LiveAgreement(store, casebook.taxonomy, live_options)
     app.state.service = Service(
         casebook,
         store,
         jobs,
-        LiveAgreement(store, casebook.taxonomy, live_options or LiveOptions()),
+        watch,
+        LiveFigures(store, casebook.taxonomy, watch, live_options),
         metrics,
         taxonomies,
         checks or {},
@@ -115,6 +119,7 @@ def create_app(
     app.include_router(deletion.router)
     app.include_router(events.router)
     app.include_router(triages.router)
+    app.include_router(summary.router)
     app.include_router(labelling.router)
     app.include_router(adjudication.router)
     app.include_router(reading.router)

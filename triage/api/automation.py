@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Query, Response
 from triage.api.access import Reader
 from triage.api.answers import answer
 from triage.api.problems import documented
-from triage.api.service import Parts
+from triage.api.service import Parts, Service
 from triage.automation import DEFAULT_CRITERIA, Criteria, Opportunities, opportunities, redacted_texts
 from triage.ledger import Record
 from triage.redaction import Redactor
@@ -38,8 +39,13 @@ async def get_automation(
     that just are no candidate are listed with the reason.
     """
     criteria = DEFAULT_CRITERIA._replace(least=least, most_minutes=most_minutes, action_minutes=action_minutes)
-    records = await past_incidents(service.store, who.teams)
-    return answer(await asyncio.to_thread(_find, service.casebook.taxonomy, records, criteria))
+    return answer(await automation_of(service, who.teams, criteria))
+
+
+async def automation_of(service: Service, teams: Collection[str] | None, criteria: Criteria) -> Opportunities:
+    """What the history of these teams (None: of all) and the shared one suggests to automate."""
+    records = await past_incidents(service.store, teams)
+    return await asyncio.to_thread(_find, service.casebook.taxonomy, records, criteria)
 
 
 def _find(taxonomy: Taxonomy, records: list[Record], criteria: Criteria) -> Opportunities:

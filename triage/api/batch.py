@@ -10,11 +10,11 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from triage.access import Principal
+from triage.api.acceptance import check_id, checked_team
 from triage.api.access import Poster
 from triage.api.answers import Links, answer, links
 from triage.api.bodies import JSON, NewIncident, check_size, check_taxonomy, decode, media_type, read_bytes
 from triage.api.examples import batch_body
-from triage.api.incidents import check_id, checked_team
 from triage.api.problems import InvalidFields, Problem, UnsupportedMediaType, describe, documented
 from triage.api.service import Parts, Service
 from triage.errors import Conflict, InvalidInput, TriageError

@@ -144,15 +144,17 @@ async def read_incident(request: Request, max_write_up_bytes: int) -> NewInciden
             content_type=kind,
         )
     # JSON may need two bytes for one (escapes), and the other fields need some.
-    posted = await read_model(request, NewIncident, 2 * max_write_up_bytes + 65_536)
-    check_size(posted, max_write_up_bytes)
-    return posted
+    return await read_model(request, NewIncident, 2 * max_write_up_bytes + 65_536)
 
 
 def check_size(posted: NewIncident, most: int) -> None:
     """Raise `InputTooLarge` for a write-up of more than so many bytes."""
     if len(posted.write_up.encode()) > most:
-        raise InputTooLarge(f"The write-up is larger than {most:,} bytes.", field="write_up", limit_bytes=most)
+        raise InputTooLarge(
+            f"The write-up is larger than {most:,} bytes: leave out logs and dumps.",
+            field="write_up",
+            limit_bytes=most,
+        )
 
 
 def check_taxonomy(posted: NewIncident, in_use: str) -> None:

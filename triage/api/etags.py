@@ -11,7 +11,7 @@ from fastapi import Header, Request, Response
 from pydantic import BaseModel
 
 from triage.annotation import Annotation
-from triage.api.answers import Annotations, raw_answer
+from triage.api.answers import Annotations
 from triage.errors import InvalidInput
 from triage.store import Labelled
 
@@ -38,10 +38,15 @@ _TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _LABELLED = re.compile(r'"(\d{1,9})-(\d{1,18})"')
 
 
-def tagged(request: Request, content: BaseModel | str, headers: Mapping[str, str] | None = None) -> Response:
-    """The content as a JSON response with a strong entity tag of its bytes; 304 if the client has just that."""
+def tagged(
+    request: Request,
+    content: BaseModel | str,
+    headers: Mapping[str, str] | None = None,
+    media_type: str = "application/json",
+) -> Response:
+    """The content as a response with a strong entity tag of its bytes; 304 if the client has just that."""
     document = content if isinstance(content, str) else content.model_dump_json()
-    return _with_tag(request, document, hashlib.sha256(document.encode()).hexdigest()[:32], headers)
+    return _with_tag(request, document, hashlib.sha256(document.encode()).hexdigest()[:32], headers, media_type)
 
 
 def tagged_annotations(request: Request, annotations: Sequence[Annotation]) -> Response:
@@ -61,9 +66,15 @@ def expected(if_match: str | None) -> Labelled | None:
     return Labelled(int(found[1]), int(found[2]))
 
 
-def _with_tag(request: Request, document: str, tag: str, headers: Mapping[str, str] | None = None) -> Response:
+def _with_tag(
+    request: Request,
+    document: str,
+    tag: str,
+    headers: Mapping[str, str] | None = None,
+    media_type: str = "application/json",
+) -> Response:
     tags = {"ETag": f'"{tag}"', **(headers or {})}
     known = ",".join(request.headers.getlist("if-none-match"))
     if known.strip() == "*" or tag in _TAG.findall(known):
         return Response(None, 304, tags)
-    return raw_answer(document, 200, tags)
+    return Response(document, 200, tags, media_type=media_type)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
-from triage.access import DEFAULT_TEAM, Principal, TeamName
+from triage.api.acceptance import checked_team, take_in
 from triage.api.access import Poster, Reader, requires
 from triage.api.answers import (
     RETRY_AFTER_S,
@@ -19,13 +19,13 @@ from triage.api.answers import (
     preferred_wait,
     raw_answer,
 )
-from triage.api.bodies import NewAnnotation, check_taxonomy, read_incident, read_models
+from triage.api.bodies import NewAnnotation, read_incident, read_models
 from triage.api.etags import TAGGED, IfMatch, IfNoneMatch, expected, tagged, tagged_annotations
 from triage.api.examples import annotation_body, incident_body
 from triage.api.parameters import LINK, Cursor, IdempotencyKey, IncidentInPath, Limit, next_link, wanted_incidents
 from triage.api.problems import FieldError, InvalidFields, TriageFailed, documented
 from triage.api.service import Parts, Service
-from triage.errors import InvalidInput, NotFound
+from triage.errors import NotFound
 from triage.incident import IncidentId
 from triage.store import Page, StoredIncident, Wanted
 from triage.triage_result import Triage
@@ -33,7 +33,6 @@ from triage.triage_result import Triage
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 
 _ID = TypeAdapter[str](IncidentId)
-_TEAM = TypeAdapter[str](TeamName)
 _MAX_ANNOTATION_BYTES = 1_000_000
 
 _PAGED: dict[int | str, dict[str, Any]] = {200: {"headers": LINK}}
@@ -65,13 +64,7 @@ async def post_incident(
     An incident of a team other than `default` is kept as `TEAM:ID`.
     """
     posted = await read_incident(request, service.max_write_up_bytes)
-    check_taxonomy(posted, service.casebook.taxonomy.id)
-    team = who.team(posted.team, checked_team(x_team))
-    incident = posted.incident(_checked_key(idempotency_key), team)
-    check_id(incident.id, team, who)
-    await service.jobs.admit(incident.id)
-    await service.casebook.accept(incident, team)
-    await service.jobs.enqueue(incident.id)
+    incident = await take_in(service, who, posted, _checked_key(idempotency_key), checked_team(x_team))
     return await _triage_or_status(request, service, incident.id, location=True)
 
 
@@ -206,22 +199,6 @@ def never_triaged(incident_id: str) -> NotFound:
 def _status(stored: StoredIncident, headers: dict[str, str]) -> Response:
     headers = {name: value for name, value in headers.items() if name != "Content-Location"}
     return answer(IncidentStatus.of(stored), 202, headers | {"Retry-After": str(RETRY_AFTER_S)})
-
-
-def check_id(incident_id: str, team: str, who: Principal) -> None:
-    """Raise `InvalidInput` for an id of team `default` that would be read as one of another team."""
-    owner, separator, _ = incident_id.partition(":")
-    if team == DEFAULT_TEAM and separator and not who.sees(owner):
-        raise InvalidInput("Before a ':' in an id stands its team: use another character.", field="id")
-
-
-def checked_team(team: str | None) -> str:
-    if not team:
-        return ""
-    try:
-        return _TEAM.validate_python(team.strip())
-    except ValidationError as error:
-        raise InvalidFields([FieldError(field="X-Team", message="is no name of a team")]) from error
 
 
 def _checked_key(key: str | None) -> str:

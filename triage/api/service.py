@@ -13,7 +13,7 @@ from triage.annotating.worklist import Worklist
 from triage.api.keyring import Keyring
 from triage.casebook import Casebook
 from triage.jobs import Jobs
-from triage.live import LiveAgreement
+from triage.live import LiveAgreement, LiveFigures
 from triage.metrics import Metrics
 from triage.notifying import Notifier
 from triage.store import Store
@@ -37,6 +37,7 @@ class Service(NamedTuple):
     store: Store
     jobs: Jobs
     live: LiveAgreement
+    live_figures: LiveFigures
     metrics: Metrics
     taxonomies: Mapping[str, Taxonomy]
     checks: Mapping[str, Check]

@@ -29,6 +29,7 @@ from triage.cli.live import live
 from triage.cli.serve import serve
 from triage.cli.spending import spending
 from triage.cli.study import study
+from triage.cli.summary import summary
 from triage.cli.worker import worker
 
 app = typer.Typer(
@@ -39,7 +40,7 @@ app = typer.Typer(
 _PANELS = {
     "Triage": (demo, classify, search, doctor),
     "Labels, agreement and suites": (annotate, agreement, calibrate, evaluate, live, taxonomy),
-    "What past incidents tell": (study, ledger, automation, checklist),
+    "What past incidents tell": (summary, study, ledger, automation, checklist),
     "A service": (serve, worker, spending, keys, keys.audit, subscriptions, webhooks),
     "What is kept": (import_file, delete, index, backup, restore, encrypt),
 }

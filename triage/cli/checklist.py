@@ -13,7 +13,7 @@ from triage.cli.terminal import FAILURE, JSON_OPTION, output, print_json, run, w
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.checklist import Bars, Checklist, Gates
+    from triage.checklist import Bars, Checklist
 
 
 def checklist(
@@ -37,46 +37,16 @@ def checklist(
 
 
 async def _checklist(bars: Bars, suites: Path, runs: Path) -> Checklist:
-    from triage.annotating.status import job_status
-    from triage.checklist import Corpus, checklist
+    from triage.checklist import measure_adoption
     from triage.live import LiveAgreement
-    from triage.store.past import past_incidents
     from triage.wiring import live_options, open_importing
 
-    settings, now = Settings(), datetime.now(UTC)
+    settings = Settings()
     with watching() as progress:
         async with open_importing(settings, progress) as (casebook, store):
-            taxonomy = casebook.taxonomy
-            annotations = await store.all_annotations(taxonomy.id)
-            corpus = Corpus(
-                taxonomy,
-                await past_incidents(store),
-                await job_status(store, taxonomy),
-                [one.created_at for one in annotations if one.is_adjudication],
-                _gates(suites, runs),
-                await LiveAgreement(store, taxonomy, live_options(settings)).measure(now),
-            )
-    return checklist(corpus, now, bars)
-
-
-def _gates(suites: Path, runs: Path) -> Gates:
-    """What is in both folders; suites that can't be read are no suites with gates."""
-    from triage.checklist import Gates
-    from triage.errors import TriageError
-    from triage.evaluation.archive import Archive
-    from triage.evaluation.suites import Suite
-
-    files = sorted([*suites.glob("*.yaml"), *suites.glob("*.yml")])
-    with_gates = []
-    for file in files:
-        try:
-            suite = Suite.load(file)
-        except TriageError:
-            continue
-        if suite.gates:
-            with_gates.append(suite.name)
-    gated = [info for _, info in Archive(runs).infos() if info.suite.gates]
-    return Gates(len(files), tuple(with_gates), len(gated), max((info.started_at for info in gated), default=None))
+            live = LiveAgreement(store, casebook.taxonomy, live_options(settings))
+            now = datetime.now(UTC)
+            return await measure_adoption(store, casebook.taxonomy, live, suites=suites, runs=runs, now=now, bars=bars)
 
 
 def _print(found: Checklist) -> None:

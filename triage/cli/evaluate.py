@@ -152,9 +152,10 @@ async def _run_round(
 
 def _check_gates(run: Run, out: Path, as_json: bool) -> int:
     from triage.evaluation.archive import Archive
+    from triage.evaluation.reporting import report_on
     from triage.evaluation.reports.verdicts import print_gates
 
-    report = runs.report_on(run, Archive(out), [])
+    report = report_on(run, Archive(out))
     print_gates(report.gates, messages() if as_json else output())
     return runs.exit_code(report)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,8 @@ from triage.settings import Settings
 if TYPE_CHECKING:
     from triage.triage_result import Neighbour
 
+_LATEST = 10
+"""Portions that the rate is told of."""
 _PORTION = 256
 _MOST_PROBLEMS = 1_000
 
@@ -64,7 +67,9 @@ async def _import(file: Path, annotator: str, human: bool, team: str, skip_bad: 
         messages().print(f"left out: {escape(str(problem))}")
     if not total:
         raise InvalidDataset(file, [DataProblem(1, "", "the file holds no labelled incident")])
-    started, done = time.monotonic(), 0
+    done = 0
+    # The rate is that of the latest portions: of an import that goes on, the first ones are there and cost nothing.
+    latest = deque([(time.monotonic(), 0)], maxlen=_LATEST)
     with watching() as progress:
         async with open_importing(settings, progress) as (casebook, store):
             good = (row for _, row in stream_labelled(file, taxonomy) if not isinstance(row, DataProblem))
@@ -73,7 +78,9 @@ async def _import(file: Path, annotator: str, human: bool, team: str, skip_bad: 
                     portion, annotator=annotator, origin="human" if human else "derived", team=team
                 )
                 done += len(portion)
-                rate = done / max(time.monotonic() - started, 1e-9)
+                (since, before), now = latest[0], time.monotonic()
+                rate = (done - before) / max(now - since, 1e-9)
+                latest.append((now, done))
                 progress("Importing incidents", done, total, f"{rate:.0f}/s, {(total - done) / rate / 60:.1f} min left")
             return done, skipped, await store.history_size()
 

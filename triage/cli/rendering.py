@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from triage.incident import Incident
+from triage.incident import Incident, duration
 from triage.taxonomy import Facet, Taxonomy
 from triage.triage_result import Contrast, FacetResult, Neighbour, Suggestion, Triage
 
@@ -167,10 +167,10 @@ def _suggestion(one: Suggestion, facet: Facet) -> Text:
     if one.ended:
         figures += f", ended {one.ended} of them on its own"
     if one.median_ttm_minutes is not None:
-        figures += f" · over after {_minutes(one.median_ttm_minutes)} (median of {one.ttm_count}"
+        figures += f" · over after {duration(one.median_ttm_minutes)} (median of {one.ttm_count}"
         if one.ttm_interquartile_range_minutes is not None:
             low, high = one.ttm_interquartile_range_minutes
-            figures += f", middle half {_minutes(low)} to {_minutes(high)}"
+            figures += f", middle half {duration(low)} to {duration(high)}"
         figures += ")"
     text = Text.assemble((facet.label(one.mitigation).name, "bold"), f"  {figures}")
     for step in one.steps:
@@ -219,14 +219,8 @@ def _names(facet: Facet | None, labels: Sequence[str]) -> list[str]:
 
 def _end(mitigations: Sequence[str], ttm_minutes: float | None) -> str:
     how = f"ended by {', '.join(mitigations)}" if mitigations else "" if ttm_minutes is None else "ended"
-    when = f"after {_minutes(ttm_minutes)}" if ttm_minutes is not None else ""
+    when = f"after {duration(ttm_minutes)}" if ttm_minutes is not None else ""
     return " ".join(part for part in (how, when) if part) or "how it ended is not known"
-
-
-def _minutes(minutes: float) -> str:
-    if minutes < 90:
-        return f"{minutes:.0f} min"
-    return f"{minutes / 60:.1f} h" if minutes < 48 * 60 else f"{minutes / 1440:.1f} d"
 
 
 def _title(text: str) -> Text:

@@ -13,7 +13,6 @@ from triage.cli.terminal import FAILURE, JSON_OPTION, MISUSE, fail, messages, ou
 from triage.errors import InvalidInput, TriageError
 
 if TYPE_CHECKING:
-    from triage.evaluation.archive import Archive
     from triage.evaluation.reports import Report
     from triage.evaluation.runs import Run
 
@@ -23,7 +22,7 @@ INCONCLUSIVE = 3
 RUN = typer.Argument(help="A run: its folder, the beginning of its name, a tag, or `latest`.")
 ROOT = typer.Option("--out", help="The folder that holds the runs.")
 BASE = typer.Option("--base", help="A run that gates compare with, as NAME=RUN or just RUN; repeatable.")
-FORMATS = ("json", "markdown", "junit", "html", "csv")
+FORMATS = ("json", "markdown", "junit", "html", "csv", "plots")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -155,13 +154,13 @@ def gate(
 
 def export(
     run: Annotated[str, RUN],
-    to: Annotated[Path, typer.Argument(help="The file to write; its ending tells the format.")],
+    to: Annotated[Path, typer.Argument(help="The file to write, whose ending tells the format; for plots a folder.")],
     base: Annotated[list[str] | None, BASE] = None,
     root: Annotated[Path, ROOT] = Path("runs"),
     format_: Annotated[str | None, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = None,
     text: Annotated[bool, typer.Option(help="Show write-ups, redacted, in the HTML report.")] = True,
 ) -> None:
-    """Write the report of a run as JSON, Markdown, JUnit XML or HTML, or its cases as CSV."""
+    """Write the report of a run as JSON, Markdown, JUnit XML or HTML, its cases as CSV, or its plots as SVG and PNG."""
     endings = {".json": "json", ".md": "markdown", ".xml": "junit", ".html": "html", ".csv": "csv"}
     wanted = format_ or endings.get(to.suffix, "")
     try:
@@ -200,26 +199,9 @@ def exit_code(report: Report, *, accept_inconclusive: bool = False) -> int:
     return INCONCLUSIVE if "inconclusive" in found and not accept_inconclusive else 0
 
 
-def report_on(run: Run, archive: Archive, bases: list[str]) -> Report:
-    """The report of a run; the first of `bases`, else the first run that a gate names, is what it is compared with."""
-    from triage.evaluation.reports import report_of
-    from triage.taxonomy import Taxonomy
-
-    given = {}
-    for one in bases:
-        name, _, folder = one.rpartition("=")
-        given[name or folder] = archive.find(folder, run.suite.name)
-    named = {gate.base for gate in run.suite.parsed_gates if gate.base}
-    known = {name: found for name in named - given.keys() if (found := archive.find_or_none(name, run.suite.name))}
-    # One base given by its folder alone stands for whatever single name the gates use.
-    if len(given) == 1 and len(named) == 1 and not named & given.keys():
-        known = dict.fromkeys(named, next(iter(given.values())))
-    first = next(iter(given.values()), None) or next(iter(known.values()), None)
-    return report_of(run, Taxonomy.load(run.suite.taxonomy), first, {**known, **given})
-
-
 def _open(root: Path, name: str, bases: list[str], gates: list[str] | None = None) -> tuple[Run, Report]:
     from triage.evaluation.archive import Archive
+    from triage.evaluation.reporting import report_on
     from triage.evaluation.suites import Suite
 
     archive = Archive(root)
@@ -230,7 +212,9 @@ def _open(root: Path, name: str, bases: list[str], gates: list[str] | None = Non
 
 
 def _write(run: Run, report: Report, format_: str, path: Path, *, with_text: bool = True) -> None:
+    from triage.charts import write_pictures
     from triage.evaluation.reports.cases_csv import as_csv
+    from triage.evaluation.reports.charts import charts_of
     from triage.evaluation.reports.html import write_html
     from triage.evaluation.reports.junit import as_junit
     from triage.evaluation.reports.markdown import as_markdown
@@ -238,6 +222,9 @@ def _write(run: Run, report: Report, format_: str, path: Path, *, with_text: boo
 
     if format_ == "html":
         write_html(path, report, run, Taxonomy.load(run.suite.taxonomy), with_text=with_text)
+        return
+    if format_ == "plots":
+        write_pictures(path, charts_of(report, run, Taxonomy.load(run.suite.taxonomy)))
         return
     make = {
         "json": lambda: report.model_dump_json(indent=2) + "\n",

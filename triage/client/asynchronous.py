@@ -102,6 +102,10 @@ class AsyncClient:
         """An incident with its write-up, and how far it is."""
         return await self._send(calls.incident(incident_id))
 
+    async def summary(self, incident_id: str) -> str:
+        """The draft of a post-incident summary, as Markdown."""
+        return await self._send(calls.summary(incident_id))
+
     async def incidents(
         self,
         *,

@@ -44,10 +44,13 @@ class Call(NamedTuple, Generic[Answer]):
     content: bytes | None = None
     wait_s: float = 0.0
     accepts: tuple[int, ...] = ()
+    is_text: bool = False
 
     def answer(self, response: httpx.Response) -> Answer:
         """What the service answered. Raises `ServiceError`."""
         if response.is_success or response.status_code in self.accepts:
+            if self.is_text:
+                return self.read(response.text)
             return self.read(response.json() if response.content else None)
         raise failure(response)
 
@@ -75,6 +78,11 @@ def post(incident: Posted, key: str | None, wait_s: float) -> Call[Status | Tria
 def triage(incident_id: str, wait_s: float) -> Call[Status | Triage]:
     """Read a triage, waiting for it."""
     return Call("GET", f"{_place(incident_id)}/triage", _triage_or_status, headers=_prefer(wait_s), wait_s=wait_s)
+
+
+def summary(incident_id: str) -> Call[str]:
+    """Read the draft of a summary."""
+    return Call("GET", f"{_place(incident_id)}/summary", str, is_text=True)
 
 
 def batch(incidents: Iterable[Posted]) -> Call[Batch]:

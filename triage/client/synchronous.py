@@ -101,6 +101,10 @@ class Client:
         """An incident with its write-up, and how far it is."""
         return self._send(calls.incident(incident_id))
 
+    def summary(self, incident_id: str) -> str:
+        """The draft of a post-incident summary, as Markdown."""
+        return self._send(calls.summary(incident_id))
+
     def incidents(
         self,
         *,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
 import yaml
 
 from triage.errors import InvalidInput
+from triage.incident import Incident
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(?P<fields>.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"\A\s*#[ \t]+(?P<title>\S[^\n]*)\n")
@@ -26,21 +28,29 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def parse_markdown(text: str) -> dict[str, Any]:
+def parse_markdown(text: str, *, has_title: bool = False) -> dict[str, Any]:
     """The fields of an incident from Markdown. Raises `InvalidInput` for front matter that is not a YAML mapping.
 
-    Two rules with prose between them are a write-up that begins with a rule, no front matter.
+    Two rules with prose between them are a write-up that begins with a rule, no front matter. Where the incident
+    `has_title` from elsewhere, or one in its front matter, its first heading stays in the write-up.
     """
     fields: dict[str, Any] = {}
     matter = _FRONT_MATTER.match(text)
     if matter and _FIELD.search(matter["fields"]):
         fields = _fields(matter["fields"])
         text = text[matter.end() :]
-    heading = None if fields.get("title") else _HEADING.match(text)
+    heading = None if has_title or fields.get("title") is not None else _HEADING.match(text)
     if heading and (rest := text[heading.end() :]).strip():
         title = heading["title"]
         return {**fields, "title": title[0] + title[1:].rstrip(" \t#"), "write_up": rest}
     return {**fields, "write_up": text}
+
+
+def write_markdown(incident: Incident) -> str:
+    """An incident as `parse_markdown` reads it, with every field that it has."""
+    values = incident.model_dump(exclude={"write_up"}, exclude_defaults=True) | {"title": incident.title}
+    fields = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=math.inf)
+    return f"---\n{fields}---\n{incident.write_up}"
 
 
 def _fields(source: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from triage.store.backup import Manifest, verify_backup, write_backup
-from triage.store.judgements import Judgement, TriagedIncident
+from triage.store.judgements import Coverage, Judgement, TriagedIncident
 from triage.store.migrations import downgrade, upgrade
 from triage.store.notifications import Claimed, Notification, NotificationState
 from triage.store.piles import Candidate, InUse, Pile
@@ -13,8 +13,10 @@ from triage.store.records import (
     FinishedPage,
     Labelled,
     Listed,
+    Made,
     Page,
     Pending,
+    Posted,
     Status,
     StoredIncident,
     Wanted,
@@ -29,6 +31,7 @@ __all__ = [
     "EVENTS",
     "Candidate",
     "Claimed",
+    "Coverage",
     "Event",
     "Finished",
     "FinishedPage",
@@ -36,12 +39,17 @@ __all__ = [
     "Judgement",
     "Labelled",
     "Listed",
+    "Made",
     "Manifest",
     "Notification",
     "NotificationState",
     "Page",
     "Pending",
+<<<<<<< HEAD
     "Pile",
+=======
+    "Posted",
+>>>>>>> main
     "Resealed",
     "SourceKind",
     "Status",

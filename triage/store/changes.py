@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.access import DEFAULT_TEAM, actor
 from triage.annotation import Annotation
 from triage.store.audit import record
+from triage.store.incidents import read_teams
 from triage.store.standing import of_facet
-from triage.store.statements import chunks
-from triage.store.tables import incident_table
 
 
 class Changes:
@@ -63,16 +61,8 @@ class Changes:
             for kept, details in self._kept
             if self._is_given_here or details["before"] or details.get("gold_before")
         ]
-        teams = await _teams(connection, {kept.incident_id for kept, _ in listed})
+        teams = await read_teams(connection, {kept.incident_id for kept, _ in listed})
         for kept, details in listed:
             action = "label.adjudicated" if kept.is_adjudication else "label.given"
             team = teams.get(kept.incident_id, DEFAULT_TEAM)
             await record(connection, who, action, team, kept.incident_id, details)
-
-
-async def _teams(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for chunk in chunks(incident_ids):
-        query = select(incident_table.c.id, incident_table.c.team).where(incident_table.c.id.in_(chunk))
-        found |= {row.id: row.team for row in await connection.execute(query)}
-    return found

@@ -6,13 +6,13 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, exists, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.errors import NotFound
 from triage.incident import Incident
 from triage.store import rows
-from triage.store.records import Page, Status, StoredIncident, Wanted
+from triage.store.records import Listed, Page, Posted, Status, StoredIncident, Wanted
 from triage.store.statements import chunks, insert_or_leave
 from triage.store.tables import incident_table, triage_table, vector_table
 
@@ -68,6 +68,7 @@ async def read_incidents(connection: AsyncConnection, incident_ids: Collection[s
     return found
 
 
+<<<<<<< HEAD
 async def read_known(
     connection: AsyncConnection, incident_ids: Collection[str], teams: Collection[str] | None
 ) -> set[str]:
@@ -84,6 +85,24 @@ async def read_team(connection: AsyncConnection, incident_id: str) -> str | None
     query = select(incident_table.c.team).where(incident_table.c.id == incident_id)
     team: str | None = (await connection.execute(query)).scalar_one_or_none()
     return team
+=======
+async def read_listed(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[str, Listed]:
+    """Those of `incident_ids` that are there, by id, without their write-ups."""
+    found: dict[str, Listed] = {}
+    for chunk in chunks(incident_ids):
+        for row in await connection.execute(select(*rows.LIST_COLUMNS).where(incident_table.c.id.in_(chunk))):
+            found[row.id] = rows.read_listed(row)
+    return found
+
+
+async def read_teams(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[str, str]:
+    """Incident id -> team, of those of `incident_ids` that are there."""
+    found: dict[str, str] = {}
+    for chunk in chunks(incident_ids):
+        query = select(incident_table.c.id, incident_table.c.team).where(incident_table.c.id.in_(chunk))
+        found |= {row.id: row.team for row in await connection.execute(query)}
+    return found
+>>>>>>> main
 
 
 async def read_seq(connection: AsyncConnection, incident_id: str) -> int | None:
@@ -116,6 +135,25 @@ async def read_page(connection: AsyncConnection, limit: int, cursor: str | None,
     )
 
 
+async def read_posted(connection: AsyncConnection, limit: int, teams: Collection[str] | None) -> list[Posted]:
+    """See `Store.posted`."""
+    of = incident_table.c
+    visible = [] if teams is None else [of.team.in_(teams)]
+    # Each state by itself is read from its index, newest first; the imported history, mostly the largest, is not.
+    newest = [
+        select(of.seq).where(of.status == status, *visible).order_by(of.seq.desc()).limit(limit).subquery().select()
+        for status in ("pending", "triaged", "failed")
+    ]
+    columns = [column for column in rows.LIST_COLUMNS if column is not of.seq]
+    query: Select[Any] = (
+        select(*columns, of.retry_at, _latest_degraded().label("degraded"))
+        .where(of.seq.in_(union_all(*newest)))
+        .order_by(of.seq.desc())
+        .limit(limit)
+    )
+    return [rows.read_posted(row) for row in await connection.execute(query)]
+
+
 async def _is_there(connection: AsyncConnection, incident_id: str) -> bool:
     return bool((await connection.execute(select(exists().where(incident_table.c.id == incident_id)))).scalar_one())
 
@@ -137,12 +175,16 @@ def conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.until is not None:
         held.append(of.created_at < wanted.until)
     if wanted.degraded is not None:
-        latest = (
-            select(triage_table.c.degraded)
-            .where(triage_table.c.incident_id == of.id)
-            .order_by(triage_table.c.id.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        held.append(latest.is_(wanted.degraded))
+        held.append(_latest_degraded().is_(wanted.degraded))
     return held
+
+
+def _latest_degraded() -> ScalarSelect[Any]:
+    """Whether an incident's latest triage is degraded; NULL where it has none."""
+    return (
+        select(triage_table.c.degraded)
+        .where(triage_table.c.incident_id == incident_table.c.id)
+        .order_by(triage_table.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )

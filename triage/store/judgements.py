@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import JSON, Column, ColumnElement, Select, cast, exists, func, null, select, type_coerce
+from sqlalchemy import JSON, Column, ColumnElement, Select, case, cast, exists, func, null, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.annotation import Annotation
-from triage.store import rows
 from triage.store.tables import annotation_table, incident_table, triage_table
 
 
 class Judgement(NamedTuple):
-    """One person's last word on a facet of an incident, and the labels of the triage that stood at that moment (empty
-    where it abstained)."""
+    """One person's last word on a facet of an incident, and the labels of the triage that stood at that moment.
 
-    annotation: Annotation
-    triaged: tuple[str, ...]
+    `triaged` is empty where that triage abstained, and None where there was none by then.
+    """
+
+    incident_id: str
+    facet: str
+    annotator: str
+    labels: tuple[str, ...]
+    given_at: datetime
+    saw_model: bool | None
+    triaged: tuple[str, ...] | None
 
 
 class TriagedIncident(NamedTuple):
@@ -30,10 +35,25 @@ class TriagedIncident(NamedTuple):
     labelled: frozenset[str]
 
 
+class Coverage(NamedTuple):
+    """How many triaged incidents there are, and facet -> how many of them a person labelled."""
+
+    triaged: int
+    labelled: dict[str, int]
+
+
 async def read_judgements(
-    connection: AsyncConnection, taxonomy: str, facet: str, since: datetime, limit: int
+    connection: AsyncConnection,
+    taxonomy: str,
+    facets: Sequence[str],
+    since: datetime,
+    limit: int,
+    *,
+    teams: Collection[str] | None = None,
+    annotator: str | None = None,
+    with_untriaged: bool = False,
 ) -> list[Judgement]:
-    """At most `limit` judgements given since then, newest first; incidents that had no triage by then have none.
+    """At most `limit` judgements of each facet given since then, newest first; see `Store.judgements`.
 
     An adjudication settles what others said, and is no further judgement.
     """
@@ -41,7 +61,7 @@ async def read_judgements(
     has_later = exists().where(
         later.c.incident_id == annotation_table.c.incident_id,
         later.c.id > annotation_table.c.id,
-        later.c.facet == facet,
+        later.c.facet == annotation_table.c.facet,
         later.c.origin == "human",
         later.c.settles.is_(null()),
         later.c.annotator == annotation_table.c.annotator,
@@ -55,44 +75,122 @@ async def read_judgements(
         .correlate(annotation_table)
         .scalar_subquery()
     )
-    newest = (
-        select(annotation_table.c.id, stood.label("triage_id"))
+    newest_first = (annotation_table.c.created_at.desc(), annotation_table.c.id.desc())
+    place = func.row_number().over(partition_by=annotation_table.c.facet, order_by=newest_first)
+    ranked = (
+        select(annotation_table.c.id, stood.label("triage_id"), place.label("place"))
         .join(incident_table, incident_table.c.id == annotation_table.c.incident_id)
         .where(
-            annotation_table.c.facet == facet,
-            annotation_table.c.origin == "human",
-            annotation_table.c.settles.is_(null()),
+            annotation_table.c.facet.in_(facets),
+            *_by_a_person(annotator),
             annotation_table.c.created_at >= since,
             ~has_later,
-            stood.is_not(None),
-            incident_table.c.taxonomy == taxonomy,
+            *([] if with_untriaged else [stood.is_not(None)]),
+            *_of(taxonomy, teams),
         )
-        .order_by(annotation_table.c.created_at.desc(), annotation_table.c.id.desc())
-        .limit(limit)
         .subquery()
     )
     # Only the documents of those that are counted are read.
+    said = case(*((annotation_table.c.facet == facet, _labels(connection, facet)) for facet in facets))
     query: Select[Any] = (
+<<<<<<< HEAD
         select(*rows.ANNOTATION_COLUMNS, labels_in(connection, facet).label("said"))
         .select_from(newest)
         .join(annotation_table, annotation_table.c.id == newest.c.id)
         .join(triage_table, triage_table.c.id == newest.c.triage_id)
         .order_by(annotation_table.c.created_at.desc(), annotation_table.c.id.desc())
+=======
+        select(
+            *(annotation_table.c[name] for name in ("incident_id", "facet", "annotator", "labels", "saw_model")),
+            annotation_table.c.created_at,
+            said.label("triaged"),
+        )
+        .select_from(ranked)
+        .join(annotation_table, annotation_table.c.id == ranked.c.id)
+        .outerjoin(triage_table, triage_table.c.id == ranked.c.triage_id)
+        .where(ranked.c.place <= limit)
+        .order_by(*newest_first)
+>>>>>>> main
     )
     return [
-        Judgement(rows.read_annotation(row), tuple(row.said))
+        Judgement(
+            row.incident_id,
+            row.facet,
+            row.annotator,
+            tuple(row.labels),
+            row.created_at,
+            row.saw_model,
+            None if row.triaged is None else tuple(row.triaged),
+        )
         for row in await connection.execute(query)
-        if row.said is not None
+        if with_untriaged or row.triaged is not None
     ]
 
 
+async def read_coverage(
+    connection: AsyncConnection,
+    taxonomy: str,
+    facets: Sequence[str],
+    since: datetime,
+    limit: int,
+    *,
+    teams: Collection[str] | None = None,
+    annotator: str | None = None,
+) -> Coverage:
+    """Of the newest `limit` incidents triaged since then: how many a person, or this one, labelled."""
+    newest = _newest_triages(taxonomy, since, limit, teams).subquery()
+    labelled = [
+        func.count(
+            case(
+                (
+                    exists()
+                    .where(
+                        annotation_table.c.incident_id == newest.c.incident_id,
+                        annotation_table.c.facet == facet,
+                        *_by_a_person(annotator),
+                    )
+                    .correlate(newest),
+                    1,
+                )
+            )
+        )
+        for facet in facets
+    ]
+    triaged, *counts = (await connection.execute(select(func.count(newest.c.id), *labelled))).one()
+    return Coverage(triaged, dict(zip(facets, counts, strict=True)))
+
+
+async def read_annotators(
+    connection: AsyncConnection, taxonomy: str, limit: int, teams: Collection[str] | None
+) -> list[str]:
+    """The names of the first `limit` people, by name, who labelled an incident."""
+    query = (
+        select(annotation_table.c.annotator)
+        .join(incident_table, incident_table.c.id == annotation_table.c.incident_id)
+        .where(*_by_a_person(None), *_of(taxonomy, teams))
+        .distinct()
+        .order_by(annotation_table.c.annotator)
+        .limit(limit)
+    )
+    return list((await connection.execute(query)).scalars())
+
+
 async def read_triaged(
-    connection: AsyncConnection, taxonomy: str, facets: Sequence[str], since: datetime, limit: int
+    connection: AsyncConnection,
+    taxonomy: str,
+    facets: Sequence[str],
+    since: datetime,
+    limit: int,
+    teams: Collection[str] | None = None,
 ) -> list[TriagedIncident]:
     """At most `limit` incidents whose latest triage was made since then, newest first."""
+<<<<<<< HEAD
     later = triage_table.alias()
     has_later = exists().where(later.c.incident_id == triage_table.c.incident_id, later.c.id > triage_table.c.id)
     said = [labels_in(connection, facet).label(f"said_{n}") for n, facet in enumerate(facets)]
+=======
+    said = [_labels(connection, facet).label(f"said_{n}") for n, facet in enumerate(facets)]
+>>>>>>> main
     labelled = [
         exists()
         .where(
@@ -104,14 +202,7 @@ async def read_triaged(
         .label(f"labelled_{n}")
         for n, facet in enumerate(facets)
     ]
-    newest = (
-        select(triage_table.c.id)
-        .join(incident_table, incident_table.c.id == triage_table.c.incident_id)
-        .where(triage_table.c.created_at >= since, ~has_later, incident_table.c.taxonomy == taxonomy)
-        .order_by(triage_table.c.created_at.desc(), triage_table.c.id.desc())
-        .limit(limit)
-        .subquery()
-    )
+    newest = _newest_triages(taxonomy, since, limit, teams).subquery()
     query = (
         select(triage_table.c.created_at, *said, *labelled)
         .join(newest, newest.c.id == triage_table.c.id)
@@ -125,7 +216,37 @@ async def read_triaged(
     return found
 
 
+<<<<<<< HEAD
 def labels_in(connection: AsyncConnection, facet: str) -> ColumnElement[Any]:
+=======
+def _newest_triages(taxonomy: str, since: datetime, limit: int, teams: Collection[str] | None) -> Select[Any]:
+    """Ids and incidents of the latest triages of at most `limit` incidents, made since then, newest first."""
+    later = triage_table.alias()
+    has_later = exists().where(later.c.incident_id == triage_table.c.incident_id, later.c.id > triage_table.c.id)
+    return (
+        select(triage_table.c.id, triage_table.c.incident_id)
+        .join(incident_table, incident_table.c.id == triage_table.c.incident_id)
+        .where(triage_table.c.created_at >= since, ~has_later, *_of(taxonomy, teams))
+        .order_by(triage_table.c.created_at.desc(), triage_table.c.id.desc())
+        .limit(limit)
+    )
+
+
+def _by_a_person(annotator: str | None) -> list[ColumnElement[bool]]:
+    """What holds of an opinion of a person, or of this one."""
+    of = annotation_table.c
+    named = [] if annotator is None else [of.annotator == annotator]
+    return [of.origin == "human", of.settles.is_(null()), *named]
+
+
+def _of(taxonomy: str, teams: Collection[str] | None) -> list[ColumnElement[bool]]:
+    """What holds of the incidents that are looked at."""
+    of = incident_table.c
+    return [of.taxonomy == taxonomy, *([] if teams is None else [of.team.in_(teams)])]
+
+
+def _labels(connection: AsyncConnection, facet: str) -> ColumnElement[Any]:
+>>>>>>> main
     """The labels of a facet, read by the database out of the stored triage: the documents stay where they are."""
     column: Column[Any] = triage_table.c.document
     # SQLite reads JSON out of text as it is, and would turn a cast one into a number.

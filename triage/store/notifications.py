@@ -141,6 +141,13 @@ class Notifications:
         async with self._engine.connect() as connection:
             return [_read(row) for row in await connection.execute(query)]
 
+    async def of_incident(self, incident_id: str, limit: int = 100) -> list[Notification]:
+        """The notifications of an incident, newest first, at most `limit`."""
+        table = notification_table
+        query = select(table).where(table.c.incident_id == incident_id).order_by(table.c.seq.desc()).limit(limit)
+        async with self._engine.connect() as connection:
+            return [_read(row) for row in await connection.execute(query)]
+
     async def redeliver(self, subscription_id: str, notification_id: str) -> Notification:
         """Send it anew now, under its id, whatever became of it. Raises `NotFound`."""
         table = notification_table

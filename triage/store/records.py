@@ -10,8 +10,9 @@ from pydantic import AwareDatetime, BaseModel
 
 from triage.access import DEFAULT_TEAM, SHARED_TEAM
 from triage.incident import Incident
+from triage.triage_result import Triage
 
-__all__ = ["DEFAULT_TEAM", "SHARED_TEAM", "Listed", "Page", "Pending", "Status", "StoredIncident"]
+__all__ = ["DEFAULT_TEAM", "SHARED_TEAM", "Listed", "Page", "Pending", "Posted", "Status", "StoredIncident"]
 
 Status = Literal["pending", "triaged", "failed", "imported"]
 """`pending`: accepted, triage is queued or running. `failed`: the last attempt failed, see `StoredIncident.failure`.
@@ -50,6 +51,13 @@ class Listed(BaseModel, frozen=True):
     team: str = DEFAULT_TEAM
 
 
+class Posted(Listed, frozen=True):
+    """An incident that was to be triaged, in a list. `degraded` is that of its latest triage, None without one."""
+
+    retry_at: AwareDatetime | None
+    degraded: bool | None
+
+
 class Page(BaseModel, frozen=True):
     """Some incidents, newest first, and the cursor of the next page (None on the last)."""
 
@@ -64,6 +72,13 @@ class Finished(NamedTuple):
     degraded: bool
     created_at: datetime
     document: str
+
+
+class Made(NamedTuple):
+    """A triage of an incident, and the run that made it."""
+
+    run_id: str
+    triage: Triage
 
 
 class FinishedPage(NamedTuple):

@@ -13,7 +13,7 @@ from triage.annotation import Annotation, Labels
 from triage.embedding import Vectors
 from triage.errors import InvalidInput
 from triage.incident import Incident
-from triage.store.records import Listed, StoredIncident
+from triage.store.records import Listed, Posted, StoredIncident
 from triage.store.tables import annotation_table, incident_table
 from triage.triage_result import Triage
 
@@ -40,6 +40,11 @@ def read_stored(row: Row[Any]) -> StoredIncident:
 def read_listed(row: Row[Any]) -> Listed:
     """The incident of a row for a list."""
     return Listed.model_construct(**{name: getattr(row, name) for name in Listed.model_fields})
+
+
+def read_posted(row: Row[Any]) -> Posted:
+    """The incident of a row for a list of what was to be triaged."""
+    return Posted.model_construct(**{name: getattr(row, name) for name in Posted.model_fields})
 
 
 def annotation_values(annotation: Annotation) -> dict[str, Any]:

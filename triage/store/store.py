@@ -35,13 +35,28 @@ from triage.store.incidents import (
     accept_many,
     read_ids,
     read_incidents,
+<<<<<<< HEAD
     read_known,
     read_page,
     read_seq,
     read_team,
+=======
+    read_listed,
+    read_page,
+    read_posted,
+    read_teams,
+>>>>>>> main
 )
 from triage.store.index_marks import IndexMarks
-from triage.store.judgements import Judgement, TriagedIncident, read_judgements, read_triaged
+from triage.store.judgements import (
+    Coverage,
+    Judgement,
+    TriagedIncident,
+    read_annotators,
+    read_coverage,
+    read_judgements,
+    read_triaged,
+)
 from triage.store.keys import Keys
 from triage.store.notifications import Notifications
 from triage.store.pace import Pace
@@ -52,8 +67,11 @@ from triage.store.records import (
     DEFAULT_TEAM,
     FinishedPage,
     Labelled,
+    Listed,
+    Made,
     Page,
     Pending,
+    Posted,
     Status,
     StoredIncident,
     Wanted,
@@ -71,6 +89,7 @@ from triage.store.triages import (
     latest_document,
     latest_documents,
     read_finished,
+    read_made,
 )
 from triage.store.turns import only_one
 from triage.store.vectors import read_vectors
@@ -155,6 +174,11 @@ class Store:
         async with self._engine.connect() as connection:
             return await read_incidents(connection, incident_ids)
 
+    async def listed(self, incident_ids: Collection[str]) -> dict[str, Listed]:
+        """Those incidents of `incident_ids` that are there, by id, without their write-ups."""
+        async with self._engine.connect() as connection:
+            return await read_listed(connection, incident_ids)
+
     async def delete(self, incident_id: str, actor: str) -> dict[str, int]:
         """Delete an incident with all that is kept of it, and record who did; returns its mark for the index.
 
@@ -173,8 +197,12 @@ class Store:
 
     async def team_of(self, incident_id: str) -> str | None:
         """The team of an incident; None where there is no such incident."""
+        return (await self.teams_of([incident_id])).get(incident_id)
+
+    async def teams_of(self, incident_ids: Collection[str]) -> dict[str, str]:
+        """Incident id -> team, of those of `incident_ids` that are there."""
         async with self._engine.connect() as connection:
-            return await read_team(connection, incident_id)
+            return await read_teams(connection, incident_ids)
 
     async def cursor_behind(self, incident_id: str) -> str | None:
         """The cursor of what is older than an incident, in every list that is newest first; None if it is not there."""
@@ -187,10 +215,17 @@ class Store:
         async with self._engine.connect() as connection:
             return await read_page(connection, limit, cursor, wanted)
 
+<<<<<<< HEAD
     async def known(self, incident_ids: Collection[str], teams: Collection[str] | None = None) -> set[str]:
         """Those of `incident_ids` that are there; with `teams` only those of these teams."""
         async with self._engine.connect() as connection:
             return await read_known(connection, incident_ids, teams)
+=======
+    async def posted(self, limit: int, teams: Collection[str] | None = None) -> list[Posted]:
+        """What came in to be triaged, newest first, at most `limit`; with `teams` only their incidents."""
+        async with self._engine.connect() as connection:
+            return await read_posted(connection, limit, teams)
+>>>>>>> main
 
     async def incident_ids(self, status: Status | None = None) -> list[str]:
         """The ids of all incidents, or of those with this status, oldest first."""
@@ -266,6 +301,11 @@ class Store:
         document = await self.triage_document(incident_id)
         return None if document is None else Triage.model_validate_json(document)
 
+    async def triages(self, incident_id: str, limit: int) -> list[Made]:
+        """The triages of an incident, newest first, at most `limit`."""
+        async with self._engine.connect() as connection:
+            return await read_made(connection, incident_id, limit)
+
     async def finished(
         self,
         limit: int,
@@ -286,17 +326,63 @@ class Store:
         async with self._engine.connect() as connection:
             return rows.write_cursor(await settled(connection))
 
-    async def judgements(self, taxonomy: str, facet: str, since: datetime, limit: int) -> list[Judgement]:
-        """What people said of a facet since then beside what the triage had said; newest first, at most `limit`."""
+    async def judgements(
+        self,
+        taxonomy: str,
+        facets: Sequence[str],
+        since: datetime,
+        limit: int,
+        *,
+        teams: Collection[str] | None = None,
+        annotator: str | None = None,
+        with_untriaged: bool = False,
+    ) -> list[Judgement]:
+        """What people said since then beside what the triage had said; newest first, at most `limit` of each facet.
+
+        With `annotator` only that person's, with `with_untriaged` also of incidents that had no triage by then.
+        """
         async with self._engine.connect() as connection:
-            return await read_judgements(connection, taxonomy, facet, since, limit)
+            return await read_judgements(
+                connection,
+                taxonomy,
+                facets,
+                since,
+                limit,
+                teams=teams,
+                annotator=annotator,
+                with_untriaged=with_untriaged,
+            )
 
     async def triaged_incidents(
-        self, taxonomy: str, facets: Sequence[str], since: datetime, limit: int
+        self,
+        taxonomy: str,
+        facets: Sequence[str],
+        since: datetime,
+        limit: int,
+        teams: Collection[str] | None = None,
     ) -> list[TriagedIncident]:
         """The latest triages made since then, newest first, at most `limit`."""
         async with self._engine.connect() as connection:
-            return await read_triaged(connection, taxonomy, facets, since, limit)
+            return await read_triaged(connection, taxonomy, facets, since, limit, teams)
+
+    async def coverage(
+        self,
+        taxonomy: str,
+        facets: Sequence[str],
+        since: datetime,
+        limit: int,
+        *,
+        teams: Collection[str] | None = None,
+        annotator: str | None = None,
+    ) -> Coverage:
+        """Of the newest `limit` incidents triaged since then: how many a person, or this one, labelled."""
+        async with self._engine.connect() as connection:
+            return await read_coverage(connection, taxonomy, facets, since, limit, teams=teams, annotator=annotator)
+
+    async def annotators(self, taxonomy: str, limit: int, teams: Collection[str] | None = None) -> list[str]:
+        """The names of the first `limit` people, by name, who labelled incidents."""
+        async with self._engine.connect() as connection:
+            return await read_annotators(connection, taxonomy, limit, teams)
 
     # Annotations and the history
 

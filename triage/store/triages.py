@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from triage.store import rows
 from triage.store.completion import announce, finished
 from triage.store.notifications import notify
-from triage.store.records import Finished, FinishedPage
+from triage.store.records import Finished, FinishedPage, Made
 from triage.store.tables import incident_table, triage_table
 from triage.triage_result import Triage
 
@@ -76,6 +76,18 @@ async def document_of_run(connection: AsyncConnection, run_id: str) -> str | Non
     query = select(triage_table.c.document).where(triage_table.c.run_id == run_id)
     document: str | None = (await connection.execute(query)).scalar_one_or_none()
     return document
+
+
+async def read_made(connection: AsyncConnection, incident_id: str, limit: int) -> list[Made]:
+    """See `Store.triages`."""
+    query = (
+        select(triage_table.c.run_id, triage_table.c.document)
+        .where(triage_table.c.incident_id == incident_id)
+        .order_by(triage_table.c.id.desc())
+        .limit(limit)
+    )
+    found = await connection.execute(query)
+    return [Made(row.run_id, Triage.model_validate_json(row.document)) for row in found]
 
 
 async def read_finished(

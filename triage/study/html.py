@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 import triage
-from triage.study import drawings
+from triage.charts import as_figure, stylesheet
+from triage.study.charts import charts_of
 from triage.study.corpus import Corpus, counted
 from triage.study.study import Study
 from triage.study.tables import tables_of
-from triage.tables import Table, written
-from triage.taxonomy import Facet
+from triage.tables import written
 from triage.whole_file import write_whole
 
 LISTED = 40
@@ -25,13 +24,6 @@ LISTED = 40
 _LISTED_INCIDENTS = 2_000
 # Characters that HTML can't hold, and halves of surrogate pairs, which UTF-8 can't.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-
-
-class Plot(NamedTuple):
-    """A drawing, and what is seen in it."""
-
-    svg: Markup
-    caption: str
 
 
 class Listed(NamedTuple):
@@ -63,7 +55,8 @@ def as_html(study: Study, corpus: Corpus) -> str:
         .render(
             study=study,
             sections=sections,
-            plots=dict(_plots(study, corpus, tables)),
+            charts={one.id: as_figure(one) for one in charts_of(study, corpus.taxonomy, tables)},
+            chart_styles=stylesheet(),
             incidents=listed,
             anchors={one.id: one.anchor for one in listed},
             listed=LISTED,
@@ -95,34 +88,3 @@ def _incidents(corpus: Corpus) -> Iterator[Listed]:
         url = incident.url if incident.url.startswith(("https://", "http://")) else ""
         began = f"{incident.started_at:%Y-%m-%d}" if incident.started_at else ""
         yield Listed(f"incident-{place}", record.id, incident.title, url, began, ", ".join(names))
-
-
-def _plots(study: Study, corpus: Corpus, tables: Sequence[Table]) -> Iterator[tuple[str, Plot]]:
-    """Table id -> the plot that stands beside it."""
-    titles = {table.id: table.title for table in tables}
-    for one in study.distributions:
-        key = f"{one.facet}-within-{one.within}" if one.within else one.facet
-        if key in titles and len(one.shares) > 1:
-            svg = drawings.draw_shares(one, _names(corpus.taxonomy.facet(one.facet)), f"plot-{key}", titles[key])
-            caption = f"Share of each label (dot) with its 95% interval (band); n = {one.shares[0].n}."
-            yield key, Plot(svg, caption)
-    first = corpus.taxonomy.facets[0]
-    for measure in ("ttm", "ttd"):
-        of_first = [one for one in study.durations if one.measure == measure and one.facet in {None, first.id}]
-        groups = [one for one in of_first if one.quantiles is not None and one.quantiles.median is not None]
-        if len(groups) > 1:
-            svg = drawings.draw_medians(groups, _names(first), f"plot-{measure}", titles[measure])
-            caption = (
-                f"Median (dot), its 95% interval (band) and the middle half (line), by {first.name.lower()}; how many "
-                "ended stands in brackets."
-            )
-            yield measure, Plot(svg, caption)
-    if study.trends and len(study.trends[0].months) > 1:
-        trend = study.trends[0]
-        n = sum(len(month.incident_ids) for month in trend.months)
-        told = f"Lines are the levels before and from {trend.change.month}." if trend.change else "No change was seen."
-        yield "changes", Plot(drawings.draw_months(trend, "plot-months"), f"Incidents by month; n = {n}. {told}")
-
-
-def _names(facet: Facet) -> dict[str, str]:
-    return {label.id: label.name for label in facet.labels}

@@ -18,7 +18,7 @@ _OF_MODELS = "model:"
 
 def annotator_of(request: Request) -> str:
     """The annotator's name; empty where none is known, and the page has to ask for it."""
-    given = _cleaned(unquote(request.cookies.get(COOKIE, "")))
+    given = getattr(request.state, "annotator", "") or _cleaned(unquote(request.cookies.get(COOKIE, "")))
     if given:
         return given
     who: Principal | None = getattr(request.state, "principal", None)
@@ -34,6 +34,8 @@ def required_annotator(request: Request, given: str = "") -> str:
         raise InvalidInput(
             f"Names that begin with {_OF_MODELS!r} are those of models: choose another.", field="annotator"
         )
+    # The answer to this request knows it too, before the browser does.
+    request.state.annotator = name
     return name
 
 

@@ -7,9 +7,11 @@ from typing import Literal
 
 from fastapi import Response
 
+from triage.charts import Chart, Theme, as_png, as_svg
 from triage.tables import Table, as_csv, as_json
 
 TableFormat = Literal["csv", "json"]
+ChartFormat = Literal["svg", "png"]
 
 
 def table_file(table: Table, ending: TableFormat) -> Response:
@@ -20,3 +22,11 @@ def table_file(table: Table, ending: TableFormat) -> Response:
         content, kind = json.dumps(as_json(table), ensure_ascii=False, indent=1), "application/json"
     disposition = f'attachment; filename="{table.id}.{ending}"'
     return Response(content, headers={"Content-Disposition": disposition}, media_type=kind)
+
+
+def chart_file(chart: Chart, theme: Theme, ending: ChartFormat) -> Response:
+    """The chart as a file to be kept, for light or dark paper. Drawing takes a moment: call it in a thread."""
+    headers = {"Content-Disposition": f'attachment; filename="{chart.id}-{theme}.{ending}"'}
+    if ending == "svg":
+        return Response(as_svg(chart, theme), headers=headers, media_type="image/svg+xml")
+    return Response(as_png(chart, theme), headers=headers, media_type="image/png")

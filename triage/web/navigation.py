@@ -21,6 +21,9 @@ PLACES = (
     Place("Queue", "/queue", "q"),
     Place("Label", "/label", "l", needs="annotate"),
     Place("History", "/history", "h"),
+    Place("Agreement", "/agreement", "a"),
+    Place("Evals", "/evals", "e"),
+    Place("Study", "/study/ledger", "s"),
     Place("Settings", "/settings", ","),
 )
 """The pages themselves."""

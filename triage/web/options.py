@@ -10,9 +10,10 @@ from fastapi import Depends, Request
 
 
 class PageOptions(NamedTuple):
-    """`runs` is the folder of the eval runs. `settings` are those in effect, by name, without secrets."""
+    """`runs` and `suites` are the folders of eval runs and suites. `settings` are those in effect, without secrets."""
 
     runs: Path = Path("runs")
+    suites: Path = Path("evals/suites")
     settings: Mapping[str, str] = {}
 
 

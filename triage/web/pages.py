@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from triage.api import access
+<<<<<<< HEAD
 from triage.web import (
     adjudicate,
     assigning,
@@ -15,6 +16,24 @@ from triage.web import (
     login,
     progress,
     queue,
+=======
+from triage.evaluation.shelf import Shelf
+from triage.web import (
+    agreement,
+    checklist,
+    eval_run,
+    evals,
+    history,
+    home,
+    incident,
+    incident_labels,
+    incident_ledger,
+    incident_sections,
+    keys,
+    ledger,
+    login,
+    playbooks,
+>>>>>>> main
     settings,
     static,
     taxonomies,
@@ -26,12 +45,26 @@ _PAGES = (
     static,
     login,
     home,
+<<<<<<< HEAD
     queue,
     label,
     adjudicate,
     assigning,
     progress,
     history,
+=======
+    incident,
+    incident_labels,
+    incident_ledger,
+    incident_sections,
+    history,
+    agreement,
+    evals,
+    eval_run,
+    ledger,
+    playbooks,
+    checklist,
+>>>>>>> main
     settings,
     taxonomies,
     keys,
@@ -42,6 +75,10 @@ _OPEN = frozenset({"/login", "/logout", "/static/{version}/{name}"})
 def add_pages(app: FastAPI, options: PageOptions = PageOptions()) -> FastAPI:  # noqa: B008 - a value that does not change
     """Add the pages to the app that `create_app` made. Raises if a page does not say what it needs."""
     app.state.page_options = options
+<<<<<<< HEAD
+=======
+    app.state.shelf = Shelf(options.runs)
+>>>>>>> main
     for module in _PAGES:
         app.include_router(module.router)
     not_found_page(app)

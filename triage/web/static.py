@@ -10,13 +10,18 @@ from typing import NamedTuple
 
 from fastapi import APIRouter, Response
 
+from triage import charts
 from triage.errors import MisconfiguredService, NotFound
+from triage.evaluation import reports
 
 router = APIRouter(include_in_schema=False)
 
 _OURS = Path(__file__).parent / "static"
 # htmx comes in a package for Django, of which nothing else is used, and which is not imported.
 _HTMX = Path("static", "django_htmx", "htmx-2.min.js")
+_CHARTS = Path(charts.__file__).parent / "charts.css"
+# What the pages show in the same way as the report of a run.
+_PARTS = Path(reports.__file__).parent / "templates" / "parts.css"
 _KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
@@ -41,7 +46,8 @@ async def get_file(version: str, name: str) -> Response:  # noqa: ARG001 - an ol
 
 @cache
 def _files() -> dict[str, _File]:
-    paths = {path.name: path for path in _OURS.iterdir() if path.suffix in _KINDS} | {"htmx.js": _htmx()}
+    paths = {path.name: path for path in _OURS.iterdir() if path.suffix in _KINDS}
+    paths |= {"htmx.js": _htmx(), _CHARTS.name: _CHARTS, _PARTS.name: _PARTS}
     found = {}
     for name, path in paths.items():
         content = path.read_bytes()

@@ -54,10 +54,10 @@ def test_what_was_stated_most_surely_is_worst_and_an_abstention_is_no_mistake() 
     ]
     found = worst_cases(records, [facet("single")])
     assert [case.record.case_id for case in found] == ["sure", "unsure", "unstated"]
-    (mistake,) = found[0].mistakes
-    assert mistake.labels == ("network", "power")
-    assert mistake.decided == (0.95, 0.01)
-    assert {source.name: source.led for source in mistake.sources} == {
+    (answer,) = found[0].answers
+    assert answer.labels == ("network", "power")
+    assert answer.decided == (0.95, 0.01)
+    assert {source.name: source.led for source in answer.sources} == {
         "model": "led to the mistake",
         "words": "spoke for the gold label",
         "prior": "",
@@ -71,12 +71,12 @@ def test_with_several_labels_a_sure_miss_is_as_bad_as_a_sure_addition() -> None:
         record("equal", ("power", "code"), ("code", "power"), power=0.9, code=0.8),
     ]
     found = worst_cases(records, [facet("multi")])
-    assert [(case.record.case_id, case.mistakes[0].confidence) for case in found] == [("missed", 0.95), ("added", 0.8)]
+    assert [(case.record.case_id, case.answers[0].confidence) for case in found] == [("missed", 0.95), ("added", 0.8)]
 
 
 def test_where_the_primary_counts_a_gold_label_further_down_is_told() -> None:
     (found,) = worst_cases([record("second", ("power",), ("network", "power"), network=0.6)], [facet("primary_first")])
-    assert found.mistakes[0].has_primary_among_others
+    assert found.answers[0].has_primary_among_others
 
 
 @given(st.lists(WORDS, max_size=12).map(lambda words: " ".join(["a", *words])), st.data())

@@ -28,6 +28,7 @@ class CaseList(NamedTuple):
     """The cases of one count. `predicted` is None where a facet takes several labels: the count is then of `gold`."""
 
     anchor: str
+    facet: str
     gold: str
     predicted: str | None
     outcome: Outcome
@@ -52,7 +53,7 @@ def by_pair(records: Sequence[CaseRecord], facet: Facet, order: Sequence[str]) -
         )
     place = {label: n for n, label in enumerate(order)}
     pairs = sorted(groups, key=lambda pair: (place[pair[0]], place[pair[1]]))
-    return {pair: _listed(f"{facet.id}-{n}", *pair, groups[pair]) for n, pair in enumerate(pairs)}
+    return {pair: _listed(facet.id, n, *pair, groups[pair]) for n, pair in enumerate(pairs)}
 
 
 def by_label(records: Sequence[CaseRecord], facet: Facet, order: Sequence[str]) -> dict[tuple[str, Outcome], CaseList]:
@@ -68,16 +69,18 @@ def by_label(records: Sequence[CaseRecord], facet: Facet, order: Sequence[str]) 
             )
     wanted = [(label, outcome) for label in order for outcome in OF_A_LABEL if (label, outcome) in groups]
     return {
-        (label, outcome): _list(f"{facet.id}-{n}", label, None, outcome, groups[label, outcome])
+        (label, outcome): _list(facet.id, n, label, None, outcome, groups[label, outcome])
         for n, (label, outcome) in enumerate(wanted)
     }
 
 
-def _listed(anchor: str, gold: str, predicted: str, cases: list[ListedCase]) -> CaseList:
+def _listed(facet: str, place: int, gold: str, predicted: str, cases: list[ListedCase]) -> CaseList:
     outcome: Outcome = "abstained" if predicted == ABSTAINED else "right" if gold == predicted else "wrong"
-    return _list(anchor, gold, predicted, outcome, cases)
+    return _list(facet, place, gold, predicted, outcome, cases)
 
 
-def _list(anchor: str, gold: str, predicted: str | None, outcome: Outcome, cases: list[ListedCase]) -> CaseList:
+def _list(
+    facet: str, place: int, gold: str, predicted: str | None, outcome: Outcome, cases: list[ListedCase]
+) -> CaseList:
     surest = sorted(cases, key=lambda case: -(case.said or 0.0))
-    return CaseList(f"cases-{anchor}", gold, predicted, outcome, tuple(surest[:LISTED]), len(cases))
+    return CaseList(f"cases-{facet}-{place}", facet, gold, predicted, outcome, tuple(surest[:LISTED]), len(cases))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from markupsafe import Markup
 
 from triage.agreement import (
     Bin,
@@ -20,8 +20,9 @@ from triage.agreement import (
     reliability,
     risk_coverage,
 )
+from triage.charts import Chart
+from triage.evaluation.charts import chart_confusion, chart_coverage, chart_reliability
 from triage.evaluation.journal import CaseRecord
-from triage.evaluation.reports import drawings
 from triage.evaluation.reports.case_lists import OF_A_LABEL, CaseList, by_label, by_pair, labelled
 from triage.evaluation.scoring import FacetSummary
 from triage.evaluation.statistics import read_columns
@@ -37,6 +38,11 @@ class Cell(NamedTuple):
     share: float
     is_right: bool
     cases: CaseList | None
+
+    @property
+    def heat(self) -> int:
+        """The share in tenths, from 1 on where there is any case."""
+        return math.ceil(10 * self.share)
 
 
 class MatrixRow(NamedTuple):
@@ -65,8 +71,8 @@ class Calibration(NamedTuple):
     ece: float | None
     ece_by_chance: float | None
     curve: tuple[tuple[float, float | None], ...]
-    reliability_plot: Markup | None
-    coverage_plot: Markup | None
+    reliability: Chart
+    coverage: Chart | None
 
 
 class FacetView(NamedTuple):
@@ -83,6 +89,26 @@ class FacetView(NamedTuple):
     def name(self, label: str) -> str:
         """What the taxonomy calls a label; the label itself where the taxonomy doesn't have it."""
         return name_of(self.facet, label)
+
+    def told(self, cases: CaseList) -> str:
+        """What the cases of a count have in common."""
+        name = self.name(cases.gold)
+        if cases.predicted is None:
+            return f"{name}: {cases.outcome}"
+        if cases.outcome == "right":
+            return f"Right: gold and predicted {name}"
+        if cases.outcome == "abstained":
+            return f"Abstained: gold {name}"
+        return f"Wrong: gold {name}, predicted {self.name(cases.predicted)}"
+
+    @property
+    def charts(self) -> tuple[Chart, ...]:
+        """All there are of the facet; the page shows its confusion as a table that leads to the cases instead."""
+        found = self.summary.confusion
+        charts = [chart_confusion(self.facet.id, self.facet.name, found, self.name) if found and found.n else None]
+        if self.calibration is not None:
+            charts += [self.calibration.reliability, self.calibration.coverage]
+        return tuple(chart for chart in charts if chart)
 
 
 def name_of(facet: Facet, label: str) -> str:
@@ -140,8 +166,8 @@ def _calibration(records: Sequence[CaseRecord], facet: Facet) -> Calibration | N
         ece=expected_calibration_error(stated, right),
         ece_by_chance=calibration_error_by_chance(stated),
         curve=tuple((share, accuracy_at(curve, share)) for share in _COVERAGES) if curve else (),
-        reliability_plot=drawings.draw_reliability(bins, f"bins-{facet.id}", facet.name),
-        coverage_plot=drawings.draw_risk_coverage(curve, f"curve-{facet.id}", facet.name) if curve else None,
+        reliability=chart_reliability(facet.id, facet.name, bins),
+        coverage=chart_coverage(facet.id, facet.name, curve) if curve else None,
     )
 
 

@@ -1,50 +1,70 @@
-"""A report as one HTML file: it asks the network for nothing, needs no script, and traces every count to its cases."""
+"""A run as HTML: the report in one file, and its parts for pages that show them with links of their own.
+
+The file asks the network for nothing, needs no script, and traces every count to its cases.
+"""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 import triage
+from triage.charts import as_figure, stylesheet
 from triage.errors import TriageError
 from triage.evaluation.cases import Case
-from triage.evaluation.gate_rules import FACET_METRICS, RUN_METRICS
-from triage.evaluation.journal import CaseRecord
-from triage.evaluation.metrics import Measured, Scores
-from triage.evaluation.reports import Report, drawings
-from triage.evaluation.reports.bars import bar_of, bars_of
-from triage.evaluation.reports.facet_views import name_of, view_facet
-from triage.evaluation.reports.worst_cases import SHOWN, WriteUps, worst_cases
-from triage.evaluation.runs import Run, rounds_of
-from triage.evaluation.scoring import ABSTAINED, Summary
+from triage.evaluation.metrics import Measured
+from triage.evaluation.reports import Report
+from triage.evaluation.reports.case_lists import CaseList
+from triage.evaluation.reports.facet_views import name_of
+from triage.evaluation.reports.run_view import RunView, meaning_of, view_run
+from triage.evaluation.reports.worst_cases import SHOWN
+from triage.evaluation.runs import Run
+from triage.evaluation.scoring import ABSTAINED
 from triage.evaluation.write_ups import cases_of
 from triage.taxonomy import Taxonomy
 from triage.whole_file import write_whole
 
-_COSTS = (
-    *("cost.total", "cost.mean", "tokens.total", "tokens.mean", "calls.total", "retries.total"),
-    *("latency.median", "latency.p95", "latency.mean"),
-)
+Part = Literal["gates", "metrics", "facet", "cost", "comparison", "worst_cases", "case", "cases", "provenance"]
+
 _LISTED_FAILURES = 50
 _LISTED_CHANGES = 200
 # Characters that HTML can't hold, and halves of surrogate pairs, which UTF-8 can't.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
-class Origins(NamedTuple):
-    """What the answers came from, as the cases' provenance has it; several where a run was taken up with changes."""
+class Links(Protocol):
+    """Where the cases of a count, and a single case, are told, and where a table or chart is a file.
 
-    models: tuple[str, ...]
-    prompts: tuple[str, ...]
-    embedders: tuple[str, ...]
-    calibrators: tuple[str, ...]
-    steps: tuple[tuple[str, float], ...]
-    redactions: Mapping[str, int]
+    An empty text stands for a case that is told nowhere, and for what is no file.
+    """
+
+    def cases(self, of: CaseList) -> str: ...
+
+    def case(self, case_id: str) -> str: ...
+
+    def file(self, id_: str, kind: str) -> str: ...
+
+
+class _InFile:
+    """Links within the report's own file, which tells only the worst cases in full."""
+
+    def __init__(self, view: RunView) -> None:
+        self._told = {one.record.case_id: one.anchor for one in view.wrong[:SHOWN]}
+
+    def cases(self, of: CaseList) -> str:
+        return f"#{of.anchor}"
+
+    def case(self, case_id: str) -> str:
+        return f"#{self._told[case_id]}" if case_id in self._told else ""
+
+    def file(self, id_: str, kind: str) -> str:  # noqa: ARG002 - there are none beside this one
+        return ""
 
 
 def write_html(path: Path, report: Report, run: Run, taxonomy: Taxonomy, *, with_text: bool = True) -> Path:
@@ -64,52 +84,42 @@ def read_cases(run: Run, taxonomy: Taxonomy) -> dict[str, Case] | None:
 
 
 def as_html(report: Report, run: Run, taxonomy: Taxonomy, cases: Mapping[str, Case] | None) -> str:
-    """The page. Without `cases` it says that the texts are not at hand.
+    """The report in one file. Without `cases` it says that the texts are not at hand.
 
-    The same run gives the same page, byte for byte.
+    The same run gives the same file, byte for byte.
     """
-    facets = [taxonomy.facet(name) for name in run.suite.facets]
-    views = [
-        view_facet(facet, summary, run.records) for facet, summary in zip(facets, report.summary.facets, strict=True)
-    ]
-    wrong = worst_cases(run.records, facets)
-    comparison = report.comparison
-    page = (
-        _environment()
-        .get_template("report.html")
-        .render(
-            report=report,
-            summary=report.summary,
-            run=run,
-            info=run.info,
-            version=triage.__version__,
-            rounds=len(rounds_of(run)),
-            metrics=[(one, bar_of(one), meaning_of(one.metric)) for one in report.metrics],
-            views=views,
-            costs=_costs(run, taxonomy),
-            seconds_plot=_seconds_plot(run.records, report.summary),
-            differences=list(zip(comparison.differences, bars_of(comparison.differences), strict=True))
-            if comparison
-            else [],
-            write_ups=WriteUps(cases or {}),
-            has_text=cases is not None,
-            worst=wrong[:SHOWN],
-            wrong=len(wrong),
-            anchors={case.record.case_id: case.anchor for case in wrong[:SHOWN]},
-            origins=_origins(run.records),
-            names={facet.id: facet for facet in taxonomy.facets},
-            listed_failures=_LISTED_FAILURES,
-            listed_changes=_LISTED_CHANGES,
-        )
-    )
-    return _UNPRINTABLE.sub("\ufffd", page)
+    return file_of(view_run(report, run, taxonomy, cases))
 
 
-def meaning_of(metric: str) -> str:
-    """What a metric is, in words."""
-    return RUN_METRICS.get(metric) or FACET_METRICS.get(metric.partition(".")[0], "")
+def file_of(view: RunView) -> str:
+    """The report in one file, of a run that is viewed already."""
+    known = {"links": _InFile(view), "lists_cases": True, "version": triage.__version__}
+    return _rendered("report.html", view, known)
 
 
+def part_of(run: RunView, part: Part, links: Links, /, **known: Any) -> Markup:
+    """One part of the report for a page.
+
+    What it tells of is in `known`: the `view` of a facet, the `compared` runs and their `place`, the `case`.
+    """
+    text = _rendered(f"{part}.html", run, {"links": links, "lists_cases": False} | known)
+    return Markup(text)  # noqa: S704 - all that was put into the template was escaped
+
+
+def _rendered(template: str, view: RunView, known: Mapping[str, Any]) -> str:
+    given = {
+        **view._asdict(),
+        "summary": view.report.summary,
+        "views": view.facets,
+        "worst": view.wrong[:SHOWN],
+        "wrong": len(view.wrong),
+        "listed_failures": _LISTED_FAILURES,
+        "listed_changes": _LISTED_CHANGES,
+    }
+    return _UNPRINTABLE.sub("\ufffd", _environment().get_template(template).render({**given, **known}))
+
+
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("triage.evaluation.reports"),
@@ -120,6 +130,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {"figure": _figure, "signed": _signed, "probability": _probability, "value": _value}
     environment.globals |= {"ABSTAINED": ABSTAINED, "name_of": name_of, "meaning_of": meaning_of}
+    environment.globals |= {"as_figure": lru_cache(maxsize=64)(as_figure), "chart_styles": stylesheet()}
     return environment
 
 
@@ -147,37 +158,3 @@ def _probability(value: float | None) -> str:
     if 0 < value < 0.005:
         return "< 0.01"
     return "> 0.99" if 0.995 <= value < 1 else f"{value:.2f}"
-
-
-def _costs(run: Run, taxonomy: Taxonomy) -> list[Measured]:
-    scores = Scores.of_run(run, taxonomy)
-    return [scores.measure(name, resamples=0) for name in _COSTS]
-
-
-def _seconds_plot(records: Sequence[CaseRecord], summary: Summary) -> str | None:
-    seconds = [record.seconds for record in records if record.status == "done"]
-    if summary.median_seconds is None or summary.p95_seconds is None:
-        return None
-    marks = {"median": summary.median_seconds, "95th percentile": summary.p95_seconds}
-    return drawings.draw_seconds(seconds, marks, "seconds")
-
-
-def _origins(records: Sequence[CaseRecord]) -> Origins:
-    known = [record.provenance for record in records if record.provenance is not None]
-    steps: Counter[str] = Counter()
-    redactions: Counter[str] = Counter()
-    for one in known:
-        steps.update(one.seconds)
-        redactions.update(one.redactions)
-    return Origins(
-        models=_distinct(one.model or "none" for one in known),
-        prompts=_distinct(name for one in known for name in one.prompts),
-        embedders=_distinct(one.embedder for one in known),
-        calibrators=_distinct(one.calibrator for one in known if one.calibrator),
-        steps=tuple((name, total / len(known)) for name, total in steps.items()),
-        redactions=dict(sorted(redactions.items())),
-    )
-
-
-def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(texts))

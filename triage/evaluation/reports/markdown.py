@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from triage.evaluation.compare import Comparison
 from triage.evaluation.metrics import Measured
 from triage.evaluation.reports import Report
+from triage.markdown import code, plain
 
 _SHOWN_CHANGES = 20
 _MARKS = {"passed": "✅ passed", "failed": "❌ failed", "inconclusive": "⚠️ inconclusive"}
@@ -16,11 +16,11 @@ _MARKS = {"passed": "✅ passed", "failed": "❌ failed", "inconclusive": "⚠�
 def as_markdown(report: Report) -> str:
     """The report; nothing in it can break out of its cell."""
     summary = report.summary
-    parts = [f"## triage eval: {_plain(summary.suite)}", "", _headline(report), ""]
+    parts = [f"## triage eval: {plain(summary.suite)}", "", _headline(report), ""]
     if report.gates:
-        rows = [(f"`{_code(one.gate)}`", _MARKS[one.status], _plain(one.explanation)) for one in report.gates]
+        rows = [(code(one.gate), _MARKS[one.status], plain(one.explanation)) for one in report.gates]
         parts += [*_table(("gate", "result", "why"), rows), ""]
-    figures = [(f"`{one.metric}`", *_cells(one)) for one in report.metrics]
+    figures = [(code(one.metric), *_cells(one)) for one in report.metrics]
     parts += [*_table(("metric", "value", "95% interval", "n"), figures), ""]
     if report.comparison is not None:
         parts += _compared(report.comparison)
@@ -34,7 +34,7 @@ def as_markdown(report: Report) -> str:
         if n
     ]
     cases = f"{summary.done} of {summary.planned} cases done" + (f" ({', '.join(troubles)})" if troubles else "")
-    parts += [f"{cases}. Taxonomy {_plain(summary.taxonomy)}. Run `{_code(report.run)}`.", ""]
+    parts += [f"{cases}. Taxonomy {plain(summary.taxonomy)}. Run {code(report.run)}.", ""]
     return "\n".join(parts)
 
 
@@ -53,17 +53,17 @@ def _compared(comparison: Comparison) -> list[str]:
         interval = f"[{one.interval.low:+.3f}, {one.interval.high:+.3f}]" if one.interval else ""
         needed = f"{one.needed:,}" if one.needed else ""
         figures = [_figure(one.base), _figure(one.other), "" if one.value is None else f"{one.value:+.3g}"]
-        rows.append((f"`{one.metric}`", *figures, interval, needed))
+        rows.append((code(one.metric), *figures, interval, needed))
     lines = [
-        f"### Against `{_code(comparison.base)}`",
+        f"### Against {code(comparison.base)}",
         "",
-        _plain(comparison.verdict),
+        plain(comparison.verdict),
         "",
         *_table(("metric", "base", "this run", "difference", "95% interval", "cases needed"), rows),
         "",
     ]
     lines += [
-        f"- {_plain(test.facet)}: right in the base alone {test.only_base}, right here alone {test.only_other}, "
+        f"- {plain(test.facet)}: right in the base alone {test.only_base}, right here alone {test.only_other}, "
         f"McNemar p = {test.p:.3f} ({test.p_holm:.3f} after Holm)"
         for test in comparison.tests
     ]
@@ -73,7 +73,7 @@ def _compared(comparison: Comparison) -> list[str]:
             f"{sum(c.verdict == 'better' for c in changes)} better, {sum(c.verdict == 'worse' for c in changes)} worse"
         )
         rows = [
-            (_plain(c.case_id), _plain(c.facet), _names(c.gold), _names(c.base), _names(c.other), c.verdict)
+            (plain(c.case_id), plain(c.facet), _names(c.gold), _names(c.base), _names(c.other), c.verdict)
             for c in changes[:_SHOWN_CHANGES]
         ]
         more = len(changes) - len(rows)
@@ -90,7 +90,7 @@ def _compared(comparison: Comparison) -> list[str]:
 
 def _cells(one: Measured) -> tuple[str, str, str]:
     if one.value is None:
-        return f"undefined: {_plain(one.undefined or '')}", "", str(one.n)
+        return f"undefined: {plain(one.undefined or '')}", "", str(one.n)
     value = f"{one.value:,.0f}" if one.is_exact and not one.value % 1 else _figure(one.value)
     interval = f"[{one.interval.low:.3f}, {one.interval.high:.3f}]" if one.interval else ""
     return value, interval, str(one.n)
@@ -101,19 +101,8 @@ def _figure(value: float | None) -> str:
 
 
 def _names(labels: Iterable[str]) -> str:
-    return _plain(", ".join(labels))
+    return plain(", ".join(labels))
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]
-
-
-def _plain(text: str) -> str:
-    """`text` without anything that Markdown or HTML would read as markup, on one line."""
-    flat = " ".join(text.split())
-    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|@#!~])", r"\\\1", flat)
-
-
-def _code(text: str) -> str:
-    return " ".join(text.replace("`", "'").split()).replace("|", "\\|")

@@ -1,4 +1,4 @@
-"""The mistakes that were made with most confidence: what was said, why, and the text with its evidence marked."""
+"""Cases told in full, the surest mistakes first: what was said, why, and the text with its evidence marked."""
 
 from __future__ import annotations
 
@@ -55,10 +55,14 @@ class Source(NamedTuple):
     led: str
 
 
-class Mistake(NamedTuple):
-    """A facet on which the case is wrong. `labels` are those in question: the predicted ones, then the gold ones."""
+class Answer(NamedTuple):
+    """What came of one facet of a case. `labels` are those in question: the predicted ones, then the gold ones.
+
+    `confidence` is the highest probability that was stated of something wrong; None where nothing is, or was stated.
+    """
 
     facet: Facet
+    is_wrong: bool
     gold: tuple[str, ...]
     predicted: tuple[str, ...]
     labels: tuple[str, ...]
@@ -68,12 +72,12 @@ class Mistake(NamedTuple):
     has_primary_among_others: bool
 
 
-class WorstCase(NamedTuple):
-    """A case with its mistakes, the surest first."""
+class ToldCase(NamedTuple):
+    """A case with what is told of it: its mistakes, the surest first, or all its answers."""
 
     anchor: str
     record: CaseRecord
-    mistakes: tuple[Mistake, ...]
+    answers: tuple[Answer, ...]
 
     @property
     def neighbours(self) -> tuple[NeighbourRecord, ...]:
@@ -81,47 +85,56 @@ class WorstCase(NamedTuple):
         return tuple(sorted(self.record.neighbours, key=lambda one: -one.similarity))
 
 
-def worst_cases(records: Iterable[CaseRecord], facets: Sequence[Facet]) -> list[WorstCase]:
+def worst_cases(records: Iterable[CaseRecord], facets: Sequence[Facet]) -> list[ToldCase]:
     """All cases with a wrong label, those first whose wrong label was most probable; an abstention is no mistake."""
     found = []
     for record in records:
-        mistakes = [mistake for facet in facets if (mistake := _mistake(record, facet))]
-        if mistakes:
-            mistakes.sort(key=_confidence, reverse=True)
-            found.append((record, tuple(mistakes)))
+        answers = [_answer(record, facet) for facet in facets if _is_wrong(record, facet)]
+        if answers:
+            answers.sort(key=_confidence, reverse=True)
+            found.append((record, tuple(answers)))
     found.sort(key=lambda one: _confidence(one[1][0]), reverse=True)
-    return [WorstCase(f"worst-{n}", record, mistakes) for n, (record, mistakes) in enumerate(found, start=1)]
+    return [ToldCase(f"worst-{n}", record, answers) for n, (record, answers) in enumerate(found, start=1)]
 
 
-def _confidence(mistake: Mistake) -> float:
-    return -1.0 if mistake.confidence is None else mistake.confidence
+def told_case(record: CaseRecord, facets: Sequence[Facet]) -> ToldCase:
+    """A case with its answer on each facet that it has a gold label for, right or wrong."""
+    labelled = [facet for facet in facets if record.status == "done" and record.gold.get(facet.id)]
+    return ToldCase("case", record, tuple(_answer(record, facet) for facet in labelled))
 
 
-def _mistake(record: CaseRecord, facet: Facet) -> Mistake | None:
+def _confidence(answer: Answer) -> float:
+    return -1.0 if answer.confidence is None else answer.confidence
+
+
+def _is_wrong(record: CaseRecord, facet: Facet) -> bool:
     gold, predicted = record.gold.get(facet.id, ()), record.predicted.get(facet.id, ())
     if record.status != "done" or not gold or not predicted:
-        return None
-    stated = record.distributions.get(facet.id, {})
-    if facet.cardinality == "multi":
-        if set(gold) == set(predicted):
-            return None
+        return False
+    return set(gold) != set(predicted) if facet.cardinality == "multi" else gold[0] != predicted[0]
+
+
+def _answer(record: CaseRecord, facet: Facet) -> Answer:
+    gold, predicted = record.gold[facet.id], record.predicted.get(facet.id, ())
+    stated, is_wrong = record.distributions.get(facet.id, {}), _is_wrong(record, facet)
+    confidence = None
+    if is_wrong and facet.cardinality == "multi":
         sure = [stated[label] for label in predicted if label not in gold and label in stated]
         sure += [1 - stated[label] for label in gold if label not in predicted and label in stated]
         confidence = max(sure, default=None)
-    else:
-        if gold[0] == predicted[0]:
-            return None
+    elif is_wrong:
         confidence = stated.get(predicted[0])
     labels = tuple(dict.fromkeys((*predicted, *gold)))
-    return Mistake(
+    return Answer(
         facet=facet,
+        is_wrong=is_wrong,
         gold=gold,
         predicted=predicted,
         labels=labels,
         decided=tuple(stated.get(label) for label in labels),
         confidence=confidence,
         sources=tuple(_sources(record, facet, labels)),
-        has_primary_among_others=facet.cardinality != "multi" and gold[0] in predicted,
+        has_primary_among_others=is_wrong and facet.cardinality != "multi" and gold[0] in predicted,
     )
 
 
@@ -133,7 +146,7 @@ def _sources(record: CaseRecord, facet: Facet, labels: Sequence[str]) -> Iterabl
 
 
 def _led(first: str, record: CaseRecord, facet: Facet) -> str:
-    gold, predicted = record.gold[facet.id], record.predicted[facet.id]
+    gold, predicted = record.gold[facet.id], record.predicted.get(facet.id, ())
     if facet.cardinality != "multi":
         gold, predicted = gold[:1], predicted[:1]
     if first in gold:

@@ -3,11 +3,23 @@
 //   data-go="q"         `g` and then this key follows the link
 //   data-key="c"        this key clicks the element (`mod+enter` also works while typing)
 //   data-told="Confirm" what the shortcut does, where the element's own text does not say it
+<<<<<<< HEAD
 //   data-rows           the children can be walked with j and k, Enter opens the link in the chosen one, x ticks its
 //                       box, and the keys of what is inside a child work while it is the chosen one
 //   data-advance        on such a child: a choice by key leads on to the next one that is not data-optional
 //   data-all            this box ticks all boxes of its form; data-chosen tells how many are ticked
 //   data-drop           a file that is dropped here is put into the text area inside
+=======
+//   data-focus          its key moves the focus there, so that Enter does it
+//   data-focus-first    a <details> that, once open, has the focus in its first field
+//   data-rows           the children can be walked with j and k, and Enter opens the link in the chosen one
+//   data-filter         what is typed leaves only those [data-option]s of the <details> that hold it; Enter takes the best
+//   data-light="a"      under the pointer or the focus, what has data-lit="a" is lit; [data-light-pin] inside keeps it so
+//   data-tabs           the link that was followed last is the current one
+//   data-drop           a file that is dropped or chosen here is put into the text area inside, up to data-most bytes
+//   data-copy="id"      a click puts the text of that element on the clipboard
+//   data-scripted       shown only where this script runs
+>>>>>>> main
 //   data-dismiss        a click takes the notice away
 // Nothing that matters depends on a script alone, except what changes in place.
 
@@ -45,6 +57,7 @@
     const found = keyed.find((one) => rows[at]?.contains(one)) || keyed.find((one) => !one.closest("[data-rows]"));
     if (!found) return;
     event.preventDefault();
+<<<<<<< HEAD
     if (found.matches("input:not([type=checkbox], [type=radio], [type=submit]), textarea, select")) return found.focus();
     found.click();
     if (found.matches("[type=radio]") && found.closest("[data-advance]") === rows[at]) {
@@ -73,6 +86,10 @@
     const { rows, at } = walked();
     const focused = rows.findIndex((row) => row.contains(event.target));
     if (focused >= 0 && focused !== at) choose(rows, focused);
+=======
+    if ("focus" in found.dataset || found.matches("input:not([type=checkbox], [type=radio], [type=submit]), textarea, select")) found.focus();
+    else found.click();
+>>>>>>> main
   }
 
   function walk(name) {
@@ -151,36 +168,142 @@
     }
   }
 
-  // Files
+  // Choosing from many by a few letters
 
-  async function drop(event) {
-    const place = event.target.closest?.("[data-drop]");
-    if (!place) return;
-    event.preventDefault();
-    place.classList.toggle("over", event.type === "dragover");
-    const file = event.type === "drop" ? event.dataTransfer.files[0] : null;
+  function filter(field) {
+    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const options = [...field.closest("details").querySelectorAll("[data-option]")];
+    for (const option of options) {
+      option.hidden = !words.every((word) => option.dataset.option.includes(word));
+      option.classList.remove("best");
+    }
+    const left = options.filter((option) => !option.hidden);
+    const best = words.length ? left.find((option) => option.dataset.option.startsWith(words[0])) || left[0] : null;
+    best?.classList.add("best");
+    return best;
+  }
+
+  function filtering(event) {
+    const field = event.target.closest?.("[data-filter]");
+    if (!field || event.isComposing) return;
+    const chooser = field.closest("details");
+    if (event.key === "Enter") {
+      event.preventDefault();
+      const best = filter(field);
+      if (!best) return;
+      // A second Enter, pressed before the answer is there, must not choose again.
+      chooser.open = false;
+      best.querySelector("button").click();
+    } else if (event.key === "Escape") {
+      event.preventDefault();
+      chooser.open = false;
+      chooser.querySelector("summary").focus();
+    } else if (event.key === "ArrowDown") {
+      event.preventDefault();
+      [...chooser.querySelectorAll("[data-option] button")].find(visible)?.focus();
+    }
+  }
+
+  // Evidence
+
+  let pinned = "";
+  function light(name) {
+    for (const one of document.querySelectorAll("[data-lit]")) {
+      one.classList.toggle("lit", Boolean(name) && one.dataset.lit.split(" ").includes(name));
+    }
+  }
+  function pin(button) {
+    const name = button.closest("[data-light]").dataset.light;
+    pinned = pinned === name ? "" : name;
+    for (const one of document.querySelectorAll("[data-light-pin]")) {
+      one.setAttribute("aria-pressed", String(one.closest("[data-light]").dataset.light === pinned));
+    }
+    light(pinned);
+    if (pinned) document.querySelector(".lit")?.scrollIntoView({ block: "center" });
+  }
+
+  // Files, and the clipboard
+
+  async function take(place, file) {
     if (!file) return;
+    const most = Number(place.dataset.most || Infinity);
+    if (file.size > most) {
+      return tell(`${file.name} has ${file.size.toLocaleString("en")} bytes, more than the ${most.toLocaleString("en")} that are taken: leave out logs and dumps.`);
+    }
     const area = place.querySelector("textarea");
     area.value = await file.text();
     area.dispatchEvent(new Event("input", { bubbles: true }));
     area.focus();
   }
 
+  function drop(event) {
+    const place = event.target.closest?.("[data-drop]");
+    if (!place) return;
+    // Text that is dragged goes where it is dropped, as everywhere.
+    if (!event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    place.classList.toggle("over", event.type === "dragover");
+    if (event.type === "drop") take(place, event.dataTransfer.files[0]);
+  }
+
+  async function copy(button) {
+    const text = document.getElementById(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      button.textContent = "Copied";
+    } catch {
+      // Without a secure connection browsers give no clipboard: it is selected, for Ctrl C.
+      getSelection().selectAllChildren(text);
+      tell("The browser does not let the page copy: it is selected, press Ctrl C.");
+    }
+  }
+
+  function tell(text) {
+    const notice = document.createElement("div");
+    notice.className = "notice bad";
+    notice.textContent = text;
+    document.getElementById("notices").replaceChildren(notice);
+  }
+
+  function unveil(inside) {
+    for (const one of inside.querySelectorAll("[data-scripted][hidden]")) one.hidden = false;
+  }
+
+  document.addEventListener("keydown", filtering);
   document.addEventListener("keydown", pressed);
+  document.addEventListener("input", (event) => {
+    if (event.target.matches("[data-filter]")) filter(event.target);
+  });
+  document.addEventListener("change", (event) => {
+    const place = event.target.matches("input[type=file]") && event.target.closest("[data-drop]");
+    if (place) take(place, event.target.files[0]);
+  });
+  document.addEventListener("toggle", (event) => {
+    if (!event.target.open || !event.target.matches("[data-chooser], [data-focus-first]")) return;
+    [...event.target.querySelectorAll("input")].find(visible)?.focus();
+  }, true);
+  for (const type of ["pointerover", "focusin"]) {
+    document.addEventListener(type, (event) => light(event.target.closest?.("[data-light]")?.dataset.light || pinned));
+  }
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-shortcuts]")) tellKeys();
     if (event.target.closest("[data-theme-switch]")) switchTheme();
     event.target.closest("[data-dismiss]")?.closest(".notice").remove();
+    const pinning = event.target.closest("[data-light-pin]");
+    if (pinning) pin(pinning);
+    const copying = event.target.closest("[data-copy]");
+    if (copying) copy(copying);
+    const tab = event.target.closest("[data-tabs] a");
+    if (tab) {
+      for (const one of tab.closest("[data-tabs]").querySelectorAll("a")) one.removeAttribute("aria-current");
+      tab.setAttribute("aria-current", "true");
+    }
   });
   document.addEventListener("focusin", follow);
   document.addEventListener("change", tick);
   for (const type of ["dragover", "dragleave", "drop"]) document.addEventListener(type, drop);
-  document.addEventListener("htmx:afterSwap", (event) => tellTimes(event.target));
-  document.addEventListener("htmx:sendError", () => {
-    const notice = document.createElement("div");
-    notice.className = "notice bad";
-    notice.textContent = "The service can't be reached. What you typed is still here: try again.";
-    document.getElementById("notices").replaceChildren(notice);
-  });
-  document.addEventListener("DOMContentLoaded", () => tellTimes(document));
+  for (const type of ["DOMContentLoaded", "htmx:afterSwap"]) {
+    document.addEventListener(type, () => { tellTimes(document); unveil(document); });
+  }
+  document.addEventListener("htmx:sendError", () => tell("The service can't be reached. What you typed is still here: try again."));
 })();

@@ -1,9 +1,10 @@
-"""Live agreement: the deployed model against the people who confirm and correct it, over a sliding window."""
+"""The watch: the deployed model against the people who confirm and correct it, over a sliding window, with alerts."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
@@ -25,6 +26,8 @@ NOTE = (
 )
 
 _RESAMPLES = 2_000
+_KEPT = 16
+"""Reports that are kept: one for each group of teams that somebody asked for."""
 
 State = Literal["no gate", "too few", "above", "unsure", "below"]
 """Where kappa's interval lies: wholly above the gate, on both sides of it, or wholly below."""
@@ -51,6 +54,7 @@ class LiveFacet(BaseModel, frozen=True):
     there are several of different rank; an abstention agrees with nothing (`abstained` counts them). On a facet with
     labels of equal standing it is the mean of the labels' kappas. `unseen` is the same for those people who are known
     not to have seen the model's labels. `coverage` counts the triaged incidents of the window that a person labelled.
+    With `has_drifted` the model's labels shifted by more than chance would, and by enough to be an alert.
     """
 
     facet: str
@@ -60,6 +64,7 @@ class LiveFacet(BaseModel, frozen=True):
     coverage: Proportion
     state: State
     drift: Drift
+    has_drifted: bool = False
     alerts: tuple[str, ...] = ()
 
 
@@ -88,25 +93,31 @@ class LiveAgreement:
         self._taxonomy = taxonomy
         self._options = options
         self._lock = asyncio.Lock()
-        self._kept: tuple[float, LiveReport] | None = None
+        self._kept: OrderedDict[frozenset[str] | None, tuple[float, LiveReport]] = OrderedDict()
 
-    async def report(self) -> LiveReport:
-        """The latest report, at most `refresh_s` old."""
+    async def report(self, teams: frozenset[str] | None = None) -> LiveReport:
+        """The latest report on the incidents of these teams (None: of all), at most `refresh_s` old."""
         async with self._lock:
-            if self._kept is None or time.monotonic() - self._kept[0] >= self._options.refresh_s:
-                report = await self.measure(datetime.now(UTC))
-                self._kept = time.monotonic(), report
-            return self._kept[1]
+            kept = self._kept.get(teams)
+            if kept is None or time.monotonic() - kept[0] >= self._options.refresh_s:
+                report = await self.measure(datetime.now(UTC), teams)
+                kept = self._kept[teams] = time.monotonic(), report
+                self._kept.move_to_end(teams)
+                while len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+            return kept[1]
 
-    async def measure(self, now: datetime) -> LiveReport:
+    async def measure(self, now: datetime, teams: frozenset[str] | None = None) -> LiveReport:
         """A new report as of `now`."""
         options, facets = self._options, self._taxonomy.triaged
+        ids = [facet.id for facet in facets]
         since = now - timedelta(days=options.days)
-        given = [await self._store.judgements(self._taxonomy.id, facet.id, since, options.cases) for facet in facets]
+        given = await self._store.judgements(self._taxonomy.id, ids, since, options.cases, teams=teams)
         triaged = await self._store.triaged_incidents(
-            self._taxonomy.id, [facet.id for facet in facets], since - timedelta(days=options.days), 2 * options.cases
+            self._taxonomy.id, ids, since - timedelta(days=options.days), 2 * options.cases, teams
         )
-        found = await asyncio.to_thread(_measure, facets, given, triaged, since, options)
+        judged = [[one for one in given if one.facet == facet] for facet in ids]
+        found = await asyncio.to_thread(_measure, facets, judged, triaged, since, options)
         return LiveReport(
             computed_at=now,
             taxonomy=f"{self._taxonomy.id} {self._taxonomy.version}",
@@ -142,35 +153,42 @@ def live_facet(
     tests: int = 1,
 ) -> LiveFacet:
     """Measure one facet. Of `tests` drift tests at once each must be as many times surer (Bonferroni)."""
-    unseen = [one for one in judged if one.annotation.saw_model is False]
-    kappa = _kappa(facet, judged)
+    unseen = [one for one in judged if one.saw_model is False]
+    kappa = kappa_with_model(facet, judged)
     drift = label_drift(*(_given(facet, some) for some in (recent, reference)))
     state = _state(kappa, options)
     alerts = [_below(facet, kappa, options.gate)] if state == "below" and options.gate is not None else []
-    if _has_drifted(drift, options, tests):
+    has_drifted = _has_drifted(drift, options, tests)
+    if has_drifted:
         alerts.append(_drifted(facet, drift))
     return LiveFacet(
         facet=facet.id,
         kappa=kappa,
-        unseen=_kappa(facet, unseen),
+        unseen=kappa_with_model(facet, unseen),
         abstained=sum(not one.triaged for one in judged),
         coverage=Proportion(hits=sum(facet.id in one.labelled for one in recent), n=len(recent)),
         state=state,
         drift=drift,
+        has_drifted=has_drifted,
         alerts=tuple(alerts),
     )
 
 
-def _kappa(facet: Facet, judged: Sequence[Judgement]) -> Kappa:
+def kappa_with_model(facet: Facet, judged: Sequence[Judgement]) -> Kappa:
+    """Kappa of what people said and what the triage had said, see `LiveFacet`; all `judged` had a triage."""
     if facet.cardinality == "multi":
         return _mean_kappa(judged)
-    people = [one.annotation.labels[0] for one in judged]
-    return cohen_kappa(people, [one.triaged[0] if one.triaged else ABSTAINED for one in judged])
+    return cohen_kappa([one.labels[0] for one in judged], [said_by_model(one)[0] for one in judged])
+
+
+def said_by_model(one: Judgement) -> tuple[str, ...]:
+    """The labels of the triage; an abstention stands for a label that agrees with nothing."""
+    return one.triaged or (ABSTAINED,)
 
 
 def _mean_kappa(judged: Sequence[Judgement]) -> Kappa:
     """The mean of the labels' kappas, with a bootstrap interval over the judgements."""
-    people, model = [set(one.annotation.labels) for one in judged], [set(one.triaged) for one in judged]
+    people, model = [set(one.labels) for one in judged], [set(one.triaged or ()) for one in judged]
     value = compare_sets(people, model, resamples=0).mean_kappa
     if value is None:
         why = "every label is given by both sides to all or to none" if judged else "there is nothing to compare"

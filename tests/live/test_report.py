@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -31,9 +30,11 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await store.close()
 
 
-async def incident(store: Store, key: str, label: str, person: str | None = None, *, days_ago: float = 1) -> None:
+async def incident(
+    store: Store, key: str, label: str, person: str | None = None, *, days_ago: float = 1, team: str = "default"
+) -> None:
     at = NOW - timedelta(days=days_ago)
-    await store.add_incident(Incident(id=key, write_up=f"Write-up of {key}."), TAXONOMY.id)
+    await store.add_incident(Incident(id=key, write_up=f"Write-up of {key}."), TAXONOMY.id, team)
     result = FacetResult(facet="issue_type", labels=(label,))
     provenance = Provenance(taxonomy=TAXONOMY.id, taxonomy_version=TAXONOMY.version)
     triage = Triage(incident_id=key, facets={"issue_type": result}, provenance=provenance, created_at=at)
@@ -47,6 +48,10 @@ async def incident(store: Store, key: str, label: str, person: str | None = None
             created_at=at + timedelta(minutes=1),
         )
         await store.record([given])
+
+
+def judgement(label: str, *, triaged: str, saw_model: bool | None) -> Judgement:
+    return Judgement("i", "issue_type", "ada", (label,), NOW, saw_model, (triaged,))
 
 
 async def measured(store: Store, options: LiveOptions = SURE) -> LiveFacet:
@@ -115,9 +120,10 @@ async def test_the_window_holds_the_newest_cases_and_the_reference_those_before(
 
 def test_people_who_had_not_seen_the_model_are_told_apart() -> None:
     judged = [
-        Judgement(
-            SimpleNamespace(labels=("bug",) if n % 2 else ("usage",), saw_model=[True, False, None][n % 3]),  # type: ignore[arg-type]
-            ("bug",) if n % 2 or n % 3 == 1 else ("usage",),
+        judgement(
+            "bug" if n % 2 else "usage",
+            triaged="bug" if n % 2 or n % 3 == 1 else "usage",
+            saw_model=[True, False, None][n % 3],
         )
         for n in range(30)
     ]
@@ -132,10 +138,7 @@ def test_people_who_had_not_seen_the_model_are_told_apart() -> None:
 def test_labels_of_equal_standing_are_measured_label_by_label(tmp_path: Path) -> None:
     facet = FACET.model_copy(update={"cardinality": "multi"})
     judged = [
-        Judgement(
-            Annotation(incident_id=f"i{n}", facet="issue_type", labels=labels, annotator="ada"),
-            labels if n % 4 else (),
-        )
+        Judgement(f"i{n}", "issue_type", "ada", labels, NOW, None, labels if n % 4 else ())
         for n, labels in enumerate([("bug",), ("bug", "usage"), ("usage",), ("performance",)] * 10)
     ]
     found = live_facet(facet, judged, [], [], LiveOptions(gate=0.95))
@@ -145,6 +148,17 @@ def test_labels_of_equal_standing_are_measured_label_by_label(tmp_path: Path) ->
     assert found.kappa.interval.low < found.kappa.value < found.kappa.interval.high < 0.95
     assert found.state == "below"
     assert found.abstained == 10
+
+
+async def test_a_report_is_of_the_teams_that_are_asked_for(store: Store) -> None:
+    for n in range(6):
+        await incident(store, f"i{n}", "bug", "bug" if n % 2 else "usage", team="one" if n < 2 else "two")
+    live = LiveAgreement(store, TAXONOMY, LiveOptions(days=36_500))
+
+    found = {
+        teams: (await live.report(teams)).facets[0] for teams in (None, frozenset({"one"}), frozenset({"one", "two"}))
+    }
+    assert [(one.kappa.n, one.coverage.n) for one in found.values()] == [(6, 6), (2, 2), (6, 6)]
 
 
 async def test_a_report_is_kept_for_a_while(store: Store) -> None:

@@ -1,0 +1,99 @@
+"""What the history teaches, as pages: the ledger, playbooks and the checklist."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+import pytest
+
+from triage.store import Store
+
+from .conftest import OpenPage, Site, check_readable, elsewhere, picture, site
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with site(tmp_path_factory.mktemp("site"), auth="on") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def reader(service: Site) -> dict[str, str]:
+    return key_of(service)
+
+
+def key_of(service: Site, *teams: str) -> dict[str, str]:
+    async def make() -> str:
+        store = Store(service.settings.sql_url)
+        try:
+            return (await store.keys.create("reader", ["read"], teams or None)).text
+        finally:
+            await store.close()
+
+    return {"x-api-key": elsewhere(make())}
+
+
+def test_the_ledger_of_a_kind_leads_to_the_incidents_behind_it(
+    open_page: OpenPage, service: Site, reader: dict[str, str]
+) -> None:
+    page = open_page("/study/ledger", extra_http_headers=reader)
+    page.get_by_label("Category").select_option("infrastructure")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**category=infrastructure**")
+    table = page.get_by_role("region")
+    row = table.locator("tbody tr").first
+    tried = int(row.locator("td").first.inner_text())
+    row.locator("summary").click()
+    assert row.locator("li a").count() == tried
+    check_readable(page)
+    picture(page, "ledger")
+
+    answer = service.client.get("/study/ledger.csv", params={"category": "infrastructure"}, headers=reader)
+    first = next(csv.DictReader(io.StringIO(answer.text)))
+    assert int(first["tried"]) == tried
+    assert len(first["incident_ids"].split(";")) == tried
+
+
+def test_a_kind_without_incidents_says_so(service: Site, reader: dict[str, str]) -> None:
+    page = service.client.get("/study/ledger", params={"severity": "nothing has this"}, headers=reader).text
+    assert "The history has no incident of this kind." in page
+    wrong = service.client.get("/study/ledger", params={"category": "nothing"}, headers=reader)
+    assert wrong.status_code == 422
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("phone", "dark"), ("desk", "light")])
+def test_candidates_for_playbooks_stand_with_their_figures(
+    open_page: OpenPage, service: Site, reader: dict[str, str], size: str, scheme: str
+) -> None:
+    page = open_page("/study/playbooks", size, color_scheme=scheme, extra_http_headers=reader)
+    found = service.client.get("/v1/automation", headers=reader).json()
+    assert page.locator("section.card").count() == len(found["playbooks"])
+    assert page.locator("#t-near-misses").count() == (1 if found["near_misses"] else 0)
+    check_readable(page)
+    picture(page, f"playbooks-{size}")
+    rows = service.client.get("/study/playbooks.json", headers=reader).json()["rows"]
+    assert [row["cells"]["tried"] for row in rows] == [one["tried"]["hits"] for one in found["playbooks"]]
+
+
+def test_the_checklist_tells_what_is_open_and_what_comes_next(
+    open_page: OpenPage, service: Site, reader: dict[str, str]
+) -> None:
+    page = open_page("/study/checklist", extra_http_headers=reader)
+    assert page.locator("ol.steps > li").count() == 9
+    assert "triage annotate assign" in page.locator("li.card", has_text="Two people labelled the same").inner_text()
+    check_readable(page)
+    picture(page, "checklist")
+    rows = service.client.get("/study/checklist.json", headers=reader).json()["rows"]
+    assert {row["cells"]["state"] for row in rows} == {"done", "open"}
+
+
+def test_the_checklist_is_of_all_teams_and_not_for_a_key_of_one(service: Site) -> None:
+    limited = key_of(service, "payments")
+    assert service.client.get("/study/checklist", headers=limited).status_code == 403
+    ledger = service.client.get("/study/ledger", headers=limited)
+    assert ledger.status_code == 200
+    assert "Checklist" not in ledger.text

@@ -1,0 +1,50 @@
+"""The draft of a post-incident summary over HTTP, as Markdown."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from triage.api.access import requires
+from triage.api.etags import TAGGED, IfNoneMatch, tagged
+from triage.api.parameters import IncidentInPath
+from triage.api.problems import documented
+from triage.api.service import Parts
+from triage.redaction import Redactor
+from triage.summary import Material, summary
+
+router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
+
+MEDIA_TYPE = "text/markdown"
+_MARKDOWN: dict[int | str, dict[str, Any]] = {
+    200: TAGGED[200]
+    | {
+        "description": "The draft.",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string"}, "example": "# Chat completions time out\n"}},
+    },
+    304: TAGGED[304],
+}
+
+
+@router.get(
+    "/{incident_id}/summary",
+    operation_id="get_summary",
+    response_class=Response,
+    responses=_MARKDOWN | documented(404, 500),
+    dependencies=[requires("read")],
+)
+async def get_summary(
+    request: Request,
+    service: Parts,
+    incident_id: IncidentInPath,
+    if_none_match: IfNoneMatch = None,  # noqa: ARG001
+) -> Response:
+    """Draft a post-incident summary in Markdown from the incident's times, labels and quotes.
+
+    Quotes stand in the write-up word for word and are redacted; no model is asked. What nobody has recorded or settled
+    stands there as an open question. An incident without a triage has one too.
+    """
+    material = await Material.read(service.store, incident_id, service.casebook.taxonomy, Redactor())
+    return tagged(request, await asyncio.to_thread(summary, material), media_type=MEDIA_TYPE)

@@ -1,0 +1,17 @@
+"""The adoption checklist: which steps of the method an installation has taken, with the evidence for each."""
+
+from triage.checklist.measuring import gates_in, measure_adoption
+from triage.checklist.steps import DEFAULT_BARS, SOURCE, Bars, Checklist, Corpus, Gates, Step, checklist
+
+__all__ = [
+    "DEFAULT_BARS",
+    "SOURCE",
+    "Bars",
+    "Checklist",
+    "Corpus",
+    "Gates",
+    "Step",
+    "checklist",
+    "gates_in",
+    "measure_adoption",
+]

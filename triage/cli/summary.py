@@ -1,0 +1,42 @@
+"""`triage summary`: the draft of a post-incident summary."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from triage.cli.terminal import fail, messages, run, without_orders
+from triage.errors import InvalidInput
+from triage.settings import Settings
+from triage.whole_file import write_whole
+
+
+def summary(
+    incident: Annotated[str, typer.Argument(help="The incident's id.")],
+    out: Annotated[Path | None, typer.Option(help="Write it to this file.", show_default=False)] = None,
+) -> None:
+    """Draft a post-incident summary in Markdown: times, labels, quotes, similar incidents, open questions.
+
+    Made from what is stored of the incident; no model is asked.
+    """
+    if out is not None and not out.parent.is_dir():
+        fail(InvalidInput(f"There is no folder {out.parent}: make it, or name another file.", field="out"))
+    draft = run(_summary(incident))
+    if out is None:
+        sys.stdout.write(without_orders(draft) if sys.stdout.isatty() else draft)
+        return
+    write_whole(out, draft)
+    messages().print(f"Written to {escape(str(out))}.")
+
+
+async def _summary(incident_id: str) -> str:
+    from triage.redaction import Redactor
+    from triage.summary import Material, summary
+    from triage.wiring import open_store
+
+    async with open_store(Settings()) as (store, taxonomy):
+        return summary(await Material.read(store, incident_id, taxonomy, Redactor()))

@@ -1,0 +1,282 @@
+"""Runs to be looked at: which there are, and those that were opened last, with all that is made of them.
+
+Names are only ever those of the listing: whatever else is asked for is not there. What is too large to be held beside
+a running service is left to the terminal, and said so.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from triage.errors import Conflict, InvalidInput, NotFound, TriageError
+from triage.evaluation.archive import Archive
+from triage.evaluation.cases import Case
+from triage.evaluation.compare import Comparison, compare
+from triage.evaluation.reporting import report_on
+from triage.evaluation.reports.run_view import RunView, view_run
+from triage.evaluation.runs import CASES, Run, RunInfo
+from triage.evaluation.scoring import Summary, summary_of
+from triage.evaluation.write_ups import cases_of
+from triage.taxonomy import Taxonomy
+
+MOST_RUNS = 1_000
+"""Runs that are listed: those whose `run.json` was written last."""
+LARGEST_CASES = 20_000_000
+"""Bytes of records, of a run with its repeats, that are opened: some ten thousand cases."""
+LARGEST_DATA = 100_000_000
+"""Bytes of the data file from which write-ups are read."""
+LARGEST_DESCRIPTION = 5_000_000
+"""Bytes of `run.json` and `summary.json` each."""
+
+_KEPT_BYTES = 2 * LARGEST_CASES
+_KEPT_COMPARISONS = 8
+
+_Marks = tuple[tuple[str, int, int], ...]
+"""Path, time and size of every file that a result was made of: where they are the same, so is the result."""
+
+
+class TooLarge(Conflict):
+    """A run that is too large to be opened in a service."""
+
+    title = "The run is too large for a page"
+
+
+class ShelvedRun(NamedTuple):
+    """A run in the listing."""
+
+    name: str
+    info: RunInfo
+    tags: tuple[str, ...] = ()
+
+    @property
+    def model(self) -> str:
+        """The model, as the run's settings name it."""
+        return str(self.info.identity.settings.get("model", ""))
+
+    @property
+    def prompts(self) -> str:
+        """The prompts, as the run's settings name them."""
+        return str(self.info.identity.settings.get("prompts", ""))
+
+    def cost(self, summary: Summary | None) -> float | None:
+        """What the run cost without a cache; None where the price was not known or it has no summary yet."""
+        if self.info.price is None or summary is None:
+            return None
+        return self.info.price.of(summary.prompt_tokens, summary.completion_tokens)
+
+
+class Broken(NamedTuple):
+    """A folder that looks like a run and can't be read, and why."""
+
+    name: str
+    reason: str
+
+
+class Listing(NamedTuple):
+    """The runs, newest first; `left_out` counts those beyond `MOST_RUNS`."""
+
+    runs: tuple[ShelvedRun, ...]
+    broken: tuple[Broken, ...]
+    left_out: int
+
+
+class OpenedRun(NamedTuple):
+    """A run as it is shown; `no_cases` says why its write-ups are not at hand, and is empty where they are."""
+
+    name: str
+    run: Run
+    taxonomy: Taxonomy
+    view: RunView
+    no_cases: str
+
+
+class _Kept(NamedTuple):
+    marks: _Marks
+    opened: OpenedRun
+    size: int
+
+
+class Shelf:
+    """The runs below `root`. Methods read files and compute: call them in a thread; one computes at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self._archive = Archive(root)
+        self._lock = threading.Lock()
+        self._infos: dict[str, tuple[_Marks, RunInfo | Broken]] = {}
+        self._opened: OrderedDict[str, _Kept] = OrderedDict()
+        self._compared: OrderedDict[tuple[_Marks, _Marks], Comparison] = OrderedDict()
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds the runs."""
+        return self._archive.root
+
+    def listing(self) -> Listing:
+        """What there is."""
+        names = self._names()
+        shown = names[:MOST_RUNS]
+        found = {name: self._info(name) for name in shown}
+        self._infos = {name: kept for name, kept in list(self._infos.items()) if name in found}
+        tags, broken_tags = self._tags()
+        runs = [
+            ShelvedRun(name, info, tags.get((name, info.suite.name), ()))
+            for name, info in found.items()
+            if isinstance(info, RunInfo)
+        ]
+        runs.sort(key=lambda one: (one.info.started_at, one.name), reverse=True)
+        broken = [info for info in found.values() if isinstance(info, Broken)]
+        return Listing(tuple(runs), (*broken, *broken_tags), len(names) - len(shown))
+
+    def summaries(self, names: Iterable[str]) -> dict[str, Summary | None]:
+        """The figures that were kept of runs of the listing; None for a run that isn't finished."""
+        found: dict[str, Summary | None] = {}
+        for name in names:
+            folder = self.root / name
+            is_small = _size([folder / "summary.json"]) <= LARGEST_DESCRIPTION
+            found[name] = summary_of(folder) if is_small else None
+        return found
+
+    def is_at_hand(self, name: str) -> bool:
+        """True if the run need not be computed first. Raises `NotFound` for one that is not in the listing."""
+        self._check(name)
+        kept = self._opened.get(name)
+        return kept is not None and kept.marks == self._marks(name)
+
+    def open(self, name: str) -> OpenedRun:
+        """A run of the listing with its report. Raises `NotFound`, `TooLarge`, and what reading it raises."""
+        self._check(name)
+        with self._lock:
+            return self._open(name)
+
+    def compare(self, base: str, other: str) -> Comparison:
+        """Two runs of the listing on the cases that they share. Raises as `open` does, and `InvalidInput`."""
+        for name in (base, other):
+            self._check(name)
+        with self._lock:
+            key = self._marks(base), self._marks(other)
+            if key not in self._compared:
+                first, second = self._open(base), self._open(other)
+                facets = set(first.run.suite.facets) & set(second.run.suite.facets)
+                if not facets:
+                    raise InvalidInput(
+                        f"{base} and {other} score no facet that both have: there is nothing to compare."
+                    )
+                self._compared[key] = compare(first.run, second.run, second.taxonomy, seed=second.run.suite.seed)
+                while len(self._compared) > _KEPT_COMPARISONS:
+                    self._compared.popitem(last=False)
+            self._compared.move_to_end(key)
+            return self._compared[key]
+
+    def _names(self) -> list[str]:
+        """The folders with a `run.json`, those whose one was written last first."""
+        found = []
+        try:
+            with os.scandir(self.root) as entries:
+                for entry in entries:
+                    path = Path(entry.path) / "run.json"
+                    if entry.is_dir() and path.is_file():
+                        found.append((path.stat().st_mtime_ns, entry.name))
+        except FileNotFoundError:
+            return []
+        return [name for _, name in sorted(found, reverse=True)]
+
+    def _info(self, name: str) -> RunInfo | Broken:
+        path = self.root / name / "run.json"
+        marks = _marks_of([path])
+        if name not in self._infos or self._infos[name][0] != marks:
+            self._infos[name] = marks, _read_info(name, path)
+        return self._infos[name][1]
+
+    def _tags(self) -> tuple[dict[tuple[str, str], tuple[str, ...]], list[Broken]]:
+        """(run, suite) -> its tags."""
+        found: dict[tuple[str, str], tuple[str, ...]] = {}
+        try:
+            tags = self._archive.tags()
+        except (ValueError, TypeError, AttributeError):
+            return {}, [Broken("tags.json", "it is damaged: delete it, and tag the runs again")]
+        for tag, runs in sorted(tags.items()):
+            for suite, name in runs.items():
+                found[name, suite] = (*found.get((name, suite), ()), tag)
+        return found, []
+
+    def _check(self, name: str) -> None:
+        if name not in self._names():
+            raise NotFound(f"There is no run {name!r}: choose one of the list.", run=name)
+
+    def _open(self, name: str) -> OpenedRun:
+        marks = self._marks(name)
+        kept = self._opened.get(name)
+        if kept is None or kept.marks != marks:
+            size = _size(self._journals(name))
+            if size > LARGEST_CASES:
+                raise TooLarge(
+                    f"The records of {name} hold {size / 1e6:,.0f} MB, and a page opens at most "
+                    f"{LARGEST_CASES / 1e6:,.0f} MB: use `triage eval show {name} --html report.html`.",
+                    run=name,
+                )
+            kept = _Kept(marks, _opened(self._archive, name), size)
+        self._opened[name] = kept
+        self._opened.move_to_end(name)
+        while len(self._opened) > 1 and sum(one.size for one in self._opened.values()) > _KEPT_BYTES:
+            self._opened.popitem(last=False)
+        return kept.opened
+
+    def _marks(self, name: str) -> _Marks:
+        folder = self.root / name
+        return _marks_of([folder / "run.json", *self._journals(name), self.root / "tags.json"])
+
+    def _journals(self, name: str) -> list[Path]:
+        return [self.root / name / CASES, *sorted((self.root / name).glob(f"round-*/{CASES}"))]
+
+
+def _opened(archive: Archive, name: str) -> OpenedRun:
+    run = Run.read(archive.root / name)
+    taxonomy = Taxonomy.load(run.suite.taxonomy)
+    report = report_on(run, archive)
+    cases, why = _cases(run, taxonomy)
+    return OpenedRun(name, run, taxonomy, view_run(report, run, taxonomy, cases), why)
+
+
+def _cases(run: Run, taxonomy: Taxonomy) -> tuple[Mapping[str, Case] | None, str]:
+    """The cases with their texts, or why they are not at hand."""
+    path = Path(run.info.data_path)
+    try:
+        if path.is_file() and path.stat().st_size > LARGEST_DATA:
+            return None, f"the data is larger than {LARGEST_DATA / 1e6:,.0f} MB"
+        return cases_of(run, taxonomy), ""
+    except NotFound:
+        return None, "the data is no longer where the run read it"
+    except (TriageError, OSError):
+        return None, "the data can't be read, or has changed since the run"
+
+
+def _read_info(name: str, path: Path) -> RunInfo | Broken:
+    try:
+        if path.stat().st_size > LARGEST_DESCRIPTION:
+            return Broken(name, "its run.json is larger than any that a run writes")
+        return RunInfo.model_validate_json(path.read_bytes())
+    except OSError as error:
+        return Broken(name, f"its run.json can't be read: {error.strerror}")
+    except ValueError:
+        return Broken(name, "its run.json is damaged: delete the folder, or run the suite again")
+
+
+def _marks_of(paths: Sequence[Path]) -> _Marks:
+    return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in _stats(paths))
+
+
+def _size(paths: Sequence[Path]) -> int:
+    return sum(stat.st_size for _, stat in _stats(paths))
+
+
+def _stats(paths: Sequence[Path]) -> Iterator[tuple[Path, os.stat_result]]:
+    for path in paths:
+        try:
+            yield path, path.stat()
+        except OSError:
+            continue

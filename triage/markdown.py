@@ -1,0 +1,67 @@
+"""Text that comes from anybody, written into Markdown so that every reader of it shows the text and nothing more."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from urllib.parse import quote, urlsplit
+
+# What begins a block (heading, list, quotation, rule) where a line begins.
+_BLOCK = re.compile(r"^(?:([#+=:-])|(\d{1,9})([.)]))")
+# A backslash, not an entity, where both would do: the Markdown is read as it is, too.
+_MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
+# Many readers make links of addresses without any markup, some even of a host's name alone.
+_BARE_ADDRESS = re.compile(
+    r"(?<=:)/(?=/)|(?<=\bwww)\.|(?<=\bmailto):|(?<=\bxmpp):|@|(?<=\S)\.(?=[^\W\d_]{2})", re.IGNORECASE
+)
+_DIRECTION = {*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x061C}
+_LONGEST_ADDRESS = 2_000
+
+
+def plain(text: str) -> str:
+    """`text` on one line, with nothing in it that is read as markup, HTML or an address to link to.
+
+    Runs of white space are one space each. Control characters, and those that turn the direction of reading, are left
+    out.
+    """
+    flat = " ".join(_visible(text).split())
+    escaped = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    escaped = _MARKUP.sub(r"\\\g<0>", escaped)
+    escaped = _BARE_ADDRESS.sub(r"\\\g<0>", escaped)
+    return _BLOCK.sub(lambda match: f"\\{match[1]}" if match[1] else f"{match[2]}\\{match[3]}", escaped)
+
+
+def code(text: str) -> str:
+    """`text` in a code span, on one line; backquotes become apostrophes and bars broken ones, which end no cell."""
+    return "`" + " ".join(_visible(text).replace("`", "'").replace("|", "¦").split()) + "`"
+
+
+def link(text: str, url: str) -> str:
+    """`text` as a link to `url`, with the host that it leads to behind it; plain text where it is no http(s) address.
+
+    >>> link("[Outage]", "https://status.example.org/1"), link("Outage", "javascript:alert(1)")
+    ('[\\\\[Outage\\\\]](https://status.example.org/1) (status\\\\.example\\\\.org)', 'Outage')
+    """
+    host = _host(url)
+    if host is None:
+        return plain(text)
+    place = quote(url.strip(), safe=":/?#@!$&'+,;=%~.-_", errors="replace").replace("&", "&amp;")
+    return f"[{plain(text)}]({place}) ({plain(host.removeprefix('www.'))})"
+
+
+def _visible(text: str) -> str:
+    return "".join(
+        c if c.isspace() or not (unicodedata.category(c) in ("Cc", "Cs") or ord(c) in _DIRECTION) else "" for c in text
+    )
+
+
+def _host(url: str) -> str | None:
+    """The host of an http or https address; None for anything else, and for one that is too long or has a user."""
+    if len(url) > _LONGEST_ADDRESS or any(c.isspace() or unicodedata.category(c) == "Cc" for c in url.strip()):
+        return None
+    try:
+        parts = urlsplit(url.strip())
+        host = parts.hostname
+    except ValueError:
+        return None
+    return host if parts.scheme in ("http", "https") and host and "@" not in parts.netloc else None

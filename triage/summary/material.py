@@ -1,0 +1,154 @@
+"""What a summary is made of, and what people and the triage say of each facet of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Self
+
+from triage.annotation import Annotation, standing
+from triage.classification.sentences import split
+from triage.incident import Incident
+from triage.notifying.message import Names
+from triage.redaction import Redacted, Redactor
+from triage.store import Store, StoredIncident
+from triage.study.roles import Roles
+from triage.taxonomy import Taxonomy
+from triage.triage_result import Evidence, FacetResult, Triage
+
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_LEAST_WORDS = 3
+
+
+class Said(NamedTuple):
+    """What is said of one facet: by the triage, by people, and which of that is gold.
+
+    `people` are their latest words without adjudications. `gold` is a person's where there is one, else a derived one.
+    """
+
+    facet: str
+    triage: FacetResult | None
+    people: tuple[Annotation, ...]
+    gold: Annotation | None
+
+    @classmethod
+    def of(cls, facet: str, triage: Triage | None, annotations: Iterable[Annotation]) -> Self:
+        """Of several gold labels a person's counts before any other, then the newest."""
+        stands = [each for each in standing(annotations) if each.facet == facet]
+        gold = sorted((each for each in stands if each.is_gold), key=lambda each: each.origin == "human")
+        people = tuple(each for each in stands if each.origin == "human" and not each.is_adjudication)
+        return cls(facet, None if triage is None else triage.facets.get(facet), people, gold[-1] if gold else None)
+
+    @property
+    def person(self) -> Annotation | None:
+        """The person's word that counts: the gold one, else the latest; None where nobody spoke, or people differ."""
+        if self.gold is not None and self.gold.origin == "human":
+            return self.gold
+        return self.people[-1] if self.people and not self.are_people_at_odds else None
+
+    @property
+    def are_people_at_odds(self) -> bool:
+        """True if people say different things and nobody has settled it."""
+        is_settled = self.gold is not None and self.gold.origin == "human"
+        return not is_settled and len({each.labels for each in self.people}) > 1
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that count, a person's before derived ones before the triage's; empty where nobody gives any."""
+        if self.person is not None:
+            return self.person.labels
+        if self.are_people_at_odds:
+            return ()
+        if self.gold is not None:
+            return self.gold.labels
+        return () if self.triage is None else self.triage.labels
+
+
+@dataclass(frozen=True)
+class Material:
+    """An incident with its latest triage (None where there is none) and all its annotations, oldest first.
+
+    `roles` say which facet tells how incidents were noticed. Texts leave it redacted.
+    """
+
+    stored: StoredIncident
+    triage: Triage | None
+    annotations: Sequence[Annotation]
+    taxonomy: Taxonomy
+    roles: Roles
+    redactor: Redactor
+
+    @classmethod
+    async def read(cls, store: Store, incident_id: str, taxonomy: Taxonomy, redactor: Redactor) -> Self:
+        """What is kept of an incident. Raises `NotFound`."""
+        stored = await store.incident(incident_id)
+        triage, annotations = await store.triage(incident_id), await store.annotations(incident_id)
+        return cls(stored, triage, annotations, taxonomy, Roles.load(taxonomy), redactor)
+
+    @property
+    def incident(self) -> Incident:
+        """The incident, as it came."""
+        return self.stored.incident
+
+    @cached_property
+    def redacted(self) -> Redacted:
+        """Title and write-up, redacted: all that is quoted stands in it."""
+        return self.redactor.redact(self.incident.text)
+
+    @cached_property
+    def sentences(self) -> tuple[str, ...]:
+        """The redacted sentences of the write-up, without those of the title."""
+        begins = len(self.incident.text) - len(self.incident.write_up)
+        return tuple(
+            one.text
+            for one in split(self.redacted.text)
+            if self.redacted.original_span(one.start, one.start + len(one.text))[0] >= begins
+        )
+
+    @cached_property
+    def names(self) -> Names:
+        """What facets and labels are called."""
+        return Names(self.taxonomy)
+
+    @cached_property
+    def said(self) -> dict[str, Said]:
+        """Facet -> what is said of it, in the taxonomy's order, then facets that it does not have (any more)."""
+        told = [*(self.triage.facets if self.triage else ()), *(each.facet for each in self.annotations)]
+        ids = [facet.id for facet in self.taxonomy.facets]
+        ids += [facet for facet in dict.fromkeys(told) if facet not in ids]
+        return {facet: Said.of(facet, self.triage, self.annotations) for facet in ids}
+
+    @property
+    def detection(self) -> Said | None:
+        """What is said of how the incident was noticed; None in a taxonomy without such a facet."""
+        return self.said[self.roles.detection.facet] if self.roles.detection else None
+
+    @property
+    def mitigation(self) -> Said | None:
+        """What is said of what ended it; None in a taxonomy without mitigations."""
+        return self.said[self.taxonomy.mitigation.id] if self.taxonomy.mitigation else None
+
+    @cached_property
+    def title(self) -> str:
+        """The redacted title; without one the first sentence that is made of words, else the id."""
+        given = self.redactor.redact(self.incident.title).text
+        return given or next((s for s in self.sentences if len(_WORD.findall(s)) >= _LEAST_WORDS), self.incident.id)
+
+    def evidence(self, result: FacetResult) -> list[str]:
+        """The quotes of a result that stand in the write-up, word for word as they stand there."""
+        found = (Evidence.locate(evidence.quote, self.redacted.text) for evidence in result.evidence)
+        return list(dict.fromkeys(self._whole_words(evidence) for evidence in found if evidence))
+
+    def _whole_words(self, evidence: Evidence) -> str:
+        """The quote without half a word at its end, where a long sentence was cut."""
+        is_cut = self.redacted.text[evidence.end - 1 : evidence.end + 1].isalnum() and evidence.end < len(
+            self.redacted.text
+        )
+        return evidence.quote.rpartition(" ")[0] + " …" if is_cut and " " in evidence.quote else evidence.quote
+
+    def is_told(self, facet_id: str, labels: Iterable[str]) -> bool:
+        """True if any of the labels says more than that the write-up does not tell."""
+        known = {label.id: label for facet in self.taxonomy.facets if facet.id == facet_id for label in facet.labels}
+        return any(label not in known or not known[label].undisclosed for label in labels)

@@ -1,0 +1,80 @@
+"""Sentences of a write-up that tell what an incident did to others, and those that tell when: always word for word.
+
+They are found by English words; a write-up in another language has none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from triage.classification.sentences import is_boilerplate
+from triage.history.duplicates import is_near_duplicate
+
+MOST_IMPACT = 3
+
+_WHO = re.compile(
+    r"\b(?:users?|customers?|clients?|callers?|tenants?|subscribers?|visitors?|people|requests?|traffic|calls?|jobs?|"
+    r"sessions?|orders?|transactions?|queries|messages?|workloads?|connections?|deployments?)\b",
+    re.IGNORECASE,
+)
+_WHAT = re.compile(
+    r"\b(?:unable|could ?n[o']t|cannot|unavailab\w+|inaccessible|unreachable|unresponsive|fail(?:ed|s|ing|ures?)?|"
+    r"errors?|tim(?:ed|ing) out|time-?outs?|slow(?:er|ly|ness)?|latenc(?:y|ies)|delay(?:ed|s)?|degrad\w+|down|offline|"
+    r"lost|loss|dropped|rejected|incorrect|wrong|corrupt\w*|affect(?:ed|ing|s)|impact(?:ed|ing|s)?|outages?|"
+    r"interrupt\w*|disrupt\w*|intermittent\w*)\b",
+    re.IGNORECASE,
+)
+_HOW_MUCH = re.compile(
+    r"\d(?:[\d.,]*\d)? ?%|\bper ?cent\b|"
+    r"\b(?:an?|one|two) (?:third|half|quarter|subset|fraction|small number|handful)s?\b|"
+    r"\b(?:half|most|all|some|many|few|every) (?:of (?:the |our )?)?(?:\w+ )?(?:users?|customers?|requests?|regions?|"
+    r"traffic|calls?)\b|\b\d[\d.,]* (?:users?|customers?|requests?|jobs?|orders?|messages?|minutes|hours)\b",
+    re.IGNORECASE,
+)
+# What was found, said and done about it, or will be, is no impact.
+_ABOUT_WORK = re.compile(
+    r"\b(?:will|going forward|in the future|to prevent|next steps?|we plan|plans? to|root cause|apologi[sz]e|"
+    r"review\w* (?:our|the)|subscribe\w*|learn more|diagnos\w*|troubleshoot\w*|investigat\w*|communicat\w*|"
+    r"mitigat\w*|revert\w*|rolled back|hypothes\w*)\b",
+    re.IGNORECASE,
+)
+_CLOCK = re.compile(r"(?<![\d:.])(?:[01]?\d|2[0-3]):[0-5]\d(?!\d)")
+_LEAST_WORDS = 5
+
+
+def impact(sentences: Sequence[str]) -> list[str]:
+    """At most three sentences that tell who or what was hit, and how: the best ones, in the order of the write-up."""
+    worth = [(_impact_of(sentence), place) for place, sentence in enumerate(sentences)]
+    ranked = sorted((pair for pair in worth if pair[0] > 0), key=lambda pair: (-pair[0], pair[1]))
+    chosen: list[int] = []
+    for _, place in ranked:
+        if not any(is_near_duplicate(sentences[place], sentences[other]) for other in chosen):
+            chosen.append(place)
+        if len(chosen) == MOST_IMPACT:
+            break
+    return [sentences[place] for place in sorted(chosen)]
+
+
+def timed(sentences: Sequence[str]) -> list[str]:
+    """The sentences that name a time of day, in the order of the write-up, none told twice.
+
+    Of those that only say that work goes on the first one stays: it tells when others were told.
+    """
+    found: list[str] = []
+    for sentence in sentences:
+        is_new = _CLOCK.search(sentence) and not (found and is_boilerplate(sentence))
+        if is_new and not any(is_near_duplicate(sentence, other) for other in found):
+            found.append(sentence)
+    return found
+
+
+def _impact_of(sentence: str) -> float:
+    """How much a sentence tells of impact: 0 where it does not say what went wrong, and for whom or how much."""
+    if len(sentence.split()) < _LEAST_WORDS or is_boilerplate(sentence) or _ABOUT_WORK.search(sentence):
+        return 0.0
+    who, what = (len({word.casefold() for word in found.findall(sentence)}) for found in (_WHO, _WHAT))
+    how_much = len(_HOW_MUCH.findall(sentence))
+    if not what or not (who or how_much):
+        return 0.0
+    return min(who, 2) + min(what, 3) + 1.5 * min(how_much, 2)

@@ -1,0 +1,53 @@
+"""The adoption checklist: which steps of the method are taken here, and what comes next."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from fastapi import Request, Response
+
+from triage.api.access import requires
+from triage.api.service import Parts, Service
+from triage.checklist import Checklist, measure_adoption
+from triage.tables import Column, Row, Table
+from triage.web.downloads import TableFormat, table_file
+from triage.web.kept import Kept
+from triage.web.options import Options, PageOptions
+from triage.web.rendering import page_router, show
+
+router = page_router()
+
+_kept: Kept[Checklist] = Kept(30.0)
+
+
+@router.get("/study/checklist", dependencies=[requires("read", all_teams=True)])
+async def checklist(request: Request, service: Parts, options: Options) -> Response:
+    """Show the steps; measuring them takes a moment."""
+    return show(request, "checklist.html", found=await _found(service, options))
+
+
+@router.get("/study/checklist.{ending}", dependencies=[requires("read", all_teams=True)])
+async def checklist_file(service: Parts, options: Options, ending: TableFormat) -> Response:
+    """The steps as a file."""
+    found = await _found(service, options)
+    rows = tuple(
+        Row((step.title, "done" if step.is_fulfilled else "open", "; ".join(step.evidence), step.next))
+        for step in found.steps
+    )
+    columns = (Column("step"), Column("state"), Column("evidence"), Column("next"))
+    caption = f"Taxonomy {found.taxonomy}, {found.incidents} incidents in the history. {found.source}"
+    return table_file(Table("checklist", "Adoption checklist", caption, columns, rows), ending)
+
+
+async def _found(service: Service, options: PageOptions) -> Checklist:
+    async def measure() -> Checklist:
+        return await measure_adoption(
+            service.store,
+            service.casebook.taxonomy,
+            service.live,
+            suites=options.suites,
+            runs=options.runs,
+            now=datetime.now(UTC),
+        )
+
+    return await _kept.get(id(service.store), measure)

@@ -1,0 +1,82 @@
+"""The mitigation ledger of an incident's kind: what was tried in others like it, and how often that ended them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from fastapi import Request, Response
+
+from triage.access import Principal
+from triage.api.access import Reader
+from triage.api.parameters import IncidentInPath
+from triage.api.service import Parts, Service
+from triage.ledger import Kind, Ledger, ledger
+from triage.mitigation import kind_facets
+from triage.notifying.message import Names
+from triage.store.past import past_incidents
+from triage.taxonomy import Facet
+from triage.web.incident import visible
+from triage.web.incident_sheet import read_sheet
+from triage.web.rendering import page_router, show
+
+router = page_router()
+
+
+class _Found(NamedTuple):
+    """The facets that tell the kind of an incident, coarsest first, and the ledger of the kind told by some of them."""
+
+    facets: list[Facet]
+    ledger: Ledger
+
+    @property
+    def facet(self) -> str:
+        """The finest facet of the kind that the ledger is of."""
+        return list(self.ledger.labels)[-1]
+
+    @property
+    def query(self) -> str:
+        """What asks for this kind at the ledger's own page."""
+        return urlencode({facet: labels[0] for facet, labels in self.ledger.labels.items()})
+
+    @property
+    def incident_ids(self) -> list[str]:
+        """The incidents behind the figures."""
+        return [name for entry in self.ledger.entries for name in entry.incidents]
+
+
+@router.get("/incidents/{incident_id}/ledger")
+@router.get("/incidents/{incident_id}/ledger/{facet}")
+async def show_ledger(
+    request: Request, service: Parts, who: Reader, incident_id: IncidentInPath, facet: str = ""
+) -> Response:
+    """Show the ledger of the incident's kind, as it is told by `facet`; else by the finest one that has figures."""
+    found = await _read(request, service, who, incident_id, facet)
+    taxonomy = service.casebook.taxonomy
+    return show(
+        request,
+        "_incident_ledger.html",
+        incident_id=incident_id,
+        found=found,
+        taxonomy=taxonomy,
+        names=Names(taxonomy),
+        visible=await visible(service, who, found.incident_ids if found else ()),
+    )
+
+
+async def _read(request: Request, service: Service, who: Principal, incident_id: str, facet: str) -> _Found | None:
+    """None where nobody has said yet what kind it is of, or the taxonomy has no mitigations."""
+    taxonomy = service.casebook.taxonomy
+    labels = (await read_sheet(request, service, incident_id)).labels
+    facets = [each for each in kind_facets(taxonomy) if labels.get(each.id)]
+    if not facets or taxonomy.mitigation is None:
+        return None
+    kinds = [Kind({one.id: labels[one.id][:1] for one in facets[: n + 1]}) for n in range(len(facets))]
+    records = await past_incidents(service.store, who.teams, kinds[0].has)
+    ledgers = {
+        one.id: await asyncio.to_thread(ledger, taxonomy, records, kind)
+        for one, kind in zip(facets, kinds, strict=True)
+    }
+    telling = [one for one in ledgers.values() if any(entry.withheld is None for entry in one.entries)]
+    return _Found(facets, ledgers.get(facet) or (telling or list(ledgers.values())[:1])[-1])
