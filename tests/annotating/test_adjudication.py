@@ -6,11 +6,12 @@ import pytest
 
 from tests.annotating.conftest import TAXONOMY, assigned
 from tests.parts import DIMENSION, HashingEmbedder
+from triage.annotating import adjudication as module
 from triage.annotating.adjudication import Adjudication, Ruling
 from triage.annotating.hearing import Hearing
 from triage.annotation import Annotation
 from triage.casebook import Casebook
-from triage.errors import Conflict, InvalidInput, NotFound
+from triage.errors import Conflict, InvalidInput, NotFound, Outdated
 from triage.history.chroma import ChromaHistory
 from triage.redaction import Redactor
 from triage.store import Store
@@ -156,7 +157,7 @@ async def test_a_hearing_goes_from_parent_to_child_and_back(adjudication: Adjudi
     await say(store, "grace", category="operational", failure_mode="deployment")
     await say(store, "ada", "two", detection="automated")
     await say(store, "grace", "two", detection="customer_reported")
-    hearing = await Hearing.open(adjudication, store, "lin")
+    hearing = await Hearing.open(adjudication, "lin")
 
     async def at() -> tuple[str, str] | None:
         dispute = await hearing.dispute()
@@ -168,7 +169,7 @@ async def test_a_hearing_goes_from_parent_to_child_and_back(adjudication: Adjudi
     await hearing.settle(("operational",), "A release.")
     dispute = await hearing.dispute()
     assert dispute is not None
-    assert (dispute.facet.id, dispute.parents) == ("failure_mode", ("operational",))
+    assert (dispute.facet.id, dispute.above) == ("failure_mode", "Category: Operational")
     assert {label.parent for label in dispute.labels} == {"operational"}
     await hearing.settle(("deployment",))
     assert (await at(), hearing.settled) == (("two", "detection"), 2)
@@ -183,3 +184,60 @@ async def test_a_hearing_goes_from_parent_to_child_and_back(adjudication: Adjudi
     assert await at() is None
     assert (await store.gold(["one"]))["one"]["failure_mode"] == ("capacity_planning",)
     assert next(each.note for each in await store.annotations("one") if each.is_adjudication) == "A release."
+
+
+async def test_a_page_ends_after_looking_at_so_many_and_goes_on_from_there(
+    adjudication: Adjudication, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_CHUNK", 1)
+    for name in ("one", "two", "three"):
+        await say(store, "ada", name, category="infrastructure")
+        await say(store, "grace", name, category="operational")
+    await adjudication.settle("three", "lin", [Ruling("category", ("operational",))])
+
+    first = await adjudication.page(5, most=1)
+    assert (first.incidents, first.next_cursor is None) == ((), False)
+    then = await adjudication.page(1, first.next_cursor)
+    last = await adjudication.page(5, then.next_cursor)
+    assert [each.incident_id for page in (then, last) for each in page.incidents] == ["two", "one"]
+    assert last.next_cursor is None
+
+
+async def test_a_disagreement_of_a_facet_is_shown_also_after_it_was_settled(
+    adjudication: Adjudication, store: Store
+) -> None:
+    await say(store, "ada", category="infrastructure")
+    await say(store, "grace", category="operational")
+    open_ = await adjudication.dispute("one")
+    assert open_ is not None
+    assert ([each.annotator for each in open_.said], open_.settled) == (["ada", "grace"], None)
+
+    await adjudication.settle("one", "lin", [Ruling("category", ("operational",))], open_.as_of)
+    assert await adjudication.dispute("one") is None
+    again = await adjudication.dispute("one", "category")
+    assert again is not None
+    assert again.settled is not None
+    assert again.settled.labels == ("operational",)
+    with pytest.raises(Outdated, match="have changed since"):
+        await adjudication.settle("one", "max", [Ruling("category", ("infrastructure",))], open_.as_of)
+    with pytest.raises(NotFound):
+        await adjudication.dispute("none")
+
+
+async def test_a_disagreement_is_not_shown_to_who_has_yet_to_label_it(adjudication: Adjudication, store: Store) -> None:
+    await say(store, "ada", category="infrastructure")
+    await say(store, "grace", category="operational")
+    await store.assignments.add([assigned("one", "lin")])
+
+    with pytest.raises(Conflict, match="has still to label 'category'"):
+        await adjudication.dispute("one", adjudicator="lin")
+
+
+async def test_what_all_agree_on_is_accepted_portion_by_portion(adjudication: Adjudication, store: Store) -> None:
+    for name in ("one", "two"):
+        for who in ("ada", "grace"):
+            await say(store, who, name, category="operational")
+
+    assert await adjudication.accept_agreed("lin", teams=("payments",)) == (0, 0, [], False)
+    assert await adjudication.accept_agreed("lin", most=1) == (1, 1, [], True)
+    assert await adjudication.accept_agreed("lin", most=1) == (1, 1, [], False)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triage.annotating.assignment import assign, distribute
+from triage.annotating.assignment import assign, assign_each, distribute
 from triage.errors import InvalidInput, NotFound
 from triage.incident import Incident
 from triage.store import Store, upgrade
@@ -126,3 +126,21 @@ async def test_what_can_not_be_assigned_is_explained(store: Store) -> None:
     with pytest.raises(NotFound, match="--from"):
         await assign(store, TAXONOMY, ["ada", "grace"], status="triaged")
     assert await store.assignments.all() == []
+
+
+async def test_each_of_these_is_given_to_each_of_them_beside_what_they_have(store: Store) -> None:
+    await assign_each(store, TAXONOMY, ["ada"], ["i1"], facets=["category"])
+
+    given = await assign_each(store, TAXONOMY, ["ada", " grace"], ["i1", "i2", "i2"], shows_model=True)
+
+    assert given == (2, {"ada": 2, "grace": 2})
+    mine = {each.incident_id: each for each in await store.assignments.all("ada")}
+    assert set(mine["i1"].facets) == {facet.id for facet in TAXONOMY.facets}
+    assert (mine["i1"].shows_model, mine["i2"].shows_model) == (False, True)
+    assert await assign_each(store, TAXONOMY, ["ada"], ["i1"]) == (0, {"ada": 0})
+    with pytest.raises(NotFound, match="no incident none"):
+        await assign_each(store, TAXONOMY, ["ada"], ["i1", "none"])
+    with pytest.raises(InvalidInput, match="at least one annotator"):
+        await assign_each(store, TAXONOMY, [" "], ["i1"])
+    with pytest.raises(UnknownFacet):
+        await assign_each(store, TAXONOMY, ["ada"], ["i1"], facets=["none"])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.annotating.conftest import TAXONOMY
-from triage.annotating.disagreement import agreed, disagreements, parent_labels, verdicts
+from triage.annotating.disagreement import against_model, agreed, disagreements, parent_labels, verdicts
 from triage.annotation import Annotation
 from triage.errors import InvalidInput
 
@@ -127,3 +127,16 @@ def test_who_spoke_first_does_not_matter(spoken: list[tuple[str, str]], chance: 
             for annotations in ([said(*word) for word in one], [said(*word) for word in other])
         ]
         assert results[0] == results[1]
+
+
+def test_a_person_contradicts_the_model_until_a_person_made_the_facet_gold() -> None:
+    one, model = said("ada", "infrastructure"), {"category": ("operational",), "severity": ()}
+
+    assert against_model([one, said("ada", "high", facet="severity")], model, TAXONOMY) == ["category"]
+    assert against_model([one], {"category": ("infrastructure", "operational")}, TAXONOMY) == []
+    assert against_model([said("a rule", "infrastructure", origin="derived")], model, TAXONOMY) == []
+    assert against_model([one, settled(one, labels=("infrastructure",))], model, TAXONOMY) == []
+    gold = said("ada", "infrastructure", is_gold=True)
+    assert against_model([one, gold], model, TAXONOMY) == []
+    # Their latest word takes the gold label back.
+    assert against_model([gold, said("ada", "infrastructure")], model, TAXONOMY) == ["category"]

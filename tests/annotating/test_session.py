@@ -106,6 +106,20 @@ async def test_a_skipped_incident_comes_again_at_the_end(store: Store, labelling
     assert session.progress == (2, 1)
 
 
+async def test_one_can_leave_what_one_went_back_to_as_it_was(store: Store, labelling: Labelling) -> None:
+    await store.assignments.add([assigned(name, facets=("category",)) for name in ("one", "two", "three")])
+    session = await Session.open(labelling, "ada")
+    await session.answer(("infrastructure",))
+
+    assert session.back()
+    assert await asked(session) == ("one", "category")
+    assert session.skip()
+    assert await asked(session) == ("two", "category")
+    await session.answer(("infrastructure",))
+    await session.answer(("infrastructure",))
+    assert await asked(session) is None
+
+
 async def test_labels_are_given_blind_and_say_so(store: Store, labelling: Labelling) -> None:
     await store.assignments.add([assigned("one"), assigned("two", shows_model=True)])
     session = await Session.open(labelling, "ada")

@@ -8,6 +8,7 @@ from tests.annotating.conftest import TAXONOMY, assigned
 from triage.agreement import cohen_kappa
 from triage.annotating.status import job_status, summarise
 from triage.annotation import Annotation
+from triage.incident import Incident
 from triage.store import Store
 
 
@@ -45,6 +46,15 @@ async def test_the_status_tells_who_is_done_what_is_open_and_how_well_people_agr
     after = await job_status(store, TAXONOMY)
     assert (after.open, after.settled, len(after.annotators)) == (0, 1, 2)
     assert after.agreement == found.agreement
+
+
+async def test_the_status_can_be_of_some_teams(store: Store) -> None:
+    await store.add_incident(Incident(id="payments:one", write_up="Theirs."), TAXONOMY.id, "payments")
+    await store.assignments.add([assigned("payments:one", "max"), assigned("one", "ada")])
+    await store.record([said("grace", "two", "operational")])
+
+    assert [each.annotator for each in (await job_status(store, TAXONOMY, {"payments"})).annotators] == ["max"]
+    assert [each.annotator for each in (await job_status(store, TAXONOMY)).annotators] == ["ada", "grace", "max"]
 
 
 async def test_nothing_is_told_of_nothing(store: Store) -> None:

@@ -17,7 +17,7 @@ from triage.incident import Incident
 from triage.jobs import JobOptions, Jobs
 from triage.store import Status, Store, upgrade
 from triage.taxonomy import Taxonomy
-from triage.triage_result import Triage
+from triage.triage_result import Provenance, Triage
 
 TAXONOMY = Taxonomy.load("llm_inference")
 FAST = JobOptions(polling_s=0.02, sweep_s=0.1, retry_s=0.05)
@@ -146,6 +146,28 @@ async def test_an_incident_that_keeps_failing_is_given_up_with_its_reason(store:
     given_up = await store.incident("a")
     assert (given_up.status, given_up.attempts, given_up.retry_at) == ("failed", 2, None)
     assert pipeline.seen == ["a", "a"]
+
+
+async def test_what_was_given_up_or_is_degraded_is_triaged_again_when_somebody_asks(
+    store: Store, working: Callable
+) -> None:
+    pipeline = KeywordPipeline(TAXONOMY, failures=1)
+    await post(store, "a", "Words that trip the pipeline.")
+    await post(store, "b")
+    provenance = Provenance(taxonomy=TAXONOMY.id, taxonomy_version=TAXONOMY.version)
+    await store.save_triage("b", Triage(incident_id="b", facets={}, degraded=True, provenance=provenance))
+    async with working(pipeline, FAST._replace(attempts=1)) as jobs:
+        await jobs.enqueue("a")
+        await until(store, "a", "failed", attempts=1)
+
+        assert [await jobs.retry(name) for name in ("a", "b", "b", "none")] == [True, True, False, False]
+        await until(store, "a", "triaged")
+        await until(store, "b", "triaged")
+
+    triage = await store.triage("b")
+    assert triage is not None
+    assert not triage.degraded
+    assert sorted(pipeline.seen) == ["a", "a", "b"]
 
 
 async def test_what_was_running_at_a_stop_is_finished_after_the_next_start(store: Store, working: Callable) -> None:

@@ -84,15 +84,10 @@ async def assign(
     where there is none.
     """
     names = _annotators(annotators)
-    wanted = tuple(facet.id for facet in taxonomy.facets if not facets or facet.id in facets)
-    for facet in facets:
-        taxonomy.facet(facet)
+    wanted = _facets(taxonomy, facets)
     ids = await store.incident_ids(status) if incident_ids is None else list(dict.fromkeys(incident_ids))
-    if incident_ids is not None and (missing := set(ids) - set(await store.incidents(ids))):
-        raise NotFound(
-            f"There is no incident {', '.join(sorted(missing)[:10])}: import or post it first.",
-            incident_ids=sorted(missing),
-        )
+    if incident_ids is not None:
+        await _check_known(store, ids)
     if not ids:
         raise NotFound(
             "There is no incident to assign. Name a file of write-ups with --from, or import or post some.",
@@ -117,6 +112,51 @@ async def assign(
         [Assignment(incident_id=key, annotator=name, facets=wanted, shows_model=shows_model) for key, name in pairs]
     )
     return Assigned(len({key for key, _ in pairs}), {name: sum(by == name for _, by in pairs) for name in names})
+
+
+async def assign_each(
+    store: Store,
+    taxonomy: Taxonomy,
+    annotators: Sequence[str],
+    incident_ids: Sequence[str],
+    *,
+    facets: Sequence[str] = (),
+    shows_model: bool = False,
+) -> Assigned:
+    """Assign each of these incidents to each of these annotators; what they have already stays as it is.
+
+    No facets means all of the taxonomy. Raises as `assign` does.
+    """
+    names = _annotators(annotators)
+    wanted = _facets(taxonomy, facets)
+    ids = list(dict.fromkeys(incident_ids))
+    await _check_known(store, ids)
+    new = []
+    for name in names:
+        mine = {each.incident_id: each.facets for each in await store.assignments.all(name)}
+        new += [
+            Assignment(incident_id=key, annotator=name, facets=wanted, shows_model=shows_model)
+            for key in ids
+            if not set(wanted) <= set(mine.get(key, ()))
+        ]
+    await store.assignments.add(new)
+    return Assigned(
+        len({each.incident_id for each in new}), {name: sum(each.annotator == name for each in new) for name in names}
+    )
+
+
+async def _check_known(store: Store, incident_ids: Sequence[str]) -> None:
+    if missing := set(incident_ids) - await store.known(incident_ids):
+        raise NotFound(
+            f"There is no incident {', '.join(sorted(missing)[:10])}: import or post it first.",
+            incident_ids=sorted(missing),
+        )
+
+
+def _facets(taxonomy: Taxonomy, facets: Sequence[str]) -> tuple[str, ...]:
+    for facet in facets:
+        taxonomy.facet(facet)
+    return tuple(facet.id for facet in taxonomy.facets if not facets or facet.id in facets)
 
 
 def _annotators(names: Sequence[str]) -> list[str]:

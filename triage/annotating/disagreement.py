@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from triage.annotation import Annotation, standing
+from triage.annotation import Annotation, Labels, standing
 from triage.errors import InvalidInput
 from triage.taxonomy import Facet, Taxonomy
 
@@ -80,6 +80,23 @@ def disagreements(annotations: Sequence[Annotation], taxonomy: Taxonomy) -> list
                 Disagreement(incident_id=said[0].incident_id, facet=facet.id, annotations=tuple(said), settled=verdict)
             )
     return found
+
+
+def against_model(annotations: Sequence[Annotation], triaged: Labels, taxonomy: Taxonomy) -> list[str]:
+    """The facets of one incident of which a person and the model say something else, in the taxonomy's order.
+
+    `triaged` are the model's labels, empty where it abstains, which contradicts nobody. A person's gold label, theirs
+    alone or an adjudication, settles its facet.
+    """
+    settled = {each.facet for each in standing(annotations) if each.is_gold and each.origin == "human"}
+    said = opinions(annotations)
+    return [
+        facet.id
+        for facet in taxonomy.facets
+        if facet.id not in settled
+        and (labels := triaged.get(facet.id))
+        and any(counted(facet, each.labels) != counted(facet, labels) for each in said if each.facet == facet.id)
+    ]
 
 
 def agreed(annotations: Sequence[Annotation], taxonomy: Taxonomy) -> list[Agreed]:

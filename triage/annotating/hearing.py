@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from triage.annotating.adjudication import Adjudication, Ruling
-from triage.annotating.disagreement import Disagreement, disagreements, opinions, parent_labels, verdict_on
-from triage.annotation import Annotation
-from triage.incident import Incident
-from triage.store import Store
-from triage.taxonomy import Facet, Label
+from triage.annotating.adjudication import Adjudication, Dispute, Ruling
 
 _PORTION = 200
-
-
-class Dispute(NamedTuple):
-    """What is to be settled now: who said what of a facet, and the labels that can be gold for it.
-
-    `parents` are the settled labels of the facet that it refines, empty where it refines none.
-    """
-
-    incident: Incident
-    facet: Facet
-    labels: tuple[Label, ...]
-    said: tuple[Annotation, ...]
-    settled: Annotation | None
-    parents: tuple[str, ...]
 
 
 class Hearing:
     """Leads through all open disagreements that the adjudicator may see."""
 
-    def __init__(self, adjudication: Adjudication, store: Store, adjudicator: str, incident_ids: list[str]) -> None:
+    def __init__(self, adjudication: Adjudication, adjudicator: str, incident_ids: list[str]) -> None:
         self.taxonomy = adjudication.taxonomy
         self.settled = 0
         self._adjudication = adjudication
-        self._store = store
         self._adjudicator = adjudicator
         self._waiting = incident_ids
         self._decided: list[tuple[str, str]] = []
         self._revisited: str | None = None
 
     @classmethod
-    async def open(cls, adjudication: Adjudication, store: Store, adjudicator: str) -> Hearing:
+    async def open(cls, adjudication: Adjudication, adjudicator: str) -> Hearing:
         """The sitting of an adjudicator over what is open now, newest first."""
         ids: list[str] = []
         cursor = None
@@ -51,7 +29,7 @@ class Hearing:
             ids += [each.incident_id for each in page.incidents]
             cursor = page.next_cursor
             if cursor is None:
-                return cls(adjudication, store, adjudicator, ids)
+                return cls(adjudication, adjudicator, ids)
 
     @property
     def remaining(self) -> int:
@@ -61,16 +39,8 @@ class Hearing:
     async def dispute(self) -> Dispute | None:
         """What is to be settled now; None if there is nothing left."""
         while self._waiting:
-            incident_id = self._waiting[0]
-            annotations = await self._store.annotations(incident_id)
-            open_ = disagreements(annotations, self.taxonomy)
-            if self._revisited is not None:
-                said = tuple(each for each in opinions(annotations) if each.facet == self._revisited)
-                verdict = verdict_on(self._revisited, annotations)
-                again = Disagreement(incident_id=incident_id, facet=self._revisited, annotations=said, settled=verdict)
-                return await self._put(again, annotations)
-            if open_:
-                return await self._put(open_[0], annotations)
+            if (found := await self._adjudication.dispute(self._waiting[0], self._revisited)) is not None:
+                return found
             self._waiting.pop(0)
         return None
 
@@ -100,10 +70,3 @@ class Hearing:
         incident_id, self._revisited = self._decided.pop()
         self._waiting = [incident_id, *(each for each in self._waiting if each != incident_id)]
         return True
-
-    async def _put(self, open_: Disagreement, annotations: list[Annotation]) -> Dispute:
-        facet = self.taxonomy.facet(open_.facet)
-        parents = parent_labels(facet, annotations, self.taxonomy)
-        incident = (await self._store.incident(open_.incident_id)).incident
-        labels = facet.labels if parents is None else tuple(facet.children(parents))
-        return Dispute(incident, facet, labels, open_.annotations, open_.settled, parents or ())

@@ -6,7 +6,7 @@ shown is kept, so that every label tells whether its annotator had seen the mode
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from triage.annotation import Annotation, Assignment, Labels, standing
@@ -14,6 +14,13 @@ from triage.errors import InvalidInput, NotFound
 from triage.incident import Incident
 from triage.store import Store
 from triage.taxonomy import Facet, Label, Taxonomy
+
+
+class Answer(NamedTuple):
+    """What an annotator says of one facet. The first label is the primary; the note says why."""
+
+    labels: tuple[str, ...]
+    note: str = ""
 
 
 class Piece(NamedTuple):
@@ -26,6 +33,27 @@ class Piece(NamedTuple):
     def labels(self) -> Labels:
         """The labels given so far."""
         return {facet: annotation.labels for facet, annotation in self.given.items()}
+
+    def answer(self, facet_id: str) -> Answer:
+        """What was said of a facet so far; without labels where nothing was."""
+        said = self.given.get(facet_id)
+        return Answer(()) if said is None else Answer(said.labels, said.note)
+
+    def drafted(self, draft: Mapping[str, Answer]) -> Piece:
+        """The piece as it would be after these answers. What has none in the draft counts as not said."""
+        mine = self.assignment
+        given = {
+            facet: Annotation(
+                incident_id=mine.incident_id,
+                facet=facet,
+                labels=answer.labels,
+                annotator=mine.annotator,
+                note=answer.note,
+            )
+            for facet, answer in draft.items()
+            if answer.labels
+        }
+        return self._replace(given=given)
 
     def facets(self, taxonomy: Taxonomy) -> list[Facet]:
         """The facets asked for, each after the one it refines. Those that the taxonomy no longer has are left out."""
@@ -51,12 +79,33 @@ class Piece(NamedTuple):
         return waiting
 
 
+class Asked(NamedTuple):
+    """A question of a piece of work, with the labels that can answer it.
+
+    `given` is what the annotator themselves said so far, and `is_open` says whether it waits for an answer.
+    """
+
+    facet: Facet
+    labels: tuple[Label, ...]
+    given: Answer
+    is_open: bool
+
+
 class Task(NamedTuple):
     """An incident as it is put before an annotator. `model` are the model's labels, None where they are not shown."""
 
     piece: Piece
     incident: Incident
     model: Labels | None
+
+    def sheet(self, taxonomy: Taxonomy, draft: Mapping[str, Answer] | None = None) -> list[Asked]:
+        """All questions of the incident at once; with a `draft` as they would be after these answers."""
+        piece = self.piece if draft is None else self.piece.drafted(draft)
+        waiting = piece.open_facets(taxonomy)
+        return [
+            Asked(facet, tuple(piece.offered(facet)), piece.answer(facet.id), is_open=facet in waiting)
+            for facet in piece.facets(taxonomy)
+        ]
 
 
 class Progress(NamedTuple):
@@ -87,7 +136,7 @@ class Labelling:
                 f"triage annotate assign --annotators {annotator},... ",
                 annotator=annotator,
             )
-        by_incident = await self._store.annotations_of([each.incident_id for each in assignments])
+        by_incident = await self._store.annotations_of([each.incident_id for each in assignments], annotator)
         return [Piece(each, own(by_incident[each.incident_id], annotator)) for each in assignments]
 
     def progress(self, pieces: Sequence[Piece]) -> Progress:
@@ -126,25 +175,69 @@ class Labelling:
 
         Raises `InvalidInput` for labels that are not offered.
         """
-        facet = self.taxonomy.facet(facet_id)
-        ids = self.taxonomy.canonical(facet_id, labels)
+        return await self.give_all(piece, {facet_id: Answer(tuple(labels), note)})
+
+    async def give_all(self, piece: Piece, answers: Mapping[str, Answer]) -> Piece:
+        """Keep the annotator's labels for several facets, all or none; returns the piece with them.
+
+        Raises `InvalidInput` for labels that are not offered, or would not be with the others.
+        """
+        given, after = [], piece
+        for facet in (each for each in self.taxonomy.facets if each.id in answers):
+            annotation = self._checked(after, facet, answers[facet.id])
+            given.append(annotation)
+            after = after._replace(given=after.given | {facet.id: annotation})
+        kept = await self._store.record(given, is_given_here=True)
+        return piece._replace(given=piece.given | {each.facet: each for each in kept})
+
+    async def waiting(
+        self, annotator: str, incident_ids: Collection[str] | None = None, *, blind: bool = False
+    ) -> dict[str, set[str]]:
+        """Incident -> facets that are assigned to the annotator and that they have not labelled yet.
+
+        Of all incidents, or of `incident_ids`; with `blind` only where they may not see the model's labels before.
+        """
+        wanted = None if incident_ids is None else set(incident_ids)
+        mine = [
+            each
+            for each in await self._store.assignments.all(annotator)
+            if (wanted is None or each.incident_id in wanted) and not (blind and each.shows_model)
+        ]
+        annotations = await self._store.annotations_of([each.incident_id for each in mine], annotator)
+        pieces = [Piece(each, own(annotations[each.incident_id], annotator)) for each in mine]
+        waiting = {}
+        for piece in pieces:
+            # A child waits with its parent, though it is not asked for before.
+            if open_ := {facet.id for facet in piece.open_facets(self.taxonomy)}:
+                missing = {facet for facet in piece.assignment.facets if facet not in piece.given}
+                waiting[piece.assignment.incident_id] = open_ | missing
+        return waiting
+
+    def _checked(self, piece: Piece, facet: Facet, answer: Answer) -> Annotation:
+        ids = self.taxonomy.canonical(facet.id, answer.labels)
         offered = [label.id for label in piece.offered(facet)]
         if not set(ids) <= set(offered):
             raise InvalidInput(
-                f"{', '.join(ids)} of facet {facet_id!r} does not fit what was said of {facet.parent!r}; there are: "
+                f"{', '.join(ids)} of facet {facet.id!r} does not fit what was said of {facet.parent!r}; there are: "
                 f"{', '.join(offered)}.",
                 field="labels",
-                facet=facet_id,
+                facet=facet.id,
             )
-        annotation = Annotation(
+        return Annotation(
             incident_id=piece.assignment.incident_id,
-            facet=facet_id,
+            facet=facet.id,
             labels=ids,
             annotator=piece.assignment.annotator,
-            note=note,
+            note=answer.note,
         )
-        kept = (await self._store.record([annotation], is_given_here=True))[0]
-        return piece._replace(given=piece.given | {facet_id: kept})
+
+
+def following(pieces: Sequence[Piece], taxonomy: Taxonomy, after: str | None = None) -> Piece | None:
+    """The next piece that is not done, in the order of the assignments: behind the incident `after`, else from the
+    first one on; None if all are done."""
+    ids = [piece.assignment.incident_id for piece in pieces]
+    start = ids.index(after) + 1 if after in ids else 0
+    return next((piece for piece in (*pieces[start:], *pieces[:start]) if piece.open_facets(taxonomy)), None)
 
 
 def own(annotations: Sequence[Annotation], annotator: str) -> dict[str, Annotation]:

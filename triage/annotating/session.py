@@ -49,6 +49,9 @@ class Session:
 
     async def question(self) -> Question | None:
         """What is to be answered now; None if all is done. Its incident counts as shown from here on."""
+        # One that was done, to which somebody went back and then left it as it was, waits for nothing.
+        while self._waiting and self._revisited is None and not self._first.open_facets(self.taxonomy):
+            self._waiting.pop(0)
         if not self._waiting:
             return None
         number = self._waiting[0]
@@ -95,3 +98,7 @@ class Session:
         number, self._revisited = self._answered.pop()
         self._waiting = [number, *(each for each in self._waiting if each != number)]
         return True
+
+    @property
+    def _first(self) -> Piece:
+        return self._pieces[self._waiting[0]]

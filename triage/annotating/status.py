@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 
 from pydantic import BaseModel
@@ -50,11 +51,13 @@ class JobStatus(BaseModel, frozen=True):
     agreement: tuple[PairAgreement, ...]
 
 
-async def job_status(store: Store, taxonomy: Taxonomy) -> JobStatus:
-    """The status of all that is stored."""
-    assignments = await store.assignments.all()
-    ids = {incident_id for _, incident_id in await store.labelled()} | {each.incident_id for each in assignments}
-    return summarise(assignments, await store.annotations_of(sorted(ids)), taxonomy)
+async def job_status(store: Store, taxonomy: Taxonomy, teams: Collection[str] | None = None) -> JobStatus:
+    """The status of all that is stored, or with `teams` of what is theirs."""
+    assignments = await store.assignments.all(teams=teams)
+    labelled = await store.labelled(teams=teams)
+    ids = {incident_id for _, incident_id in labelled} | {each.incident_id for each in assignments}
+    annotations = await store.annotations_of(sorted(ids))
+    return await asyncio.to_thread(summarise, assignments, annotations, taxonomy)
 
 
 def summarise(

@@ -48,20 +48,19 @@ class LabellingTask(BaseModel, frozen=True):
     @classmethod
     def of(cls, task: Task, taxonomy: Taxonomy) -> LabellingTask:
         """The task in the words of the API."""
-        piece, incident = task.piece, task.incident
-        waiting = piece.open_facets(taxonomy)
+        incident = task.incident
         facets = tuple(
             FacetToLabel(
-                id=facet.id,
-                name=facet.name,
-                question=facet.question,
-                cardinality=facet.cardinality,
-                parent=facet.parent,
-                labels=tuple(piece.offered(facet)),
-                given=piece.labels.get(facet.id, ()),
-                is_open=facet in waiting,
+                id=asked.facet.id,
+                name=asked.facet.name,
+                question=asked.facet.question,
+                cardinality=asked.facet.cardinality,
+                parent=asked.facet.parent,
+                labels=asked.labels,
+                given=asked.given.labels,
+                is_open=asked.is_open,
             )
-            for facet in piece.facets(taxonomy)
+            for asked in task.sheet(taxonomy)
         )
         own = {name: getattr(incident, name) for name in cls.model_fields if name in type(incident).model_fields}
         place = links(incident.id).annotations

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from triage.annotating.adjudication import Adjudication
 from triage.annotating.labelling import Labelling
+from triage.annotating.worklist import Worklist
 from triage.api.keyring import Keyring
 from triage.casebook import Casebook
 from triage.jobs import Jobs
@@ -56,6 +57,11 @@ class Service(NamedTuple):
     def adjudication(self) -> Adjudication:
         """The adjudication of what is labelled."""
         return Adjudication(self.casebook, self.store)
+
+    @property
+    def worklist(self) -> Worklist:
+        """What people are to look at."""
+        return Worklist(self.store, self.casebook.taxonomy)
 
 
 def _service(request: Request) -> Service:

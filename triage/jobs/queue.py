@@ -188,6 +188,16 @@ class Jobs:
         except Exception:  # noqa: BLE001 - it is safely stored all the same, and whoever posted it need not know
             _log.exception("Could not queue %s; the next sweep will", incident_id)
 
+    async def retry(self, incident_id: str) -> bool:
+        """Have an incident triaged again that failed, or whose triage is degraded. False, and nothing done, for others.
+
+        Where the new attempt fails, the earlier triage is still there, and the incident has failed.
+        """
+        if not await self._store.request_another(incident_id):
+            return False
+        await self.enqueue(incident_id)
+        return True
+
     def enqueue_soon(self, incident_ids: Sequence[str]) -> None:
         """Queue stored incidents without being waited for. What a crash cuts off is left to the sweep."""
         task = asyncio.create_task(self._enqueue_all(incident_ids), name="enqueue")

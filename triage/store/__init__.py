@@ -6,6 +6,7 @@ from triage.store.backup import Manifest, verify_backup, write_backup
 from triage.store.judgements import Coverage, Judgement, TriagedIncident
 from triage.store.migrations import downgrade, upgrade
 from triage.store.notifications import Claimed, Notification, NotificationState
+from triage.store.piles import Candidate, InUse, Pile
 from triage.store.records import (
     DEFAULT_TEAM,
     Finished,
@@ -29,11 +30,13 @@ from triage.store.subscriptions import EVENTS, Event, SourceKind, Subscription, 
 __all__ = [
     "DEFAULT_TEAM",
     "EVENTS",
+    "Candidate",
     "Claimed",
     "Coverage",
     "Event",
     "Finished",
     "FinishedPage",
+    "InUse",
     "Judgement",
     "Labelled",
     "Listed",
@@ -43,6 +46,7 @@ __all__ = [
     "NotificationState",
     "Page",
     "Pending",
+    "Pile",
     "Posted",
     "Recent",
     "Resealed",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import func, null, select
+from sqlalchemy import Text, case, cast, func, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.annotation import Annotation
 from triage.store import rows
+from triage.store.incidents import conditions
+from triage.store.records import Wanted
 from triage.store.statements import chunks
 from triage.store.tables import annotation_table, incident_table
 
@@ -20,12 +22,16 @@ async def read_annotation(connection: AsyncConnection, annotation_id: int) -> An
     return None if row is None else rows.read_annotation(row)
 
 
-async def read_annotations(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[str, list[Annotation]]:
-    """Incident id -> all its annotations, oldest first, for each of `incident_ids`."""
+async def read_annotations(
+    connection: AsyncConnection, incident_ids: Collection[str], annotator: str | None = None
+) -> dict[str, list[Annotation]]:
+    """See `Store.annotations_of`."""
     found: dict[str, list[Annotation]] = {incident_id: [] for incident_id in incident_ids}
     for chunk in chunks(incident_ids):
         mine = annotation_table.c.incident_id.in_(chunk)
         query = select(*rows.ANNOTATION_COLUMNS).where(mine).order_by(annotation_table.c.id)
+        if annotator is not None:
+            query = query.where(annotation_table.c.annotator == annotator)
         for annotation in map(rows.read_annotation, await connection.execute(query)):
             found[annotation.incident_id].append(annotation)
     return found
@@ -37,22 +43,33 @@ async def read_labelled(
     before: int | None,
     limit: int | None,
     teams: Collection[str] | None,
+    *,
+    differing: bool,
 ) -> list[tuple[int, str]]:
     """See `Store.labelled`."""
+    of = annotation_table.c
+    # An adjudication is no opinion of its own, but somebody may have come to contradict it.
+    by_people = func.count(case((of.settles.is_(null()), of.annotator)).distinct())
+    held = [by_people >= annotators]
+    if differing:
+        # PostgreSQL compares no JSON; both databases keep it as the text that was written.
+        held.append(func.count(cast(of.labels, Text).distinct()) > 1)
+    # Looked for incident by incident, so that a portion is read without looking at all there is.
+    is_labelled = (
+        select(of.facet)
+        .where(of.incident_id == incident_table.c.id, of.origin == "human")
+        .group_by(of.facet)
+        .having(*held)
+        .exists()
+    )
     query = (
         select(incident_table.c.seq, incident_table.c.id)
-        .join(annotation_table, annotation_table.c.incident_id == incident_table.c.id)
-        .where(annotation_table.c.origin == "human", annotation_table.c.settles.is_(null()))
-        .group_by(incident_table.c.seq, incident_table.c.id, annotation_table.c.facet)
-        .having(func.count(annotation_table.c.annotator.distinct()) >= annotators)
-        .distinct()
+        .where(is_labelled, *conditions(Wanted(teams=teams)))
         .order_by(incident_table.c.seq.desc())
         .limit(limit)
     )
     if before is not None:
         query = query.where(incident_table.c.seq < before)
-    if teams is not None:
-        query = query.where(incident_table.c.team.in_(teams))
     return [(row.seq, row.id) for row in await connection.execute(query)]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -46,10 +46,17 @@ class Assignments:
         if annotator is not None:
             query = query.where(assignment_table.c.annotator == annotator)
         if teams is not None:
-            of_team = select(incident_table.c.id).where(incident_table.c.team.in_(teams))
-            query = query.where(assignment_table.c.incident_id.in_(of_team))
+            query = query.where(assignment_table.c.incident_id.in_(_ids(teams)))
         async with self._engine.connect() as connection:
             return [_read(row) for row in await connection.execute(query)]
+
+    async def annotators(self, teams: Collection[str] | None = None) -> list[str]:
+        """Who has assignments, in the order of the alphabet; with `teams` of incidents of these teams."""
+        query = select(assignment_table.c.annotator).distinct().order_by(assignment_table.c.annotator)
+        if teams is not None:
+            query = query.where(assignment_table.c.incident_id.in_(_ids(teams)))
+        async with self._engine.connect() as connection:
+            return list((await connection.execute(query)).scalars())
 
     async def serve(self, incident_id: str, annotator: str, *, showed_model: bool) -> None:
         """Keep that the annotator was shown the incident, and whether with the model's labels."""
@@ -69,6 +76,10 @@ async def saw_model(connection: AsyncConnection, incident_id: str, annotator: st
     query = select(serving_table.c.showed_model).filter_by(incident_id=incident_id, annotator=annotator)
     shown = (await connection.execute(query)).scalars().all()
     return any(shown) if shown else None
+
+
+def _ids(teams: Collection[str]) -> Select[Any]:
+    return select(incident_table.c.id).where(incident_table.c.team.in_(teams))
 
 
 def _read(row: Row[Any]) -> Assignment:

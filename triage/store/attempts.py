@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from triage.store.incidents import conditions
 from triage.store.notifications import notify
-from triage.store.records import Pending
+from triage.store.records import Pending, Wanted
 from triage.store.tables import incident_table
 
 
@@ -78,3 +79,25 @@ async def request_attempt(connection: AsyncConnection, incident_id: str) -> None
         )
         .values(status="pending", failures=0, failure=None, updated_at=datetime.now(UTC))
     )
+
+
+async def request_another(connection: AsyncConnection, incident_id: str) -> bool:
+    """See `Store.request_another`."""
+    of = incident_table.c
+    changed = await connection.execute(
+        incident_table.update()
+        .where(
+            of.id == incident_id,
+            (of.status == "failed") | ((of.status == "triaged") & and_(*conditions(Wanted(degraded=True)))),
+        )
+        # A triage that was stored has used up its attempt: the next one is another run.
+        .values(
+            status="pending",
+            attempts=of.attempts + case((of.status == "triaged", 1), else_=0),
+            failures=0,
+            failure=None,
+            retry_at=None,
+            updated_at=datetime.now(UTC),
+        )
+    )
+    return changed.rowcount > 0

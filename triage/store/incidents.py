@@ -86,6 +86,13 @@ async def read_teams(connection: AsyncConnection, incident_ids: Collection[str])
     return found
 
 
+async def read_seq(connection: AsyncConnection, incident_id: str) -> int | None:
+    """The place of an incident in the order of arrival; None where there is no such incident."""
+    query = select(incident_table.c.seq).where(incident_table.c.id == incident_id)
+    seq: int | None = (await connection.execute(query)).scalar_one_or_none()
+    return seq
+
+
 async def read_ids(connection: AsyncConnection, status: Status | None) -> list[str]:
     """The ids of all incidents, or of those with this status, oldest first."""
     query = select(incident_table.c.id).order_by(incident_table.c.seq)
@@ -100,7 +107,7 @@ async def read_page(connection: AsyncConnection, limit: int, cursor: str | None,
     if cursor is not None:
         query = query.where(incident_table.c.seq < rows.read_cursor(cursor))
     if wanted is not None:
-        query = query.where(*_conditions(wanted))
+        query = query.where(*conditions(wanted))
     found = (await connection.execute(query)).all()
     more = len(found) > limit
     return Page(
@@ -137,7 +144,7 @@ def _accepted(incident: Incident, taxonomy: str, team: str, now: datetime) -> di
     return {**rows.incident_values(incident), **state}
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+def conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     """What must hold of an incident for it to be listed."""
     of = incident_table.c
     given = {name: getattr(wanted, name) for name in ("status", "service", "severity")}

@@ -91,7 +91,7 @@ async def read_judgements(
         .subquery()
     )
     # Only the documents of those that are counted are read.
-    said = case(*((annotation_table.c.facet == facet, _labels(connection, facet)) for facet in facets))
+    said = case(*((annotation_table.c.facet == facet, labels_in(connection, facet)) for facet in facets))
     query: Select[Any] = (
         select(
             *(annotation_table.c[name] for name in ("incident_id", "facet", "annotator", "labels", "saw_model")),
@@ -176,7 +176,7 @@ async def read_triaged(
     teams: Collection[str] | None = None,
 ) -> list[TriagedIncident]:
     """At most `limit` incidents whose latest triage was made since then, newest first."""
-    said = [_labels(connection, facet).label(f"said_{n}") for n, facet in enumerate(facets)]
+    said = [labels_in(connection, facet).label(f"said_{n}") for n, facet in enumerate(facets)]
     labelled = [
         exists()
         .where(
@@ -228,7 +228,7 @@ def _of(taxonomy: str, teams: Collection[str] | None) -> list[ColumnElement[bool
     return [of.taxonomy == taxonomy, *([] if teams is None else [of.team.in_(teams)])]
 
 
-def _labels(connection: AsyncConnection, facet: str) -> ColumnElement[Any]:
+def labels_in(connection: AsyncConnection, facet: str) -> ColumnElement[Any]:
     """The labels of a facet, read by the database out of the stored triage: the documents stay where they are."""
     column: Column[Any] = triage_table.c.document
     # SQLite reads JSON out of text as it is, and would turn a cast one into a number.

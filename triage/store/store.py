@@ -17,7 +17,14 @@ from triage.sealing import Sealer
 from triage.store import rows
 from triage.store.annotations import read_all_annotations, read_annotation, read_annotations, read_labelled
 from triage.store.assignments import Assignments
-from triage.store.attempts import count_pending, keep_failure, read_pending, rearm_failed, request_attempt
+from triage.store.attempts import (
+    count_pending,
+    keep_failure,
+    read_pending,
+    rearm_failed,
+    request_another,
+    request_attempt,
+)
 from triage.store.audit import Audit
 from triage.store.completion import settled
 from triage.store.deletion import delete_incident, empty_log
@@ -31,6 +38,7 @@ from triage.store.incidents import (
     read_listed,
     read_page,
     read_posted,
+    read_seq,
     read_teams,
 )
 from triage.store.index_marks import IndexMarks
@@ -46,6 +54,7 @@ from triage.store.judgements import (
 from triage.store.keys import Keys
 from triage.store.notifications import Notifications
 from triage.store.pace import Pace
+from triage.store.piles import Piles
 from triage.store.processes import Processes
 from triage.store.recording import record
 from triage.store.records import (
@@ -95,6 +104,7 @@ class Store:
         self._engine = create_engine(database_url, self._sealer)
         self._writing = self._engine.execution_options(**WRITES)
         self.assignments = Assignments(self._engine, self._writing)
+        self.piles = Piles(self._engine)
         self.index_marks = IndexMarks(self._engine, self._writing)
         self.processes = Processes(self._engine, self._writing)
         self.pace = Pace(self._engine, self._writing)
@@ -190,6 +200,12 @@ class Store:
         async with self._engine.connect() as connection:
             return await read_teams(connection, incident_ids)
 
+    async def cursor_behind(self, incident_id: str) -> str | None:
+        """The cursor of what is older than an incident, in every list that is newest first; None if it is not there."""
+        async with self._engine.connect() as connection:
+            seq = await read_seq(connection, incident_id)
+        return None if seq is None else rows.write_cursor(seq)
+
     async def page(self, limit: int, cursor: str | None = None, wanted: Wanted | None = None) -> Page:
         """Incidents, newest first. Raises `InvalidInput` for a cursor that is none."""
         async with self._engine.connect() as connection:
@@ -249,6 +265,12 @@ class Store:
         """Make an incident that was imported, or failed for good, pending. Does nothing to any other."""
         async with self._writing.begin() as connection:
             await request_attempt(connection, incident_id)
+
+    async def request_another(self, incident_id: str) -> bool:
+        """Make an incident pending that failed, or whose latest triage is degraded. False, and nothing done, for any
+        other."""
+        async with self._writing.begin() as connection:
+            return await request_another(connection, incident_id)
 
     async def triage_document(self, incident_id: str) -> str | None:
         """The latest triage of an incident as JSON, as it was stored; None if there is none."""
@@ -409,10 +431,12 @@ class Store:
         """All annotations of an incident, oldest first."""
         return (await self.annotations_of([incident_id]))[incident_id]
 
-    async def annotations_of(self, incident_ids: Collection[str]) -> dict[str, list[Annotation]]:
-        """Incident id -> all its annotations, oldest first, for each of `incident_ids`."""
+    async def annotations_of(
+        self, incident_ids: Collection[str], annotator: str | None = None
+    ) -> dict[str, list[Annotation]]:
+        """Incident id -> all its annotations, or those of one annotator, oldest first, for each of `incident_ids`."""
         async with self._engine.connect() as connection:
-            return await read_annotations(connection, incident_ids)
+            return await read_annotations(connection, incident_ids, annotator)
 
     async def labelled(
         self,
@@ -421,13 +445,15 @@ class Store:
         before: int | None = None,
         limit: int | None = None,
         teams: Collection[str] | None = None,
+        differing: bool = False,
     ) -> list[tuple[int, str]]:
         """Place and id of incidents of which so many people labelled one and the same facet, newest first.
 
-        With `before` only those behind that place, with `teams` only those of these teams.
+        With `before` only those behind that place, with `teams` only those of these teams, and where they are to be
+        `differing` only those where not all labels that people ever gave to that facet are the same.
         """
         async with self._engine.connect() as connection:
-            return await read_labelled(connection, annotators, before, limit, teams)
+            return await read_labelled(connection, annotators, before, limit, teams, differing=differing)
 
     async def all_annotations(self, taxonomy: str) -> list[Annotation]:
         """All annotations of incidents that are labelled with this taxonomy, oldest first.

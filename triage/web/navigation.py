@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from triage.access import Scope
+
 
 class Place(NamedTuple):
     """A page in the navigation. `needs` is the scope without which it is not shown."""
@@ -11,11 +13,13 @@ class Place(NamedTuple):
     name: str
     path: str
     key: str
-    needs: str = "read"
+    needs: Scope = "read"
 
 
 PLACES = (
     Place("Triage", "/", "t"),
+    Place("Queue", "/queue", "q"),
+    Place("Label", "/label", "l", needs="annotate"),
     Place("History", "/history", "h"),
     Place("Agreement", "/agreement", "a"),
     Place("Evals", "/evals", "e"),

@@ -23,6 +23,13 @@ def when(moment: datetime | None) -> Markup:
     return Markup(f'<time datetime="{at:%Y-%m-%dT%H:%M:%SZ}">{at:%Y-%m-%d %H:%M} UTC</time>')  # noqa: S704
 
 
+def ago(moment: datetime) -> Markup:
+    """How long ago a moment was, in short; the script of the pages adds the moment itself."""
+    minutes = max(0.0, (datetime.now(UTC) - moment).total_seconds() / 60)
+    told = duration(minutes) if minutes < 2 * 1440 else f"{minutes / 1440:.0f} d"
+    return Markup(f'<time datetime="{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}">{told} ago</time>')  # noqa: S704
+
+
 def duration(minutes: float | None) -> str:
     """Minutes as people say them.
 
@@ -87,6 +94,7 @@ def plural(n: int, one: str, many: str | None = None) -> str:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "when": when,
+    "ago": ago,
     "duration": duration,
     "percent": percent,
     "printable": printable,

@@ -47,7 +47,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 async def app(store: Store) -> AsyncIterator[AdjudicationApp]:
     history = ChromaHistory.open(None, HashingEmbedder.fingerprint, DIMENSION)
     casebook = Casebook(store, history, Redactor(), HashingEmbedder(), TAXONOMY)
-    yield AdjudicationApp(await Hearing.open(Adjudication(casebook, store), store, "lin"), "lin")
+    yield AdjudicationApp(await Hearing.open(Adjudication(casebook, store), "lin"), "lin")
     history.close()
 
 

@@ -58,7 +58,7 @@ async def _adjudicate(annotator: str) -> tuple[int, int]:
     with watching() as progress:
         async with open_records(Settings(), progress) as records:
             adjudication = Adjudication(records.casebook, records.store)
-            hearing = await Hearing.open(adjudication, records.store, annotator)
+            hearing = await Hearing.open(adjudication, annotator)
             progress.close()
             if not hearing.remaining:
                 messages().print("There is no open disagreement that you may see. See: triage annotate status")

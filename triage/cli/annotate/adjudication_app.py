@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from triage.annotating.hearing import Dispute, Hearing
+from triage.annotating.adjudication import Dispute
+from triage.annotating.hearing import Hearing
 from triage.cli.annotate.choice import Choice
 from triage.cli.annotate.incident_app import IncidentApp
 
@@ -43,7 +44,7 @@ class AdjudicationApp(IncidentApp):
             return False
         self.show_incident(dispute.incident)
         self.query_one("#said").display = True
-        self.put("#opinions", _opinions(dispute, self._above(dispute)))
+        self.put("#opinions", _opinions(dispute))
         by_label: dict[str, list[str]] = {}
         for annotation in dispute.said:
             for label in annotation.labels:
@@ -53,15 +54,9 @@ class AdjudicationApp(IncidentApp):
         self.query_one(Choice).ask(dispute.facet, dispute.labels, chosen, marks)
         return True
 
-    def _above(self, dispute: Dispute) -> str:
-        if dispute.facet.parent is None or not dispute.parents:
-            return ""
-        parent = self._hearing.taxonomy.facet(dispute.facet.parent)
-        return f"{parent.name}: {', '.join(parent.label(label).name for label in dispute.parents)}"
 
-
-def _opinions(dispute: Dispute, above: str) -> Content:
-    parts: list[str | tuple[str, str]] = [(f"{above}\n", "dim")] if above else []
+def _opinions(dispute: Dispute) -> Content:
+    parts: list[str | tuple[str, str]] = [(f"{dispute.above}\n", "dim")] if dispute.above else []
     if dispute.settled is not None:
         names = ", ".join(dispute.facet.label(label).name for label in dispute.settled.labels)
         parts.append((f"Settled before by {dispute.settled.annotator}: {names}\n", "$text-warning"))

@@ -5,7 +5,10 @@
 //   data-told="Confirm" what the shortcut does, where the element's own text does not say it
 //   data-focus          its key moves the focus there, so that Enter does it
 //   data-focus-first    a <details> that, once open, has the focus in its first field
-//   data-rows           the children can be walked with j and k, and Enter opens the link in the chosen one
+//   data-rows           the children can be walked with j and k, Enter opens the link in the chosen one, x ticks its
+//                       box, and the keys of what is inside a child work while it is the chosen one
+//   data-advance        on such a child: a choice by key leads on to the next one that is not data-optional
+//   data-all            this box ticks all boxes of its form; data-chosen tells how many are ticked
 //   data-filter         what is typed leaves only those [data-option]s of the <details> that hold it; Enter takes the best
 //   data-light="a"      under the pointer or the focus, what has data-lit="a" is lit; [data-light-pin] inside keeps it so
 //   data-tabs           the link that was followed last is the current one
@@ -41,41 +44,81 @@
     }
     if (name === "g") { went = event.timeStamp; return; }
     if (name === "?") { event.preventDefault(); return tellKeys(); }
+    // What has the focus has Enter for itself.
+    if (name === "enter" && event.target.closest("a, button, summary")) return;
     if (walk(name)) { event.preventDefault(); return; }
-    const found = [...document.querySelectorAll(`[data-key="${CSS.escape(name)}"]`)].find(visible);
+    const { rows, at } = walked();
+    const keyed = [...document.querySelectorAll(`[data-key="${CSS.escape(name)}"]`)].filter(visible);
+    const found = keyed.find((one) => rows[at]?.contains(one)) || keyed.find((one) => !one.closest("[data-rows]"));
     if (!found) return;
     event.preventDefault();
-    if ("focus" in found.dataset || found.matches("input:not([type=checkbox], [type=radio], [type=submit]), textarea, select")) found.focus();
-    else found.click();
+    if ("focus" in found.dataset || found.matches("input:not([type=checkbox], [type=radio], [type=submit]), textarea, select")) return found.focus();
+    found.click();
+    if (found.matches("[type=radio]") && found.closest("[data-advance]") === rows[at]) {
+      const next = rows.findIndex((row, place) => place > at && !row.matches("[data-optional]"));
+      if (next > 0) choose(rows, next);
+    }
+  }
+
+  const BOX = "[type=checkbox]:not([data-key])";
+
+  // Screen readers know a chosen row of a table, and a current one of anything else.
+  const mark = (row) => row.matches("tr") ? "aria-selected" : "aria-current";
+
+  function walked() {
+    const list = [...document.querySelectorAll("[data-rows]")].find(visible);
+    const rows = list ? [...list.children].filter(visible) : [];
+    return { rows, at: rows.findIndex((row) => row.getAttribute(mark(row)) === "true") };
+  }
+
+  function choose(rows, next) {
+    rows.forEach((row, place) => row.setAttribute(mark(row), String(place === next)));
+    rows[next].scrollIntoView({ block: "nearest" });
+  }
+
+  function follow(event) {
+    const { rows, at } = walked();
+    const focused = rows.findIndex((row) => row.contains(event.target));
+    if (focused >= 0 && focused !== at) choose(rows, focused);
   }
 
   function walk(name) {
-    const list = [...document.querySelectorAll("[data-rows]")].find(visible);
-    if (!list || !["j", "k", "enter", "x"].includes(name)) return false;
-    const rows = [...list.children].filter(visible);
-    const at = rows.findIndex((row) => row.getAttribute("aria-selected") === "true");
+    const { rows, at } = walked();
+    if (!rows.length || !["j", "k", "enter", "x"].includes(name)) return false;
     if (name === "enter") {
-      if (at < 0 || document.activeElement?.closest("a, button, summary")) return false;
-      rows[at].querySelector("a[href]")?.click();
-      return true;
+      const link = rows[at]?.querySelector("a[href]");
+      link?.click();
+      return Boolean(link);
     }
     if (name === "x") {
-      const box = at < 0 ? null : rows[at].querySelector("input[type=checkbox]");
+      const box = rows[at]?.querySelector(BOX);
       box?.click();
       return Boolean(box);
     }
-    const next = Math.min(Math.max(at + (name === "j" ? 1 : -1), 0), rows.length - 1);
-    rows.forEach((row, place) => row.setAttribute("aria-selected", String(place === next)));
-    rows[next]?.scrollIntoView({ block: "nearest" });
-    return rows.length > 0;
+    choose(rows, Math.min(Math.max(at + (name === "j" ? 1 : -1), 0), rows.length - 1));
+    return true;
+  }
+
+  // Boxes
+
+  function tick(event) {
+    const form = event.target.closest("form");
+    if (!form || !event.target.matches("[type=checkbox]")) return;
+    const boxes = [...form.querySelectorAll("[type=checkbox][name]")].filter((box) => box.closest("[data-rows]"));
+    if (event.target.matches("[data-all]")) boxes.forEach((box) => { box.checked = event.target.checked; });
+    const told = form.querySelector("[data-chosen]");
+    if (told) told.textContent = `${boxes.filter((box) => box.checked).length} chosen`;
   }
 
   function tellKeys() {
     const list = document.querySelector("[data-shortcut-list]");
     const entries = [["?", "These shortcuts"]];
-    if (document.querySelector("[data-rows]")) entries.push(["j", "Next"], ["k", "Previous"], ["Enter", "Open"]);
+    const { rows, at } = walked();
+    if (rows.length) entries.push(["j", "Next"], ["k", "Previous"]);
+    if (rows.some((row) => row.querySelector("a[href]"))) entries.push(["Enter", "Open"]);
+    if (rows.some((row) => row.querySelector(BOX))) entries.push(["x", "Choose"]);
     for (const one of document.querySelectorAll("[data-key]")) {
-      if (visible(one)) entries.push([one.dataset.key.replace("mod+", "Ctrl "), one.dataset.told || one.getAttribute("aria-label") || one.textContent]);
+      if (visible(one) && (!one.closest("[data-rows]") || rows[at]?.contains(one))) entries.push([one.dataset.key.replace("mod+", "Ctrl "), one.dataset.told || one.getAttribute("aria-label") || one.textContent]);
     }
     for (const one of document.querySelectorAll("[data-go]")) entries.push([`g ${one.dataset.go}`, one.textContent]);
     list.replaceChildren(...entries.flatMap(([keys, told]) => {
@@ -225,6 +268,8 @@
     const place = event.target.matches("input[type=file]") && event.target.closest("[data-drop]");
     if (place) take(place, event.target.files[0]);
   });
+  document.addEventListener("focusin", follow);
+  document.addEventListener("change", tick);
   document.addEventListener("toggle", (event) => {
     if (!event.target.open || !event.target.matches("[data-chooser], [data-focus-first]")) return;
     [...event.target.querySelectorAll("input")].find(visible)?.focus();
