@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     database_url: str | None = None
     chroma_url: str | None = None
     shipped_history: bool = True
+    study_roles: Path | None = None
 
     live_kappa_gate: float | None = Field(default=None, ge=-1, le=1)
     live_window_days: float = Field(default=30.0, gt=0)

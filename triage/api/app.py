@@ -28,6 +28,7 @@ from triage.api import (
     live,
     reading,
     spending,
+    studies,
     subscriptions,
     triages,
     webhooks,
@@ -49,6 +50,8 @@ from triage.live import LiveAgreement, LiveOptions
 from triage.metrics import Metrics
 from triage.notifying import Notifier
 from triage.store import Store
+from triage.study import Roles
+from triage.study.loading import Studies
 from triage.taxonomy import Taxonomy
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -70,6 +73,7 @@ def create_app(
     taxonomies: Mapping[str, Taxonomy],
     checks: Mapping[str, Check] | None = None,
     live_options: LiveOptions | None = None,
+    roles: Roles | None = None,
     metrics: Metrics | None = None,
     access_options: AccessOptions = AccessOptions(),  # noqa: B008 - a value that does not change
     guard_options: GuardOptions = GuardOptions(),  # noqa: B008
@@ -102,6 +106,7 @@ def create_app(
         store,
         jobs,
         LiveAgreement(store, casebook.taxonomy, live_options or LiveOptions()),
+        Studies(store, casebook.taxonomy, roles or Roles.load(casebook.taxonomy), casebook.fingerprint),
         metrics,
         taxonomies,
         checks or {},
@@ -121,6 +126,7 @@ def create_app(
     app.include_router(live.router)
     app.include_router(ledger.router)
     app.include_router(automation.router)
+    app.include_router(studies.router)
     app.include_router(spending.router)
     app.include_router(documentation.router)
     app.include_router(keys.router)

@@ -16,6 +16,7 @@ from triage.live import LiveAgreement
 from triage.metrics import Metrics
 from triage.notifying import Notifier
 from triage.store import Store
+from triage.study.loading import Studies
 from triage.taxonomy import Taxonomy
 
 
@@ -36,6 +37,7 @@ class Service(NamedTuple):
     store: Store
     jobs: Jobs
     live: LiveAgreement
+    studies: Studies
     metrics: Metrics
     taxonomies: Mapping[str, Taxonomy]
     checks: Mapping[str, Check]

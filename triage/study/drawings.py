@@ -71,16 +71,15 @@ def draw_medians(groups: Sequence[Group], names: Mapping[str, str], anchor: str,
 
 
 def draw_months(trend: Trend, anchor: str) -> Markup:
-    """Incidents a month, and the levels before and after a change where one was found."""
+    """Incidents a month, and the levels between changes where there are any."""
     counts = [len(month.incident_ids) for month in trend.months]
     months = [month.month for month in trend.months]
 
     def draw(axes: Axes) -> None:
         axes.bar(range(len(counts)), counts, color=DRAWN, alpha=0.6)
-        if trend.change is not None:
-            at = months.index(trend.change.month) - 0.5
-            axes.plot([-0.5, at], [trend.change.before] * 2, color=MUTED, linewidth=2)
-            axes.plot([at, len(counts) - 0.5], [trend.change.after] * 2, color=MUTED, linewidth=2)
+        for level in trend.number.levels if trend.number and trend.number.changes else ():
+            ends = [months.index(level.first) - 0.5, months.index(level.last) + 0.5]
+            axes.plot(ends, [level.value or 0.0] * 2, color=MUTED, linewidth=2)
         every = max(1, -(-len(months) // 6))
         axes.set_xticks(range(0, len(months), every), months[::every])
         axes.set(ylabel="incidents a month", xlim=(-0.8, len(counts) - 0.2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,7 +64,7 @@ def as_html(study: Study, corpus: Corpus) -> str:
         .render(
             study=study,
             sections=sections,
-            plots=dict(_plots(study, corpus, tables)) if can_draw() else {},
+            plots=_plots(study, corpus, tables) if can_draw() else {},
             how_to_plot=None if can_draw() else HOW_TO_GET,
             incidents=listed,
             anchors={one.id: one.anchor for one in listed},
@@ -99,31 +99,46 @@ def _incidents(corpus: Corpus) -> Iterator[Listed]:
         yield Listed(f"incident-{place}", record.id, incident.title, url, began, ", ".join(names))
 
 
-def _plots(study: Study, corpus: Corpus, tables: Sequence[Table]) -> Iterator[tuple[str, Plot]]:
-    """Table id -> the plot that stands beside it."""
+def _plots(study: Study, corpus: Corpus, tables: Sequence[Table]) -> dict[str, list[Plot]]:
+    """Table id -> the plots that stand beside it."""
     titles = {table.id: table.title for table in tables}
+    found: dict[str, list[Plot]] = {}
+    for key, plot in (*_shares(study, corpus, titles), *_medians(study, corpus, titles), *_months(study, corpus)):
+        found.setdefault(key, []).append(plot)
+    return found
+
+
+def _shares(study: Study, corpus: Corpus, titles: Mapping[str, str]) -> Iterator[tuple[str, Plot]]:
     for one in study.distributions:
         key = f"{one.facet}-within-{one.within}" if one.within else one.facet
         if key in titles and len(one.shares) > 1:
             svg = drawings.draw_shares(one, _names(corpus.taxonomy.facet(one.facet)), f"plot-{key}", titles[key])
-            caption = f"Share of each label (dot) with its 95% interval (band); n = {one.shares[0].n}."
+            caption = f"{titles[key]}: share of each label (dot) with its 95% interval (band); n = {one.shares[0].n}."
             yield key, Plot(svg, caption)
-    first = corpus.taxonomy.facets[0]
+
+
+def _medians(study: Study, corpus: Corpus, titles: Mapping[str, str]) -> Iterator[tuple[str, Plot]]:
     for measure in ("ttm", "ttd"):
-        of_first = [one for one in study.durations if one.measure == measure and one.facet in {None, first.id}]
-        groups = [one for one in of_first if one.quantiles is not None and one.quantiles.median is not None]
-        if len(groups) > 1:
-            svg = drawings.draw_medians(groups, _names(first), f"plot-{measure}", titles[measure])
-            caption = (
-                f"Median (dot), its 95% interval (band) and the middle half (line), by {first.name.lower()}; how many "
-                "ended stands in brackets."
-            )
-            yield measure, Plot(svg, caption)
-    if study.trends and len(study.trends[0].months) > 1:
-        trend = study.trends[0]
-        n = sum(len(month.incident_ids) for month in trend.months)
-        told = f"Lines are the levels before and from {trend.change.month}." if trend.change else "No change was seen."
-        yield "changes", Plot(drawings.draw_months(trend, "plot-months"), f"Incidents by month; n = {n}. {told}")
+        for facet in corpus.taxonomy.facets:
+            of_facet = [one for one in study.durations if one.measure == measure and one.facet in {None, facet.id}]
+            groups = [one for one in of_facet if one.quantiles is not None and one.quantiles.median is not None]
+            if len(groups) > 2:
+                key = f"{measure}-{facet.id}"
+                svg = drawings.draw_medians(groups, _names(facet), f"plot-{key}", titles[key])
+                how = "median (dot), its 95% interval (band) and the middle half (line)"
+                yield key, Plot(svg, f"{titles[key]}: {how}; how many ended stands in brackets.")
+
+
+def _months(study: Study, corpus: Corpus) -> Iterator[tuple[str, Plot]]:
+    """All incidents by month, and the labels whose number changed."""
+    for place, trend in enumerate(study.trends):
+        changes = trend.number.changes if trend.number else ()
+        if len(trend.months) > 1 and (changes or trend.facet is None):
+            name = trend.what if trend.facet is None else corpus.taxonomy.facet(trend.facet).label(trend.what).name
+            told = ", ".join(change.month for change in changes)
+            told = f"Lines are the levels; they change in {told}." if told else "No change was seen."
+            svg = drawings.draw_months(trend, f"plot-months-{place}")
+            yield "changes", Plot(svg, f"{name[0].upper()}{name[1:]} by month; n = {trend.n}. {told}")
 
 
 def _names(facet: Facet) -> dict[str, str]:
