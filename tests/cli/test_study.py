@@ -23,6 +23,9 @@ def test_a_file_of_any_taxonomy_is_studied_and_written(triage: Run, tmp_path: Pa
     study = json.loads((tmp_path / "told" / "study.json").read_text())
     assert [len(one["incident_ids"]) for one in study["distributions"][0]["shares"]] == [6, 6]
     assert (tmp_path / "told" / "study.html").is_file()
+    plots = sorted(path.name for path in (tmp_path / "told" / "plots").iterdir())
+    assert plots == [f"issue_type-{theme}.{ending}" for theme in ("dark", "light") for ending in ("png", "svg")]
+    assert "4 pictures in plots" in done.stderr
     assert (tmp_path / "told" / "issue_type.csv").read_text().startswith("Issue type,incidents,of,share")
 
 

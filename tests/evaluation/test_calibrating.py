@@ -103,6 +103,16 @@ def test_the_command_writes_the_calibrator_and_draws_it(triage: Command, tmp_pat
 
 
 @pytest.mark.slow
+def test_a_plot_in_no_format_of_ours_is_refused_before_anything_is_fitted(triage: Command, tmp_path: Path) -> None:  # noqa: F811
+    write_run(tmp_path / "run")
+    done = triage("calibrate", "run", "--out", "c.json", "--plot", "c.gif")
+
+    assert done.returncode == 2
+    assert "end it in .svg, .png, .pdf" in done.stderr
+    assert not (tmp_path / "c.json").exists()
+
+
+@pytest.mark.slow
 def test_the_command_names_a_folder_without_a_run(triage: Command) -> None:  # noqa: F811
     done = triage("calibrate", "nowhere")
 

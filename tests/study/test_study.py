@@ -15,12 +15,13 @@ import pytest
 from tests.study.conftest import TAXONOMY, by_lot, corpus, record
 from triage.annotation import Annotation
 from triage.study import Corpus, Roles, Study, StudyOptions, make_study, tables_of
+from triage.study.charts import charts_of
 from triage.study.html import as_html, write_html
 from triage.tables import as_csv
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROLES = Roles.load(TAXONOMY)
-QUICK = StudyOptions(draws=99, resamples=100)
+QUICK = StudyOptions(draws=1999, resamples=100)
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +94,25 @@ def test_the_page_is_the_same_each_time_and_holds_no_write_up_and_no_script(stud
     assert page == as_html(study, shipped)
     assert "<script" not in page
     assert shipped.records[0].incident.write_up[:60] not in page
+
+
+def test_the_charts_stand_beside_tables_and_tell_their_figures(study: Study, shipped: Corpus) -> None:
+    tables = tables_of(study, TAXONOMY)
+    beside = charts_of(study, TAXONOMY, tables)
+    charts = {one.chart.id: one.chart for one in beside}
+    assert len(charts) == len(beside)
+    assert {one.table for one in beside} <= {table.id for table in tables}
+    assert {"comparison", "category", "failure_mode-within-infrastructure", "ttm-category", "changes"} <= charts.keys()
+    assert "Infrastructure: 39%, 47 of 122 (interval 30.4% to 47.4%)" in charts["category"].alt
+    overall = next(one for one in study.durations if one.measure == "ttm" and one.facet is None)
+    assert charts["ttm-category"].alt.startswith("all incidents: ")
+    assert f"n = {overall.n_ended} (interval" in charts["ttm-category"].alt
+    course = study.trends[0].number
+    assert course is not None
+    assert len(course.levels) == 1 + len(course.changes) > 1
+    assert all(f"{level.value or 0:.3g} a month" in charts["changes"].alt for level in course.levels)
+    page = as_html(study, shipped)
+    assert all(f'id="chart-{name}-title"' in page for name in charts)
 
 
 def test_a_title_is_text_and_nothing_else() -> None:

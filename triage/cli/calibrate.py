@@ -35,19 +35,21 @@ def calibrate(
 
     All figures are from cross-fitting: each fold is decided by a rule that was fitted on the others.
     """
+    from triage.charts import format_of, write_picture
     from triage.evaluation.calibrating import calibrate as fit
+    from triage.evaluation.charts import chart_calibration
     from triage.evaluation.runs import Run
     from triage.wiring import calibrators_folder
 
     try:
+        if plot is not None:
+            format_of(plot)
         finished = Run.read(run)
         calibrator = fit(finished, precision)
         path = out or calibrators_folder(Settings()) / f"{finished.folder.resolve().name}.json"
         calibrator.write(path)
         if plot is not None:
-            from triage.evaluation.plots import plot_calibration
-
-            plot_calibration(calibrator, plot)
+            write_picture(plot, chart_calibration(calibrator))
     except TriageError as error:
         fail(error)
     if as_json:

@@ -23,7 +23,7 @@ INCONCLUSIVE = 3
 RUN = typer.Argument(help="A run: its folder, the beginning of its name, a tag, or `latest`.")
 ROOT = typer.Option("--out", help="The folder that holds the runs.")
 BASE = typer.Option("--base", help="A run that gates compare with, as NAME=RUN or just RUN; repeatable.")
-FORMATS = ("json", "markdown", "junit", "html", "csv")
+FORMATS = ("json", "markdown", "junit", "html", "csv", "plots")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -155,13 +155,13 @@ def gate(
 
 def export(
     run: Annotated[str, RUN],
-    to: Annotated[Path, typer.Argument(help="The file to write; its ending tells the format.")],
+    to: Annotated[Path, typer.Argument(help="The file to write, whose ending tells the format; for plots a folder.")],
     base: Annotated[list[str] | None, BASE] = None,
     root: Annotated[Path, ROOT] = Path("runs"),
     format_: Annotated[str | None, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = None,
     text: Annotated[bool, typer.Option(help="Show write-ups, redacted, in the HTML report.")] = True,
 ) -> None:
-    """Write the report of a run as JSON, Markdown, JUnit XML or HTML, or its cases as CSV."""
+    """Write the report of a run as JSON, Markdown, JUnit XML or HTML, its cases as CSV, or its plots as SVG and PNG."""
     endings = {".json": "json", ".md": "markdown", ".xml": "junit", ".html": "html", ".csv": "csv"}
     wanted = format_ or endings.get(to.suffix, "")
     try:
@@ -230,7 +230,9 @@ def _open(root: Path, name: str, bases: list[str], gates: list[str] | None = Non
 
 
 def _write(run: Run, report: Report, format_: str, path: Path, *, with_text: bool = True) -> None:
+    from triage.charts import write_pictures
     from triage.evaluation.reports.cases_csv import as_csv
+    from triage.evaluation.reports.charts import charts_of
     from triage.evaluation.reports.html import write_html
     from triage.evaluation.reports.junit import as_junit
     from triage.evaluation.reports.markdown import as_markdown
@@ -238,6 +240,9 @@ def _write(run: Run, report: Report, format_: str, path: Path, *, with_text: boo
 
     if format_ == "html":
         write_html(path, report, run, Taxonomy.load(run.suite.taxonomy), with_text=with_text)
+        return
+    if format_ == "plots":
+        write_pictures(path, charts_of(report, run, Taxonomy.load(run.suite.taxonomy)))
         return
     make = {
         "json": lambda: report.model_dump_json(indent=2) + "\n",

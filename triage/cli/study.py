@@ -83,7 +83,8 @@ def study(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random: the same seed gives the same study.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Write study.html, study.json and a CSV for each table here.")
+        Path | None,
+        typer.Option(help="Write study.html, study.json, a CSV for each table and the plots as SVG and PNG here."),
     ] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
@@ -116,14 +117,14 @@ def study(
     )
     corpus, made = run(_study(asked, options))
     tables = tables_of(made, corpus.taxonomy)
-    if out is not None:
-        _write(out, made, corpus, tables)
+    plots = 0 if out is None else _write(out, made, corpus, tables)
     if as_json:
         print_json(made.model_dump(mode="json"))
     else:
         _print(made, tables, output())
     if out is not None:
-        messages().print(f"Written to {escape(str(out))}: study.html, study.json and {len(tables)} CSV files.")
+        what = f"study.html, study.json, {len(tables)} CSV files and {plots} pictures in plots"
+        messages().print(f"Written to {escape(str(out))}: {what}.")
 
 
 class _Asked(NamedTuple):
@@ -228,7 +229,10 @@ async def _embedded(settings: Settings, corpus: Corpus) -> Mapping[str, NDArray[
     return dict(zip((record.id for record in corpus.records), vectors, strict=True))
 
 
-def _write(folder: Path, made: Study, corpus: Corpus, tables: list[Table]) -> None:
+def _write(folder: Path, made: Study, corpus: Corpus, tables: list[Table]) -> int:
+    """How many pictures were written."""
+    from triage.charts import write_pictures
+    from triage.study.charts import charts_of
     from triage.study.html import write_html
     from triage.tables import as_csv
     from triage.whole_file import write_whole
@@ -237,6 +241,7 @@ def _write(folder: Path, made: Study, corpus: Corpus, tables: list[Table]) -> No
     write_whole(folder / "study.json", made.model_dump_json(indent=2) + "\n")
     for table in tables:
         write_whole(folder / f"{table.id}.csv", as_csv(table))
+    return len(write_pictures(folder / "plots", [one.chart for one in charts_of(made, corpus.taxonomy, tables)]))
 
 
 def _print(made: Study, tables: list[Table], console: Console) -> None:

@@ -7,7 +7,6 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from markupsafe import Markup
 
 from triage.agreement import (
     Bin,
@@ -20,8 +19,9 @@ from triage.agreement import (
     reliability,
     risk_coverage,
 )
+from triage.charts import Chart
+from triage.evaluation.charts import chart_confusion, chart_coverage, chart_reliability
 from triage.evaluation.journal import CaseRecord
-from triage.evaluation.reports import drawings
 from triage.evaluation.reports.case_lists import OF_A_LABEL, CaseList, by_label, by_pair, labelled
 from triage.evaluation.scoring import FacetSummary
 from triage.evaluation.statistics import read_columns
@@ -65,8 +65,8 @@ class Calibration(NamedTuple):
     ece: float | None
     ece_by_chance: float | None
     curve: tuple[tuple[float, float | None], ...]
-    reliability_plot: Markup | None
-    coverage_plot: Markup | None
+    reliability: Chart
+    coverage: Chart | None
 
 
 class FacetView(NamedTuple):
@@ -84,18 +84,25 @@ class FacetView(NamedTuple):
         """What the taxonomy calls a label; the label itself where the taxonomy doesn't have it."""
         return name_of(self.facet, label)
 
+    @property
+    def charts(self) -> tuple[Chart, ...]:
+        """All there are of the facet; the page shows its confusion as a table that leads to the cases instead."""
+        found = self.summary.confusion
+        charts = [chart_confusion(self.facet.id, self.facet.name, found, self.name) if found and found.n else None]
+        if self.calibration is not None:
+            charts += [self.calibration.reliability, self.calibration.coverage]
+        return tuple(chart for chart in charts if chart)
+
 
 def name_of(facet: Facet, label: str) -> str:
     """What the taxonomy calls a label; the label itself where the taxonomy doesn't have it."""
     return next((one.name for one in facet.labels if one.id == label), label)
 
 
-def view_facet(facet: Facet, summary: FacetSummary, records: Sequence[CaseRecord], *, with_plots: bool) -> FacetView:
+def view_facet(facet: Facet, summary: FacetSummary, records: Sequence[CaseRecord]) -> FacetView:
     """The view of a facet whose figures are `summary`, from the records that these were computed from."""
     known = labelled(records, facet)
-    make = partial(
-        FacetView, facet=facet, summary=summary, calibration=_calibration(known, facet, with_plots=with_plots)
-    )
+    make = partial(FacetView, facet=facet, summary=summary, calibration=_calibration(known, facet))
     if facet.cardinality == "multi":
         agreements = summary.sets.labels if summary.sets else ()
         lists = by_label(known, facet, [one.label for one in agreements])
@@ -129,7 +136,7 @@ def _rows(summary: FacetSummary, pairs: dict[tuple[str, str], CaseList]) -> Iter
             yield MatrixRow(gold, total, tuple(cells))
 
 
-def _calibration(records: Sequence[CaseRecord], facet: Facet, *, with_plots: bool) -> Calibration | None:
+def _calibration(records: Sequence[CaseRecord], facet: Facet) -> Calibration | None:
     """None where no probabilities are recorded."""
     stated, right = _each_label(records, facet) if facet.cardinality == "multi" else _best_label(records, facet)
     if not stated:
@@ -142,10 +149,8 @@ def _calibration(records: Sequence[CaseRecord], facet: Facet, *, with_plots: boo
         ece=expected_calibration_error(stated, right),
         ece_by_chance=calibration_error_by_chance(stated),
         curve=tuple((share, accuracy_at(curve, share)) for share in _COVERAGES) if curve else (),
-        reliability_plot=drawings.draw_reliability(bins, f"bins-{facet.id}", facet.name) if with_plots else None,
-        coverage_plot=drawings.draw_risk_coverage(curve, f"curve-{facet.id}", facet.name)
-        if with_plots and curve
-        else None,
+        reliability=chart_reliability(facet.id, facet.name, bins),
+        coverage=chart_coverage(facet.id, facet.name, curve) if curve else None,
     )
 
 

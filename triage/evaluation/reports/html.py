@@ -11,17 +11,19 @@ from typing import NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import triage
+from triage.charts import as_figure, stylesheet
 from triage.errors import TriageError
 from triage.evaluation.cases import Case
 from triage.evaluation.gate_rules import FACET_METRICS, RUN_METRICS
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.metrics import Measured, Scores
-from triage.evaluation.reports import Report, drawings
+from triage.evaluation.reports import Report
 from triage.evaluation.reports.bars import bar_of, bars_of
-from triage.evaluation.reports.facet_views import name_of, view_facet
+from triage.evaluation.reports.charts import seconds_of, views_of
+from triage.evaluation.reports.facet_views import name_of
 from triage.evaluation.reports.worst_cases import SHOWN, WriteUps, worst_cases
 from triage.evaluation.runs import Run, rounds_of
-from triage.evaluation.scoring import ABSTAINED, Summary
+from triage.evaluation.scoring import ABSTAINED
 from triage.evaluation.write_ups import cases_of
 from triage.taxonomy import Taxonomy
 from triage.whole_file import write_whole
@@ -66,14 +68,10 @@ def read_cases(run: Run, taxonomy: Taxonomy) -> dict[str, Case] | None:
 def as_html(report: Report, run: Run, taxonomy: Taxonomy, cases: Mapping[str, Case] | None) -> str:
     """The page. Without `cases` it says that the texts are not at hand.
 
-    The same run gives the same page, byte for byte. Plots need matplotlib; without it the page tells how to get them.
+    The same run gives the same page, byte for byte.
     """
-    with_plots = drawings.can_draw()
     facets = [taxonomy.facet(name) for name in run.suite.facets]
-    views = [
-        view_facet(facet, summary, run.records, with_plots=with_plots)
-        for facet, summary in zip(facets, report.summary.facets, strict=True)
-    ]
+    views = views_of(report, run, taxonomy)
     wrong = worst_cases(run.records, facets)
     comparison = report.comparison
     page = (
@@ -89,8 +87,7 @@ def as_html(report: Report, run: Run, taxonomy: Taxonomy, cases: Mapping[str, Ca
             metrics=[(one, bar_of(one), meaning_of(one.metric)) for one in report.metrics],
             views=views,
             costs=_costs(run, taxonomy),
-            seconds_plot=_seconds_plot(run.records, report.summary) if with_plots else None,
-            how_to_plot=None if with_plots else drawings.HOW_TO_GET,
+            seconds=seconds_of(report, run),
             differences=list(zip(comparison.differences, bars_of(comparison.differences), strict=True))
             if comparison
             else [],
@@ -123,6 +120,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {"figure": _figure, "signed": _signed, "probability": _probability, "value": _value}
     environment.globals |= {"ABSTAINED": ABSTAINED, "name_of": name_of, "meaning_of": meaning_of}
+    environment.globals |= {"as_figure": as_figure, "chart_styles": stylesheet()}
     return environment
 
 
@@ -155,14 +153,6 @@ def _probability(value: float | None) -> str:
 def _costs(run: Run, taxonomy: Taxonomy) -> list[Measured]:
     scores = Scores.of_run(run, taxonomy)
     return [scores.measure(name, resamples=0) for name in _COSTS]
-
-
-def _seconds_plot(records: Sequence[CaseRecord], summary: Summary) -> str | None:
-    seconds = [record.seconds for record in records if record.status == "done"]
-    if summary.median_seconds is None or summary.p95_seconds is None:
-        return None
-    marks = {"median": summary.median_seconds, "95th percentile": summary.p95_seconds}
-    return drawings.draw_seconds(seconds, marks, "seconds")
 
 
 def _origins(records: Sequence[CaseRecord]) -> Origins:
