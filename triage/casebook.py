@@ -71,6 +71,11 @@ class Casebook:
         # Two corrections of one incident are checked against each other, not both against what was before.
         self._labelling = asyncio.Lock()
 
+    @property
+    def fingerprint(self) -> str:
+        """That of the embedder whose vectors are kept."""
+        return self._embedder.fingerprint
+
     async def accept(self, incident: Incident, team: str = DEFAULT_TEAM) -> bool:
         """Store an incident of `team` to be triaged. True if it is new; False if the same was there already.
 

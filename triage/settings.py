@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     shipped_history: bool = True
     runs: Path = Path("runs")
     suites: Path = Path("evals/suites")
+    study_roles: Path | None = None
 
     live_kappa_gate: float | None = Field(default=None, ge=-1, le=1)
     live_window_days: float = Field(default=30.0, gt=0)

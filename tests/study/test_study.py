@@ -21,7 +21,7 @@ from triage.tables import as_csv
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROLES = Roles.load(TAXONOMY)
-QUICK = StudyOptions(shuffles=99, resamples=100)
+QUICK = StudyOptions(draws=1999, resamples=100)
 
 
 @pytest.fixture(scope="session")
@@ -41,14 +41,16 @@ def test_the_shipped_history_is_studied(study: Study, shipped: Corpus) -> None:
         "model_configuration": 10,
     }
     overall = next(one for one in study.durations if one.measure == "ttm" and one.facet is None)
-    assert (len(overall.ended), len(overall.unknown)) == (93, 29)
+    assert (overall.n_ended, overall.n_unknown, len(overall.ended), len(overall.unknown)) == (93, 29, 93, 29)
 
 
 def test_what_can_not_be_compared_says_why(study: Study) -> None:
     beside = {one.published.id: one for one in study.comparison}
     assert beside["automated"].why_not == "114 of 122 write-ups don't tell it, so those that do are no fair sample"
     assert "two people" in (beside["kappa"].why_not or "")
-    assert beside["inference_engine"].is_inside is False
+    assert beside["inference_engine"].differs
+    assert not beside["crash"].differs
+    assert beside["crash"].difference is not None
     assert {one.published.read for one in study.comparison} == {"first_hand", "second_hand"}
 
 
@@ -96,16 +98,19 @@ def test_the_page_is_the_same_each_time_and_holds_no_write_up_and_no_script(stud
 
 def test_the_charts_stand_beside_tables_and_tell_their_figures(study: Study, shipped: Corpus) -> None:
     tables = tables_of(study, TAXONOMY)
-    charts = {chart.id: chart for chart in charts_of(study, TAXONOMY, tables)}
-    assert {"category", "failure_mode", "failure_mode-within-infrastructure", "ttm", "changes"} <= charts.keys()
-    assert charts.keys() <= {table.id for table in tables}
+    beside = charts_of(study, TAXONOMY, tables)
+    charts = {one.chart.id: one.chart for one in beside}
+    assert len(charts) == len(beside)
+    assert {one.table for one in beside} <= {table.id for table in tables}
+    assert {"comparison", "category", "failure_mode-within-infrastructure", "ttm-category", "changes"} <= charts.keys()
     assert "Infrastructure: 39%, 47 of 122 (interval 30.4% to 47.4%)" in charts["category"].alt
     overall = next(one for one in study.durations if one.measure == "ttm" and one.facet is None)
-    assert charts["ttm"].alt.startswith("all incidents: ")
-    assert f"n = {len(overall.ended)} (interval" in charts["ttm"].alt
-    change = study.trends[0].change
-    assert change is not None
-    assert f"{change.before:.3g} a month before {change.month}" in charts["changes"].caption
+    assert charts["ttm-category"].alt.startswith("all incidents: ")
+    assert f"n = {overall.n_ended} (interval" in charts["ttm-category"].alt
+    course = study.trends[0].number
+    assert course is not None
+    assert len(course.levels) == 1 + len(course.changes) > 1
+    assert all(f"{level.value or 0:.3g} a month" in charts["changes"].alt for level in course.levels)
     page = as_html(study, shipped)
     assert all(f'id="chart-{name}-title"' in page for name in charts)
 

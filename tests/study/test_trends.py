@@ -1,49 +1,84 @@
-"""Changes over time: found where there is one, rarely where there is none."""
+"""Series by month: which there are, and that a corpus in which nothing changes is said to change as rarely as told."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from tests.study.conftest import corpus, record
-from triage.study.trends import change_in_counts, change_in_share, trends
-
-YEAR = np.full(24, 30.0)
-
-
-def test_a_rate_that_triples_is_found_where_it_does() -> None:
-    counts = np.array([2.0] * 12 + [6.0] * 12)
-    found = change_in_counts(counts, YEAR)
-    assert found is not None
-    assert found.at == 12
-    assert found.p < 0.01
+from tests.study.conftest import TAXONOMY, corpus, record
+from triage.study.corpus import Corpus, Record
+from triage.study.trends import LEVEL, trends
+from triage.taxonomy import Taxonomy
 
 
-def test_a_share_that_rises_is_found_though_the_number_stays() -> None:
-    counts, hits = np.full(24, 5.0), np.array([0.0] * 10 + [3.0] * 14)
-    found = change_in_share(hits, counts)
-    assert found is not None
-    assert found.at == 10
-    assert found.p < 0.01
+def even(seed: int, count: int, *, before: float = 0.5) -> list[Record]:
+    """Incidents on days by lot in two years; engine ones with probability `before` in the first, half in the second."""
+    lots = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        day = float(lots.integers(730))
+        is_engine = lots.random() < (before if day < 365 else 0.5)
+        labels = {"category": ("inference_engine",), "failure_mode": ("crash",)} if is_engine else {}
+        made.append(record(number, labels or {"category": ("infrastructure",), "failure_mode": ("node",)}, days=day))
+    return made
 
 
-def test_chance_alone_is_called_a_change_as_rarely_as_said() -> None:
-    lots = np.random.default_rng(5)
-    ps = []
-    for seed in range(200):
-        found = change_in_counts(lots.poisson(3.0, 24).astype(float), YEAR, shuffles=199, seed=seed)
-        ps.append(found.p if found else 1.0)
-    # Binomial(200, 0.05) exceeds 18 with a probability below 0.01.
-    assert sum(p <= 0.05 for p in ps) <= 18
+def test_each_label_has_its_number_and_its_share() -> None:
+    told = trends(corpus(even(1, 300, before=0.1)))
+    by_name = {one.what: one for one in told}
+    assert list(by_name) == ["all incidents", "infrastructure", "inference_engine", "crash", "node"]
+    engine = by_name["inference_engine"]
+    assert by_name["all incidents"].share is None
+    assert engine.number is not None
+    assert engine.share is not None
+    assert [change.month for change in engine.share.changes] == ["2025-01"]
+    (change,) = engine.share.changes
+    assert change.before == pytest.approx(0.1, abs=0.05)
+    assert change.after == pytest.approx(0.5, abs=0.1)
+    assert [(level.first, level.last) for level in engine.share.levels] == [
+        ("2024-01", "2024-12"),
+        ("2025-01", "2025-12"),
+    ]
+    assert sum(month.n for month in engine.months) == engine.n
+    assert all(month.n == len(month.incident_ids) <= month.of for month in engine.months)
 
 
-def test_too_little_is_not_looked_at() -> None:
-    assert change_in_counts(np.array([9.0, 9.0, 9.0, 9.0, 9.0]), np.ones(5)) is None
-    assert change_in_counts(np.ones(12), np.ones(12)) is None
+def test_the_level_of_a_number_is_incidents_a_month() -> None:
+    told = trends(corpus([record(n, {}, days=n * 5.0) for n in range(73)]))
+    assert told[0].number is not None
+    assert told[0].number.levels[0].value == pytest.approx(73 / 12, abs=0.1)
+
+
+def test_a_corpus_in_which_nothing_changes_is_said_to_change_as_rarely_as_said() -> None:
+    said = 0
+    for seed in range(60):
+        told = trends(corpus(even(seed, 120)), seed=seed)
+        courses = [course for one in told for course in (one.number, one.share) if course]
+        assert len(courses) == 9
+        said += any(course.changes for course in courses)
+    # Binomial(60, 0.05) exceeds 8 with a probability below 0.01.
+    assert LEVEL == 0.05
+    assert said <= 8
+
+
+def test_those_that_do_not_tell_are_in_no_share() -> None:
+    records = [record(n, {"detection": ("automated" if n % 2 else "undisclosed",)}, days=n * 9.0) for n in range(60)]
+    detection = TAXONOMY.model_copy(update={"facets": (TAXONOMY.facet("detection"),)})
+    told = trends(Corpus("a corpus", detection, tuple(records), "given by people"))
+    assert [one.what for one in told] == ["all incidents", "automated"]
+    assert [(month.n, month.of) for month in told[1].months][:2] == [(2, 2), (1, 1)]
+
+
+def test_the_first_labelled_facet_is_followed_where_none_refines_another() -> None:
+    reports = Taxonomy.load("cloud_reports")
+    records = [record(n, {"service_category": ("network",)}, days=n) for n in range(9)]
+    told = trends(Corpus("a corpus", reports, tuple(records), "given by people"))
+    assert [(one.facet, one.what) for one in told[1:]] == [("service_category", "network")]
 
 
 def test_months_without_an_incident_are_there_too() -> None:
     told = trends(corpus([record(1, {"category": ("operational",)}, days=0), record(2, {}, days=100)]))
-    assert [(month.month, len(month.incident_ids)) for month in told[0].months] == [
+    assert [(month.month, month.n) for month in told[0].months] == [
         ("2024-01", 1),
         ("2024-02", 0),
         ("2024-03", 0),

@@ -29,6 +29,7 @@ from triage.api import (
     preview,
     reading,
     spending,
+    studies,
     subscriptions,
     summary,
     triages,
@@ -52,6 +53,8 @@ from triage.metrics import Metrics
 from triage.notifying import Notifier
 from triage.preview import Previewer
 from triage.store import Store
+from triage.study import Roles
+from triage.study.loading import Studies
 from triage.taxonomy import Taxonomy
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -73,6 +76,7 @@ def create_app(
     taxonomies: Mapping[str, Taxonomy],
     checks: Mapping[str, Check] | None = None,
     live_options: LiveOptions | None = None,
+    roles: Roles | None = None,
     metrics: Metrics | None = None,
     access_options: AccessOptions = AccessOptions(),  # noqa: B008 - a value that does not change
     guard_options: GuardOptions = GuardOptions(),  # noqa: B008
@@ -111,6 +115,7 @@ def create_app(
         jobs,
         watch,
         LiveFigures(store, casebook.taxonomy, watch, live_options),
+        Studies(store, casebook.taxonomy, roles or Roles.load(casebook.taxonomy), casebook.fingerprint),
         metrics,
         taxonomies,
         checks or {},
@@ -133,6 +138,7 @@ def create_app(
     app.include_router(live.router)
     app.include_router(ledger.router)
     app.include_router(automation.router)
+    app.include_router(studies.router)
     app.include_router(spending.router)
     app.include_router(documentation.router)
     app.include_router(keys.router)

@@ -18,6 +18,7 @@ from triage.metrics import Metrics
 from triage.notifying import Notifier
 from triage.preview import Previewer
 from triage.store import Store
+from triage.study.loading import Studies
 from triage.taxonomy import Taxonomy
 
 
@@ -39,6 +40,7 @@ class Service(NamedTuple):
     jobs: Jobs
     live: LiveAgreement
     live_figures: LiveFigures
+    studies: Studies
     metrics: Metrics
     taxonomies: Mapping[str, Taxonomy]
     checks: Mapping[str, Check]

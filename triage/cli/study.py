@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as TerminalTable
 
+from triage.cli.ledger import TEAMS
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
 from triage.settings import Settings
 
@@ -34,17 +35,39 @@ def study(
     file: Annotated[
         Path | None,
         typer.Argument(
-            help="Labelled incidents as `triage import` takes them. By default the shipped history.", show_default=False
+            help="Labelled incidents as `triage import` takes them, or any with --facet. "
+            "By default the shipped history.",
+            show_default=False,
         ),
     ] = None,
     store: Annotated[bool, typer.Option("--store", help="Study the service's own labelled incidents.")] = False,
+    team: Annotated[list[str] | None, TEAMS] = None,
     taxonomy: Annotated[str | None, typer.Option(help="The taxonomy, or its .yaml file.")] = None,
+    facet: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--facet",
+            help="NAME=FIELD: the labels of this facet stand in that field of FILE; repeatable. Without --taxonomy the "
+            "labels are taken as they stand there.",
+        ),
+    ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--field", help="NAME=FIELD: the incident's started_at or the like stands there; repeatable."),
+    ] = None,
     roles: Annotated[
         Path | None, typer.Option(help="What labels mean to the study, as YAML; see docs/study.md.", show_default=False)
+    ] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--role", help="One of these alone, as automated=FACET:LABEL,LABEL; repeatable.", show_default=False
+        ),
     ] = None,
     annotations: Annotated[
         Path | None, typer.Option(help="Several annotators' labels, as `triage agreement` takes them.")
     ] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out rows of FILE with mistakes.")] = False,
     human: Annotated[
         bool, typer.Option("--human", help="The labels of FILE were given by people, not derived.")
     ] = False,
@@ -78,7 +101,21 @@ def study(
         similarity=SIMILARITY if similarity is None else similarity,
         seed=seed,
     )
-    corpus, made = run(_study(file, store, taxonomy, roles, annotations, human, similarity is not None, options))
+    asked = _Asked(
+        file=file,
+        of_store=store,
+        teams=team,
+        taxonomy=taxonomy,
+        facets=tuple(facet or ()),
+        fields=tuple(field or ()),
+        roles_file=roles,
+        roles=tuple(role or ()),
+        annotations=annotations,
+        is_human=human,
+        skip_bad=skip_bad,
+        by_meaning=similarity is not None,
+    )
+    corpus, made = run(_study(asked, options))
     tables = tables_of(made, corpus.taxonomy)
     plots = 0 if out is None else _write(out, made, corpus, tables)
     if as_json:
@@ -90,78 +127,91 @@ def study(
         messages().print(f"Written to {escape(str(out))}: {what}.")
 
 
-async def _study(
-    file: Path | None,
-    of_store: bool,
-    taxonomy_name: str | None,
-    roles_file: Path | None,
-    annotations_file: Path | None,
-    human: bool,
-    by_meaning: bool,
-    options: StudyOptions,
-) -> tuple[Corpus, Study]:
+class _Asked(NamedTuple):
+    """What is to be studied, and how it is read."""
+
+    file: Path | None
+    of_store: bool
+    teams: list[str] | None
+    taxonomy: str | None
+    facets: tuple[str, ...]
+    fields: tuple[str, ...]
+    roles_file: Path | None
+    roles: tuple[str, ...]
+    annotations: Path | None
+    is_human: bool
+    skip_bad: bool
+    by_meaning: bool
+
+
+def _named(given: Sequence[str], option: str) -> dict[str, str]:
+    from triage.errors import InvalidInput
+
+    found: dict[str, str] = {}
+    for one in given:
+        name, equals, field = (part.strip() for part in one.partition("="))
+        if not (name and equals and field):
+            raise InvalidInput(f"{one!r} names no field: write --{option} NAME=FIELD.", field=option)
+        found[name] = field
+    return found
+
+
+async def _study(asked: _Asked, options: StudyOptions) -> tuple[Corpus, Study]:
     from triage.errors import InvalidInput
     from triage.intake.annotations import read_annotations
     from triage.study import Roles, make_study
-    from triage.taxonomy import Taxonomy
 
-    if file is not None and of_store:
-        raise InvalidInput("Name a file or give --store, not both.", field="store")
     settings = Settings()
-    taxonomy = Taxonomy.load(taxonomy_name or settings.taxonomy)
-    vectors: Mapping[str, NDArray[np.float32]] = {}
-    if of_store:
-        corpus, vectors = await _stored(settings, taxonomy)
-    else:
-        corpus = _read(file, taxonomy, human)
-        if by_meaning:
-            vectors = await _embedded(settings, corpus)
-    if annotations_file is not None:
-        given = read_annotations(annotations_file, taxonomy).annotations
+    corpus, vectors = await _corpus(settings, asked)
+    if asked.annotations is not None:
+        given = read_annotations(asked.annotations, corpus.taxonomy).annotations
         corpus = corpus._replace(annotations=tuple(sorted(given, key=lambda one: one.created_at)))
     if not corpus.records:
         raise InvalidInput(
             "There is no labelled incident to study: bring some in with `triage import FILE`.", field="file"
         )
-    return corpus, make_study(corpus, Roles.load(taxonomy, roles_file), options, vectors)
+    roles = Roles.load(corpus.taxonomy, asked.roles_file or settings.study_roles)
+    with watching() as watch, watch.step("Studying the incidents"):
+        return corpus, make_study(corpus, roles.given(corpus.taxonomy, asked.roles), options, vectors)
 
 
-def _read(file: Path | None, taxonomy: Taxonomy, human: bool) -> Corpus:
+async def _corpus(settings: Settings, asked: _Asked) -> tuple[Corpus, Mapping[str, NDArray[np.float32]]]:
     from triage.errors import InvalidInput
-    from triage.intake.labelled import read_labelled
-    from triage.study import Corpus, Record
+    from triage.study.loading import file_corpus, shipped_corpus
+    from triage.taxonomy import Taxonomy
 
-    if file is None:
-        from triage.evaluation import shipped_history
+    facets, fields = _named(asked.facets, "facet"), _named(asked.fields, "field")
+    if asked.file is not None and asked.of_store:
+        raise InvalidInput("Name a file or give --store, not both.", field="store")
+    if asked.teams and not asked.of_store:
+        raise InvalidInput("Teams have incidents in the store alone: give --store with --team.", field="team")
+    if (facets or fields) and asked.file is None:
+        raise InvalidInput("--facet and --field say how a file is read: name a file.", field="file")
+    is_as_it_stands = bool(facets) and asked.taxonomy is None
+    taxonomy = None if is_as_it_stands else Taxonomy.load(asked.taxonomy or settings.taxonomy)
+    if asked.file is not None:
+        corpus = file_corpus(asked.file, taxonomy, facets, fields, are_human=asked.is_human, skip_bad=asked.skip_bad)
+        return corpus, await _embedded(settings, corpus) if asked.by_meaning else {}
+    taxonomy = Taxonomy.load(asked.taxonomy or settings.taxonomy)
+    if asked.of_store:
+        return await _stored(settings, taxonomy, asked.teams)
+    corpus = shipped_corpus(taxonomy)
+    return corpus, await _embedded(settings, corpus) if asked.by_meaning else {}
 
-        if taxonomy.id != "llm_inference":
-            raise InvalidInput(
-                f"The shipped history is labelled with llm_inference, not {taxonomy.id}: name a file.", field="file"
-            )
-        records = shipped_history()
-        name, origin = "the shipped history", "derived by the project from the providers' published causes"
-    else:
-        records = list(read_labelled(file, taxonomy).records)
-        name, origin = file.name, "given by people" if human else "derived, or of an origin that was not said"
-    return Corpus(name, taxonomy, tuple(Record(*record) for record in records), origin)
 
-
-async def _stored(settings: Settings, taxonomy: Taxonomy) -> tuple[Corpus, Mapping[str, NDArray[np.float32]]]:
-    from triage.study import Corpus, Record, origin_of
+async def _stored(
+    settings: Settings, taxonomy: Taxonomy, teams: list[str] | None
+) -> tuple[Corpus, Mapping[str, NDArray[np.float32]]]:
+    from triage.study.loading import stored_corpus
     from triage.wiring import build_embedder, open_store
 
-    async with open_store(settings) as (records_store, _):
-        records = [Record(*one) async for portion in records_store.history() for one in portion]
-        annotations = await records_store.all_annotations(taxonomy.id)
+    async with open_store(settings) as (records, _):
         embedder = build_embedder(settings)
         try:
-            vectors = await records_store.vectors(embedder.fingerprint, [record.id for record in records])
+            with watching() as watch, watch.step("Reading the incidents"):
+                return await stored_corpus(records, taxonomy, teams=teams, fingerprint=embedder.fingerprint)
         finally:
             await embedder.aclose()
-    for record in records:
-        taxonomy.validate_labels(record.labels)
-    corpus = Corpus("the service's incidents", taxonomy, tuple(records), origin_of(annotations), tuple(annotations))
-    return corpus, vectors
 
 
 async def _embedded(settings: Settings, corpus: Corpus) -> Mapping[str, NDArray[np.float32]]:
@@ -191,7 +241,7 @@ def _write(folder: Path, made: Study, corpus: Corpus, tables: list[Table]) -> in
     write_whole(folder / "study.json", made.model_dump_json(indent=2) + "\n")
     for table in tables:
         write_whole(folder / f"{table.id}.csv", as_csv(table))
-    return len(write_pictures(folder / "plots", charts_of(made, corpus.taxonomy, tables)))
+    return len(write_pictures(folder / "plots", [one.chart for one in charts_of(made, corpus.taxonomy, tables)]))
 
 
 def _print(made: Study, tables: list[Table], console: Console) -> None:
@@ -199,11 +249,15 @@ def _print(made: Study, tables: list[Table], console: Console) -> None:
 
     console.print(f"\n[bold]Study of {escape(made.corpus)}[/bold]: {made.n} incidents, {escape(made.taxonomy)}")
     console.print(f"Labels {escape(made.origin)}.")
+    for note in made.notes:
+        console.print(escape(note))
     for one in tables:
         if one.id in _QUIET:
             continue
         console.print(f"\n[bold]{escape(one.title)}[/bold]")
         console.print(f"[dim]{escape(one.caption)}[/dim]")
+        if not one.rows:
+            continue
         shown = [place for place, column in enumerate(one.columns) if not column.name.startswith(_LEFT_OUT)]
         table = TerminalTable(box=None, padding=(0, 2, 0, 0))
         for place in shown:
@@ -217,4 +271,5 @@ def _print(made: Study, tables: list[Table], console: Console) -> None:
             )
         for row in one.rows:
             table.add_row(*(escape(written(row.cells[place], one.columns[place].kind)) for place in shown))
-        console.print(table)
+        # A line that is too long is better than figures that are cut off.
+        console.print(table, crop=False)

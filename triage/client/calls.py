@@ -143,6 +143,11 @@ def agreement() -> Call[dict[str, Any]]:
     return Call("GET", "/v1/agreement", dict)
 
 
+def study(params: Mapping[str, Any], wait_s: float) -> Call[dict[str, Any]]:
+    """Have what was labelled studied."""
+    return Call("GET", "/v1/study", dict, _params(params), wait_s=wait_s)
+
+
 def taxonomies() -> Call[list[Summary]]:
     """List the taxonomies."""
     return Call("GET", "/v1/taxonomies", lambda found: TypeAdapter(list[Summary]).validate_python(found["taxonomies"]))

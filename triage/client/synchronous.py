@@ -165,6 +165,29 @@ class Client:
         """The live agreement of model and people, as the service words it."""
         return self._send(calls.agreement())
 
+    def study(
+        self,
+        *,
+        most: int | None = None,
+        incidents: int | None = None,
+        observed_until: datetime | None = None,
+        automated_minutes: float | None = None,
+        similarity: float | None = None,
+        wait_s: float = 120.0,
+    ) -> dict[str, Any]:
+        """The study of the labelled incidents, as the service words it: see docs/study.md.
+
+        At most `most` incidents are studied, those that began last, and `incidents` ids named beside each figure.
+        """
+        asked = {
+            "most": most,
+            "incidents": incidents,
+            "observed_until": observed_until,
+            "automated_minutes": automated_minutes,
+            "similarity": similarity,
+        }
+        return self._send(calls.study(asked, wait_s))
+
     def taxonomies(self) -> list[Summary]:
         """The taxonomies that the service knows."""
         return self._send(calls.taxonomies())

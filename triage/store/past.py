@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 
 from triage.access import SHARED_TEAM
 from triage.annotation import Labels
@@ -19,14 +19,26 @@ async def past_incidents(
 
     Only incidents whose labels are wanted are read. All of them are held in memory.
     """
-    seen = None if teams is None else {*teams, SHARED_TEAM}
-    found: list[tuple[Incident, Labels]] = []
+    return [record async for portion in past_portions(store, teams, wanted) for record in portion]
+
+
+async def past_portions(
+    store: Store,
+    teams: Collection[str] | None = None,
+    wanted: Callable[[Labels], bool] = lambda _: True,
+) -> AsyncIterator[list[tuple[Incident, Labels]]]:
+    """The same in portions by id. Bounded in memory."""
+    seen = visible(teams)
     async for gold in store.gold_pages():
         labelled = {incident_id: labels for incident_id, labels in gold.items() if wanted(labels)}
         stored = await store.incidents(labelled)
-        found += [
+        yield [
             (stored[incident_id].incident, labels)
             for incident_id, labels in labelled.items()
             if incident_id in stored and (seen is None or stored[incident_id].team in seen)
         ]
-    return found
+
+
+def visible(teams: Collection[str] | None) -> set[str] | None:
+    """The teams whose history these teams may see: their own and the shared one; None for all."""
+    return None if teams is None else {*teams, SHARED_TEAM}

@@ -1,31 +1,62 @@
-"""The study's charts: each has the id of the table beside which it stands."""
+"""The study's charts, each beside a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from triage.charts import Chart, Level, Median, Month, Share, medians_chart, months_chart, shares_chart
 from triage.study.distributions import Distribution
 from triage.study.durations import Group
+from triage.study.responses import DetectionSplit
 from triage.study.study import Study
+from triage.study.trends import Trend
 from triage.tables import Table
-from triage.taxonomy import Facet, Taxonomy
+from triage.taxonomy import Taxonomy
+
+_GAPS = 12
 
 
-def charts_of(study: Study, taxonomy: Taxonomy, tables: Sequence[Table]) -> list[Chart]:
-    """A chart for each of `tables` (those of this study) that a picture tells more of."""
+class Beside(NamedTuple):
+    """A chart, and the id of the table that tells its figures."""
+
+    table: str
+    chart: Chart
+
+
+def charts_of(study: Study, taxonomy: Taxonomy, tables: Sequence[Table]) -> list[Beside]:
+    """The charts beside `tables` (those of this study), where a picture tells more."""
     titles = {table.id: table.title for table in tables}
-    return [
-        *(chart for one in study.distributions if (chart := _shares(one, taxonomy, titles))),
+    found = [
+        *_comparison(study),
+        *(beside for one in study.distributions for beside in _shares(one, taxonomy, titles)),
+        *_gaps(study.detection, taxonomy),
         *_durations(study, taxonomy, titles),
-        *_months(study),
+        *(beside for one in study.trends for beside in _months(one, taxonomy)),
     ]
+    return [beside for beside in found if beside.table in titles]
 
 
-def _shares(one: Distribution, taxonomy: Taxonomy, titles: dict[str, str]) -> Chart | None:
+def _comparison(study: Study) -> Iterator[Beside]:
+    """Each published share above one's own, where the two can be compared."""
+    pairs = []
+    for one in study.comparison:
+        if one.difference is not None and one.own is not None and one.published_interval is not None:
+            told = f"published, of {one.published.of}"
+            pairs.append(Share(one.published.name, one.published.value, one.published_interval, told))
+            pairs.append(Share("here", one.own, one.interval, f"of {one.n}"))
+    if pairs:
+        caption = "Each published share, and below it that of this corpus, with their 95% intervals."
+        yield Beside(
+            "comparison", shares_chart("comparison", "Published shares and those of this corpus", caption, pairs)
+        )
+
+
+def _shares(one: Distribution, taxonomy: Taxonomy, titles: Mapping[str, str]) -> Iterator[Beside]:
     key = f"{one.facet}-within-{one.within}" if one.within else one.facet
     if key not in titles or len(one.shares) < 2:
-        return None
+        return
     facet = taxonomy.facet(one.facet)
     shares = [
         Share(facet.label(share.name).name, share.share, share.interval, f"{share.hits} of {share.n}")
@@ -33,29 +64,52 @@ def _shares(one: Distribution, taxonomy: Taxonomy, titles: dict[str, str]) -> Ch
         if share.share is not None
     ]
     caption = f"Share of each label (dot) with its 95% interval (band); n = {one.shares[0].n}."
-    return shares_chart(key, titles[key], caption, shares, "of the incidents that tell it")
+    yield Beside(key, shares_chart(key, titles[key], caption, shares, "of the incidents that tell it"))
 
 
-def _durations(study: Study, taxonomy: Taxonomy, titles: dict[str, str]) -> Iterator[Chart]:
-    first = taxonomy.facets[0]
-    for measure in ("ttm", "ttd"):
-        of_first = [one for one in study.durations if one.measure == measure and one.facet in {None, first.id}]
-        medians = [median for one in of_first if (median := _median(one, first))]
-        if len(medians) > 1 and measure in titles:
-            caption = (
-                f"Median (dot), its 95% interval (band) and the middle half (line), by {first.name.lower()}; n counts "
-                "those that ended. An arrow leads to an end that is not known."
+def _gaps(split: DetectionSplit | None, taxonomy: Taxonomy) -> Iterator[Beside]:
+    """The labels of each facet by the share that customers had to report."""
+    for name, together in itertools.groupby(split.gaps if split else (), key=lambda gap: gap.facet):
+        gaps, facet = list(together), taxonomy.facet(name)
+        shares = [
+            Share(
+                facet.label(gap.label).name,
+                gap.reported.share or 0.0,
+                gap.reported.interval,
+                f"{gap.reported.hits} of {gap.reported.n}",
             )
-            # The table's title ends in the unit, which the axis tells here.
-            yield medians_chart(measure, titles[measure].removesuffix(", in minutes"), caption, medians)
+            for gap in gaps[:_GAPS]
+        ]
+        if len(shares) > 1:
+            title = f"Reported by customers, by {facet.name.lower()}"
+            caption = "Share of the incidents with each label that customers reported, with its 95% interval."
+            chart = shares_chart(f"gaps-{name}", title, caption, shares, "of those that tell how they were noticed")
+            yield Beside("detection-gaps", chart)
 
 
-def _median(one: Group, facet: Facet) -> Median | None:
+def _durations(study: Study, taxonomy: Taxonomy, titles: Mapping[str, str]) -> Iterator[Beside]:
+    for measure in ("ttm", "ttd"):
+        of_measure = [one for one in study.durations if one.measure == measure]
+        for facet in taxonomy.facets:
+            key = f"{measure}-{facet.id}"
+            of_facet = [one for one in of_measure if one.facet in {None, facet.id}]
+            medians = [median for one in of_facet if (median := _median(one, taxonomy))]
+            if len(medians) > 2 and key in titles:
+                caption = (
+                    "Median (dot), its 95% interval (band) and the middle half (line); n counts those that ended. An "
+                    "arrow leads to an end that is not known."
+                )
+                # The table's title names the unit, which the axis tells here.
+                title = titles[key].replace(", in minutes", "")
+                yield Beside(key, medians_chart(key, title, caption, medians))
+
+
+def _median(one: Group, taxonomy: Taxonomy) -> Median | None:
     q = one.quantiles
     if q is None or q.median is None:
         return None
-    name = facet.label(one.label).name if one.facet else one.label
-    return Median(name, 60 * q.median, _seconds(q.interval), _seconds((q.p25, q.p75)), f"n = {len(one.ended)}")
+    name = taxonomy.facet(one.facet).label(one.label).name if one.facet else one.label
+    return Median(name, 60 * q.median, _seconds(q.interval), _seconds((q.p25, q.p75)), f"n = {one.n_ended}")
 
 
 def _seconds(minutes: tuple[float | None, float | None]) -> tuple[float | None, float | None]:
@@ -63,19 +117,20 @@ def _seconds(minutes: tuple[float | None, float | None]) -> tuple[float | None, 
     return start, end
 
 
-def _months(study: Study) -> Iterator[Chart]:
-    if not study.trends or len(study.trends[0].months) < 2:
+def _months(trend: Trend, taxonomy: Taxonomy) -> Iterator[Beside]:
+    """All incidents by month, and the labels whose number changed."""
+    changes = trend.number.changes if trend.number else ()
+    if len(trend.months) < 2 or not (changes or trend.facet is None):
         return
-    trend = study.trends[0]
-    months = [Month(month.month, len(month.incident_ids)) for month in trend.months]
-    caption = f"Incidents by the month in which they began; n = {sum(month.n for month in months)}. "
-    if trend.change is None:
-        yield months_chart("changes", "Incidents by month", f"{caption}No change was seen.", months, up="incidents")
-        return
-    change = trend.change
-    before = months[next(n for n, month in enumerate(months) if month.month == change.month) - 1].month
-    levels = [Level(months[0].month, before, change.before), Level(change.month, months[-1].month, change.after)]
-    caption += (
-        f"Lines are the levels, {change.before:.3g} a month before {change.month} and {change.after:.3g} from then."
-    )
-    yield months_chart("changes", "Incidents by month", caption, months, levels, up="incidents")
+    title, id_ = "Incidents by month", "changes"
+    if trend.facet is not None:
+        title, id_ = (
+            f"{taxonomy.facet(trend.facet).label(trend.what).name} by month",
+            f"changes-{trend.facet}-{trend.what}",
+        )
+    levels = trend.number.levels if trend.number and changes else ()
+    caption = f"Incidents by the month in which they began; n = {trend.n}. "
+    caption += "Lines are the levels between changes." if changes else "No change was seen."
+    drawn = [Level(level.first, level.last, level.value) for level in levels if level.value is not None]
+    months = [Month(month.month, month.n) for month in trend.months]
+    yield Beside("changes", months_chart(id_, title, caption, months, drawn, up="incidents"))

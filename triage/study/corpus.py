@@ -25,7 +25,8 @@ class Record(NamedTuple):
 class Corpus(NamedTuple):
     """The incidents of a study. `origin` says in words whose labels they carry; derived ones are called derived.
 
-    `annotations` are single annotators' labels, for their agreement, oldest first; there need be none.
+    `annotations` are single annotators' labels, for their agreement, oldest first; there need be none. `notes` tell of
+    what was left out.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Corpus(NamedTuple):
     records: tuple[Record, ...]
     origin: str
     annotations: tuple[Annotation, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def counted(facet: Facet, labels: Labels) -> tuple[str, ...]:

@@ -47,8 +47,9 @@ class Distribution(BaseModel, frozen=True):
     """The labels of a facet, or of those under the label `within` of the facet above, most frequent first.
 
     `n` counts the incidents that carry a label of these; `silent` those of them whose write-up does not tell, which
-    are left out of the shares; `unlabelled` those without any label of the facet. In a facet with many labels an
-    incident counts for each of its labels (`is_exclusive` is False), so the shares add up to more than 1.
+    are left out of the shares; `n_unlabelled` those without any label of the facet, `unlabelled` which; `never` are
+    labels that no incident carries. In a facet with many labels an incident counts for each of its labels
+    (`is_exclusive` is False), so the shares may add up to more than 1.
     """
 
     facet: str
@@ -58,6 +59,8 @@ class Distribution(BaseModel, frozen=True):
     n: int
     shares: tuple[Share, ...]
     silent: Share | None = None
+    never: tuple[str, ...] = ()
+    n_unlabelled: int = 0
     unlabelled: tuple[str, ...] = ()
 
 
@@ -101,6 +104,7 @@ def distribution(
         if carrying[label]
     ]
     silent = [record for record in labelled if not tells(facet, record)]
+    unlabelled = () if within else ids(record for record in everyone if not record.labels.get(facet.id))
     return Distribution(
         facet=facet.id,
         name=facet.name,
@@ -109,7 +113,9 @@ def distribution(
         n=len(labelled),
         shares=tuple(sorted(shares, key=lambda share: -share.hits)),
         silent=Share.of("undisclosed", silent, len(labelled)) if undisclosed(facet) else None,
-        unlabelled=() if within else ids(record for record in everyone if not record.labels.get(facet.id)),
+        never=tuple(label for label in wanted if not carrying[label]),
+        n_unlabelled=len(unlabelled),
+        unlabelled=unlabelled,
     )
 
 

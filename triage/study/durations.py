@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -14,6 +16,7 @@ from triage.study.corpus import Corpus, Record, counted, ids, undisclosed
 
 SMALL = 5
 """With fewer ends than this no quantile is told."""
+MOST_SEVERITIES = 20
 
 _Z = 1.959964
 Measure = Literal["ttd", "ttm"]
@@ -50,14 +53,21 @@ class Quantiles(BaseModel, frozen=True):
 class Group(BaseModel, frozen=True):
     """The durations of the incidents with one label. `quantiles` is None where fewer than `SMALL` ended.
 
-    `ended`, `open` (known to have lasted a time, not when it ended) and `unknown` are ids of incidents. Those unknown
-    count for nothing.
+    Of the `n` so many ended, are open (known to have lasted a time, not when it ended) and are unknown; the latter
+    count for nothing. `ended`, `open` and `unknown` are their ids. Of those that ended, `n_to_resolution` have no known
+    mitigation, and their time to mitigate is that to the resolution. `n_without_end` counts those of which a start is
+    known and no end.
     """
 
     measure: Measure
     facet: str | None
     label: str
     n: int
+    n_ended: int
+    n_open: int
+    n_unknown: int
+    n_to_resolution: int
+    n_without_end: int
     ended: tuple[str, ...]
     open: tuple[str, ...]
     unknown: tuple[str, ...]
@@ -93,10 +103,8 @@ def kaplan_meier(durations: Iterable[Duration]) -> list[Step]:
     everyone = sorted(durations)
     at_risk, surviving, sum_ = len(everyone), 1.0, 0.0
     steps: list[Step] = []
-    place = 0
-    while place < len(everyone):
-        minutes = everyone[place].minutes
-        tied = [one for one in everyone[place:] if one.minutes == minutes]
+    for minutes, together in itertools.groupby(everyone, key=lambda one: one.minutes):
+        tied = list(together)
         ends = sum(one.is_ended for one in tied)
         if ends:
             surviving *= 1 - ends / at_risk
@@ -104,7 +112,6 @@ def kaplan_meier(durations: Iterable[Duration]) -> list[Step]:
             variance = surviving**2 * sum_ if surviving else 0.0
             steps.append(Step(minutes, surviving, variance))
         at_risk -= len(tied)
-        place += len(tied)
     return steps
 
 
@@ -164,21 +171,40 @@ def group(
             unknown.append(record)
         else:
             known.append((record, found))
+    ended, still = ids(r for r, one in known if one.is_ended), ids(r for r, one in known if not one.is_ended)
     return Group(
         measure=measure,
         facet=facet,
         label=label,
         n=len(records),
-        ended=ids(record for record, one in known if one.is_ended),
-        open=ids(record for record, one in known if not one.is_ended),
+        n_ended=len(ended),
+        n_open=len(still),
+        n_unknown=len(unknown),
+        n_to_resolution=sum(_is_to_resolution(record.incident) for record in records) if measure == "ttm" else 0,
+        n_without_end=sum(_is_without_end(record.incident) for record in records) if measure == "ttm" else 0,
+        ended=ended,
+        open=still,
         unknown=ids(unknown),
         quantiles=quantiles_of([one for _, one in known]),
     )
 
 
+def _is_to_resolution(incident: Incident) -> bool:
+    return incident.started_at is not None and incident.mitigated_at is None and incident.resolved_at is not None
+
+
+def _is_without_end(incident: Incident) -> bool:
+    return incident.started_at is not None and incident.mitigated_at is None and incident.resolved_at is None
+
+
 def groups(corpus: Corpus, observed_until: datetime | None = None) -> list[Group]:
-    """Both times of all incidents, and of those with each label; severity as written stands beside the labels."""
+    """Both times of all incidents, and of those with each label; severity as written stands beside the labels.
+
+    Of severities as written the `MOST_SEVERITIES` most frequent are taken.
+    """
     found: list[Group] = []
+    severities = Counter(record.incident.severity for record in corpus.records if record.incident.severity)
+    frequent = sorted(severity for severity, _ in severities.most_common(MOST_SEVERITIES))
     measures: tuple[Measure, ...] = ("ttd", "ttm")
     for measure in measures:
         found.append(group(measure, None, "all incidents", corpus.records, observed_until))
@@ -187,7 +213,7 @@ def groups(corpus: Corpus, observed_until: datetime | None = None) -> list[Group
                 carrying = [record for record in corpus.records if label in counted(facet, record.labels)]
                 if carrying and label not in undisclosed(facet):
                     found.append(group(measure, facet.id, label, carrying, observed_until))
-        for written in sorted({record.incident.severity for record in corpus.records} - {""}):
+        for written in frequent:
             carrying = [record for record in corpus.records if record.incident.severity == written]
             found.append(group(measure, "severity as written", written, carrying, observed_until))
     return found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 import triage
 from triage.charts import as_figure, stylesheet
@@ -16,7 +17,7 @@ from triage.study.charts import charts_of
 from triage.study.corpus import Corpus, counted
 from triage.study.study import Study
 from triage.study.tables import tables_of
-from triage.tables import written
+from triage.tables import Table, written
 from triage.whole_file import write_whole
 
 LISTED = 40
@@ -55,7 +56,7 @@ def as_html(study: Study, corpus: Corpus) -> str:
         .render(
             study=study,
             sections=sections,
-            charts={one.id: as_figure(one) for one in charts_of(study, corpus.taxonomy, tables)},
+            charts=_figures(study, corpus, tables),
             chart_styles=stylesheet(),
             incidents=listed,
             anchors={one.id: one.anchor for one in listed},
@@ -65,6 +66,14 @@ def as_html(study: Study, corpus: Corpus) -> str:
         )
     )
     return _UNPRINTABLE.sub("\ufffd", page)
+
+
+def _figures(study: Study, corpus: Corpus, tables: Sequence[Table]) -> dict[str, list[Markup]]:
+    """Table id -> the charts that stand beside it."""
+    figures: dict[str, list[Markup]] = {table.id: [] for table in tables}
+    for beside, chart in charts_of(study, corpus.taxonomy, tables):
+        figures[beside].append(as_figure(chart))
+    return figures
 
 
 def _environment() -> Environment:

@@ -2,96 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from triage.history.duplicates import DuplicateFinder
 from triage.study.corpus import Corpus, Record, counted, ids
+from triage.study.near_same import Alike, AlikeMeaning, AlikeWords, groups_of, lowest_similarity
 
 SIMILARITY = 0.85
-_ROWS = 512
 
 
 class Repeat(BaseModel, frozen=True):
-    """Incidents, first begun first, each linked to another one of the group. `labels` are those that most carry."""
+    """`n` incidents, first begun first, all of which are nearly the same as `head`, whose `title` it is.
 
-    incident_ids: tuple[str, ...]
-    titles: tuple[str, ...]
+    `labels` are those that most of them carry; `lowest_similarity` is the smallest cosine of any two.
+    """
+
+    n: int
+    head: str
+    title: str
     labels: dict[str, str]
     first: str | None
     last: str | None
     lowest_similarity: float | None
+    incident_ids: tuple[str, ...]
 
 
 class Repeats(BaseModel, frozen=True):
-    """`similarity` is the cosine from which on two incidents are linked; None where only their words were compared."""
+    """The groups, largest first, and how many of the `n` incidents are in one.
+
+    `similarity` is the cosine from which on two incidents are alike; None where only their words were compared.
+    `n_compared_by_meaning` counts the incidents that had an embedding.
+    """
 
     similarity: float | None
-    groups: tuple[Repeat, ...]
     n: int
+    n_compared_by_meaning: int
+    n_groups: int
+    n_repeated: int
+    groups: tuple[Repeat, ...]
 
 
 def find_repeats(
     corpus: Corpus, vectors: Mapping[str, NDArray[np.float32]] | None = None, similarity: float = SIMILARITY
 ) -> Repeats:
-    """Groups of incidents linked by near-duplicate texts, or by embeddings at least as similar as `similarity`.
+    """Groups of incidents whose words are nearly the same, or whose embeddings are at least as similar as `similarity`.
 
-    `vectors` are the embeddings (incident id -> unit vector); incidents without one are compared by words alone. Links
-    chain: two of a group may be less alike than each is to a third.
+    `vectors` are the embeddings (incident id -> unit vector); incidents without one are compared by words alone.
     """
-    records = corpus.records
-    linked = list(_by_words(records))
-    if vectors:
-        linked += _by_meaning(records, vectors, similarity)
-    groups = [[records[place] for place in group] for group in _joined(len(records), linked)]
-    told = [_repeat(corpus, group, vectors or {}) for group in groups]
+    records, kinds = corpus.records, list[Alike]()
+    kinds.append(AlikeWords([record.incident.text for record in records]))
+    known = [place for place, record in enumerate(records) if record.id in (vectors or {})]
+    if vectors and known:
+        stacked = np.stack([vectors[records[place].id] for place in known])
+        kinds.append(AlikeMeaning(len(records), known, stacked, similarity))
+    groups = groups_of(len(records), kinds)
+    told = [_repeat(corpus, [records[place] for place in group], vectors or {}) for group in groups]
     return Repeats(
-        similarity=similarity if vectors else None,
-        groups=tuple(sorted(told, key=lambda group: (-len(group.incident_ids), group.incident_ids))),
+        similarity=similarity if known else None,
         n=len(records),
+        n_compared_by_meaning=len(known),
+        n_groups=len(told),
+        n_repeated=sum(group.n for group in told),
+        groups=tuple(sorted(told, key=lambda group: (-group.n, group.incident_ids))),
     )
-
-
-def _by_words(records: Sequence[Record]) -> Iterator[tuple[int, int]]:
-    texts = [record.incident.text for record in records]
-    finder = DuplicateFinder(texts)
-    for place, text in enumerate(texts):
-        yield from ((place, other) for other in finder.of(text) if other > place)
-
-
-def _by_meaning(
-    records: Sequence[Record], vectors: Mapping[str, NDArray[np.float32]], similarity: float
-) -> Iterator[tuple[int, int]]:
-    places = [place for place, record in enumerate(records) if record.id in vectors]
-    if not places:
-        return
-    matrix = np.stack([vectors[records[place].id] for place in places])
-    for start in range(0, len(places), _ROWS):
-        alike = matrix[start : start + _ROWS] @ matrix.T >= similarity
-        for row, column in np.argwhere(alike).tolist():
-            if column > start + row:
-                yield places[start + row], places[column]
-
-
-def _joined(n: int, links: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """The places that links join, directly or through others; those without a link are left out."""
-    head = list(range(n))
-
-    def find(place: int) -> int:
-        while head[place] != place:
-            head[place] = head[head[place]]
-            place = head[place]
-        return place
-
-    for one, other in links:
-        head[max(find(one), find(other))] = min(find(one), find(other))
-    groups: dict[int, list[int]] = {}
-    for place in range(n):
-        groups.setdefault(find(place), []).append(place)
-    return [group for group in groups.values() if len(group) > 1]
 
 
 def _repeat(corpus: Corpus, group: Sequence[Record], vectors: Mapping[str, NDArray[np.float32]]) -> Repeat:
@@ -99,19 +76,20 @@ def _repeat(corpus: Corpus, group: Sequence[Record], vectors: Mapping[str, NDArr
     days = [day for record in ordered if (day := _day(record))]
     labels: dict[str, str] = {}
     for facet in corpus.taxonomy.facets:
-        given = [label for record in ordered for label in counted(facet, record.labels)]
-        common = max(given, key=given.count, default=None)
-        if common is not None and given.count(common) * 2 > len(ordered):
-            labels[facet.id] = common
+        given = Counter(label for record in ordered for label in counted(facet, record.labels))
+        for label, times in given.most_common(1):
+            if times * 2 > len(ordered):
+                labels[facet.id] = label
     known = [vectors[record.id] for record in ordered if record.id in vectors]
-    matrix = np.stack(known) if len(known) > 1 else None
     return Repeat(
-        incident_ids=ids(ordered),
-        titles=tuple(record.incident.title for record in ordered),
+        n=len(ordered),
+        head=group[0].id,
+        title=group[0].incident.title,
         labels=labels,
         first=days[0] if days else None,
         last=days[-1] if days else None,
-        lowest_similarity=None if matrix is None else float((matrix @ matrix.T).min()),
+        lowest_similarity=lowest_similarity(np.stack(known)) if len(known) > 1 else None,
+        incident_ids=ids(ordered),
     )
 
 

@@ -4,79 +4,110 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from triage.study.distributions import Distribution, Share
-from triage.study.durations import SMALL, Group
+from triage.study.comparison import Beside
+from triage.study.distributions import Distribution
+from triage.study.near_same import RUN, SHARED
+from triage.study.response_tables import DETECTION, MITIGATION, detection_tables, mitigation_tables
+from triage.study.share_rows import SHARES, share_row
 from triage.study.study import Study
-from triage.study.trends import FEWEST, LEVEL, SHORTEST
-from triage.tables import Cell, Column, Kind, Row, Table, written
+from triage.study.time_tables import duration_tables, trend_tables
+from triage.tables import Cell, Column, Row, Table
 from triage.taxonomy import Taxonomy
 
-_SHARES = (
-    Column("incidents", "count"),
-    Column("of", "count"),
-    Column("share", "share"),
-    Column("95% from", "share"),
-    Column("to", "share"),
-)
-_TOLD_EMPTY = {"repeats"}
+_TOLD_EMPTY = {"repeats", "agreement"}
 """Tables whose emptiness is a result."""
 _TOGETHER = (Column("all at once from", "share"), Column("all at once to", "share"))
+_HOW_FAR = (
+    "Cohen's kappa of each two, or alpha of the label sets where there are many; of several people the mean over their "
+    "pairs. `gold` are people's gold labels, held against models. `triage agreement` tells more."
+)
+_COMPARISON = "Beside the published study"
 
 
 def tables_of(study: Study, taxonomy: Taxonomy) -> list[Table]:
     """All tables that tell something, in the order in which they are told."""
+    detection = study.detection.facet if study.detection else None
+    mitigation = study.mitigation.facet if study.mitigation else None
+    kinds, noticed, ended = list[Table](), list[Table](), list[Table]()
+    for one in study.distributions:
+        if one.facet == detection:
+            noticed.append(_distribution(one, taxonomy, DETECTION))
+        elif one.facet == mitigation:
+            ended.append(_distribution(one, taxonomy, MITIGATION))
+        else:
+            kinds.append(_distribution(one, taxonomy, "What kinds of incidents"))
     found = [
         *_comparison(study),
-        *(_distribution(one, taxonomy) for one in study.distributions),
-        *_detection(study, taxonomy),
-        *_mitigation(study),
-        *_durations(study, taxonomy),
-        *_trends(study, taxonomy),
+        *kinds,
+        *noticed,
+        *detection_tables(study.detection, taxonomy),
+        *ended,
+        *mitigation_tables(study.mitigation),
+        *duration_tables(study, taxonomy),
+        *trend_tables(study, taxonomy),
         *_repeats(study, taxonomy),
-        *_agreement(study),
+        *_agreement(study, taxonomy),
+        *_missing(study),
     ]
     return [table for table in found if table.rows or table.id in _TOLD_EMPTY]
 
 
-def _shares(share: Share, name: str | None = None) -> Row:
-    low, high = share.interval or (None, None)
-    return Row((name or share.name, share.hits, share.n, share.share, low, high), share.incident_ids)
-
-
 def _comparison(study: Study) -> Iterator[Table]:
-    if study.publication is None:
-        return
-    rows = []
-    for one in study.comparison:
-        low, high = one.interval or (None, None)
-        verdict = f"can't be compared: {one.why_not}"
-        if one.why_not is None:
-            verdict = "inside our interval" if one.is_inside else "outside our interval"
-        read = "read first-hand" if one.published.read == "first_hand" else "second-hand"
-        kind = "kappa" if one.published.measure == "kappa" else "share"
-        said: tuple[Cell, ...] = (one.published.value, one.own, low, high)
-        if kind == "share":
-            said = tuple(None if value is None else written(value, "share") for value in said)
-        source = f"{read}: {one.published.source}" + (f"; {one.published.remark}" if one.published.remark else "")
-        rows.append(Row((one.published.name, *said, one.n, verdict, source), one.incident_ids))
-    columns = [Column("figure"), Column("published", "number"), Column("here", "number"), Column("95% from", "number")]
-    columns += [Column("to", "number"), Column("of", "count"), Column("reading"), Column("source of the published one")]
+    population = f"{study.n} incidents here, labels {study.origin}; published: {study.publication.population}."
+    of = [Column("of", "count"), Column("reading"), Column("source of the published one")]
+    shares = [one for one in study.comparison if one.published.measure != "kappa"]
     yield Table(
         "comparison",
-        "Published figures and those of this corpus",
-        f"{study.n} incidents here, labels {study.origin}; published: {study.publication.population}. The two are "
-        "other populations, so a difference need not be one of practice.",
-        tuple(columns),
-        tuple(rows),
-        section="Beside the published study",
+        "Published shares and those of this corpus",
+        f"{population} The two are other populations, so a difference need not be one of practice. A difference is "
+        "told where its 95% interval (Newcombe) leaves out 0; that of the published share is reckoned from its number "
+        "of incidents.",
+        (
+            Column("figure"),
+            Column("published", "share"),
+            Column("here", "share"),
+            Column("95% from", "share"),
+            Column("to", "share"),
+            *of,
+        ),
+        tuple(Row(_beside(one), one.incident_ids) for one in shares),
+        _COMPARISON,
+    )
+    kappas = [one for one in study.comparison if one.published.measure == "kappa"]
+    yield Table(
+        "comparison-agreement",
+        "Published agreement of the labels and that of this corpus",
+        f"Cohen's kappa of people with each other. {population}",
+        (
+            Column("figure"),
+            Column("published", "number"),
+            Column("here", "number"),
+            Column("95% from", "number"),
+            Column("to", "number"),
+            *of,
+        ),
+        tuple(Row(_beside(one)) for one in kappas),
+        _COMPARISON,
     )
 
 
-def _distribution(one: Distribution, taxonomy: Taxonomy) -> Table:
+def _beside(one: Beside) -> tuple[Cell, ...]:
+    low, high = one.interval or (None, None)
+    reading = "no difference seen"
+    if one.why_not is not None:
+        reading = f"can't be compared: {one.why_not}"
+    elif one.differs and one.own is not None:
+        reading = "higher than published" if one.own > one.published.value else "lower than published"
+    read = "read first-hand" if one.published.read == "first_hand" else "second-hand"
+    source = f"{read}: {one.published.source}" + (f"; {one.published.remark}" if one.published.remark else "")
+    return (one.published.name, one.published.value, one.own, low, high, one.n, reading, source)
+
+
+def _distribution(one: Distribution, taxonomy: Taxonomy, section: str) -> Table:
     facet = taxonomy.facet(one.facet)
     rows = []
     for share in one.shares:
-        row = _shares(share, facet.label(share.name).name)
+        row = share_row(share, facet.label(share.name).name)
         rows.append(row._replace(cells=(*row.cells, *(share.simultaneous or (None, None)))))
     told = one.n - (one.silent.hits if one.silent else 0)
     caption = f"Shares of the {told} incident(s) that tell it"
@@ -86,173 +117,19 @@ def _distribution(one: Distribution, taxonomy: Taxonomy) -> Table:
     caption += (
         " Each interval alone holds with 95%."
         if one.is_exclusive
-        else " An incident counts for each of its labels, so shares add up to more than 100%."
+        else " An incident counts for each of its labels, so shares may add up to more than 100%."
     )
-    if one.unlabelled:
-        caption += f" {len(one.unlabelled)} incident(s) are not labelled with it."
+    if one.n_unlabelled:
+        caption += f" {one.n_unlabelled} incident(s) are not labelled with it."
+    if one.never:
+        caption += f" Never given: {', '.join(facet.label(label).name for label in one.never)}."
     title, key = one.name, one.facet
     if one.within is not None and facet.parent is not None:
         title = f"{one.name} within {taxonomy.facet(facet.parent).label(one.within).name}"
         key = f"{one.facet}-within-{one.within}"
-    columns = (Column(one.name), *_SHARES, *(_TOGETHER if one.is_exclusive else ()))
-    width = len(columns)
-    return Table(
-        key,
-        title,
-        caption,
-        columns,
-        tuple(row._replace(cells=row.cells[:width]) for row in rows),
-        section="What kinds of incidents",
-    )
-
-
-def _detection(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
-    if study.detection is None:
-        return
-    one = study.detection
-    shares = [share for share in (one.automated, one.reported) if share]
-    yield Table(
-        "detection-split",
-        "Noticed by machines and by customers",
-        f"Shares of the {one.automated.n} incident(s) that tell it; {one.silent.hits} of {one.silent.n} don't.",
-        (Column("noticed"), *_SHARES),
-        (*map(_shares, shares), _shares(one.silent)),
-        section="How they were noticed",
-    )
-    rows = [
-        Row((gap.name, taxonomy.facet(gap.facet).label(share.name).name, *_shares(share).cells[1:]), share.incident_ids)
-        for gap in one.gaps
-        for share in gap.shares
-    ]
-    yield Table(
-        "detection-gaps",
-        "Detection gaps: what customers had to report",
-        f"Of the {one.reported.hits if one.reported else 0} incident(s) that customers reported, how many were what.",
-        (Column("facet"), Column("label"), *_SHARES),
-        tuple(rows),
-        section="How they were noticed",
-    )
-
-
-def _mitigation(study: Study) -> Iterator[Table]:
-    one = study.mitigation
-    if one is None:
-        return
-    shares = [share for share in (one.hotfix, one.automatable, one.partly) if share]
-    yield Table(
-        "mitigation-shares",
-        "Hotfixes, and what automation could have done",
-        f"Shares of the {shares[0].n if shares else 0} incident(s) whose write-up tells what ended them. Whether an "
-        "action that automation could take would have been taken rightly is not known.",
-        (Column("ended"), *_SHARES),
-        tuple(map(_shares, shares)),
-        section="How they were ended",
-    )
-    if one.saved is not None:
-        saved = one.saved
-        yield Table(
-            "saved-time",
-            "Time that automation would have saved",
-            f"{len(saved.incident_ids)} incident(s) ended by such actions alone, whose times are known. Supposed: "
-            "those that took longer than the supposed time would have ended by then. The "
-            f"supposed time is {saved.minutes_from}. An assumption, no measurement.",
-            (
-                Column("incidents", "count"),
-                Column("supposed minutes", "minutes"),
-                Column("minutes taken", "minutes"),
-                Column("minutes saved", "minutes"),
-            ),
-            (
-                Row(
-                    (len(saved.incident_ids), saved.minutes, saved.total_minutes, saved.saved_minutes),
-                    saved.incident_ids,
-                ),
-            ),
-            section="How they were ended",
-        )
-
-
-def _durations(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
-    columns = [Column("facet"), Column("label"), Column("incidents", "count"), Column("ended", "count")]
-    columns += [Column("open", "count"), Column("unknown", "count")]
-    columns += [Column(name, "minutes") for name in ("25%", "median", "95% from", "to", "75%", "90%")]
-    for measure, title in (("ttm", "Time to mitigate, in minutes"), ("ttd", "Time to detect, in minutes")):
-        of_measure = [one for one in study.durations if one.measure == measure]
-        everyone = next((one for one in of_measure if one.facet is None), None)
-        rows = [_duration(one, taxonomy) for one in of_measure if one.ended or one.open]
-        if everyone is None or not rows:
-            continue
-        known = len(everyone.ended) + len(everyone.open)
-        caption = (
-            f"{known} of {everyone.n} incidents tell it. Kaplan-Meier quantiles; nothing is told of fewer than {SMALL} "
-            "that ended. Those unknown count for nothing, as if they were like the others."
-        )
-        if measure == "ttm":
-            caption += " To the resolution where that is all that is known."
-        yield Table(measure, title, caption, tuple(columns), tuple(rows), section="How long they took")
-
-
-def _duration(one: Group, taxonomy: Taxonomy) -> Row:
-    known = {facet.id: facet for facet in taxonomy.facets}
-    facet = known.get(one.facet or "")
-    names = (facet.name, facet.label(one.label).name) if facet else (one.facet or "all", one.label)
-    counts = (one.n, len(one.ended), len(one.open), len(one.unknown))
-    if one.quantiles is None:
-        return Row((*names, *counts, None, "too few", None, None, None, None), one.ended)
-    q = one.quantiles
-    low, high = q.interval
-    return Row((*names, *counts, q.p25, q.median, low, high, q.p75, q.p90), one.ended + one.open)
-
-
-def _trends(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
-    if not study.trends:
-        return
-    rows = []
-    for one in study.trends:
-        kind: Kind = "number" if one.facet is None else "share"
-        name = one.what if one.facet is None else f"share of {taxonomy.facet(one.facet).label(one.what).name}"
-        hits = tuple(key for month in one.months for key in month.incident_ids)
-        change = one.change
-        told: tuple[Cell, ...] = (None, None, None)
-        if change is not None:
-            told = (change.month, written(change.before, kind), written(change.after, kind))
-        verdict = "too little to tell" if one.p is None else "changed" if change else "no change seen"
-        rows.append(Row((name, len(hits), verdict, *told, one.p, one.adjusted), hits))
-    columns = [Column("series"), Column("incidents", "count"), Column("reading"), Column("from")]
-    columns += [
-        Column("before", "number"),
-        Column("after", "number"),
-        Column("p", "number"),
-        Column("p, Holm", "number"),
-    ]
-    yield Table(
-        "changes",
-        "Changes of level",
-        f"The likeliest month of a change from {study.first} to {study.last} (likelihood ratio, {SHORTEST} or more "
-        f"months on either side), with p-values from random corpora, told up to p {LEVEL} (Holm) and from "
-        f"{FEWEST} incidents on. Numbers are incidents a month. The first and the last month may be incomplete.",
-        tuple(columns),
-        tuple(rows),
-        section="How it changed",
-    )
-    everyone, labels = study.trends[0], study.trends[1:]
-    monthly = [
-        Row(
-            (month.month, len(month.incident_ids), *(len(one.months[place].incident_ids) for one in labels)),
-            month.incident_ids,
-        )
-        for place, month in enumerate(everyone.months)
-    ]
-    names = [taxonomy.facet(one.facet).label(one.what).name for one in labels if one.facet]
-    yield Table(
-        "months",
-        "Incidents by month",
-        f"The {sum(len(month.incident_ids) for month in everyone.months)} incidents with a known start, by the month "
-        "(UTC) in which they began.",
-        (Column("month"), Column("all", "count"), *(Column(name, "count") for name in names)),
-        tuple(monthly),
-        section="How it changed",
-    )
+    columns = (Column(one.name), *SHARES, *(_TOGETHER if one.is_exclusive else ()))
+    cells = tuple(row._replace(cells=row.cells[: len(columns)]) for row in rows)
+    return Table(key, title, caption, columns, cells, section)
 
 
 def _repeats(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
@@ -260,8 +137,8 @@ def _repeats(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
     rows = [
         Row(
             (
-                group.titles[0] or group.incident_ids[0],
-                len(group.incident_ids),
+                group.title or group.head,
+                group.n,
                 group.first,
                 group.last,
                 ", ".join(taxonomy.facet(facet).label(label).name for facet, label in group.labels.items()),
@@ -271,16 +148,20 @@ def _repeats(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
         )
         for group in repeats.groups
     ]
-    how = "most of the shorter one's word 4-grams stand in the other"
+    how = f"{SHARED:.0%} of each one's runs of {RUN} words, the rare ones counting more, stand in the other"
     if repeats.similarity is not None:
         how += f", or their embeddings' cosine is at least {repeats.similarity:g}"
+        if repeats.n_compared_by_meaning < repeats.n:
+            how += f" ({repeats.n_compared_by_meaning} of them have an embedding)"
+    else:
+        how += "; what they mean was not compared"
     yield Table(
         "repeats",
         "Groups of incidents that are nearly the same",
-        f"{len(rows)} group(s) with {sum(len(row.incident_ids) for row in rows)} of {repeats.n} incidents. "
-        f"Two incidents are linked where {how}; links chain.",
+        f"{repeats.n_groups} group(s) with {repeats.n_repeated} of {repeats.n} incidents. Two are nearly the same "
+        f"where {how}. All of a group are nearly the same as its head.",
         (
-            Column("first incident"),
+            Column("head"),
             Column("incidents", "count"),
             Column("first"),
             Column("last"),
@@ -288,25 +169,29 @@ def _repeats(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
             Column("least alike", "number"),
         ),
         tuple(rows),
-        section="Repeat offenders",
+        "Repeat offenders",
     )
 
 
-def _agreement(study: Study) -> Iterator[Table]:
+def _agreement(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
     rows = []
-    for facet in study.agreement.facets if study.agreement else ():
-        ceiling = facet.ceiling
-        low, high = (ceiling.interval.low, ceiling.interval.high) if ceiling.interval else (None, None)
-        people = sum(one.origin == "human" for one in facet.annotators)
-        rows.append(Row((facet.facet, people, ceiling.n, ceiling.value, low, high, ceiling.undefined or "")))
+    for facet in study.labelling:
+        name, mean = taxonomy.facet(facet.facet).name, facet.people
+        low, high = (mean.interval.low, mean.interval.high) if mean.interval else (None, None)
+        who = f"all {facet.n_people} people" if facet.n_people > 1 else f"{facet.n_people} person"
+        if facet.n_people != 2 or mean.value is None:
+            rows.append(Row((name, who, mean.n, mean.value, low, high, mean.undefined or "")))
+        for pair in facet.pairs:
+            low, high = (pair.interval.low, pair.interval.high) if pair.interval else (None, None)
+            both = f"{pair.first} and {pair.second}"
+            rows.append(Row((name, both, pair.n, pair.value, low, high, pair.undefined or "")))
     yield Table(
         "agreement",
-        "People with each other",
-        "Mean agreement over pairs of people: Cohen's kappa, or alpha of the sets where there are many labels. Labels "
-        "of models and derived ones count as nobody's opinion. `triage agreement` tells more.",
+        "How far the annotators agree",
+        f"The labels studied are {study.origin}. " + (_HOW_FAR if rows else "They come without their annotators."),
         (
             Column("facet"),
-            Column("people", "count"),
+            Column("who"),
             Column("incidents", "count"),
             Column("agreement", "number"),
             Column("95% from", "number"),
@@ -314,5 +199,16 @@ def _agreement(study: Study) -> Iterator[Table]:
             Column("why not"),
         ),
         tuple(rows),
-        section="Agreement of the labels",
+        "Agreement of the labels",
+    )
+
+
+def _missing(study: Study) -> Iterator[Table]:
+    yield Table(
+        "missing",
+        "What this corpus can't tell",
+        "Figures that are not told, or are told of a part of the incidents, and how to have them.",
+        (Column("figure"), Column("why"), Column("how to give it")),
+        tuple(Row((one.figure, one.why, one.how)) for one in study.missing),
+        "What is missing",
     )
