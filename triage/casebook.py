@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ from datetime import datetime
 
 from triage.access import SHARED_TEAM, team_id
 from triage.annotation import Annotation, Labels, Origin, standing
-from triage.embedding import Embedder
+from triage.embedding import Embedder, Vectors
 from triage.errors import Conflict, InvalidInput, NotFound
 from triage.history import IndexUnavailable
 from triage.incident import Incident, content_id
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 _ACCEPTED_AT_ONCE = 200
 
 _BATCH = 256
+
+_EMBEDDED_AT_ONCE = 32
 
 
 class Casebook:
@@ -45,6 +48,11 @@ class Casebook:
         self.on_accepted: Callable[[], None] | None = None
         # Two corrections of one incident are checked against each other, not both against what was before.
         self._labelling = asyncio.Lock()
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the embedder in use: vectors of another one can't be compared with its own."""
+        return self._embedder.fingerprint
 
     async def accept(self, incident: Incident, team: str = DEFAULT_TEAM) -> bool:
         """Store an incident of `team` to be triaged. True if it is new; False if the same was there already.
@@ -186,6 +194,27 @@ class Casebook:
         redacted = await asyncio.to_thread(self._redactor.redact, text)
         vector = (await self._embedder.embed([redacted.text]))[0]
         return await self._history.neighbours(redacted.text, vector, k, as_of=as_of, teams=teams)
+
+    async def vectors(
+        self, incidents: Sequence[Incident], most: int | None = None, progress: Steps = silent
+    ) -> dict[str, Vectors]:
+        """Incident id -> vector (shape (dimension,)) of its redacted text, by the embedder in use.
+
+        Those that were never embedded are embedded now and kept, the first `most` of them; the rest are left out.
+        `progress` is called with how many of them are done. Raises `ModelUnavailable` where the embedder is away.
+        """
+        found = await self._store.vectors(self._embedder.fingerprint, [incident.id for incident in incidents])
+        missing = [incident for incident in incidents if incident.id not in found][:most]
+        for start in range(0, len(missing), _EMBEDDED_AT_ONCE):
+            progress(start, len(missing))
+            made = await self._indexer.embed_missing(missing[start : start + _EMBEDDED_AT_ONCE])
+            # One that was deleted meanwhile is not there to be kept.
+            with contextlib.suppress(NotFound):
+                await self._store.save_vectors(self._embedder.fingerprint, made)
+            found |= made
+        if missing:
+            progress(len(missing), len(missing))
+        return found
 
     async def delete(self, incident_id: str, actor: str) -> None:
         """Delete an incident with all that is kept of it here and in the index. Raises `NotFound`.

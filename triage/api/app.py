@@ -26,6 +26,7 @@ from triage.api import (
     labelling,
     ledger,
     live,
+    radar,
     reading,
     spending,
     subscriptions,
@@ -121,6 +122,7 @@ def create_app(
     app.include_router(live.router)
     app.include_router(ledger.router)
     app.include_router(automation.router)
+    app.include_router(radar.router)
     app.include_router(spending.router)
     app.include_router(documentation.router)
     app.include_router(keys.router)

@@ -151,6 +151,12 @@ class AsyncClient:
         """The live agreement of model and people, as the service words it."""
         return await self._send(calls.agreement())
 
+    async def radar(
+        self, facet: str | None = None, *, recent: int | None = None, least: int | None = None
+    ) -> dict[str, Any]:
+        """Recent incidents that no label of the facet fits, grouped, with draft labels, as the service words it."""
+        return await self._send(calls.radar(facet, recent, least))
+
     async def taxonomies(self) -> list[Summary]:
         """The taxonomies that the service knows."""
         return await self._send(calls.taxonomies())
