@@ -274,3 +274,23 @@ async def test_two_teams_may_import_histories_with_the_same_ids(casebook: Casebo
     assert (await store.incident("search:INC-1")).team == "search"
     found = await casebook.search("network", 5, teams={"payments"})
     assert [each.incident_id for each in found] == ["payments:INC-1"]
+
+
+async def test_vectors_are_made_once_and_no_more_than_was_asked_for(
+    casebook: Casebook, embedder: HashingEmbedder
+) -> None:
+    incidents = [Incident(id=f"v{n}", write_up=f"Write-up {n}.") for n in range(40)]
+    await casebook.accept_many(incidents)
+    steps: list[tuple[int, int]] = []
+
+    assert list(await casebook.vectors(incidents, 3)) == ["v0", "v1", "v2"]
+    found = await casebook.vectors(incidents, progress=lambda done, total: steps.append((done, total)))
+    assert (len(found), embedder.embedded) == (40, 40)
+    assert steps == [(0, 37), (32, 37), (37, 37)]
+    assert (found["v9"] == (await embedder.embed(["Write-up 9."]))[0]).all()
+    assert casebook.fingerprint == embedder.fingerprint
+
+
+async def test_the_vector_of_an_incident_that_is_gone_is_not_kept(casebook: Casebook, store: Store) -> None:
+    assert list(await casebook.vectors([SWITCH])) == ["switch"]
+    assert await store.vectors(casebook.fingerprint, ["switch"]) == {}

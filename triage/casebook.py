@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 from triage.access import SHARED_TEAM, team_id
 from triage.annotation import Annotation, Labels, Origin, standing
-from triage.embedding import Embedder
+from triage.embedding import Embedder, Vectors
 from triage.errors import Conflict, InvalidInput, NotFound
 from triage.history import Example, IndexUnavailable
 from triage.history.browsing import Browsed, Mode, browse
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 _ACCEPTED_AT_ONCE = 200
 
 _BATCH = 256
+
+_EMBEDDED_AT_ONCE = 32
 
 
 class Foreseen(NamedTuple):
@@ -73,7 +76,7 @@ class Casebook:
 
     @property
     def fingerprint(self) -> str:
-        """That of the embedder whose vectors are kept."""
+        """Names the embedder in use: vectors of another one can't be compared with its own."""
         return self._embedder.fingerprint
 
     async def accept(self, incident: Incident, team: str = DEFAULT_TEAM) -> bool:
@@ -250,6 +253,27 @@ class Casebook:
         vector = (await self._embedder.embed([redacted.text]))[0] if has_meaning else None
         examples = await self._history.examples("", teams=teams)
         return await asyncio.to_thread(browse, examples, redacted.text, vector, chosen=chosen, mode=mode, k=k)
+
+    async def vectors(
+        self, incidents: Sequence[Incident], most: int | None = None, progress: Steps = silent
+    ) -> dict[str, Vectors]:
+        """Incident id -> vector (shape (dimension,)) of its redacted text, by the embedder in use.
+
+        Those that were never embedded are embedded now and kept, the first `most` of them; the rest are left out.
+        `progress` is called with how many of them are done. Raises `ModelUnavailable` where the embedder is away.
+        """
+        found = await self._store.vectors(self._embedder.fingerprint, [incident.id for incident in incidents])
+        missing = [incident for incident in incidents if incident.id not in found][:most]
+        for start in range(0, len(missing), _EMBEDDED_AT_ONCE):
+            progress(start, len(missing))
+            made = await self._indexer.embed_missing(missing[start : start + _EMBEDDED_AT_ONCE])
+            # One that was deleted meanwhile is not there to be kept.
+            with contextlib.suppress(NotFound):
+                await self._store.save_vectors(self._embedder.fingerprint, made)
+            found |= made
+        if missing:
+            progress(len(missing), len(missing))
+        return found
 
     async def delete(self, incident_id: str, actor: str) -> None:
         """Delete an incident with all that is kept of it here and in the index. Raises `NotFound`.

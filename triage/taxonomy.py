@@ -63,10 +63,11 @@ class InvalidTaxonomy(InvalidInput):
 class Label(BaseModel, frozen=True, extra="forbid"):
     """One label of a facet, defined well enough that two strangers would agree when to use it.
 
-    `undisclosed` marks a label that says that the write-up does not tell: it is no action and no finding. A mitigation
-    that nobody of ours carries out, such as a recovery by itself, has `is_action: false` and becomes no playbook; that
-    changes no labelling, so it is no part of the taxonomy's fingerprint and dumps. `replaces` names the labels of the
-    version before that this one takes the place of, wholly or in part.
+    `undisclosed` marks a label that says that the write-up does not tell: it is no action and no finding. `residual`
+    marks one for what fits none of the others. A mitigation that nobody of ours carries out, such as a recovery by
+    itself, has `is_action: false` and becomes no playbook. The latter two change no labelling, so they are no part of
+    the taxonomy's fingerprint and dumps. `replaces` names the labels of the version before that this one takes the
+    place of, wholly or in part.
     """
 
     id: str = Field(pattern=_IDENTIFIER)
@@ -81,6 +82,7 @@ class Label(BaseModel, frozen=True, extra="forbid"):
     aliases: tuple[str, ...] = ()
     undisclosed: bool = False
     is_action: bool = Field(default=True, exclude=True)
+    residual: bool = Field(default=False, exclude=True)
     replaces: Replaced
 
 

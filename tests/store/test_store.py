@@ -413,3 +413,28 @@ async def test_incidents_labelled_by_two_people_are_found_newest_first(store: St
     assert [name for _, name in await store.labelled()] == ["d", "c", "b", "a"]
     assert await store.incident_ids() == ["a", "b", "c", "d"]
     assert await store.incident_ids("triaged") == []
+
+
+async def test_the_latest_triages_of_some_incidents_are_read_together(store: Store) -> None:
+    for name in ("a", "b", "c"):
+        await store.add_incident(incident(name), "llm_inference")
+    for run, name in (("1", "a"), ("2", "b"), ("3", "a")):
+        await store.save_triage(run, triage(name).model_copy(update={"degraded": run == "3"}))
+
+    found = await store.triage_documents(["a", "c", "none"])
+    assert {name: Triage.model_validate_json(document).degraded for name, document in found.items()} == {"a": True}
+    assert await store.triage_documents([]) == {}
+
+
+async def test_the_newest_gold_is_that_of_the_incidents_that_came_in_last(store: Store) -> None:
+    for name, team in (("a", "one"), ("b", "two"), ("c", "one"), ("d", "one")):
+        await store.add_incident(incident(name), "llm_inference", team)
+    await store.add_incident(incident("other"), "cloud_faults")
+    for name in ("c", "a", "b", "other"):
+        await store.record([annotation("operational", incident_id=name)])
+
+    assert list(await store.newest_gold("llm_inference", 10)) == ["c", "b", "a"]
+    assert await store.newest_gold("llm_inference", 1) == {"c": {"category": ("operational",)}}
+    assert list(await store.newest_gold("llm_inference", 10, {"one"})) == ["c", "a"]
+    await store.record([annotation("operational", incident_id="c", is_gold=False)])
+    assert list(await store.newest_gold("llm_inference", 10, {"one"})) == ["a"]

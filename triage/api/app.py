@@ -27,6 +27,7 @@ from triage.api import (
     ledger,
     live,
     preview,
+    radar,
     reading,
     spending,
     studies,
@@ -139,6 +140,7 @@ def create_app(
     app.include_router(ledger.router)
     app.include_router(automation.router)
     app.include_router(studies.router)
+    app.include_router(radar.router)
     app.include_router(spending.router)
     app.include_router(documentation.router)
     app.include_router(keys.router)

@@ -98,6 +98,11 @@ def is_boilerplate(text: str) -> bool:
     return bool(_BOILERPLATE.search(text))
 
 
+def without_boilerplate(text: str) -> str:
+    """The sentences of `text`, a line each, without what status pages say of every incident."""
+    return "\n".join(sentence.text for sentence in split(text) if not is_boilerplate(sentence.text))
+
+
 def before_resolution(sentences: list[Sentence]) -> list[Sentence]:
     """The sentences that don't tell how the incident ended or what was found afterwards; all where none would be left.
 

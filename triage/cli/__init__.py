@@ -26,6 +26,7 @@ from triage.cli.encryption import encrypt
 from triage.cli.history import import_file, search
 from triage.cli.ledger import ledger
 from triage.cli.live import live
+from triage.cli.radar import radar
 from triage.cli.serve import serve
 from triage.cli.spending import spending
 from triage.cli.study import study
@@ -40,7 +41,7 @@ app = typer.Typer(
 _PANELS = {
     "Triage": (demo, classify, search, doctor),
     "Labels, agreement and suites": (annotate, agreement, calibrate, evaluate, live, taxonomy),
-    "What past incidents tell": (summary, study, ledger, automation, checklist),
+    "What past incidents tell": (summary, study, ledger, automation, radar, checklist),
     "A service": (serve, worker, spending, keys, keys.audit, subscriptions, webhooks),
     "What is kept": (import_file, delete, index, backup, restore, encrypt),
 }

@@ -190,6 +190,12 @@ class AsyncClient:
         }
         return await self._send(calls.study(asked, wait_s))
 
+    async def radar(
+        self, facet: str | None = None, *, recent: int | None = None, least: int | None = None
+    ) -> dict[str, Any]:
+        """Recent incidents that no label of the facet fits, grouped, with draft labels, as the service words it."""
+        return await self._send(calls.radar(facet, recent, least))
+
     async def taxonomies(self) -> list[Summary]:
         """The taxonomies that the service knows."""
         return await self._send(calls.taxonomies())

@@ -148,6 +148,11 @@ def study(params: Mapping[str, Any], wait_s: float) -> Call[dict[str, Any]]:
     return Call("GET", "/v1/study", dict, _params(params), wait_s=wait_s)
 
 
+def radar(facet: str | None, recent: int | None, least: int | None) -> Call[dict[str, Any]]:
+    """Ask for groups of incidents that no label fits."""
+    return Call("GET", "/v1/radar", dict, _params({"facet": facet, "recent": recent, "least": least}))
+
+
 def taxonomies() -> Call[list[Summary]]:
     """List the taxonomies."""
     return Call("GET", "/v1/taxonomies", lambda found: TypeAdapter(list[Summary]).validate_python(found["taxonomies"]))

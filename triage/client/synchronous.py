@@ -188,6 +188,10 @@ class Client:
         }
         return self._send(calls.study(asked, wait_s))
 
+    def radar(self, facet: str | None = None, *, recent: int | None = None, least: int | None = None) -> dict[str, Any]:
+        """Recent incidents that no label of the facet fits, grouped, with draft labels, as the service words it."""
+        return self._send(calls.radar(facet, recent, least))
+
     def taxonomies(self) -> list[Summary]:
         """The taxonomies that the service knows."""
         return self._send(calls.taxonomies())

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from triage.annotation import Annotation
 from triage.classification.likeness import DefinitionReader, representative
-from triage.classification.sentences import is_boilerplate, split
+from triage.classification.sentences import split, without_boilerplate
 from triage.evaluation.cases import Case
 from triage.evaluation.deciding_rules import Labelled, Rule, Trial, draft, try_out, with_rule
 from triage.evaluation.journal import CaseRecord
@@ -173,7 +173,7 @@ async def _pair(
     facet_id, a, b = key
     facet = book.taxonomy.facet(facet_id)
     cases = tuple(dict.fromkeys(one.case_id for one in found))
-    texts = {case_id: _telling_text(book.texts[case_id]) for case_id in drafting}
+    texts = {case_id: without_boilerplate(book.texts[case_id]) for case_id in drafting}
     labelled = [
         Labelled(next(iter(held)), texts[case_id])
         for case_id in drafting
@@ -217,11 +217,6 @@ def _examples(book: Codebook) -> list[Example]:
     nowhere = np.zeros(1, dtype=np.float32)
     known = [Example(key, text, nowhere, book.cases[key].gold) for key, text in book.texts.items()]
     return representative(known)[:_USUAL_INCIDENTS]
-
-
-def _telling_text(text: str) -> str:
-    """The text without what status pages say of every incident."""
-    return "\n".join(sentence.text for sentence in split(text) if not is_boilerplate(sentence.text))
 
 
 def _compared(labels: Sequence[str], facet: Facet) -> Sequence[str]:

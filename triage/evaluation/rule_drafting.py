@@ -37,14 +37,27 @@ async def phrase(pair: ConfusedPair, taxonomy: Taxonomy, model: ChatModel) -> Co
         label_b=_label(pair.b),
         words_a=_words(rule.for_a if rule else ()),
         words_b=_words(rule.for_b if rule else ()),
-        sentences_a=_sentences((case.for_a for case in pair.shown), taxonomy),
-        sentences_b=_sentences((case.for_b for case in pair.shown), taxonomy),
+        sentences_a=fenced((case.for_a for case in pair.shown), taxonomy),
+        sentences_b=fenced((case.for_b for case in pair.shown), taxonomy),
     )
     reply = await model.complete(Request(messages=messages, schema_=_SCHEMA, max_tokens=300))
     said = _rule(reply.text, pair)
     if said is None:
         return pair
     return pair.model_copy(update={"proposal": said, "by": f"{model.name} ({prompt.name})"})
+
+
+def fenced(told: Iterable[str], taxonomy: Taxonomy) -> str:
+    """Sentences of write-ups as a model may see them: one line each, unable to close the fence, and without those that
+    talk to a model."""
+    lines = [_FENCE.sub("(write_up)", " ".join(without_orders(text, taxonomy).split())) for text in told]
+    return "\n".join(f"- {line}" for line in lines if line) or "none"
+
+
+def without_orders(text: str, taxonomy: Taxonomy) -> str:
+    """The text of a write-up without the sentences that talk to a model; "" where there are no others."""
+    quoted = Neighbour(incident_id="", excerpt=text, similarity=0)
+    return without_instructions_in(quoted, taxonomy).excerpt
 
 
 def _rule(text: str, pair: ConfusedPair) -> str | None:
@@ -65,14 +78,3 @@ def _label(label: Label) -> str:
 
 def _words(terms: Sequence[Term]) -> str:
     return ", ".join(term.term for term in terms) or "none"
-
-
-def _sentences(told: Iterable[str], taxonomy: Taxonomy) -> str:
-    """The sentences, one line each and unable to close the fence, without those that talk to a model."""
-    lines = [_FENCE.sub("(write_up)", " ".join(_without_orders(text, taxonomy).split())) for text in told]
-    return "\n".join(f"- {line}" for line in lines if line) or "none"
-
-
-def _without_orders(text: str, taxonomy: Taxonomy) -> str:
-    quoted = Neighbour(incident_id="", excerpt=text, similarity=0)
-    return without_instructions_in(quoted, taxonomy).excerpt

@@ -12,7 +12,7 @@ from triage.annotation import Labels
 from triage.store import rows
 from triage.store.standing import standing_ids
 from triage.store.statements import chunks
-from triage.store.tables import annotation_table
+from triage.store.tables import annotation_table, incident_table
 
 
 async def is_any_gold(connection: AsyncConnection) -> bool:
@@ -48,6 +48,22 @@ async def next_gold_ids(connection: AsyncConnection, after: str, size: int) -> l
         .order_by(annotation_table.c.incident_id)
         .limit(size)
     )
+    return list((await connection.execute(query)).scalars())
+
+
+async def newest_gold_ids(
+    connection: AsyncConnection, taxonomy: str, limit: int, teams: Collection[str] | None
+) -> list[str]:
+    """The ids of those incidents of a taxonomy that came in last and ever had a gold label, newest first."""
+    is_gold = annotation_table.c.is_gold & (annotation_table.c.incident_id == incident_table.c.id)
+    query = (
+        select(incident_table.c.id)
+        .where(incident_table.c.taxonomy == taxonomy, exists().where(is_gold).correlate(incident_table))
+        .order_by(incident_table.c.seq.desc())
+        .limit(limit)
+    )
+    if teams is not None:
+        query = query.where(incident_table.c.team.in_(teams))
     return list((await connection.execute(query)).scalars())
 
 

@@ -29,7 +29,7 @@ from triage.store.audit import Audit
 from triage.store.completion import settled
 from triage.store.deletion import delete_incident, empty_log
 from triage.store.engine import WRITES, create_engine
-from triage.store.gold import count_gold, is_any_gold, next_gold_ids, read_gold, read_gold_ids
+from triage.store.gold import count_gold, is_any_gold, newest_gold_ids, next_gold_ids, read_gold, read_gold_ids
 from triage.store.incidents import (
     accept,
     accept_many,
@@ -83,6 +83,7 @@ from triage.store.triages import (
     keep_triage,
     latest_document,
     latest_documents,
+    latest_documents_of,
     read_finished,
     read_made,
     read_recent,
@@ -276,6 +277,11 @@ class Store:
         """The latest triage of an incident as JSON, as it was stored; None if there is none."""
         async with self._engine.connect() as connection:
             return await latest_document(connection, incident_id)
+
+    async def triage_documents(self, incident_ids: Collection[str]) -> dict[str, str]:
+        """Incident id -> its latest triage as JSON, for those of `incident_ids` that have one."""
+        async with self._engine.connect() as connection:
+            return await latest_documents_of(connection, incident_ids)
 
     async def triage_of_run(self, run_id: str) -> Triage | None:
         """The triage that this run made, or None."""
@@ -479,6 +485,16 @@ class Store:
         """
         async with self._engine.connect() as connection:
             return await read_gold(connection, incident_ids)
+
+    async def newest_gold(self, taxonomy: str, limit: int, teams: Collection[str] | None = None) -> dict[str, Labels]:
+        """Incident id -> gold labels, of the `limit` incidents of a taxonomy that came in last and have any.
+
+        Newest first; with `teams` only those of these teams.
+        """
+        async with self._engine.connect() as connection:
+            ids = await newest_gold_ids(connection, taxonomy, limit, teams)
+            gold = await read_gold(connection, ids)
+        return {incident_id: gold[incident_id] for incident_id in ids if incident_id in gold}
 
     async def gold_ids(self) -> set[str]:
         """The ids of all incidents with gold labels: the history."""

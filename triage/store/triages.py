@@ -13,6 +13,7 @@ from triage.store import rows
 from triage.store.completion import announce, finished
 from triage.store.notifications import notify
 from triage.store.records import Finished, FinishedPage, Made, Recent
+from triage.store.statements import chunks
 from triage.store.tables import incident_table, triage_table
 from triage.store.vectors import keep_vector
 from triage.triage_result import Triage
@@ -61,6 +62,20 @@ async def latest_document(connection: AsyncConnection, incident_id: str) -> str 
     )
     document: str | None = (await connection.execute(query)).scalar_one_or_none()
     return document
+
+
+async def latest_documents_of(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[str, str]:
+    """Incident id -> its latest triage as JSON, for those of `incident_ids` that have one."""
+    found: dict[str, str] = {}
+    for chunk in chunks(incident_ids):
+        latest = (
+            select(func.max(triage_table.c.id))
+            .where(triage_table.c.incident_id.in_(chunk))
+            .group_by(triage_table.c.incident_id)
+        )
+        query = select(triage_table.c.incident_id, triage_table.c.document).where(triage_table.c.id.in_(latest))
+        found.update((row.incident_id, row.document) for row in await connection.execute(query))
+    return found
 
 
 async def latest_documents(connection: AsyncConnection, taxonomy: str) -> Sequence[str]:

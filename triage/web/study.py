@@ -7,14 +7,13 @@ import itertools
 from typing import Literal, NamedTuple
 
 from fastapi import Request, Response
-from fastapi.responses import HTMLResponse
 
 from triage.access import Principal
 from triage.api.access import Reader, requires
 from triage.api.service import Parts, Service
 from triage.charts import Chart, as_figure
 from triage.errors import NotFound
-from triage.study import Study, as_html, charts_of, tables_of
+from triage.study import Study, charts_of, tables_of
 from triage.tables import Table, written
 from triage.web.downloads import ChartFormat, TableFormat, chart_file, table_file
 from triage.web.kept import Kept

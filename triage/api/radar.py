@@ -1,0 +1,39 @@
+"""Whether recent incidents suggest a label that the taxonomy does not have, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from triage.api.access import Reader
+from triage.api.answers import answer
+from triage.api.problems import documented
+from triage.api.service import Parts
+from triage.radar import DEFAULT_CRITERIA, RECENT, Radar, Scope, look
+
+router = APIRouter(prefix="/v1/radar", tags=["history"])
+
+_MOST_EMBEDDED = 100
+"""So many write-ups are embedded for one request: with the local embedder that takes some ten seconds."""
+
+_FACET = Query(max_length=100, description="The facet; by default the finest that tells the kind of incident.")
+_RECENT = Query(ge=1, le=5000, description="So many incidents, the last to come in, are looked at.")
+_LEAST = Query(ge=3, le=1000, description="Fewer distinct incidents make no group.")
+
+
+@router.get("", operation_id="get_radar", response_model=Radar, responses=documented(422, 500, 503))
+async def get_radar(
+    service: Parts,
+    who: Reader,
+    facet: Annotated[str | None, _FACET] = None,
+    recent: Annotated[int, _RECENT] = RECENT,
+    least: Annotated[int, _LEAST] = DEFAULT_CRITERIA.least,
+) -> Response:
+    """Group the recent incidents that no label fits, each group with examples and a draft of a label.
+
+    Only incidents of the key's teams and the shared history are looked at. Drafts are worded by rule. Where more
+    incidents had to be embedded first than one request takes, `unread` says how many are left: ask again.
+    """
+    scope = Scope(facet, recent, who.teams, _MOST_EMBEDDED)
+    return answer(await look(service.store, service.casebook, scope, DEFAULT_CRITERIA._replace(least=least)))
