@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -9,8 +10,8 @@ from fastapi import APIRouter, Query, Response
 from triage.api.access import Reader
 from triage.api.answers import answer
 from triage.api.problems import documented
-from triage.api.service import Parts
-from triage.radar import DEFAULT_CRITERIA, RECENT, Radar, Scope, look
+from triage.api.service import Parts, Service
+from triage.radar import DEFAULT_CRITERIA, RECENT, Criteria, Radar, Scope, look
 
 router = APIRouter(prefix="/v1/radar", tags=["history"])
 
@@ -35,5 +36,15 @@ async def get_radar(
     Only incidents of the key's teams and the shared history are looked at. Drafts are worded by rule. Where more
     incidents had to be embedded first than one request takes, `unread` says how many are left: ask again.
     """
-    scope = Scope(facet, recent, who.teams, _MOST_EMBEDDED)
-    return answer(await look(service.store, service.casebook, scope, DEFAULT_CRITERIA._replace(least=least)))
+    return answer(await radar_of(service, who.teams, facet, recent, DEFAULT_CRITERIA._replace(least=least)))
+
+
+async def radar_of(
+    service: Service,
+    teams: Collection[str] | None,
+    facet: str | None = None,
+    recent: int = RECENT,
+    criteria: Criteria = DEFAULT_CRITERIA,
+) -> Radar:
+    """What the radar sees among the incidents of these teams (None: of all) and the shared ones."""
+    return await look(service.store, service.casebook, Scope(facet, recent, teams, _MOST_EMBEDDED), criteria)

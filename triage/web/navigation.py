@@ -23,7 +23,7 @@ PLACES = (
     Place("History", "/history", "h"),
     Place("Agreement", "/agreement", "a"),
     Place("Evals", "/evals", "e"),
-    Place("Study", "/study/ledger", "s"),
+    Place("Study", "/study", "s"),
     Place("Settings", "/settings", ","),
 )
 """The pages themselves."""

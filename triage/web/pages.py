@@ -26,8 +26,10 @@ from triage.web import (
     playbooks,
     progress,
     queue,
+    radar,
     settings,
     static,
+    study,
     taxonomies,
 )
 from triage.web.options import PageOptions
@@ -50,8 +52,10 @@ _PAGES = (
     agreement,
     evals,
     eval_run,
+    study,
     ledger,
     playbooks,
+    radar,
     checklist,
     settings,
     taxonomies,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from typing import Literal, NamedTuple
+from collections import defaultdict
+from typing import NamedTuple
 
 from fastapi import Request, Response
+from markupsafe import Markup
 
 from triage.access import Principal
 from triage.api.access import Reader, requires
 from triage.api.service import Parts, Service
-from triage.charts import Chart, as_figure
+from triage.charts import Theme, as_figure
 from triage.errors import NotFound
-from triage.study import Study, charts_of, tables_of
+from triage.study import Study, tables_of
+from triage.study.charts import Beside, charts_of
 from triage.tables import Table, written
 from triage.web.downloads import ChartFormat, TableFormat, chart_file, table_file
 from triage.web.kept import Kept
@@ -29,7 +32,7 @@ class Made(NamedTuple):
 
     study: Study
     tables: list[Table]
-    charts: dict[str, Chart]
+    charts: list[Beside]
 
 
 _kept: Kept[Made] = Kept(_KEPT_S)
@@ -46,7 +49,7 @@ async def made_study(request: Request, service: Parts, who: Reader) -> Response:
     """Show the study."""
     made = await _made(service, who)
     sections = [(name, list(group)) for name, group in itertools.groupby(made.tables, key=lambda one: one.section)]
-    figures = await asyncio.to_thread(lambda: {name: as_figure(chart) for name, chart in made.charts.items()})
+    figures = await asyncio.to_thread(_figures, made)
     return show(request, "_study.html", study=made.study, sections=sections, figures=figures, written=written)
 
 
@@ -69,14 +72,21 @@ async def study_table(service: Parts, who: Reader, name: str, ending: TableForma
 
 
 @router.get("/study/charts/{name}-{theme}.{ending}")
-async def study_chart(
-    service: Parts, who: Reader, name: str, theme: Literal["light", "dark"], ending: ChartFormat
-) -> Response:
+async def study_chart(service: Parts, who: Reader, name: str, theme: Theme, ending: ChartFormat) -> Response:
     """One chart as a file, with its title and caption."""
-    chart = (await _made(service, who)).charts.get(name)
+    made = await _made(service, who)
+    chart = next((one.chart for one in made.charts if one.chart.id == name), None)
     if chart is None:
         raise NotFound(f"The study has no chart {name!r}.", chart=name)
     return await asyncio.to_thread(chart_file, chart, theme, ending)
+
+
+def _figures(made: Made) -> dict[str, list[tuple[str, str, Markup]]]:
+    """Table id -> the charts beside it: the id, the title and the figure of each."""
+    figures: defaultdict[str, list[tuple[str, str, Markup]]] = defaultdict(list)
+    for table, chart in made.charts:
+        figures[table].append((chart.id, chart.title, as_figure(chart)))
+    return figures
 
 
 async def _made(service: Service, who: Principal) -> Made:
@@ -84,6 +94,6 @@ async def _made(service: Service, who: Principal) -> Made:
         taxonomy = service.casebook.taxonomy
         study = await service.studies.of(who.teams)
         tables = tables_of(study, taxonomy)
-        return Made(study, tables, {chart.id: chart for chart in charts_of(study, taxonomy, tables)})
+        return Made(study, tables, charts_of(study, taxonomy, tables))
 
     return await _kept.get((id(service.store), who.teams), make)
