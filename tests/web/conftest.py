@@ -163,15 +163,9 @@ def _serving(settings: Settings) -> Iterator[str]:
 
 
 def _is_wrong(message: Any) -> bool:
-<<<<<<< HEAD
-    # A status that is an error is told by browser and htmx too; what the page makes of it is what the tests look at.
-    expected = any(told in message.text for told in ("Failed to load resource", "Response Status Error Code"))
-    return message.type in {"error", "warning"} and not expected
-=======
     # A status that is an error is told by the browser and by htmx too; what the page makes of it the tests look at.
     told = message.text.startswith(("Failed to load resource", "Response Status Error Code"))
     return message.type in {"error", "warning"} and not told
->>>>>>> main
 
 
 def _is_elsewhere(url: str, base: str) -> bool:

@@ -45,11 +45,8 @@ __all__ = [
     "NotificationState",
     "Page",
     "Pending",
-<<<<<<< HEAD
     "Pile",
-=======
     "Posted",
->>>>>>> main
     "Resealed",
     "SourceKind",
     "Status",

@@ -68,24 +68,6 @@ async def read_incidents(connection: AsyncConnection, incident_ids: Collection[s
     return found
 
 
-<<<<<<< HEAD
-async def read_known(
-    connection: AsyncConnection, incident_ids: Collection[str], teams: Collection[str] | None
-) -> set[str]:
-    """Those of `incident_ids` that are there; with `teams` only those of these teams."""
-    found: set[str] = set()
-    for chunk in chunks(incident_ids):
-        query = select(incident_table.c.id).where(incident_table.c.id.in_(chunk), *conditions(Wanted(teams=teams)))
-        found |= set((await connection.execute(query)).scalars())
-    return found
-
-
-async def read_team(connection: AsyncConnection, incident_id: str) -> str | None:
-    """The team of an incident; None where there is no such incident."""
-    query = select(incident_table.c.team).where(incident_table.c.id == incident_id)
-    team: str | None = (await connection.execute(query)).scalar_one_or_none()
-    return team
-=======
 async def read_listed(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[str, Listed]:
     """Those of `incident_ids` that are there, by id, without their write-ups."""
     found: dict[str, Listed] = {}
@@ -102,7 +84,6 @@ async def read_teams(connection: AsyncConnection, incident_ids: Collection[str])
         query = select(incident_table.c.id, incident_table.c.team).where(incident_table.c.id.in_(chunk))
         found |= {row.id: row.team for row in await connection.execute(query)}
     return found
->>>>>>> main
 
 
 async def read_seq(connection: AsyncConnection, incident_id: str) -> int | None:

@@ -91,15 +91,8 @@ async def read_judgements(
         .subquery()
     )
     # Only the documents of those that are counted are read.
-    said = case(*((annotation_table.c.facet == facet, _labels(connection, facet)) for facet in facets))
+    said = case(*((annotation_table.c.facet == facet, labels_in(connection, facet)) for facet in facets))
     query: Select[Any] = (
-<<<<<<< HEAD
-        select(*rows.ANNOTATION_COLUMNS, labels_in(connection, facet).label("said"))
-        .select_from(newest)
-        .join(annotation_table, annotation_table.c.id == newest.c.id)
-        .join(triage_table, triage_table.c.id == newest.c.triage_id)
-        .order_by(annotation_table.c.created_at.desc(), annotation_table.c.id.desc())
-=======
         select(
             *(annotation_table.c[name] for name in ("incident_id", "facet", "annotator", "labels", "saw_model")),
             annotation_table.c.created_at,
@@ -110,7 +103,6 @@ async def read_judgements(
         .outerjoin(triage_table, triage_table.c.id == ranked.c.triage_id)
         .where(ranked.c.place <= limit)
         .order_by(*newest_first)
->>>>>>> main
     )
     return [
         Judgement(
@@ -184,13 +176,7 @@ async def read_triaged(
     teams: Collection[str] | None = None,
 ) -> list[TriagedIncident]:
     """At most `limit` incidents whose latest triage was made since then, newest first."""
-<<<<<<< HEAD
-    later = triage_table.alias()
-    has_later = exists().where(later.c.incident_id == triage_table.c.incident_id, later.c.id > triage_table.c.id)
     said = [labels_in(connection, facet).label(f"said_{n}") for n, facet in enumerate(facets)]
-=======
-    said = [_labels(connection, facet).label(f"said_{n}") for n, facet in enumerate(facets)]
->>>>>>> main
     labelled = [
         exists()
         .where(
@@ -216,9 +202,6 @@ async def read_triaged(
     return found
 
 
-<<<<<<< HEAD
-def labels_in(connection: AsyncConnection, facet: str) -> ColumnElement[Any]:
-=======
 def _newest_triages(taxonomy: str, since: datetime, limit: int, teams: Collection[str] | None) -> Select[Any]:
     """Ids and incidents of the latest triages of at most `limit` incidents, made since then, newest first."""
     later = triage_table.alias()
@@ -245,8 +228,7 @@ def _of(taxonomy: str, teams: Collection[str] | None) -> list[ColumnElement[bool
     return [of.taxonomy == taxonomy, *([] if teams is None else [of.team.in_(teams)])]
 
 
-def _labels(connection: AsyncConnection, facet: str) -> ColumnElement[Any]:
->>>>>>> main
+def labels_in(connection: AsyncConnection, facet: str) -> ColumnElement[Any]:
     """The labels of a facet, read by the database out of the stored triage: the documents stay where they are."""
     column: Column[Any] = triage_table.c.document
     # SQLite reads JSON out of text as it is, and would turn a cast one into a number.

@@ -35,17 +35,11 @@ from triage.store.incidents import (
     accept_many,
     read_ids,
     read_incidents,
-<<<<<<< HEAD
-    read_known,
-    read_page,
-    read_seq,
-    read_team,
-=======
     read_listed,
     read_page,
     read_posted,
+    read_seq,
     read_teams,
->>>>>>> main
 )
 from triage.store.index_marks import IndexMarks
 from triage.store.judgements import (
@@ -215,17 +209,10 @@ class Store:
         async with self._engine.connect() as connection:
             return await read_page(connection, limit, cursor, wanted)
 
-<<<<<<< HEAD
-    async def known(self, incident_ids: Collection[str], teams: Collection[str] | None = None) -> set[str]:
-        """Those of `incident_ids` that are there; with `teams` only those of these teams."""
-        async with self._engine.connect() as connection:
-            return await read_known(connection, incident_ids, teams)
-=======
     async def posted(self, limit: int, teams: Collection[str] | None = None) -> list[Posted]:
         """What came in to be triaged, newest first, at most `limit`; with `teams` only their incidents."""
         async with self._engine.connect() as connection:
             return await read_posted(connection, limit, teams)
->>>>>>> main
 
     async def incident_ids(self, status: Status | None = None) -> list[str]:
         """The ids of all incidents, or of those with this status, oldest first."""

@@ -5,21 +5,11 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from triage.api import access
-<<<<<<< HEAD
-from triage.web import (
-    adjudicate,
-    assigning,
-    history,
-    home,
-    keys,
-    label,
-    login,
-    progress,
-    queue,
-=======
 from triage.evaluation.shelf import Shelf
 from triage.web import (
+    adjudicate,
     agreement,
+    assigning,
     checklist,
     eval_run,
     evals,
@@ -30,10 +20,12 @@ from triage.web import (
     incident_ledger,
     incident_sections,
     keys,
+    label,
     ledger,
     login,
     playbooks,
->>>>>>> main
+    progress,
+    queue,
     settings,
     static,
     taxonomies,
@@ -45,18 +37,15 @@ _PAGES = (
     static,
     login,
     home,
-<<<<<<< HEAD
+    incident,
+    incident_labels,
+    incident_ledger,
+    incident_sections,
     queue,
     label,
     adjudicate,
     assigning,
     progress,
-    history,
-=======
-    incident,
-    incident_labels,
-    incident_ledger,
-    incident_sections,
     history,
     agreement,
     evals,
@@ -64,7 +53,6 @@ _PAGES = (
     ledger,
     playbooks,
     checklist,
->>>>>>> main
     settings,
     taxonomies,
     keys,
@@ -75,10 +63,7 @@ _OPEN = frozenset({"/login", "/logout", "/static/{version}/{name}"})
 def add_pages(app: FastAPI, options: PageOptions = PageOptions()) -> FastAPI:  # noqa: B008 - a value that does not change
     """Add the pages to the app that `create_app` made. Raises if a page does not say what it needs."""
     app.state.page_options = options
-<<<<<<< HEAD
-=======
     app.state.shelf = Shelf(options.runs)
->>>>>>> main
     for module in _PAGES:
         app.include_router(module.router)
     not_found_page(app)

@@ -3,23 +3,18 @@
 //   data-go="q"         `g` and then this key follows the link
 //   data-key="c"        this key clicks the element (`mod+enter` also works while typing)
 //   data-told="Confirm" what the shortcut does, where the element's own text does not say it
-<<<<<<< HEAD
+//   data-focus          its key moves the focus there, so that Enter does it
+//   data-focus-first    a <details> that, once open, has the focus in its first field
 //   data-rows           the children can be walked with j and k, Enter opens the link in the chosen one, x ticks its
 //                       box, and the keys of what is inside a child work while it is the chosen one
 //   data-advance        on such a child: a choice by key leads on to the next one that is not data-optional
 //   data-all            this box ticks all boxes of its form; data-chosen tells how many are ticked
-//   data-drop           a file that is dropped here is put into the text area inside
-=======
-//   data-focus          its key moves the focus there, so that Enter does it
-//   data-focus-first    a <details> that, once open, has the focus in its first field
-//   data-rows           the children can be walked with j and k, and Enter opens the link in the chosen one
 //   data-filter         what is typed leaves only those [data-option]s of the <details> that hold it; Enter takes the best
 //   data-light="a"      under the pointer or the focus, what has data-lit="a" is lit; [data-light-pin] inside keeps it so
 //   data-tabs           the link that was followed last is the current one
 //   data-drop           a file that is dropped or chosen here is put into the text area inside, up to data-most bytes
 //   data-copy="id"      a click puts the text of that element on the clipboard
 //   data-scripted       shown only where this script runs
->>>>>>> main
 //   data-dismiss        a click takes the notice away
 // Nothing that matters depends on a script alone, except what changes in place.
 
@@ -57,8 +52,7 @@
     const found = keyed.find((one) => rows[at]?.contains(one)) || keyed.find((one) => !one.closest("[data-rows]"));
     if (!found) return;
     event.preventDefault();
-<<<<<<< HEAD
-    if (found.matches("input:not([type=checkbox], [type=radio], [type=submit]), textarea, select")) return found.focus();
+    if ("focus" in found.dataset || found.matches("input:not([type=checkbox], [type=radio], [type=submit]), textarea, select")) return found.focus();
     found.click();
     if (found.matches("[type=radio]") && found.closest("[data-advance]") === rows[at]) {
       const next = rows.findIndex((row, place) => place > at && !row.matches("[data-optional]"));
@@ -86,10 +80,6 @@
     const { rows, at } = walked();
     const focused = rows.findIndex((row) => row.contains(event.target));
     if (focused >= 0 && focused !== at) choose(rows, focused);
-=======
-    if ("focus" in found.dataset || found.matches("input:not([type=checkbox], [type=radio], [type=submit]), textarea, select")) found.focus();
-    else found.click();
->>>>>>> main
   }
 
   function walk(name) {
@@ -278,6 +268,8 @@
     const place = event.target.matches("input[type=file]") && event.target.closest("[data-drop]");
     if (place) take(place, event.target.files[0]);
   });
+  document.addEventListener("focusin", follow);
+  document.addEventListener("change", tick);
   document.addEventListener("toggle", (event) => {
     if (!event.target.open || !event.target.matches("[data-chooser], [data-focus-first]")) return;
     [...event.target.querySelectorAll("input")].find(visible)?.focus();
@@ -299,8 +291,6 @@
       tab.setAttribute("aria-current", "true");
     }
   });
-  document.addEventListener("focusin", follow);
-  document.addEventListener("change", tick);
   for (const type of ["dragover", "dragleave", "drop"]) document.addEventListener(type, drop);
   for (const type of ["DOMContentLoaded", "htmx:afterSwap"]) {
     document.addEventListener(type, () => { tellTimes(document); unveil(document); });
