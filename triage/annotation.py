@@ -56,6 +56,24 @@ def standing(annotations: Iterable[Annotation]) -> list[Annotation]:
     return list(latest.values())
 
 
+def words_of_people(annotations: Iterable[Annotation]) -> dict[str, Annotation]:
+    """Facet -> the person's label that counts, of one incident's annotations, oldest first.
+
+    That is the gold one, else the latest if all who spoke say the same. A facet on which people differ and that nobody
+    has settled is left out, and so is one of which no person has said anything.
+    """
+    words: dict[str, Annotation] = {}
+    given: dict[str, list[Annotation]] = {}
+    for annotation in standing(annotations):
+        if annotation.origin == "human":
+            given.setdefault(annotation.facet, []).append(annotation)
+    for facet, said in given.items():
+        gold = [each for each in said if each.is_gold]
+        if gold or len({each.labels for each in said}) == 1:
+            words[facet] = (gold or said)[-1]
+    return words
+
+
 class Assignment(BaseModel, frozen=True, extra="forbid"):
     """One annotator is to label these facets of one incident. `shows_model` lets them see the model's labels first."""
 

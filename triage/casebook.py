@@ -7,15 +7,17 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from triage.access import SHARED_TEAM, team_id
 from triage.annotation import Annotation, Labels, Origin, standing
 from triage.embedding import Embedder
 from triage.errors import Conflict, InvalidInput, NotFound
-from triage.history import IndexUnavailable
+from triage.history import Example, IndexUnavailable
 from triage.history.browsing import Browsed, Mode, browse
 from triage.incident import Incident, content_id
 from triage.indexing import INDEX_TURN, SETTLED_S, Index, Indexer, IndexReport, Steps, silent
+from triage.pipeline import Pipeline
 from triage.redaction import Redactor
 from triage.store import DEFAULT_TEAM, Labelled, Store
 from triage.taxonomy import Taxonomy
@@ -26,6 +28,28 @@ _log = logging.getLogger(__name__)
 _ACCEPTED_AT_ONCE = 200
 
 _BATCH = 256
+
+
+class Foreseen(NamedTuple):
+    """An incident as an example to learn from, with its gold labels as they are, and as further annotations make them.
+
+    Without gold labels it is no part of the history.
+    """
+
+    team: str
+    example: Example
+    before: Labels
+    after: Labels
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The facets whose gold labels would be other ones."""
+        return frozenset(f for f in {*self.before, *self.after} if self.before.get(f) != self.after.get(f))
+
+    @property
+    def changes_members(self) -> bool:
+        """True if the incident would become part of the history, or cease to be."""
+        return bool(self.before) != bool(self.after)
 
 
 class Casebook:
@@ -117,6 +141,27 @@ class Casebook:
             )
         await self._align(marked, marked)
         return kept
+
+    def pipeline_alone(self) -> Pipeline:
+        """A pipeline over this history that asks no model and has no calibrator."""
+        return Pipeline(self.taxonomy, self._redactor, self._embedder, self._history, None)
+
+    async def foresee(self, incident_id: str, annotations: Sequence[Annotation]) -> Foreseen:
+        """What `annotate` would make of the history, with nothing stored. Raises what it would raise."""
+        stored = await self._store.incident(incident_id)
+        given = [self._canonical(incident_id, annotation) for annotation in annotations]
+        annotated = await self._store.annotations(incident_id)
+        before, after = _standing_gold(annotated), _standing_gold([*annotated, *given])
+        self.taxonomy.validate_labels(after)
+        vectors = await self._store.vectors(self._embedder.fingerprint, [incident_id])
+        vectors |= await self._indexer.embed_missing([stored.incident]) if incident_id not in vectors else {}
+        told = (await self._indexer.texts.texts([incident_id])).get(incident_id)
+        if told is None:
+            raise NotFound(f"There is no incident {incident_id!r}.", incident_id=incident_id)
+        incident, vector = stored.incident, vectors[incident_id]
+        began, ttm = incident.started_at, incident.ttm_minutes
+        example = Example(incident_id, told.text, vector, {}, told.title, told.url, began, ttm)
+        return Foreseen(stored.team, example, before, after)
 
     async def import_history(
         self,

@@ -115,7 +115,8 @@ class Indexer:
         self._history = history
         self._redactor = redactor
         self._embedder = embedder
-        history.read_from(StoredTexts(store, redactor))
+        self.texts = StoredTexts(store, redactor)
+        history.read_from(self.texts)
 
     async def align(self, incident_ids: Collection[str], marked: Mapping[str, int] | None = None) -> None:
         """Bring the index in line with the store for these incidents, then take the caller's own marks away.

@@ -11,15 +11,16 @@ from datetime import datetime
 from typing import NamedTuple
 
 from triage.calibration import Calibrator, Circumstances
-from triage.classification import Classification, Classifier, Subject, Usage
+from triage.classification import Answer, Classification, Classifier, Subject, Usage
 from triage.classification.evidence import locate
-from triage.classification.instructions import without_instructions, without_instructions_in
+from triage.classification.instructions import without_instructions_in
 from triage.classification.likeness import DefinitionReader, Likeness
-from triage.classification.sentences import Sentence, before_resolution, condense, split
+from triage.classification.reading import read
+from triage.classification.sentences import Sentence, condense
 from triage.contrast import Contrasted, contrast
 from triage.decision import FacetRule, decide
-from triage.embedding import Embedder
-from triage.errors import ModelUnavailable
+from triage.embedding import Embedder, Vectors
+from triage.errors import ModelUnavailable, TriageError
 from triage.history import History
 from triage.history.learned import Distributions, Learner
 from triage.history.retrieval import by_likely_label, diverse
@@ -35,6 +36,13 @@ from triage.triage_result import Contrast, FacetResult, Neighbour, Provenance, T
 
 STEPS = ("redact", "withhold", "retrieve", "learn", "classify", "contrast", "suggest")
 """The steps of one incident in their order, by the names under which they are told and timed."""
+
+
+class MadeOtherwise(TriageError):
+    """A stored triage that was made in other circumstances than today's, so that the two can't be compared."""
+
+    status = 409
+    title = "The triage was made in other circumstances"
 
 
 class PipelineOptions(NamedTuple):
@@ -94,9 +102,9 @@ class Pipeline:
         price: Price | None = None,
     ) -> None:
         self.taxonomy = taxonomy
-        self._redactor = redactor
-        self._embedder = embedder
-        self._history = history
+        self.redactor = redactor
+        self.embedder = embedder
+        self.history = history
         self._classifier = classifier
         self._model_name = model_name
         self._options = options or PipelineOptions()
@@ -114,7 +122,12 @@ class Pipeline:
         self._rules_alone = self._alone.rules(now) if self._alone else {}
         self._turns = asyncio.Semaphore(self._options.turns)
         self._learner = Learner()
-        self._definitions = DefinitionReader(embedder, taxonomy)
+        self.definitions = DefinitionReader(embedder, taxonomy)
+
+    @property
+    def neighbours(self) -> int:
+        """How many neighbours of an incident are looked up."""
+        return self._options.neighbours
 
     async def run(
         self,
@@ -124,10 +137,12 @@ class Pipeline:
         duplicates: bool = True,
         as_of: datetime | None = None,
         teams: Collection[str] | None = None,
+        embedded: dict[str, Vectors] | None = None,
     ) -> Triage:
         """Triage one incident. The incident itself and the ids in `exclude` are never among its neighbours.
 
-        `teams` are those whose history it may know, None stands for all.
+        `teams` are those whose history it may know, None stands for all. The vector of its whole redacted text is put
+        into `embedded` under its id, if it was made.
 
         With `duplicates=False` near-duplicates are left out too. With `as_of` it is triaged as it could have been at
         that moment: with the incidents that had begun before, and without the sentences that tell how this one ended.
@@ -136,18 +151,16 @@ class Pipeline:
         """
         seconds: dict[str, float] = {}
         with _timed(seconds, "redact"):
-            redacted = await asyncio.to_thread(self._redactor.redact, incident.text)
+            redacted = await asyncio.to_thread(self.redactor.redact, incident.text)
         with _timed(seconds, "withhold"):
-            sentences, withheld = await asyncio.to_thread(without_instructions, split(redacted.text), self.taxonomy)
-            if as_of is not None:
-                sentences = before_resolution(sentences)
-            # An order names labels: it must not draw in neighbours, nor count as words of the incident.
-            is_whole = not withheld and as_of is None
-            told = redacted.text if is_whole else "\n".join(sentence.text for sentence in sentences)
+            reading = await asyncio.to_thread(read, redacted.text, self.taxonomy, before_its_end=as_of is not None)
+            sentences, told = reading.sentences, reading.text
         with _timed(seconds, "retrieve"):
-            vector = (await self._embedder.embed([told]))[0]
+            vector = (await self.embedder.embed([told]))[0]
+            if embedded is not None and reading.is_whole:
+                embedded[incident.id] = vector
             hidden = {incident.id, *exclude}
-            neighbours = await self._history.neighbours(
+            neighbours = await self.history.neighbours(
                 told,
                 vector,
                 self._options.neighbours,
@@ -157,9 +170,9 @@ class Pipeline:
                 teams=teams,
             )
             # A near-duplicate is shown and flagged, but teaches nothing: one wrong label on a copy must not decide.
-            examples = await self._history.examples(told, exclude=hidden, duplicates=False, as_of=as_of, teams=teams)
+            examples = await self.history.examples(told, exclude=hidden, duplicates=False, as_of=as_of, teams=teams)
         with _timed(seconds, "learn"):
-            likeness = await self._definitions.read(sentences, examples)
+            likeness = await self.definitions.read(sentences, examples)
             learned = await asyncio.to_thread(self._learner.distributions, self.taxonomy, examples, told, vector)
             for facet, distribution in likeness.distributions.items():
                 learned.setdefault(facet, {})["definitions"] = distribution
@@ -170,7 +183,7 @@ class Pipeline:
         likely = {one.label: one.probability for one in facets[kind].distribution}
         shown = by_likely_label(neighbours, kind, likely)[: self._options.shown_neighbours]
         with _timed(seconds, "contrast"):
-            contrasted = await contrast(facets[kind], vector, examples, likeness, self._definitions)
+            contrasted = await contrast(facets[kind], vector, examples, likeness, self.definitions)
         with _timed(seconds, "suggest"):
             suggestions = suggest(self.taxonomy, neighbours, facets, examples)
         return Triage(
@@ -186,24 +199,65 @@ class Pipeline:
                 taxonomy_version=self.taxonomy.version,
                 prompts=said.way.classifier.prompts if said.way else (),
                 model=said.way.model if said.way else self._model_name,
-                embedder=self._embedder.fingerprint,
+                embedder=self.embedder.fingerprint,
                 calibrator=said.calibrator.name if said.calibrator else None,
-                history_size=await self._history.size(),
+                history_size=await self.history.size(),
                 redactions=redacted.counts,
                 **said.usage.provenance,
                 cost=said.cost,
                 model_deadline_s=self._deadline_s,
                 dropped_quotes=dropped,
                 was_condensed=said.was_condensed,
-                withheld_sentences=withheld,
+                withheld_sentences=reading.withheld,
                 as_of=as_of,
                 seconds=seconds,
             ),
         )
 
+    def decide_again(
+        self, triage: Triage, neighbours: Sequence[Neighbour], learned: Mapping[str, Distributions]
+    ) -> dict[str, FacetResult]:
+        """What a stored triage would be with these neighbours, and this learned of the history and the definitions.
+
+        The model is not asked: its answers are those that the triage keeps. Raises `MadeOtherwise` where the triage was
+        made in other circumstances than those of today.
+        """
+        rules = self.rules_of(triage)
+        answers = {
+            facet: Answer(
+                distribution=result.sources["model"],
+                prior=result.sources.get("prior", {}),
+                rationale=result.rationale,
+            )
+            for facet, result in triage.facets.items()
+            if "model" in result.sources
+        }
+        return decide(self.taxonomy, answers, neighbours, learned, rules)
+
+    def rules_of(self, triage: Triage) -> Mapping[str, FacetRule]:
+        """The rules by which a stored triage was decided. Raises `MadeOtherwise` where they are not those of today."""
+        made = triage.provenance
+        is_answered = any("model" in result.sources for result in triage.facets.values())
+        place = next((n for n, way in enumerate(self._ways) if is_answered and way.model == made.model), None)
+        way = None if place is None else self._ways[place]
+        if is_answered and way is None:
+            raise MadeOtherwise(f"Its model was {made.model}, which is not in use.", what="model")
+        calibrator = way.calibrator if way else self._alone
+        differences = {
+            "taxonomy": (f"{made.taxonomy} {made.taxonomy_version}", f"{self.taxonomy.id} {self.taxonomy.version}"),
+            "embedder": (made.embedder, self.embedder.fingerprint),
+            "prompts": (", ".join(made.prompts), ", ".join(way.classifier.prompts)) if way else ("", ""),
+            "calibrator": (made.calibrator or "none", calibrator.name if calibrator else "none"),
+            "moment": (f"as of {made.as_of}" if made.as_of else "now", "now"),
+        }
+        for what, (then, now) in differences.items():
+            if then != now:
+                raise MadeOtherwise(f"Its {what} was {then}, and is {now}.", what=what)
+        return self._rules_alone if place is None else self._rules[place]
+
     async def prepare(self) -> None:
         """Let the model do beforehand what the first incident would wait for. Raises `ModelUnavailable`."""
-        await self._definitions.prepare()
+        await self.definitions.prepare()
         if self._classifier is not None:
             async with self._turns:
                 await self._classifier.prepare(self.taxonomy)

@@ -66,6 +66,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
             access_options=access,
             guard_options=guard,
             notifier=notifier,
+            previewer=desk.previewer,
             max_write_up_bytes=settings.max_write_up_bytes,
             wait_limit_s=settings.wait_limit_s,
             lifespan=_running,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.parts import HashingEmbedder
-from triage.classification.likeness import DefinitionReader, representative
+from triage.classification.likeness import DefinitionReader, moved, representative
 from triage.classification.sentences import Sentence, before_resolution, split
 from triage.embedding.onnx import MiniLM
 from triage.history import Example
@@ -74,3 +74,23 @@ def test_as_of_then_nobody_knew_how_it_ended() -> None:
 
     assert [sentence.text for sentence in kept] == ["Requests time out.", "The queue is growing."]
     assert before_resolution(split("We rolled back.")) == split("We rolled back.")
+
+
+async def test_what_was_said_can_be_moved_to_another_reference_without_reading_again() -> None:
+    embedder = HashingEmbedder()
+    reader = DefinitionReader(embedder, TAXONOMY)
+    texts = [
+        "The node lost power. It came back.",
+        "A release was rolled back.",
+        "A fibre cable was cut by an excavator.",
+    ]
+    vectors = await embedder.embed(texts)
+    known = [Example(f"i{n}", text, vectors[n], {}) for n, text in enumerate(texts)]
+    before = (await reader.read(split(WRITE_UP), known[:2])).distributions
+    after = (await reader.read(split(WRITE_UP), known)).distributions
+    moves = await reader.difference(known[:2], known)
+
+    for facet, said in before.items():
+        assert moved(said, moves[facet]) == pytest.approx(after[facet])
+        assert said != pytest.approx(after[facet])
+        assert moved(said, {}) == pytest.approx(said)

@@ -80,6 +80,9 @@ def test_what_is_refused_says_why(client: Client, pipeline: KeywordPipeline, nam
 
 def test_labels_searches_and_what_the_service_knows(client: Client, name: str) -> None:
     client.triage({"id": name, "write_up": f"Odd words: {name} zyzzyva switch."})
+    foreseen = client.preview(name, [LABEL], days=1, limit=5)
+    assert (foreseen.labels_before, foreseen.labels_after) == ({}, {"category": ("infrastructure",)})
+    assert client.annotations(name) == []
     (kept,) = client.annotate(name, [LABEL])
     assert (kept.labels, kept.origin) == (("infrastructure",), "human")
     assert client.annotations(name) == [kept]

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from dbos import DBOS
 
 from tests.parts import KeywordPipeline
+from triage.embedding import Vectors
 from triage.errors import MisconfiguredService
 from triage.incident import Incident
 from triage.jobs import JobOptions, Jobs
@@ -74,6 +76,22 @@ async def test_a_queued_incident_is_triaged_once(store: Store, working: Callable
     assert triage is not None
     assert triage.facets["category"].labels == ("infrastructure",)
     assert pipeline.seen == ["a"]
+
+
+async def test_the_vector_that_was_made_is_kept_with_the_triage(store: Store, working: Callable) -> None:
+    class Embedding(KeywordPipeline):
+        async def run(self, incident: Incident, *, embedded: dict[str, Vectors], **_: object) -> Triage:
+            embedded[incident.id] = np.arange(3, dtype=np.float32)
+            triage = await super().run(incident)
+            made = triage.provenance.model_copy(update={"embedder": "an embedder"})
+            return triage.model_copy(update={"provenance": made})
+
+    await post(store, "a")
+    async with working(Embedding(TAXONOMY)) as jobs:
+        await jobs.enqueue("a")
+        await jobs.wait("a", 10)
+
+    assert (await store.vectors("an embedder", ["a"]))["a"].tolist() == [0, 1, 2]
 
 
 async def test_waiting_ends_with_the_result_or_with_the_time(store: Store, working: Callable) -> None:

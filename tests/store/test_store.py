@@ -126,6 +126,34 @@ async def test_a_triage_is_stored_once_for_a_run(store: Store) -> None:
     assert await store.pending() == []
 
 
+async def test_a_vector_is_kept_with_a_triage_in_place_of_an_earlier_one(store: Store) -> None:
+    await store.add_incident(incident(), "t")
+    made = triage().model_copy(update={"provenance": triage().provenance.model_copy(update={"embedder": "e"})})
+    for run, value in (("one", 1.0), ("two", 2.0), ("two", 3.0)):
+        await store.save_triage(run, made, np.full(3, value, dtype=np.float32))
+    await store.save_triage("three", made)
+
+    assert {key: vector.tolist() for key, vector in (await store.vectors("e", ["a"])).items()} == {"a": [2.0] * 3}
+
+
+async def test_recent_incidents_come_with_their_latest_triage_newest_first(store: Store) -> None:
+    for n, team in enumerate(("x", "y", "x")):
+        await store.add_incident(incident(f"i{n}"), "t", team)
+    await store.add_incident(incident("other"), "another taxonomy")
+    moments = {"i0": 3, "i1": 2, "i2": 1, "other": 4}
+    for key, hours in moments.items():
+        await store.save_triage(key, triage(key).model_copy(update={"created_at": NOW + timedelta(hours=hours)}))
+    late = triage("i2").model_copy(update={"created_at": NOW + timedelta(hours=9), "degraded": True})
+    await store.save_triage("again", late)
+
+    recent = await store.recent("t", NOW, 10)
+    assert [(one.incident.id, one.team) for one in recent] == [("i2", "x"), ("i0", "x"), ("i1", "y")]
+    assert Triage.model_validate_json(recent[0].document) == late
+    assert [one.incident.id for one in await store.recent("t", NOW, 2)] == ["i2", "i0"]
+    assert [one.incident.id for one in await store.recent("t", NOW, 10, {"y"})] == ["i1"]
+    assert [one.incident.id for one in await store.recent("t", NOW + timedelta(hours=3), 10)] == ["i2", "i0"]
+
+
 async def test_a_failed_attempt_is_counted_once_and_tried_again_when_its_time_comes(store: Store) -> None:
     await store.add_incident(incident(), "t")
     first = Pending("a", 0)

@@ -26,6 +26,7 @@ from triage.api import (
     labelling,
     ledger,
     live,
+    preview,
     reading,
     spending,
     subscriptions,
@@ -49,6 +50,7 @@ from triage.jobs import Jobs
 from triage.live import LiveAgreement, LiveFigures, LiveOptions
 from triage.metrics import Metrics
 from triage.notifying import Notifier
+from triage.preview import Previewer
 from triage.store import Store
 from triage.taxonomy import Taxonomy
 
@@ -75,11 +77,14 @@ def create_app(
     access_options: AccessOptions = AccessOptions(),  # noqa: B008 - a value that does not change
     guard_options: GuardOptions = GuardOptions(),  # noqa: B008
     notifier: Notifier | None = None,
+    previewer: Previewer | None = None,
     max_write_up_bytes: int = 1_000_000,
     wait_limit_s: float = 120.0,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
     """The API over these parts. `checks` are further ones for `/readyz`, such as whether the model answers.
+
+    Without a `previewer` corrections are previewed as by a service without a model.
 
     Without a `lifespan` of the caller's the app starts and stops the `jobs` and the `notifier`; what it is given must
     be open by then.
@@ -111,11 +116,13 @@ def create_app(
         checks or {},
         Keyring(store.keys, store.sessions, access_options),
         notifier,
+        previewer or Previewer(store, casebook, casebook.pipeline_alone()),
         max_write_up_bytes=max_write_up_bytes,
         wait_limit_s=wait_limit_s,
     )
     app.include_router(batch.router)
     app.include_router(incidents.router)
+    app.include_router(preview.router)
     app.include_router(deletion.router)
     app.include_router(events.router)
     app.include_router(triages.router)

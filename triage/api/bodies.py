@@ -20,6 +20,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 JSON = "application/json"
 TEXTS = ("text/plain", "text/markdown")
+MAX_ANNOTATION_BYTES = 1_000_000
 # A client that is still sending may not see an answer before it is done: this much more is read and thrown away.
 _DISCARDED_BYTES = 32_000_000
 # Python writes no number of more than 4,300 digits; YAML has hexadecimal ones of any length.

@@ -19,7 +19,7 @@ from triage.api.answers import (
     preferred_wait,
     raw_answer,
 )
-from triage.api.bodies import NewAnnotation, read_incident, read_models
+from triage.api.bodies import MAX_ANNOTATION_BYTES, NewAnnotation, read_incident, read_models
 from triage.api.etags import TAGGED, IfMatch, IfNoneMatch, expected, tagged, tagged_annotations
 from triage.api.examples import annotation_body, incident_body
 from triage.api.parameters import LINK, Cursor, IdempotencyKey, IncidentInPath, Limit, next_link, wanted_incidents
@@ -33,7 +33,6 @@ from triage.triage_result import Triage
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 
 _ID = TypeAdapter[str](IncidentId)
-_MAX_ANNOTATION_BYTES = 1_000_000
 
 _PAGED: dict[int | str, dict[str, Any]] = {200: {"headers": LINK}}
 _TRIAGED: dict[int | str, dict[str, Any]] = {
@@ -134,7 +133,7 @@ async def post_annotations(
     counts; a gold one is withdrawn by the same annotator's annotation without `is_gold`. What an annotator said before
     and says again is not kept twice. With `If-Match` nothing is kept if the incident's annotations changed since.
     """
-    given = await read_models(request, NewAnnotation, _MAX_ANNOTATION_BYTES)
+    given = await read_models(request, NewAnnotation, MAX_ANNOTATION_BYTES)
     kept = await service.casebook.annotate(
         incident_id, [each.annotation(incident_id) for each in given], expected(if_match)
     )

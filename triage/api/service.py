@@ -16,6 +16,7 @@ from triage.jobs import Jobs
 from triage.live import LiveAgreement, LiveFigures
 from triage.metrics import Metrics
 from triage.notifying import Notifier
+from triage.preview import Previewer
 from triage.store import Store
 from triage.taxonomy import Taxonomy
 
@@ -43,6 +44,7 @@ class Service(NamedTuple):
     checks: Mapping[str, Check]
     keyring: Keyring
     notifier: Notifier
+    previewer: Previewer
     max_write_up_bytes: int
     wait_limit_s: float
 

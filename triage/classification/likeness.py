@@ -24,8 +24,12 @@ _RIVALRY, _CAUSE_WORD, _SCRAP, _SCRAP_WORDS = 0.25, 0.05, 0.1, 6
 _READ_SENTENCES = 60
 _COUNTED_SENTENCES = 3
 _COUNTED_PHRASES = 2
-_REFERENCE_INCIDENTS = 24
+REFERENCE_INCIDENTS = 24
 _KEPT_INCIDENTS = 2_000
+_KEPT_REFERENCES = 100
+
+Moves = dict[str, dict[str, float]]
+"""Facet -> label -> how much more is taken off its score."""
 
 
 class Likeness(NamedTuple):
@@ -80,6 +84,7 @@ class DefinitionReader:
         self._phrases: dict[tuple[str, str], Vectors] = {}
         self._usual: tuple[tuple[tuple[str, str], ...], dict[tuple[str, str], tuple[float, float]]] | None = None
         self._sentences: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
+        self._reached: OrderedDict[tuple[str, str], dict[tuple[str, str], tuple[float, float]]] = OrderedDict()
 
     async def prepare(self) -> None:
         """Embed the taxonomy's phrases, once."""
@@ -105,6 +110,15 @@ class DefinitionReader:
         read = tuple(s for s in split(example.text) if s.text.strip())[:_READ_SENTENCES]
         return await self._compare(read, await self._of_incident(example), reference) if read else Likeness({}, (), {})
 
+    async def difference(self, before: Sequence[Example], after: Sequence[Example]) -> Moves:
+        """How much more is taken off each label's score with `after` as the reference than with `before`."""
+        await self.prepare()
+        was, becomes = await self._usual_of(representative(before)), await self._usual_of(representative(after))
+        moves: Moves = {facet.id: {} for facet in self._facets}
+        for facet, label in was:
+            moves[facet][label] = becomes[facet, label][0] - was[facet, label][0]
+        return moves
+
     async def _compare(self, read: tuple[Sentence, ...], vectors: Vectors, reference: Sequence[Example]) -> Likeness:
         usual = await self._usual_of(representative(reference))
         distributions: dict[str, dict[str, float]] = {}
@@ -127,17 +141,33 @@ class DefinitionReader:
         """
         key = tuple((example.incident_id, example.text) for example in reference)
         if self._usual is None or self._usual[0] != key:
-            told = [vectors for example in reference if len(vectors := await self._of_incident(example))]
-            usual: dict[tuple[str, str], tuple[float, float]] = {}
-            for facet in self._facets:
-                for label in facet.ids:
-                    alike = [self._like(vectors, facet, label) for vectors in told]
-                    summit = float(np.mean([_summit(one) for one in alike])) if alike else 0.0
-                    typical = float(np.mean([one.mean() for one in alike])) if alike else 0.0
-                    usual[facet.id, label] = summit, typical
+            every = [reached for example in reference if (reached := await self._reached_by(example))]
+            usual = {
+                (facet.id, label): (
+                    float(np.mean([reached[facet.id, label][0] for reached in every])) if every else 0.0,
+                    float(np.mean([reached[facet.id, label][1] for reached in every])) if every else 0.0,
+                )
+                for facet in self._facets
+                for label in facet.ids
+            }
             self._usual = key, usual
             return usual
         return self._usual[1]
+
+    async def _reached_by(self, example: Example) -> dict[tuple[str, str], tuple[float, float]]:
+        """What an incident of the reference reaches: its score, and its sentences on average; empty without any."""
+        key = (example.incident_id, example.text)
+        if key not in self._reached:
+            vectors = await self._of_incident(example)
+            alike = (
+                {(facet.id, label): self._like(vectors, facet, label) for facet in self._facets for label in facet.ids}
+                if len(vectors)
+                else {}
+            )
+            self._reached[key] = {label: (_summit(one), float(one.mean())) for label, one in alike.items()}
+            while len(self._reached) > _KEPT_REFERENCES:
+                self._reached.popitem(last=False)
+        return self._reached[key]
 
     def _like(self, vectors: Vectors, facet: Facet, label: str) -> Vectors:
         """How like the label each sentence is: the mean cosine similarity to its two closest phrases."""
@@ -156,6 +186,16 @@ class DefinitionReader:
         return self._sentences[key]
 
 
+def moved(shares: Mapping[str, float], moves: Mapping[str, float]) -> dict[str, float]:
+    """What the definitions said of a facet, as they would say it with another reference: see `difference`.
+
+    The reference takes a constant off each label's score, so no sentence has to be read again.
+    """
+    weights = {label: share * math.exp(-SHARPNESS * moves.get(label, 0.0)) for label, share in shares.items()}
+    total = sum(weights.values())
+    return {label: weight / total for label, weight in weights.items()} if total else dict(shares)
+
+
 def phrases(label: Label) -> list[str]:
     """What a label says of itself, as separate phrases."""
     return [label.name, label.definition, *label.includes, label.example]
@@ -163,7 +203,12 @@ def phrases(label: Label) -> list[str]:
 
 def representative(examples: Sequence[Example]) -> list[Example]:
     """Some incidents to know the usual from, the same ones as long as the history keeps them."""
-    return sorted(examples, key=lambda e: _digest(e.incident_id))[:_REFERENCE_INCIDENTS]
+    return in_reference_order(examples)[:REFERENCE_INCIDENTS]
+
+
+def in_reference_order(examples: Sequence[Example]) -> list[Example]:
+    """The incidents in the order in which they are taken for the usual."""
+    return sorted(examples, key=lambda e: _digest(e.incident_id))
 
 
 def _digest(incident_id: str) -> str:

@@ -18,6 +18,7 @@ from triage.client.answers import Batch, Event, FinishedPage, Health, Listed, St
 from triage.client.calls import Call, EventReader, Posted
 from triage.client.errors import NotFinished, Unreachable
 from triage.client.retrying import Patience
+from triage.correction import Preview
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Neighbour, Triage
 
@@ -142,6 +143,17 @@ class AsyncClient:
     ) -> list[Annotation]:
         """Label an incident, all or nothing: each with `facet`, `labels`, `annotator`, and `is_gold` or `note`."""
         return await self._send(calls.annotate(incident_id, annotations, if_match))
+
+    async def preview(
+        self,
+        incident_id: str,
+        annotations: Sequence[Mapping[str, Any]],
+        *,
+        days: float | None = None,
+        limit: int | None = None,
+    ) -> Preview:
+        """Which other recent incidents would be triaged otherwise with these labels; takes what `annotate` takes."""
+        return await self._send(calls.preview(incident_id, annotations, days, limit))
 
     async def annotations(self, incident_id: str) -> list[Annotation]:
         """The annotations of an incident, oldest first."""

@@ -25,6 +25,7 @@ from triage.client.answers import (
     read_status,
 )
 from triage.client.errors import ServiceError, error_of
+from triage.correction import Preview
 from triage.incident import Incident
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Neighbour, Triage
@@ -115,6 +116,15 @@ def annotate(
     """Label an incident."""
     headers = {"Content-Type": "application/json"} | ({} if if_match is None else {"If-Match": if_match})
     return Call("POST", f"{_place(incident_id)}/annotations", read_annotations, {}, headers, _body(list(annotations)))
+
+
+def preview(
+    incident_id: str, annotations: Sequence[Mapping[str, Any]], days: float | None, limit: int | None
+) -> Call[Preview]:
+    """Preview the labels of an incident."""
+    place, headers = f"{_place(incident_id)}/annotations/preview", {"Content-Type": "application/json"}
+    params = _params({"days": days, "limit": limit})
+    return Call("POST", place, Preview.model_validate, params, headers, _body(list(annotations)))
 
 
 def annotations_of(incident_id: str) -> Call[list[Annotation]]:

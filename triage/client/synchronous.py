@@ -17,6 +17,7 @@ from triage.client.answers import Batch, Event, FinishedPage, Health, Listed, St
 from triage.client.calls import Call, EventReader, Posted
 from triage.client.errors import NotFinished, Unreachable
 from triage.client.retrying import Patience
+from triage.correction import Preview
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Neighbour, Triage
 
@@ -140,6 +141,17 @@ class Client:
     ) -> list[Annotation]:
         """Label an incident, all or nothing: each with `facet`, `labels`, `annotator`, and `is_gold` or `note`."""
         return self._send(calls.annotate(incident_id, annotations, if_match))
+
+    def preview(
+        self,
+        incident_id: str,
+        annotations: Sequence[Mapping[str, Any]],
+        *,
+        days: float | None = None,
+        limit: int | None = None,
+    ) -> Preview:
+        """Which other recent incidents would be triaged otherwise with these labels; takes what `annotate` takes."""
+        return self._send(calls.preview(incident_id, annotations, days, limit))
 
     def annotations(self, incident_id: str) -> list[Annotation]:
         """The annotations of an incident, oldest first."""

@@ -35,7 +35,7 @@ from triage.history.entries import (
     read_labels,
     read_neighbour,
 )
-from triage.history.retrieval import DEFAULT_RANKING, Ranking, rank
+from triage.history.retrieval import CANDIDATES, DEFAULT_RANKING, Ranking, rank
 from triage.history.snapshot import Snapshots
 from triage.history.texts import Source, Texts, Told
 from triage.history.tracing import traced
@@ -43,7 +43,6 @@ from triage.incident import Incident
 from triage.triage_result import Neighbour
 
 _BATCH = 1_000
-_CANDIDATES = 200
 _ANY_TEAM = ""
 _LOOK_FOR_TEAMS_S = 5.0
 
@@ -125,7 +124,7 @@ class ChromaHistory:
         if k < 1:
             return []
         excluded = set(exclude)
-        wanted, found = max(k + 8, _CANDIDATES), list[tuple[Neighbour, str]]()
+        wanted, found = max(k + 8, CANDIDATES), list[tuple[Neighbour, str]]()
         while True:
             rows, size = await self._run(self._query, vector, wanted, excluded, teams)
             told = await self._texts.of([edition(row.incident_id, row.metadata) for row in rows])

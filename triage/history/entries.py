@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from triage.annotation import Labels
 from triage.embedding import Vectors
 from triage.history import Example
@@ -17,6 +19,7 @@ from triage.incident import Incident
 from triage.triage_result import Neighbour
 
 _EXCERPT_CHARACTERS = 280
+_NO_VECTOR: Vectors = np.empty(0, dtype=np.float32)
 
 
 class Entry(NamedTuple):
@@ -56,17 +59,21 @@ def metadata_of(incident: Incident, labels: Labels) -> dict[str, str | float]:
 
 def read_neighbour(row: Found, told: Told, text: str) -> Neighbour:
     """A found incident with its text as a neighbour of `text`."""
-    body = told.text.removeprefix(told.title).strip()
+    return as_neighbour(read_example(row.incident_id, told, _NO_VECTOR, row.metadata), 1 - row.distance, text)
+
+
+def as_neighbour(example: Example, similarity: float, text: str) -> Neighbour:
+    """An incident of the history as a neighbour of `text`."""
     return Neighbour(
-        incident_id=row.incident_id,
-        title=told.title,
-        url=told.url,
-        excerpt=body[:_EXCERPT_CHARACTERS],
-        similarity=1 - row.distance,
-        labels=read_labels(row.metadata["labels"]),
-        occurred_at=began_at(row.metadata),
-        ttm_minutes=row.metadata.get("ttm_minutes"),
-        is_near_duplicate=is_near_duplicate(text, told.text),
+        incident_id=example.incident_id,
+        title=example.title,
+        url=example.url,
+        excerpt=example.text.removeprefix(example.title).strip()[:_EXCERPT_CHARACTERS],
+        similarity=similarity,
+        labels=example.labels,
+        occurred_at=example.occurred_at,
+        ttm_minutes=example.ttm_minutes,
+        is_near_duplicate=is_near_duplicate(text, example.text),
     )
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from triage.annotation import Labels
 from triage.embedding import Vectors
 from triage.history import Example
 from triage.taxonomy import Facet, Taxonomy
@@ -19,6 +21,7 @@ LEAST_INCIDENTS = 20
 """A facet with fewer labelled incidents is not learned."""
 
 _MINIMUM_PER_LABEL = 2
+_MINIMUM_TEXTS = 2
 _WORDS_STRENGTH = 1.0
 _EMBEDDING_STRENGTH = 10.0
 _KEPT = 16
@@ -26,9 +29,74 @@ _KEPT = 16
 Distributions = dict[str, dict[str, float]]
 
 
-class _Fitted(NamedTuple):
-    words: tuple[Any, Any] | None
+class Words:
+    """The words and pairs of words that stand in at least two of some texts."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        from sklearn.feature_extraction.text import CountVectorizer
+
+        self._vectorizer = CountVectorizer(ngram_range=(1, 2), min_df=2)
+        try:
+            self._vectorizer.fit(texts)
+        except ValueError:  # no word stands in two texts
+            self._vectorizer = None
+
+    def count(self, texts: Sequence[str]) -> Any:
+        """How often each of them stands in each of `texts`, as a sparse matrix; None where there are none."""
+        return None if self._vectorizer is None else self._vectorizer.transform(texts)
+
+
+class Classifiers(NamedTuple):
+    """Trained on some incidents for one facet: on TF-IDF of some columns of `vocabulary`, and on the embeddings."""
+
+    vocabulary: Words
+    words: tuple[Any, Any, Any] | None
     embedding: Any
+
+    def say(self, counts: Any, vectors: Vectors) -> list[Distributions]:
+        """What they say of several incidents: `counts` by the vocabulary, and vectors of shape (incidents, dimension).
+
+        Each is source (`words`, `embedding`) -> label -> probability.
+        """
+        said: list[Distributions] = [{"embedding": row} for row in _probabilities(self.embedding, vectors)]
+        if self.words is not None:
+            columns, weigh, model = self.words
+            for each, row in zip(said, _probabilities(model, weigh.transform(counts[:, columns])), strict=True):
+                each["words"] = row
+        return said
+
+
+class Lessons:
+    """Incidents of the history, read once, so that classifiers can be trained on any part of them."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        self._examples = examples
+        texts = [example.text for example in examples]
+        self.vocabulary = Words(texts)
+        self._counts = self.vocabulary.count(texts)
+        self._vectors = np.stack([example.vector for example in examples])
+
+    def train(self, places: Sequence[int], labels: Sequence[str]) -> Classifiers:
+        """Classifiers for the incidents at these places, with their labels."""
+        gold, chosen = np.array(labels, dtype=object), np.array(places)
+        # Small problems: a second thread of the linear algebra costs more than it brings, and hundreds of times more
+        # where others need the cores.
+        with threadpool_limits(1):
+            embedding = _regression(_EMBEDDING_STRENGTH).fit(self._vectors[chosen], gold)
+            return Classifiers(self.vocabulary, self._train_words(chosen, gold), embedding)
+
+    def _train_words(self, places: NDArray[np.int64], gold: NDArray[np.object_]) -> tuple[Any, Any, Any] | None:
+        from sklearn.feature_extraction.text import TfidfTransformer
+
+        if self._counts is None:
+            return None
+        counts = self._counts[places]
+        columns = np.flatnonzero(counts.getnnz(axis=0) >= _MINIMUM_TEXTS)
+        if not len(columns):
+            return None
+        weigh = TfidfTransformer(sublinear_tf=True)
+        features = weigh.fit_transform(counts[:, columns])
+        return columns, weigh, _regression(_WORDS_STRENGTH).fit(features, gold)
 
 
 class Learner:
@@ -40,9 +108,9 @@ class Learner:
     """
 
     def __init__(self) -> None:
-        self._fitted: OrderedDict[str, _Fitted] = OrderedDict()
+        self._fitted: OrderedDict[str, Classifiers] = OrderedDict()
         self._lock = threading.Lock()
-        self._last: tuple[Sequence[Example], Taxonomy, dict[str, _Fitted]] | None = None
+        self._last: tuple[Sequence[Example], Taxonomy, dict[str, Classifiers]] | None = None
 
     def distributions(
         self, taxonomy: Taxonomy, examples: Sequence[Example], text: str, vector: Vectors
@@ -55,63 +123,48 @@ class Learner:
         last = self._last
         if last is None or last[0] is not examples or last[1] is not taxonomy or not isinstance(examples, tuple):
             last = self._last = examples, taxonomy, self._fit_all(taxonomy, examples)
-        return {facet_id: _say(fitted, text, vector) for facet_id, fitted in last[2].items()}
+        counts = {id(fitted.vocabulary): fitted.vocabulary.count([text]) for fitted in last[2].values()}
+        row = np.asarray(vector).reshape(1, -1)
+        return {facet: fitted.say(counts[id(fitted.vocabulary)], row)[0] for facet, fitted in last[2].items()}
 
-    def _fit_all(self, taxonomy: Taxonomy, examples: Sequence[Example]) -> dict[str, _Fitted]:
-        fitted: dict[str, _Fitted] = {}
+    def _fit_all(self, taxonomy: Taxonomy, examples: Sequence[Example]) -> dict[str, Classifiers]:
+        lessons: list[Lessons] = []
+        fitted: dict[str, Classifiers] = {}
         for facet in taxonomy.triaged:
-            labelled = _labelled(facet, examples)
-            if facet.cardinality == "multi" or len(labelled) < LEAST_INCIDENTS:
-                continue
-            if len({label for _, label in labelled}) > 1:
-                fitted[facet.id] = self._fit(facet, labelled)
+            places = labelled(facet, [(example.incident_id, example.labels) for example in examples])
+            if places:
+                key = _digest(facet, [(examples[place], label) for place, label in places])
+                # Two incidents at once must not train the same twice: the second waits for the first.
+                with self._lock:
+                    if key not in self._fitted:
+                        lessons = lessons or [Lessons(examples)]
+                        self._fitted[key] = lessons[0].train(*zip(*places, strict=True))
+                        while len(self._fitted) > _KEPT:
+                            self._fitted.popitem(last=False)
+                    self._fitted.move_to_end(key)
+                    fitted[facet.id] = self._fitted[key]
         return fitted
 
-    def _fit(self, facet: Facet, labelled: Sequence[tuple[Example, str]]) -> _Fitted:
-        key = _digest(facet, labelled)
-        # Two incidents at once must not train the same twice: the second waits for the first.
-        with self._lock:
-            if key not in self._fitted:
-                # Small problems: a second thread of the linear algebra costs more than it brings, and hundreds of
-                # times more where others need the cores.
-                with threadpool_limits(1):
-                    self._fitted[key] = _train(labelled)
-                while len(self._fitted) > _KEPT:
-                    self._fitted.popitem(last=False)
-            self._fitted.move_to_end(key)
-            return self._fitted[key]
+
+def labelled(facet: Facet, incidents: Sequence[tuple[str, Labels]]) -> list[tuple[int, str]]:
+    """The places of those that a facet is learned from, each with its primary label, in the order of their ids.
+
+    `incidents` are ids with labels. A label that stands there only once is left out. Empty for a facet that is not
+    learned: one with several labels of equal standing, with fewer than 20 labelled incidents or with one label.
+    """
+    given = [(place, labels[facet.id][0]) for place, (_, labels) in enumerate(incidents) if labels.get(facet.id)]
+    counts = Counter(label for _, label in given)
+    kept = [(place, label) for place, label in given if counts[label] >= _MINIMUM_PER_LABEL and label in facet.ids]
+    if facet.cardinality == "multi" or len(kept) < LEAST_INCIDENTS or len({label for _, label in kept}) < 2:
+        return []
+    return sorted(kept, key=lambda pair: incidents[pair[0]][0])
 
 
-def _labelled(facet: Facet, examples: Sequence[Example]) -> list[tuple[Example, str]]:
-    """The examples with their primary label, without labels that stand there only once; ordered by id."""
-    given = [(e, e.labels[facet.id][0]) for e in examples if e.labels.get(facet.id)]
-    counts: dict[str, int] = {}
-    for _, label in given:
-        counts[label] = counts.get(label, 0) + 1
-    kept = [(e, label) for e, label in given if counts[label] >= _MINIMUM_PER_LABEL and label in facet.ids]
-    return sorted(kept, key=lambda pair: pair[0].incident_id)
-
-
-def _digest(facet: Facet, labelled: Sequence[tuple[Example, str]]) -> str:
+def _digest(facet: Facet, known: Sequence[tuple[Example, str]]) -> str:
     digest = hashlib.sha256(facet.id.encode())
-    for example, label in labelled:
+    for example, label in known:
         digest.update(f"\0{example.incident_id}\0{label}\0{example.text}".encode())
     return digest.hexdigest()
-
-
-def _train(labelled: Sequence[tuple[Example, str]]) -> _Fitted:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    gold = np.array([label for _, label in labelled], dtype=object)
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
-    try:
-        counts = vectorizer.fit_transform([example.text for example, _ in labelled])
-    except ValueError:  # no word stands in two texts
-        words = None
-    else:
-        words = (vectorizer, _regression(_WORDS_STRENGTH).fit(counts, gold))
-    vectors = np.stack([example.vector for example, _ in labelled])
-    return _Fitted(words=words, embedding=_regression(_EMBEDDING_STRENGTH).fit(vectors, gold))
 
 
 def _regression(strength: float) -> Any:
@@ -120,13 +173,8 @@ def _regression(strength: float) -> Any:
     return LogisticRegression(C=strength, max_iter=2_000, class_weight="balanced")
 
 
-def _say(fitted: _Fitted, text: str, vector: Vectors) -> Distributions:
-    said = {"embedding": _probabilities(fitted.embedding, np.asarray(vector).reshape(1, -1))}
-    if fitted.words is not None:
-        vectorizer, model = fitted.words
-        said["words"] = _probabilities(model, vectorizer.transform([text]))
-    return said
-
-
-def _probabilities(model: Any, features: Any) -> dict[str, float]:
-    return {str(label): float(p) for label, p in zip(model.classes_, model.predict_proba(features)[0], strict=True)}
+def _probabilities(model: Any, features: Any) -> list[dict[str, float]]:
+    return [
+        {str(label): float(p) for label, p in zip(model.classes_, row, strict=True)}
+        for row in model.predict_proba(features)
+    ]

@@ -18,6 +18,9 @@ from triage.triage_result import Neighbour
 WORD = re.compile(r"[^\W_][\w\-]+")
 _K1, _B = 1.2, 0.75
 
+CANDIDATES = 200
+"""So many of the closest by embedding are ranked by words too."""
+
 
 class Ranking(NamedTuple):
     """How candidates are ordered. Chosen on development data with evals/bench/retrieval.py.
@@ -33,35 +36,52 @@ class Ranking(NamedTuple):
 DEFAULT_RANKING = Ranking()
 
 
+class Candidate(NamedTuple):
+    """An incident that may be a neighbour: its cosine similarity, its redacted text and when it began."""
+
+    incident_id: str
+    similarity: float
+    text: str
+    occurred_at: datetime | None = None
+
+
 def rank(
     text: str,
     candidates: Sequence[tuple[Neighbour, str]],
     ranking: Ranking = DEFAULT_RANKING,
     now: datetime | None = None,
 ) -> list[Neighbour]:
-    """The candidates, each given with its text, best first.
+    """The candidates, each given with its text, best first; see `order`."""
+    given = [Candidate(n.incident_id, n.similarity, told, n.occurred_at) for n, told in candidates]
+    return [candidates[place][0] for place in order(text, given, ranking, now)]
+
+
+def order(
+    text: str, candidates: Sequence[Candidate], ranking: Ranking = DEFAULT_RANKING, now: datetime | None = None
+) -> list[int]:
+    """The places of the candidates, best first.
 
     Cosine similarity and BM25 are each brought to mean 0 and deviation 1 over the candidates and added: unlike
     reciprocal ranks this keeps how far apart they are. `now` is what ages are counted from.
     """
     if not candidates:
         return []
-    similarity = np.array([neighbour.similarity for neighbour, _ in candidates])
+    similarity = np.array([candidate.similarity for candidate in candidates])
     score = standardised(similarity)
     if ranking.words:
-        score = score + ranking.words * standardised(bm25(text, [document for _, document in candidates]))
+        score = score + ranking.words * standardised(bm25(text, [candidate.text for candidate in candidates]))
     if ranking.half_life_days:
         today = now or datetime.now(UTC)
-        ages = [
-            max((today - n.occurred_at).total_seconds() / 86_400, 0) if n.occurred_at else None for n, _ in candidates
-        ]
+        began = [candidate.occurred_at for candidate in candidates]
+        ages = [max((today - moment).total_seconds() / 86_400, 0) if moment else None for moment in began]
         known = [age for age in ages if age is not None]
         usual = float(np.median(known)) if known else 0.0
         decay = np.array([-(usual if age is None else age) / ranking.half_life_days for age in ages])
         # Halving a share of a vote is adding log 2 to the exponent that the votes are made with.
         score = score + decay * math.log(2)
-    order = sorted(range(len(candidates)), key=lambda i: (-score[i], -similarity[i], candidates[i][0].incident_id))
-    return [candidates[i][0] for i in order]
+    return sorted(
+        range(len(candidates)), key=lambda i: (-score[i], -candidates[i].similarity, candidates[i].incident_id)
+    )
 
 
 def bm25(query: str, documents: Sequence[str]) -> NDArray[np.float64]:
@@ -70,17 +90,24 @@ def bm25(query: str, documents: Sequence[str]) -> NDArray[np.float64]:
     Robertson and Zaragoza, 'The probabilistic relevance framework: BM25 and beyond', 2009, with k1 = 1.2, b = 0.75;
     frequencies of words are those among `documents`.
     """
-    wanted = set(content_words(query))
-    counted = [Counter(content_words(document)) for document in documents]
-    lengths = np.array([sum(counts.values()) for counts in counted], dtype=np.float64)
+    places = {word: place for place, word in enumerate(sorted(_counted(query)[0]))}
+    counted = [_counted(document) for document in documents]
+    lengths = np.array([length for _, length in counted], dtype=np.float64)
     usual = max(float(lengths.mean()), 1.0) if len(lengths) else 1.0
-    scores = np.zeros(len(documents))
-    for word in sorted(wanted):
-        frequency = np.array([counts.get(word, 0) for counts in counted], dtype=np.float64)
-        holding = int((frequency > 0).sum())
-        if holding:
-            rarity = math.log(1 + (len(documents) - holding + 0.5) / (holding + 0.5))
-            scores += rarity * frequency * (_K1 + 1) / (frequency + _K1 * (1 - _B + _B * lengths / usual))
+    found = [
+        (places[word], column, counts[word])
+        for column, (counts, _) in enumerate(counted)
+        for word in places.keys() & counts.keys()
+    ]
+    frequency = np.zeros((len(places), len(documents)))
+    if found:
+        rows, columns, counts_found = zip(*found, strict=True)
+        frequency[rows, columns] = counts_found
+    holding = (frequency > 0).sum(axis=1, keepdims=True)
+    rarity = np.log(1 + (len(documents) - holding + 0.5) / (holding + 0.5))
+    scores: NDArray[np.float64] = (
+        rarity * frequency * (_K1 + 1) / (frequency + _K1 * (1 - _B + _B * lengths / usual))
+    ).sum(axis=0)
     return scores
 
 
@@ -118,9 +145,15 @@ def by_likely_label(
 
 
 @remembered  # every new incident is compared with the same history
-def content_words(text: str) -> tuple[str, ...]:
+def _counted(text: str) -> tuple[Counter[str], int]:
+    """How often each word stands in a text, and how many words there are."""
+    counts = Counter(content_words(text))
+    return counts, counts.total()
+
+
+def content_words(text: str) -> list[str]:
     """The words of a text in lower case, without those that tell nothing."""
-    return tuple(word for word in WORD.findall(text.casefold()) if word not in _STOP_WORDS)
+    return [word for word in WORD.findall(text.casefold()) if word not in _STOP_WORDS]
 
 
 def standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from triage import __version__
 from triage.access import SHARED_TEAM
+from triage.embedding import Vectors
 from triage.errors import MisconfiguredService, NotFound, Overloaded, TriageError
 from triage.incident import Incident
 from triage.jobs import workflows
@@ -48,7 +49,13 @@ Role = Literal["all", "api", "worker"]
 class Runs(Protocol):
     """What triages one incident: the pipeline."""
 
-    async def run(self, incident: Incident, *, teams: Collection[str] | None = None) -> Triage: ...
+    async def run(
+        self,
+        incident: Incident,
+        *,
+        teams: Collection[str] | None = None,
+        embedded: dict[str, Vectors] | None = None,
+    ) -> Triage: ...
 
 
 class JobOptions(NamedTuple):
@@ -324,10 +331,11 @@ class Jobs:
             if await self._lasting(lambda: self._store.has_triage(run_id)):
                 return
             stored = await self._lasting(lambda: self._store.incident(pending.id))
+            embedded: dict[str, Vectors] = {}
             with told(lambda step: self._began(pending.id, step)):
-                triage = await self._run(pending, stored)
+                triage = await self._run(pending, stored, embedded)
             if triage is not None:
-                await self._lasting(lambda: self._store.save_triage(run_id, triage))
+                await self._lasting(lambda: self._store.save_triage(run_id, triage, embedded.get(pending.id)))
                 self.metrics.triaged(triage, stored.updated_at)
         except (NotFound, IntegrityError):
             _log.info("The triage of %s was stored by another process, or the incident deleted", run_id)
@@ -340,12 +348,13 @@ class Jobs:
         for event in self._waiting.get(incident_id, ()):
             event.set()
 
-    async def _run(self, pending: Pending, stored: StoredIncident) -> Triage | None:
+    async def _run(self, pending: Pending, stored: StoredIncident, embedded: dict[str, Vectors]) -> Triage | None:
         """The triage, or None once the failure is stored."""
         give_up_at = time.monotonic() + self._options.patience_s
         while True:
             try:
-                return await self._pipeline.run(stored.incident, teams={stored.team, SHARED_TEAM})
+                teams = {stored.team, SHARED_TEAM}
+                return await self._pipeline.run(stored.incident, teams=teams, embedded=embedded)
             except TriageError as error:
                 reason, will_pass = error.detail, is_index_away(error)
             except Exception as error:  # noqa: BLE001 - a defect must end as a stored failure, not as silence

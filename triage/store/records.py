@@ -81,6 +81,14 @@ class Made(NamedTuple):
     triage: Triage
 
 
+class Recent(NamedTuple):
+    """An incident with its latest triage; `document` is the whole of that as JSON."""
+
+    incident: Incident
+    team: str
+    document: str
+
+
 class FinishedPage(NamedTuple):
     """Some triages, first stored first, and the cursor behind the last of them."""
 

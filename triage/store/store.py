@@ -66,6 +66,7 @@ from triage.store.records import (
     Page,
     Pending,
     Posted,
+    Recent,
     Status,
     StoredIncident,
     Wanted,
@@ -84,6 +85,7 @@ from triage.store.triages import (
     latest_documents,
     read_finished,
     read_made,
+    read_recent,
 )
 from triage.store.turns import only_one
 from triage.store.vectors import read_vectors
@@ -236,10 +238,13 @@ class Store:
         async with self._engine.connect() as connection:
             return await has_result(connection, run_id)
 
-    async def save_triage(self, run_id: str, triage: Triage) -> None:
-        """Keep a result. A second time with the same `run_id` changes nothing, nor does one of a deleted incident."""
+    async def save_triage(self, run_id: str, triage: Triage, vector: Vectors | None = None) -> None:
+        """Keep a result. A second time with the same `run_id` changes nothing, nor does one of a deleted incident.
+
+        With it is kept the `vector` of the incident's redacted text, made by the embedder that the triage names.
+        """
         async with self._writing.begin() as connection:
-            is_told = await keep_triage(connection, run_id, triage)
+            is_told = await keep_triage(connection, run_id, triage, vector)
         if is_told:
             self.notifications.added.set()
 
@@ -292,6 +297,13 @@ class Store:
         """The triages of an incident, newest first, at most `limit`."""
         async with self._engine.connect() as connection:
             return await read_made(connection, incident_id, limit)
+
+    async def recent(
+        self, taxonomy: str, since: datetime, limit: int, teams: Collection[str] | None = None
+    ) -> list[Recent]:
+        """Incidents of these teams whose latest triage was made since then, newest first, at most `limit`."""
+        async with self._engine.connect() as connection:
+            return await read_recent(connection, taxonomy, since, limit, teams)
 
     async def finished(
         self,

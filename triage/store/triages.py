@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from triage.embedding import Vectors
 from triage.store import rows
 from triage.store.completion import announce, finished
 from triage.store.notifications import notify
-from triage.store.records import Finished, FinishedPage, Made
+from triage.store.records import Finished, FinishedPage, Made, Recent
 from triage.store.tables import incident_table, triage_table
+from triage.store.vectors import keep_vector
 from triage.triage_result import Triage
 
 
@@ -21,7 +23,7 @@ async def has_result(connection: AsyncConnection, run_id: str) -> bool:
     return bool((await connection.execute(select(exists().where(triage_table.c.run_id == run_id)))).scalar_one())
 
 
-async def keep_triage(connection: AsyncConnection, run_id: str, triage: Triage) -> bool:
+async def keep_triage(connection: AsyncConnection, run_id: str, triage: Triage, vector: Vectors | None = None) -> bool:
     """Keep a result, see `Store.save_triage`. True if anyone is to be notified of it."""
     if await has_result(connection, run_id):
         return False
@@ -39,6 +41,8 @@ async def keep_triage(connection: AsyncConnection, run_id: str, triage: Triage) 
             created_at=triage.created_at,
         )
     )
+    if vector is not None:
+        await keep_vector(connection, triage.incident_id, triage.provenance.embedder, vector)
     await connection.execute(
         incident_table.update()
         .where(incident_table.c.id == triage.incident_id)
@@ -69,6 +73,31 @@ async def latest_documents(connection: AsyncConnection, taxonomy: str) -> Sequen
         .order_by(triage_table.c.id)
     )
     return (await connection.execute(query)).scalars().all()
+
+
+async def read_recent(
+    connection: AsyncConnection, taxonomy: str, since: datetime, limit: int, teams: Collection[str] | None
+) -> list[Recent]:
+    """See `Store.recent`."""
+    later = triage_table.alias()
+    has_later = exists().where(later.c.incident_id == triage_table.c.incident_id, later.c.id > triage_table.c.id)
+    newest = (
+        select(triage_table.c.id)
+        .join(incident_table, incident_table.c.id == triage_table.c.incident_id)
+        .where(triage_table.c.created_at >= since, ~has_later, incident_table.c.taxonomy == taxonomy)
+        .order_by(triage_table.c.created_at.desc(), triage_table.c.id.desc())
+        .limit(limit)
+    )
+    if teams is not None:
+        newest = newest.where(incident_table.c.team.in_(sorted(teams)))
+    chosen = newest.subquery()
+    query = (
+        select(incident_table, triage_table.c.document)
+        .join(chosen, chosen.c.id == triage_table.c.id)
+        .join(incident_table, incident_table.c.id == triage_table.c.incident_id)
+        .order_by(triage_table.c.created_at.desc(), triage_table.c.id.desc())
+    )
+    return [Recent(rows.read_incident(row), row.team, row.document) for row in await connection.execute(query)]
 
 
 async def document_of_run(connection: AsyncConnection, run_id: str) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Self
 
-from triage.annotation import Annotation, standing
+from triage.annotation import Annotation, standing, words_of_people
 from triage.classification.sentences import split
 from triage.incident import Incident
 from triage.notifying.message import Names
@@ -23,14 +23,16 @@ _LEAST_WORDS = 3
 
 
 class Said(NamedTuple):
-    """What is said of one facet: by the triage, by people, and which of that is gold.
+    """What is said of one facet: by the triage and by people.
 
-    `people` are their latest words without adjudications. `gold` is a person's where there is one, else a derived one.
+    `people` are their latest words without adjudications, `person` the one that counts, and `gold` the gold label: a
+    person's, or where there is none a derived one.
     """
 
     facet: str
     triage: FacetResult | None
     people: tuple[Annotation, ...]
+    person: Annotation | None
     gold: Annotation | None
 
     @classmethod
@@ -38,32 +40,26 @@ class Said(NamedTuple):
         """Of several gold labels a person's counts before any other, then the newest."""
         stands = [each for each in standing(annotations) if each.facet == facet]
         gold = sorted((each for each in stands if each.is_gold), key=lambda each: each.origin == "human")
-        people = tuple(each for each in stands if each.origin == "human" and not each.is_adjudication)
-        return cls(facet, None if triage is None else triage.facets.get(facet), people, gold[-1] if gold else None)
-
-    @property
-    def person(self) -> Annotation | None:
-        """The person's word that counts: the gold one, else the latest; None where nobody spoke, or people differ."""
-        if self.gold is not None and self.gold.origin == "human":
-            return self.gold
-        return self.people[-1] if self.people and not self.are_people_at_odds else None
+        return cls(
+            facet,
+            None if triage is None else triage.facets.get(facet),
+            tuple(each for each in stands if each.origin == "human" and not each.is_adjudication),
+            words_of_people(stands).get(facet),
+            gold[-1] if gold else None,
+        )
 
     @property
     def are_people_at_odds(self) -> bool:
         """True if people say different things and nobody has settled it."""
-        is_settled = self.gold is not None and self.gold.origin == "human"
-        return not is_settled and len({each.labels for each in self.people}) > 1
+        return bool(self.people) and self.person is None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels that count, a person's before derived ones before the triage's; empty where nobody gives any."""
-        if self.person is not None:
-            return self.person.labels
         if self.are_people_at_odds:
             return ()
-        if self.gold is not None:
-            return self.gold.labels
-        return () if self.triage is None else self.triage.labels
+        source = self.person or self.gold or self.triage
+        return source.labels if source else ()
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,14 @@ from triage.wiring.models import (
     shared_gate,
 )
 from triage.wiring.progress import Progress, silent
-from triage.wiring.records import Records, open_records
+from triage.wiring.records import Records, open_records, ranking
 
 if TYPE_CHECKING:
     from triage.calibration import Calibrator, Circumstances
     from triage.casebook import Casebook
     from triage.llm import ChatModel
     from triage.llm.observing import ModelObserver
+    from triage.preview import Previewer
     from triage.store import Store
     from triage.wiring.models import Model
 
@@ -46,6 +47,7 @@ class Desk(NamedTuple):
     casebook: Casebook
     pipeline: Pipeline
     model: Model | None
+    previewer: Previewer
 
 
 @asynccontextmanager
@@ -55,14 +57,17 @@ async def open_desk(
     *,
     index_in_memory: bool = True,
     observer: ModelObserver | None = None,
+    starts_model: bool = True,
 ) -> AsyncIterator[Desk]:
     """The desk for `settings`, with the shipped history in place; everything is closed again at the end.
 
-    `observer` is told of every call to a model.
+    `observer` is told of every call to a model. Without `starts_model` a local one starts with the first question.
     """
+    from triage.preview import Previewer
+
     async with (
         open_records(settings, progress, index_in_memory=index_in_memory) as records,
-        open_ways(settings, records, progress, observer) as (model, ways),
+        open_ways(settings, records, progress, observer, starts_model=starts_model) as (model, ways),
     ):
         first = ways[0] if ways else None
         now = circumstances(records.taxonomy, records.embedder, None, None)
@@ -80,12 +85,18 @@ async def open_desk(
             most_s=first.most_s if first else INCIDENT_DEADLINE_S,
             price=first.price if first else None,
         )
-        yield Desk(records.taxonomy, records.store, records.casebook, pipeline, model)
+        previewer = Previewer(records.store, records.casebook, pipeline, ranking(settings))
+        yield Desk(records.taxonomy, records.store, records.casebook, pipeline, model, previewer)
 
 
 @asynccontextmanager
 async def open_ways(
-    settings: Settings, records: Records, progress: Progress = silent, observer: ModelObserver | None = None
+    settings: Settings,
+    records: Records,
+    progress: Progress = silent,
+    observer: ModelObserver | None = None,
+    *,
+    starts_model: bool = True,
 ) -> AsyncIterator[tuple[Model | None, tuple[Way, ...]]]:
     """The model that the settings name, bare, and the ways to an answer: through it and through each fallback.
 
@@ -107,7 +118,7 @@ async def open_ways(
             if provider not in gates:
                 gates[provider] = shared_gate(own, records.store)
             # A local fallback is started when it is first needed: it takes two gigabytes.
-            opened = open_model(own, progress, gates[provider], records.taxonomy, is_started=not ways)
+            opened = open_model(own, progress, gates[provider], records.taxonomy, is_started=starts_model and not ways)
             model = await stack.enter_async_context(opened)
             primary = primary or model
             price, asked = find_price(own), cast("ChatModel | None", model)

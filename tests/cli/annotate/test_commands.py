@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
+from triage.access import SHARED_TEAM
+from triage.incident import Incident
+from triage.settings import Settings
+from triage.wiring import open_desk
 
 pytestmark = pytest.mark.slow
 
@@ -99,3 +103,32 @@ def test_labels_of_incidents_that_are_not_there_are_told_with_their_lines(
 
     assert done.returncode == 2
     assert "line 2, field incident_id: there is no incident 'ghost'" in " ".join(done.stderr.split())
+
+
+async def test_a_correction_is_previewed_and_not_made(triage: Run, tmp_path: Path, settings: dict[str, str]) -> None:
+    desk_settings = Settings(model="none", data_dir=tmp_path / "own", shipped_history=False)
+    async with open_desk(desk_settings) as desk:
+        records = [
+            (Incident.model_validate(line), {"category": (label,)})
+            for line, label in zip(LINES, ("infrastructure", "operational"), strict=True)
+        ]
+        await desk.casebook.import_history(records, "ada", "human", team=SHARED_TEAM)
+        for name in ("three", "four"):
+            incident = Incident(id=name, title=f"Zone {name}", write_up=f"The core router of zone {name} fell silent.")
+            await desk.casebook.accept(incident)
+            result = await desk.pipeline.run(incident, teams={"default", SHARED_TEAM})
+            await desk.store.save_triage(name, result)
+
+    arguments = ["annotate", "preview", "three", "category=inference_engine"]
+    shown = triage(*arguments, **settings)
+    assert shown.returncode == 0, shown.stderr
+    assert "of 1 recent incidents would get other labels" in shown.stdout
+    assert "The history would hold 3 incidents." in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 100
+    found = json.loads(triage(*arguments, "--json", **settings).stdout)
+    assert found["labels_after"] == {"category": ["inference_engine"]}
+    assert [one["incident_id"] for one in found["incidents"]] == ["four"]
+    assert {change["facet"] for change in found["incidents"][0]["changes"]} >= {"category"}
+    assert "Nothing of it was adjudicated" in triage("annotate", "history", "three", **settings).stdout
+    wrong = triage("annotate", "preview", "three", "category", **settings)
+    assert (wrong.returncode, "is no FACET=LABEL" in wrong.stderr) == (2, True)

@@ -1,0 +1,114 @@
+"""`triage annotate preview`: what a gold label would change in other incidents, before anybody gives it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
+
+from triage.cli.terminal import JSON_OPTION, output, print_json, run, watching
+from triage.errors import InvalidInput
+from triage.settings import Settings
+
+if TYPE_CHECKING:
+    from triage.correction import ChangedIncident, FacetChange, Preview
+    from triage.taxonomy import Taxonomy
+
+_SHOWN_IDS = 5
+_PATIENCE_S = 20.0
+_WORDS = {"towards": "towards what a person said", "away": "away from what a person said"}
+
+
+def preview(
+    incident: Annotated[str, typer.Argument(help="The incident's id.")],
+    labels: Annotated[list[str], typer.Argument(help="FACET=LABEL, or FACET=LABEL,LABEL; as gold.")],
+    days: Annotated[float, typer.Option(min=0, help="Only incidents that were triaged within so many days.")] = 30,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, those that were triaged last.")] = 200,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="Begin nothing that can be left out after so long.")
+    ] = _PATIENCE_S,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Show which other recent incidents would be triaged otherwise if these labels were gold. Nothing is stored.
+
+    No model is asked: what it said is taken from the stored triages, and decided anew with the history as it would be.
+    """
+    found, taxonomy = run(_preview(incident, labels, days, limit, seconds))
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        _print(found, taxonomy, output())
+
+
+async def _preview(
+    incident_id: str, pairs: list[str], days: float, limit: int, seconds: float
+) -> tuple[Preview, Taxonomy]:
+    from triage.annotation import Annotation
+    from triage.preview import DEFAULT_OPTIONS
+    from triage.wiring import open_desk
+
+    given = []
+    for pair in pairs:
+        facet, separator, names = pair.partition("=")
+        labels = tuple(name.strip() for name in names.split(",") if name.strip())
+        if not separator or not labels:
+            raise InvalidInput(f"{pair!r} is no FACET=LABEL, as in category=operational.", field="labels")
+        # Nobody's name: nothing is stored, and a person's newest gold label counts whoever gives it.
+        given.append(
+            Annotation(incident_id=incident_id, facet=facet.strip(), labels=labels, annotator="preview", is_gold=True)
+        )
+    options = DEFAULT_OPTIONS._replace(days=days, most=limit, seconds=seconds)
+    with watching() as progress:
+        async with open_desk(Settings(), progress, starts_model=False) as desk:
+            with progress.step("Deciding recent incidents again"):
+                return await desk.previewer.preview(incident_id, given, options=options), desk.taxonomy
+
+
+def _print(found: Preview, taxonomy: Taxonomy, console: Console) -> None:
+    others = [one for one in found.incidents if one.has_other_labels]
+    moved = len(found.incidents) - len(others)
+    console.print(
+        f"\n[bold]{len(others)}[/bold] of {found.looked_at} recent incidents would get other labels; of {moved} more "
+        f"a probability would move. The history would hold {found.history} incidents."
+    )
+    for one in others:
+        console.print(_incident(one, taxonomy))
+    towards, away = found.count("towards"), found.count("away")
+    if towards or away:
+        console.print(f"\nTowards what people said: {towards}. Away from it: {away}.")
+    for reason in found.not_compared:
+        console.print(f"\nNot compared: {len(reason.incidents)}. {escape(reason.reason)}", soft_wrap=True)
+    if found.not_reached:
+        ids = ", ".join(found.not_reached[:_SHOWN_IDS]) + (", ..." if len(found.not_reached) > _SHOWN_IDS else "")
+        console.print(f"\nNo time was left for {len(found.not_reached)}: {escape(ids)}. Give more with --seconds.")
+    for note in found.notes:
+        console.print(f"\n[dim]{escape(note)}[/dim]")
+
+
+def _incident(one: ChangedIncident, taxonomy: Taxonomy) -> Text:
+    text = Text.assemble("\n", (one.title or one.incident_id, "bold"), (f"  {one.incident_id}", "dim"))
+    text.append(f"  similarity {one.similarity:.2f}", style="dim")
+    for change in one.changes:
+        if change.kind != "probability":
+            text.append_text(_change(change, taxonomy))
+    return text
+
+
+def _change(change: FacetChange, taxonomy: Taxonomy) -> Text:
+    facet = taxonomy.facet(change.facet)
+
+    def side(labels: tuple[str, ...], likeliest: str | None, probability: float | None) -> str:
+        names = ", ".join(facet.label(label).name for label in labels)
+        if not names:
+            names = "abstains" if likeliest is None else f"abstains (likeliest: {facet.label(likeliest).name})"
+        return names if probability is None else f"{names} {probability:.0%}"
+
+    before = side(change.before, change.likeliest_before, change.probability_before)
+    after = side(change.after, change.likeliest_after, change.probability_after)
+    text = Text.assemble("\n  ", (f"{facet.name}: ", "dim"), before, " -> ", (after, "bold"))
+    if change.direction in _WORDS:
+        text.append(f"  {_WORDS[change.direction]}", style="green" if change.direction == "towards" else "yellow")
+    return text

@@ -1,0 +1,213 @@
+"""One team's history as it is and as it would be with a correction, and what each of the two says of an incident."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from triage.annotation import Labels
+from triage.casebook import Foreseen
+from triage.classification.likeness import REFERENCE_INCIDENTS, Moves, in_reference_order, moved
+from triage.embedding import Vectors
+from triage.history import Example
+from triage.history.duplicates import DuplicateFinder
+from triage.history.held import Held
+from triage.history.learned import Classifiers, Distributions, Lessons, labelled
+from triage.history.retrieval import Ranking
+from triage.incident import Incident
+from triage.taxonomy import Facet, Taxonomy
+from triage.triage_result import Neighbour, Triage
+
+LEARNED = ("words", "embedding")
+
+
+class Reread(NamedTuple):
+    """A triaged incident with what was read of it, the vector of that, and how similar it is to the corrected one."""
+
+    incident: Incident
+    team: str
+    triage: Triage
+    text: str
+    vector: Vectors
+    similarity: float
+
+
+class Heard(NamedTuple):
+    """What the history says of an incident: its neighbours, and facet -> source -> label -> probability."""
+
+    neighbours: list[Neighbour]
+    learned: dict[str, Distributions]
+
+
+class _Side(NamedTuple):
+    """The history with or without the correction; `incidents` are ids and labels at the places of all that is known."""
+
+    held: Held
+    incidents: list[tuple[str, Labels]]
+    taught: dict[str, list[tuple[int, str]]]
+
+
+class Supposition:
+    """Says of incidents what the history says now, and what it would say.
+
+    Facets whose gold labels the correction does not touch keep what the classifiers said of them: they would be trained
+    on the same incidents.
+    """
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        examples: Sequence[Example],
+        foreseen: Foreseen,
+        neighbours: int,
+        ranking: Ranking,
+    ) -> None:
+        self._foreseen = foreseen
+        self._neighbours = neighbours
+        others = [example for example in examples if example.incident_id != foreseen.example.incident_id]
+        self._known = [*others, foreseen.example]
+        self._corrected = len(others)
+        self._facets = [facet for facet in taxonomy.triaged if facet.id in foreseen.changed]
+        self._before, self._after = (
+            self._side(others, labels, ranking) for labels in (foreseen.before, foreseen.after)
+        )
+        self._duplicates = DuplicateFinder([example.text for example in self._known])
+        self._in_order = in_reference_order(self._known)
+        self._places = {example.incident_id: place for place, example in enumerate(self._known)}
+        taught = (pair for side in self._sides for pairs in side.taught.values() for pair in pairs)
+        self._taught = frozenset(place for place, _ in taught)
+        self._lessons = Lessons(self._known) if self._taught else None
+        self._trained: dict[tuple[str, tuple[tuple[int, str], ...]], Classifiers] = {}
+
+    @property
+    def size(self) -> int:
+        """How many incidents the history would hold."""
+        return len(self._after.held.examples)
+
+    @property
+    def _sides(self) -> tuple[_Side, _Side]:
+        return self._before, self._after
+
+    def hidden(self, text: str, incident_id: str) -> frozenset[int]:
+        """The places that teach an incident nothing: its own, and those of its near-duplicates."""
+        own = self._places.get(incident_id)
+        return frozenset((*self._duplicates.of(text), *(() if own is None else (own,))))
+
+    def is_taught_apart(self, hidden: frozenset[int]) -> bool:
+        """True if an incident needs classifiers of its own, since some that others learn from are hidden from it."""
+        return not hidden.isdisjoint(self._taught)
+
+    def references(self, hidden: frozenset[int]) -> tuple[list[Example], list[Example]] | None:
+        """What is taken for usual when the definitions are read, without and with the correction; None if the same."""
+        if not self._foreseen.changes_members or self._corrected in hidden:
+            return None
+        unseen = {self._known[place].incident_id for place in hidden}
+        first = [e for e in self._in_order[: REFERENCE_INCIDENTS + len(hidden) + 1] if e.incident_id not in unseen]
+        without = [example for example in first if example is not self._foreseen.example]
+        before, after = (
+            (first if labels else without)[:REFERENCE_INCIDENTS]
+            for labels in (self._foreseen.before, self._foreseen.after)
+        )
+        is_among_them = any(example is self._foreseen.example for example in (*before, *after))
+        return (before, after) if is_among_them else None
+
+    def say(
+        self,
+        incidents: Sequence[Reread],
+        hidden: Sequence[frozenset[int]],
+        moves: Sequence[Moves | None],
+        is_time_left: Callable[[], bool],
+    ) -> list[tuple[Heard, Heard] | None]:
+        """For each incident what is heard of the history without and with the correction.
+
+        Those that need classifiers of their own come last and are None where no time is left for them.
+        """
+        if not incidents:
+            return []
+        counts = self._lessons.vocabulary.count([one.text for one in incidents]) if self._lessons else None
+        vectors = np.stack([one.vector for one in incidents])
+        apart = [self.is_taught_apart(places) for places in hidden]
+        shared = [self._shared(side, counts, vectors) for side in self._sides]
+        found: list[tuple[Heard, Heard] | None] = [None] * len(incidents)
+        for place in sorted(range(len(incidents)), key=lambda n: apart[n]):
+            one, row = incidents[place], slice(place, place + 1)
+            if not apart[place]:
+                learned = [{facet: said[place] for facet, said in by_facet.items()} for by_facet in shared]
+            elif is_time_left():
+                own = None if counts is None else counts[row]
+                learned = [self._own(side, own, vectors[row], hidden[place]) for side in self._sides]
+            else:
+                continue
+            before, after = self._neighbours_of(one)
+            kept = _kept(one.triage)
+            found[place] = (
+                Heard(before, self._merged(kept, learned[0], None)),
+                Heard(after, self._merged(kept, learned[1], moves[place])),
+            )
+        return found
+
+    def _side(self, others: Sequence[Example], labels: Labels, ranking: Ranking) -> _Side:
+        mine = self._foreseen.example._replace(labels=labels)
+        incidents = [(example.incident_id, example.labels) for example in (*others, mine)]
+        held = Held([*others, mine] if labels else others, ranking)
+        return _Side(held, incidents, {facet.id: labelled(facet, incidents) for facet in self._facets})
+
+    def _neighbours_of(self, one: Reread) -> tuple[list[Neighbour], list[Neighbour]]:
+        incident_id, corrected = one.incident.id, self._foreseen.example.incident_id
+        was = self._before.held.neighbours(one.text, one.vector, self._neighbours, {incident_id})
+        if self._foreseen.changes_members:
+            return was, self._after.held.neighbours(one.text, one.vector, self._neighbours, {incident_id})
+        # The same incidents are found in the same order, whatever their labels are.
+        other = {"labels": self._foreseen.after}
+        return was, [n.model_copy(update=other) if n.incident_id == corrected else n for n in was]
+
+    def _shared(self, side: _Side, counts: Any, vectors: Vectors) -> dict[str, list[Distributions]]:
+        """Facet -> what the classifiers that most incidents share say of each."""
+        return {
+            facet.id: trained.say(counts, vectors)
+            for facet in self._facets
+            if (trained := self._train(facet, side.taught[facet.id])) is not None
+        }
+
+    def _own(self, side: _Side, counts: Any, vectors: Vectors, hidden: frozenset[int]) -> dict[str, Distributions]:
+        """Facet -> what classifiers say that were trained without the hidden incidents."""
+        seen = [(key, {} if place in hidden else labels) for place, (key, labels) in enumerate(side.incidents)]
+        return {
+            facet.id: trained.say(counts, vectors)[0]
+            for facet in self._facets
+            if (trained := self._train(facet, labelled(facet, seen))) is not None
+        }
+
+    def _train(self, facet: Facet, taught: Sequence[tuple[int, str]]) -> Classifiers | None:
+        if not taught or self._lessons is None:
+            return None
+        key = facet.id, tuple(taught)
+        if key not in self._trained:
+            self._trained[key] = self._lessons.train(*zip(*taught, strict=True))
+        return self._trained[key]
+
+    def _merged(
+        self, kept: Mapping[str, Distributions], learned: Mapping[str, Distributions], moves: Moves | None
+    ) -> dict[str, Distributions]:
+        """What the triage keeps, with what the classifiers say of the touched facets, and the definitions moved."""
+        touched = {facet.id for facet in self._facets}
+        merged: dict[str, Distributions] = {}
+        for facet in {*kept, *learned}:
+            sources = dict(kept.get(facet, {}))
+            if facet in touched:
+                sources = {name: shares for name, shares in sources.items() if name not in LEARNED}
+                sources |= learned.get(facet, {})
+            if moves is not None and "definitions" in sources:
+                sources["definitions"] = moved(sources["definitions"], moves.get(facet, {}))
+            merged[facet] = sources
+        return merged
+
+
+def _kept(triage: Triage) -> dict[str, Distributions]:
+    """What the triage keeps of what was learned: facet -> source -> label -> probability."""
+    return {
+        facet: {name: dict(result.sources[name]) for name in (*LEARNED, "definitions") if name in result.sources}
+        for facet, result in triage.facets.items()
+    }
