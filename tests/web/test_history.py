@@ -46,7 +46,7 @@ def test_the_keyboard_walks_through_the_hits_and_opens_one(open_page: OpenPage) 
     page.keyboard.press("j")
     page.keyboard.press("j")
     second = page.locator(".hits > li").nth(1)
-    assert second.get_attribute("aria-selected") == "true"
+    assert second.get_attribute("aria-current") == "true"
     target = second.locator("h3 a").get_attribute("href")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**{target}")

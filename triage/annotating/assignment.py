@@ -146,7 +146,7 @@ async def assign_each(
 
 
 async def _check_known(store: Store, incident_ids: Sequence[str]) -> None:
-    if missing := set(incident_ids) - await store.known(incident_ids):
+    if missing := set(incident_ids) - set(await store.teams_of(incident_ids)):
         raise NotFound(
             f"There is no incident {', '.join(sorted(missing)[:10])}: import or post it first.",
             incident_ids=sorted(missing),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from triage.annotating.correction import Corrections
 from triage.annotating.labelling import Labelling, own
-from triage.annotation import Annotation
 from triage.casebook import Casebook
 from triage.errors import TriageError
 from triage.store import Store
@@ -51,12 +51,7 @@ async def _confirmed(casebook: Casebook, store: Store, incident_id: str, annotat
     triage = await store.triage(incident_id)
     mine = own(await store.annotations(incident_id), annotator)
     said = {} if triage is None else triage.facets
-    given = [
-        Annotation(incident_id=incident_id, facet=facet, labels=result.labels, annotator=annotator, is_gold=is_gold)
-        for facet, result in said.items()
-        if result.labels and facet not in mine
-    ]
-    if given:
-        await store.assignments.serve(incident_id, annotator, showed_model=True)
-        await casebook.annotate(incident_id, given)
-    return len(given)
+    labels = {facet: result.labels for facet, result in said.items() if result.labels and facet not in mine}
+    return (
+        len(await Corrections(casebook, store).give(incident_id, labels, annotator, is_gold=is_gold)) if labels else 0
+    )

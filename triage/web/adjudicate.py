@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import Form, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from triage.access import Principal
 from triage.annotating.adjudication import Dispute, DisputedPage, Ruling
@@ -16,7 +16,8 @@ from triage.api.service import Parts, Service
 from triage.errors import InvalidInput, NotFound
 from triage.store import Labelled
 from triage.web.annotator import annotator_of, required_annotator
-from triage.web.choices import Question, read_answers
+from triage.web.choices import MOST_BYTES, Question, read_answers
+from triage.web.forms import Form, read_form
 from triage.web.label import TABS
 from triage.web.rendering import go_to, page_router, show
 
@@ -76,23 +77,18 @@ async def adjudicate_incident(
 
 
 @router.post("/label/adjudicate/incidents/{incident_id}", dependencies=[requires("annotate")])
-async def settle(
-    request: Request,
-    service: Parts,
-    incident_id: IncidentInPath,
-    facet: Annotated[str, Form(max_length=100)],
-    number: Annotated[int, Form(ge=0)],
-    last: Annotated[int, Form(ge=0)],
-    after: Annotated[str, Form(max_length=128)] = "",
-) -> Response:
+async def settle(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Make the chosen labels gold, and go on. Nothing is kept if somebody annotated the incident meanwhile."""
-    asked = service.casebook.taxonomy.facet(facet)
-    answer = read_answers(await request.form(), [asked])[asked.id]
+    form = await read_form(request, MOST_BYTES)
+    asked = service.casebook.taxonomy.facet(form.get("facet", ""))
+    answer = read_answers(form, [asked])[asked.id]
     if not answer.labels:
         raise InvalidInput("Nothing is chosen yet: press the key of a label, or skip this incident.", field="label")
     ruling = Ruling(asked.id, answer.labels, answer.note)
-    await service.adjudication.settle(incident_id, required_annotator(request), [ruling], Labelled(number, last))
-    return go_to(request, f"/label/adjudicate?{urlencode({'after': after, 'settled': incident_id, 'facet': facet})}")
+    as_of = Labelled(_number(form, "number"), _number(form, "last"))
+    await service.adjudication.settle(incident_id, required_annotator(request), [ruling], as_of)
+    query = {"after": form.get("after", ""), "settled": incident_id, "facet": asked.id}
+    return go_to(request, f"/label/adjudicate?{urlencode(query)}")
 
 
 def _shown(
@@ -129,9 +125,17 @@ def _question(found: Dispute) -> Question:
     return Question.of(found.facet, found.labels, given, marks=marks)
 
 
+def _number(form: Form, field: str) -> int:
+    text = form.get(field, "")
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InvalidInput("The form does not say what was shown: load the page anew.", field=field)
+    return int(text)
+
+
 async def _page(service: Service, who: Principal, name: str, cursor: str | None = None) -> DisputedPage:
     return await service.adjudication.page(_COUNTED, cursor, name, who.teams, most=_LOOKED_AT)
 
 
 async def _is_visible(service: Service, who: Principal, incident_id: str) -> bool:
-    return incident_id in await service.store.known([incident_id], who.teams)
+    team = await service.store.team_of(incident_id)
+    return team is not None and who.sees(team)

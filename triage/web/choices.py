@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from starlette.datastructures import FormData
-
 from triage.annotating.labelling import Answer
 from triage.errors import InvalidInput
 from triage.taxonomy import Facet, Label
+from triage.web.forms import Form
 
 KEYS = "123456789acefhilmoprtuvwyz"
 """A key for each label. The other letters are those of the page (back, definitions, note, skip) and of all pages."""
+
+MOST_BYTES = 200_000
+"""The answers of one incident have at most so many bytes."""
 
 _LONGEST_NOTE = 4_000
 _MOST_LABELS = 20
@@ -68,13 +70,13 @@ class Question(NamedTuple):
         return cls(facet, listed, given.note, is_refined, remark)
 
 
-def read_answers(form: FormData, facets: Iterable[Facet]) -> dict[str, Answer]:
+def read_answers(form: Form, facets: Iterable[Facet]) -> dict[str, Answer]:
     """Facet -> what was chosen in a form; without labels where nothing was. Raises `InvalidInput` for what can't be."""
     answers = {}
     for facet in facets:
-        chosen = [str(value) for name in ("label", "also") for value in form.getlist(f"{name}.{facet.id}") if value]
+        chosen = [value for name in ("label", "also") for value in form.getlist(f"{name}.{facet.id}") if value]
         labels = tuple(dict.fromkeys(chosen))
-        note = str(form.get(f"note.{facet.id}", "")).replace("\x00", "").strip()
+        note = form.get(f"note.{facet.id}", "").replace("\x00", "").strip()
         if len(labels) > _MOST_LABELS:
             raise InvalidInput(f"{facet.name} takes at most {_MOST_LABELS} labels.", field=facet.id)
         if len(note) > _LONGEST_NOTE:

@@ -15,7 +15,8 @@ from triage.api.service import Parts, Service
 from triage.errors import InvalidInput, NotFound
 from triage.taxonomy import Taxonomy
 from triage.web.annotator import annotator_of, remember_annotator, required_annotator
-from triage.web.choices import Question, read_answers
+from triage.web.choices import MOST_BYTES, Question, read_answers
+from triage.web.forms import read_form
 from triage.web.rendering import go_to, ours, page_router, show
 
 router = page_router()
@@ -85,21 +86,16 @@ async def label_incident(
 
 
 @router.post("/label/incidents/{incident_id}/sheet")
-async def sheet(
-    request: Request,
-    service: Parts,
-    who: Annotator,
-    incident_id: IncidentInPath,
-    changed: Annotated[str, Form(max_length=100)] = "",
-) -> Response:
+async def sheet(request: Request, service: Parts, who: Annotator, incident_id: IncidentInPath) -> Response:
     """The questions as they are after the answers so far, which are not kept yet."""
     name = annotator_of(request)
     pieces = await _work(service, who, name)
     piece = _of_incident(pieces, incident_id, name)
     facets = piece.facets(service.casebook.taxonomy)
-    draft = read_answers(await request.form(), facets)
+    form = await read_form(request, MOST_BYTES)
+    draft = read_answers(form, facets)
     task = await service.labelling.serve(piece)
-    ids = [facet.id for facet in facets]
+    ids, changed = [facet.id for facet in facets], form.get("changed", "")
     behind = ids[ids.index(changed) + 1 :] if changed in ids else ids
     return show(
         request,
@@ -117,7 +113,7 @@ async def save(request: Request, service: Parts, who: Annotator, incident_id: In
     pieces = await _work(service, who, name)
     piece = _of_incident(pieces, incident_id, name)
     taxonomy = service.casebook.taxonomy
-    answers = read_answers(await request.form(), piece.facets(taxonomy))
+    answers = read_answers(await read_form(request, MOST_BYTES), piece.facets(taxonomy))
     for facet_id, answer in answers.items():
         if answer.note and not answer.labels:
             facet = taxonomy.facet(facet_id)
