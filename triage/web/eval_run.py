@@ -220,7 +220,7 @@ def _facet(opened: OpenedRun, facet: str) -> FacetView:
 
 
 async def _part(opened: OpenedRun, part: Part, **known: Any) -> Markup:
-    files = {one.id for one in (*tables_of(opened.view), *opened.view.charts)}
+    files = {table.id for table in tables_of(opened.view)} | {chart.id for chart in opened.view.charts}
     links = RunLinks(opened.name, files)
     # Charts are drawn and texts redacted: work for a thread.
     return await asyncio.to_thread(lambda: part_of(opened.view, part, links, **known))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from fastapi import Query, Request, Response
@@ -96,7 +96,7 @@ async def compare(
     chosen = await asyncio.to_thread(_chosen, runs, run, base)
     first, others = chosen[0], chosen[1:]
     parts = [await asyncio.to_thread(_compared, runs, first.name, one.name, n) for n, one in enumerate(others, 1)]
-    known = {"base": first, "others": others, "parts": parts, "run_path": run_path}
+    known: dict[str, Any] = {"base": first, "others": others, "parts": parts, "run_path": run_path}
     return show(request, "evals_compare.html", headers=FRESH, **known)
 
 

@@ -243,9 +243,10 @@ async def _visible(service: Service, who: Principal, chosen: Sequence[str]) -> l
             "No incident is chosen: tick some first, or choose one with j and tick it with x.", field="incident"
         )
     ids = list(dict.fromkeys(chosen))
-    if missing := set(ids) - await service.store.known(ids, who.teams):
+    teams = await service.store.teams_of(ids)
+    if missing := [name for name in ids if name not in teams or not who.sees(teams[name])]:
         raise NotFound(
-            f"There is no incident {', '.join(map(repr, sorted(missing)[:10]))}.", incident_ids=sorted(missing)
+            f"There is no incident {', '.join(map(repr, missing[:10]))}.", incident_ids=missing
         )
     return ids
 

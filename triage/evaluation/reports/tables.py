@@ -155,7 +155,7 @@ def _labels(view: FacetView) -> Table:
 
 def _of_comparison(found: Comparison, place: str) -> Iterator[Table]:
     title = f"{found.other} against {found.base}"
-    columns = (
+    columns: tuple[Column, ...] = (
         *(Column("metric"), Column("base", "number"), Column("other", "number"), Column("difference", "number")),
         *(*_INTERVAL, Column("n", "count"), Column("cases needed", "count"), Column("verdict")),
     )
