@@ -164,7 +164,7 @@ class Shelf:
                 facets = set(first.run.suite.facets) & set(second.run.suite.facets)
                 if not facets:
                     raise InvalidInput(
-                        f"{base} and {other} score no facet that both have: there is nothing to compare."
+                        f"{base} and {other} score no facet that both have: there is nothing to compare.", field="run"
                     )
                 self._compared[key] = compare(first.run, second.run, second.taxonomy, seed=second.run.suite.seed)
                 while len(self._compared) > _KEPT_COMPARISONS:

@@ -1,0 +1,157 @@
+"""Runs on the shelf: which are listed, which are opened and kept, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from triage.errors import InvalidInput, NotFound
+from triage.evaluation import CaseRecord, Suite, shelf, summarise, write_summary
+from triage.evaluation.shelf import Shelf, TooLarge
+from triage.intake.rows import InvalidDataset
+from triage.llm.prices import Price
+from triage.taxonomy import Taxonomy
+
+from .records import record, write_run
+
+RECORDS = [record(f"case-{n}", ["power"], ["power" if n % 3 else "code"]) for n in range(12)]
+
+
+@pytest.fixture
+def runs(tmp_path: Path, write_suite: Callable[..., Suite], small: Taxonomy) -> Path:
+    """Two finished runs and one that isn't."""
+    for name, gates in (("small-aaaa", ["accuracy.cause.point >= 0.5"]), ("small-bbbb", [])):
+        run = write_run(tmp_path / "runs" / name, write_suite(gates=gates), RECORDS)
+        write_summary(summarise(run, small), run.folder)
+    write_run(tmp_path / "runs" / "other-cccc", write_suite(name="other"), RECORDS[:3])
+    return tmp_path / "runs"
+
+
+def change(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def append(folder: Path, records: Sequence[CaseRecord]) -> None:
+    with (folder / "cases.jsonl").open("a") as file:
+        file.writelines(one.model_dump_json() + "\n" for one in records)
+
+
+def test_runs_are_listed_newest_first_with_their_figures(runs: Path) -> None:
+    change(
+        runs / "small-bbbb" / "run.json", started_at="2026-02-01T00:00:00Z", price={"prompt": 1.0, "completion": 2.0}
+    )
+    (runs / "tags.json").write_text(json.dumps({"main": {"small": "small-bbbb"}}))
+    shelf = Shelf(runs)
+    listing = shelf.listing()
+
+    assert [one.name for one in listing.runs] == ["small-bbbb", "small-aaaa", "other-cccc"]
+    newest = listing.runs[0]
+    assert (newest.name, newest.model, newest.tags) == ("small-bbbb", "small-bbbb", ("main",))
+    assert (listing.broken, listing.left_out) == ((), 0)
+    summaries = shelf.summaries(one.name for one in listing.runs)
+    assert summaries["other-cccc"] is None
+    assert newest.cost(summaries["small-bbbb"]) == Price(prompt=1.0, completion=2.0).of(1200, 0)
+    assert listing.runs[1].cost(summaries["small-aaaa"]) is None
+
+
+def test_broken_folders_are_told_and_hide_no_other(runs: Path) -> None:
+    (runs / "small-aaaa" / "run.json").write_text("{")
+    (runs / "no-run").mkdir()
+    (runs / "tags.json").write_text("[]")
+    listing = Shelf(runs).listing()
+
+    assert {one.name for one in listing.runs} == {"small-bbbb", "other-cccc"}
+    assert {one.name for one in listing.broken} == {"small-aaaa", "tags.json"}
+    assert all("damaged" in one.reason for one in listing.broken)
+    assert Shelf(runs / "nothing").listing().runs == ()
+
+
+def test_only_names_of_the_listing_are_opened(runs: Path, tmp_path: Path) -> None:
+    write_run(tmp_path / "elsewhere", Suite.model_validate(Shelf(runs).listing().runs[0].info.suite), RECORDS)
+    shelf = Shelf(runs)
+    for name in (
+        "../elsewhere",
+        str(tmp_path / "elsewhere"),
+        "small-",
+        "latest",
+        "",
+        ".",
+        "..",
+        "small-aaaa/.",
+        "a\0b",
+    ):
+        with pytest.raises(NotFound, match="There is no run"):
+            shelf.open(name)
+        with pytest.raises(NotFound):
+            shelf.is_at_hand(name)
+        with pytest.raises(NotFound):
+            shelf.compare("small-aaaa", name)
+
+
+def test_an_opened_run_is_kept_until_its_files_change(runs: Path) -> None:
+    shelf = Shelf(runs)
+    assert not shelf.is_at_hand("small-aaaa")
+    before = shelf.open("small-aaaa")
+    assert shelf.is_at_hand("small-aaaa")
+    assert shelf.open("small-aaaa") is before
+    assert before.view.report.passed
+    assert before.view.report.summary.done == 12
+    assert before.no_cases == "the data is no longer where the run read it"
+
+    append(runs / "small-aaaa", [record("more", ["power"], ["power"])])
+    assert not shelf.is_at_hand("small-aaaa")
+    assert shelf.open("small-aaaa").view.report.summary.done == 13
+    assert len(before.view.wrong) == 4
+
+
+def test_only_so_much_is_kept(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "_KEPT_BYTES", (runs / "small-aaaa" / "cases.jsonl").stat().st_size + 1)
+    found = Shelf(runs)
+    for name in ("small-aaaa", "small-bbbb"):
+        found.open(name)
+    assert [found.is_at_hand(name) for name in ("small-aaaa", "small-bbbb")] == [False, True]
+
+
+def test_what_is_too_large_is_left_to_the_terminal(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "LARGEST_CASES", 1_000)
+    with pytest.raises(TooLarge, match="triage eval show small-aaaa --html"):
+        Shelf(runs).open("small-aaaa")
+    monkeypatch.setattr(shelf, "LARGEST_DESCRIPTION", 10)
+    listing = Shelf(runs).listing()
+    assert not listing.runs
+    assert len(listing.broken) == 3
+    assert Shelf(runs).summaries(["small-aaaa"]) == {"small-aaaa": None}
+
+
+def test_only_the_newest_folders_are_listed_and_the_others_counted(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "MOST_RUNS", 2)
+    os.utime(runs / "small-aaaa" / "run.json", (1, 1))
+    listing = Shelf(runs).listing()
+    assert {one.name for one in listing.runs} == {"small-bbbb", "other-cccc"}
+    assert listing.left_out == 1
+
+
+def test_a_damaged_line_is_told_when_the_run_is_opened(runs: Path) -> None:
+    with (runs / "small-aaaa" / "cases.jsonl").open("a") as file:
+        file.write("{}\n")
+    with pytest.raises(InvalidDataset, match="delete this line"):
+        Shelf(runs).open("small-aaaa")
+
+
+def test_two_runs_are_compared_once_on_the_cases_that_they_share(runs: Path) -> None:
+    found = Shelf(runs)
+    first = found.compare("small-aaaa", "other-cccc")
+    assert (first.n, first.only_base) == (3, 9)
+    assert found.compare("small-aaaa", "other-cccc") is first
+    append(runs / "other-cccc", RECORDS[3:5])
+    assert found.compare("small-aaaa", "other-cccc").n == 5
+
+
+def test_runs_of_different_facets_can_not_be_compared(runs: Path, write_suite: Callable[..., Suite]) -> None:
+    write_run(runs / "third-dddd", write_suite(name="third", facets=["symptom"]), RECORDS)
+    with pytest.raises(InvalidInput, match="no facet that both have"):
+        Shelf(runs).compare("small-aaaa", "third-dddd")
