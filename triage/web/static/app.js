@@ -47,6 +47,13 @@
     event.preventDefault();
     if ("focus" in found.dataset || found.matches("input:not([type=checkbox], [type=radio], [type=submit]), textarea, select")) found.focus();
     else found.click();
+    // What is typed next is meant for the field that has just come into sight, not for the page.
+    if (found.matches("summary")) focusFirst(found.parentElement);
+  }
+
+  function focusFirst(details) {
+    if (!details.open || !details.matches("[data-chooser], [data-focus-first]")) return;
+    [...details.querySelectorAll("input")].find(visible)?.focus();
   }
 
   function walk(name) {
@@ -225,10 +232,11 @@
     const place = event.target.matches("input[type=file]") && event.target.closest("[data-drop]");
     if (place) take(place, event.target.files[0]);
   });
-  document.addEventListener("toggle", (event) => {
-    if (!event.target.open || !event.target.matches("[data-chooser], [data-focus-first]")) return;
-    [...event.target.querySelectorAll("input")].find(visible)?.focus();
-  }, true);
+  document.addEventListener("click", (event) => {
+    const summary = event.target.closest("summary");
+    // Once it has opened, and if it does.
+    if (summary && event.isTrusted) setTimeout(() => focusFirst(summary.parentElement));
+  });
   for (const type of ["pointerover", "focusin"]) {
     document.addEventListener(type, (event) => light(event.target.closest?.("[data-light]")?.dataset.light || pinned));
   }
