@@ -62,6 +62,8 @@ def test_a_pasted_write_up_leads_to_its_incident_by_the_keyboard_alone(open_page
 
 
 def test_a_dropped_or_chosen_file_stands_in_the_field_unless_it_is_too_large(open_page: OpenPage) -> None:
+    from playwright.sync_api import expect
+
     page = open_page("/")
     page.locator("#write_up").evaluate(
         """(field) => {
@@ -71,7 +73,7 @@ def test_a_dropped_or_chosen_file_stands_in_the_field_unless_it_is_too_large(ope
                 field.dispatchEvent(new DragEvent(type, {bubbles: true, cancelable: true, dataTransfer: dropped}));
         }"""
     )
-    page.wait_for_function("document.getElementById('write_up').value === 'A switch failed at nine.'")
+    expect(page.locator("#write_up")).to_have_value("A switch failed at nine.")
 
     chosen = page.get_by_label("or choose a file")
     chosen.set_input_files({"name": "dump.log", "mimeType": "text/plain", "buffer": b"x" * 1_000_001})
@@ -79,7 +81,7 @@ def test_a_dropped_or_chosen_file_stands_in_the_field_unless_it_is_too_large(ope
         "dump.log has 1,000,001 bytes, more than the 1,000,000 that are taken" in page.locator("#notices").inner_text()
     )
     chosen.set_input_files({"name": "small.log", "mimeType": "text/plain", "buffer": b"It failed."})
-    page.wait_for_function("document.getElementById('write_up').value === 'It failed.'")
+    expect(page.locator("#write_up")).to_have_value("It failed.")
 
 
 def test_what_cannot_be_taken_is_told_and_what_was_typed_stays(open_page: OpenPage) -> None:

@@ -54,10 +54,17 @@
     event.preventDefault();
     if ("focus" in found.dataset || found.matches("input:not([type=checkbox], [type=radio], [type=submit]), textarea, select")) return found.focus();
     found.click();
+    // What is typed next is meant for the field that has just come into sight, not for the page.
+    if (found.matches("summary")) return focusFirst(found.parentElement);
     if (found.matches("[type=radio]") && found.closest("[data-advance]") === rows[at]) {
       const next = rows.findIndex((row, place) => place > at && !row.matches("[data-optional]"));
       if (next > 0) choose(rows, next);
     }
+  }
+
+  function focusFirst(details) {
+    if (!details.open || !details.matches("[data-chooser], [data-focus-first]")) return;
+    [...details.querySelectorAll("input")].find(visible)?.focus();
   }
 
   const BOX = "[type=checkbox]:not([data-key])";
@@ -270,10 +277,11 @@
   });
   document.addEventListener("focusin", follow);
   document.addEventListener("change", tick);
-  document.addEventListener("toggle", (event) => {
-    if (!event.target.open || !event.target.matches("[data-chooser], [data-focus-first]")) return;
-    [...event.target.querySelectorAll("input")].find(visible)?.focus();
-  }, true);
+  document.addEventListener("click", (event) => {
+    const summary = event.target.closest("summary");
+    // Once it has opened, and if it does.
+    if (summary && event.isTrusted) setTimeout(() => focusFirst(summary.parentElement));
+  });
   for (const type of ["pointerover", "focusin"]) {
     document.addEventListener(type, (event) => light(event.target.closest?.("[data-light]")?.dataset.light || pinned));
   }
