@@ -19,6 +19,7 @@ from triage.errors import InvalidInput, NotFound
 from triage.store import Wanted
 from triage.taxonomy import Taxonomy
 from triage.web.annotator import annotator_of, remember_annotator, required_annotator
+from triage.web.headlines import headlines
 from triage.web.rendering import is_part, page_router, show
 from triage.web.words import plural
 
@@ -227,6 +228,7 @@ async def _shown(
         tabs=TABS,
         page=page,
         lines=lines,
+        headlines=await headlines(service.store, [item.candidate.incident for item in page.items]),
         full=_FULL_FACETS,
         outcome=outcome,
         has_scores=any(_is_uncalibrated(item) for item in page.items),
@@ -243,7 +245,8 @@ async def _visible(service: Service, who: Principal, chosen: Sequence[str]) -> l
             "No incident is chosen: tick some first, or choose one with j and tick it with x.", field="incident"
         )
     ids = list(dict.fromkeys(chosen))
-    if missing := set(ids) - await service.store.known(ids, who.teams):
+    teams = await service.store.teams_of(ids)
+    if missing := [key for key in ids if key not in teams or not who.sees(teams[key])]:
         raise NotFound(
             f"There is no incident {', '.join(map(repr, sorted(missing)[:10]))}.", incident_ids=sorted(missing)
         )
