@@ -17,6 +17,7 @@ from triage.api.service import Parts, Service
 from triage.errors import InvalidInput, TriageError
 from triage.intake.markdown import parse_markdown
 from triage.web.forms import Form, read_form
+from triage.web.headlines import headlines
 from triage.web.rendering import go_to, is_part, page_router, show
 from triage.web.words import incident_path
 
@@ -72,10 +73,9 @@ async def _page(
 
 async def _latest(service: Service, who: Principal) -> dict[str, Any]:
     listed = await service.store.posted(_LATEST, who.teams)
-    untitled = await service.store.incidents([one.id for one in listed if not one.title])
     return {
         "latest": listed,
-        "headlines": {name: stored.incident.headline for name, stored in untitled.items()},
+        "headlines": await headlines(service.store, listed),
         "is_waiting": any(one.status == "pending" for one in listed),
     }
 

@@ -19,6 +19,7 @@ from triage.errors import InvalidInput, NotFound
 from triage.store import Wanted
 from triage.taxonomy import Taxonomy
 from triage.web.annotator import annotator_of, remember_annotator, required_annotator
+from triage.web.headlines import headlines
 from triage.web.rendering import is_part, page_router, show
 from triage.web.words import plural
 
@@ -227,6 +228,7 @@ async def _shown(
         tabs=TABS,
         page=page,
         lines=lines,
+        headlines=await headlines(service.store, [item.candidate.incident for item in page.items]),
         full=_FULL_FACETS,
         outcome=outcome,
         has_scores=any(_is_uncalibrated(item) for item in page.items),
