@@ -247,9 +247,7 @@ async def _visible(service: Service, who: Principal, chosen: Sequence[str]) -> l
     ids = list(dict.fromkeys(chosen))
     teams = await service.store.teams_of(ids)
     if missing := [name for name in ids if name not in teams or not who.sees(teams[name])]:
-        raise NotFound(
-            f"There is no incident {', '.join(map(repr, missing[:10]))}.", incident_ids=missing
-        )
+        raise NotFound(f"There is no incident {', '.join(map(repr, missing[:10]))}.", incident_ids=missing)
     return ids
 
 
