@@ -97,3 +97,32 @@ def test_the_checklist_is_of_all_teams_and_not_for_a_key_of_one(service: Site) -
     ledger = service.client.get("/study/ledger", headers=limited)
     assert ledger.status_code == 200
     assert "Checklist" not in ledger.text
+
+
+def test_the_study_is_made_with_its_charts_and_files(
+    open_page: OpenPage, service: Site, reader: dict[str, str]
+) -> None:
+    page = open_page("/study", extra_http_headers=reader)
+    page.get_by_text("122 incidents, begun").wait_for(timeout=60_000)
+    assert page.locator("figure.chart svg").count() > 3
+    assert page.locator("[style]").count() == 0
+    picture(page, "study")
+    answer = service.client.get("/study/tables/category.csv", headers=reader)
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert sum(int(row["incidents"]) for row in rows) > 100
+    for kind, begins in (("svg", b"<?xml"), ("png", b"\x89PNG")):
+        chart = service.client.get(f"/study/charts/category-dark.{kind}", headers=reader)
+        assert chart.content.startswith(begins)
+    assert service.client.get("/study/study.json", headers=reader).json()["n"] == 122
+    assert service.client.get("/study/charts/nothing-dark.svg", headers=reader).status_code == 404
+
+
+def test_the_radar_says_why_it_sees_nothing_yet(open_page: OpenPage, service: Site, reader: dict[str, str]) -> None:
+    page = open_page("/study/radar", "phone", color_scheme="dark", extra_http_headers=reader)
+    page.get_by_text("compared with").wait_for(timeout=60_000)
+    check_readable(page)
+    picture(page, "radar")
+    found = service.client.get("/v1/radar", headers=reader).json()
+    assert page.locator("section.card").count() == len(found["groups"])
+    assert service.client.get("/study/radar.csv", headers=reader).status_code == 200
+    assert service.client.get("/study/radar.yaml", headers=reader).text.startswith("# Drafts")
