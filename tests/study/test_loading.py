@@ -58,7 +58,7 @@ async def test_a_team_s_incidents_and_the_shared_ones_are_studied(store: Store) 
     assert [one.id.split(":")[0] for one in mine.records].count("payments") == 4
     assert len(mine.records) == 8
     assert {one.annotator for one in mine.annotations} == {"ada", "bob"}
-    assert mine.origin == "16 labels given by people"
+    assert mine.origin == "given by people (16)"
     assert len(everyone.corpus.records) == len(everyone.vectors) == 12
     assert everyone.corpus.notes == ()
 

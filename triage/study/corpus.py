@@ -70,4 +70,4 @@ def origin_of(annotations: Iterable[Annotation]) -> str:
     for one in annotations:
         if one.is_gold:
             counts[one.origin] = counts.get(one.origin, 0) + 1
-    return ", ".join(f"{n} labels {words[origin]}" for origin, n in sorted(counts.items())) or "of unknown origin"
+    return ", ".join(f"{words[origin]} ({n})" for origin, n in sorted(counts.items())) or "of unknown origin"

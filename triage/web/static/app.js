@@ -303,5 +303,9 @@
   for (const type of ["DOMContentLoaded", "htmx:afterSwap"]) {
     document.addEventListener(type, () => { tellTimes(document); unveil(document); });
   }
+  // On a phone the pages are wider than the screen.
+  document.addEventListener("DOMContentLoaded", () => {
+    document.querySelector(".top nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+  });
   document.addEventListener("htmx:sendError", () => tell("The service can't be reached. What you typed is still here: try again."));
 })();
