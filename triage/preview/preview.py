@@ -68,7 +68,7 @@ class Previewer:
         self._pipeline = pipeline
         self._ranking = ranking
         self._redacted = remembered(lambda text: pipeline.redactor.redact(text).text)
-        self._vectors: OrderedDict[str, Vectors] = OrderedDict()
+        self._vectors: OrderedDict[tuple[str, int], Vectors] = OrderedDict()
         self._turn = asyncio.Lock()
 
     async def preview(
@@ -172,7 +172,14 @@ class Previewer:
         supposition = await asyncio.to_thread(
             Supposition, self._pipeline.taxonomy, examples, foreseen, self._pipeline.neighbours, self._ranking
         )
-        hidden = await asyncio.to_thread(lambda: [supposition.hidden(one.text, one.incident.id) for one in incidents])
+        hidden = []
+        for one in incidents:
+            seen = await self._pipeline.history.examples(
+                one.text, exclude={one.incident.id}, duplicates=False, teams={team, SHARED_TEAM}
+            )
+            hidden.append(supposition.hidden(one.text, one.incident.id, seen))
+            # Each takes about a millisecond: let others have their turn in between.
+            await asyncio.sleep(0)
         known: dict[tuple[tuple[str, ...], tuple[str, ...]], Moves] = {}
         moves: list[Moves | None] = []
         for places in hidden:
@@ -204,13 +211,15 @@ class Previewer:
         texts = await asyncio.to_thread(lambda: [self._text(one) for one in recent])
         whole = [one.incident.id for one in recent if not one.triage.provenance.withheld_sentences]
         stored = await self._store.vectors(self._pipeline.embedder.fingerprint, whole)
-        by_id = {one.incident.id: text for one, text in zip(recent, texts, strict=True)}
-        vectors = {by_id[incident_id]: known for incident_id, known in stored.items()}
-        vectors |= await self._embed([text for text in texts if text not in vectors], end)
+        vectors = dict(stored)
+        missing = {
+            one.incident.id: text for one, text in zip(recent, texts, strict=True) if one.incident.id not in stored
+        }
+        vectors |= await self._embed(missing, end)
         found = [
-            Reread(one.incident, one.team, one.triage, text, vectors[text], _cosine(vectors[text], vector))
+            Reread(one.incident, one.team, one.triage, text, mine, _cosine(mine, vector))
             for one, text in zip(recent, texts, strict=True)
-            if text in vectors
+            if (mine := vectors.get(one.incident.id)) is not None
         ]
         return sorted(found, key=lambda one: (-one.similarity, one.incident.id))
 
@@ -221,16 +230,17 @@ class Previewer:
             return redacted
         return read(redacted, self._pipeline.taxonomy).text
 
-    async def _embed(self, texts: Sequence[str], end: float) -> dict[str, Vectors]:
-        """Vectors of texts that were triaged before vectors were kept, as many as there is time for."""
-        missing = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+    async def _embed(self, texts: Mapping[str, str], end: float) -> dict[str, Vectors]:
+        """Vectors of incidents (id -> text) that have none, or none of what was read: as many as there is time for."""
+        keys = {incident_id: (incident_id, hash(text)) for incident_id, text in texts.items()}
+        missing = [incident_id for incident_id, key in keys.items() if key not in self._vectors]
         for start in range(0, len(missing), _EMBEDDED_AT_ONCE):
             if time.monotonic() >= end:
                 break
             some = missing[start : start + _EMBEDDED_AT_ONCE]
-            made = await self._pipeline.embedder.embed(some)
-            self._vectors |= dict(zip(some, made, strict=True))
-        found = {text: self._vectors[text] for text in texts if text in self._vectors}
+            made = await self._pipeline.embedder.embed([texts[incident_id] for incident_id in some])
+            self._vectors |= {keys[incident_id]: vector for incident_id, vector in zip(some, made, strict=True)}
+        found = {incident_id: self._vectors[key] for incident_id, key in keys.items() if key in self._vectors}
         while len(self._vectors) > _KEPT_VECTORS:
             self._vectors.popitem(last=False)
         return found

@@ -12,7 +12,7 @@ from triage.casebook import Foreseen
 from triage.classification.likeness import REFERENCE_INCIDENTS, Moves, in_reference_order, moved
 from triage.embedding import Vectors
 from triage.history import Example
-from triage.history.duplicates import DuplicateFinder
+from triage.history.duplicates import is_near_duplicate
 from triage.history.held import Held
 from triage.history.learned import Classifiers, Distributions, Lessons, labelled
 from triage.history.retrieval import Ranking
@@ -73,8 +73,8 @@ class Supposition:
         self._before, self._after = (
             self._side(others, labels, ranking) for labels in (foreseen.before, foreseen.after)
         )
-        self._duplicates = DuplicateFinder([example.text for example in self._known])
-        self._in_order = in_reference_order(self._known)
+        self._examples = examples
+        self._in_order = in_reference_order(self._known) if foreseen.changes_members else []
         self._places = {example.incident_id: place for place, example in enumerate(self._known)}
         taught = (pair for side in self._sides for pairs in side.taught.values() for pair in pairs)
         self._taught = frozenset(place for place, _ in taught)
@@ -90,10 +90,18 @@ class Supposition:
     def _sides(self) -> tuple[_Side, _Side]:
         return self._before, self._after
 
-    def hidden(self, text: str, incident_id: str) -> frozenset[int]:
-        """The places that teach an incident nothing: its own, and those of its near-duplicates."""
-        own = self._places.get(incident_id)
-        return frozenset((*self._duplicates.of(text), *(() if own is None else (own,))))
+    def hidden(self, text: str, incident_id: str, seen: Sequence[Example]) -> frozenset[int]:
+        """The places that teach an incident nothing, where `seen` is what the history lets it learn from now."""
+        hidden = set[int]()
+        if len(seen) < len(self._examples):
+            hidden |= {self._places[e.incident_id] for e in self._examples} - {
+                self._places[e.incident_id] for e in seen if e.incident_id in self._places
+            }
+        if is_near_duplicate(text, self._foreseen.example.text):
+            hidden.add(self._corrected)
+        if incident_id in self._places:
+            hidden.add(self._places[incident_id])
+        return frozenset(hidden)
 
     def is_taught_apart(self, hidden: frozenset[int]) -> bool:
         """True if an incident needs classifiers of its own, since some that others learn from are hidden from it."""

@@ -122,8 +122,9 @@ async def test_a_correction_is_previewed_and_not_made(triage: Run, tmp_path: Pat
     arguments = ["annotate", "preview", "three", "category=inference_engine"]
     shown = triage(*arguments, **settings)
     assert shown.returncode == 0, shown.stderr
-    assert "of 1 recent incidents would get other labels" in shown.stdout
-    assert "The history would hold 3 incidents." in shown.stdout
+    told = " ".join(shown.stdout.split())
+    assert "of 1 recent incidents would get other labels" in told
+    assert "The history would hold 3 incidents." in told
     assert max(map(len, shown.stdout.splitlines())) <= 100
     found = json.loads(triage(*arguments, "--json", **settings).stdout)
     assert found["labels_after"] == {"category": ["inference_engine"]}
