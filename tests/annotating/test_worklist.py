@@ -132,6 +132,7 @@ async def test_a_long_search_is_cut_off_and_can_be_gone_on_with(
     for n in range(5):
         await triaged(store, f"sure-{n}", category=("operational",))
     monkeypatch.setattr(module, "LOOKED_AT", 4)
+    monkeypatch.setattr(module, "_PORTION", 2)
 
     first = await worklist.page("abstained", ANY, limit=9)
     assert (first.items, first.looked_at, first.is_cut_off) == ((), 4, True)

@@ -24,6 +24,8 @@ LOOKED_AT = 500
 COUNTED = 1_000
 """Up to so many are counted where it can."""
 
+_PORTION = 100
+
 _PILES: Mapping[Kind, Pile] = {
     "new": "new",
     "abstained": "triaged",
@@ -110,20 +112,18 @@ class Worklist:
         What comes in meanwhile shifts no page. What the `annotator` is to label blind comes without its triage. Raises
         `InvalidInput` for a cursor that is none.
         """
-        before = None if cursor is None else read_cursor(cursor)
-        looks = _looks(kind, said)
         found: list[Candidate] = []
-        looked_at, is_end = 0, False
+        looked_at, before, is_end = 0, None if cursor is None else read_cursor(cursor), False
+        size = _PORTION if _looks(kind, said) else limit + 1
         while len(found) <= limit and not is_end and looked_at < LOOKED_AT:
-            size = LOOKED_AT if looks else limit + 1
             portion = await self._portion(kind, wanted, before, size)
-            looked_at, is_end = looked_at + len(portion), len(portion) < size
-            fitting = await self._fitting(kind, said, portion) if looks else portion
+            fitting = await self._fitting(kind, said, portion)
             if said is not None:
                 # That it is found would tell the label.
                 blind = await self._blind(annotator, fitting)
                 fitting = [one for one in fitting if one.incident.id not in blind]
             found += fitting
+            looked_at, is_end = looked_at + len(portion), len(portion) < size
             before = portion[-1].seq if portion else before
         shown = found[:limit]
         is_cut_off = not is_end and len(found) <= limit
@@ -137,9 +137,13 @@ class Worklist:
         if not _looks(kind, said):
             n = await self._store.piles.count(_PILES[kind], wanted, COUNTED + 1)
             return Count(min(n, COUNTED), is_least=n > COUNTED)
-        portion = await self._portion(kind, wanted, None, LOOKED_AT)
-        found = await self._fitting(kind, said, portion)
-        return Count(len(found), is_least=len(portion) == LOOKED_AT)
+        n, looked_at, before, is_end = 0, 0, None, False
+        while not is_end and looked_at < LOOKED_AT:
+            portion = await self._portion(kind, wanted, before, _PORTION)
+            n += len(await self._fitting(kind, said, portion))
+            looked_at, is_end = looked_at + len(portion), len(portion) < _PORTION
+            before = portion[-1].seq if portion else before
+        return Count(n, is_least=not is_end)
 
     async def _portion(self, kind: Kind, wanted: Wanted, before: int | None, size: int) -> list[Candidate]:
         facets = self._facets

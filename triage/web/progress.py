@@ -16,6 +16,7 @@ from triage.tables import Column, Row, Table, written
 from triage.taxonomy import Taxonomy
 from triage.web.annotator import annotator_of, required_annotator
 from triage.web.downloads import TableFormat, table_file
+from triage.web.kept import Kept
 from triage.web.label import TABS
 from triage.web.rendering import is_part, page_router, show
 from triage.web.words import plural
@@ -23,6 +24,7 @@ from triage.web.words import plural
 router = page_router()
 
 _AT_ONCE = 200
+_kept: Kept[JobStatus] = Kept(10.0)
 _Told = Literal["annotators", "agreement"]
 
 
@@ -31,13 +33,13 @@ async def progress(request: Request, service: Parts, who: Annotator) -> Response
     """Show how far everyone is. The figures come as a part of their own: they are made from all that is labelled."""
     if not is_part(request):
         return show(request, "progress.html", tabs=TABS, outcome="")
-    return await _figures(request, service, who)
+    return await _figures(request, service, await _status(service, who))
 
 
 @router.get("/label/progress/{name}.{ending}")
 async def progress_file(request: Request, service: Parts, who: Annotator, name: _Told, ending: TableFormat) -> Response:
     """A table of the figures as a file."""
-    status = await job_status(service.store, service.casebook.taxonomy, who.teams)
+    status = await _status(service, who)
     if name == "annotators":
         return table_file(_annotators(status), ending)
     if await _is_blind(request, service):
@@ -59,12 +61,19 @@ async def accept_agreed(request: Request, service: Parts, who: Annotator) -> Res
         parts.append("There are more: do it again.")
     outcome = " ".join(parts)
     if is_part(request):
-        return await _figures(request, service, who, outcome)
+        status = await job_status(service.store, service.casebook.taxonomy, who.teams)
+        return await _figures(request, service, status, outcome)
     return show(request, "progress.html", tabs=TABS, outcome=outcome)
 
 
-async def _figures(request: Request, service: Service, who: Principal, outcome: str = "") -> Response:
-    status = await job_status(service.store, service.casebook.taxonomy, who.teams)
+async def _status(service: Service, who: Principal) -> JobStatus:
+    async def measure() -> JobStatus:
+        return await job_status(service.store, service.casebook.taxonomy, who.teams)
+
+    return await _kept.get((id(service.store), who.teams), measure)
+
+
+async def _figures(request: Request, service: Service, status: JobStatus, outcome: str = "") -> Response:
     is_blind = await _is_blind(request, service)
     return show(
         request,
