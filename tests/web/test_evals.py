@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,16 +23,22 @@ pytestmark = pytest.mark.slow
 RUN, BASE, THIRD = "wild-1aaa", "wild-2bbb", "wild-3ccc"
 
 
+def make(folder: Path, seed: int, into: Path) -> None:
+    """A finished run of the wild suite, as `triage eval run` leaves it."""
+    shown = show(folder, count=24, seed=seed)
+    shutil.copytree(shown.run.folder, into)
+    write_summary(summarise(Run.read(into), shown.taxonomy), into)
+
+
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A service whose folder holds three runs with everything that is hard to show, an unfinished and a broken one."""
     made = tmp_path_factory.mktemp("made")
     with site(tmp_path_factory.mktemp("site")) as opened:
-        for seed, name in enumerate((RUN, BASE, THIRD), start=1):
-            shown = show(made / name, count=24, seed=seed)
-            folder = opened.settings.runs / name
-            shutil.copytree(shown.run.folder, folder)
-            write_summary(summarise(Run.read(folder), shown.taxonomy), folder)
+        # The suite is run on a loop of its own, and beside a browser this thread has one already.
+        with ThreadPoolExecutor(1) as pool:
+            for seed, name in enumerate((RUN, BASE, THIRD), start=1):
+                pool.submit(make, made / name, seed, opened.settings.runs / name).result()
         info = opened.settings.runs / BASE / "run.json"
         info.write_text(json.dumps(json.loads(info.read_text()) | {"started_at": "2026-01-01T00:00:00Z"}))
         (opened.settings.runs / "tags.json").write_text(json.dumps({"main": {"wild": BASE}}))
