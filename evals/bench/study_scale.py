@@ -109,8 +109,8 @@ def main() -> None:
         print(measure(options.one))
         return
     print(
-        "| incidents | CPU s | wall s | page, CPU s | MiB before | MiB peak | JSON, MB | JSON of the API, MB | page, MB "
-        "| found |"
+        "| incidents | CPU s | wall s | page, CPU s | MiB before | MiB peak "
+        "| JSON, MB | JSON of the API, MB | page, MB | found |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
     for size in options.sizes:
