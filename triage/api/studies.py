@@ -6,10 +6,10 @@ import json
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime
 
 from triage.api.access import Reader
 from triage.api.answers import raw_answer
+from triage.api.parameters import MomentInQuery
 from triage.api.problems import documented
 from triage.api.service import Parts
 from triage.study import Study, StudyOptions
@@ -32,7 +32,7 @@ async def get_study(
     who: Reader,
     most: Annotated[int, _MOST] = 5_000,
     incidents: Annotated[int, _IDS] = 20,
-    observed_until: Annotated[AwareDatetime | None, _UNTIL] = None,
+    observed_until: Annotated[MomentInQuery | None, _UNTIL] = None,
     automated_minutes: Annotated[float | None, _MINUTES] = None,
     similarity: Annotated[float, _SIMILARITY] = SIMILARITY,
 ) -> Response:
