@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from triage.annotating.correction import Corrections
+from triage.annotating.draft import Corrections
 from triage.annotating.labelling import Labelling, own
 from triage.casebook import Casebook
 from triage.errors import TriageError

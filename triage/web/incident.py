@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from triage.access import Principal
-from triage.annotating.correction import Corrections
+from triage.annotating.draft import Corrections
 from triage.api.acceptance import queue
 from triage.api.access import Poster, Reader, requires
 from triage.api.parameters import IncidentInPath

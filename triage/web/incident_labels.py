@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from triage.access import Principal
-from triage.annotating.correction import Corrections, Draft
+from triage.annotating.draft import Corrections, Draft
 from triage.annotation import Labels
 from triage.api.access import Annotator
 from triage.api.parameters import IncidentInPath

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from fastapi import Request
 
 from triage.access import Principal
-from triage.annotating.correction import Draft
+from triage.annotating.draft import Draft
 from triage.annotation import Annotation, Labels
 from triage.api.service import Service
 from triage.notifying.message import Names

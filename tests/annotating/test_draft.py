@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.annotating.conftest import TAXONOMY
 from tests.parts import DIMENSION, HashingEmbedder
-from triage.annotating.correction import Corrections, Draft
+from triage.annotating.draft import Corrections, Draft
 from triage.annotation import Labels
 from triage.casebook import Casebook
 from triage.errors import InvalidInput, NotFound
