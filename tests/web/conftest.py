@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,6 @@ import pytest
 import uvicorn
 
 from tests.fake_openai import FakeOpenAI
-from tests.parts import free_port
 from triage.serving import open_app
 from triage.settings import Settings
 
@@ -50,7 +50,8 @@ class Site(NamedTuple):
 @contextmanager
 def site(folder: Path, **settings: Any) -> Iterator[Site]:
     """Serve a new service from `folder`: model and embedder answer at once, all else is as in production."""
-    with FakeOpenAI() as fake:
+    # Held from here on: a port that was only looked for may be taken by whoever connects somewhere meanwhile.
+    with FakeOpenAI() as fake, socket.create_server(("127.0.0.1", 0)) as listening:
         chosen: dict[str, Any] = {
             "data_dir": folder / "data",
             "runs": folder / "runs",
@@ -60,11 +61,11 @@ def site(folder: Path, **settings: Any) -> Iterator[Site]:
             "embedding_model": "any-embedder",
             "embedding_base_url": fake.base_url,
             "live_refresh_s": 0,
-            "port": free_port(),
+            "port": listening.getsockname()[1],
             "_env_file": None,
         } | settings
         told = Settings(**chosen)
-        with _serving(told) as url, httpx.Client(base_url=url, timeout=60) as client:
+        with _serving(told, listening) as url, httpx.Client(base_url=url, timeout=60) as client:
             yield Site(url, client, fake, told)
 
 
@@ -139,7 +140,7 @@ def elsewhere(work: Coroutine[Any, Any, T]) -> T:
 
 
 @contextmanager
-def _serving(settings: Settings) -> Iterator[str]:
+def _serving(settings: Settings, listening: socket.socket) -> Iterator[str]:
     """The app in a loop of its own thread, on which everything behind it runs too."""
     servers: list[uvicorn.Server] = []
 
@@ -147,7 +148,7 @@ def _serving(settings: Settings) -> Iterator[str]:
         async with open_app(settings) as app:
             server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=settings.port, log_level="warning"))
             servers.append(server)
-            await server.serve()
+            await server.serve(sockets=[listening])
 
     with ThreadPoolExecutor(1) as pool:
         serving = pool.submit(asyncio.run, serve())
