@@ -50,7 +50,7 @@ def require_terminal() -> None:
         ) from error
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InvalidInput(
-            "This needs a terminal. To label elsewhere, use the API (GET /v1/annotators/{annotator}/next) or `triage "
-            "annotate import`.",
+            "This needs a terminal. To label elsewhere, use the page /label of a running service, the API "
+            "(GET /v1/annotators/{annotator}/next) or `triage annotate import`.",
             field="annotator",
         )
