@@ -79,6 +79,7 @@ def test_labels_of_many_incidents_are_confirmed_by_keyboard(open_page: OpenPage,
     page.keyboard.press("Escape")
     page.keyboard.press("c")
     page.get_by_text("lin confirmed 12 labels of 2 incidents.").wait_for()
+    assert not page.get_by_text("Say who labels").is_visible()
     picture(page, "queue-confirmed")
 
     left = [one.get_attribute("value") for one in page.locator("ol.work input[name=incident]").all()]

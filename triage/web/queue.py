@@ -21,7 +21,7 @@ from triage.taxonomy import Taxonomy
 from triage.web.annotator import annotator_of, remember_annotator, required_annotator
 from triage.web.headlines import headlines
 from triage.web.rendering import is_part, page_router, show
-from triage.web.words import plural
+from triage.web.words import incident_path, plural
 
 router = page_router()
 
@@ -43,7 +43,7 @@ class Tab(NamedTuple):
 TABS = (
     Tab("new", "New", "Triaged, and labelled by nobody yet."),
     Tab("abstained", "Abstained", "The triage gave no label on some facet, and nobody has labelled that facet since."),
-    Tab("disagreed", "Disagreed", "People, or a person and the model, say something else, and nobody has settled it."),
+    Tab("disagreed", "Disagreed", "People, or a person and the model, differ on a facet, and nobody has settled it."),
     Tab("degraded", "Degraded", "The latest triage had to do without a part, such as the model."),
     Tab("untriaged", "Failed and waiting", "The triage failed, or is still to come."),
 )
@@ -281,8 +281,9 @@ def _tags(item: Item, tab: Kind, names: Mapping[str, str]) -> list[Tag]:
         path = f"/label/adjudicate/incidents/{incident.id}"
         tags.append(Tag(f"people differ: {_named(reasons.between_people, names)}", "bad", "Settle it", path))
     if others := [facet for facet in reasons.against_model if facet not in reasons.between_people]:
-        path = f"/label/adjudicate/incidents/{incident.id}?facet={others[0]}"
-        tags.append(Tag(f"person and model differ: {_named(others, names)}", "unsure", "Settle it", path))
+        path = incident_path(incident.id)
+        told = "Settle it by a gold label"
+        tags.append(Tag(f"person and model differ: {_named(others, names)}", "unsure", told, path))
     if reasons.is_new and tab != "new":
         tags.append(Tag("new"))
     return tags

@@ -307,5 +307,10 @@
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelector(".top nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
   });
+  // What went wrong before is over once something was done.
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const { successful, requestConfig } = event.detail;
+    if (successful && requestConfig.verb !== "get") document.getElementById("notices").replaceChildren();
+  });
   document.addEventListener("htmx:sendError", () => tell("The service can't be reached. What you typed is still here: try again."));
 })();
