@@ -9,10 +9,11 @@ from triage.agreement import cohen_kappa
 from triage.annotating.status import AnnotatorStatus, JobStatus, PairAgreement, summarise
 from triage.checklist import Bars, Corpus, Gates, checklist
 from triage.live import LiveReport
+from triage.study import Roles
 from triage.taxonomy import Taxonomy
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
-SMALL = Bars(least_overlap=4, detection="detection")
+SMALL = Bars(least_overlap=4)
 
 
 def live(gate: float | None) -> LiveReport:
@@ -38,7 +39,13 @@ def agreeing(n: int, of: int) -> JobStatus:
 def corpus(**changes: object) -> Corpus:
     records = [record(f"i{n}", "restart") for n in range(10)]
     start = Corpus(
-        one_facet(), records, agreeing(60, 60), [NOW - timedelta(days=3)], Gates(2, ("nightly",), 1, NOW), live(0.6)
+        one_facet(),
+        records,
+        agreeing(60, 60),
+        [NOW - timedelta(days=3)],
+        Gates(2, ("nightly",), 1, NOW),
+        live(0.6),
+        Roles.load(TAXONOMY),
     )
     return start._replace(**changes)  # type: ignore[arg-type]
 
@@ -90,6 +97,18 @@ def test_detection_is_recorded_by_a_time_or_by_a_label_that_tells() -> None:
 
     assert told("automated")
     assert not told("undisclosed")
+
+
+def test_the_facets_that_tell_of_detection_and_mitigation_are_found_by_their_roles() -> None:
+    def steps(*said: str) -> dict[str, bool]:
+        records = [(i, {"severity": ("high",), "modality": ("image",)}) for i, _ in corpus().records]
+        roles = Roles().given(TAXONOMY, said)
+        return fulfilled(corpus(records=records, roles=roles))
+
+    assert not steps()["detection_recorded"]
+    assert steps("automated=severity:high")["detection_recorded"]
+    assert not steps("automated=severity:high", "undisclosed=severity:high")["detection_recorded"]
+    assert steps("hotfix=modality:image")["mitigation_recorded"]
 
 
 def test_a_label_that_the_version_does_not_have_is_told() -> None:

@@ -14,6 +14,7 @@ from triage.evaluation.suites import Suite
 from triage.live import LiveAgreement
 from triage.store import Store
 from triage.store.past import past_incidents
+from triage.study import Roles
 from triage.taxonomy import Taxonomy
 
 
@@ -25,9 +26,13 @@ async def measure_adoption(
     suites: Path,
     runs: Path,
     now: datetime,
+    roles: Roles | None = None,
     bars: Bars = DEFAULT_BARS,
 ) -> Checklist:
-    """Measure every step on what is stored, and on the suites and runs in these folders, as of `now`."""
+    """Measure every step on what is stored, and on the suites and runs in these folders, as of `now`.
+
+    Without `roles` those shipped for the taxonomy say which facets tell how incidents were noticed and ended.
+    """
     annotations = await store.all_annotations(taxonomy.id)
     corpus = Corpus(
         taxonomy,
@@ -36,6 +41,7 @@ async def measure_adoption(
         [one.created_at for one in annotations if one.is_adjudication],
         await asyncio.to_thread(gates_in, suites, runs),
         await live.measure(now),
+        roles or Roles.load(taxonomy),
     )
     return checklist(corpus, now, bars)
 

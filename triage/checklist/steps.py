@@ -16,6 +16,7 @@ from triage.agreement.proportion import Proportion
 from triage.annotating.status import JobStatus
 from triage.ledger import Record
 from triage.live import LiveReport
+from triage.study import Roles
 from triage.taxonomy import Facet, Taxonomy
 
 SOURCE = (
@@ -28,7 +29,7 @@ class Bars(NamedTuple):
     """What must be reached. `kappa` must lie below the whole interval; shares are of the history's incidents.
 
     `review_days` is how old the latest adjudication may be, `judgements` how many labels of people the drift watch
-    needs in its window for each triaged facet. `detection` names the facet that tells how an incident was noticed.
+    needs in its window for each triaged facet.
     """
 
     kappa: float = 0.8
@@ -37,7 +38,6 @@ class Bars(NamedTuple):
     recorded: float = 0.8
     review_days: float = 90.0
     judgements: int = 30
-    detection: str = "detection"
 
 
 DEFAULT_BARS = Bars()
@@ -53,7 +53,10 @@ class Gates(NamedTuple):
 
 
 class Corpus(NamedTuple):
-    """What is measured. `gate` is the setting of the drift watch; `adjudicated` are the moments of adjudications."""
+    """What is measured. `gate` is the setting of the drift watch; `adjudicated` are the moments of adjudications.
+
+    `roles` say which facets tell how incidents were noticed and ended.
+    """
 
     taxonomy: Taxonomy
     records: Sequence[Record]
@@ -61,6 +64,7 @@ class Corpus(NamedTuple):
     adjudicated: Sequence[datetime]
     gates: Gates
     live: LiveReport
+    roles: Roles
 
 
 class Step(BaseModel, frozen=True):
@@ -166,7 +170,8 @@ def _kappa(corpus: Corpus, bars: Bars) -> Step:
 
 
 def _detection(corpus: Corpus, bars: Bars) -> Step:
-    facet = next((one for one in corpus.taxonomy.facets if one.id == bars.detection), None)
+    role = corpus.roles.detection
+    facet = None if role is None else corpus.roles.applied(corpus.taxonomy).facet(role.facet)
     told = sum(
         incident.detected_at is not None or (facet is not None and _discloses(facet, labels))
         for incident, labels in corpus.records
@@ -181,7 +186,7 @@ def _times(corpus: Corpus, bars: Bars) -> Step:
 
 
 def _mitigation(corpus: Corpus, bars: Bars) -> Step:
-    facet = corpus.taxonomy.mitigation
+    facet = corpus.roles.mitigations(corpus.roles.applied(corpus.taxonomy))
     told = sum(facet is not None and _discloses(facet, labels) for _, labels in corpus.records)
     return _recorded("mitigation", "It is recorded what mitigated incidents", {"told": told}, corpus, bars)
 

@@ -39,6 +39,7 @@ def checklist(
 async def _checklist(bars: Bars, suites: Path, runs: Path) -> Checklist:
     from triage.checklist import measure_adoption
     from triage.live import LiveAgreement
+    from triage.study import Roles
     from triage.wiring import live_options, open_importing
 
     settings = Settings()
@@ -46,7 +47,10 @@ async def _checklist(bars: Bars, suites: Path, runs: Path) -> Checklist:
         async with open_importing(settings, progress) as (casebook, store):
             live = LiveAgreement(store, casebook.taxonomy, live_options(settings))
             now = datetime.now(UTC)
-            return await measure_adoption(store, casebook.taxonomy, live, suites=suites, runs=runs, now=now, bars=bars)
+            roles = Roles.load(casebook.taxonomy, settings.study_roles)
+            return await measure_adoption(
+                store, casebook.taxonomy, live, suites=suites, runs=runs, now=now, roles=roles, bars=bars
+            )
 
 
 def _print(found: Checklist) -> None:

@@ -107,7 +107,7 @@ class Studies:
     def __init__(self, store: Store, taxonomy: Taxonomy, roles: Roles, fingerprint: str = "") -> None:
         self._store = store
         self._taxonomy = taxonomy
-        self._roles = roles
+        self.roles = roles
         self._fingerprint = fingerprint
         self._turn = asyncio.Lock()
 
@@ -122,7 +122,7 @@ class Studies:
             loaded = await stored_corpus(
                 self._store, self._taxonomy, teams=teams, fingerprint=self._fingerprint, most=most
             )
-            return await asyncio.to_thread(make_study, loaded.corpus, self._roles, options, loaded.vectors)
+            return await asyncio.to_thread(make_study, loaded.corpus, self.roles, options, loaded.vectors)
 
 
 def _records(records: Iterable[tuple[Incident, Labels]]) -> tuple[Record, ...]:

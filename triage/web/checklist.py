@@ -48,6 +48,7 @@ async def _found(service: Service, options: PageOptions) -> Checklist:
             suites=options.suites,
             runs=options.runs,
             now=datetime.now(UTC),
+            roles=service.studies.roles,
         )
 
     return await _kept.get(id(service.store), measure)
