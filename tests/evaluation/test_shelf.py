@@ -67,6 +67,8 @@ def test_broken_folders_are_told_and_hide_no_other(runs: Path) -> None:
     assert {one.name for one in listing.runs} == {"small-bbbb", "other-cccc"}
     assert {one.name for one in listing.broken} == {"small-aaaa", "tags.json"}
     assert all("damaged" in one.reason for one in listing.broken)
+    with pytest.raises(NotFound, match="small-aaaa can't be shown"):
+        Shelf(runs).open("small-aaaa")
     assert Shelf(runs / "nothing").listing().runs == ()
 
 

@@ -207,6 +207,8 @@ class Shelf:
     def _check(self, name: str) -> None:
         if name not in self._names():
             raise NotFound(f"There is no run {name!r}: choose one of the list.", run=name)
+        if isinstance(found := self._info(name), Broken):
+            raise NotFound(f"The run {name} can't be shown: {found.reason}.", run=name)
 
     def _open(self, name: str) -> OpenedRun:
         marks = self._marks(name)
