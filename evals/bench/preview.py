@@ -1,7 +1,7 @@
 """How long the preview of a correction takes: `python evals/bench/preview.py --history 120 1000 --recent 200`.
 
-The history is the shipped one, and further incidents that are made of it: each takes its labels and half of its
-sentences from one shipped incident and the rest from another with the same category, so that words, lengths and
+The history is the shipped one, and further incidents that are made of it: each takes its labels and a third of its
+sentences from one shipped incident and the rest from two others with the same category, so that words, lengths and
 embeddings are those of real write-ups. The recent incidents are made likewise and triaged by the pipeline without a
 model; a share of them (`--gold`) has gold labels by then, and so needs classifiers of its own. Measured are previews of
 recent incidents that join the history with another category and failure mode, and of incidents of the history that
@@ -41,8 +41,8 @@ def made(shipped: list[Record], count: int, prefix: str, seed: int) -> list[Reco
     for n in range(count):
         one, labels = chance.choice(shipped)
         alike = [incident for incident, others in shipped if others["category"] == labels["category"]]
-        halves = [split(each.write_up)[half::2] for half, each in enumerate((one, chance.choice(alike)))]
-        sentences = [sentence.text for half in halves for sentence in half]
+        parts = [split(each.text)[part::3] for part, each in enumerate((one, *chance.choices(alike, k=2)))]
+        sentences = [sentence.text for part in parts for sentence in part]
         chance.shuffle(sentences)
         records.append((Incident(id=f"{prefix}{n}", title=f"Incident {n}", write_up="\n".join(sentences)), labels))
     return records

@@ -19,6 +19,9 @@ from triage.preview import DEFAULT_OPTIONS
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 
 _DAYS = Query(gt=0, le=365, description="Only incidents that were triaged within so many days.")
+_SECONDS = Query(
+    ge=0, le=30, description="Begin nothing that can be left out after so long; `not_reached` then names what was."
+)
 _LIMIT = Query(ge=1, le=500, description="At most so many incidents, those that were triaged last.")
 
 
@@ -36,6 +39,7 @@ async def preview_annotations(
     incident_id: IncidentInPath,
     days: Annotated[float, _DAYS] = DEFAULT_OPTIONS.days,
     limit: Annotated[int, _LIMIT] = DEFAULT_OPTIONS.most,
+    seconds: Annotated[float, _SECONDS] = DEFAULT_OPTIONS.seconds,
 ) -> Response:
     """Tell which other recent incidents would be triaged otherwise if these annotations were kept. Nothing is.
 
@@ -45,7 +49,7 @@ async def preview_annotations(
     time. A key sees its teams' incidents only.
     """
     given = await read_models(request, NewAnnotation, MAX_ANNOTATION_BYTES)
-    options = DEFAULT_OPTIONS._replace(days=days, most=limit)
+    options = DEFAULT_OPTIONS._replace(days=days, most=limit, seconds=seconds)
     annotations = [each.annotation(incident_id) for each in given]
     found = await service.previewer.preview(incident_id, annotations, who.teams, options)
     return answer(found, headers={"Cache-Control": "no-store"})

@@ -151,9 +151,10 @@ class AsyncClient:
         *,
         days: float | None = None,
         limit: int | None = None,
+        seconds: float | None = None,
     ) -> Preview:
         """Which other recent incidents would be triaged otherwise with these labels; takes what `annotate` takes."""
-        return await self._send(calls.preview(incident_id, annotations, days, limit))
+        return await self._send(calls.preview(incident_id, annotations, days, limit, seconds))
 
     async def annotations(self, incident_id: str) -> list[Annotation]:
         """The annotations of an incident, oldest first."""

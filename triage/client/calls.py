@@ -119,11 +119,15 @@ def annotate(
 
 
 def preview(
-    incident_id: str, annotations: Sequence[Mapping[str, Any]], days: float | None, limit: int | None
+    incident_id: str,
+    annotations: Sequence[Mapping[str, Any]],
+    days: float | None,
+    limit: int | None,
+    seconds: float | None,
 ) -> Call[Preview]:
     """Preview the labels of an incident."""
     place, headers = f"{_place(incident_id)}/annotations/preview", {"Content-Type": "application/json"}
-    params = _params({"days": days, "limit": limit})
+    params = _params({"days": days, "limit": limit, "seconds": seconds})
     return Call("POST", place, Preview.model_validate, params, headers, _body(list(annotations)))
 
 

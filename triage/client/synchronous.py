@@ -149,9 +149,10 @@ class Client:
         *,
         days: float | None = None,
         limit: int | None = None,
+        seconds: float | None = None,
     ) -> Preview:
         """Which other recent incidents would be triaged otherwise with these labels; takes what `annotate` takes."""
-        return self._send(calls.preview(incident_id, annotations, days, limit))
+        return self._send(calls.preview(incident_id, annotations, days, limit, seconds))
 
     def annotations(self, incident_id: str) -> list[Annotation]:
         """The annotations of an incident, oldest first."""
