@@ -59,3 +59,11 @@ def test_the_id_of_a_content_is_an_id_and_always_the_same(title: str, write_up: 
 
     assert made == content_id(title, write_up)
     assert Incident(id=made, write_up="down").id == made
+
+
+def test_an_incident_without_a_title_is_told_by_the_beginning_of_its_write_up() -> None:
+    assert Incident(id="i", title="Zone\n down", write_up="A switch failed.").headline == "Zone down"
+    assert Incident(id="i", write_up="\n A switch\n failed. ").headline == "A switch failed."
+    long = Incident(id="i", write_up="word " * 100).headline
+    assert long.endswith("word…")
+    assert len(long) <= 91

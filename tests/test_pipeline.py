@@ -18,7 +18,8 @@ from triage.errors import MisconfiguredService
 from triage.history.chroma import ChromaHistory
 from triage.incident import Incident
 from triage.llm.openai import OpenAIChat
-from triage.pipeline import Pipeline, PipelineOptions, circumstances
+from triage.observability import steps
+from triage.pipeline import STEPS, Pipeline, PipelineOptions, circumstances
 from triage.redaction import Redactor
 from triage.taxonomy import Taxonomy
 
@@ -223,6 +224,14 @@ async def test_every_label_has_evidence_that_stands_in_the_original_text(
             original = INCIDENT.text[evidence.start : evidence.end]
             assert original == evidence.quote or "<" in evidence.quote
             assert KEY not in evidence.quote
+
+
+async def test_every_step_is_timed_under_the_name_by_which_it_is_told(embedder: MiniLM, history: ChromaHistory) -> None:
+    told: list[str] = []
+    with steps.told(told.append):
+        triage = await Pipeline(TAXONOMY, Redactor(), embedder, history, None).run(INCIDENT)
+
+    assert tuple(told) == tuple(triage.provenance.seconds) == STEPS
 
 
 async def test_as_of_its_start_nothing_later_is_known(embedder: MiniLM, history: ChromaHistory) -> None:
