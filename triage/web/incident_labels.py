@@ -8,11 +8,12 @@ from fastapi import Request, Response
 
 from triage.access import Principal
 from triage.annotating.draft import Corrections, Draft
-from triage.annotation import Labels
+from triage.annotation import Annotation, Labels
 from triage.api.access import Annotator
 from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
 from triage.errors import InvalidInput
+from triage.notifying.message import Names
 from triage.taxonomy import Taxonomy
 from triage.web.annotator import remember_annotator, required_annotator
 from triage.web.forms import Form, read_form
@@ -40,6 +41,21 @@ async def label(request: Request, service: Parts, who: Annotator, incident_id: I
             draft = change(taxonomy, *_named(form[button]))
     sheet = await read_sheet(request, service, incident_id, draft, is_picked=True, **given)
     return await _answer(request, service, who, sheet)
+
+
+@router.post("/incidents/{incident_id}/preview")
+async def preview(request: Request, service: Parts, who: Annotator, incident_id: IncidentInPath) -> Response:
+    """Show which other recent incidents would be decided otherwise if what is chosen joined the history as gold."""
+    taxonomy = service.casebook.taxonomy
+    chosen = _labels(taxonomy, await read_form(request, _MOST_BYTES), "chosen")
+    # Nobody's name: nothing is stored, and a person's newest gold label counts whoever gives it.
+    given = [
+        Annotation(incident_id=incident_id, facet=facet, labels=labels, annotator="preview", is_gold=True)
+        for facet, labels in chosen.items()
+    ]
+    found = await service.previewer.preview(incident_id, given, who.teams)
+    template = "_incident_preview.html" if is_part(request) else "incident_section.html"
+    return show(request, template, incident_id=incident_id, section="preview", found=found, names=Names(taxonomy))
 
 
 async def _save(
