@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.fake_openai import Answer
+from triage.annotation import Assignment
 from triage.intake.markdown import parse_markdown
 
 from .conftest import OpenPage, Site, check_readable, picture, site
@@ -135,6 +136,8 @@ def test_a_refining_label_brings_its_parent_and_gold_joins_the_history(
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Save 2 corrections").wait_for()
     assert page.locator("#facet-category .chosen").inner_text() == "Operational"
+    page.keyboard.press("p")
+    page.get_by_role("heading", name="What would change").wait_for(timeout=60_000)
     check_readable(page)
     picture(page, "incident-corrected")
 
@@ -291,8 +294,7 @@ def test_a_failure_tells_its_reason_and_the_next_step(open_page: OpenPage, servi
     check_readable(page)
     picture(page, "incident-failed")
     page.keyboard.press("t")
-    page.locator("#progress, #labels").first.wait_for()
-    page.get_by_role("heading", name="Labels").wait_for(timeout=60_000)
+    page.locator(".incident-head .tag", has_text="triaged").wait_for(timeout=60_000)
     assert service.client.get("/v1/incidents/fails-for-good").json()["status"] == "triaged"
 
 
@@ -379,6 +381,44 @@ def test_looking_at_the_triage_is_kept_so_that_no_later_label_counts_as_blind(se
     said = {"facet": "category", "labels": ["operational"], "annotator": "joan"}
     kept = service.client.post(f"/v1/incidents/{name}/annotations", json=said).json()["annotations"]
     assert kept[0]["saw_model"] is True
+
+
+def test_what_a_correction_would_change_is_told_before_it_is_made(service: Site, name: str) -> None:
+    service.post("The switch of another zone dropped packets, and we replaced it.")
+    chosen = {"chosen": ["category:operational", "failure_mode:deployment"], "shown": ["category:infrastructure"]}
+    as_part = service.client.post(f"/incidents/{name}/preview", data=chosen, headers={"hx-request": "true"})
+    assert as_part.status_code == 200, as_part.text
+    assert "recent incident" in as_part.text
+    assert "<html" not in as_part.text
+    whole = service.client.post(f"/incidents/{name}/preview", data=chosen).text
+    assert f'<a href="/incidents/{name}">' in whole
+    misfit = {"chosen": ["category:infrastructure", "failure_mode:deployment"]}
+    assert service.client.post(f"/incidents/{name}/preview", data=misfit).status_code == 422
+    assert annotations(service, name) == {}
+
+
+def test_who_has_yet_to_label_it_blind_sees_the_triage_only_if_they_want_to(service: Site, name: str) -> None:
+    async def assign(store: Any) -> None:
+        await store.assignments.add([Assignment(incident_id=name, annotator="kay", facets=("category",))])
+
+    in_store(service, assign)
+    with httpx.Client(base_url=service.url, cookies={"triage_annotator": "kay"}, timeout=60) as kay:
+        blind = kay.get(f"/incidents/{name}").text
+        assert "yours to label blind" in blind
+        assert "<mark" not in blind
+        assert "Infrastructure" not in blind
+        said = {"facet": "category", "labels": ["operational"], "annotator": "kay"}
+        kept = kay.post(f"/v1/incidents/{name}/annotations", json=said).json()["annotations"]
+        assert kept[0]["saw_model"] is not True
+        assert "Infrastructure" in kay.get(f"/incidents/{name}").text
+
+    other = keep(service, f"{name}-seen")
+    assigned = Assignment(incident_id=other, annotator="kay", facets=("category",))
+    in_store(service, lambda store: store.assignments.add([assigned]))
+    with httpx.Client(base_url=service.url, cookies={"triage_annotator": "kay"}, timeout=60) as kay:
+        assert "Infrastructure" in kay.get(f"/incidents/{other}?see=true").text
+        kept = kay.post(f"/v1/incidents/{other}/annotations", json=said).json()["annotations"]
+        assert kept[0]["saw_model"] is True
 
 
 def test_notifications_stand_in_the_timeline_without_their_addresses(service: Site) -> None:

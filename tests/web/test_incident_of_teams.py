@@ -53,7 +53,7 @@ def test_another_teams_incident_is_as_one_that_is_not_there(service: Site) -> No
         asked = [client.get(f"/incidents/billing:{name}{part}") for name in ("one", "none")]
         assert [each.status_code for each in asked] == [404, 404], part
         assert "Packets lost" not in asked[0].text
-    for action in ("labels", "triage"):
+    for action in ("labels", "preview", "triage"):
         assert client.post(f"/incidents/billing:one/{action}", data={"pick": "category:x"}).status_code == 404
 
 
@@ -80,7 +80,7 @@ def test_who_only_reads_sees_all_and_changes_nothing(service: Site) -> None:
     assert "Audit" not in shown
     assert "This key only reads" in client.get("/").text
     assert client.post("/", data={"write_up": "It failed."}).status_code == 403
-    for path in ("labels", "triage"):
+    for path in ("labels", "preview", "triage"):
         assert client.post(f"/incidents/payments:one/{path}", data={"save": "all"}).status_code == 403
     assert client.get("/incidents/payments:one/audit").status_code == 403
 

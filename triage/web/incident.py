@@ -40,10 +40,19 @@ _SHOWN_CHARACTERS = 40_000
 
 @router.get("/incidents/{incident_id}")
 async def incident(
-    request: Request, service: Parts, who: Reader, incident_id: IncidentInPath, whole: bool = False
+    request: Request,
+    service: Parts,
+    who: Reader,
+    incident_id: IncidentInPath,
+    whole: bool = False,
+    see: bool = False,
 ) -> Response:
-    """Show an incident."""
-    return await show_incident(request, service, who, await read_sheet(request, service, incident_id), whole=whole)
+    """Show an incident; to who has yet to label it blind without what the triage says, unless they want to `see` it."""
+    sheet = await read_sheet(request, service, incident_id)
+    if not see and await _is_blind(request, service, incident_id):
+        known = {"stored": sheet.stored, "incident": sheet.stored.incident, **_write_up(None, sheet, whole=whole)}
+        return show(request, "incident_blind.html", **known)
+    return await show_incident(request, service, who, sheet, whole=whole)
 
 
 @router.get("/incidents/{incident_id}/progress", dependencies=[requires("read")])
@@ -78,7 +87,7 @@ async def show_incident(
         "triage": triage,
         "is_under_way": _is_under_way(stored),
         **sheet_shown(sheet, who, service.casebook.taxonomy),
-        **_write_up(sheet, whole=whole),
+        **_write_up(triage, sheet, whole=whole),
     }
     if known["is_under_way"]:
         known |= await _progress(service, stored)
@@ -101,9 +110,15 @@ async def _progress(service: Service, stored: StoredIncident) -> dict[str, Any]:
     return {"phase": phase, "steps": steps}
 
 
-def _write_up(sheet: Sheet, *, whole: bool) -> dict[str, Any]:
-    """The text, each piece with the facets that it is evidence for."""
-    evidence = {facet: result.evidence for facet, result in sheet.triage.facets.items()} if sheet.triage else {}
+async def _is_blind(request: Request, service: Service, incident_id: str) -> bool:
+    """True if the annotator has yet to label it, and may not see before what the triage says."""
+    annotator = annotator_of(request)
+    return bool(annotator) and bool(await service.labelling.waiting(annotator, [incident_id], blind=True))
+
+
+def _write_up(triage: Triage | None, sheet: Sheet, *, whole: bool) -> dict[str, Any]:
+    """The text, each piece with the facets that it is evidence for by this triage."""
+    evidence = {facet: result.evidence for facet, result in triage.facets.items()} if triage else {}
     return {
         "text": read(sheet.stored.incident, evidence, None if whole else _SHOWN_CHARACTERS),
         "numbers": {row.facet.id: row.place for row in sheet.rows},
