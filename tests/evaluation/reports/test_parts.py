@@ -59,7 +59,7 @@ def test_parts_lead_where_the_page_says_and_hold_no_style(view: RunView) -> None
     assert '<a href="/cases/cause/cases-cause-0">' in found["facet-cause"]
     assert '<a href="/case/' in found["cases"]
     assert 'href="/files/labels-part.csv"' in found["facet-part"]
-    assert 'href="/files/reliability-part.svg"' in found["facet-part"]
+    assert 'href="/files/reliability-part.svg?theme=light"' in found["facet-part"]
     assert 'id="compared1-differences"' in found["comparison"]
     assert "The cases behind the counts" not in found["facet-cause"]
 
