@@ -93,7 +93,7 @@ def triaged(client: httpx.Client, exporter: InMemorySpanExporter, key: str) -> d
 
 
 def ended(exporter: InMemorySpanExporter, *names: str) -> dict[str, ReadableSpan]:
-    """The spans so far by name, once those of `names` are among them: an answer may arrive before its span has ended."""
+    """The spans so far by name, with those of `names`: an answer may arrive before its span has ended."""
     deadline = time.monotonic() + 30
     while not set(names) <= set(found := {span.name: span for span in exporter.get_finished_spans()}):
         assert time.monotonic() < deadline, f"of {names} there are {sorted(found)}"
