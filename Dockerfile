@@ -4,12 +4,13 @@ FROM python:3.11-slim AS build
 WORKDIR /src
 RUN pip install --no-cache-dir uv==0.13.9 && uv venv /opt/triage
 COPY requirements/run.lock requirements/run.lock
-RUN uv pip install --no-cache --python /opt/triage/bin/python --require-hashes -r requirements/run.lock
+# Compiled here: the service's user can't write beside the modules, and each start would compile them anew.
+RUN uv pip install --no-cache --compile-bytecode --python /opt/triage/bin/python --require-hashes -r requirements/run.lock
 COPY pyproject.toml README.md CHANGELOG.md LICENSE NOTICE ./
 COPY triage triage
 COPY prompts prompts
 COPY evals/datasets evals/datasets
-RUN uv pip install --no-cache --python /opt/triage/bin/python --no-deps .
+RUN uv pip install --no-cache --compile-bytecode --python /opt/triage/bin/python --no-deps .
 
 FROM python:3.11-slim
 # llama.cpp needs the OpenMP runtime.

@@ -5,6 +5,8 @@ BIN = $(VENV)/bin
 UV_VERSION = 0.13.9
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
 export PYTHONUTF8 = 1
+# Where an image has set it, every command would compile some 2,000 modules anew: 5 seconds each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
 .PHONY: help demo serve test fast lint types contract format lock eval bench doctor wheel clean
