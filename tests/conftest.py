@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["pytester", "tests.fixtures_llm", "tests.fixtures_postgres"]
+pytest_plugins = ["pytester", "tests.fixtures_browser", "tests.fixtures_llm", "tests.fixtures_postgres"]
 
 # Files whose tests take longest begin first: what is left at the end would keep one process busy and the others idle.
 _LONGEST = (

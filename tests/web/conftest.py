@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -18,12 +17,10 @@ import pytest
 import uvicorn
 
 from tests.fake_openai import FakeOpenAI
+from tests.fixtures_browser import SIZES, check_accessible
 from triage.serving import open_app
 from triage.settings import Settings
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SIZES = {"phone": {"width": 360, "height": 740}, "desk": {"width": 1280, "height": 900}}
-READABLE = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 SCREENSHOTS = os.environ.get("TRIAGE_SCREENSHOTS")
 """A folder for pictures of what the tests see, to be looked at; without it none are made."""
 
@@ -76,20 +73,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium: install it with `apt-get install chromium`")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # Chromium's sandbox refuses to run as root, as CI does.
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield started
-        started.close()
-
-
 @pytest.fixture
 def open_page(browser: Any, service: Site) -> Iterator[OpenPage]:
     """Opens a path of the service: `open_page("/queue", "phone", color_scheme="dark")`.
@@ -118,10 +101,7 @@ def open_page(browser: Any, service: Site) -> Iterator[OpenPage]:
 
 def check_readable(page: Any) -> None:
     """Everyone can read it: axe finds nothing, and nothing but what scrolls by itself is wider than the screen."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page, options={"runOnly": READABLE}).response
-    assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+    check_accessible(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
 
 

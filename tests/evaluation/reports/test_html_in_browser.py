@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fixtures_browser import SIZES, check_accessible
 from triage.evaluation.reports.html import write_html
 
 from .conftest import Shown, show
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SIZES = {"phone": {"width": 360, "height": 740}, "desk": {"width": 1280, "height": 900}}
-READABLE = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 UNFOLD = "document.querySelectorAll('details').forEach(one => { one.open = true })"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: install it with `apt-get install chromium`"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # Chromium's sandbox refuses to run as root, as CI does.
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield started
-        started.close()
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -71,13 +52,9 @@ def open_page(browser: Any, address: str) -> Iterator[Any]:
 
 @pytest.mark.parametrize(("size", "scheme"), [("phone", "dark"), ("desk", "light")])
 def test_everyone_can_read_it(open_page: Any, short_address: str, size: str, scheme: str) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     page = open_page(size, short_address, color_scheme=scheme)
     page.evaluate(UNFOLD)
-    found = Axe().run(page, options={"runOnly": READABLE}).response
-    assert [(one["id"], one["impact"], one["nodes"][0]["html"]) for one in found["violations"]] == []
-    assert len(found["passes"]) > 15
+    check_accessible(page)
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(20, 24, 28)")
     label = page.evaluate("getComputedStyle(document.querySelector('svg.plot text')).fill")
