@@ -170,6 +170,13 @@ def test_a_suite_runs_is_scored_and_resumes(triage: Run, endpoint: dict[str, str
     assert "6 of them in an earlier session" in again.stdout
 
 
+def test_a_command_starts_without_what_few_commands_need() -> None:
+    heavy = {"numpy", "sqlalchemy", "chromadb", "openai", "fastapi", "matplotlib"}
+    code = f"import sys, triage.cli; print([name for name in {heavy!r} if name in sys.modules])"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
 def test_the_version_is_told(triage: Run) -> None:
     assert triage("--version").stdout.startswith("triage 0.")
 

@@ -15,7 +15,8 @@ from triage.embedding import Vectors
 from triage.errors import MisconfiguredService
 from triage.incident import Incident
 from triage.jobs import JobOptions, Jobs
-from triage.store import Status, Store, upgrade
+from triage.kinds import Status
+from triage.store import Store, upgrade
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Provenance, Triage
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from triage.annotation import Assignment
 from triage.errors import InvalidInput, NotFound
-from triage.store import Status, Store
+from triage.kinds import Status
+from triage.store import Store
 from triage.taxonomy import Taxonomy
 
 

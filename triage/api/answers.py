@@ -12,7 +12,8 @@ from pydantic import AwareDatetime, BaseModel, Field
 from triage.access import DEFAULT_TEAM
 from triage.annotation import Annotation
 from triage.incident import Incident
-from triage.store import Status, StoredIncident
+from triage.kinds import Status
+from triage.store import StoredIncident
 from triage.triage_result import Neighbour
 
 RETRY_AFTER_S = 2

@@ -10,7 +10,8 @@ from pydantic import BeforeValidator
 
 from triage.errors import InvalidInput
 from triage.incident import Moment
-from triage.store import Status, Wanted
+from triage.kinds import Status
+from triage.store import Wanted
 
 IncidentInPath = Annotated[
     str,

@@ -15,8 +15,9 @@ from triage.api.examples import subscription_body
 from triage.api.problems import documented
 from triage.api.service import Parts, Service
 from triage.errors import NotFound
+from triage.kinds import EVENTS, Event, SubscriptionKind
 from triage.notifying import check_url
-from triage.store import EVENTS, Event, Notification, NotificationState, Subscription, SubscriptionKind
+from triage.store import Notification, NotificationState, Subscription
 
 router = APIRouter(prefix="/v1/subscriptions", tags=["subscriptions"])
 

@@ -19,7 +19,8 @@ from triage.api.subscriptions import checked
 from triage.errors import Conflict, NotFound
 from triage.incident import Incident
 from triage.intake.webhooks import BadSignature, check_secret, read, verify
-from triage.store import SourceKind, WebhookSource
+from triage.kinds import SourceKind
+from triage.store import WebhookSource
 
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from types import ModuleType
@@ -72,6 +73,9 @@ def _options(
 
 def main() -> None:
     """The entry point of the `triage` command."""
+    # Matrices are small here: a second thread gains nothing alone, and beside a busy core waits for its turn so often
+    # that fitting a calibrator takes ten times as long. It is read when numpy is imported, which nothing above does.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except ValidationError as error:

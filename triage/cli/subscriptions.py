@@ -8,13 +8,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from triage.access import DEFAULT_TEAM
 from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run
 from triage.errors import InvalidInput
+from triage.kinds import EVENTS, SubscriptionKind
 from triage.settings import Settings
-from triage.store import DEFAULT_TEAM, EVENTS, Subscription, SubscriptionKind
 
 if TYPE_CHECKING:
     from triage.notifying import Outcome
+    from triage.store import Subscription
 
 app = typer.Typer(no_args_is_help=True, help="Who is told of triages: webhooks out.")
 

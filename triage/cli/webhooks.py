@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
+from triage.access import DEFAULT_TEAM
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run
 from triage.errors import InvalidInput, NotFound
 from triage.intake.webhooks import check_secret
+from triage.kinds import SourceKind
 from triage.settings import Settings
-from triage.store import DEFAULT_TEAM, SourceKind, WebhookSource
+
+if TYPE_CHECKING:
+    from triage.store import WebhookSource
 
 app = typer.Typer(no_args_is_help=True, help="Who may send incidents: webhooks in.")
 

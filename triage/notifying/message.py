@@ -6,8 +6,9 @@ import json
 from typing import Any, NamedTuple
 
 from triage.annotation import Annotation
+from triage.kinds import Event
 from triage.redaction import Redactor
-from triage.store import Event, StoredIncident
+from triage.store import StoredIncident
 from triage.taxonomy import Taxonomy
 from triage.triage_result import FacetResult, Triage
 

@@ -18,22 +18,19 @@ from triage.store.records import (
     Pending,
     Posted,
     Recent,
-    Status,
     StoredIncident,
     Wanted,
 )
 from triage.store.resealing import Resealed, reseal
 from triage.store.restoring import restore_backup
 from triage.store.store import Store
-from triage.store.subscriptions import EVENTS, Event, SourceKind, Subscription, SubscriptionKind, WebhookSource
+from triage.store.subscriptions import Subscription, WebhookSource
 
 __all__ = [
     "DEFAULT_TEAM",
-    "EVENTS",
     "Candidate",
     "Claimed",
     "Coverage",
-    "Event",
     "Finished",
     "FinishedPage",
     "InUse",
@@ -50,12 +47,9 @@ __all__ = [
     "Posted",
     "Recent",
     "Resealed",
-    "SourceKind",
-    "Status",
     "Store",
     "StoredIncident",
     "Subscription",
-    "SubscriptionKind",
     "TriagedIncident",
     "Wanted",
     "WebhookSource",

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.errors import NotFound
 from triage.incident import Incident
+from triage.kinds import Status
 from triage.store import rows
-from triage.store.records import Listed, Page, Posted, Status, StoredIncident, Wanted
+from triage.store.records import Listed, Page, Posted, StoredIncident, Wanted
 from triage.store.statements import chunks, insert_or_leave
 from triage.store.tables import incident_table, triage_table, vector_table
 

@@ -18,9 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from triage.annotation import Annotation
 from triage.errors import NotFound
+from triage.kinds import Event
 from triage.store.service_tables import notification_table, subscription_table
 from triage.store.statements import insert_or_leave
-from triage.store.subscriptions import Event
 from triage.store.tables import incident_table, triage_table
 from triage.triage_result import Triage
 

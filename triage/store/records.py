@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pydantic import AwareDatetime, BaseModel
 
 from triage.access import DEFAULT_TEAM, SHARED_TEAM
 from triage.incident import Incident
+from triage.kinds import Status
 from triage.triage_result import Triage
 
-__all__ = ["DEFAULT_TEAM", "SHARED_TEAM", "Listed", "Page", "Pending", "Posted", "Status", "StoredIncident"]
-
-Status = Literal["pending", "triaged", "failed", "imported"]
-"""`pending`: accepted, triage is queued or running. `failed`: the last attempt failed, see `StoredIncident.failure`.
-`imported`: came in with its labels, as history, and was never asked to be triaged."""
+__all__ = ["DEFAULT_TEAM", "SHARED_TEAM", "Listed", "Page", "Pending", "Posted", "StoredIncident"]
 
 
 class StoredIncident(BaseModel, frozen=True):

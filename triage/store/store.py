@@ -13,6 +13,7 @@ from triage.annotation import Annotation, Labels
 from triage.embedding import Vectors
 from triage.errors import NotFound
 from triage.incident import Incident
+from triage.kinds import Status
 from triage.sealing import Sealer
 from triage.store import rows
 from triage.store.annotations import read_all_annotations, read_annotation, read_annotations, read_labelled
@@ -67,7 +68,6 @@ from triage.store.records import (
     Pending,
     Posted,
     Recent,
-    Status,
     StoredIncident,
     Wanted,
 )

@@ -7,7 +7,7 @@ import secrets
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Any
 
 from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import Row, select
@@ -15,21 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from triage.access import actor
 from triage.errors import NotFound
+from triage.kinds import EVENTS, Event, SourceKind, SubscriptionKind
 from triage.sealing import Sealer
 from triage.store.audit import record
 from triage.store.service_tables import notification_table, subscription_table, webhook_source_table
-
-Event = Literal["triaged", "failed", "corrected"]
-"""`triaged`: a triage was stored, degraded or not. `failed`: the last attempt failed and no other follows by itself.
-`corrected`: a person's gold label says something else than the triage."""
-
-EVENTS: tuple[Event, ...] = get_args(Event)
-
-SubscriptionKind = Literal["generic", "slack"]
-"""`generic`: signed JSON after Standard Webhooks. `slack`: a message for a Slack-compatible incoming webhook."""
-
-SourceKind = Literal["alertmanager", "grafana", "pagerduty", "incident_io", "generic"]
-"""Who sends incidents, and so how they are signed and what they look like."""
 
 OVERLAP = timedelta(days=1)
 """For so long after a rotation messages are signed with the former secret too."""

@@ -11,7 +11,7 @@ from tests.intake.webhooks import payloads
 from tests.intake.webhooks.payloads import encoded
 from triage.incident import Incident
 from triage.intake.webhooks import READERS, read
-from triage.store import SourceKind
+from triage.kinds import SourceKind
 
 
 def only(kind: str, payload: Any, source_id: str = "src_1") -> Incident:

@@ -10,8 +10,8 @@ from rich.markup import escape
 
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run
 from triage.errors import InvalidInput
+from triage.kinds import Status
 from triage.settings import Settings
-from triage.store.records import Status
 
 if TYPE_CHECKING:
     from triage.annotating.assignment import Assigned
