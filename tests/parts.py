@@ -86,7 +86,9 @@ def free_port() -> int:
 @contextmanager
 def served(app: Any) -> Iterator[str]:
     """Serve `app` over a real socket; yields its base URL. The lifespan has run by then."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=free_port(), log_level="warning"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=free_port(), log_level="warning", timeout_keep_alive=75)
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started and thread.is_alive():

@@ -76,7 +76,8 @@ def post(client: httpx.Client, prefix: str, count: int) -> list[str]:
     for key in ids:
         write_up = f"A network switch of rack {key} failed and pods lost their connections."
         posted = client.post("/v1/incidents", json={"id": key, "write_up": write_up})
-        assert posted.status_code == 202, posted.text
+        # 200 where it was triaged before the answer was made.
+        assert posted.status_code in {200, 202}, posted.text
     return ids
 
 

@@ -51,7 +51,7 @@ def client(tmp_path_factory: pytest.TempPathFactory, fake: FakeOpenAI) -> Iterat
 
     async def serve() -> None:
         async with open_app(settings) as service:
-            server = uvicorn.Server(uvicorn.Config(service, port=0, log_config=None))
+            server = uvicorn.Server(uvicorn.Config(service, port=0, log_config=None, timeout_keep_alive=75))
             task = asyncio.create_task(server.serve())
             while not server.started:  # noqa: ASYNC110 - uvicorn tells it in no other way
                 await asyncio.sleep(0.01)

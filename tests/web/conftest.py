@@ -126,7 +126,9 @@ def _serving(settings: Settings, listening: socket.socket) -> Iterator[str]:
 
     async def serve() -> None:
         async with open_app(settings) as app:
-            server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=settings.port, log_level="warning"))
+            server = uvicorn.Server(
+                uvicorn.Config(app, host="127.0.0.1", port=settings.port, log_level="warning", timeout_keep_alive=75)
+            )
             servers.append(server)
             await server.serve(sockets=[listening])
 

@@ -15,6 +15,9 @@ from triage.observability.logs import set_up
 from triage.settings import Settings, secrets
 
 _STOP_WITHIN_S = 10
+# Longer than the 60 s for which proxies keep a connection: one that the service closes first breaks a request now and
+# then, at the moment at which it is used again.
+_KEEP_ALIVE_S = 75
 _log = logging.getLogger(__name__)
 
 
@@ -51,6 +54,7 @@ async def _serve(settings: Settings) -> None:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_STOP_WITHIN_S,
+            timeout_keep_alive=_KEEP_ALIVE_S,
             server_header=False,
         )
         server = uvicorn.Server(config)
