@@ -6,23 +6,28 @@ a running service is left to the terminal, and said so.
 
 from __future__ import annotations
 
+import asyncio
 import os
-import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from triage.errors import Conflict, InvalidInput, NotFound, TriageError
 from triage.evaluation.archive import Archive
 from triage.evaluation.cases import Case
 from triage.evaluation.compare import Comparison, compare
+from triage.evaluation.gates import GateResult
 from triage.evaluation.reporting import report_on
 from triage.evaluation.reports.run_view import RunView, view_run
 from triage.evaluation.runs import CASES, Run, RunInfo
 from triage.evaluation.scoring import Summary, summary_of
 from triage.evaluation.write_ups import cases_of
 from triage.taxonomy import Taxonomy
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MOST_RUNS = 1_000
 """Runs that are listed: those whose `run.json` was written last."""
@@ -102,13 +107,18 @@ class _Kept(NamedTuple):
 
 
 class Shelf:
-    """The runs below `root`. Methods read files and compute: call them in a thread; one computes at a time."""
+    """The runs below `root`. Methods that are not awaited read files: call them in a thread.
+
+    What is awaited is computed one at a time in a thread of the shelf's own: however many runs are asked for at once,
+    the threads that all else shares are not held up.
+    """
 
     def __init__(self, root: Path) -> None:
         self._archive = Archive(root)
-        self._lock = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="shelf")
         self._infos: dict[str, tuple[_Marks, RunInfo | Broken]] = {}
         self._opened: OrderedDict[str, _Kept] = OrderedDict()
+        self._gates: dict[str, tuple[_Marks, tuple[GateResult, ...]]] = {}
         self._compared: OrderedDict[tuple[_Marks, _Marks], Comparison] = OrderedDict()
 
     @property
@@ -122,6 +132,7 @@ class Shelf:
         shown = names[:MOST_RUNS]
         found = {name: self._info(name) for name in shown}
         self._infos = {name: kept for name, kept in list(self._infos.items()) if name in found}
+        self._gates = {name: kept for name, kept in list(self._gates.items()) if name in found}
         tags, broken_tags = self._tags()
         runs = [
             ShelvedRun(name, info, tags.get((name, info.suite.name), ()))
@@ -147,30 +158,21 @@ class Shelf:
         kept = self._opened.get(name)
         return kept is not None and kept.marks == self._marks(name)
 
-    def open(self, name: str) -> OpenedRun:
+    async def open(self, name: str) -> OpenedRun:
         """A run of the listing with its report. Raises `NotFound`, `TooLarge`, and what reading it raises."""
-        self._check(name)
-        with self._lock:
-            return self._open(name)
+        return await self._in_turn(self._open, name)
 
-    def compare(self, base: str, other: str) -> Comparison:
+    async def gates(self, name: str) -> tuple[GateResult, ...]:
+        """What the gates of a run say, kept also when the run itself no longer is. Raises as `open` does."""
+        kept = await asyncio.to_thread(self._kept_gates, name)
+        return (await self.open(name)).view.report.gates if kept is None else kept
+
+    async def compare(self, base: str, other: str) -> Comparison:
         """Two runs of the listing on the cases that they share. Raises as `open` does, and `InvalidInput`."""
-        for name in (base, other):
-            self._check(name)
-        with self._lock:
-            key = self._marks(base), self._marks(other)
-            if key not in self._compared:
-                first, second = self._open(base), self._open(other)
-                facets = set(first.run.suite.facets) & set(second.run.suite.facets)
-                if not facets:
-                    raise InvalidInput(
-                        f"{base} and {other} score no facet that both have: there is nothing to compare.", field="run"
-                    )
-                self._compared[key] = compare(first.run, second.run, second.taxonomy, seed=second.run.suite.seed)
-                while len(self._compared) > _KEPT_COMPARISONS:
-                    self._compared.popitem(last=False)
-            self._compared.move_to_end(key)
-            return self._compared[key]
+        return await self._in_turn(self._compare, base, other)
+
+    async def _in_turn(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.wrap_future(self._thread.submit(work, *args, **kwargs))
 
     def _names(self) -> list[str]:
         """The folders with a `run.json`, those whose one was written last first."""
@@ -211,6 +213,7 @@ class Shelf:
             raise NotFound(f"The run {name} can't be shown: {found.reason}.", run=name)
 
     def _open(self, name: str) -> OpenedRun:
+        self._check(name)
         marks = self._marks(name)
         kept = self._opened.get(name)
         if kept is None or kept.marks != marks:
@@ -222,11 +225,34 @@ class Shelf:
                     run=name,
                 )
             kept = _Kept(marks, _opened(self._archive, name), size)
+            self._gates[name] = marks, kept.opened.view.report.gates
         self._opened[name] = kept
         self._opened.move_to_end(name)
         while len(self._opened) > 1 and sum(one.size for one in self._opened.values()) > _KEPT_BYTES:
             self._opened.popitem(last=False)
         return kept.opened
+
+    def _kept_gates(self, name: str) -> tuple[GateResult, ...] | None:
+        self._check(name)
+        marks, gates = self._gates.get(name, (None, None))
+        return gates if marks == self._marks(name) else None
+
+    def _compare(self, base: str, other: str) -> Comparison:
+        for name in (base, other):
+            self._check(name)
+        key = self._marks(base), self._marks(other)
+        if key not in self._compared:
+            first, second = self._open(base), self._open(other)
+            facets = set(first.run.suite.facets) & set(second.run.suite.facets)
+            if not facets:
+                raise InvalidInput(
+                    f"{base} and {other} score no facet that both have: there is nothing to compare.", field="run"
+                )
+            self._compared[key] = compare(first.run, second.run, second.taxonomy, seed=second.run.suite.seed)
+            while len(self._compared) > _KEPT_COMPARISONS:
+                self._compared.popitem(last=False)
+        self._compared.move_to_end(key)
+        return self._compared[key]
 
     def _marks(self, name: str) -> _Marks:
         folder = self.root / name

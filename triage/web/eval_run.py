@@ -87,7 +87,7 @@ Runs = Annotated[Shelf, Depends(shelf_of)]
 
 
 async def _open(runs: Runs, name: str) -> OpenedRun:
-    return await asyncio.to_thread(runs.open, name)
+    return await runs.open(name)
 
 
 Opened = Annotated[OpenedRun, Depends(_open)]
