@@ -169,6 +169,19 @@ def test_only_the_newest_folders_are_listed_and_the_others_counted(runs: Path, m
     assert listing.left_out == 1
 
 
+def test_a_run_that_is_deleted_while_runs_are_listed_hides_no_other(runs: Path) -> None:
+    """Many threads list at once, as pages do, while folders come and go."""
+    found, run = Shelf(runs), (runs / "small-aaaa" / "run.json").read_bytes()
+    with ThreadPoolExecutor(4) as threads:
+        listed = [threads.submit(lambda: [found.listing() for _ in range(40)]) for _ in range(4)]
+        while not all(one.done() for one in listed):
+            (runs / "small-aaaa" / "run.json").unlink()
+            (runs / "small-aaaa" / "run.json").write_bytes(run)
+        for one in listed:
+            for listing in one.result():
+                assert {"small-bbbb", "other-cccc"} <= {run.name for run in listing.runs}
+
+
 async def test_a_damaged_line_is_told_when_the_run_is_opened(runs: Path) -> None:
     with (runs / "small-aaaa" / "cases.jsonl").open("a") as file:
         file.write("{}\n")

@@ -11,7 +11,9 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple, ParamSpec, TypeVar
 
 from triage.errors import Conflict, InvalidInput, NotFound, TriageError
@@ -176,23 +178,26 @@ class Shelf:
 
     def _names(self) -> list[str]:
         """The folders with a `run.json`, those whose one was written last first."""
-        found = []
+        found: list[tuple[int, str]] = []
         try:
             with os.scandir(self.root) as entries:
-                for entry in entries:
-                    path = Path(entry.path) / "run.json"
-                    if entry.is_dir() and path.is_file():
-                        found.append((path.stat().st_mtime_ns, entry.name))
+                names = [entry.name for entry in entries]
         except FileNotFoundError:
             return []
+        for name in names:
+            # Whoever deletes a run meanwhile hides no other.
+            with suppress(OSError):
+                stat = (self.root / name / "run.json").stat()
+                if S_ISREG(stat.st_mode):
+                    found.append((stat.st_mtime_ns, name))
         return [name for _, name in sorted(found, reverse=True)]
 
     def _info(self, name: str) -> RunInfo | Broken:
         path = self.root / name / "run.json"
-        marks = _marks_of([path])
-        if name not in self._infos or self._infos[name][0] != marks:
-            self._infos[name] = marks, _read_info(name, path)
-        return self._infos[name][1]
+        kept, marks = self._infos.get(name), _marks_of([path])
+        if kept is None or kept[0] != marks:
+            kept = self._infos[name] = marks, _read_info(name, path)
+        return kept[1]
 
     def _tags(self) -> tuple[dict[tuple[str, str], tuple[str, ...]], list[Broken]]:
         """(run, suite) -> its tags."""
