@@ -112,6 +112,28 @@ async def test_an_opened_run_is_kept_until_its_files_change(runs: Path) -> None:
     assert len(before.view.wrong) == 4
 
 
+async def test_a_run_is_made_anew_where_anything_that_it_was_made_of_has_changed(
+    runs: Path, write_suite: Callable[..., Suite], tmp_path: Path
+) -> None:
+    gates = ["delta.accuracy.cause >= -0.1 vs main", "delta.accuracy.cause >= -0.1 vs other-cccc"]
+    run = write_run(runs / "small-dddd", write_suite(gates=gates), RECORDS)
+    (tmp_path / "data.jsonl").touch()
+    change(runs / "small-dddd" / "run.json", data_path=str(tmp_path / "data.jsonl"))
+    (runs / "tags.json").write_text(json.dumps({"main": {"small": "small-bbbb"}}))
+    found = Shelf(runs)
+    for changed in (
+        tmp_path / "data.jsonl",
+        Path(run.suite.taxonomy),
+        runs / "small-bbbb" / "cases.jsonl",
+        runs / "other-cccc" / "cases.jsonl",
+    ):
+        before = await found.open("small-dddd")
+        assert await found.open("small-dddd") is before
+        os.utime(changed, (1, 1))
+        assert not found.is_at_hand("small-dddd"), changed
+        assert await found.open("small-dddd") is not before
+
+
 async def test_only_so_much_is_kept(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shelf, "_KEPT_BYTES", (runs / "small-aaaa" / "cases.jsonl").stat().st_size + 1)
     found = Shelf(runs)

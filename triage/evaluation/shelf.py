@@ -260,8 +260,16 @@ class Shelf:
         return self._compared[key]
 
     def _marks(self, name: str) -> _Marks:
-        folder = self.root / name
-        return _marks_of([folder / "run.json", *self._journals(name), self.root / "tags.json"])
+        """Of all files that a run is opened from: its own, its taxonomy, its data, and the runs of its gates."""
+        found = self._info(name)
+        read = [self.root / name / "run.json", *self._journals(name), self.root / "tags.json"]
+        if isinstance(found, RunInfo):
+            read += [Path(found.suite.taxonomy), Path(found.data_path)]
+            for base in sorted({gate.base for gate in found.suite.parsed_gates if gate.base}):
+                with suppress(TriageError):
+                    folder = self._archive.folder(base, found.suite.name)
+                    read += [folder / "run.json", folder / CASES]
+        return _marks_of(read)
 
     def _journals(self, name: str) -> list[Path]:
         return [self.root / name / CASES, *sorted((self.root / name).glob(f"round-*/{CASES}"))]
