@@ -104,6 +104,7 @@ def test_the_study_is_made_with_its_charts_and_files(
 ) -> None:
     page = open_page("/study", extra_http_headers=reader)
     page.get_by_text("122 incidents, begun").wait_for(timeout=60_000)
+    assert page.get_by_text("Measured 20").count() == 1
     assert page.locator("figure.chart svg").count() > 3
     assert page.locator("[style]").count() == 0
     picture(page, "study")

@@ -19,7 +19,7 @@ from triage.study import Study, tables_of
 from triage.study.charts import Beside, charts_of
 from triage.tables import Table, written
 from triage.web.downloads import ChartFormat, TableFormat, chart_file, table_file
-from triage.web.kept import Kept
+from triage.web.kept import Kept, KeptFigures, Measured
 from triage.web.rendering import page_router, show
 
 router = page_router()
@@ -35,9 +35,6 @@ class Made(NamedTuple):
     charts: list[Beside]
 
 
-_kept: Kept[Made] = Kept(_KEPT_S)
-
-
 @router.get("/study", dependencies=[requires("read")])
 async def study(request: Request) -> Response:
     """Show the frame; the study itself takes a moment and follows."""
@@ -45,26 +42,26 @@ async def study(request: Request) -> Response:
 
 
 @router.get("/study/made")
-async def made_study(request: Request, service: Parts, who: Reader) -> Response:
+async def made_study(request: Request, service: Parts, kept: KeptFigures, who: Reader) -> Response:
     """Show the study."""
-    made = await _made(service, who)
+    made, at = await _made(service, kept, who)
     sections = [(name, list(group)) for name, group in itertools.groupby(made.tables, key=lambda one: one.section)]
     figures = await asyncio.to_thread(_figures, made)
-    return show(request, "_study.html", study=made.study, sections=sections, figures=figures, written=written)
+    return show(request, "_study.html", study=made.study, at=at, sections=sections, figures=figures, written=written)
 
 
 @router.get("/study/study.json")
-async def study_json(service: Parts, who: Reader) -> Response:
+async def study_json(service: Parts, kept: KeptFigures, who: Reader) -> Response:
     """The whole study as JSON, with the incidents behind each figure."""
-    made = await _made(service, who)
+    made = (await _made(service, kept, who)).what
     headers = {"Content-Disposition": 'attachment; filename="study.json"'}
     return Response(made.study.model_dump_json(indent=1), headers=headers, media_type="application/json")
 
 
 @router.get("/study/tables/{name}.{ending}")
-async def study_table(service: Parts, who: Reader, name: str, ending: TableFormat) -> Response:
+async def study_table(service: Parts, kept: KeptFigures, who: Reader, name: str, ending: TableFormat) -> Response:
     """One table as a file."""
-    made = await _made(service, who)
+    made = (await _made(service, kept, who)).what
     table = next((one for one in made.tables if one.id == name), None)
     if table is None:
         raise NotFound(f"The study has no table {name!r}.", table=name)
@@ -72,9 +69,11 @@ async def study_table(service: Parts, who: Reader, name: str, ending: TableForma
 
 
 @router.get("/study/charts/{name}-{theme}.{ending}")
-async def study_chart(service: Parts, who: Reader, name: str, theme: Theme, ending: ChartFormat) -> Response:
+async def study_chart(
+    service: Parts, kept: KeptFigures, who: Reader, name: str, theme: Theme, ending: ChartFormat
+) -> Response:
     """One chart as a file, with its title and caption."""
-    made = await _made(service, who)
+    made = (await _made(service, kept, who)).what
     chart = next((one.chart for one in made.charts if one.chart.id == name), None)
     if chart is None:
         raise NotFound(f"The study has no chart {name!r}.", chart=name)
@@ -89,11 +88,11 @@ def _figures(made: Made) -> dict[str, list[tuple[str, str, Markup]]]:
     return figures
 
 
-async def _made(service: Service, who: Principal) -> Made:
+async def _made(service: Service, kept: Kept, who: Principal) -> Measured[Made]:
     async def make() -> Made:
         taxonomy = service.casebook.taxonomy
         study = await service.studies.of(who.teams)
         tables = tables_of(study, taxonomy)
         return Made(study, tables, charts_of(study, taxonomy, tables))
 
-    return await _kept.get((id(service.store), who.teams), make)
+    return await kept.get("study", who.teams, make, _KEPT_S)
