@@ -13,13 +13,14 @@ from markupsafe import Markup
 from triage.access import Principal
 from triage.api.access import Reader, requires
 from triage.api.service import Parts, Service
-from triage.charts import Theme, as_figure
+from triage.charts import Chart, Theme
 from triage.errors import NotFound
 from triage.study import Study, tables_of
 from triage.study.charts import Beside, charts_of
 from triage.tables import Table, written
 from triage.web.downloads import ChartFormat, TableFormat, chart_file, table_file
 from triage.web.kept import Kept, KeptFigures, Measured
+from triage.web.plots import drawn, find_chart
 from triage.web.rendering import page_router, show
 
 router = page_router()
@@ -68,23 +69,21 @@ async def study_table(service: Parts, kept: KeptFigures, who: Reader, name: str,
     return table_file(table, ending)
 
 
-@router.get("/study/charts/{name}-{theme}.{ending}")
+@router.get("/study/plots/{name}.{ending}")
 async def study_chart(
-    service: Parts, kept: KeptFigures, who: Reader, name: str, theme: Theme, ending: ChartFormat
+    service: Parts, kept: KeptFigures, who: Reader, name: str, ending: ChartFormat, theme: Theme = "light"
 ) -> Response:
     """One chart as a file, with its title and caption."""
     made = (await _made(service, kept, who)).what
-    chart = next((one.chart for one in made.charts if one.chart.id == name), None)
-    if chart is None:
-        raise NotFound(f"The study has no chart {name!r}.", chart=name)
+    chart = find_chart((one.chart for one in made.charts), name)
     return await asyncio.to_thread(chart_file, chart, theme, ending)
 
 
-def _figures(made: Made) -> dict[str, list[tuple[str, str, Markup]]]:
-    """Table id -> the charts beside it: the id, the title and the figure of each."""
-    figures: defaultdict[str, list[tuple[str, str, Markup]]] = defaultdict(list)
+def _figures(made: Made) -> dict[str, list[tuple[Chart, Markup]]]:
+    """Table id -> the charts beside it, each with its figure."""
+    figures: defaultdict[str, list[tuple[Chart, Markup]]] = defaultdict(list)
     for table, chart in made.charts:
-        figures[table].append((chart.id, chart.title, as_figure(chart)))
+        figures[table].append((chart, drawn(chart)))
     return figures
 
 
