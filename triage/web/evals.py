@@ -17,8 +17,8 @@ from triage.evaluation.reports.tables import comparison_tables
 from triage.evaluation.scoring import Summary
 from triage.evaluation.shelf import Listing, Shelf, ShelvedRun
 from triage.tables import Cell, Column, Row, Table
-from triage.web.downloads import TableFormat, table_file
-from triage.web.eval_run import ALLOWED, FRESH, RunLinks, Runs, find_table, run_path
+from triage.web.downloads import TableFormat, find_table, table_file
+from triage.web.eval_run import ALLOWED, FRESH, RunLinks, Runs, run_path
 from triage.web.rendering import page_router, show
 
 router = page_router()

@@ -12,7 +12,7 @@ from triage.api.radar import radar_of
 from triage.api.service import Parts, Service
 from triage.radar import Radar, as_yaml
 from triage.tables import Column, Row, Table
-from triage.web.downloads import TableFormat, table_file
+from triage.web.downloads import TableFormat, kept_file, table_file
 from triage.web.kept import Kept, KeptFigures, Measured
 from triage.web.rendering import page_router, show
 
@@ -40,9 +40,8 @@ async def found_radar(
 @router.get("/study/radar.yaml")
 async def drafts(service: Parts, kept: KeptFigures, who: Reader, facet: Annotated[str, _FACET] = "") -> Response:
     """The drafts as labels of a taxonomy file."""
-    headers = {"Content-Disposition": 'attachment; filename="draft-labels.yaml"'}
     text = as_yaml((await _found(service, kept, who, facet)).what)
-    return Response(text, headers=headers, media_type="application/yaml")
+    return kept_file(text, "application/yaml", "draft-labels.yaml")
 
 
 @router.get("/study/radar.{ending}")

@@ -14,13 +14,12 @@ from triage.access import Principal
 from triage.api.access import Reader, requires
 from triage.api.service import Parts, Service
 from triage.charts import Chart, Theme
-from triage.errors import NotFound
 from triage.study import Study, tables_of
 from triage.study.charts import Beside, charts_of
 from triage.tables import Table, written
-from triage.web.downloads import ChartFormat, TableFormat, chart_file, table_file
+from triage.web.downloads import ChartFormat, TableFormat, chart_file, find_chart, find_table, kept_file, table_file
 from triage.web.kept import Kept, KeptFigures, Measured
-from triage.web.plots import drawn, find_chart
+from triage.web.plots import drawn
 from triage.web.rendering import page_router, show
 
 router = page_router()
@@ -55,18 +54,14 @@ async def made_study(request: Request, service: Parts, kept: KeptFigures, who: R
 async def study_json(service: Parts, kept: KeptFigures, who: Reader) -> Response:
     """The whole study as JSON, with the incidents behind each figure."""
     made = (await _made(service, kept, who)).what
-    headers = {"Content-Disposition": 'attachment; filename="study.json"'}
-    return Response(made.study.model_dump_json(indent=1), headers=headers, media_type="application/json")
+    return kept_file(made.study.model_dump_json(indent=1), "application/json", "study.json")
 
 
 @router.get("/study/tables/{name}.{ending}")
 async def study_table(service: Parts, kept: KeptFigures, who: Reader, name: str, ending: TableFormat) -> Response:
     """One table as a file."""
     made = (await _made(service, kept, who)).what
-    table = next((one for one in made.tables if one.id == name), None)
-    if table is None:
-        raise NotFound(f"The study has no table {name!r}.", table=name)
-    return table_file(table, ending)
+    return table_file(find_table(made.tables, name), ending)
 
 
 @router.get("/study/plots/{name}.{ending}")
