@@ -19,6 +19,8 @@ from triage.web.rendering import page_router, show
 router = page_router()
 
 _FACET = Query(max_length=100)
+_MOST = 100
+"""Incidents that fit ill, of which the page tells."""
 
 
 @router.get("/study/radar", dependencies=[requires("read")])
@@ -34,7 +36,7 @@ async def found_radar(
     """Show what was found."""
     found, at = await _found(service, kept, who, facet)
     taxonomy = service.casebook.taxonomy
-    return show(request, "_radar.html", found=found, at=at, facet=taxonomy.facet(found.facet))
+    return show(request, "_radar.html", found=found, at=at, facet=taxonomy.facet(found.facet), most=_MOST)
 
 
 @router.get("/study/radar.yaml")
