@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 Kind = Literal["text", "count", "share", "minutes", "number"]
@@ -12,6 +13,8 @@ Cell = str | float | int | None
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a text begins that a spreadsheet would run."""
+_LEAST = 0.0001
+"""Numbers closer to zero are told as being that."""
 
 
 class Column(NamedTuple):
@@ -44,10 +47,10 @@ def written(cell: Cell, kind: Kind) -> str:
     if cell is None or isinstance(cell, str):
         return cell or ""
     if kind == "share":
-        return f"{cell:.0%}" if cell in (0, 1) or 0.1 <= cell <= 0.9 else f"{cell:.1%}"
+        return _share(cell)
     if kind == "minutes":
         return f"{cell:,.0f}" if cell >= 10 else f"{cell:.1f}"
-    return f"{cell:,.0f}" if kind == "count" else f"{cell:.3g}"
+    return f"{cell:,.0f}" if kind == "count" else _number(cell)
 
 
 def as_csv(table: Table) -> str:
@@ -89,6 +92,22 @@ def as_json(table: Table) -> dict[str, Any]:
 def formula_safe(text: str) -> str:
     """`text` for a cell of a CSV file; quoted if a spreadsheet would run it as a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _share(cell: float) -> str:
+    if cell in (0, 1) or 0.1 <= cell <= 0.9:
+        return f"{cell:.0%}"
+    # What is not certain is never written as certain.
+    return {"0.0%": "<0.1%", "100.0%": ">99.9%"}.get(text := f"{cell:.1%}", text)
+
+
+def _number(cell: float) -> str:
+    """Three digits that count or all whole ones, and no exponent."""
+    if not abs(cell) < 100:
+        return f"{cell:,.0f}"
+    if 0 < abs(cell) < _LEAST:
+        return f"<{_LEAST}" if cell > 0 else f">-{_LEAST}"
+    return f"{Decimal(f'{cell:.3g}'):f}"
 
 
 def _keys(table: Table) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,7 +60,7 @@ def test_runs_are_listed_newest_first_with_their_figures(runs: Path) -> None:
     assert listing.runs[1].cost(summaries["small-aaaa"]) is None
 
 
-def test_broken_folders_are_told_and_hide_no_other(runs: Path) -> None:
+async def test_broken_folders_are_told_and_hide_no_other(runs: Path) -> None:
     (runs / "small-aaaa" / "run.json").write_text("{")
     (runs / "no-run").mkdir()
     (runs / "tags.json").write_text("[]")
@@ -68,11 +70,11 @@ def test_broken_folders_are_told_and_hide_no_other(runs: Path) -> None:
     assert {one.name for one in listing.broken} == {"small-aaaa", "tags.json"}
     assert all("damaged" in one.reason for one in listing.broken)
     with pytest.raises(NotFound, match="small-aaaa can't be shown"):
-        Shelf(runs).open("small-aaaa")
+        await Shelf(runs).open("small-aaaa")
     assert Shelf(runs / "nothing").listing().runs == ()
 
 
-def test_only_names_of_the_listing_are_opened(runs: Path, tmp_path: Path) -> None:
+async def test_only_names_of_the_listing_are_opened(runs: Path, tmp_path: Path) -> None:
     write_run(tmp_path / "elsewhere", Suite.model_validate(Shelf(runs).listing().runs[0].info.suite), RECORDS)
     shelf = Shelf(runs)
     for name in (
@@ -87,41 +89,93 @@ def test_only_names_of_the_listing_are_opened(runs: Path, tmp_path: Path) -> Non
         "a\0b",
     ):
         with pytest.raises(NotFound, match="There is no run"):
-            shelf.open(name)
+            await shelf.open(name)
         with pytest.raises(NotFound):
             shelf.is_at_hand(name)
         with pytest.raises(NotFound):
-            shelf.compare("small-aaaa", name)
+            await shelf.compare("small-aaaa", name)
 
 
-def test_an_opened_run_is_kept_until_its_files_change(runs: Path) -> None:
+async def test_an_opened_run_is_kept_until_its_files_change(runs: Path) -> None:
     shelf = Shelf(runs)
     assert not shelf.is_at_hand("small-aaaa")
-    before = shelf.open("small-aaaa")
+    before = await shelf.open("small-aaaa")
     assert shelf.is_at_hand("small-aaaa")
-    assert shelf.open("small-aaaa") is before
+    assert await shelf.open("small-aaaa") is before
     assert before.view.report.passed
     assert before.view.report.summary.done == 12
     assert before.no_cases == "the data is no longer where the run read it"
 
     append(runs / "small-aaaa", [record("more", ["power"], ["power"])])
     assert not shelf.is_at_hand("small-aaaa")
-    assert shelf.open("small-aaaa").view.report.summary.done == 13
+    assert (await shelf.open("small-aaaa")).view.report.summary.done == 13
     assert len(before.view.wrong) == 4
 
 
-def test_only_so_much_is_kept(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_is_made_anew_where_anything_that_it_was_made_of_has_changed(
+    runs: Path, write_suite: Callable[..., Suite], tmp_path: Path
+) -> None:
+    gates = ["delta.accuracy.cause >= -0.1 vs main", "delta.accuracy.cause >= -0.1 vs other-cccc"]
+    run = write_run(runs / "small-dddd", write_suite(gates=gates), RECORDS)
+    (tmp_path / "data.jsonl").touch()
+    change(runs / "small-dddd" / "run.json", data_path=str(tmp_path / "data.jsonl"))
+    (runs / "tags.json").write_text(json.dumps({"main": {"small": "small-bbbb"}}))
+    found = Shelf(runs)
+    for changed in (
+        tmp_path / "data.jsonl",
+        Path(run.suite.taxonomy),
+        runs / "small-bbbb" / "cases.jsonl",
+        runs / "other-cccc" / "cases.jsonl",
+    ):
+        before = await found.open("small-dddd")
+        assert await found.open("small-dddd") is before
+        os.utime(changed, (1, 1))
+        assert not found.is_at_hand("small-dddd"), changed
+        assert await found.open("small-dddd") is not before
+
+
+async def test_only_so_much_is_kept(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shelf, "_KEPT_BYTES", (runs / "small-aaaa" / "cases.jsonl").stat().st_size + 1)
     found = Shelf(runs)
     for name in ("small-aaaa", "small-bbbb"):
-        found.open(name)
+        await found.open(name)
     assert [found.is_at_hand(name) for name in ("small-aaaa", "small-bbbb")] == [False, True]
 
 
-def test_what_is_too_large_is_left_to_the_terminal(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_gates_say_is_kept_longer_than_the_run(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "_KEPT_BYTES", 1)
+    found = Shelf(runs)
+    (gate,) = await found.gates("small-aaaa")
+    assert gate.status == "passed"
+    assert await found.gates("small-bbbb") == ()
+    assert await found.gates("small-aaaa") == (gate,)
+    assert not found.is_at_hand("small-aaaa")
+
+    append(runs / "small-aaaa", [record(f"more-{n}", ["power"], ["code"]) for n in range(99)])
+    assert (await found.gates("small-aaaa"))[0].status == "failed"
+
+
+async def test_runs_that_are_opened_leave_the_threads_to_others(runs: Path) -> None:
+    records = runs / "small-aaaa" / "cases.jsonl"
+    whole = records.rename(runs / "whole.jsonl")
+    os.mkfifo(records)
+    with ThreadPoolExecutor(1) as shared:
+        asyncio.get_running_loop().set_default_executor(shared)
+        found = Shelf(runs)
+        opened = [asyncio.ensure_future(found.open(name)) for name in ("small-aaaa", "small-bbbb", "small-aaaa")]
+        # Whoever reads a pipe waits for its writer, which needs the only thread that is shared.
+        pipe = await asyncio.wait_for(asyncio.to_thread(os.open, records, os.O_WRONLY), 10)
+        assert not any(one.done() for one in opened)
+        whole.rename(records)
+        os.write(pipe, records.read_bytes())
+        os.close(pipe)
+        assert [(await one).view.report.summary.done for one in opened] == [12, 12, 12]
+
+
+async def test_what_is_too_large_is_left_to_the_terminal(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shelf, "LARGEST_CASES", 1_000)
     with pytest.raises(TooLarge, match="triage eval show small-aaaa --html"):
-        Shelf(runs).open("small-aaaa")
+        await Shelf(runs).open("small-aaaa")
     monkeypatch.setattr(shelf, "LARGEST_DESCRIPTION", 10)
     listing = Shelf(runs).listing()
     assert not listing.runs
@@ -137,23 +191,36 @@ def test_only_the_newest_folders_are_listed_and_the_others_counted(runs: Path, m
     assert listing.left_out == 1
 
 
-def test_a_damaged_line_is_told_when_the_run_is_opened(runs: Path) -> None:
+def test_a_run_that_is_deleted_while_runs_are_listed_hides_no_other(runs: Path) -> None:
+    """Many threads list at once, as pages do, while folders come and go."""
+    found, run = Shelf(runs), (runs / "small-aaaa" / "run.json").read_bytes()
+    with ThreadPoolExecutor(4) as threads:
+        listed = [threads.submit(lambda: [found.listing() for _ in range(40)]) for _ in range(4)]
+        while not all(one.done() for one in listed):
+            (runs / "small-aaaa" / "run.json").unlink()
+            (runs / "small-aaaa" / "run.json").write_bytes(run)
+        for one in listed:
+            for listing in one.result():
+                assert {"small-bbbb", "other-cccc"} <= {run.name for run in listing.runs}
+
+
+async def test_a_damaged_line_is_told_when_the_run_is_opened(runs: Path) -> None:
     with (runs / "small-aaaa" / "cases.jsonl").open("a") as file:
         file.write("{}\n")
     with pytest.raises(InvalidDataset, match="delete this line"):
-        Shelf(runs).open("small-aaaa")
+        await Shelf(runs).open("small-aaaa")
 
 
-def test_two_runs_are_compared_once_on_the_cases_that_they_share(runs: Path) -> None:
+async def test_two_runs_are_compared_once_on_the_cases_that_they_share(runs: Path) -> None:
     found = Shelf(runs)
-    first = found.compare("small-aaaa", "other-cccc")
+    first = await found.compare("small-aaaa", "other-cccc")
     assert (first.n, first.only_base) == (3, 9)
-    assert found.compare("small-aaaa", "other-cccc") is first
+    assert await found.compare("small-aaaa", "other-cccc") is first
     append(runs / "other-cccc", RECORDS[3:5])
-    assert found.compare("small-aaaa", "other-cccc").n == 5
+    assert (await found.compare("small-aaaa", "other-cccc")).n == 5
 
 
-def test_runs_of_different_facets_can_not_be_compared(runs: Path, write_suite: Callable[..., Suite]) -> None:
+async def test_runs_of_different_facets_can_not_be_compared(runs: Path, write_suite: Callable[..., Suite]) -> None:
     write_run(runs / "third-dddd", write_suite(name="third", facets=["symptom"]), RECORDS)
     with pytest.raises(InvalidInput, match="no facet that both have"):
-        Shelf(runs).compare("small-aaaa", "third-dddd")
+        await Shelf(runs).compare("small-aaaa", "third-dddd")

@@ -65,6 +65,19 @@ def test_nothing_found_says_what_to_do(service: Site) -> None:
     assert "Search for other words" in page
 
 
+def test_a_file_of_a_part_says_that_there_are_more(service: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert service.client.get("/history/found.json").json()["caption"] == "122 incidents fit in all."
+    monkeypatch.setattr("triage.web.history._MOST_FILE", 3)
+    part = service.client.get("/history/found.json").json()
+    assert (part["caption"], len(part["rows"])) == ("122 incidents fit in all; here are the first 3.", 3)
+
+
+def test_labels_are_cleared_and_what_is_searched_for_is_kept(service: Site) -> None:
+    asked = {"q": "redis", "mode": "words", "facet.category": "infrastructure"}
+    page = service.client.get("/history", params=asked).text
+    assert '<a href="/history?q=redis&amp;mode=words&amp;k=20" class="button">Clear labels</a>' in page
+
+
 def test_what_is_found_can_be_kept_as_a_file(service: Site) -> None:
     answer = service.client.get("/history/found.csv", params={"facet.category": "infrastructure"})
     rows = list(csv.DictReader(io.StringIO(answer.text)))

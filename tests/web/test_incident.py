@@ -336,7 +336,9 @@ def test_an_incident_can_be_had_as_a_file_that_can_be_posted_again(service: Site
 def test_annotations_can_be_had_as_tables(service: Site, name: str) -> None:
     said = {"facet": "category", "labels": ["operational"], "annotator": "=ada()", "note": "+1"}
     service.client.post(f"/v1/incidents/{name}/annotations", json=said)
-    rows = service.client.get(f"/incidents/{name}/annotations.csv").text.splitlines()
+    answer = service.client.get(f"/incidents/{name}/annotations.csv")
+    assert answer.headers["content-disposition"] == f'attachment; filename="{name}-annotations.csv"'
+    rows = answer.text.splitlines()
     assert rows[1].split(",")[1:] == ["category", "operational", "'=ada()", "human", "0", "", "'+1", ""]
     table = json.loads(service.client.get(f"/incidents/{name}/annotations.json").text)
     assert table["rows"][0]["cells"]["labels"] == "operational"

@@ -264,6 +264,8 @@ def test_how_well_people_agree_is_kept_from_who_has_yet_to_label(open_page: Open
     picture(page, "label-progress")
     page.get_by_role("button", name="Make gold what all agree on").click()
     page.get_by_text("all agreed on them").wait_for()
+    page.reload()
+    page.locator(".figures li", has_text="0 agreed on, not gold yet").wait_for()
     assert all(any(one["is_gold"] for one in annotations(service, name)) for name in names)
 
 

@@ -58,6 +58,14 @@ def test_a_form_of_another_website_changes_nothing(service: Site) -> None:
     assert answer.status_code == 403
 
 
+def test_what_is_refused_before_any_page_is_asked_is_told_in_words(open_page: OpenPage) -> None:
+    page = open_page("/queue")
+    page.evaluate("htmx.ajax('GET', '/queue?q=' + 'x'.repeat(9000), '#notices')")
+    notice = page.locator("#notices .notice")
+    notice.wait_for()
+    assert notice.inner_text() == "The address is longer than 8,192 bytes."
+
+
 def test_the_keyboard_leads_from_page_to_page_and_tells_how(open_page: OpenPage) -> None:
     page = open_page("/")
     # One can begin to write at once there, and has to leave the field for shortcuts.

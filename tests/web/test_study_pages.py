@@ -104,17 +104,20 @@ def test_the_study_is_made_with_its_charts_and_files(
 ) -> None:
     page = open_page("/study", extra_http_headers=reader)
     page.get_by_text("122 incidents, begun").wait_for(timeout=60_000)
+    assert page.get_by_text("Measured 20").count() == 1
     assert page.locator("figure.chart svg").count() > 3
+    # Each chart as SVG and PNG, for light and for dark paper.
+    assert page.locator("a[href^='/study/plots/']").count() == 4 * page.locator("figure.chart").count()
     assert page.locator("[style]").count() == 0
     picture(page, "study")
     answer = service.client.get("/study/tables/category.csv", headers=reader)
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert sum(int(row["incidents"]) for row in rows) > 100
     for kind, begins in (("svg", b"<?xml"), ("png", b"\x89PNG")):
-        chart = service.client.get(f"/study/charts/category-dark.{kind}", headers=reader)
+        chart = service.client.get(f"/study/plots/category.{kind}", params={"theme": "dark"}, headers=reader)
         assert chart.content.startswith(begins)
     assert service.client.get("/study/study.json", headers=reader).json()["n"] == 122
-    assert service.client.get("/study/charts/nothing-dark.svg", headers=reader).status_code == 404
+    assert service.client.get("/study/plots/nothing.svg", headers=reader).status_code == 404
 
 
 def test_the_radar_says_why_it_sees_nothing_yet(open_page: OpenPage, service: Site, reader: dict[str, str]) -> None:

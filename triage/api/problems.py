@@ -73,6 +73,31 @@ class TriageFailed(TriageError):
     title = "The triage failed"
 
 
+class DatabaseUnavailable(TriageError):
+    """The database is away for the moment."""
+
+    status = 503
+    title = "The database is away"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database can't be reached at the moment. The same request will succeed when it is back.",
+            retry_after_s=1,
+        )
+
+
+class Defect(TriageError):
+    """What nobody foresaw. The client learns nothing of our inside."""
+
+    status = 500
+    title = "Internal Server Error"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The service failed on this request. Its log has the reason; the same request may succeed later."
+        )
+
+
 def problem(
     request: Request,
     status: int,
@@ -142,10 +167,7 @@ async def _triage_error(request: Request, error: Exception) -> Response:
 async def _database_error(request: Request, error: Exception) -> Response:
     if not is_database_away(error):
         raise error
-    _log.error("%s %s: the database is away (%s)", request.method, request.url.path, type(error).__name__)
-    detail = "The database can't be reached at the moment. The same request will succeed when it is back."
-    title, wait = "The database is away", {"Retry-After": "1"}
-    return problem(request, 503, "database_unavailable", title, detail, data={"retry_after_s": 1}, headers=wait)
+    return await _triage_error(request, DatabaseUnavailable())
 
 
 def _wrong_fields(error: TriageError) -> tuple[FieldError, ...]:
@@ -181,9 +203,9 @@ def _allowed(request: Request) -> set[str]:
 
 
 async def _defect(request: Request, _error: Exception) -> Response:
-    # The server logs the exception itself; the client learns nothing of our inside.
-    detail = "The service failed on this request. Its log has the reason; the same request may succeed later."
-    return problem(request, 500, "about:blank", "Internal Server Error", detail)
+    # The server logs the exception itself.
+    told = Defect()
+    return problem(request, told.status, "about:blank", told.title, told.detail)
 
 
 def _field_error(error: Any) -> FieldError:

@@ -52,17 +52,24 @@ class Archive:
 
         `suite` tells which run a tag means where several suites have one.
         """
+        return Run.read(self.folder(name, suite))
+
+    def folder(self, name: str, suite: str | None = None) -> Path:
+        """Where the run is that `find` reads. Raises as it does."""
         for folder in (Path(name), self.root / name):
             if (folder / "run.json").is_file():
-                return Run.read(folder)
-        runs = [(path, info) for path, info in self.infos() if suite is None or info.suite.name == suite]
+                return folder
         tagged = self.tags().get(name, {})
+        # What a tag names for a suite is known without reading what every other run is.
+        if suite in tagged and (self.root / tagged[suite] / "run.json").is_file():
+            return self.root / tagged[suite]
+        runs = [(path, info) for path, info in self.infos() if suite is None or info.suite.name == suite]
         matches = [path for path, info in runs if tagged.get(info.suite.name) == path.name]
         matches = matches or [path for path, _ in runs if path.name.startswith(name)]
         if name == "latest":
             matches = [path for path, _ in runs][:1]
         if len(matches) == 1:
-            return Run.read(matches[0])
+            return matches[0]
         if matches:
             raise InvalidInput(
                 f"{name!r} means several runs: {', '.join(path.name for path in matches)}. Name one of them.",

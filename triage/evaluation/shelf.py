@@ -6,23 +6,30 @@ a running service is left to the terminal, and said so.
 
 from __future__ import annotations
 
+import asyncio
 import os
-import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from stat import S_ISREG
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from triage.errors import Conflict, InvalidInput, NotFound, TriageError
 from triage.evaluation.archive import Archive
 from triage.evaluation.cases import Case
 from triage.evaluation.compare import Comparison, compare
+from triage.evaluation.gates import GateResult
 from triage.evaluation.reporting import report_on
 from triage.evaluation.reports.run_view import RunView, view_run
 from triage.evaluation.runs import CASES, Run, RunInfo
 from triage.evaluation.scoring import Summary, summary_of
 from triage.evaluation.write_ups import cases_of
 from triage.taxonomy import Taxonomy
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MOST_RUNS = 1_000
 """Runs that are listed: those whose `run.json` was written last."""
@@ -102,13 +109,18 @@ class _Kept(NamedTuple):
 
 
 class Shelf:
-    """The runs below `root`. Methods read files and compute: call them in a thread; one computes at a time."""
+    """The runs below `root`. Methods that are not awaited read files: call them in a thread.
+
+    What is awaited is computed one at a time in a thread of the shelf's own: however many runs are asked for at once,
+    the threads that all else shares are not held up.
+    """
 
     def __init__(self, root: Path) -> None:
         self._archive = Archive(root)
-        self._lock = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="shelf")
         self._infos: dict[str, tuple[_Marks, RunInfo | Broken]] = {}
         self._opened: OrderedDict[str, _Kept] = OrderedDict()
+        self._gates: dict[str, tuple[_Marks, tuple[GateResult, ...]]] = {}
         self._compared: OrderedDict[tuple[_Marks, _Marks], Comparison] = OrderedDict()
 
     @property
@@ -122,6 +134,7 @@ class Shelf:
         shown = names[:MOST_RUNS]
         found = {name: self._info(name) for name in shown}
         self._infos = {name: kept for name, kept in list(self._infos.items()) if name in found}
+        self._gates = {name: kept for name, kept in list(self._gates.items()) if name in found}
         tags, broken_tags = self._tags()
         runs = [
             ShelvedRun(name, info, tags.get((name, info.suite.name), ()))
@@ -147,50 +160,44 @@ class Shelf:
         kept = self._opened.get(name)
         return kept is not None and kept.marks == self._marks(name)
 
-    def open(self, name: str) -> OpenedRun:
+    async def open(self, name: str) -> OpenedRun:
         """A run of the listing with its report. Raises `NotFound`, `TooLarge`, and what reading it raises."""
-        self._check(name)
-        with self._lock:
-            return self._open(name)
+        return await self._in_turn(self._open, name)
 
-    def compare(self, base: str, other: str) -> Comparison:
+    async def gates(self, name: str) -> tuple[GateResult, ...]:
+        """What the gates of a run say, kept also when the run itself no longer is. Raises as `open` does."""
+        kept = await asyncio.to_thread(self._kept_gates, name)
+        return (await self.open(name)).view.report.gates if kept is None else kept
+
+    async def compare(self, base: str, other: str) -> Comparison:
         """Two runs of the listing on the cases that they share. Raises as `open` does, and `InvalidInput`."""
-        for name in (base, other):
-            self._check(name)
-        with self._lock:
-            key = self._marks(base), self._marks(other)
-            if key not in self._compared:
-                first, second = self._open(base), self._open(other)
-                facets = set(first.run.suite.facets) & set(second.run.suite.facets)
-                if not facets:
-                    raise InvalidInput(
-                        f"{base} and {other} score no facet that both have: there is nothing to compare.", field="run"
-                    )
-                self._compared[key] = compare(first.run, second.run, second.taxonomy, seed=second.run.suite.seed)
-                while len(self._compared) > _KEPT_COMPARISONS:
-                    self._compared.popitem(last=False)
-            self._compared.move_to_end(key)
-            return self._compared[key]
+        return await self._in_turn(self._compare, base, other)
+
+    async def _in_turn(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.wrap_future(self._thread.submit(work, *args, **kwargs))
 
     def _names(self) -> list[str]:
         """The folders with a `run.json`, those whose one was written last first."""
-        found = []
+        found: list[tuple[int, str]] = []
         try:
             with os.scandir(self.root) as entries:
-                for entry in entries:
-                    path = Path(entry.path) / "run.json"
-                    if entry.is_dir() and path.is_file():
-                        found.append((path.stat().st_mtime_ns, entry.name))
+                names = [entry.name for entry in entries]
         except FileNotFoundError:
             return []
+        for name in names:
+            # Whoever deletes a run meanwhile hides no other.
+            with suppress(OSError):
+                stat = (self.root / name / "run.json").stat()
+                if S_ISREG(stat.st_mode):
+                    found.append((stat.st_mtime_ns, name))
         return [name for _, name in sorted(found, reverse=True)]
 
     def _info(self, name: str) -> RunInfo | Broken:
         path = self.root / name / "run.json"
-        marks = _marks_of([path])
-        if name not in self._infos or self._infos[name][0] != marks:
-            self._infos[name] = marks, _read_info(name, path)
-        return self._infos[name][1]
+        kept, marks = self._infos.get(name), _marks_of([path])
+        if kept is None or kept[0] != marks:
+            kept = self._infos[name] = marks, _read_info(name, path)
+        return kept[1]
 
     def _tags(self) -> tuple[dict[tuple[str, str], tuple[str, ...]], list[Broken]]:
         """(run, suite) -> its tags."""
@@ -211,6 +218,7 @@ class Shelf:
             raise NotFound(f"The run {name} can't be shown: {found.reason}.", run=name)
 
     def _open(self, name: str) -> OpenedRun:
+        self._check(name)
         marks = self._marks(name)
         kept = self._opened.get(name)
         if kept is None or kept.marks != marks:
@@ -222,15 +230,46 @@ class Shelf:
                     run=name,
                 )
             kept = _Kept(marks, _opened(self._archive, name), size)
+            self._gates[name] = marks, kept.opened.view.report.gates
         self._opened[name] = kept
         self._opened.move_to_end(name)
         while len(self._opened) > 1 and sum(one.size for one in self._opened.values()) > _KEPT_BYTES:
             self._opened.popitem(last=False)
         return kept.opened
 
+    def _kept_gates(self, name: str) -> tuple[GateResult, ...] | None:
+        self._check(name)
+        marks, gates = self._gates.get(name, (None, None))
+        return gates if marks == self._marks(name) else None
+
+    def _compare(self, base: str, other: str) -> Comparison:
+        for name in (base, other):
+            self._check(name)
+        key = self._marks(base), self._marks(other)
+        if key not in self._compared:
+            first, second = self._open(base), self._open(other)
+            facets = set(first.run.suite.facets) & set(second.run.suite.facets)
+            if not facets:
+                raise InvalidInput(
+                    f"{base} and {other} score no facet that both have: there is nothing to compare.", field="run"
+                )
+            self._compared[key] = compare(first.run, second.run, second.taxonomy, seed=second.run.suite.seed)
+            while len(self._compared) > _KEPT_COMPARISONS:
+                self._compared.popitem(last=False)
+        self._compared.move_to_end(key)
+        return self._compared[key]
+
     def _marks(self, name: str) -> _Marks:
-        folder = self.root / name
-        return _marks_of([folder / "run.json", *self._journals(name), self.root / "tags.json"])
+        """Of all files that a run is opened from: its own, its taxonomy, its data, and the runs of its gates."""
+        found = self._info(name)
+        read = [self.root / name / "run.json", *self._journals(name), self.root / "tags.json"]
+        if isinstance(found, RunInfo):
+            read += [Path(found.suite.taxonomy), Path(found.data_path)]
+            for base in sorted({gate.base for gate in found.suite.parsed_gates if gate.base}):
+                with suppress(TriageError):
+                    folder = self._archive.folder(base, found.suite.name)
+                    read += [folder / "run.json", folder / CASES]
+        return _marks_of(read)
 
     def _journals(self, name: str) -> list[Path]:
         return [self.root / name / CASES, *sorted((self.root / name).glob(f"round-*/{CASES}"))]

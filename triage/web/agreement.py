@@ -23,8 +23,8 @@ from triage.live.tables import judgements_table, overview_table, tables_of
 from triage.store import Judgement
 from triage.tables import written
 from triage.taxonomy import Facet
-from triage.web.downloads import ChartFormat, TableFormat, chart_file, table_file
-from triage.web.plots import drawn, find_chart
+from triage.web.downloads import ChartFormat, TableFormat, chart_file, find_chart, find_table, table_file
+from triage.web.plots import drawn
 from triage.web.rendering import is_part, page_router, show
 
 router = page_router()
@@ -172,10 +172,7 @@ async def table(service: Parts, view: Wanted, name: str, ending: TableFormat) ->
     if view.facet:
         found = await service.live_figures.facet(view.selection, view.facet, view.period)
         tables += tables_of(found, view.period)
-    for one in tables:
-        if one.id == name:
-            return table_file(one, ending)
-    raise NotFound(f"There is no table {name!r} of these figures.", name=name)
+    return table_file(find_table(tables, name), ending)
 
 
 @router.get("/agreement/plots/{name}.{ending}")

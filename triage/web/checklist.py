@@ -11,25 +11,25 @@ from triage.api.service import Parts, Service
 from triage.checklist import Checklist, measure_adoption
 from triage.tables import Column, Row, Table
 from triage.web.downloads import TableFormat, table_file
-from triage.web.kept import Kept
+from triage.web.kept import Kept, KeptFigures
 from triage.web.options import Options, PageOptions
 from triage.web.rendering import page_router, show
 
 router = page_router()
 
-_kept: Kept[Checklist] = Kept(30.0)
+_KEPT_S = 30.0
 
 
 @router.get("/study/checklist", dependencies=[requires("read", all_teams=True)])
-async def checklist(request: Request, service: Parts, options: Options) -> Response:
+async def checklist(request: Request, service: Parts, kept: KeptFigures, options: Options) -> Response:
     """Show the steps; measuring them takes a moment."""
-    return show(request, "checklist.html", found=await _found(service, options))
+    return show(request, "checklist.html", found=await _found(service, kept, options))
 
 
 @router.get("/study/checklist.{ending}", dependencies=[requires("read", all_teams=True)])
-async def checklist_file(service: Parts, options: Options, ending: TableFormat) -> Response:
+async def checklist_file(service: Parts, kept: KeptFigures, options: Options, ending: TableFormat) -> Response:
     """The steps as a file."""
-    found = await _found(service, options)
+    found = await _found(service, kept, options)
     rows = tuple(
         Row((step.title, "done" if step.is_fulfilled else "open", "; ".join(step.evidence), step.next))
         for step in found.steps
@@ -39,7 +39,7 @@ async def checklist_file(service: Parts, options: Options, ending: TableFormat) 
     return table_file(Table("checklist", "Adoption checklist", caption, columns, rows), ending)
 
 
-async def _found(service: Service, options: PageOptions) -> Checklist:
+async def _found(service: Service, kept: Kept, options: PageOptions) -> Checklist:
     async def measure() -> Checklist:
         return await measure_adoption(
             service.store,
@@ -51,4 +51,4 @@ async def _found(service: Service, options: PageOptions) -> Checklist:
             roles=service.studies.roles,
         )
 
-    return await _kept.get(id(service.store), measure)
+    return (await kept.get("checklist", None, measure, _KEPT_S)).what

@@ -22,9 +22,7 @@ from triage.evaluation.reports.markdown import as_markdown
 from triage.evaluation.reports.tables import cases_table, tables_of
 from triage.evaluation.reports.worst_cases import told_case
 from triage.evaluation.shelf import OpenedRun, Shelf
-from triage.tables import Table
-from triage.web.downloads import ChartFormat, TableFormat, chart_file, table_file
-from triage.web.plots import find_chart
+from triage.web.downloads import ChartFormat, TableFormat, chart_file, find_chart, find_table, kept_file, table_file
 from triage.web.rendering import is_part, page_router, show
 
 router = page_router()
@@ -87,7 +85,7 @@ Runs = Annotated[Shelf, Depends(shelf_of)]
 
 
 async def _open(runs: Runs, name: str) -> OpenedRun:
-    return await asyncio.to_thread(runs.open, name)
+    return await runs.open(name)
 
 
 Opened = Annotated[OpenedRun, Depends(_open)]
@@ -204,14 +202,6 @@ async def all_cases(opened: Opened) -> Response:
     return _file(opened, as_csv(opened.run), "cases.csv", "text/csv")
 
 
-def find_table(tables: Collection[Table], name: str) -> Table:
-    """The table with this id. Raises `NotFound`."""
-    for one in tables:
-        if one.id == name:
-            return one
-    raise NotFound(f"There is no table {name!r} here.", name=name)
-
-
 def _facet(opened: OpenedRun, facet: str) -> FacetView:
     for view in opened.view.facets:
         if view.facet.id == facet:
@@ -257,10 +247,4 @@ def _tabs(opened: OpenedRun, place: str) -> list[Tab]:
 
 
 def _file(opened: OpenedRun, text: str, name: str, kind: str) -> Response:
-    """A text as a file to be kept. Should a browser show it in spite of that, it may do nothing."""
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in opened.name)
-    headers = {
-        "Content-Disposition": f'attachment; filename="{safe}-{name}"',
-        "Content-Security-Policy": "sandbox; default-src 'none'",
-    }
-    return Response(text.encode(), headers=headers, media_type=f"{kind}; charset=utf-8")
+    return kept_file(text, f"{kind}; charset=utf-8", f"{opened.name}-{name}")

@@ -17,8 +17,8 @@ from triage.evaluation.reports.tables import comparison_tables
 from triage.evaluation.scoring import Summary
 from triage.evaluation.shelf import Listing, Shelf, ShelvedRun
 from triage.tables import Cell, Column, Row, Table
-from triage.web.downloads import TableFormat, table_file
-from triage.web.eval_run import ALLOWED, FRESH, RunLinks, Runs, find_table, run_path
+from triage.web.downloads import TableFormat, find_table, table_file
+from triage.web.eval_run import ALLOWED, FRESH, RunLinks, Runs, run_path
 from triage.web.rendering import page_router, show
 
 router = page_router()
@@ -82,10 +82,10 @@ async def runs_file(runs: Runs, ending: TableFormat) -> Response:
 async def verdict(request: Request, runs: Runs, name: str) -> Response:
     """What the gates of a run say, for the list."""
     try:
-        opened = await asyncio.to_thread(runs.open, name)
+        gates = await runs.gates(name)
     except TriageError as error:
-        return show(request, "_evals_verdict.html", headers=FRESH, report=None, why=error.detail)
-    return show(request, "_evals_verdict.html", headers=FRESH, report=opened.view.report, why="")
+        return show(request, "_evals_verdict.html", headers=FRESH, gates=None, why=error.detail)
+    return show(request, "_evals_verdict.html", headers=FRESH, gates=gates, why="")
 
 
 @router.get("/evals/compare", dependencies=ALLOWED)
@@ -95,7 +95,7 @@ async def compare(
     """Show what differs between runs on the cases that they share, and whether that can be chance."""
     chosen = await asyncio.to_thread(_chosen, runs, run, base)
     first, others = chosen[0], chosen[1:]
-    parts = [await asyncio.to_thread(_compared, runs, first.name, one.name, n) for n, one in enumerate(others, 1)]
+    parts = [await _compared(runs, first.name, one.name, n) for n, one in enumerate(others, 1)]
     known: dict[str, Any] = {"base": first, "others": others, "parts": parts, "run_path": run_path}
     return show(request, "evals_compare.html", headers=FRESH, **known)
 
@@ -103,7 +103,7 @@ async def compare(
 @router.get("/evals/compare/{table}.{ending}", dependencies=ALLOWED)
 async def comparison_file(runs: Runs, table: str, ending: TableFormat, base: Name, other: Name) -> Response:
     """Send a table of a comparison as a file."""
-    found = await asyncio.to_thread(runs.compare, base, other)
+    found = await runs.compare(base, other)
     return table_file(find_table(comparison_tables(found, "compared"), f"compared-{table}"), ending)
 
 
@@ -118,14 +118,14 @@ def _chosen(runs: Shelf, names: Sequence[str], base: str) -> list[ShelvedRun]:
     return sorted(found, key=lambda one: (one.name != base, one.info.started_at))
 
 
-def _compared(runs: Shelf, base: str, other: str, number: int) -> Markup:
-    found, opened = runs.compare(base, other), runs.open(other)
+async def _compared(runs: Shelf, base: str, other: str, number: int) -> Markup:
+    found, opened = await runs.compare(base, other), await runs.open(other)
     place = f"compared{number}"
     files = {one.id for one in comparison_tables(found, place)}
     links = _ComparisonLinks(base, other, files)
     title = f"{other} against {base}"
     known = {"compared": Compared.of(found), "place": place, "compared_title": title}
-    return part_of(opened.view, "comparison", links, **known)
+    return await asyncio.to_thread(lambda: part_of(opened.view, "comparison", links, **known))
 
 
 def _runs_table(listing: Listing, summaries: Mapping[str, Summary | None]) -> Table:

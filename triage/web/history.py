@@ -18,6 +18,7 @@ from triage.tables import Column, Row, Table
 from triage.taxonomy import Taxonomy
 from triage.web.downloads import TableFormat, table_file
 from triage.web.rendering import is_part, page_router, show
+from triage.web.words import plural
 
 router = page_router()
 
@@ -57,6 +58,11 @@ class Search(NamedTuple):
     mode: Mode
     chosen: Labels
     k: int
+
+    @property
+    def of_all_labels(self) -> Search:
+        """The same, narrowed by no label."""
+        return self._replace(chosen={})
 
     def query(self, **changed: object) -> str:
         """The address that asks for this, with some of it changed."""
@@ -144,10 +150,13 @@ def _table(taxonomy: Taxonomy, found: Browsed, wanted: Search) -> Table:
     columns = [Column("incident"), Column("title"), Column("began"), Column("TTM, minutes", "minutes")]
     columns += [Column("similarity", "number"), *(Column(facet.id) for facet in taxonomy.facets)]
     what = f"for {wanted.text!r}" if wanted.text else "in all"
+    fit = f"{plural(found.n, 'incident')} fit{'s' if found.n == 1 else ''} {what}"
+    if found.n > len(found.hits):
+        fit += f"; here are the first {len(found.hits):,}"
     return Table(
         "history",
         "Incidents of the history",
-        f"{found.n} incidents fit {what}.",
+        f"{fit}.",
         tuple(columns),
         tuple(_row(taxonomy, hit) for hit in found.hits),
     )

@@ -21,7 +21,7 @@ from triage.tables import Column, Table, written
 from triage.tables import Row as TableRow
 from triage.timeline import timeline
 from triage.triage_result import Triage
-from triage.web.downloads import TableFormat, table_file
+from triage.web.downloads import TableFormat, kept_file, table_file
 from triage.web.rendering import is_part, page_router, show
 
 router = page_router()
@@ -84,7 +84,7 @@ async def get_annotations(service: Parts, incident_id: IncidentInPath, ending: T
     table = Table(
         "annotations", f"Annotations of {incident_id}", "Oldest first.", tuple(map(Column, names)), tuple(rows)
     )
-    return table_file(table, ending)
+    return table_file(table, ending, incident_id)
 
 
 @router.get("/incidents/{incident_id}/triages", dependencies=[requires("read")])
@@ -120,7 +120,7 @@ async def show_summary(request: Request, service: Parts, incident_id: IncidentIn
 @router.get("/incidents/{incident_id}/summary.md", dependencies=[requires("read")])
 async def get_summary(service: Parts, incident_id: IncidentInPath) -> Response:
     """Send that draft as a file."""
-    return _file(await _summary(service, incident_id), _MARKDOWN, f"{incident_id}-summary.md")
+    return kept_file(await _summary(service, incident_id), _MARKDOWN, f"{incident_id}-summary.md")
 
 
 @router.get("/incidents/{incident_id}/export.json", dependencies=[requires("read")])
@@ -132,14 +132,14 @@ async def export_json(service: Parts, incident_id: IncidentInPath) -> Response:
         triage=await service.store.triage(incident_id),
         annotations=tuple(await service.store.annotations(incident_id)),
     )
-    return _file(content.model_dump_json(indent=1), "application/json", f"{incident_id}.json")
+    return kept_file(content.model_dump_json(indent=1), "application/json", f"{incident_id}.json")
 
 
 @router.get("/incidents/{incident_id}/export.md", dependencies=[requires("read")])
 async def export_markdown(service: Parts, incident_id: IncidentInPath) -> Response:
     """Send the incident as a file that can be posted and classified again: front matter and write-up."""
     stored = await service.store.incident(incident_id)
-    return _file(write_markdown(stored.incident), _MARKDOWN, f"{incident_id}.md")
+    return kept_file(write_markdown(stored.incident), _MARKDOWN, f"{incident_id}.md")
 
 
 async def _summary(service: Service, incident_id: str) -> str:
@@ -161,9 +161,3 @@ def _section(request: Request, service: Service, incident_id: str, section: str,
         written=written,
         **known,
     )
-
-
-def _file(content: str, kind: str, name: str) -> Response:
-    # Ids hold neither quotes nor slashes.
-    disposition = f'attachment; filename="{name.replace(":", "-")}"'
-    return Response(content, headers={"Content-Disposition": disposition}, media_type=kind)

@@ -32,6 +32,7 @@ from triage.web import (
     study,
     taxonomies,
 )
+from triage.web.kept import Kept
 from triage.web.options import PageOptions
 from triage.web.rendering import not_found_page
 
@@ -68,6 +69,7 @@ def add_pages(app: FastAPI, options: PageOptions = PageOptions()) -> FastAPI:  #
     """Add the pages to the app that `create_app` made. Raises if a page does not say what it needs."""
     app.state.page_options = options
     app.state.shelf = Shelf(options.runs)
+    app.state.kept = Kept()
     for module in _PAGES:
         app.include_router(module.router)
     not_found_page(app)

@@ -12,22 +12,21 @@ from triage.automation import DEFAULT_CRITERIA, Opportunities
 from triage.automation_tables import near_miss_table, playbook_table
 from triage.tables import written
 from triage.web.downloads import TableFormat, table_file
-from triage.web.kept import Kept
+from triage.web.kept import Kept, KeptFigures, Measured
 from triage.web.rendering import page_router, show
 
 router = page_router()
 
-_kept: Kept[Opportunities] = Kept()
-
 
 @router.get("/study/playbooks")
-async def playbooks(request: Request, service: Parts, who: Reader) -> Response:
+async def playbooks(request: Request, service: Parts, kept: KeptFigures, who: Reader) -> Response:
     """Show the candidates, and what just is none."""
-    found, taxonomy = await _found(service, who), service.casebook.taxonomy
+    (found, at), taxonomy = await _found(service, kept, who), service.casebook.taxonomy
     return show(
         request,
         "playbooks.html",
         found=found,
+        at=at,
         taxonomy=taxonomy,
         near=near_miss_table(found, taxonomy),
         written=written,
@@ -35,18 +34,18 @@ async def playbooks(request: Request, service: Parts, who: Reader) -> Response:
 
 
 @router.get("/study/playbooks.{ending}")
-async def playbooks_file(service: Parts, who: Reader, ending: TableFormat) -> Response:
+async def playbooks_file(service: Parts, kept: KeptFigures, who: Reader, ending: TableFormat) -> Response:
     """The candidates as a file."""
-    return table_file(playbook_table(await _found(service, who), service.casebook.taxonomy), ending)
+    found = (await _found(service, kept, who)).what
+    return table_file(playbook_table(found, service.casebook.taxonomy), ending)
 
 
 @router.get("/study/near-misses.{ending}")
-async def near_misses_file(service: Parts, who: Reader, ending: TableFormat) -> Response:
+async def near_misses_file(service: Parts, kept: KeptFigures, who: Reader, ending: TableFormat) -> Response:
     """What just is no candidate, as a file."""
-    return table_file(near_miss_table(await _found(service, who), service.casebook.taxonomy), ending)
+    found = (await _found(service, kept, who)).what
+    return table_file(near_miss_table(found, service.casebook.taxonomy), ending)
 
 
-async def _found(service: Service, who: Principal) -> Opportunities:
-    # Of two services in one process, as in tests, each has a store of its own.
-    key = id(service.store), who.teams
-    return await _kept.get(key, lambda: automation_of(service, who.teams, DEFAULT_CRITERIA))
+async def _found(service: Service, kept: Kept, who: Principal) -> Measured[Opportunities]:
+    return await kept.get("playbooks", who.teams, lambda: automation_of(service, who.teams, DEFAULT_CRITERIA))

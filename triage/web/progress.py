@@ -16,7 +16,7 @@ from triage.tables import Column, Row, Table, written
 from triage.taxonomy import Taxonomy
 from triage.web.annotator import annotator_of, required_annotator
 from triage.web.downloads import TableFormat, table_file
-from triage.web.kept import Kept
+from triage.web.kept import Kept, KeptFigures, Measured
 from triage.web.label import TABS
 from triage.web.rendering import is_part, page_router, show
 from triage.web.words import plural
@@ -24,22 +24,24 @@ from triage.web.words import plural
 router = page_router()
 
 _AT_ONCE = 200
-_kept: Kept[JobStatus] = Kept(10.0)
+_KEPT_S = 10.0
 _Told = Literal["annotators", "agreement"]
 
 
 @router.get("/label/progress")
-async def progress(request: Request, service: Parts, who: Annotator) -> Response:
+async def progress(request: Request, service: Parts, kept: KeptFigures, who: Annotator) -> Response:
     """Show how far everyone is. The figures come as a part of their own: they are made from all that is labelled."""
     if not is_part(request):
         return show(request, "progress.html", tabs=TABS, outcome="")
-    return await _figures(request, service, await _status(service, who))
+    return await _figures(request, service, await _status(service, kept, who))
 
 
 @router.get("/label/progress/{name}.{ending}")
-async def progress_file(request: Request, service: Parts, who: Annotator, name: _Told, ending: TableFormat) -> Response:
+async def progress_file(
+    request: Request, service: Parts, kept: KeptFigures, who: Annotator, name: _Told, ending: TableFormat
+) -> Response:
     """A table of the figures as a file."""
-    status = await _status(service, who)
+    status = (await _status(service, kept, who)).what
     if name == "annotators":
         return table_file(_annotators(status), ending)
     if await _is_blind(request, service):
@@ -48,7 +50,7 @@ async def progress_file(request: Request, service: Parts, who: Annotator, name: 
 
 
 @router.post("/label/progress/agreed")
-async def accept_agreed(request: Request, service: Parts, who: Annotator) -> Response:
+async def accept_agreed(request: Request, service: Parts, kept: KeptFigures, who: Annotator) -> Response:
     """Make gold whatever at least two people agree on."""
     name = required_annotator(request)
     taken = await service.adjudication.accept_agreed(name, teams=who.teams, most=_AT_ONCE)
@@ -60,25 +62,27 @@ async def accept_agreed(request: Request, service: Parts, who: Annotator) -> Res
     if taken.is_cut_off:
         parts.append("There are more: do it again.")
     outcome = " ".join(parts)
+    kept.forget("progress")
     if is_part(request):
-        status = await job_status(service.store, service.casebook.taxonomy, who.teams)
-        return await _figures(request, service, status, outcome)
+        return await _figures(request, service, await _status(service, kept, who), outcome)
     return show(request, "progress.html", tabs=TABS, outcome=outcome)
 
 
-async def _status(service: Service, who: Principal) -> JobStatus:
+async def _status(service: Service, kept: Kept, who: Principal) -> Measured[JobStatus]:
     async def measure() -> JobStatus:
         return await job_status(service.store, service.casebook.taxonomy, who.teams)
 
-    return await _kept.get((id(service.store), who.teams), measure)
+    return await kept.get("progress", who.teams, measure, _KEPT_S)
 
 
-async def _figures(request: Request, service: Service, status: JobStatus, outcome: str = "") -> Response:
+async def _figures(request: Request, service: Service, measured: Measured[JobStatus], outcome: str = "") -> Response:
+    status, at = measured
     is_blind = await _is_blind(request, service)
     return show(
         request,
         "_progress.html",
         job=status,
+        at=at,
         annotators=_annotators(status),
         agreement=None if is_blind else _agreement(status, service.casebook.taxonomy),
         written=written,

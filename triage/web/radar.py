@@ -12,15 +12,15 @@ from triage.api.radar import radar_of
 from triage.api.service import Parts, Service
 from triage.radar import Radar, as_yaml
 from triage.tables import Column, Row, Table
-from triage.web.downloads import TableFormat, table_file
-from triage.web.kept import Kept
+from triage.web.downloads import TableFormat, kept_file, table_file
+from triage.web.kept import Kept, KeptFigures, Measured
 from triage.web.rendering import page_router, show
 
 router = page_router()
 
 _FACET = Query(max_length=100)
-
-_kept: Kept[Radar] = Kept()
+_MOST = 100
+"""Incidents that fit ill, of which the page tells."""
 
 
 @router.get("/study/radar", dependencies=[requires("read")])
@@ -30,25 +30,28 @@ async def radar(request: Request, service: Parts, facet: Annotated[str, _FACET] 
 
 
 @router.get("/study/radar/found")
-async def found_radar(request: Request, service: Parts, who: Reader, facet: Annotated[str, _FACET] = "") -> Response:
+async def found_radar(
+    request: Request, service: Parts, kept: KeptFigures, who: Reader, facet: Annotated[str, _FACET] = ""
+) -> Response:
     """Show what was found."""
-    found = await _found(service, who, facet)
+    found, at = await _found(service, kept, who, facet)
     taxonomy = service.casebook.taxonomy
-    return show(request, "_radar.html", found=found, facet=taxonomy.facet(found.facet))
+    return show(request, "_radar.html", found=found, at=at, facet=taxonomy.facet(found.facet), most=_MOST)
 
 
 @router.get("/study/radar.yaml")
-async def drafts(service: Parts, who: Reader, facet: Annotated[str, _FACET] = "") -> Response:
+async def drafts(service: Parts, kept: KeptFigures, who: Reader, facet: Annotated[str, _FACET] = "") -> Response:
     """The drafts as labels of a taxonomy file."""
-    headers = {"Content-Disposition": 'attachment; filename="draft-labels.yaml"'}
-    text = as_yaml(await _found(service, who, facet))
-    return Response(text, headers=headers, media_type="application/yaml")
+    text = as_yaml((await _found(service, kept, who, facet)).what)
+    return kept_file(text, "application/yaml", "draft-labels.yaml")
 
 
 @router.get("/study/radar.{ending}")
-async def radar_file(service: Parts, who: Reader, ending: TableFormat, facet: Annotated[str, _FACET] = "") -> Response:
+async def radar_file(
+    service: Parts, kept: KeptFigures, who: Reader, ending: TableFormat, facet: Annotated[str, _FACET] = ""
+) -> Response:
     """The groups as a file."""
-    found = await _found(service, who, facet)
+    found = (await _found(service, kept, who, facet)).what
     columns = (
         Column("draft label"),
         Column("distinct incidents", "count"),
@@ -79,6 +82,5 @@ async def radar_file(service: Parts, who: Reader, ending: TableFormat, facet: An
     return table_file(Table("radar", "Groups that no label fits", caption, columns, rows), ending)
 
 
-async def _found(service: Service, who: Principal, facet: str) -> Radar:
-    key = id(service.store), who.teams, facet
-    return await _kept.get(key, lambda: radar_of(service, who.teams, facet or None))
+async def _found(service: Service, kept: Kept, who: Principal, facet: str) -> Measured[Radar]:
+    return await kept.get("radar", (who.teams, facet), lambda: radar_of(service, who.teams, facet or None))

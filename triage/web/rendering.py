@@ -27,9 +27,10 @@ from starlette.exceptions import HTTPException
 
 import triage
 from triage.access import Principal, Unauthenticated
-from triage.api.problems import InvalidFields
+from triage.api.problems import DatabaseUnavailable, Defect, InvalidFields
 from triage.errors import TriageError
 from triage.observability import logs
+from triage.outages import is_database_away
 from triage.web import words
 from triage.web.annotator import annotator_of
 from triage.web.navigation import PLACES, is_current
@@ -117,6 +118,15 @@ class PageRoute(APIRoute):
             except RequestValidationError as error:
                 wrong = InvalidFields.of(error)
                 return show_error(request, wrong.status, wrong.title, wrong.detail)
+            except HTTPException as error:
+                title = http.HTTPStatus(error.status_code).phrase
+                return show_error(request, error.status_code, title, str(error.detail), error.headers)
+            except Exception as error:  # noqa: BLE001 - whatever it was, people are told in words
+                is_away = is_database_away(error)
+                told = DatabaseUnavailable() if is_away else Defect()
+                trace = None if is_away else error
+                _log.error("%s %s: %s", request.method, request.url.path, told.detail, exc_info=trace)
+                return show_error(request, told.status, told.title, told.detail)
 
         return shown
 

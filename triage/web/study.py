@@ -13,13 +13,13 @@ from markupsafe import Markup
 from triage.access import Principal
 from triage.api.access import Reader, requires
 from triage.api.service import Parts, Service
-from triage.charts import Theme, as_figure
-from triage.errors import NotFound
+from triage.charts import Chart, Theme
 from triage.study import Study, tables_of
 from triage.study.charts import Beside, charts_of
 from triage.tables import Table, written
-from triage.web.downloads import ChartFormat, TableFormat, chart_file, table_file
-from triage.web.kept import Kept
+from triage.web.downloads import ChartFormat, TableFormat, chart_file, find_chart, find_table, kept_file, table_file
+from triage.web.kept import Kept, KeptFigures, Measured
+from triage.web.plots import drawn
 from triage.web.rendering import page_router, show
 
 router = page_router()
@@ -35,9 +35,6 @@ class Made(NamedTuple):
     charts: list[Beside]
 
 
-_kept: Kept[Made] = Kept(_KEPT_S)
-
-
 @router.get("/study", dependencies=[requires("read")])
 async def study(request: Request) -> Response:
     """Show the frame; the study itself takes a moment and follows."""
@@ -45,55 +42,51 @@ async def study(request: Request) -> Response:
 
 
 @router.get("/study/made")
-async def made_study(request: Request, service: Parts, who: Reader) -> Response:
+async def made_study(request: Request, service: Parts, kept: KeptFigures, who: Reader) -> Response:
     """Show the study."""
-    made = await _made(service, who)
+    made, at = await _made(service, kept, who)
     sections = [(name, list(group)) for name, group in itertools.groupby(made.tables, key=lambda one: one.section)]
     figures = await asyncio.to_thread(_figures, made)
-    return show(request, "_study.html", study=made.study, sections=sections, figures=figures, written=written)
+    return show(request, "_study.html", study=made.study, at=at, sections=sections, figures=figures, written=written)
 
 
 @router.get("/study/study.json")
-async def study_json(service: Parts, who: Reader) -> Response:
+async def study_json(service: Parts, kept: KeptFigures, who: Reader) -> Response:
     """The whole study as JSON, with the incidents behind each figure."""
-    made = await _made(service, who)
-    headers = {"Content-Disposition": 'attachment; filename="study.json"'}
-    return Response(made.study.model_dump_json(indent=1), headers=headers, media_type="application/json")
+    made = (await _made(service, kept, who)).what
+    return kept_file(made.study.model_dump_json(indent=1), "application/json", "study.json")
 
 
 @router.get("/study/tables/{name}.{ending}")
-async def study_table(service: Parts, who: Reader, name: str, ending: TableFormat) -> Response:
+async def study_table(service: Parts, kept: KeptFigures, who: Reader, name: str, ending: TableFormat) -> Response:
     """One table as a file."""
-    made = await _made(service, who)
-    table = next((one for one in made.tables if one.id == name), None)
-    if table is None:
-        raise NotFound(f"The study has no table {name!r}.", table=name)
-    return table_file(table, ending)
+    made = (await _made(service, kept, who)).what
+    return table_file(find_table(made.tables, name), ending)
 
 
-@router.get("/study/charts/{name}-{theme}.{ending}")
-async def study_chart(service: Parts, who: Reader, name: str, theme: Theme, ending: ChartFormat) -> Response:
+@router.get("/study/plots/{name}.{ending}")
+async def study_chart(
+    service: Parts, kept: KeptFigures, who: Reader, name: str, ending: ChartFormat, theme: Theme = "light"
+) -> Response:
     """One chart as a file, with its title and caption."""
-    made = await _made(service, who)
-    chart = next((one.chart for one in made.charts if one.chart.id == name), None)
-    if chart is None:
-        raise NotFound(f"The study has no chart {name!r}.", chart=name)
+    made = (await _made(service, kept, who)).what
+    chart = find_chart((one.chart for one in made.charts), name)
     return await asyncio.to_thread(chart_file, chart, theme, ending)
 
 
-def _figures(made: Made) -> dict[str, list[tuple[str, str, Markup]]]:
-    """Table id -> the charts beside it: the id, the title and the figure of each."""
-    figures: defaultdict[str, list[tuple[str, str, Markup]]] = defaultdict(list)
+def _figures(made: Made) -> dict[str, list[tuple[Chart, Markup]]]:
+    """Table id -> the charts beside it, each with its figure."""
+    figures: defaultdict[str, list[tuple[Chart, Markup]]] = defaultdict(list)
     for table, chart in made.charts:
-        figures[table].append((chart.id, chart.title, as_figure(chart)))
+        figures[table].append((chart, drawn(chart)))
     return figures
 
 
-async def _made(service: Service, who: Principal) -> Made:
+async def _made(service: Service, kept: Kept, who: Principal) -> Measured[Made]:
     async def make() -> Made:
         taxonomy = service.casebook.taxonomy
         study = await service.studies.of(who.teams)
         tables = tables_of(study, taxonomy)
         return Made(study, tables, charts_of(study, taxonomy, tables))
 
-    return await _kept.get((id(service.store), who.teams), make)
+    return await kept.get("study", who.teams, make, _KEPT_S)

@@ -312,5 +312,12 @@
     const { successful, requestConfig } = event.detail;
     if (successful && requestConfig.verb !== "get") document.getElementById("notices").replaceChildren();
   });
+  // What is refused before any page is asked comes as a problem document.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr } = event.detail;
+    if (!xhr.getResponseHeader("Content-Type")?.startsWith("application/problem+json")) return;
+    event.detail.shouldSwap = false;
+    tell(JSON.parse(xhr.responseText).detail);
+  });
   document.addEventListener("htmx:sendError", () => tell("The service can't be reached. What you typed is still here: try again."));
 })();
