@@ -146,7 +146,8 @@ async def counts(request: Request, service: Parts, who: Reader, view: Viewed) ->
     """How many incidents each part of the queue holds."""
     taxonomy = service.casebook.taxonomy
     wanted, said = view.wanted(who), view.said(taxonomy)
-    counted = {tab.kind: await service.worklist.count(tab.kind, wanted, said) for tab in TABS}
+    annotator = annotator_of(request)
+    counted = {tab.kind: await service.worklist.count(tab.kind, wanted, said, annotator) for tab in TABS}
     return show(request, "_queue_counts.html", counted=counted, headers={"Cache-Control": "no-store"})
 
 
