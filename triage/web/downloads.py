@@ -10,6 +10,8 @@ from fastapi import Response
 from triage.charts import Chart, Theme, as_png, as_svg
 from triage.tables import Table, as_csv, as_json
 
+MARKDOWN = "text/markdown; charset=utf-8"
+
 TableFormat = Literal["csv", "json"]
 ChartFormat = Literal["svg", "png"]
 
@@ -21,6 +23,13 @@ def table_file(table: Table, ending: TableFormat) -> Response:
     else:
         content, kind = json.dumps(as_json(table), ensure_ascii=False, indent=1), "application/json"
     disposition = f'attachment; filename="{table.id}.{ending}"'
+    return Response(content, headers={"Content-Disposition": disposition}, media_type=kind)
+
+
+def text_file(content: str, kind: str, name: str) -> Response:
+    """A text as a file to be kept; `name` may hold an incident's id."""
+    # Ids hold neither quotes nor slashes.
+    disposition = f'attachment; filename="{name.replace(":", "-")}"'
     return Response(content, headers={"Content-Disposition": disposition}, media_type=kind)
 
 
