@@ -210,6 +210,10 @@ async def assign_chosen(
 async def _shown(
     request: Request, service: Service, who: Principal, view: View, outcome: Outcome | None = None
 ) -> Response:
+    in_part = is_part(request)
+    if not who.may("read"):
+        # Who may change the queue may not see it for that.
+        return show(request, "_queue_outcome.html" if in_part else "queue_outcome.html", outcome=outcome)
     taxonomy = service.casebook.taxonomy
     annotator = annotator_of(request)
     page = await service.worklist.page(
@@ -221,7 +225,6 @@ async def _shown(
         cursor=view.cursor or None,
     )
     lines = [_line(item, view.tab, taxonomy) for item in page.items]
-    in_part = is_part(request)
     return show(
         request,
         "_queue.html" if in_part else "queue.html",
