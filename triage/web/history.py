@@ -19,6 +19,7 @@ from triage.taxonomy import Taxonomy
 from triage.web.blind import to_label_blind
 from triage.web.downloads import TableFormat, table_file
 from triage.web.rendering import is_part, page_router, show
+from triage.web.visible import visible
 
 router = page_router()
 
@@ -98,6 +99,7 @@ async def history(request: Request, service: Parts, who: Reader, wanted: Wanted)
         search=wanted,
         found=found,
         choices=_choices(taxonomy, found, wanted.chosen),
+        visible=await visible(service, who, [hit.example.incident_id for hit in found.hits]),
         told=[_told(taxonomy, hit.example.labels) for hit in found.hits],
         more=min(wanted.k + _STEP, _MOST) if found.n > len(found.hits) and wanted.k < _MOST else None,
         is_without_blind=bool(blind),

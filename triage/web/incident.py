@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from fastapi import Request, Response
@@ -24,6 +23,7 @@ from triage.web.blind import is_withheld
 from triage.web.downloads import MARKDOWN, text_file
 from triage.web.incident_sheet import Sheet, read_sheet, sheet_shown
 from triage.web.rendering import go_to, page_router, show
+from triage.web.visible import visible
 from triage.web.words import incident_path
 
 router = page_router()
@@ -146,9 +146,3 @@ async def _similar(service: Service, who: Principal, sheet: Sheet, triage: Triag
         "visible": await visible(service, who, ids),
         "mitigation": taxonomy.mitigation,
     }
-
-
-async def visible(service: Service, who: Principal, incident_ids: Iterable[str]) -> frozenset[str]:
-    """Those of the incidents that are there and may be seen."""
-    teams = await service.store.teams_of(set(incident_ids))
-    return frozenset(name for name, team in teams.items() if who.sees(team))

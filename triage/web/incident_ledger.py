@@ -18,9 +18,9 @@ from triage.notifying.message import Names
 from triage.store.past import past_incidents
 from triage.taxonomy import Facet
 from triage.web.blind import TELLS
-from triage.web.incident import visible
 from triage.web.incident_sheet import read_sheet
 from triage.web.rendering import page_router, show
+from triage.web.visible import visible
 
 router = page_router([requires("read"), TELLS])
 

@@ -14,6 +14,7 @@ from triage.tables import written
 from triage.web.downloads import TableFormat, table_file
 from triage.web.kept import Kept
 from triage.web.rendering import page_router, show
+from triage.web.visible import visible_behind
 
 router = page_router()
 
@@ -24,12 +25,14 @@ _kept: Kept[Opportunities] = Kept()
 async def playbooks(request: Request, service: Parts, who: Reader) -> Response:
     """Show the candidates, and what just is none."""
     found, taxonomy = await _found(service, who), service.casebook.taxonomy
+    near = near_miss_table(found, taxonomy)
     return show(
         request,
         "playbooks.html",
         found=found,
         taxonomy=taxonomy,
-        near=near_miss_table(found, taxonomy),
+        near=near,
+        visible=await visible_behind(service, who, [playbook_table(found, taxonomy), near]),
         written=written,
     )
 

@@ -15,6 +15,7 @@ from triage.tables import Column, Row, Table
 from triage.web.downloads import TableFormat, table_file
 from triage.web.kept import Kept
 from triage.web.rendering import page_router, show
+from triage.web.visible import LISTED, visible
 
 router = page_router()
 
@@ -34,7 +35,17 @@ async def found_radar(request: Request, service: Parts, who: Reader, facet: Anno
     """Show what was found."""
     found = await _found(service, who, facet)
     taxonomy = service.casebook.taxonomy
-    return show(request, "_radar.html", found=found, facet=taxonomy.facet(found.facet))
+    named = {name for group in found.groups for name in group.incidents[:LISTED]}
+    named |= {one.incident_id for group in found.groups for one in group.examples}
+    named |= {one.incident_id for one in found.ill_fitting[:LISTED]}
+    return show(
+        request,
+        "_radar.html",
+        found=found,
+        facet=taxonomy.facet(found.facet),
+        visible=await visible(service, who, named),
+        listed=LISTED,
+    )
 
 
 @router.get("/study/radar.yaml")

@@ -21,6 +21,7 @@ from triage.tables import Table, written
 from triage.web.downloads import ChartFormat, TableFormat, chart_file, table_file
 from triage.web.kept import Kept
 from triage.web.rendering import page_router, show
+from triage.web.visible import visible_behind
 
 router = page_router()
 
@@ -50,7 +51,15 @@ async def made_study(request: Request, service: Parts, who: Reader) -> Response:
     made = await _made(service, who)
     sections = [(name, list(group)) for name, group in itertools.groupby(made.tables, key=lambda one: one.section)]
     figures = await asyncio.to_thread(_figures, made)
-    return show(request, "_study.html", study=made.study, sections=sections, figures=figures, written=written)
+    return show(
+        request,
+        "_study.html",
+        study=made.study,
+        sections=sections,
+        figures=figures,
+        written=written,
+        visible=await visible_behind(service, who, made.tables),
+    )
 
 
 @router.get("/study/study.json")
