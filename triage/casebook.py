@@ -242,9 +242,15 @@ class Casebook:
         return await self._history.neighbours(redacted.text, vector, k, as_of=as_of, teams=teams)
 
     async def browse(
-        self, text: str, chosen: Labels, k: int, mode: Mode = "both", teams: Collection[str] | None = None
+        self,
+        text: str,
+        chosen: Labels,
+        k: int,
+        mode: Mode = "both",
+        teams: Collection[str] | None = None,
+        without: Collection[str] = (),
     ) -> Browsed:
-        """Look through the history of these `teams` (None: of all), see `triage.history.browsing`.
+        """Look through the history of these `teams` (None: of all), `without` these incidents, see `browse`.
 
         Of a history with over 5,000 incidents the first ones are looked through.
         """
@@ -252,7 +258,9 @@ class Casebook:
         has_meaning = bool(text.strip()) and mode != "words"
         vector = (await self._embedder.embed([redacted.text]))[0] if has_meaning else None
         examples = await self._history.examples("", teams=teams)
-        return await asyncio.to_thread(browse, examples, redacted.text, vector, chosen=chosen, mode=mode, k=k)
+        return await asyncio.to_thread(
+            browse, examples, redacted.text, vector, chosen=chosen, mode=mode, k=k, without=without
+        )
 
     async def vectors(
         self, incidents: Sequence[Incident], most: int | None = None, progress: Steps = silent

@@ -91,4 +91,8 @@ async def test_what_an_annotator_has_yet_to_label_is_told_blind_or_not(store: St
     }
     assert await labelling.waiting("ada", blind=True) == {"one": {"failure_mode", "mitigation"}}
     assert await labelling.waiting("ada", ["two", "three"], blind=True) == {}
+    # What they have seen by now they can't label blind any more.
+    await store.assignments.serve("one", "ada", showed_model=True)
+    assert await labelling.waiting("ada", blind=True) == {}
+    assert "one" in await labelling.waiting("ada")
     assert await labelling.waiting("grace") == {}

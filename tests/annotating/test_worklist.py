@@ -116,6 +116,29 @@ async def test_what_somebody_is_to_label_blind_comes_without_its_triage(store: S
     assert await withheld("ada") == []
 
 
+async def test_what_somebody_is_to_label_blind_is_neither_found_nor_counted_by_what_was_said_of_it(
+    store: Store, worklist: Worklist
+) -> None:
+    await triaged(store, "unsure", category=(), severity=("outage",))
+    await say(store, "one", "grace", category="infrastructure")
+    said = Said("category", "operational")
+    kinds: tuple[tuple[module.Kind, Said | None, str], ...] = (
+        ("new", said, "two"),
+        ("abstained", None, "unsure"),
+        ("disagreed", None, "one"),
+    )
+    for kind, label, name in kinds:
+        found = await ids(worklist, kind, said=label, annotator="ada")
+        assert name in found
+        await store.assignments.add([assigned(name, facets=("category",))])
+
+        for annotator, expected in (("ada", [one for one in found if one != name]), ("grace", found)):
+            assert await ids(worklist, kind, said=label, annotator=annotator) == expected
+            assert await worklist.count(kind, ANY, label, annotator) == (len(expected), False)
+    # In a part that tells nothing of its labels it stays.
+    assert "two" in await ids(worklist, "new", annotator="ada")
+
+
 async def test_pages_go_on_where_the_one_before_ended(store: Store, worklist: Worklist) -> None:
     first = await worklist.page("new", ANY, limit=2)
     await triaged(store, "later", category=("operational",))

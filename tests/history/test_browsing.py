@@ -47,6 +47,14 @@ def test_labels_of_a_facet_are_alternatives_and_facets_are_conditions() -> None:
     assert narrowed.counts == {"kind": {"network": 1}, "place": {"core": 1}}
 
 
+def test_what_is_to_be_left_out_is_neither_found_nor_counted() -> None:
+    everything, found = browse(ALL), browse(ALL, without={"disk"})
+    assert ids(found) == [one for one in ids(everything) if one != "disk"]
+    assert (found.n, found.of) == (everything.n - 1, everything.of)
+    assert sum(found.counts["kind"].values()) == sum(everything.counts["kind"].values()) - 1
+    assert "disk" not in ids(browse(ALL, "disk", np.array([0.0, 1.0], dtype=np.float32), without={"disk"}))
+
+
 def test_by_words_only_what_holds_one_is_found() -> None:
     found = browse(ALL, "switch or cable", mode="words")
     assert ids(found) == ["cable", "switch"]

@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from triage.annotation import Assignment
+
 from .conftest import OpenPage, Site, check_readable, elsewhere, picture, site
+from .filled import named
 from .labelled import LABELS, label
+from .triaged import in_store
 
 pytestmark = pytest.mark.slow
 
@@ -157,6 +161,19 @@ def test_figures_and_cases_are_files_too(service: Site) -> None:
     assert png.content.startswith(b"\x89PNG")
     for missing in ("tables/other.csv", "plots/other.svg"):
         assert service.client.get(f"/agreement/{missing}{query}").status_code == 404
+
+
+def test_cases_leave_out_what_is_to_be_labelled_blind(service: Site) -> None:
+    assigned = Assignment(incident_id="inc-01", annotator="kay", facets=("category",))
+    in_store(service, lambda store: store.assignments.add([assigned]))
+    query = f"facet=category&human={SECOND}&model=(abstained)"
+    for path in ("/agreement/cases", "/agreement/cases.csv", "/agreement/cases.json"):
+        assert "inc-01" in service.client.get(f"{path}?{query}", headers=named("grace")).text
+        assert "inc-01" not in service.client.get(f"{path}?{query}", headers=named("kay")).text
+    # This is said of every count, so that it tells of none.
+    for cell in (query, f"facet=category&human={FIRST}&model={FIRST}"):
+        page = service.client.get(f"/agreement/cases?{cell}", headers=named("kay")).text
+        assert "What is yours to label blind is left out." in page
 
 
 def test_what_is_not_there_is_said(service: Site) -> None:

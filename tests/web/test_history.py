@@ -7,7 +7,11 @@ import io
 
 import pytest
 
+from triage.annotation import Assignment
+
 from .conftest import OpenPage, Site, check_readable, picture
+from .filled import named
+from .triaged import LIKE_IT, in_store
 
 pytestmark = pytest.mark.slow
 
@@ -76,6 +80,18 @@ def test_labels_are_cleared_and_what_is_searched_for_is_kept(service: Site) -> N
     asked = {"q": "redis", "mode": "words", "facet.category": "infrastructure"}
     page = service.client.get("/history", params=asked).text
     assert '<a href="/history?q=redis&amp;mode=words&amp;k=20" class="button">Clear labels</a>' in page
+
+
+def test_what_is_to_be_labelled_blind_is_neither_found_nor_counted(service: Site) -> None:
+    assigned = Assignment(incident_id=LIKE_IT, annotator="kay", facets=("category",))
+    in_store(service, lambda store: store.assignments.add([assigned]))
+    for path in ("/history?k=200", "/history/found.csv", "/history/found.json"):
+        assert LIKE_IT in service.client.get(path, headers=named("grace")).text
+        assert LIKE_IT not in service.client.get(path, headers=named("kay")).text
+    mine = service.client.get("/history", headers=named("kay")).text
+    assert "121 incidents" in mine
+    assert "What is yours to label blind is left out." in mine
+    assert "label blind" not in service.client.get("/history", headers=named("grace")).text
 
 
 def test_what_is_found_can_be_kept_as_a_file(service: Site) -> None:

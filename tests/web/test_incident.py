@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from .triaged import LIKE_IT, TITLE, WRITE_UP, in_store, keep, keep_failed
 pytestmark = pytest.mark.slow
 
 _NUMBERS = itertools.count(1)
+PART = {"hx-request": "true"}
 SECTIONS = ("timeline", "annotations", "triages", "provenance", "summary", "audit")
 
 
@@ -420,6 +422,39 @@ def test_who_has_yet_to_label_it_blind_sees_the_triage_only_if_they_want_to(serv
     with httpx.Client(base_url=service.url, cookies={"triage_annotator": "kay"}, timeout=60) as kay:
         assert "Infrastructure" in kay.get(f"/incidents/{other}?see=true").text
         kept = kay.post(f"/v1/incidents/{other}/annotations", json=said).json()["annotations"]
+        assert kept[0]["saw_model"] is True
+
+
+def test_nothing_below_the_page_tells_what_is_to_be_labelled_blind(service: Site, name: str) -> None:
+    said = {"facet": "category", "labels": ["operational"]}
+    service.client.post(f"/v1/incidents/{name}/annotations", json=said | {"annotator": "grace"})
+    assigned = Assignment(incident_id=name, annotator="kay", facets=("category",))
+    in_store(service, lambda store: store.assignments.add([assigned]))
+    telling = [*SECTIONS, "ledger", "ledger/category", "annotations.csv", "summary.md", "export.json"]
+    picked = {"pick": "severity:low", "chosen": "severity:low", "shown": "severity:low"}
+    with httpx.Client(base_url=service.url, cookies={"triage_annotator": "kay"}, timeout=60) as kay:
+        asked = [kay.get(f"/incidents/{name}/{part}", headers=how) for part in telling for how in ({}, PART)]
+        asked += [kay.post(f"/incidents/{name}/labels", data=form) for form in (picked, {})]
+        for answer in asked:
+            assert (answer.status_code, "once you have labelled it" in answer.text) == (403, True), answer.url
+            assert not re.search("infrastructure|operational", answer.text, re.IGNORECASE), answer.url
+        assert kay.get(f"/incidents/{name}/progress").status_code == 204
+        assert parse_markdown(kay.get(f"/incidents/{name}/export.md").text)["write_up"] == WRITE_UP
+        kept = kay.post(f"/v1/incidents/{name}/annotations", json=said | {"annotator": "kay"}).json()["annotations"]
+        assert kept[0]["saw_model"] is None
+        assert "Infrastructure" in kay.get(f"/incidents/{name}/triages").text
+
+
+def test_who_wants_to_see_what_is_theirs_to_label_blind_is_known_to_have_seen_it(service: Site, name: str) -> None:
+    assigned = Assignment(incident_id=name, annotator="kay", facets=("category", "severity"))
+    in_store(service, lambda store: store.assignments.add([assigned]))
+    with httpx.Client(base_url=service.url, cookies={"triage_annotator": "kay"}, timeout=60) as kay:
+        assert "Infrastructure" in kay.get(f"/incidents/{name}/triages?see=true").text
+        # From then on it is shown everywhere: it can't be labelled blind any more.
+        assert "Infrastructure" in kay.get(f"/incidents/{name}").text
+        assert kay.get(f"/incidents/{name}/timeline", headers=PART).status_code == 200
+        said = {"facet": "category", "labels": ["operational"], "annotator": "kay"}
+        kept = kay.post(f"/v1/incidents/{name}/annotations", json=said).json()["annotations"]
         assert kept[0]["saw_model"] is True
 
 

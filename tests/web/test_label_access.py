@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -70,6 +71,28 @@ def test_each_action_needs_its_scope(service: Site, scopes: tuple[Scope, ...], a
             is_action = path.count("/") > 1 and path != "/label/assign"
             answer = client.post(path, data={"annotator": "ada"}) if is_action else client.get(path)
             assert answer.status_code == status, path
+
+
+def test_who_may_not_read_is_shown_nothing_that_others_gave(service: Site) -> None:
+    fill(service, "default:seen-1", "default:worse-1")
+    reader = sign_in(service, make_key(service, "read").text)
+    with closing(reader), closing(sign_in(service, make_key(service, "triage", "annotate").text)) as client:
+        assert "Uplinks lost" in reader.get("/").text
+        client.headers["origin"] = service.url
+        chosen = {"incident": "default:worse-1"}
+        done = {
+            "/queue/confirm": (chosen | {"annotator": "ada"}, 200, "ada confirmed 6 labels of 1 incident."),
+            "/queue/assign": (chosen | {"annotators": "max"}, 200, "max has 1 incident more to label."),
+            "/queue/retry": (chosen, 200, "1 incident will be triaged again."),
+            "/": ({"write_up": " "}, 422, "There is no write-up"),
+            "/incidents/default:seen-1/labels": ({"pick": "severity:low"}, 403, "a key with scope &#39;read&#39;"),
+        }
+        for path, (form, status, told) in done.items():
+            for how in ({}, {"hx-request": "true"}):
+                answer = client.post(path, data=form, headers=how)
+                assert answer.status_code == status, (path, answer.text)
+                assert how or told in answer.text, (path, answer.text)
+                assert not re.search("Uplinks lost|Infrastructure|seen-1", answer.text), path
 
 
 def test_who_may_only_read_is_offered_nothing_else(service: Site) -> None:

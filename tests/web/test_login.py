@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http.cookies import SimpleCookie
 from typing import Any
 
 import httpx
@@ -116,3 +117,16 @@ def test_a_session_ends_with_its_key(service: Site) -> None:
 def test_a_part_of_a_page_leads_to_signing_in_and_back_to_the_whole_page(service: Site) -> None:
     answer = httpx.get(f"{service.url}/", headers={"hx-request": "true", "hx-current-url": f"{service.url}/queue?x=1"})
     assert answer.headers["hx-redirect"] == "/login?next=%2Fqueue%3Fx%3D1"
+
+
+def test_who_labels_is_known_behind_a_link_from_elsewhere_and_forgotten_after_signing_out(service: Site) -> None:
+    client = sign_in(service, make_key(service, "read").text)
+    client.headers["origin"] = service.url
+    named = client.post("/settings/annotator", data={"name": "kay"})
+    cookie = SimpleCookie(named.headers["set-cookie"])["triage_annotator"]
+    # A "strict" one stays away where a link elsewhere leads here: what kay is to label blind would be shown.
+    assert (cookie.value, cookie["samesite"], cookie["httponly"]) == ("kay", "lax", True)
+    assert 'value="kay"' in client.get("/settings").text
+
+    client.post("/logout")
+    assert client.cookies.get("triage_annotator") is None

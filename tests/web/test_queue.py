@@ -141,6 +141,12 @@ def test_chosen_incidents_are_assigned_and_their_triage_is_withheld_from_who_lab
     line = mine[mine.index('value="new-b1"') :].partition("</li>")[0]
     assert "yours to label blind" in line
     assert "Network" not in line
+    counted = [
+        service.client.get("/queue/counts?label=failure_mode:network", headers=named(one)).text
+        for one in ("grace", "blind")
+    ]
+    everyones, mine = (int(re.findall(r'id="n-new"[^>]*>(\d+)', one)[0]) for one in counted)
+    assert mine == everyones - 2
     refused = service.client.post("/queue/confirm", data={"incident": "new-b1", "annotator": "blind"}).text
     assert "Nothing was confirmed." in refused
     assert "without seeing the model" in refused

@@ -195,13 +195,16 @@ class Labelling:
     ) -> dict[str, set[str]]:
         """Incident -> facets that are assigned to the annotator and that they have not labelled yet.
 
-        Of all incidents, or of `incident_ids`; with `blind` only where they may not see the model's labels before.
+        Of all incidents, or of `incident_ids`; with `blind` only where they may not see the model's labels before, and
+        have not seen them yet.
         """
+        shown = await self._store.assignments.shown(annotator) if blind else set()
         wanted = None if incident_ids is None else set(incident_ids)
         mine = [
             each
             for each in await self._store.assignments.all(annotator)
-            if (wanted is None or each.incident_id in wanted) and not (blind and each.shows_model)
+            if (wanted is None or each.incident_id in wanted)
+            and not (blind and (each.shows_model or each.incident_id in shown))
         ]
         annotations = await self._store.annotations_of([each.incident_id for each in mine], annotator)
         pieces = [Piece(each, own(annotations[each.incident_id], annotator)) for each in mine]

@@ -109,20 +109,15 @@ class Worklist:
     ) -> WorkPage:
         """Incidents of a kind, newest first; with `said` those whose latest triage gave that label.
 
-        What comes in meanwhile shifts no page. What the `annotator` is to label blind comes without its triage. Raises
-        `InvalidInput` for a cursor that is none.
+        What comes in meanwhile shifts no page. What the `annotator` is to label blind comes without its triage, and not
+        at all where being found would tell of that. Raises `InvalidInput` for a cursor that is none.
         """
         found: list[Candidate] = []
         looked_at, before, is_end = 0, None if cursor is None else read_cursor(cursor), False
         size = _PORTION if _looks(kind, said) else limit + 1
         while len(found) <= limit and not is_end and looked_at < LOOKED_AT:
             portion = await self._portion(kind, wanted, before, size)
-            fitting = await self._fitting(kind, said, portion)
-            if said is not None:
-                # That it is found would tell the label.
-                blind = await self._blind(annotator, fitting)
-                fitting = [one for one in fitting if one.incident.id not in blind]
-            found += fitting
+            found += await self._fitting(kind, said, portion, annotator)
             looked_at, is_end = looked_at + len(portion), len(portion) < size
             before = portion[-1].seq if portion else before
         shown = found[:limit]
@@ -132,15 +127,15 @@ class Worklist:
             await self._items(shown, annotator), None if last is None else write_cursor(last), looked_at, is_cut_off
         )
 
-    async def count(self, kind: Kind, wanted: Wanted, said: Said | None = None) -> Count:
-        """How many incidents of a kind there are, of the newest `LOOKED_AT` or up to `COUNTED`."""
+    async def count(self, kind: Kind, wanted: Wanted, said: Said | None = None, annotator: str = "") -> Count:
+        """How many incidents of a kind `page` finds, of the newest `LOOKED_AT` or up to `COUNTED`."""
         if not _looks(kind, said):
             n = await self._store.piles.count(_PILES[kind], wanted, COUNTED + 1)
             return Count(min(n, COUNTED), is_least=n > COUNTED)
         n, looked_at, before, is_end = 0, 0, None, False
         while not is_end and looked_at < LOOKED_AT:
             portion = await self._portion(kind, wanted, before, _PORTION)
-            n += len(await self._fitting(kind, said, portion))
+            n += len(await self._fitting(kind, said, portion, annotator))
             looked_at, is_end = looked_at + len(portion), len(portion) < _PORTION
             before = portion[-1].seq if portion else before
         return Count(n, is_least=not is_end)
@@ -149,13 +144,20 @@ class Worklist:
         facets = self._facets
         return await self._store.piles.portion(_PILES[kind], wanted, before=before, limit=size, facets=facets)
 
-    async def _fitting(self, kind: Kind, said: Said | None, portion: Sequence[Candidate]) -> list[Candidate]:
+    async def _fitting(
+        self, kind: Kind, said: Said | None, portion: Sequence[Candidate], annotator: str
+    ) -> list[Candidate]:
+        if not _looks(kind, said):
+            return list(portion)
         if said is not None:
             portion = [one for one in portion if said.label in one.labels.get(said.facet, ())]
         if kind == "abstained":
             portion = [one for one in portion if not all(one.labels.values())]
+        # That it is found would tell what the triage or others said.
+        blind = await self._blind(annotator, portion)
+        portion = [one for one in portion if one.incident.id not in blind]
         if kind not in ("abstained", "disagreed"):
-            return list(portion)
+            return portion
         annotations = await self._store.annotations_of([one.incident.id for one in portion])
         reasons = {one.seq: why(one, annotations[one.incident.id], self.taxonomy) for one in portion}
         return [one for one in portion if _is_of(kind, reasons[one.seq])]

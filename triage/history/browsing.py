@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
@@ -61,11 +61,12 @@ def browse(
     chosen: Labels | None = None,
     mode: Mode = "both",
     k: int = 20,
+    without: Collection[str] = (),
 ) -> Browsed:
     """The first `k` that hold a word of `text` or are close to `vector` in meaning; without a text all, newest first.
 
     `vector` has shape (dimension,) and is needed unless the mode is "words". With both, cosine and BM25 are brought to
-    one scale and added, as the ranking of neighbours does.
+    one scale and added, as the ranking of neighbours does. The incidents in `without` are neither found nor counted.
     """
     if not examples:
         return Browsed((), 0, 0, {})
@@ -75,6 +76,7 @@ def browse(
     else:
         score = np.array([(one.occurred_at or _NEVER).timestamp() for one in examples])
         similarity, fits = None, np.ones(len(examples), dtype=bool)
+    fits &= np.array([one.incident_id not in without for one in examples])
     # How many of the chosen facets an incident does not fit: one more facet's choice would be the only one missing.
     missed = [
         {facet for facet, labels in chosen.items() if not set(labels) & set(one.labels.get(facet, ()))}

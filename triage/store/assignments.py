@@ -70,6 +70,12 @@ class Assignments:
             # Another process kept the same serving in the same moment.
             return
 
+    async def shown(self, annotator: str) -> set[str]:
+        """The incidents that were put before the annotator with the model's labels."""
+        query = select(serving_table.c.incident_id).filter_by(annotator=annotator, showed_model=True)
+        async with self._engine.connect() as connection:
+            return set((await connection.execute(query)).scalars())
+
 
 async def saw_model(connection: AsyncConnection, incident_id: str, annotator: str) -> bool | None:
     """Whether the annotator was shown the model's labels of the incident; None if they were never shown it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
@@ -23,6 +23,7 @@ from triage.live.tables import judgements_table, overview_table, tables_of
 from triage.store import Judgement
 from triage.tables import written
 from triage.taxonomy import Facet
+from triage.web.blind import to_label_blind
 from triage.web.downloads import ChartFormat, TableFormat, chart_file, find_chart, find_table, table_file
 from triage.web.plots import drawn
 from triage.web.rendering import is_part, page_router, show
@@ -139,7 +140,8 @@ async def cases(
     request: Request, service: Parts, view: Wanted, count: Counted, page: Annotated[int, Query(ge=1, le=1_000)] = 1
 ) -> Response:
     """List the incidents of one count, the newest label first."""
-    judged = count.of(await service.live_figures.judgements(view.selection, view.facet))
+    blind = await to_label_blind(request, service)
+    judged = await _judged(service, view, count, blind)
     shown = judged[(page - 1) * _PER_PAGE : page * _PER_PAGE]
     return show(
         request,
@@ -149,6 +151,7 @@ async def cases(
         count=count,
         n=len(judged),
         judged=shown,
+        is_without_blind=bool(blind),
         listed=await service.store.listed({one.incident_id for one in shown}),
         names=_names(count.facet),
         page=page,
@@ -157,9 +160,9 @@ async def cases(
 
 
 @router.get("/agreement/cases.{ending}")
-async def cases_file(service: Parts, view: Wanted, count: Counted, ending: TableFormat) -> Response:
+async def cases_file(request: Request, service: Parts, view: Wanted, count: Counted, ending: TableFormat) -> Response:
     """Send the incidents of one count as a file."""
-    judged = count.of(await service.live_figures.judgements(view.selection, view.facet))[:_MOST_FILE]
+    judged = (await _judged(service, view, count, await to_label_blind(request, service)))[:_MOST_FILE]
     listed = await service.store.listed({one.incident_id for one in judged})
     return table_file(judgements_table(count.facet, judged, listed), ending)
 
@@ -180,6 +183,12 @@ async def plot(service: Parts, view: Wanted, name: str, ending: ChartFormat, the
     """Send one of the charts of a facet as a file."""
     found = await service.live_figures.facet(view.selection, view.facet, view.period)
     return await asyncio.to_thread(chart_file, find_chart(found.charts, name), theme, ending)
+
+
+async def _judged(service: Service, view: View, count: Count, blind: Collection[str]) -> list[Judgement]:
+    """The judgements of one count, without what is to be labelled `blind`: that it is of the count tells its label."""
+    judged = count.of(await service.live_figures.judgements(view.selection, view.facet))
+    return [one for one in judged if one.incident_id not in blind]
 
 
 async def _known(service: Service, view: View) -> dict[str, Any]:

@@ -41,7 +41,13 @@ def required_annotator(request: Request, given: str = "") -> str:
 
 def remember_annotator(response: Response, name: str) -> None:
     """Keep the name in the browser for a year."""
-    response.set_cookie(COOKIE, quote(name), max_age=_LASTS_S, httponly=True, samesite="strict", path="/")
+    # Not "strict": who follows a link in a chat to an incident that is theirs to label blind is known there too.
+    response.set_cookie(COOKIE, quote(name), max_age=_LASTS_S, httponly=True, samesite="lax", path="/")
+
+
+def forget_annotator(response: Response) -> None:
+    """Take the name out of the browser."""
+    response.delete_cookie(COOKIE, path="/")
 
 
 def _cleaned(name: str) -> str:

@@ -12,6 +12,8 @@ from triage.charts import Chart, Theme, as_png, as_svg
 from triage.errors import NotFound
 from triage.tables import Table, as_csv, as_json
 
+MARKDOWN = "text/markdown; charset=utf-8"
+
 TableFormat = Literal["csv", "json"]
 ChartFormat = Literal["svg", "png"]
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, NamedTuple
 from urllib.parse import urlencode
 
 from fastapi import Depends, Query, Request, Response
 
-from triage.access import SHARED_TEAM
+from triage.access import SHARED_TEAM, Principal
 from triage.annotation import Labels
 from triage.api.access import Reader
-from triage.api.service import Parts
+from triage.api.service import Parts, Service
 from triage.history import MOST_EXAMPLES
 from triage.history.browsing import Browsed, Hit, Mode
 from triage.tables import Column, Row, Table
 from triage.taxonomy import Taxonomy
+from triage.web.blind import to_label_blind
 from triage.web.downloads import TableFormat, table_file
 from triage.web.rendering import is_part, page_router, show
+from triage.web.visible import visible
 from triage.web.words import plural
 
 router = page_router()
@@ -94,8 +96,8 @@ Wanted = Annotated[Search, Depends(_search)]
 @router.get("/history")
 async def history(request: Request, service: Parts, who: Reader, wanted: Wanted) -> Response:
     """Show what is found, and by what it can be narrowed; for htmx only that."""
-    teams = None if who.teams is None else who.teams | {SHARED_TEAM}
-    found = await service.casebook.browse(wanted.text, wanted.chosen, wanted.k, wanted.mode, teams)
+    blind = await to_label_blind(request, service)
+    found = await _found(service, who, wanted, wanted.k, blind)
     taxonomy = service.casebook.taxonomy
     return show(
         request,
@@ -103,19 +105,26 @@ async def history(request: Request, service: Parts, who: Reader, wanted: Wanted)
         search=wanted,
         found=found,
         choices=_choices(taxonomy, found, wanted.chosen),
+        visible=await visible(service, who, [hit.example.incident_id for hit in found.hits]),
         told=[_told(taxonomy, hit.example.labels) for hit in found.hits],
         more=min(wanted.k + _STEP, _MOST) if found.n > len(found.hits) and wanted.k < _MOST else None,
+        is_without_blind=bool(blind),
         is_part_of_it=found.of >= MOST_EXAMPLES,
         headers={"Cache-Control": "no-store"},
     )
 
 
 @router.get("/history/found.{ending}")
-async def history_file(service: Parts, who: Reader, wanted: Wanted, ending: TableFormat) -> Response:
+async def history_file(request: Request, service: Parts, who: Reader, wanted: Wanted, ending: TableFormat) -> Response:
     """What is found as a file: up to 5,000 incidents, without their texts."""
-    teams = None if who.teams is None else who.teams | {SHARED_TEAM}
-    found = await service.casebook.browse(wanted.text, wanted.chosen, _MOST_FILE, wanted.mode, teams)
+    found = await _found(service, who, wanted, _MOST_FILE, await to_label_blind(request, service))
     return table_file(_table(service.casebook.taxonomy, found, wanted), ending)
+
+
+async def _found(service: Service, who: Principal, wanted: Search, k: int, blind: Collection[str]) -> Browsed:
+    """The first `k` incidents of their history, without what they are to label `blind`: here stand its labels."""
+    teams = None if who.teams is None else who.teams | {SHARED_TEAM}
+    return await service.casebook.browse(wanted.text, wanted.chosen, k, wanted.mode, teams, blind)
 
 
 def _choices(taxonomy: Taxonomy, found: Browsed, chosen: Labels) -> list[Choices]:

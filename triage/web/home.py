@@ -41,7 +41,7 @@ async def post(request: Request, service: Parts, who: Poster) -> Response:
         form = await read_form(request, service.max_write_up_bytes)
         incident = await take_in(service, who, _posted(form))
     except TriageError as error:
-        if is_part(request):
+        if is_part(request) or not who.may("read"):
             raise
         # Without the script the page comes anew: what was typed stays in it.
         return await _page(request, service, who, form, error)

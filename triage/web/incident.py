@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from fastapi import Request, Response
@@ -14,13 +13,17 @@ from triage.api.access import Poster, Reader, requires
 from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
 from triage.beside import beside
+from triage.intake.markdown import write_markdown
 from triage.passages import read
 from triage.pipeline import STEPS
 from triage.store import StoredIncident
 from triage.triage_result import Triage
 from triage.web.annotator import annotator_of
+from triage.web.blind import is_withheld
+from triage.web.downloads import MARKDOWN, kept_file
 from triage.web.incident_sheet import Sheet, read_sheet, sheet_shown
 from triage.web.rendering import go_to, page_router, show
+from triage.web.visible import visible
 from triage.web.words import incident_path
 
 router = page_router()
@@ -49,7 +52,7 @@ async def incident(
 ) -> Response:
     """Show an incident; to who has yet to label it blind without what the triage says, unless they want to `see` it."""
     sheet = await read_sheet(request, service, incident_id)
-    if not see and await _is_blind(request, service, incident_id):
+    if await is_withheld(request, service, incident_id, see=see):
         known = {"stored": sheet.stored, "incident": sheet.stored.incident, **_write_up(None, sheet, whole=whole)}
         return show(request, "incident_blind.html", **known)
     return await show_incident(request, service, who, sheet, whole=whole)
@@ -62,6 +65,13 @@ async def progress(request: Request, service: Parts, incident_id: IncidentInPath
     if not _is_under_way(stored):
         return Response(status_code=204, headers={"HX-Refresh": "true"})
     return show(request, "_incident_progress.html", stored=stored, **await _progress(service, stored))
+
+
+@router.get("/incidents/{incident_id}/export.md", dependencies=[requires("read")])
+async def export_markdown(service: Parts, incident_id: IncidentInPath) -> Response:
+    """Send the incident as a file that can be posted and classified again: front matter and write-up."""
+    stored = await service.store.incident(incident_id)
+    return kept_file(write_markdown(stored.incident), MARKDOWN, f"{incident_id}.md")
 
 
 @router.post("/incidents/{incident_id}/triage")
@@ -110,12 +120,6 @@ async def _progress(service: Service, stored: StoredIncident) -> dict[str, Any]:
     return {"phase": phase, "steps": steps}
 
 
-async def _is_blind(request: Request, service: Service, incident_id: str) -> bool:
-    """True if the annotator has yet to label it, and may not see before what the triage says."""
-    annotator = annotator_of(request)
-    return bool(annotator) and bool(await service.labelling.waiting(annotator, [incident_id], blind=True))
-
-
 def _write_up(triage: Triage | None, sheet: Sheet, *, whole: bool) -> dict[str, Any]:
     """The text, each piece with the facets that it is evidence for by this triage."""
     evidence = {facet: result.evidence for facet, result in triage.facets.items()} if triage else {}
@@ -142,9 +146,3 @@ async def _similar(service: Service, who: Principal, sheet: Sheet, triage: Triag
         "visible": await visible(service, who, ids),
         "mitigation": taxonomy.mitigation,
     }
-
-
-async def visible(service: Service, who: Principal, incident_ids: Iterable[str]) -> frozenset[str]:
-    """Those of the incidents that are there and may be seen."""
-    teams = await service.store.teams_of(set(incident_ids))
-    return frozenset(name for name, team in teams.items() if who.sees(team))

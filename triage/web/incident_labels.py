@@ -9,20 +9,21 @@ from fastapi import Request, Response
 from triage.access import Principal
 from triage.annotating.draft import Corrections, Draft
 from triage.annotation import Annotation, Labels
-from triage.api.access import Annotator
+from triage.api.access import Annotator, requires
 from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
 from triage.errors import InvalidInput
 from triage.notifying.message import Names
 from triage.taxonomy import Taxonomy
 from triage.web.annotator import remember_annotator, required_annotator
+from triage.web.blind import TELLS
 from triage.web.forms import Form, read_form
 from triage.web.incident import show_incident
 from triage.web.incident_sheet import Sheet, read_sheet, sheet_shown
 from triage.web.rendering import go_to, is_part, page_router, show
 from triage.web.words import incident_path, plural
 
-router = page_router()
+router = page_router([requires("annotate"), TELLS])
 
 _MOST_BYTES = 20_000
 

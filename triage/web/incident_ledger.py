@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 
 from triage.access import Principal
-from triage.api.access import Reader
+from triage.api.access import Reader, requires
 from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
 from triage.ledger import Kind, Ledger, ledger
@@ -17,11 +17,12 @@ from triage.mitigation import kind_facets
 from triage.notifying.message import Names
 from triage.store.past import past_incidents
 from triage.taxonomy import Facet
-from triage.web.incident import visible
+from triage.web.blind import TELLS
 from triage.web.incident_sheet import read_sheet
 from triage.web.rendering import page_router, show
+from triage.web.visible import visible
 
-router = page_router()
+router = page_router([requires("read"), TELLS])
 
 
 class _Found(NamedTuple):

@@ -13,7 +13,6 @@ from triage.api.access import Administrator, Reader, requires
 from triage.api.answers import IncidentAnswer
 from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
-from triage.intake.markdown import write_markdown
 from triage.notifying.message import Names
 from triage.redaction import Redactor
 from triage.summary import Material, summary
@@ -21,12 +20,12 @@ from triage.tables import Column, Table, written
 from triage.tables import Row as TableRow
 from triage.timeline import timeline
 from triage.triage_result import Triage
-from triage.web.downloads import TableFormat, kept_file, table_file
+from triage.web.blind import TELLS
+from triage.web.downloads import MARKDOWN, TableFormat, kept_file, table_file
 from triage.web.rendering import is_part, page_router, show
 
-router = page_router()
+router = page_router([requires("read"), TELLS])
 
-_MARKDOWN = "text/markdown; charset=utf-8"
 _MOST = 100
 _MOST_TRIAGES = 20
 
@@ -52,7 +51,7 @@ async def show_timeline(request: Request, service: Parts, who: Reader, incident_
     return _section(request, service, incident_id, "timeline", events=events)
 
 
-@router.get("/incidents/{incident_id}/annotations", dependencies=[requires("read")])
+@router.get("/incidents/{incident_id}/annotations")
 async def show_annotations(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Show who labelled what, newest first."""
     await service.store.incident(incident_id)
@@ -60,7 +59,7 @@ async def show_annotations(request: Request, service: Parts, incident_id: Incide
     return _section(request, service, incident_id, "annotations", annotations=annotations[::-1])
 
 
-@router.get("/incidents/{incident_id}/annotations.{ending}", dependencies=[requires("read")])
+@router.get("/incidents/{incident_id}/annotations.{ending}")
 async def get_annotations(service: Parts, incident_id: IncidentInPath, ending: TableFormat) -> Response:
     """Send the annotations as a file."""
     await service.store.incident(incident_id)
@@ -87,7 +86,7 @@ async def get_annotations(service: Parts, incident_id: IncidentInPath, ending: T
     return table_file(table, ending, incident_id)
 
 
-@router.get("/incidents/{incident_id}/triages", dependencies=[requires("read")])
+@router.get("/incidents/{incident_id}/triages")
 async def show_triages(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Show every triage of the incident, newest first."""
     await service.store.incident(incident_id)
@@ -95,7 +94,7 @@ async def show_triages(request: Request, service: Parts, incident_id: IncidentIn
     return _section(request, service, incident_id, "triages", made=made)
 
 
-@router.get("/incidents/{incident_id}/provenance", dependencies=[requires("read")])
+@router.get("/incidents/{incident_id}/provenance")
 async def show_provenance(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Show where the latest triage comes from, and what it took."""
     stored = await service.store.incident(incident_id)
@@ -111,19 +110,19 @@ async def show_audit(request: Request, service: Parts, who: Administrator, incid
     return _section(request, service, incident_id, "audit", page=page)
 
 
-@router.get("/incidents/{incident_id}/summary", dependencies=[requires("read")])
+@router.get("/incidents/{incident_id}/summary")
 async def show_summary(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Show the draft of a post-incident summary."""
     return _section(request, service, incident_id, "summary", draft=await _summary(service, incident_id))
 
 
-@router.get("/incidents/{incident_id}/summary.md", dependencies=[requires("read")])
+@router.get("/incidents/{incident_id}/summary.md")
 async def get_summary(service: Parts, incident_id: IncidentInPath) -> Response:
     """Send that draft as a file."""
-    return kept_file(await _summary(service, incident_id), _MARKDOWN, f"{incident_id}-summary.md")
+    return kept_file(await _summary(service, incident_id), MARKDOWN, f"{incident_id}-summary.md")
 
 
-@router.get("/incidents/{incident_id}/export.json", dependencies=[requires("read")])
+@router.get("/incidents/{incident_id}/export.json")
 async def export_json(service: Parts, incident_id: IncidentInPath) -> Response:
     """Send the incident, its latest triage and its annotations as a file."""
     stored = await service.store.incident(incident_id)
@@ -133,13 +132,6 @@ async def export_json(service: Parts, incident_id: IncidentInPath) -> Response:
         annotations=tuple(await service.store.annotations(incident_id)),
     )
     return kept_file(content.model_dump_json(indent=1), "application/json", f"{incident_id}.json")
-
-
-@router.get("/incidents/{incident_id}/export.md", dependencies=[requires("read")])
-async def export_markdown(service: Parts, incident_id: IncidentInPath) -> Response:
-    """Send the incident as a file that can be posted and classified again: front matter and write-up."""
-    stored = await service.store.incident(incident_id)
-    return kept_file(write_markdown(stored.incident), _MARKDOWN, f"{incident_id}.md")
 
 
 async def _summary(service: Service, incident_id: str) -> str:

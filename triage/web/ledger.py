@@ -16,6 +16,7 @@ from triage.store.past import past_incidents
 from triage.tables import written
 from triage.web.downloads import TableFormat, table_file
 from triage.web.rendering import page_router, show
+from triage.web.visible import visible_behind
 
 router = page_router()
 
@@ -41,13 +42,15 @@ Asked = Annotated[Ledger, Depends(_asked)]
 
 
 @router.get("/study/ledger")
-async def show_ledger(request: Request, service: Parts, found: Asked) -> Response:
+async def show_ledger(request: Request, service: Parts, who: Reader, found: Asked) -> Response:
     """Show what ended incidents of a kind."""
+    table = ledger_table(found)
     return show(
         request,
         "ledger.html",
         found=found,
-        table=ledger_table(found),
+        table=table,
+        visible=await visible_behind(service, who, [table]),
         facets=kind_facets(service.casebook.taxonomy),
         query=request.url.query,
         written=written,

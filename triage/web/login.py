@@ -10,6 +10,7 @@ from triage.access import TooManyRequests, Unauthenticated
 from triage.api.keyring import SESSION_COOKIE
 from triage.api.service import Parts
 from triage.store.sessions import LASTS
+from triage.web.annotator import forget_annotator
 from triage.web.rendering import go_to, ours, page_router, show
 
 router = page_router()
@@ -65,8 +66,9 @@ async def sign_in(
 
 @router.post("/logout")
 async def sign_out(request: Request, service: Parts) -> Response:
-    """End the session of this browser."""
+    """End the session of this browser, and forget who labelled in it."""
     await service.keyring.end_session(request.cookies.get(SESSION_COOKIE, ""))
     response = go_to(request, "/login")
     response.delete_cookie(SESSION_COOKIE, path="/")
+    forget_annotator(response)
     return response

@@ -14,6 +14,7 @@ from triage.tables import written
 from triage.web.downloads import TableFormat, table_file
 from triage.web.kept import Kept, KeptFigures, Measured
 from triage.web.rendering import page_router, show
+from triage.web.visible import visible_behind
 
 router = page_router()
 
@@ -22,13 +23,15 @@ router = page_router()
 async def playbooks(request: Request, service: Parts, kept: KeptFigures, who: Reader) -> Response:
     """Show the candidates, and what just is none."""
     (found, at), taxonomy = await _found(service, kept, who), service.casebook.taxonomy
+    near = near_miss_table(found, taxonomy)
     return show(
         request,
         "playbooks.html",
         found=found,
         at=at,
         taxonomy=taxonomy,
-        near=near_miss_table(found, taxonomy),
+        near=near,
+        visible=await visible_behind(service, who, [playbook_table(found, taxonomy), near]),
         written=written,
     )
 

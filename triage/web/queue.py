@@ -146,7 +146,8 @@ async def counts(request: Request, service: Parts, who: Reader, view: Viewed) ->
     """How many incidents each part of the queue holds."""
     taxonomy = service.casebook.taxonomy
     wanted, said = view.wanted(who), view.said(taxonomy)
-    counted = {tab.kind: await service.worklist.count(tab.kind, wanted, said) for tab in TABS}
+    annotator = annotator_of(request)
+    counted = {tab.kind: await service.worklist.count(tab.kind, wanted, said, annotator) for tab in TABS}
     return show(request, "_queue_counts.html", counted=counted, headers={"Cache-Control": "no-store"})
 
 
@@ -209,6 +210,10 @@ async def assign_chosen(
 async def _shown(
     request: Request, service: Service, who: Principal, view: View, outcome: Outcome | None = None
 ) -> Response:
+    in_part = is_part(request)
+    if not who.may("read"):
+        # Who may change the queue may not see it for that.
+        return show(request, "_queue_outcome.html" if in_part else "queue_outcome.html", outcome=outcome)
     taxonomy = service.casebook.taxonomy
     annotator = annotator_of(request)
     page = await service.worklist.page(
@@ -220,7 +225,6 @@ async def _shown(
         cursor=view.cursor or None,
     )
     lines = [_line(item, view.tab, taxonomy) for item in page.items]
-    in_part = is_part(request)
     return show(
         request,
         "_queue.html" if in_part else "queue.html",

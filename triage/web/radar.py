@@ -15,12 +15,11 @@ from triage.tables import Column, Row, Table
 from triage.web.downloads import TableFormat, kept_file, table_file
 from triage.web.kept import Kept, KeptFigures, Measured
 from triage.web.rendering import page_router, show
+from triage.web.visible import LISTED, visible
 
 router = page_router()
 
 _FACET = Query(max_length=100)
-_MOST = 100
-"""Incidents that fit ill, of which the page tells."""
 
 
 @router.get("/study/radar", dependencies=[requires("read")])
@@ -36,7 +35,18 @@ async def found_radar(
     """Show what was found."""
     found, at = await _found(service, kept, who, facet)
     taxonomy = service.casebook.taxonomy
-    return show(request, "_radar.html", found=found, at=at, facet=taxonomy.facet(found.facet), most=_MOST)
+    named = {name for group in found.groups for name in group.incidents[:LISTED]}
+    named |= {one.incident_id for group in found.groups for one in group.examples}
+    named |= {one.incident_id for one in found.ill_fitting[:LISTED]}
+    return show(
+        request,
+        "_radar.html",
+        found=found,
+        at=at,
+        facet=taxonomy.facet(found.facet),
+        visible=await visible(service, who, named),
+        listed=LISTED,
+    )
 
 
 @router.get("/study/radar.yaml")

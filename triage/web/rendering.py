@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import http
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cache
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -131,9 +131,9 @@ class PageRoute(APIRoute):
         return shown
 
 
-def page_router() -> APIRouter:
-    """A router for pages. They are no part of the API's description."""
-    return APIRouter(route_class=PageRoute, include_in_schema=False)
+def page_router(dependencies: Sequence[Any] = ()) -> APIRouter:
+    """A router for pages, all of which have these dependencies. They are no part of the API's description."""
+    return APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=list(dependencies))
 
 
 def show_error(

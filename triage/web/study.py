@@ -21,6 +21,7 @@ from triage.web.downloads import ChartFormat, TableFormat, chart_file, find_char
 from triage.web.kept import Kept, KeptFigures, Measured
 from triage.web.plots import drawn
 from triage.web.rendering import page_router, show
+from triage.web.visible import visible_behind
 
 router = page_router()
 
@@ -47,7 +48,16 @@ async def made_study(request: Request, service: Parts, kept: KeptFigures, who: R
     made, at = await _made(service, kept, who)
     sections = [(name, list(group)) for name, group in itertools.groupby(made.tables, key=lambda one: one.section)]
     figures = await asyncio.to_thread(_figures, made)
-    return show(request, "_study.html", study=made.study, at=at, sections=sections, figures=figures, written=written)
+    return show(
+        request,
+        "_study.html",
+        study=made.study,
+        at=at,
+        sections=sections,
+        figures=figures,
+        written=written,
+        visible=await visible_behind(service, who, made.tables),
+    )
 
 
 @router.get("/study/study.json")
