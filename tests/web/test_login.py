@@ -90,6 +90,16 @@ def test_another_website_can_do_nothing_with_the_session(service: Site, origin: 
     assert poster.post("/v1/incidents", json=body, headers={"sec-fetch-site": "cross-site"}).status_code == 403
 
 
+@pytest.mark.parametrize("sent", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}])
+def test_another_website_signs_nobody_in_or_out(service: Site, sent: dict[str, str]) -> None:
+    key = make_key(service, "read").text
+    refused = httpx.post(f"{service.url}/login", data={"key": key}, headers=sent)
+    assert (refused.status_code, refused.cookies.get("triage_session")) == (403, None)
+    # The browser leaves the cookie out of what another website sends.
+    refused = httpx.post(f"{service.url}/logout", headers=sent)
+    assert (refused.status_code, "set-cookie" in refused.headers) == (403, False)
+
+
 @pytest.mark.parametrize(
     "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
 )

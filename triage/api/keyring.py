@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
@@ -64,7 +65,7 @@ class Keyring:
         """
         if not self.is_on:
             return EVERYONE
-        key = await self._counted(request, *_given(request))
+        key = await self._counted(request, *_given(request.headers, request.cookies))
         standing = self._requests.spend(key.id, key.requests_per_minute or self._requests_per_minute)
         if not standing.is_allowed:
             raise TooManyRequests(
@@ -76,7 +77,7 @@ class Keyring:
 
     def is_given(self, request: Request) -> bool:
         """True if something came with the request that may be a key or a session."""
-        return bool(_given(request)[1])
+        return bool(_given(request.headers, request.cookies)[1])
 
     async def begin_session(self, request: Request, text: str) -> str:
         """The token of a new session for whoever gives this key. Raises as `identify` does."""
@@ -127,13 +128,17 @@ class Keyring:
         return key
 
 
-def _given(request: Request) -> tuple[Kind, str]:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+def key_in(headers: Mapping[str, str]) -> str:
+    """The text in these headers that may be a key; empty for none. No browser sends one by itself."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
-        return "key", token.strip()
-    if text := request.headers.get("x-api-key", "").strip():
-        return "key", text
-    return "session", request.cookies.get(SESSION_COOKIE, "")
+        return token.strip()
+    return headers.get("x-api-key", "").strip()
+
+
+def _given(headers: Mapping[str, str], cookies: Mapping[str, str]) -> tuple[Kind, str]:
+    text = key_in(headers)
+    return ("key", text) if text else ("session", cookies.get(SESSION_COOKIE, ""))
 
 
 def _name(kind: Kind, text: str) -> bytes:
