@@ -82,7 +82,7 @@ class Keyring:
     async def begin_session(self, request: Request, text: str) -> str:
         """The token of a new session for whoever gives this key. Raises as `identify` does."""
         key = await self._counted(request, "key", text)
-        return await self._sessions.begin(key.id)
+        return await self._sessions.begin(key)
 
     async def end_session(self, token: str) -> None:
         """End a session: in this process at once, in others after `REMEMBERED_S`."""
