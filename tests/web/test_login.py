@@ -101,6 +101,33 @@ def test_another_website_signs_nobody_in_or_out(service: Site, sent: dict[str, s
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        "/login",
+        "/label/name",
+        "/label/assign",
+        "/queue/confirm",
+        "/queue/retry",
+        "/queue/assign",
+        "/settings/keys",
+        "/settings/annotator",
+    ],
+)
+def test_a_form_is_bounded_before_anybody_looks_at_the_key(service: Site, path: str) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    for content, headers, status in (
+        (b"name=" + b"x" * 70_000, form, 413),
+        (b"&".join([b"a=b"] * 501), form, 422),
+        (b"incident=a%00b", form, 422),
+        (b"--x\r\n\r\n--x--", {"content-type": "multipart/form-data; boundary=x"}, 415),
+    ):
+        refused = httpx.post(f"{service.url}{path}", content=content, headers=headers)
+        assert refused.status_code == status, refused.text
+    assert httpx.post(f"{service.url}{path}", data={"name": "x" * 300}).status_code in (303, 422)
+    assert httpx.post(f"{service.url}{path}").status_code in (303, 422)
+
+
+@pytest.mark.parametrize(
     "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
 )
 def test_nobody_is_led_elsewhere_after_signing_in(service: Site, wanted: str) -> None:
