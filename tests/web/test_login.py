@@ -100,6 +100,13 @@ def test_another_website_signs_nobody_in_or_out(service: Site, sent: dict[str, s
     assert (refused.status_code, "set-cookie" in refused.headers) == (403, False)
 
 
+def test_signing_in_is_one_of_the_requests_of_a_key(service: Site) -> None:
+    made = make_key(service, "read", requests_per_minute=2)
+    answers = [httpx.post(f"{service.url}/login", data={"key": made.text}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [303, 303, 429]
+    assert "2 requests a minute" in answers[-1].text
+
+
 @pytest.mark.parametrize(
     "path",
     [

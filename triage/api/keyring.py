@@ -65,7 +65,23 @@ class Keyring:
         """
         if not self.is_on:
             return EVERYONE
-        key = await self._counted(request, *_given(request.headers, request.cookies))
+        return (await self._allowed(request, *_given(request.headers, request.cookies))).principal
+
+    def is_given(self, request: Request) -> bool:
+        """True if something came with the request that may be a key or a session."""
+        return bool(_given(request.headers, request.cookies)[1])
+
+    async def begin_session(self, request: Request, text: str) -> str:
+        """The token of a new session for whoever gives this key. Counted, and raises, as `identify` does."""
+        return await self._sessions.begin(await self._allowed(request, "key", text))
+
+    async def end_session(self, token: str) -> None:
+        """End a session: in this process at once, in others after `REMEMBERED_S`."""
+        await self._sessions.end(token)
+        self._remembered.pop(_name("session", token), None)
+
+    async def _allowed(self, request: Request, kind: Kind, text: str) -> Key:
+        key = await self._counted(request, kind, text)
         standing = self._requests.spend(key.id, key.requests_per_minute or self._requests_per_minute)
         if not standing.is_allowed:
             raise TooManyRequests(
@@ -73,21 +89,7 @@ class Keyring:
                 standing.headers("key"),
             )
         request.state.told = standing.headers("key")
-        return key.principal
-
-    def is_given(self, request: Request) -> bool:
-        """True if something came with the request that may be a key or a session."""
-        return bool(_given(request.headers, request.cookies)[1])
-
-    async def begin_session(self, request: Request, text: str) -> str:
-        """The token of a new session for whoever gives this key. Raises as `identify` does."""
-        key = await self._counted(request, "key", text)
-        return await self._sessions.begin(key)
-
-    async def end_session(self, token: str) -> None:
-        """End a session: in this process at once, in others after `REMEMBERED_S`."""
-        await self._sessions.end(token)
-        self._remembered.pop(_name("session", token), None)
+        return key
 
     async def _counted(self, request: Request, kind: Kind, text: str) -> Key:
         try:
