@@ -41,6 +41,15 @@ def test_csv_holds_figures_unrounded_and_runs_no_text_as_a_formula() -> None:
     assert (second[0], second[-1]) == ("'=cmd|'/c calc'!A1", "'-c")
 
 
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_a_line_end_in_a_text_begins_no_row_of_its_own_in_a_spreadsheet(end: str) -> None:
+    text = f"safe{end}=cmd|'/c calc'!A1"
+    table = Table("kinds", "Kinds", "", (Column("kind"),), (Row((text,)), Row((f"{end}=1",))))
+    told = as_csv(table)
+    assert list(csv.reader(io.StringIO(told, newline="")))[1:] == [[text, ""], [f"'{end}=1", ""]]
+    assert f'"{text}"' in told
+
+
 @pytest.mark.parametrize(
     ("cell", "kind", "text"),
     [

@@ -14,6 +14,19 @@ Labels = dict[str, tuple[str, ...]]
 Origin = Literal["human", "model", "derived"]
 
 
+LONGEST_NAME = 200
+"""Characters of an annotator's name."""
+
+
+def one_line(name: str) -> str:
+    """A name as somebody typed it, on one line and without what can't be seen.
+
+    >>> one_line(" Ada \\n Lovelace\\x00")
+    'Ada Lovelace'
+    """
+    return " ".join("".join(c for c in name if c.isprintable() or c.isspace()).split())
+
+
 class Annotation(BaseModel, frozen=True, extra="forbid"):
     """One annotator's labels for one facet of one incident.
 
@@ -28,7 +41,7 @@ class Annotation(BaseModel, frozen=True, extra="forbid"):
     incident_id: str
     facet: str = Field(min_length=1, max_length=100)
     labels: tuple[str, ...] = Field(min_length=1, max_length=20)
-    annotator: str = Field(min_length=1, max_length=200)
+    annotator: str = Field(min_length=1, max_length=LONGEST_NAME)
     origin: Origin = "human"
     is_gold: bool = False
     note: str = Field(default="", max_length=4000)
@@ -78,7 +91,7 @@ class Assignment(BaseModel, frozen=True, extra="forbid"):
     """One annotator is to label these facets of one incident. `shows_model` lets them see the model's labels first."""
 
     incident_id: str
-    annotator: str = Field(min_length=1, max_length=200)
+    annotator: str = Field(min_length=1, max_length=LONGEST_NAME)
     facets: tuple[str, ...] = Field(min_length=1)
     shows_model: bool = False
     created_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))

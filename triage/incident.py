@@ -7,7 +7,7 @@ import itertools
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, field_validator, model_validator
 
 IncidentId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
 Scalar = str | int | float | bool | None
@@ -25,7 +25,19 @@ def _assume_utc(value: object) -> object:
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_assume_utc)]
+def _has_utc(moment: datetime) -> datetime:
+    try:
+        moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is outside the years 1 to 9999 in UTC") from error
+    return moment
+
+
+ZonedMoment = Annotated[AwareDatetime, AfterValidator(_has_utc)]
+"""A moment with its zone."""
+
+Moment = Annotated[ZonedMoment, BeforeValidator(_assume_utc)]
+"""A moment; without a zone it is UTC."""
 
 _HEADLINE = 90
 _ORDER = ("started_at", "detected_at", "mitigated_at", "resolved_at")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
@@ -9,6 +10,8 @@ from urllib.parse import unquote, urlsplit
 import platformdirs
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -122,11 +125,11 @@ class Settings(BaseSettings):
 
 
 def secrets(settings: Settings) -> list[str]:
-    """What must never be seen in a log or an answer: keys, and the database's password."""
+    """What must never be seen in a log or an answer: keys, and the passwords and tokens in addresses."""
     found = [settings.api_key, settings.encryption_keys]
     said = [part for secret in found if secret is not None for part in secret.get_secret_value().split(",")]
-    password = urlsplit(settings.database_url or "").password
-    return [*said, *([password, unquote(password)] if password else [])]
+    urls = (settings.base_url, settings.embedding_base_url, settings.database_url, settings.chroma_url)
+    return [*said, *(secret for url in urls for secret in _secrets_in(url or ""))]
 
 
 def told(settings: Settings) -> dict[str, str]:
@@ -137,5 +140,15 @@ def told(settings: Settings) -> dict[str, str]:
         text = "" if value is None else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
         for secret in secrets(settings):
             text = text.replace(secret, "…") if secret else text
-        shown[f"TRIAGE_{name.upper()}"] = text
+        shown[f"TRIAGE_{name.upper()}"] = _CREDENTIALS.sub("…@", text)
     return shown
+
+
+def _secrets_in(url: str) -> list[str]:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return []
+    # What stands alone before the host is a user of a database, and elsewhere mostly a token.
+    secret = parts.password or (parts.username if parts.scheme in ("http", "https") else None)
+    return [secret, unquote(secret)] if secret else []

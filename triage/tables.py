@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 Kind = Literal["text", "count", "share", "minutes", "number"]
 Cell = str | float | int | None
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """How a text begins that a spreadsheet would run."""
 _LEAST = 0.0001
 """Numbers closer to zero are told as being that."""
@@ -56,7 +56,8 @@ def written(cell: Cell, kind: Kind) -> str:
 def as_csv(table: Table) -> str:
     """The table with the incidents of each row; shares from 0 to 1, unrounded, and no text that is a formula."""
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    # With lines that end otherwise than by CR and LF, a cell that holds one of these is not quoted.
+    writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow([*(formula_safe(column.name) for column in table.columns), "incident_ids"])
     for row in table.rows:
         cells = ("" if cell is None else formula_safe(cell) if isinstance(cell, str) else cell for cell in row.cells)

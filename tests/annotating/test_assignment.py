@@ -67,6 +67,15 @@ def test_adding_later_keeps_what_was_and_adds_only_what_lacks(
         assert have == max(len(before[key]), min(wanted, len(before[key] | set(others))))
 
 
+async def test_names_are_kept_on_one_line_without_what_cannot_be_seen(store: Store) -> None:
+    given_ = await assign_each(store, TAXONOMY, [" Ada\n  Lovelace\x00 ", "\u200b", "x" * 200], ["i0"])
+    assert set(given_.added) == {"Ada Lovelace", "x" * 200}
+    with pytest.raises(InvalidInput, match="longer than 200 characters"):
+        await assign(store, TAXONOMY, ["ada", "x" * 201])
+    with pytest.raises(InvalidInput, match="is a model's"):
+        await assign(store, TAXONOMY, ["\u200bmodel:m"])
+
+
 def test_everyone_meets_everyone() -> None:
     pairs = distribute([f"i{n}" for n in range(30)], ["a", "b", "c", "d"], 2, seed=1)
     met = Counter(tuple(sorted(who)) for who in by_incident(pairs).values())

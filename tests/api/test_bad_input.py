@@ -216,6 +216,18 @@ def test_whatever_is_sent_the_service_answers_with_a_status_below_500(
         check_problem(answer, answer.status_code)
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00"])
+def test_a_moment_that_is_none_in_utc_is_refused(client: httpx.Client, moment: str) -> None:
+    for answer in (
+        client.get("/v1/incidents", params={"since": moment}),
+        client.get("/v1/study", params={"observed_until": moment}),
+        client.post("/v1/incidents", json={"write_up": "It failed.", "started_at": moment}),
+        client.post("/v1/search", json={"text": "It failed.", "as_of": moment}),
+    ):
+        check_problem(answer, 422)
+        assert "UTC" in answer.text
+
+
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from typing import Any
@@ -8,6 +9,10 @@ import httpx
 import pytest
 
 from tests.parts import KeywordPipeline
+from triage.client import Client
+from triage.incident import Incident
+from triage.store import Store
+from triage.triage_result import FacetResult, Provenance, Triage
 
 
 @pytest.fixture
@@ -62,6 +67,28 @@ def test_a_failure_for_good_ends_the_stream_with_its_reason(
 
     assert last["event"] == "failed"
     assert "(RuntimeError)" in last["data"]["detail"]
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\r", "\r\n", "\n", "\x0b", "\x1c"])
+def test_no_text_within_an_event_breaks_it(client: httpx.Client, database: str, name: str, mark: str) -> None:
+    unsure = FacetResult(facet="category", labels=(), abstention=f"Not{mark}sure.")
+    provenance = Provenance(taxonomy="llm_inference", taxonomy_version="1.0.0")
+    triage = Triage(incident_id=name, facets={"category": unsure}, provenance=provenance)
+
+    async def save() -> None:
+        store = Store(database)
+        await store.add_incident(Incident(id=name, write_up="It failed."), "llm_inference")
+        await store.save_triage(name, triage)
+        await store.close()
+
+    asyncio.run(save())
+    (last,) = follow(client, name)
+    assert last["data"]["facets"]["category"]["abstention"] == f"Not{mark}sure."
+    content = client.get(f"/v1/incidents/{name}/events").content.decode()
+    assert content.count("\ndata: ") == 1
+    with Client(str(client.base_url)) as reader:
+        (event,) = reader.events(name)
+    assert event.data == last["data"]
 
 
 def test_there_is_no_stream_of_what_is_not_there(client: httpx.Client) -> None:

@@ -5,7 +5,6 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -186,10 +185,45 @@ async def test_a_body_has_a_limit_that_no_endpoint_can_forget() -> None:
         assert (await client.post("/read", content=b"x" * 11)).status_code == 413
 
 
-def test_with_keys_any_name_and_any_page_may_ask_for_the_key_decides(tmp_path: Path) -> None:
-    with secured(tmp_path, guard_options=GuardOptions(frozenset(), has_keys=True)) as service:
-        with service.client("triage") as client:
-            headers = {"Origin": "https://evil.example", "Host": "triage.example"}
-            assert client.post("/v1/incidents", json=BODY, headers=headers).status_code == 202
-        assert httpx.post(f"{service.base_url}/v1/incidents", json=BODY, headers=headers).status_code == 401
-        assert json.loads(httpx.get(f"{service.base_url}/healthz").text)["status"] == "ok"
+@pytest.fixture(scope="module")
+def with_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """A service with keys, which the pages of one website may use."""
+    guard = GuardOptions(frozenset(), has_keys=True, cors_origins=("https://wiki.example",))
+    with secured(tmp_path_factory.mktemp("keys"), guard_options=guard) as service:
+        yield service
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
+def test_with_keys_any_name_and_any_page_may_ask_for_the_key_decides(with_keys: Secured, header: str) -> None:
+    key = with_keys.key("triage").text
+    headers = {"Origin": "https://evil.example", "Host": "triage.example"}
+    sent = headers | {header: f"Bearer {key}" if header == "Authorization" else key}
+    assert httpx.post(f"{with_keys.base_url}/v1/incidents", json=BODY, headers=sent).status_code == 202
+    assert json.loads(httpx.get(f"{with_keys.base_url}/healthz", headers=headers).text)["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Sec-Fetch-Site": "same-origin"}, 401),
+        ({"Origin": "SAME"}, 401),
+        ({"Origin": "SAME", "Cookie": "triage_session=x"}, 401),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        # What a browser sends by itself is no key.
+        ({"Origin": "https://evil.example", "Authorization": "Basic YTpi"}, 403),
+        # A website that may use the service does so by a key, never by somebody's session.
+        ({"Origin": "https://wiki.example"}, 403),
+        ({"Origin": "https://wiki.example", "Cookie": "triage_session=x"}, 403),
+    ],
+)
+def test_without_its_key_in_a_header_a_page_of_another_website_changes_nothing(
+    with_keys: Secured, headers: dict[str, str], status: int
+) -> None:
+    sent = {name: with_keys.base_url if value == "SAME" else value for name, value in headers.items()}
+    posted = httpx.post(f"{with_keys.base_url}/v1/incidents", json=BODY, headers=sent)
+    assert posted.status_code == status
+    if status == 403:
+        assert "Authorization: Bearer KEY" in posted.json()["detail"]

@@ -108,6 +108,19 @@ def test_a_facet_that_is_not_there_or_is_ordered_is_refused(payments: httpx.Clie
     assert payments.get("/v1/radar").json()["facet"] == "failure_mode"
 
 
+@pytest.mark.parametrize("path", ["/v1/radar?facet=category", "/v1/automation"])
+def test_what_takes_long_is_done_for_one_caller_at_a_time(service: Secured, payments: httpx.Client, path: str) -> None:
+    turn: asyncio.Lock = service.app.state.service.turn
+    asyncio.run(turn.acquire())
+    try:
+        with pytest.raises(httpx.ReadTimeout):
+            payments.get(path, timeout=2)
+        assert payments.get("/v1/incidents").status_code == 200
+    finally:
+        turn.release()
+    assert payments.get(path).status_code == 200
+
+
 def test_the_client_asks_for_it(service: Secured) -> None:
     with Client(service.base_url, service.key("read", teams=["payments"]).text) as client:
         assert client.radar("category", least=6)["groups"][0]["size"] == 6

@@ -254,7 +254,7 @@ annotations = st.builds(
     facet=st.just("category"),
     labels=st.lists(st.sampled_from(TAXONOMY.facet("category").ids), min_size=1, unique=True).map(tuple),
     annotator=texts.map(str.strip),
-    note=st.just("") | texts.map(str.strip),
+    note=st.sampled_from(["", "The switch.\r=1", "The\nswitch."]) | texts.map(str.strip),
     is_gold=st.booleans(),
     saw_model=st.none() | st.booleans(),
     created_at=st.datetimes(datetime(2000, 1, 1), datetime(2050, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001

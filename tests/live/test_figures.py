@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from triage.agreement import pair_figure
 from triage.agreement.proportion import Proportion
 from triage.annotation import Annotation
+from triage.errors import NotFound
 from triage.incident import Incident
 from triage.live import LiveAgreement, LiveFigures, LiveOptions, Selection
 from triage.live.figures import facet_overview
@@ -147,13 +148,27 @@ async def test_window_person_and_what_was_seen_narrow_what_counts(store: Store) 
     assert await counted(days=None) == (48, 24, 24)
     assert await counted(unseen=True) == (24, 12, 24)
     assert await counted(annotator="ada") == (24, 24, 24)
-    assert await counted(annotator="nobody") == (0, 0, 24)
     of_ada = await found.facet(Selection(annotator="ada"), FACET.id, "month")
     assert [one.name for one in of_ada.people] == ["ada"]
     assert [(one.first, one.second) for one in of_ada.pairs] == [("ada", "bo")]
-    nobody = await found.facet(Selection(annotator="nobody"), FACET.id, "month")
-    assert nobody.told == ""
-    assert nobody.overview.people.undefined == "nobody labelled nothing here"
+
+
+async def test_who_labelled_nothing_lately_is_told_of_and_who_never_did_is_refused(store: Store) -> None:
+    await filled(store, [f"new{n}" for n in range(3)])
+    await incident(store, "old", "bug", {"cy": "bug"}, days_ago=60)
+    await incident(store, "other", "bug", {"eve": "bug"}, team="two")
+    found = figures(store, refresh_s=60)
+
+    lately = await found.facet(Selection(30, "cy"), FACET.id, "month")
+    assert lately.told == ""
+    assert lately.overview.kappa.n == 0
+    assert lately.overview.people.undefined == "cy labelled nothing here"
+    one = frozenset({"default"})
+    for selection in (Selection(30, "nobody"), Selection(30, "eve", teams=one)):
+        with pytest.raises(NotFound, match="has labelled nothing"):
+            await found.overview(selection)
+        assert not found.is_at_hand(selection)
+    assert found.is_at_hand(Selection(30, "cy"))
 
 
 async def test_teams_see_their_own_labels_alone(store: Store) -> None:

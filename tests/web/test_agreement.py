@@ -182,9 +182,10 @@ def test_what_is_not_there_is_said(service: Site) -> None:
     assert service.client.get("/agreement?days=7").status_code == 422
     none = service.client.get(f"/agreement/cases?facet=category&human={FIRST}&model=no-label").text
     assert "No such case in this selection" in none
-    part = service.client.get("/agreement?days=30&annotator=nobody", headers={"hx-request": "true"}).text
-    assert "<html" not in part
-    assert "nobody labelled nothing here" in part
+    part = service.client.get("/agreement?days=30&annotator=nobody", headers={"hx-request": "true"})
+    assert part.status_code == 404
+    assert "<html" not in part.text
+    assert "has labelled nothing" in part.text
 
 
 def test_texts_of_others_are_shown_and_not_obeyed(service: Site) -> None:

@@ -361,6 +361,9 @@ def test_what_is_sent_wrong_is_told(service: Site, name: str) -> None:
         ({"save": "all", "chosen": "category:operational"}, 422, "Say who labels"),
         ({"pick": "category:weather"}, 422, "is no label of facet"),
         ({"pick": "weather"}, 422, "names no facet with a label"),
+        ({"pick": "category:operational", "note": "x" * 4_001}, 422, "longer than 4,000 characters"),
+        ({"save": "all", "annotator": "ada", "chosen": "category:operational", "note": "x" * 4_001}, 422, "longer"),
+        ({"save": "all", "annotator": "ada", "chosen": "category:operational", "note": "a\x00b"}, 422, "NUL"),
     ):
         answer = service.client.post(place, data=form)
         assert (answer.status_code, told in answer.text) == (status, True), form

@@ -91,6 +91,50 @@ def test_another_website_can_do_nothing_with_the_session(service: Site, origin: 
     assert poster.post("/v1/incidents", json=body, headers={"sec-fetch-site": "cross-site"}).status_code == 403
 
 
+@pytest.mark.parametrize("sent", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}])
+def test_another_website_signs_nobody_in_or_out(service: Site, sent: dict[str, str]) -> None:
+    key = make_key(service, "read").text
+    refused = httpx.post(f"{service.url}/login", data={"key": key}, headers=sent)
+    assert (refused.status_code, refused.cookies.get("triage_session")) == (403, None)
+    # The browser leaves the cookie out of what another website sends.
+    refused = httpx.post(f"{service.url}/logout", headers=sent)
+    assert (refused.status_code, "set-cookie" in refused.headers) == (403, False)
+
+
+def test_signing_in_is_one_of_the_requests_of_a_key(service: Site) -> None:
+    made = make_key(service, "read", requests_per_minute=2)
+    answers = [httpx.post(f"{service.url}/login", data={"key": made.text}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [303, 303, 429]
+    assert "2 requests a minute" in answers[-1].text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/login",
+        "/label/name",
+        "/label/assign",
+        "/queue/confirm",
+        "/queue/retry",
+        "/queue/assign",
+        "/settings/keys",
+        "/settings/annotator",
+    ],
+)
+def test_a_form_is_bounded_before_anybody_looks_at_the_key(service: Site, path: str) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    for content, headers, status in (
+        (b"name=" + b"x" * 70_000, form, 413),
+        (b"&".join([b"a=b"] * 501), form, 422),
+        (b"incident=a%00b", form, 422),
+        (b"--x\r\n\r\n--x--", {"content-type": "multipart/form-data; boundary=x"}, 415),
+    ):
+        refused = httpx.post(f"{service.url}{path}", content=content, headers=headers)
+        assert refused.status_code == status, refused.text
+    assert httpx.post(f"{service.url}{path}", data={"name": "x" * 300}).status_code in (303, 422)
+    assert httpx.post(f"{service.url}{path}").status_code in (303, 422)
+
+
 @pytest.mark.parametrize(
     "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
 )

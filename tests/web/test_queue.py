@@ -176,6 +176,8 @@ def test_filters_narrow_what_is_shown_and_counted_and_stay_in_the_address(open_p
 def test_filters_that_cannot_be_are_explained(service: Site) -> None:
     for query, told in (
         ("since=yesterday", "is no day"),
+        ("since=0001-01-01T00:00%2B23:00", "is no day"),
+        ("since=9999-12-31T23:00-23:00", "is no day"),
         ("label=category:nonsense", "is no label of facet"),
         ("label=nonsense", "is no facet"),
         ("cursor=nonsense", "The cursor is not one"),
@@ -203,6 +205,11 @@ def test_nothing_chosen_is_told(service: Site) -> None:
         answer = service.client.post(f"/queue/{action}", data={"annotator": "lin", "annotators": "lin"})
         assert answer.status_code == 422
         assert "No incident is chosen" in answer.text
+    nul = service.client.post("/queue/confirm", data={"annotator": "lin", "incident": "\x00"})
+    assert (nul.status_code, "NUL characters" in nul.text) == (422, True)
+    for path in ("/queue/assign", "/label/assign"):
+        long = service.client.post(path, data={"incident": "new-1", "annotators": f"max, {'x' * 201}"})
+        assert (long.status_code, "longer than 200 characters" in long.text) == (422, True)
     unknown = service.client.post("/queue/confirm", data={"annotator": "lin", "incident": "none"})
     assert unknown.status_code == 404
 

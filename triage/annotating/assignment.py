@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from triage.annotation import Assignment
+from triage.annotation import LONGEST_NAME, Assignment, one_line
 from triage.errors import InvalidInput, NotFound
 from triage.kinds import Status
 from triage.store import Store
@@ -161,9 +161,11 @@ def _facets(taxonomy: Taxonomy, facets: Sequence[str]) -> tuple[str, ...]:
 
 
 def _annotators(names: Sequence[str]) -> list[str]:
-    known = list(dict.fromkeys(name.strip() for name in names if name.strip()))
+    known = [name for name in dict.fromkeys(map(one_line, names)) if name]
     if not known:
         raise InvalidInput("Name at least one annotator.", field="annotators")
     if any(name.startswith("model:") for name in known):
         raise InvalidInput("A name that begins with 'model:' is a model's; assign to people.", field="annotators")
+    if long := next((name for name in known if len(name) > LONGEST_NAME), None):
+        raise InvalidInput(f"The name {long[:20]!r}… is longer than {LONGEST_NAME} characters.", field="annotators")
     return known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -123,6 +124,7 @@ def create_app(
         Keyring(store.keys, store.sessions, access_options),
         notifier,
         previewer or Previewer(store, casebook, casebook.pipeline_alone()),
+        asyncio.Lock(),
         max_write_up_bytes=max_write_up_bytes,
         wait_limit_s=wait_limit_s,
     )

@@ -36,7 +36,7 @@ async def get_automation(
     """Rank the mitigations that could become playbooks: frequent, repeatable and fast in the history the key may see.
 
     Each has its trigger, when not to run it, what it would save with the interval, and the incidents behind it. Those
-    that just are no candidate are listed with the reason.
+    that just are no candidate are listed with the reason. One caller is answered at a time, so a second one waits.
     """
     criteria = DEFAULT_CRITERIA._replace(least=least, most_minutes=most_minutes, action_minutes=action_minutes)
     return answer(await automation_of(service, who.teams, criteria))
@@ -44,8 +44,9 @@ async def get_automation(
 
 async def automation_of(service: Service, teams: Collection[str] | None, criteria: Criteria) -> Opportunities:
     """What the history of these teams (None: of all) and the shared one suggests to automate."""
-    records = await past_incidents(service.store, teams)
-    return await asyncio.to_thread(_find, service.casebook.taxonomy, records, criteria)
+    async with service.turn:
+        records = await past_incidents(service.store, teams)
+        return await asyncio.to_thread(_find, service.casebook.taxonomy, records, criteria)
 
 
 def _find(taxonomy: Taxonomy, records: list[Record], criteria: Criteria) -> Opportunities:

@@ -7,13 +7,13 @@ import math
 from typing import Literal, TypeVar
 
 from fastapi import Request
-from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
 from triage.access import DEFAULT_TEAM, TeamName, team_id
 from triage.annotation import Annotation
 from triage.api.problems import FieldError, InvalidFields, UnsupportedMediaType
 from triage.errors import InputTooLarge, InvalidInput
-from triage.incident import Incident, IncidentId, Scalar, content_id
+from triage.incident import Incident, IncidentId, Scalar, ZonedMoment, content_id
 from triage.intake.markdown import parse_markdown
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -102,7 +102,7 @@ class SearchQuery(BaseModel, frozen=True, extra="forbid"):
 
     text: str = Field(min_length=1, pattern=r"\w")
     k: int = Field(default=5, ge=1, le=50)
-    as_of: AwareDatetime | None = Field(default=None, description="Only incidents that began before this moment.")
+    as_of: ZonedMoment | None = Field(default=None, description="Only incidents that began before this moment.")
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:

@@ -26,6 +26,8 @@ MEDIA_TYPE = "text/event-stream"
 _LOOK_S = 1.0
 _KEEP_ALIVE_S = 15.0
 _RECONNECT_MS = 2_000
+# JSON writes these as they are, and half the clients take them for ends of lines.
+_ESCAPED = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
 # Nothing between the service and the client is to hold events back.
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _EXAMPLE = (
@@ -58,7 +60,7 @@ class Progress(IncidentStatus, frozen=True):
 
 
 class _Event(NamedTuple):
-    """One event. The id names a state: whoever comes back with it is told of the next one."""
+    """One event. The id names a state: whoever comes back with it is told of the next one. The data is JSON."""
 
     id: str
     name: str
@@ -69,7 +71,7 @@ class _Event(NamedTuple):
         return self.name != "status"
 
     def __str__(self) -> str:
-        lines = "".join(f"data: {line}\n" for line in self.data.splitlines())
+        lines = "".join(f"data: {line}\n" for line in self.data.translate(_ESCAPED).splitlines())
         return f"id: {self.id}\nevent: {self.name}\n{lines}\n"
 
 

@@ -15,13 +15,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from triage.api.keyring import SESSION_COOKIE
+from triage.api.keyring import key_in
 from triage.api.problems import problem
 from triage.listening import is_loopback
 
 _MOST_URL_BYTES = 8_192
 _MOST_HEADER_BYTES = 32_768
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_ELSEWHERE = "A page of another website sent this. To let it, add its origin to TRIAGE_CORS_ORIGINS."
+_ELSEWHERE_WITH_KEYS = (
+    "A page of another website sent this without a key. To let it, add its origin to TRIAGE_CORS_ORIGINS, and have it "
+    "send `Authorization: Bearer KEY`."
+)
 _PORTS = {"http": 80, "https": 443}
 _EVERYWHERE = {
     "X-Content-Type-Options": "nosniff",
@@ -37,8 +42,9 @@ _EVERYWHERE = {
 class GuardOptions(NamedTuple):
     """`hosts` are the names by which a service without keys may be called, beside those of loopback; None: any.
 
-    `cors_origins` are websites whose pages may use the service. `request_limit_s` is how long a body may take to come
-    in; endpoints have lower limits for its size than `most_body_bytes`, which holds for all.
+    `cors_origins` are websites whose pages may use the service, with a key where it has keys. `request_limit_s` is how
+    long a body may take to come in; endpoints have lower limits for its size than `most_body_bytes`, which holds for
+    all.
     """
 
     hosts: frozenset[str] | None = None
@@ -85,11 +91,7 @@ class Guard:
                 "or set TRIAGE_AUTH=on and use keys.",
             )
         if not self._may_come_from(scope, headers):
-            return (
-                403,
-                "Forbidden",
-                "A page of another website sent this. To let it, add its origin to TRIAGE_CORS_ORIGINS.",
-            )
+            return 403, "Forbidden", _ELSEWHERE_WITH_KEYS if self._options.has_keys else _ELSEWHERE
         return None
 
     def _is_called_by_its_name(self, headers: Headers) -> bool:
@@ -99,14 +101,13 @@ class Guard:
         return host is not None and (is_loopback(host) or host in self._options.hosts)
 
     def _may_come_from(self, scope: Scope, headers: Headers) -> bool:
-        # A browser never sends a key by itself. What it sends is the cookie of a session.
-        has_cookie = f"{SESSION_COOKIE}=" in headers.get("cookie", "")
-        if scope["method"] in _SAFE or (self._options.has_keys and not has_cookie):
+        # A browser never sends a key by itself. A session it does send, and to sign in or out nothing is needed.
+        if scope["method"] in _SAFE or (self._options.has_keys and key_in(headers)):
             return True
         origin = headers.get("origin")
         if origin is None:
             return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
-        if origin in self._options.cors_origins or "*" in self._options.cors_origins:
+        if not self._options.has_keys and not {origin, "*"}.isdisjoint(self._options.cors_origins):
             return True
         scheme = str(scope.get("scheme", "http"))
         return _place(origin) is not None and _place(origin) == _place(f"{scheme}://{headers.get('host', '')}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
@@ -64,7 +65,23 @@ class Keyring:
         """
         if not self.is_on:
             return EVERYONE
-        key = await self._counted(request, *_given(request))
+        return (await self._allowed(request, *_given(request.headers, request.cookies))).principal
+
+    def is_given(self, request: Request) -> bool:
+        """True if something came with the request that may be a key or a session."""
+        return bool(_given(request.headers, request.cookies)[1])
+
+    async def begin_session(self, request: Request, text: str) -> str:
+        """The token of a new session for whoever gives this key. Counted, and raises, as `identify` does."""
+        return await self._sessions.begin(await self._allowed(request, "key", text))
+
+    async def end_session(self, token: str) -> None:
+        """End a session: in this process at once, in others after `REMEMBERED_S`."""
+        await self._sessions.end(token)
+        self._remembered.pop(_name("session", token), None)
+
+    async def _allowed(self, request: Request, kind: Kind, text: str) -> Key:
+        key = await self._counted(request, kind, text)
         standing = self._requests.spend(key.id, key.requests_per_minute or self._requests_per_minute)
         if not standing.is_allowed:
             raise TooManyRequests(
@@ -72,21 +89,7 @@ class Keyring:
                 standing.headers("key"),
             )
         request.state.told = standing.headers("key")
-        return key.principal
-
-    def is_given(self, request: Request) -> bool:
-        """True if something came with the request that may be a key or a session."""
-        return bool(_given(request)[1])
-
-    async def begin_session(self, request: Request, text: str) -> str:
-        """The token of a new session for whoever gives this key. Raises as `identify` does."""
-        key = await self._counted(request, "key", text)
-        return await self._sessions.begin(key.id)
-
-    async def end_session(self, token: str) -> None:
-        """End a session: in this process at once, in others after `REMEMBERED_S`."""
-        await self._sessions.end(token)
-        self._remembered.pop(_name("session", token), None)
+        return key
 
     async def _counted(self, request: Request, kind: Kind, text: str) -> Key:
         try:
@@ -127,13 +130,17 @@ class Keyring:
         return key
 
 
-def _given(request: Request) -> tuple[Kind, str]:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+def key_in(headers: Mapping[str, str]) -> str:
+    """The text in these headers that may be a key; empty for none. No browser sends one by itself."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
-        return "key", token.strip()
-    if text := request.headers.get("x-api-key", "").strip():
-        return "key", text
-    return "session", request.cookies.get(SESSION_COOKIE, "")
+        return token.strip()
+    return headers.get("x-api-key", "").strip()
+
+
+def _given(headers: Mapping[str, str], cookies: Mapping[str, str]) -> tuple[Kind, str]:
+    text = key_in(headers)
+    return ("key", text) if text else ("session", cookies.get(SESSION_COOKIE, ""))
 
 
 def _name(kind: Kind, text: str) -> bytes:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import AwareDatetime, BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from triage.access import Forbidden, Principal, Scope, TeamName
 from triage.api.access import Administrator
@@ -15,6 +15,7 @@ from triage.api.bodies import read_model
 from triage.api.problems import documented
 from triage.api.service import Parts, Service
 from triage.errors import InvalidInput, NotFound
+from triage.incident import ZonedMoment
 from triage.store.keys import Key, MadeKey
 
 router = APIRouter(prefix="/v1/keys", tags=["administration"])
@@ -29,7 +30,7 @@ class NewKey(BaseModel, frozen=True, extra="forbid"):
     name: str = Field(min_length=1, max_length=150, examples=["pager"])
     scopes: tuple[Scope, ...] = Field(min_length=1, max_length=4)
     teams: tuple[TeamName, ...] | None = Field(default=None, min_length=1, max_length=100)
-    expires_at: AwareDatetime | None = None
+    expires_at: ZonedMoment | None = None
     requests_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
 
     @field_validator("name")

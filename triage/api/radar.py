@@ -34,7 +34,8 @@ async def get_radar(
     """Group the recent incidents that no label fits, each group with examples and a draft of a label.
 
     Only incidents of the key's teams and the shared history are looked at. Drafts are worded by rule. Where more
-    incidents had to be embedded first than one request takes, `unread` says how many are left: ask again.
+    incidents had to be embedded first than one request takes, `unread` says how many are left: ask again. One
+    caller is answered at a time, so a second one waits.
     """
     return answer(await radar_of(service, who.teams, facet, recent, DEFAULT_CRITERIA._replace(least=least)))
 
@@ -47,4 +48,5 @@ async def radar_of(
     criteria: Criteria = DEFAULT_CRITERIA,
 ) -> Radar:
     """What the radar sees among the incidents of these teams (None: of all) and the shared ones."""
-    return await look(service.store, service.casebook, Scope(facet, recent, teams, _MOST_EMBEDDED), criteria)
+    async with service.turn:
+        return await look(service.store, service.casebook, Scope(facet, recent, teams, _MOST_EMBEDDED), criteria)

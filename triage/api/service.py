@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, NamedTuple, cast
 
@@ -33,7 +34,10 @@ class Check(NamedTuple):
 
 
 class Service(NamedTuple):
-    """The parts behind the API. `taxonomies` are those that can be read, by id; the casebook's is the one in use."""
+    """The parts behind the API. `taxonomies` are those that can be read, by id; the casebook's is the one in use.
+
+    Who does something that takes a core for long has the `turn` for as long.
+    """
 
     casebook: Casebook
     store: Store
@@ -47,6 +51,7 @@ class Service(NamedTuple):
     keyring: Keyring
     notifier: Notifier
     previewer: Previewer
+    turn: asyncio.Lock
     max_write_up_bytes: int
     wait_limit_s: float
 

@@ -25,6 +25,7 @@ from triage.agreement import (
 from triage.agreement.proportion import Proportion
 from triage.agreement.ratings import Ratings
 from triage.charts import Chart
+from triage.errors import NotFound
 from triage.live.charts import charts_of
 from triage.live.labels import LabelFigures, confusion_of, label_figures
 from triage.live.people import (
@@ -143,7 +144,10 @@ class LiveFigures:
         return kept is not None and self._is_fresh(kept)
 
     async def overview(self, selection: Selection) -> Overview:
-        """All facets of the taxonomy that the model is asked for, or that people labelled."""
+        """All facets of the taxonomy that the model is asked for, or that people labelled.
+
+        Raises `NotFound`, as all that takes a selection does, for an annotator who labelled nothing at any time.
+        """
         return (await self._window(selection)).overview
 
     async def facet(self, selection: Selection, facet: str, by: By) -> FacetFigures:
@@ -183,11 +187,12 @@ class LiveFigures:
 
     async def _read(self, selection: Selection, now: datetime) -> _Window:
         taxonomy, facets = self._taxonomy.id, [facet.id for facet in self._taxonomy.facets]
-        since, teams = selection.since(now), selection.teams
+        since, teams, name = selection.since(now), selection.teams, selection.annotator
+        # Else any name would take the time of a measurement, and the place of a window that somebody looks at.
+        if name is not None and not await self._store.annotators(taxonomy, 1, teams, name):
+            raise NotFound(f"{name!r} has labelled nothing: choose somebody of the list.", annotator=name)
         given = await self._store.judgements(taxonomy, facets, since, MOST_JUDGEMENTS, teams=teams, with_untriaged=True)
-        covered = await self._store.coverage(
-            taxonomy, facets, since, MOST_JUDGEMENTS, teams=teams, annotator=selection.annotator
-        )
+        covered = await self._store.coverage(taxonomy, facets, since, MOST_JUDGEMENTS, teams=teams, annotator=name)
         watch = await self._watch.report(teams)
         judged: dict[str, list[Judgement]] = {}
         for one in given:

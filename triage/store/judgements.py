@@ -153,13 +153,13 @@ async def read_coverage(
 
 
 async def read_annotators(
-    connection: AsyncConnection, taxonomy: str, limit: int, teams: Collection[str] | None
+    connection: AsyncConnection, taxonomy: str, limit: int, teams: Collection[str] | None, annotator: str | None = None
 ) -> list[str]:
-    """The names of the first `limit` people, by name, who labelled an incident."""
+    """The names of the first `limit` people, by name, who labelled an incident; or just this one's, if they did."""
     query = (
         select(annotation_table.c.annotator)
         .join(incident_table, incident_table.c.id == annotation_table.c.incident_id)
-        .where(*_by_a_person(None), *_of(taxonomy, teams))
+        .where(*_by_a_person(annotator), *_of(taxonomy, teams))
         .distinct()
         .order_by(annotation_table.c.annotator)
         .limit(limit)

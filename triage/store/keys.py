@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from triage.access import Principal, Scope, actor
 from triage.errors import Conflict, NotFound
 from triage.store.audit import record
-from triage.store.service_tables import key_table
+from triage.store.service_tables import key_table, session_table
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class Keys:
     async def find(self, text: str) -> Key | None:
         """The key that a text belongs to, also one that is expired; None for an unknown text and a revoked key.
 
-        Keeps when it was last used, to the minute.
+        Found by its text before a rotation it expires when that text does. Keeps when it was last used, to the minute.
         """
         if not _TEXT.fullmatch(text):
             return None
@@ -124,6 +124,9 @@ class Keys:
         if row is None or row.revoked_at is not None or not (is_current or is_previous):
             return None
         key = _read(row)
+        if not is_current:
+            ends = min(row.previous_until, key.expires_at or row.previous_until)
+            key = key.model_copy(update={"expires_at": ends})
         if not key.is_expired(now):
             await self._touch(key, now)
         return key
@@ -164,7 +167,8 @@ class Keys:
     async def rotate(self, key_id: str, grace_s: float = 86_400) -> MadeKey:
         """Give a key a new secret; the one before opens for another `grace_s` seconds, one older than that no more.
 
-        Its expiry stays. Raises `NotFound`, and `Conflict` for a key that is revoked.
+        Its sessions so far last no longer than the secret before. Its expiry stays. Raises `NotFound`, and
+        `Conflict` for a key that is revoked.
         """
         secret, until = _new_secret(), datetime.now(UTC) + timedelta(seconds=grace_s)
         async with self._writing.begin() as connection:
@@ -176,6 +180,8 @@ class Keys:
                 .where(key_table.c.id == key_id)
                 .values(previous_hash=key_table.c.hash, previous_until=until, hash=_hash(secret))
             )
+            mine = session_table.update().where(session_table.c.key_id == key_id, session_table.c.expires_at > until)
+            await connection.execute(mine.values(expires_at=until))
             await _record(connection, "key.rotated", key, {"previous_until": until.isoformat()})
         return MadeKey(key.model_copy(update={"previous_until": until}), _text(key_id, secret))
 

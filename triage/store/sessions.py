@@ -20,19 +20,23 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class Sessions:
-    """All sessions. One ends with its key, by itself after `LASTS`, and when somebody signs out."""
+    """All sessions. One ends with its key, by itself after `LASTS`, and when somebody signs out.
+
+    When its key is rotated it ends with the grace period, see `Keys.rotate`.
+    """
 
     def __init__(self, reading: AsyncEngine, writing: AsyncEngine, keys: Keys) -> None:
         self._engine = reading
         self._writing = writing
         self._keys = keys
 
-    async def begin(self, key_id: str) -> str:
+    async def begin(self, key: Key) -> str:
         """Begin a session of a key; returns its token, which can't be had again. Those that are over are dropped."""
         token, now = secrets.token_urlsafe(32), datetime.now(UTC)
+        until = now + LASTS if key.expires_at is None else min(now + LASTS, key.expires_at)
         async with self._writing.begin() as connection:
             await connection.execute(delete(session_table).where(session_table.c.expires_at <= now))
-            values = {"hash": _hash(token), "key_id": key_id, "created_at": now, "expires_at": now + LASTS}
+            values = {"hash": _hash(token), "key_id": key.id, "created_at": now, "expires_at": until}
             await connection.execute(session_table.insert().values(**values))
         return token
 

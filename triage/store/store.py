@@ -384,10 +384,12 @@ class Store:
         async with self._engine.connect() as connection:
             return await read_coverage(connection, taxonomy, facets, since, limit, teams=teams, annotator=annotator)
 
-    async def annotators(self, taxonomy: str, limit: int, teams: Collection[str] | None = None) -> list[str]:
-        """The names of the first `limit` people, by name, who labelled incidents."""
+    async def annotators(
+        self, taxonomy: str, limit: int, teams: Collection[str] | None = None, annotator: str | None = None
+    ) -> list[str]:
+        """The names of the first `limit` people, by name, who labelled incidents; or just this one's, if they did."""
         async with self._engine.connect() as connection:
-            return await read_annotators(connection, taxonomy, limit, teams)
+            return await read_annotators(connection, taxonomy, limit, teams, annotator)
 
     # Annotations and the history
 

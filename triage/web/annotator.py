@@ -7,11 +7,11 @@ from urllib.parse import quote, unquote
 from fastapi import Request, Response
 
 from triage.access import Principal
+from triage.annotation import LONGEST_NAME, one_line
 from triage.errors import InvalidInput
 
 COOKIE = "triage_annotator"
 
-_LONGEST = 200
 _LASTS_S = 365 * 86_400
 _OF_MODELS = "model:"
 
@@ -51,4 +51,4 @@ def forget_annotator(response: Response) -> None:
 
 
 def _cleaned(name: str) -> str:
-    return " ".join("".join(c for c in name if c.isprintable()).split())[:_LONGEST]
+    return one_line(name)[:LONGEST_NAME]

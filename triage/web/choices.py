@@ -76,10 +76,15 @@ def read_answers(form: Form, facets: Iterable[Facet]) -> dict[str, Answer]:
     for facet in facets:
         chosen = [value for name in ("label", "also") for value in form.getlist(f"{name}.{facet.id}") if value]
         labels = tuple(dict.fromkeys(chosen))
-        note = form.get(f"note.{facet.id}", "").replace("\x00", "").strip()
         if len(labels) > _MOST_LABELS:
             raise InvalidInput(f"{facet.name} takes at most {_MOST_LABELS} labels.", field=facet.id)
-        if len(note) > _LONGEST_NOTE:
-            raise InvalidInput(f"The note on {facet.name} is longer than {_LONGEST_NOTE:,} characters.", field=facet.id)
-        answers[facet.id] = Answer(labels, note)
+        answers[facet.id] = Answer(labels, read_note(form, f"note.{facet.id}", f"The note on {facet.name}"))
     return answers
+
+
+def read_note(form: Form, field: str, what: str = "The note") -> str:
+    """The note in a field of a form. Raises `InvalidInput` for one that is too long."""
+    note = form.get(field, "").strip()
+    if len(note) > _LONGEST_NOTE:
+        raise InvalidInput(f"{what} is longer than {_LONGEST_NOTE:,} characters.", field=field)
+    return note

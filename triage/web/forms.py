@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request
 from starlette.datastructures import ImmutableMultiDict
+from starlette.types import Message
 
 from triage.api.bodies import decode, media_type, read_bytes
 from triage.api.problems import UnsupportedMediaType
@@ -15,6 +16,23 @@ Form = ImmutableMultiDict[str, str]
 
 KIND = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 500
+_SMALL_BYTES = 65_536
+
+
+async def hold_form(request: Request) -> Request:
+    """The request with its form read, which is a small one: whoever reads it again need not bound it.
+
+    Raises as `read_form` does.
+    """
+    content = await read_bytes(request, _SMALL_BYTES)
+    if content:
+        _read(request, content)
+    held: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
+
+    async def receive() -> Message:
+        return held.pop() if held else await request.receive()
+
+    return Request(request.scope, receive)
 
 
 async def read_form(request: Request, most_bytes: int) -> Form:
@@ -22,12 +40,20 @@ async def read_form(request: Request, most_bytes: int) -> Form:
 
     Raises `InputTooLarge`, `UnsupportedMediaType` or `InvalidInput`.
     """
+    # A byte may need three; names and separators need some.
+    fields = _read(request, await read_bytes(request, 3 * most_bytes + _SMALL_BYTES))
+    return ImmutableMultiDict([(name, value.replace("\r\n", "\n")) for name, value in fields])
+
+
+def _read(request: Request, content: bytes) -> list[tuple[str, str]]:
     if media_type(request) != KIND:
         raise UnsupportedMediaType(f"Send the form as {KIND}.", content_type=media_type(request))
-    # A byte may need three; names and separators need some.
-    text = decode(await read_bytes(request, 3 * most_bytes + 65_536))
     try:
-        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        fields = parse_qsl(decode(content), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError as error:
         raise InvalidInput(f"The form has more than {_MOST_FIELDS} fields.", field="form") from error
-    return ImmutableMultiDict([(name, value.replace("\r\n", "\n")) for name, value in fields])
+    for name, value in fields:
+        if "\x00" in name or "\x00" in value:
+            field = name.replace("\x00", "?")
+            raise InvalidInput(f"The form's field {field!r} holds NUL characters: send text.", field=field)
+    return fields

@@ -17,6 +17,7 @@ from triage.notifying.message import Names
 from triage.taxonomy import Taxonomy
 from triage.web.annotator import remember_annotator, required_annotator
 from triage.web.blind import TELLS
+from triage.web.choices import read_note
 from triage.web.forms import Form, read_form
 from triage.web.incident import show_incident
 from triage.web.incident_sheet import Sheet, read_sheet, sheet_shown
@@ -34,7 +35,7 @@ async def label(request: Request, service: Parts, who: Annotator, incident_id: I
     taxonomy = service.casebook.taxonomy
     form = await read_form(request, _MOST_BYTES)
     draft = Draft(_labels(taxonomy, form, "shown"), _labels(taxonomy, form, "chosen"))
-    given = {"is_gold": form.get("gold") == "yes", "note": form.get("note", "").strip()}
+    given = {"is_gold": form.get("gold") == "yes", "note": read_note(form, "note")}
     if "save" in form:
         return await _save(request, service, who, incident_id, form, draft, given)
     for button, change in (("pick", draft.pick), ("toggle", draft.toggle)):

@@ -314,6 +314,6 @@ def _day(text: str) -> datetime | None:
         return None
     try:
         day = datetime.fromisoformat(text)
-    except ValueError as error:
+        return (day.replace(tzinfo=UTC) if day.tzinfo is None else day).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise InvalidInput(f"{text!r} is no day: write it as 2026-03-02.", field="since") from error
-    return day.replace(tzinfo=UTC) if day.tzinfo is None else day

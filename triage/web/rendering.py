@@ -33,6 +33,7 @@ from triage.observability import logs
 from triage.outages import is_database_away
 from triage.web import words
 from triage.web.annotator import annotator_of
+from triage.web.forms import hold_form
 from triage.web.navigation import PLACES, is_current
 from triage.web.static import place_of
 
@@ -104,7 +105,8 @@ class PageRoute(APIRoute):
 
         async def shown(request: Request) -> Response:
             try:
-                return await handle(request)
+                # FastAPI reads the forms that it takes apart without a bound, and before anybody looks at the key.
+                return await handle(request if self.body_field is None else await hold_form(request))
             except Unauthenticated as error:
                 wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
                 # A part of a page is nowhere to come back to: the page around it is.

@@ -91,6 +91,7 @@ def test_csv_has_a_line_for_each_case_and_facet(runs: tuple[Run, Run]) -> None:
 
 
 def test_a_spreadsheet_runs_no_text_as_a_formula(tmp_path: Path, write_suite: Callable[..., Suite]) -> None:
-    failed = record("a", ["code"], [], failed=True).model_copy(update={"error": "=cmd|'/c calc'!A1"})
-    run = write_run(tmp_path / "run", write_suite(), [failed])
-    assert next(csv.DictReader(io.StringIO(as_csv(run))))["error"].startswith("'=")
+    for error, told in (("=cmd|'/c calc'!A1", "'=cmd|'/c calc'!A1"), ("It failed.\r=1", '"It failed.\r=1"')):
+        failed = record("a", ["code"], [], failed=True).model_copy(update={"error": error})
+        run = write_run(tmp_path / str(len(error)), write_suite(), [failed])
+        assert as_csv(run).endswith(f",{told}\r\n")

@@ -14,7 +14,8 @@ _COLUMNS = ("case", "facet", "gold", "predicted", "probability", "right", "statu
 def as_csv(run: Run) -> str:
     """The cases; text that a spreadsheet would run as a formula is quoted."""
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    # As in `triage.tables`: a cell with a line end of either kind is quoted.
+    writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(_COLUMNS)
     for record in run.records:
         for facet in run.suite.facets:
