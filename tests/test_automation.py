@@ -4,6 +4,7 @@ import pytest
 
 from tests.test_ledger import TAXONOMY, record
 from triage.automation import DEFAULT_CRITERIA, Opportunities, opportunities
+from triage.automation_tables import playbook_table
 from triage.cli.automation import markdown
 from triage.ledger import NoMitigationFacet, Record
 from triage.taxonomy import Taxonomy
@@ -63,6 +64,16 @@ def test_what_is_frequent_and_no_candidate_says_why() -> None:
     assert {one.doubts for one in found(unsure).near_misses} == {("not repeatable",)}
     unknown = [record(f"i{n}", "restart", minutes=None) for n in range(6)]
     assert {one.doubts for one in found(unknown).near_misses} == {("few known ends",)}
+
+
+def test_labels_that_the_taxonomy_no_longer_has_make_no_kind() -> None:
+    gone = [record(f"g{n}", "restart", minutes=60 + n, mode="gone") for n in range(9)]
+
+    (playbook,) = found(gone).playbooks
+    table = playbook_table(found(gone), TAXONOMY)
+
+    assert playbook.trigger == {"category": ("inference_engine",)}
+    assert table.rows[0].cells[0] == "Inference engine"
 
 
 def test_what_nobody_carries_out_is_no_playbook() -> None:

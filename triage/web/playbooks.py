@@ -9,7 +9,7 @@ from triage.api.access import Reader
 from triage.api.automation import automation_of
 from triage.api.service import Parts, Service
 from triage.automation import DEFAULT_CRITERIA, Opportunities
-from triage.automation_tables import near_miss_table, playbook_table
+from triage.automation_tables import kind_name, near_miss_table, playbook_table
 from triage.tables import written
 from triage.web.downloads import TableFormat, table_file
 from triage.web.kept import Kept
@@ -29,6 +29,7 @@ async def playbooks(request: Request, service: Parts, who: Reader) -> Response:
         "playbooks.html",
         found=found,
         taxonomy=taxonomy,
+        kind_name=kind_name,
         near=near_miss_table(found, taxonomy),
         written=written,
     )
