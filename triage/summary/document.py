@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import groupby
 
 from triage.annotation import Annotation
 from triage.incident import duration
 from triage.markdown import code, link, plain
+from triage.redaction import Redactor
+from triage.store import Store
+from triage.study.roles import Roles
 from triage.summary.labels import classified, ended, similar
 from triage.summary.material import Material
 from triage.summary.questions import questions
 from triage.summary.quotes import impact, timed
 from triage.summary.wording import moment, quoted, text
+from triage.taxonomy import Taxonomy
 
 _TITLE_CHARACTERS = 200
 _NOTE_CHARACTERS = 300
@@ -21,6 +26,12 @@ _DRAFT = (
     "every line before you share it, and replace what is wrong or missing."
 )
 _DEGRADED = "> **The triage is degraded**, trust its labels less: see where this comes from, at the end."
+
+
+async def read_summary(store: Store, incident_id: str, taxonomy: Taxonomy, roles: Roles) -> str:
+    """The draft of a stored incident's summary. Raises `NotFound`."""
+    material = await Material.read(store, incident_id, taxonomy, roles, Redactor())
+    return await asyncio.to_thread(summary, material)
 
 
 def summary(material: Material) -> str:

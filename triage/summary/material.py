@@ -77,11 +77,11 @@ class Material:
     redactor: Redactor
 
     @classmethod
-    async def read(cls, store: Store, incident_id: str, taxonomy: Taxonomy, redactor: Redactor) -> Self:
+    async def read(cls, store: Store, incident_id: str, taxonomy: Taxonomy, roles: Roles, redactor: Redactor) -> Self:
         """What is kept of an incident. Raises `NotFound`."""
         stored = await store.incident(incident_id)
         triage, annotations = await store.triage(incident_id), await store.annotations(incident_id)
-        return cls(stored, triage, annotations, taxonomy, Roles.load(taxonomy), redactor)
+        return cls(stored, triage, annotations, roles.applied(taxonomy), roles, redactor)
 
     @property
     def incident(self) -> Incident:
