@@ -11,7 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from triage.incident import Incident, duration
+from triage.incident import Incident
+from triage.quantities import duration, percent
 from triage.taxonomy import Facet, Taxonomy
 from triage.triage_result import Contrast, FacetResult, Neighbour, Suggestion, Triage
 
@@ -72,7 +73,9 @@ def _labels(triage: Triage, taxonomy: Taxonomy) -> Table:
 
 def _others(facet: Facet, result: FacetResult) -> str:
     close = [one for one in result.distribution if one.label not in result.labels and one.probability >= _CLOSE]
-    return ("or " if close else "") + ", ".join(f"{facet.label(o.label).name} {o.probability:.0%}" for o in close[:2])
+    return ("or " if close else "") + ", ".join(
+        f"{facet.label(o.label).name} {percent(o.probability)}" for o in close[:2]
+    )
 
 
 def _evidence(triage: Triage, taxonomy: Taxonomy) -> list[RenderableType]:

@@ -6,8 +6,8 @@ import asyncio
 from itertools import groupby
 
 from triage.annotation import Annotation
-from triage.incident import duration
 from triage.markdown import code, link, plain
+from triage.quantities import duration
 from triage.redaction import Redactor
 from triage.store import Store
 from triage.study.roles import Roles
