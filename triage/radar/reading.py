@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from triage.access import SHARED_TEAM
+from triage.access import visible
 from triage.annotation import Labels
 from triage.casebook import Casebook
 from triage.embedding import Vectors
@@ -57,7 +57,7 @@ async def look(
     """
     taxonomy = casebook.taxonomy
     facet = facet_of(taxonomy, scope.facet)
-    teams = None if scope.teams is None else {*scope.teams, SHARED_TEAM}
+    teams = visible(scope.teams)
     stored = await _recent(store, taxonomy, scope.recent, teams)
     gold = await store.gold(stored)
     given = {name: labels.get(facet.id, ()) for name, labels in gold.items()}

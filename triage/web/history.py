@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Query, Request, Response
 
-from triage.access import SHARED_TEAM
+from triage.access import visible
 from triage.annotation import Labels
 from triage.api.access import Reader
 from triage.api.service import Parts
@@ -88,7 +88,7 @@ Wanted = Annotated[Search, Depends(_search)]
 @router.get("/history")
 async def history(request: Request, service: Parts, who: Reader, wanted: Wanted) -> Response:
     """Show what is found, and by what it can be narrowed; for htmx only that."""
-    teams = None if who.teams is None else who.teams | {SHARED_TEAM}
+    teams = visible(who.teams)
     found = await service.casebook.browse(wanted.text, wanted.chosen, wanted.k, wanted.mode, teams)
     taxonomy = service.casebook.taxonomy
     return show(
@@ -107,7 +107,7 @@ async def history(request: Request, service: Parts, who: Reader, wanted: Wanted)
 @router.get("/history/found.{ending}")
 async def history_file(service: Parts, who: Reader, wanted: Wanted, ending: TableFormat) -> Response:
     """What is found as a file: up to 5,000 incidents, without their texts."""
-    teams = None if who.teams is None else who.teams | {SHARED_TEAM}
+    teams = visible(who.teams)
     found = await service.casebook.browse(wanted.text, wanted.chosen, _MOST_FILE, wanted.mode, teams)
     return table_file(_table(service.casebook.taxonomy, found, wanted), ending)
 

@@ -20,6 +20,7 @@ from triage.store import Wanted
 from triage.taxonomy import Taxonomy
 from triage.web.annotator import annotator_of, remember_annotator, required_annotator
 from triage.web.headlines import headlines
+from triage.web.incident import visible
 from triage.web.rendering import is_part, page_router, show
 from triage.web.words import incident_path, plural
 
@@ -245,8 +246,8 @@ async def _visible(service: Service, who: Principal, chosen: Sequence[str]) -> l
             "No incident is chosen: tick some first, or choose one with j and tick it with x.", field="incident"
         )
     ids = list(dict.fromkeys(chosen))
-    teams = await service.store.teams_of(ids)
-    if missing := [name for name in ids if name not in teams or not who.sees(teams[name])]:
+    seen = await visible(service, who, ids)
+    if missing := [name for name in ids if name not in seen]:
         raise NotFound(f"There is no incident {', '.join(map(repr, missing[:10]))}.", incident_ids=missing)
     return ids
 
