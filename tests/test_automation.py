@@ -84,11 +84,12 @@ def test_what_nobody_carries_out_is_no_playbook() -> None:
 
 
 def test_the_report_is_markdown_with_the_assumptions() -> None:
-    told = markdown(found())
+    told = markdown(found(), TAXONOMY)
     assert told.startswith("# Automation opportunities")
-    assert "## 1. Restart, in incidents of inference_engine / crash" in told
+    assert "## 1. Restart, in incidents of Inference engine, Crash" in told
     assert "upper bound" in told
-    assert "No pair of kind and action" in markdown(found([]))
+    assert "| Inference engine, Timeout | Hotfix | 6 | 100% | 402 | not fast |" in told
+    assert "No pair of kind and action" in markdown(found([]), TAXONOMY)
 
 
 def test_a_taxonomy_without_mitigations_is_refused() -> None:
