@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from triage.notifying.message import Names, News, encoded, shortened
+from triage.markdown import shortened
+from triage.names import Names
+from triage.notifying.message import News, encoded
 from triage.quantities import duration, percent
 from triage.triage_result import Suggestion, Triage
 

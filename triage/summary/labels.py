@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from triage.markdown import code, link, plain
-from triage.notifying.message import shortened
+from triage.markdown import code, link, plain, shortened
 from triage.quantities import duration, percent
 from triage.summary.material import Material, Said
 from triage.summary.wording import quoted, teller

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 from triage.annotation import Annotation, standing, words_of_people
 from triage.classification.sentences import split
 from triage.incident import Incident
-from triage.notifying.message import Names
+from triage.names import Names
 from triage.redaction import Redacted, Redactor
 from triage.store import Made, Store, StoredIncident
 from triage.study.roles import Roles

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 from urllib.parse import urlencode
 
@@ -14,6 +13,7 @@ from triage.api.access import Reader
 from triage.api.service import Parts
 from triage.history import MOST_EXAMPLES
 from triage.history.browsing import Browsed, Hit, Mode
+from triage.names import Names
 from triage.tables import Column, Row, Table
 from triage.taxonomy import Taxonomy
 from triage.web.downloads import TableFormat, table_file
@@ -113,12 +113,12 @@ async def history_file(service: Parts, who: Reader, wanted: Wanted, ending: Tabl
 
 
 def _choices(taxonomy: Taxonomy, found: Browsed, chosen: Labels) -> list[Choices]:
-    choices = []
+    choices, names = [], Names(taxonomy)
     for facet in taxonomy.facets:
-        counts, names = found.counts.get(facet.id, {}), _names(taxonomy)[facet.id]
+        counts = found.counts.get(facet.id, {})
         labels = {*counts, *chosen.get(facet.id, ())}
         listed = [
-            Choice(label, names.get(label, label), counts.get(label, 0), label in chosen.get(facet.id, ()))
+            Choice(label, names.labels(facet.id, (label,)), counts.get(label, 0), label in chosen.get(facet.id, ()))
             for label in labels
         ]
         listed.sort(key=lambda one: (-one.n, one.name))
@@ -128,16 +128,12 @@ def _choices(taxonomy: Taxonomy, found: Browsed, chosen: Labels) -> list[Choices
 
 
 def _told(taxonomy: Taxonomy, labels: Labels) -> Told:
-    kinds, ended_by = list[str](), list[str]()
+    kinds, ended_by, names = list[str](), list[str](), Names(taxonomy)
     for facet in taxonomy.facets:
         silent = {label.id for label in facet.labels if label.undisclosed}
-        names = [_names(taxonomy)[facet.id].get(one, one) for one in labels.get(facet.id, ()) if one not in silent]
-        (ended_by if facet.role == "mitigation" else kinds).extend(names)
+        told = [names.labels(facet.id, (one,)) for one in labels.get(facet.id, ()) if one not in silent]
+        (ended_by if facet.role == "mitigation" else kinds).extend(told)
     return Told(tuple(kinds), tuple(ended_by))
-
-
-def _names(taxonomy: Taxonomy) -> Mapping[str, Mapping[str, str]]:
-    return {facet.id: {label.id: label.name for label in facet.labels} for facet in taxonomy.facets}
 
 
 def _table(taxonomy: Taxonomy, found: Browsed, wanted: Search) -> Table:

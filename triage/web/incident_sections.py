@@ -14,7 +14,7 @@ from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
 from triage.api.summary import summary_of
 from triage.intake.markdown import write_markdown
-from triage.notifying.message import Names
+from triage.names import Names
 from triage.tables import Column, Table, written
 from triage.tables import Row as TableRow
 from triage.timeline import timeline

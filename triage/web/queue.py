@@ -16,6 +16,7 @@ from triage.annotating.worklist import Item, Kind, Said
 from triage.api.access import Annotator, Poster, Reader
 from triage.api.service import Parts, Service
 from triage.errors import InvalidInput, NotFound
+from triage.names import Names
 from triage.store import Wanted
 from triage.taxonomy import Taxonomy
 from triage.web.annotator import annotator_of, remember_annotator, required_annotator
@@ -253,13 +254,11 @@ async def _visible(service: Service, who: Principal, chosen: Sequence[str]) -> l
 
 
 def _line(item: Item, tab: Kind, taxonomy: Taxonomy) -> Line:
-    labels = []
+    labels, called = [], Names(taxonomy)
     for facet in taxonomy.triaged:
         result = item.triage.facets.get(facet.id) if item.triage is not None else None
         if result is not None and result.labels:
-            names = {label.id: label.name for label in facet.labels}
-            said = ", ".join(names.get(label, label) for label in result.labels)
-            labels.append(Labelled(facet.name, said, result.probability))
+            labels.append(Labelled(facet.name, called.labels(facet.id, result.labels), result.probability))
     names = {facet.id: facet.name for facet in taxonomy.facets}
     return Line(item, tuple(_tags(item, tab, names)), tuple(labels))
 
