@@ -4,6 +4,7 @@ import pytest
 
 from tests.test_ledger import TAXONOMY, record
 from triage.automation import DEFAULT_CRITERIA, Opportunities, opportunities
+from triage.automation_tables import playbook_table
 from triage.cli.automation import markdown
 from triage.ledger import NoMitigationFacet, Record
 from triage.taxonomy import Taxonomy
@@ -65,6 +66,16 @@ def test_what_is_frequent_and_no_candidate_says_why() -> None:
     assert {one.doubts for one in found(unknown).near_misses} == {("few known ends",)}
 
 
+def test_labels_that_the_taxonomy_no_longer_has_make_no_kind() -> None:
+    gone = [record(f"g{n}", "restart", minutes=60 + n, mode="gone") for n in range(9)]
+
+    (playbook,) = found(gone).playbooks
+    table = playbook_table(found(gone), TAXONOMY)
+
+    assert playbook.trigger == {"category": ("inference_engine",)}
+    assert table.rows[0].cells[0] == "Inference engine"
+
+
 def test_what_nobody_carries_out_is_no_playbook() -> None:
     alone = [record(f"i{n}", "self_recovered") for n in range(9)]
     records_without_words = opportunities(TAXONOMY, alone, {})
@@ -73,11 +84,12 @@ def test_what_nobody_carries_out_is_no_playbook() -> None:
 
 
 def test_the_report_is_markdown_with_the_assumptions() -> None:
-    told = markdown(found())
+    told = markdown(found(), TAXONOMY)
     assert told.startswith("# Automation opportunities")
-    assert "## 1. Restart, in incidents of inference_engine / crash" in told
+    assert "## 1. Restart, in incidents of Inference engine, Crash" in told
     assert "upper bound" in told
-    assert "No pair of kind and action" in markdown(found([]))
+    assert "| Inference engine, Timeout | Hotfix | 6 | 100% | 402 | not fast |" in told
+    assert "No pair of kind and action" in markdown(found([]), TAXONOMY)
 
 
 def test_a_taxonomy_without_mitigations_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Annotated, Any, Literal, NamedTuple
@@ -124,6 +124,11 @@ def team_id(team: str, incident_id: str) -> str:
             f"The id is kept as {team}:ID, and is then longer than {_LONGEST_ID} characters: shorten it.", field="id"
         )
     return kept
+
+
+def seen_teams(teams: Collection[str] | None) -> set[str] | None:
+    """The teams whose history these teams may see: their own and the shared one; None for all."""
+    return None if teams is None else {*teams, SHARED_TEAM}
 
 
 # Who acts is known where a request or a command begins, and written down deep below, in the transaction of the change.

@@ -159,16 +159,20 @@ def opportunities(
 
 
 def _kinds(taxonomy: Taxonomy, records: Sequence[Record]) -> list[Labels]:
-    """The kinds of incident that there are, by their primary labels: the finest first."""
-    facets = [facet.id for facet in kind_facets(taxonomy)]
+    """The kinds of incident that there are, by their primary labels: the finest first. A label that the taxonomy does
+    not have, such as one of an earlier version, tells none."""
+    facets = kind_facets(taxonomy)
     found: dict[tuple[str, ...], None] = {}
     for _, labels in records:
-        primary = [labels[facet][0] for facet in facets if labels.get(facet)]
-        for depth in range(1, len(primary) + 1):
-            if all(labels.get(facet) for facet in facets[:depth]):
-                found[tuple(primary[:depth])] = None
+        kind: tuple[str, ...] = ()
+        for facet in facets:
+            primary = labels.get(facet.id, ())[:1]
+            if not set(primary) & set(facet.ids):
+                break
+            kind += primary
+            found[kind] = None
     ordered = sorted(found, key=lambda kind: (-len(kind), kind))
-    return [{facet: (label,) for facet, label in zip(facets, kind, strict=False)} for kind in ordered]
+    return [{facet.id: (label,) for facet, label in zip(facets, kind, strict=False)} for kind in ordered]
 
 
 def _median_minutes(records: Sequence[Record]) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from triage.classification import Answer, normalised
+from triage.quantities import percent
 from triage.taxonomy import Facet, Taxonomy
 from triage.triage_result import FacetResult, LabelProbability, Neighbour
 
@@ -230,7 +231,7 @@ def _close(facet: Facet, distribution: Mapping[str, float]) -> str:
     """Which labels are close, and what would settle it: the deciding rules that tell them apart."""
     ranked = list(distribution)[:3]
     close = [label for label in ranked if distribution[label] >= distribution[ranked[0]] / 3] or ranked[:1]
-    shares = ", ".join(f"{label} ({distribution[label]:.0%})" for label in close)
+    shares = ", ".join(f"{label} ({percent(distribution[label])})" for label in close)
     settling = facet.label(close[0]).deciding_rule
     if len(close) > 1 and facet.label(close[0]).rival != close[1] and facet.label(close[1]).rival == close[0]:
         settling = facet.label(close[1]).deciding_rule

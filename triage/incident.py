@@ -109,17 +109,6 @@ class Incident(BaseModel, frozen=True, extra="forbid"):
         return _minutes(self.started_at, self.mitigated_at or self.resolved_at)
 
 
-def duration(minutes: float) -> str:
-    """So many minutes as people say it.
-
-    >>> duration(8), duration(150), duration(4320)
-    ('8 min', '2.5 h', '3.0 d')
-    """
-    if minutes < 90:
-        return f"{minutes:.0f} min"
-    return f"{minutes / 60:.1f} h" if minutes < 48 * 60 else f"{minutes / 1440:.1f} d"
-
-
 def content_id(title: str, write_up: str) -> str:
     """An id that the same title and write-up always get, whatever their line ends and outer white space."""
     text = "\x1f".join("\n".join(line.rstrip() for line in part.strip().splitlines()) for part in (title, write_up))

@@ -17,6 +17,7 @@ from triage.annotation import Labels
 from triage.errors import InvalidInput
 from triage.incident import Incident
 from triage.mitigation import named_actions
+from triage.quantities import percent
 from triage.taxonomy import Facet, Taxonomy
 
 LEAST = 5
@@ -92,7 +93,8 @@ class Share(BaseModel, frozen=True):
         return cls(hits=hits, n=n, share=proportion.share, low=low, high=high)
 
     def __str__(self) -> str:
-        return f"{self.hits} of {self.n}" + (f" [{self.low:.0%}, {self.high:.0%}]" if self.low is not None else "")
+        interval = "" if self.low is None else f" [{percent(self.low)}, {percent(self.high)}]"
+        return f"{self.hits} of {self.n}{interval}"
 
 
 class Times(BaseModel, frozen=True):

@@ -49,6 +49,12 @@ def link(text: str, url: str) -> str:
     return f"[{plain(text)}]({place}) ({plain(host.removeprefix('www.'))})"
 
 
+def shortened(text: str, most: int) -> str:
+    """`text` in one line of at most `most` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
 def _visible(text: str) -> str:
     return "".join(
         c if c.isspace() or not (unicodedata.category(c) in ("Cc", "Cs") or ord(c) in _DIRECTION) else "" for c in text

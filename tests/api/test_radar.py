@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,8 +16,9 @@ from triage.casebook import Casebook
 from triage.client import Client
 from triage.history.chroma import ChromaHistory
 from triage.incident import Incident
+from triage.radar import Scope, look
 from triage.redaction import Redactor
-from triage.store import Store
+from triage.store import Store, upgrade
 from triage.taxonomy import Taxonomy
 from triage.triage_result import FacetResult, Provenance, Triage
 
@@ -124,3 +126,29 @@ def test_what_takes_long_is_done_for_one_caller_at_a_time(service: Secured, paym
 def test_the_client_asks_for_it(service: Secured) -> None:
     with Client(service.base_url, service.key("read", teams=["payments"]).text) as client:
         assert client.radar("category", least=6)["groups"][0]["size"] == 6
+
+
+async def test_labels_of_an_earlier_version_of_the_taxonomy_are_left_out_and_told(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'triage.db'}"
+    await upgrade(database)
+    store, embedder, taxonomy = Store(database), HashingEmbedder(), Taxonomy.load("llm_inference")
+    history = ChromaHistory.open(None, embedder.fingerprint, DIMENSION)
+    category, *others = taxonomy.facets
+    gone = category.labels[0].model_copy(update={"id": "gone", "name": "Gone", "aliases": ()})
+    before = taxonomy.model_copy(
+        update={"facets": (category.model_copy(update={"labels": (*category.labels, gone)}), *others)}
+    )
+    old, now = (Casebook(store, history, Redactor(), embedder, one) for one in (before, taxonomy))
+    for name, labels in (("triaged", ("gone",)), ("abstained", ())):
+        await old.accept(Incident(id=name, write_up=text("invoice", len(name))))
+        result = FacetResult(facet="category", labels=labels, probability=0.3, abstention="Not sure enough.")
+        provenance = Provenance(taxonomy="llm_inference", taxonomy_version="1.0.0")
+        await store.save_triage(name, Triage(incident_id=name, facets={"category": result}, provenance=provenance))
+    await old.import_history([(Incident(id="h", write_up=text("invoice", 2)), {"category": ("gone",)})], "ada", "human")
+
+    found = await look(store, now, Scope("category"))
+
+    assert [one.incident_id for one in found.ill_fitting] == ["abstained"]
+    assert found.notes[-1] == "2 label(s) that llm_inference 1.0.0 does not have are left out."
+    history.close()
+    await store.close()

@@ -1,6 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
+import pytest
+
+from tests.api.secured import secured
+from triage.study import Roles
+from triage.study.roles import Detection
 
 
 def test_a_summary_is_markdown_with_what_people_said_and_an_entity_tag(client: httpx.Client) -> None:
@@ -34,3 +41,19 @@ def test_an_incident_that_is_not_there_has_no_summary(client: httpx.Client) -> N
 
     assert missing.status_code == 404
     assert missing.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(("facet", "is_asked"), [("detection", True), ("modality", False)])
+def test_the_roles_of_the_service_say_which_facet_tells_how_it_was_noticed(
+    tmp_path: Path, facet: str, is_asked: bool
+) -> None:
+    with (
+        secured(tmp_path, roles=Roles(detection=Detection(facet=facet))) as service,
+        service.client("admin") as client,
+    ):
+        client.post("/v1/incidents", json={"id": "a", "write_up": "A switch failed."}).raise_for_status()
+        said = {"facet": "detection", "labels": ["undisclosed"], "annotator": "ada", "is_gold": True}
+        client.post("/v1/incidents/a/annotations", json=said).raise_for_status()
+        draft = client.get("/v1/incidents/a/summary").text
+
+    assert ("How was it noticed?" in draft) == is_asked

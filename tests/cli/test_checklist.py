@@ -27,9 +27,12 @@ def test_the_checklist_tells_what_is_open_and_strict_is_an_exit_code(triage: Run
 def test_the_ledger_and_the_playbooks_of_the_shipped_history(triage: Run) -> None:
     asked = ("--category", "Operational", "--failure-mode", "deployment")
     ledger = json.loads(triage("ledger", *asked, "--json").stdout)
+    shown = triage("ledger", *asked).stdout
     refused = triage("ledger", "--label", "colour")
     playbooks = json.loads(triage("automation", "--json").stdout)["playbooks"]
 
     assert ledger["entries"][0]["mitigation"] == "rollback"
+    assert "Rollback" in shown
+    assert "Figures that rest on fewer than 5 incidents with a known end are left empty." in shown
     assert (refused.returncode, "FACET=LABEL" in refused.stderr) == (2, True)
     assert playbooks[0]["trigger"] == {"category": ["operational"], "failure_mode": ["deployment"]}

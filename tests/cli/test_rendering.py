@@ -25,13 +25,13 @@ def test_a_suggestion_shows_its_figures_steps_and_links_and_general_advice_none(
     advice = Suggestion(mitigation="failover", definition="A standby took over.", score=0, is_general_advice=True)
     provenance = Provenance(taxonomy="llm_inference", taxonomy_version="1.0.0")
     triage = Triage(incident_id="x", facets={}, suggestions=(restart, advice), provenance=provenance)
-    console = Console(width=140, record=True)
+    console = Console(width=160, record=True)
 
     print_triage(Incident(id="x", write_up="Everything hangs."), triage, Taxonomy.load("llm_inference"), console)
     shown = " ".join(console.export_text().split())
 
     assert "in 3 of 5 similar incidents, ended 2 of them on its own" in shown
-    assert "over after 40 min (median of 3, middle half 35 min to 65 min)" in shown
+    assert "over after 40 min (median of 3, middle half 35 min to 1 h 05 min)" in shown
     assert "“The workers were restarted.” a" in shown
     assert "Stuck workers https://example.org/a" in shown
     assert "General advice" in shown

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from triage.annotation import Annotation
 from triage.incident import Incident
-from triage.notifying.message import Names, News, generic, news
+from triage.names import Names
+from triage.notifying.message import News, generic, news
 from triage.notifying.slack import _cut, escaped, slack
 from triage.redaction import Redactor
 from triage.store import StoredIncident

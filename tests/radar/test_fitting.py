@@ -41,6 +41,15 @@ def test_the_reason_says_its_figures_and_whether_they_are_calibrated() -> None:
     assert "not calibrated" not in reasons(FACET, seen(result=sure_of_it), 0.6, None)[0].detail
 
 
+@pytest.mark.parametrize(
+    ("probability", "told"), [(0.42, "42%: below 70%"), (0.698, "69.8%: below 70.0%"), (0.6996, "69.96%: below 70.00%")]
+)
+def test_a_probability_just_below_what_is_asked_for_is_told_apart_from_it(probability: float, told: str) -> None:
+    sure_of_it = result(probability).model_copy(update={"is_calibrated": True})
+    (reason,) = reasons(FACET, seen(result=sure_of_it), 0.7, None)
+    assert reason.detail == f"infrastructure has a probability of {told}."
+
+
 def test_a_gold_label_fits_whatever_triage_says_unless_it_is_marked_as_residual() -> None:
     assert kinds(seen(labels=("operational",), result=result(0.1), nearest=0.0), usual=0.4) == []
     (reason,) = reasons(SERVICE, seen(labels=("others",)), 0.6, None)

@@ -51,7 +51,7 @@ async def test_an_answer_that_is_no_label_leaves_the_rules_wording_and_says_so(
     for answer in ('{"name": "", "definition": "x", "includes": [], "deciding_rule": "y"}', "no JSON", "[1]"):
         worded = await asked(found, fake_openai, Answer(answer))
         assert worded.groups == found.groups
-        assert worded.degraded_reason == "any gave no label for 1 of 1 groups: these drafts are worded by rule."
+        assert worded.degraded_reason == "any gave no new label for 1 of 1 groups: these drafts are worded by rule."
 
 
 async def test_a_model_that_is_away_costs_no_group(found: Radar, fake_openai: FakeOpenAI) -> None:
@@ -61,9 +61,35 @@ async def test_a_model_that_is_away_costs_no_group(found: Radar, fake_openai: Fa
     assert worded.degraded_reason.endswith("1 of 1 drafts are worded by rule.")
 
 
-async def test_a_name_that_is_taken_gets_an_id_of_its_own(found: Radar, fake_openai: FakeOpenAI) -> None:
-    worded = await asked(found, fake_openai, Answer(json.dumps(WORDED | {"name": "Infrastructure"})))
-    assert worded.groups[0].draft.label.id == "infrastructure_2"
+async def test_a_model_that_goes_away_leaves_the_count_of_what_it_refused_before(
+    found: Radar, fake_openai: FakeOpenAI
+) -> None:
+    three = found.model_copy(update={"groups": found.groups * 3})
+    worded = await asked(three, fake_openai, Answer(json.dumps(WORDED)), Answer("no JSON"), Status(401))
+
+    assert [group.draft.by for group in worded.groups] == ["any (draft_label@1.0.0)", "words", "words"]
+    assert worded.degraded_reason is not None
+    assert worded.degraded_reason.endswith("2 of 3 drafts are worded by rule.")
+
+
+@pytest.mark.parametrize("name", ["Infrastructure", "model  configuration"])
+async def test_a_name_that_a_label_of_the_facet_has_is_no_new_label(
+    found: Radar, fake_openai: FakeOpenAI, name: str
+) -> None:
+    worded = await asked(found, fake_openai, Answer(json.dumps(WORDED | {"name": name})))
+    assert worded.groups == found.groups
+    assert worded.degraded_reason == "any gave no new label for 1 of 1 groups: these drafts are worded by rule."
+
+
+async def test_two_drafts_of_one_name_are_no_two_labels(found: Radar, fake_openai: FakeOpenAI) -> None:
+    twice = found.model_copy(update={"groups": found.groups * 2})
+    worded = await asked(twice, fake_openai, *[Answer(json.dumps(WORDED))] * 2)
+    assert [group.draft.by for group in worded.groups] == ["any (draft_label@1.0.0)", "words"]
+
+
+async def test_a_name_without_a_letter_of_an_id_makes_an_id_all_the_same(found: Radar, fake_openai: FakeOpenAI) -> None:
+    worded = await asked(found, fake_openai, Answer(json.dumps(WORDED | {"name": "計費"})))
+    assert (worded.groups[0].draft.label.id, worded.groups[0].draft.label.name) == ("new", "計費")
 
 
 async def test_the_model_sees_no_order_and_no_end_of_its_fence(found: Radar, fake_openai: FakeOpenAI) -> None:

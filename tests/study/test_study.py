@@ -101,7 +101,7 @@ def test_the_charts_stand_beside_tables_and_tell_their_figures(study: Study, shi
     assert len(charts) == len(beside)
     assert {one.table for one in beside} <= {table.id for table in tables}
     assert {"comparison", "category", "failure_mode-within-infrastructure", "ttm-category", "changes"} <= charts.keys()
-    assert "Infrastructure: 39%, 47 of 122 (interval 30.4% to 47.4%)" in charts["category"].alt
+    assert "Infrastructure: 39%, 47 of 122 (interval 30% to 47%)" in charts["category"].alt
     overall = next(one for one in study.durations if one.measure == "ttm" and one.facet is None)
     assert charts["ttm-category"].alt.startswith("all incidents: ")
     assert f"n = {overall.n_ended} (interval" in charts["ttm-category"].alt

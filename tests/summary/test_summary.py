@@ -15,7 +15,7 @@ from triage.annotation import Annotation
 from triage.classification.evidence import locate
 from triage.incident import Incident
 from triage.redaction import Redactor
-from triage.store import StoredIncident
+from triage.store import Made, StoredIncident
 from triage.study.roles import Roles
 from triage.summary import Material, summary
 from triage.taxonomy import Taxonomy
@@ -69,7 +69,8 @@ def draft(
         created_at=START + timedelta(hours=1),
         updated_at=START,
     )
-    return summary(Material(stored, triage, annotations, taxonomy, Roles.load(taxonomy), Redactor()))
+    triages = [Made("latest", triage)] if triage else []
+    return summary(Material(stored, triages, annotations, taxonomy, Roles.load(taxonomy), Redactor()))
 
 
 def part(text: str, heading: str) -> str:
@@ -109,6 +110,26 @@ def test_impact_and_times_are_sentences_of_the_write_up_and_redacted() -> None:
     assert quotes
     redacted = Redactor().redact(WRITE_UP).text
     assert all(quote in redacted for quote in quotes)
+
+
+def test_the_timeline_is_that_of_the_page() -> None:
+    text = draft(
+        said("category", "infrastructure", id=1),
+        said("failure_mode", "network", id=2, note="Ask ann@corp.example."),
+        said("category", "operational", who="lin", is_gold=True, settles=(1,), id=3),
+        of=incident(detected_at=START + timedelta(minutes=8), source="status page"),
+        triage=TRIAGED,
+    )
+
+    assert part(text, "Timeline").strip().splitlines()[:6] == [
+        "- 2026-03-02 09:12 UTC: It began",
+        "- 2026-03-02 09:20 UTC: Noticed",
+        "- 2026-03-02 10:12 UTC: Received, from status page",
+        "- 2026-03-02 11:12 UTC: Triaged by a-model",
+        "- 2026-03-03 09:12 UTC: Labelled by ada: category: Infrastructure; failure mode: Network. "
+        "Note: “Ask &lt;EMAIL_1&gt;.”",
+        "- 2026-03-03 09:12 UTC: Adjudicated by lin: category: Operational (gold)",
+    ]
 
 
 def test_a_person_confirms_or_corrects_and_without_one_it_says_so() -> None:
@@ -156,7 +177,10 @@ def test_what_ended_it_is_a_persons_word_or_a_suggestion_with_its_support() -> N
     open_ = part(draft(triage=triage), "What ended it")
     assert "No person has said so yet. By the triage: **Rollback** (82%, not calibrated)" in open_
     assert f"> “{REMEDY}”" in open_
-    assert "- **Rollback**, in 3 of 5 similar incidents, ended 2 of them on its own, TTM 2.5 h (median of 3): " in open_
+    assert (
+        "- **Rollback**, in 3 of 5 similar incidents, ended 2 of them on its own, TTM 2 h 30 min (median of 3): "
+        in open_
+    )
     assert r"[Router \[leak\]](https://status.example/1) (status\.example) `old`" in open_
 
     told = part(draft(said("mitigation", "restart", is_gold=True), triage=triage), "What ended it")

@@ -72,9 +72,9 @@ def test_a_defect_is_told_as_a_page_and_its_reason_stays_in_the_log(
     assert "no such table" in caplog.text
 
 
-def test_a_form_that_is_damaged_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_form_of_another_kind_is_refused_in_words(tmp_path: Path) -> None:
     damaged = {"Content-Type": "multipart/form-data"}
     with pages(tmp_path / "empty.db") as client:
         answer = client.post("/settings/annotator", content=b"name=kay", headers=damaged | PART)
-    assert answer.status_code == 400
+    assert answer.status_code == 415
     assert answer.text.startswith('<div class="notice bad"')

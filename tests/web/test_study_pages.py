@@ -76,6 +76,8 @@ def test_candidates_for_playbooks_stand_with_their_figures(
     check_readable(page)
     picture(page, f"playbooks-{size}")
     rows = service.client.get("/study/playbooks.json", headers=reader).json()["rows"]
+    headings = [f"{row['cells']['in incidents of']} → {row['cells']['do']}" for row in rows]
+    assert page.locator("section.card h2").all_inner_texts() == headings
     assert [row["cells"]["tried"] for row in rows] == [one["tried"]["hits"] for one in found["playbooks"]]
 
 

@@ -7,7 +7,7 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 
 from triage import __version__
-from triage.access import SHARED_TEAM
+from triage.access import seen_teams
 from triage.api.access import Reader, is_known, requires
 from triage.api.answers import CheckResult, Neighbours, Readiness, Taxonomies, TaxonomySummary, answer
 from triage.api.bodies import SearchQuery, read_model
@@ -34,7 +34,7 @@ _CHECK_TIMEOUT_S = 5.0
 async def search(request: Request, service: Parts, who: Reader) -> Response:
     """Find the incidents of the history that are most similar to a text."""
     query = await read_model(request, SearchQuery, 2 * service.max_write_up_bytes + 1_000)
-    teams = None if who.teams is None else who.teams | {SHARED_TEAM}
+    teams = seen_teams(who.teams)
     found = await service.casebook.search(query.text, query.k, query.as_of, teams)
     return answer(Neighbours(neighbours=tuple(found)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -11,9 +10,8 @@ from triage.api.access import requires
 from triage.api.etags import TAGGED, IfNoneMatch, tagged
 from triage.api.parameters import IncidentInPath
 from triage.api.problems import documented
-from triage.api.service import Parts
-from triage.redaction import Redactor
-from triage.summary import Material, summary
+from triage.api.service import Parts, Service
+from triage.summary import read_summary
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 
@@ -46,5 +44,9 @@ async def get_summary(
     Quotes stand in the write-up word for word and are redacted; no model is asked. What nobody has recorded or settled
     stands there as an open question. An incident without a triage has one too.
     """
-    material = await Material.read(service.store, incident_id, service.casebook.taxonomy, Redactor())
-    return tagged(request, await asyncio.to_thread(summary, material), media_type=MEDIA_TYPE)
+    return tagged(request, await summary_of(service, incident_id), media_type=MEDIA_TYPE)
+
+
+async def summary_of(service: Service, incident_id: str) -> str:
+    """The draft, in the service's taxonomy and the roles of its labels. Raises `NotFound`."""
+    return await read_summary(service.store, incident_id, service.casebook.taxonomy, service.studies.roles)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from triage.charts.canvas import Canvas
 from triage.charts.chart import NARROW, Chart, Size
 from triage.charts.scales import as_percent
+from triage.quantities import percent
 
 
 class Covered(NamedTuple):
@@ -47,9 +48,10 @@ def coverage_chart(
     alt = "Nothing to show yet."
     if curve:
         half = next((one for one in curve if one.coverage >= 0.5), curve[-1])
-        alt = f"{half.accuracy:.0%} right on the surest {half.coverage:.0%}, {curve[-1].accuracy:.0%} on all."
+        alt = f"{percent(half.accuracy)} right on the surest {percent(half.coverage)}, "
+        alt += f"{percent(curve[-1].accuracy)} on all."
         if target is not None:
             alt += f" The aim is {target:.0%}."
         if chosen is not None:
-            alt += f" In use: {chosen.coverage:.0%} answered, {chosen.accuracy:.0%} right."
+            alt += f" In use: {percent(chosen.coverage)} answered, {percent(chosen.accuracy)} right."
     return Chart(id_, title, caption, alt, draw, Size(NARROW, 270))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from triage.charts.chart import Chart
 from triage.charts.rows import MOST, Row, Span, rows_chart
-from triage.charts.scales import SHORTEST, as_durations, duration, duration_ticks
+from triage.charts.scales import SHORTEST, as_durations, duration_ticks
+from triage.quantities import duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,13 +46,13 @@ def medians_chart(id_: str, title: str, caption: str, medians: Sequence[Median],
 
 
 def _told(one: Median) -> str:
-    return f"{duration(one.seconds)}, {one.told}" if one.told else duration(one.seconds)
+    return f"{duration(one.seconds / 60)}, {one.told}" if one.told else duration(one.seconds / 60)
 
 
 def _interval(one: Median) -> str:
     if one.interval is None:
         return ""
-    low, high = ("unknown" if end is None else duration(end) for end in one.interval)
+    low, high = ("unknown" if end is None else duration(end / 60) for end in one.interval)
     return f" (interval {low} to {high})"
 
 

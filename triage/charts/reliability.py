@@ -8,6 +8,7 @@ from typing import NamedTuple
 from triage.charts.canvas import MARGIN, Canvas
 from triage.charts.chart import NARROW, Chart, Size
 from triage.charts.scales import as_percent
+from triage.quantities import percent
 
 
 class Stated(NamedTuple):
@@ -63,5 +64,5 @@ def reliability_chart(
             )
         canvas.name_axes(axes, "stated probability", "share right")
 
-    alt = "; ".join(f"{b.right:.0%} right where {b.stated:.0%} was stated (n = {b.n})" for b in points)
+    alt = "; ".join(f"{percent(b.right)} right where {percent(b.stated)} was stated (n = {b.n})" for b in points)
     return Chart(id_, title, caption, f"{alt or 'Nothing to show yet'}.", draw, Size(NARROW, 290 if before else 270))

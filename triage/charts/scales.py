@@ -76,19 +76,6 @@ def as_durations(axes: Axes, ticks: Sequence[Tick], per_second: float = 1.0) -> 
     axes.set_xlim(ticks[0].at * per_second, ticks[-1].at * per_second)
 
 
-def duration(seconds: float) -> str:
-    """A duration as people say it, in two or three digits.
-
-    >>> duration(5_700), duration(42), duration(300_000)
-    ('1.6 h', '42 s', '3.5 d')
-    """
-    for unit, name, least in ((86_400, "d", 86_400), (3_600, "h", 5_400), (60, "min", 60), (1, "s", 1)):
-        if seconds >= least:
-            number = seconds / unit
-            return f"{number:,.0f} {name}" if number >= 9.95 else f"{number:.1f} {name}".replace(".0 ", " ")
-    return f"{seconds * 1_000:.0f} ms"
-
-
 def month_ticks(months: Sequence[str], room: float) -> list[Tick]:
     """Marks on `room` pixels of months (`YYYY-MM`, one after the other), at their places in the sequence."""
     most = room / _MONTH_PIXELS

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from triage.charts.canvas import Canvas
 from triage.charts.chart import NARROW, Chart, Size
-from triage.charts.scales import SHORTEST, as_durations, as_percent, duration, duration_ticks
+from triage.charts.scales import SHORTEST, as_durations, as_percent, duration_ticks
+from triage.quantities import duration
 
 
 def seconds_chart(
@@ -34,6 +35,6 @@ def seconds_chart(
 
     alt = "Nothing to show yet."
     if ordered:
-        named = "".join(f"; {name} {duration(at)}" for name, at in marked.items())
-        alt = f"From {duration(ordered[0])} to {duration(ordered[-1])}{named}."
+        named = "".join(f"; {name} {duration(at / 60)}" for name, at in marked.items())
+        alt = f"From {duration(ordered[0] / 60)} to {duration(ordered[-1] / 60)}{named}."
     return Chart(id_, title, caption, alt, draw, Size(NARROW, 250))

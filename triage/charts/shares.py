@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from triage.charts.chart import Chart
 from triage.charts.rows import MOST, Row, rows_chart
 from triage.charts.scales import as_percent, highest_share
+from triage.quantities import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,9 +36,8 @@ def shares_chart(id_: str, title: str, caption: str, shares: Sequence[Share], ac
 
 
 def _told(one: Share) -> str:
-    share = f"{one.value:.0%}" if one.value >= 0.1 or one.value == 0 else f"{one.value:.1%}"
-    return f"{share}, {one.told}" if one.told else share
+    return f"{percent(one.value)}, {one.told}" if one.told else percent(one.value)
 
 
 def _interval(one: Share) -> str:
-    return f" (interval {one.interval[0]:.1%} to {one.interval[1]:.1%})" if one.interval else ""
+    return f" (interval {percent(one.interval[0])} to {percent(one.interval[1])})" if one.interval else ""

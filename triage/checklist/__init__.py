@@ -2,6 +2,7 @@
 
 from triage.checklist.measuring import gates_in, measure_adoption
 from triage.checklist.steps import DEFAULT_BARS, SOURCE, Bars, Checklist, Corpus, Gates, Step, checklist
+from triage.checklist.table import checklist_table
 
 __all__ = [
     "DEFAULT_BARS",
@@ -12,6 +13,7 @@ __all__ = [
     "Gates",
     "Step",
     "checklist",
+    "checklist_table",
     "gates_in",
     "measure_adoption",
 ]

@@ -13,6 +13,7 @@ from rich.text import Text
 from triage.agreement import AgreementReport, Alpha, FacetAgreement, Kappa, MeanAgreement, PairAgreement
 from triage.agreement.reading import Reading, read
 from triage.agreement.report import LabelAlpha, ModelAgreement
+from triage.quantities import percent
 
 _SHOWN_CAUTIONS = 2
 
@@ -72,11 +73,11 @@ def _pairs(title: str, pairs: Sequence[PairAgreement], facet: FacetAgreement, *,
         table.add_column("alpha of sets", no_wrap=True)
     table.add_column("reading")
     for one in pairs:
-        agree = one.sets.exact if several and one.sets else one.kappa and one.kappa.observed
+        agree = one.sets.exact if several and one.sets else one.kappa.observed if one.kappa else None
         cells = [
             one.first if of_model else f"{one.first} – {one.second}",
             str(one.n),
-            "-" if agree is None else f"{agree:.0%}",
+            percent(agree) or "-",
             _figure(one.main),
         ]
         if facet.ordered:

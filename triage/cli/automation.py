@@ -12,8 +12,9 @@ from triage.cli.terminal import JSON_OPTION, print_json, run, watching
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.annotation import Labels
     from triage.automation import Criteria, Opportunities, Playbook
+    from triage.tables import Table
+    from triage.taxonomy import Taxonomy
 
 
 def automation(
@@ -27,14 +28,14 @@ def automation(
     from triage.automation import DEFAULT_CRITERIA
 
     criteria = DEFAULT_CRITERIA._replace(least=least, most_minutes=most_minutes, action_minutes=action_minutes)
-    found = run(_find(criteria, team))
+    found, taxonomy = run(_find(criteria, team))
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
-        sys.stdout.write(markdown(found))
+        sys.stdout.write(markdown(found, taxonomy))
 
 
-async def _find(criteria: Criteria, teams: list[str] | None) -> Opportunities:
+async def _find(criteria: Criteria, teams: list[str] | None) -> tuple[Opportunities, Taxonomy]:
     from triage.automation import opportunities, redacted_texts
     from triage.redaction import Redactor
     from triage.store.past import past_incidents
@@ -43,38 +44,42 @@ async def _find(criteria: Criteria, teams: list[str] | None) -> Opportunities:
     with watching() as progress:
         async with open_importing(Settings(), progress) as (casebook, store):
             records = await past_incidents(store, teams)
-            return opportunities(casebook.taxonomy, records, redacted_texts(records, Redactor()), criteria)
+            texts = redacted_texts(records, Redactor())
+            return opportunities(casebook.taxonomy, records, texts, criteria), casebook.taxonomy
 
 
-def markdown(found: Opportunities) -> str:
-    """The report as Markdown."""
+def markdown(found: Opportunities, taxonomy: Taxonomy) -> str:
+    """The report as Markdown, kinds and actions by their names."""
+    from triage.automation_tables import near_miss_table
+
     lines = [f"# Automation opportunities\n\nFrom {found.incidents} past incidents, taxonomy {found.taxonomy}.\n"]
     if not found.playbooks:
         lines.append("No pair of kind and action is frequent, repeatable and fast. The nearest are below.\n")
     for rank, one in enumerate(found.playbooks, start=1):
-        lines.append(_section(rank, one))
+        lines.append(_section(rank, one, taxonomy))
     if found.near_misses:
         lines.append("## Frequent, and yet no candidate\n")
-        lines.append("| kind | action | tried | ended it alone | median minutes | why not |\n|---|---|---|---|---|---|")
-        for miss in found.near_misses:
-            minutes = "-" if miss.median_minutes is None else f"{miss.median_minutes:.0f}"
-            cells = (_kind(miss.trigger), miss.action, str(miss.tried), str(miss.ended or "-"), minutes)
-            lines.append(f"| {' | '.join(cells)} | {', '.join(miss.doubts)} |")
+        lines += _rows(near_miss_table(found, taxonomy))
         lines.append("")
     lines.append("## What the figures assume\n")
     lines += [f"- {assumption}" for assumption in found.assumptions]
     return "\n".join(lines) + "\n"
 
 
-def _section(rank: int, one: Playbook) -> str:
+def _section(rank: int, one: Playbook, taxonomy: Taxonomy) -> str:
+    from triage.automation_tables import kind_name
+
+    kind, actions = kind_name(taxonomy, one.trigger), taxonomy.mitigation
     interval, guard = one.saving.interval, one.guard
     saved = f"{one.saving.mean:.0f} minutes per incident"
     saved += f" [{interval.low:.0f}, {interval.high:.0f}], {one.saving.n} incidents" if interval else ", one value only"
-    others = ", ".join(f"{name} ({count})" for name, count in guard.others.items())
+    others = ", ".join(
+        f"{actions.label(other).name if actions else other} ({count})" for other, count in guard.others.items()
+    )
     return "\n".join(
         [
-            f"## {rank}. {one.name}, in incidents of {_kind(one.trigger)}\n",
-            f"- **Trigger**: {_kind(one.trigger)}; words: {', '.join(one.words) or 'none tell these from others'}",
+            f"## {rank}. {one.name}, in incidents of {kind}\n",
+            f"- **Trigger**: {kind}; words: {', '.join(one.words) or 'none tell these from others'}",
             f"- **Action**: {one.definition}",
             f"- **Guard**: not where it needed more ({len(guard.not_enough)} incidents: {_ids(guard.not_enough)}) or "
             f"something else was done ({len(guard.otherwise)}: {_ids(guard.otherwise)})"
@@ -88,8 +93,13 @@ def _section(rank: int, one: Playbook) -> str:
     )
 
 
-def _kind(trigger: Labels) -> str:
-    return " / ".join(label for labels in trigger.values() for label in labels)
+def _rows(table: Table) -> list[str]:
+    from triage.tables import written
+
+    lines = [[column.name for column in table.columns], ["---"] * len(table.columns)]
+    kinds = [column.kind for column in table.columns]
+    lines += [[written(*one) or "-" for one in zip(row.cells, kinds, strict=True)] for row in table.rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def _ids(incidents: tuple[str, ...]) -> str:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from triage.cli.terminal import JSON_OPTION, output, print_json, run, watching
 from triage.errors import InvalidInput
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.ledger import Entry, Ledger
+    from triage.ledger import Ledger
 
 TEAMS = typer.Option("--team", help="Only this team's incidents and the shared ones; repeatable.")
 
@@ -58,6 +57,9 @@ async def _ledger(
 
 
 def _print(found: Ledger, console: Console) -> None:
+    from triage.cli.tables import terminal_table
+    from triage.ledger_table import ledger_table
+
     wanted = [f"{facet} {' or '.join(labels)}" for facet, labels in found.labels.items()]
     wanted += [f"severity {found.severity}"] if found.severity else []
     named = found.matched - len(found.untold)
@@ -68,26 +70,9 @@ def _print(found: Ledger, console: Console) -> None:
     if found.withheld:
         console.print(f"Too few to tell: {escape(found.withheld)}.")
     if found.entries:
-        console.print(_table(found))
+        console.print(terminal_table(ledger_table(found), ("withheld",)), crop=False)
+    if any(entry.withheld for entry in found.entries):
+        console.print(f"Figures that rest on fewer than {found.least} incidents with a known end are left empty.")
     console.print("\nThe incidents behind each figure: --json.")
     for note in (*found.notes, found.order):
         console.print(f"\n[dim]{escape(note)}[/dim]")
-
-
-def _table(found: Ledger) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    is_ordered = any(one.first for one in found.entries)
-    headings = ["mitigation", "tried", "ended it alone [95%]", "minutes: median (quartiles), n"]
-    for heading in [*headings, *(["named first"] if is_ordered else [])]:
-        table.add_column(heading, overflow="fold")
-    for one in found.entries:
-        times = str(one.times) if one.times else "-"
-        cells = [one.mitigation, f"{one.tried.hits} of {one.tried.n}", str(one.ended or "withheld, too few"), times]
-        table.add_row(*map(escape, [*cells, *([_first(one)] if is_ordered else [])]))
-    return table
-
-
-def _first(one: Entry) -> str:
-    if one.first is None:
-        return "-"
-    return f"{one.first.named}" + (f", sufficed in {one.first.sufficed}" if one.first.sufficed else "")

@@ -14,6 +14,7 @@ from rich.table import Table
 from triage.cli.ledger import TEAMS
 from triage.cli.terminal import JSON_OPTION, output, print_json, run, watching, without_orders
 from triage.errors import MisconfiguredService
+from triage.quantities import percent
 from triage.settings import Settings
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _print_group(number: int, group: Group, console: Console) -> None:
     rows = [
         ("seen", f"{group.first_seen:%Y-%m-%d} to {group.last_seen:%Y-%m-%d}: {_months(group)}"),
         ("alike", f"{group.cohesion:.2f} among themselves; nearest labels: {nearest or 'none'}"),
-        ("apart", f"{group.apartness:.0%} of their nearest incidents are of the group, the rest are labelled"),
+        ("apart", f"{percent(group.apartness)} of their nearest incidents are of the group, the rest are labelled"),
         ("words", ", ".join(term.term for term in group.terms) or "none tell these from others"),
         ("draft", f"{label.id}: {label.definition}"),
         ("worded by", group.draft.by),

@@ -11,7 +11,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from triage.incident import Incident, duration
+from triage.incident import Incident
+from triage.markdown import shortened
+from triage.quantities import duration, percent
 from triage.taxonomy import Facet, Taxonomy
 from triage.triage_result import Contrast, FacetResult, Neighbour, Suggestion, Triage
 
@@ -72,7 +74,9 @@ def _labels(triage: Triage, taxonomy: Taxonomy) -> Table:
 
 def _others(facet: Facet, result: FacetResult) -> str:
     close = [one for one in result.distribution if one.label not in result.labels and one.probability >= _CLOSE]
-    return ("or " if close else "") + ", ".join(f"{facet.label(o.label).name} {o.probability:.0%}" for o in close[:2])
+    return ("or " if close else "") + ", ".join(
+        f"{facet.label(o.label).name} {percent(o.probability)}" for o in close[:2]
+    )
 
 
 def _evidence(triage: Triage, taxonomy: Taxonomy) -> list[RenderableType]:
@@ -83,7 +87,7 @@ def _evidence(triage: Triage, taxonomy: Taxonomy) -> list[RenderableType]:
             supported.setdefault(" ".join(evidence.quote.split()), []).append(facet.name)
     lines: list[RenderableType] = []
     for quote, facets in supported.items():
-        shown = Text.assemble((f"“{_shortened(quote)}”", "italic"), (f"  {', '.join(facets)}", "dim"))
+        shown = Text.assemble((f"“{shortened(quote, _QUOTE_CHARACTERS)}”", "italic"), (f"  {', '.join(facets)}", "dim"))
         lines.append(Padding(shown, (0, 0, 0, 2)))
     return [_title("Evidence, in the words of the write-up"), *lines] if lines else []
 
@@ -127,9 +131,11 @@ def _contrast(contrast: Contrast | None, taxonomy: Taxonomy) -> list[RenderableT
         )
     ]
     if contrast.evidence is not None:
-        lines.append(Text.assemble(("here   ", "dim"), (f"“{_shortened(contrast.evidence.quote)}”", "italic")))
+        lines.append(
+            Text.assemble(("here   ", "dim"), (f"“{shortened(contrast.evidence.quote, _QUOTE_CHARACTERS)}”", "italic"))
+        )
     if other.sentence:
-        lines.append(Text.assemble(("there  ", "dim"), (f"“{_shortened(other.sentence)}”", "italic")))
+        lines.append(Text.assemble(("there  ", "dim"), (f"“{shortened(other.sentence, _QUOTE_CHARACTERS)}”", "italic")))
     shown = [Padding(line, (0, 0, 0, 2)) for line in lines]
     return [_title(f"Nearest with another {facet.name.lower()}, and what separates the two"), *shown]
 
@@ -175,17 +181,14 @@ def _suggestion(one: Suggestion, facet: Facet) -> Text:
     text = Text.assemble((facet.label(one.mitigation).name, "bold"), f"  {figures}")
     for step in one.steps:
         text.append_text(
-            Text.assemble("\n", (f"“{_shortened(step.text)}”", "italic"), (f"  {step.incident_id}", "dim"))
+            Text.assemble(
+                "\n", (f"“{shortened(step.text, _QUOTE_CHARACTERS)}”", "italic"), (f"  {step.incident_id}", "dim")
+            )
         )
     for supporter in one.supporters[:_SHOWN_SUPPORTERS]:
         where = supporter.url or supporter.incident_id
         text.append(f"\n{supporter.title}  {where}" if supporter.title else f"\n{where}", style="dim")
     return text
-
-
-def _shortened(quote: str) -> str:
-    quote = " ".join(quote.split())
-    return quote if len(quote) <= _QUOTE_CHARACTERS else quote[: _QUOTE_CHARACTERS - 1] + "…"
 
 
 def _footer(triage: Triage) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table as TerminalTable
 
 from triage.cli.ledger import TEAMS
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 _QUIET = ("months",)
 """Tables that are too long for a terminal."""
-_NARROWEST = 16
 _LEFT_OUT = ("all at once", "source")
 """How columns begin that make a table too wide for one."""
 
@@ -245,7 +243,7 @@ def _write(folder: Path, made: Study, corpus: Corpus, tables: list[Table]) -> in
 
 
 def _print(made: Study, tables: list[Table], console: Console) -> None:
-    from triage.tables import written
+    from triage.cli.tables import terminal_table
 
     console.print(f"\n[bold]Study of {escape(made.corpus)}[/bold]: {made.n} incidents, {escape(made.taxonomy)}")
     console.print(f"Labels {escape(made.origin)}.")
@@ -258,18 +256,4 @@ def _print(made: Study, tables: list[Table], console: Console) -> None:
         console.print(f"[dim]{escape(one.caption)}[/dim]")
         if not one.rows:
             continue
-        shown = [place for place, column in enumerate(one.columns) if not column.name.startswith(_LEFT_OUT)]
-        table = TerminalTable(box=None, padding=(0, 2, 0, 0))
-        for place in shown:
-            is_text = one.columns[place].kind == "text"
-            widest = max((len(written(row.cells[place], one.columns[place].kind)) for row in one.rows), default=0)
-            table.add_column(
-                one.columns[place].name,
-                justify="left" if is_text else "right",
-                overflow="fold",
-                min_width=min(widest, _NARROWEST),
-            )
-        for row in one.rows:
-            table.add_row(*(escape(written(row.cells[place], one.columns[place].kind)) for place in shown))
-        # A line that is too long is better than figures that are cut off.
-        console.print(table, crop=False)
+        console.print(terminal_table(one, _LEFT_OUT), crop=False)

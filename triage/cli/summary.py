@@ -34,9 +34,10 @@ def summary(
 
 
 async def _summary(incident_id: str) -> str:
-    from triage.redaction import Redactor
-    from triage.summary import Material, summary
+    from triage.study import Roles
+    from triage.summary import read_summary
     from triage.wiring import open_store
 
-    async with open_store(Settings()) as (store, taxonomy):
-        return summary(await Material.read(store, incident_id, taxonomy, Redactor()))
+    settings = Settings()
+    async with open_store(settings) as (store, taxonomy):
+        return await read_summary(store, incident_id, taxonomy, Roles.load(taxonomy, settings.study_roles))

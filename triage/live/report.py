@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from triage.agreement import Interval, Kappa, cohen_kappa, compare_sets
 from triage.agreement.drift import Drift, label_drift
 from triage.agreement.proportion import Proportion
+from triage.quantities import percent
 from triage.store import Judgement, Store, TriagedIncident
 from triage.taxonomy import Facet, Taxonomy
 
@@ -244,7 +245,7 @@ def _below(facet: Facet, kappa: Kappa, gate: float) -> str:
 
 def _drifted(facet: Facet, drift: Drift) -> str:
     moved = [
-        f"{label} went {way} from {before:.0%} to {now:.0%}"
+        f"{label} went {way} from {percent(before)} to {percent(now)}"
         for way, change in (("up", drift.risen), ("down", drift.fallen))
         if change is not None
         for label, before, now in (change,)

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from triage.annotation import Annotation
 from triage.kinds import Event
+from triage.markdown import shortened
 from triage.redaction import Redactor
 from triage.store import StoredIncident
-from triage.taxonomy import Taxonomy
 from triage.triage_result import FacetResult, Triage
 
 MOST_SUGGESTIONS = 3
@@ -34,29 +34,6 @@ class News(NamedTuple):
     triage: Triage | None = None
     correction: Annotation | None = None
     failure: str = ""
-
-
-class Names:
-    """Names for people of a taxonomy's facets and labels; what is not in it keeps its id."""
-
-    def __init__(self, taxonomy: Taxonomy | None = None) -> None:
-        facets = taxonomy.facets if taxonomy else ()
-        self._facets = {facet.id: facet.name for facet in facets}
-        self._labels = {(facet.id, label.id): label.name for facet in facets for label in facet.labels}
-        mitigation = taxonomy.mitigation if taxonomy else None
-        self._mitigation = mitigation.id if mitigation else ""
-
-    def facet(self, facet: str) -> str:
-        """The facet's name."""
-        return self._facets.get(facet, facet)
-
-    def labels(self, facet: str, labels: tuple[str, ...]) -> str:
-        """The labels' names."""
-        return ", ".join(self._labels.get((facet, label), label) for label in labels)
-
-    def mitigation(self, label: str) -> str:
-        """A mitigation's name."""
-        return self.labels(self._mitigation, (label,))
 
 
 def news(
@@ -122,12 +99,6 @@ def generic(told: News) -> bytes:
 def encoded(content: object) -> bytes:
     """JSON in UTF-8."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def shortened(text: str, most: int) -> str:
-    """`text` in one line of at most `most` characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
 def _of_triage(triage: Triage) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from triage.errors import NotFound, TriageError
+from triage.names import Names
 from triage.notifying.delivery import Courier, Outcome, signed
-from triage.notifying.message import Names, encoded, generic, news
+from triage.notifying.message import encoded, generic, news
 from triage.notifying.slack import slack
 from triage.outages import is_database_away
 from triage.redaction import Redactor

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from triage.notifying.message import Names, News, encoded, shortened
+from triage.markdown import shortened
+from triage.names import Names
+from triage.notifying.message import News, encoded
+from triage.quantities import duration, percent
 from triage.triage_result import Suggestion, Triage
 
 _MOST_SUGGESTIONS = 2
@@ -69,7 +72,8 @@ def _of_triage(triage: Triage, names: Names) -> list[str]:
         lines.append(f":warning: *Degraded*, trust it less: {escaped(why)}")
     for facet, result in triage.facets.items():
         if result.labels:
-            sure = "" if result.probability is None else f" ({result.probability:.0%}{_caveat(result.is_calibrated)})"
+            likely = percent(result.probability)
+            sure = f" ({likely}{_caveat(result.is_calibrated)})" if likely else ""
             lines.append(f"{escaped(names.facet(facet))}: *{escaped(names.labels(facet, result.labels))}*{sure}")
         else:
             why = shortened(result.abstention or "not sure enough", _LONGEST_LINE)
@@ -92,7 +96,7 @@ def _advice(suggestion: Suggestion, names: Names) -> str:
         return f"{name}: general advice, no similar incident used it"
     used = f"{name}: used in {suggestion.support} of {suggestion.considered} similar incidents"
     ttm = suggestion.median_ttm_minutes
-    return used if ttm is None else f"{used}, median {ttm:.0f} min to mitigate"
+    return used if ttm is None else f"{used}, median {duration(ttm)} to mitigate"
 
 
 def _summary(told: News, names: Names) -> str:

@@ -130,12 +130,13 @@ class Previewer:
             told = [(one, both) for one, both in zip(mine, heard, strict=True) if both is not None]
             reached += [one.incident.id for one, _ in told]
             changed += await asyncio.to_thread(self._changed, told, people, options.least_shift)
+        compared = set(reached)
         changed.sort(key=lambda one: (not one.has_other_labels, -one.similarity, one.incident_id))
         return {
             "looked_at": len(reached),
             "incidents": tuple(changed),
             "not_compared": tuple(not_compared),
-            "not_reached": tuple(one.incident.id for one in comparable if one.incident.id not in set(reached)),
+            "not_reached": tuple(one.incident.id for one in comparable if one.incident.id not in compared),
             "history": history,
         }
 

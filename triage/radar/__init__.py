@@ -11,6 +11,7 @@ from triage.radar.phrasing import phrase
 from triage.radar.reading import RECENT, Scope, look
 from triage.radar.report import Draft, Group, IllFitting, Radar, Reason
 from triage.radar.scan import DEFAULT_CRITERIA, Criteria, Suspect, scan
+from triage.radar.table import radar_table
 
 __all__ = [
     "DEFAULT_CRITERIA",
@@ -27,5 +28,6 @@ __all__ = [
     "as_yaml",
     "look",
     "phrase",
+    "radar_table",
     "scan",
 ]

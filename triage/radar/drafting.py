@@ -13,6 +13,7 @@ from triage.classification.sentences import cause_words, is_boilerplate, split
 from triage.evaluation.deciding_rules import Labelled, draft
 from triage.evaluation.rule_drafting import without_orders
 from triage.evaluation.terms import Term, terms_of
+from triage.markdown import shortened
 from triage.radar.report import Draft, Radar
 from triage.taxonomy import Facet, Label, Taxonomy
 
@@ -95,7 +96,7 @@ def telling_sentences(texts: Sequence[str], terms: Sequence[Term], taxonomy: Tax
             key=lambda one: (one[0] + _CAUSE_WORD * min(one[1], 2), len(one[3].split()) >= _LEAST_WORDS, one[2]),
             default=None,
         )
-        found.append(_shortened(best[3]) if best else "")
+        found.append(shortened(best[3], _LONGEST_SENTENCE) if best else "")
     return found
 
 
@@ -136,8 +137,3 @@ def _deciding_rule(label_id: str, material: Material) -> str:
 
 def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-def _shortened(sentence: str) -> str:
-    sentence = " ".join(sentence.split())
-    return sentence if len(sentence) <= _LONGEST_SENTENCE else f"{sentence[: _LONGEST_SENTENCE - 1].rstrip()}…"

@@ -52,11 +52,12 @@ def reasons(facet: Facet, sighting: Sighting, least_probability: float, usual: f
         found += _of_label(facet, result.labels, "triage")
         if result.probability is not None and result.probability < least_probability:
             sureness = "" if result.is_calibrated else ", not calibrated"
+            digits = _digits_apart(result.probability, least_probability)
             found.append(
                 Reason(
                     kind="unlikely",
-                    detail=f"{result.labels[0]} has a probability of {result.probability:.0%}{sureness}: "
-                    f"below {least_probability:.0%}.",
+                    detail=f"{result.labels[0]} has a probability of {result.probability:.{digits}%}{sureness}: "
+                    f"below {least_probability:.{digits}%}.",
                 )
             )
     if usual is not None and sighting.nearest is not None and sighting.nearest < usual:
@@ -80,6 +81,11 @@ def usual_nearest(vectors: Vectors, share: float) -> float | None:
     alike = vectors @ vectors.T
     np.fill_diagonal(alike, -1.0)
     return float(np.quantile(alike.max(axis=1), share))
+
+
+def _digits_apart(one: float, other: float) -> int:
+    """With so many digits behind the point the two percentages differ."""
+    return next((n for n in range(5) if f"{one:.{n}%}" != f"{other:.{n}%}"), 5)
 
 
 def _of_label(facet: Facet, labels: Sequence[str], by: str) -> tuple[Reason, ...]:

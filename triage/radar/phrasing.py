@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from typing import Annotated
 
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, Field, StringConstraints
 
 from triage.classification.prompts import load
 from triage.errors import ModelUnavailable
@@ -14,7 +14,7 @@ from triage.evaluation.rule_drafting import fenced
 from triage.llm import ChatModel, Request
 from triage.radar.drafting import names_of, new_id
 from triage.radar.report import Draft, Group, Radar
-from triage.taxonomy import Facet, Taxonomy
+from triage.taxonomy import Facet, Label, Taxonomy
 
 _MAX_TOKENS = 500
 _TEXT = {"type": "string"}
@@ -51,21 +51,24 @@ async def phrase(radar: Radar, taxonomy: Taxonomy, model: ChatModel) -> Radar:
     groups: list[Group] = []
     refused = 0
     for place, group in enumerate(radar.groups):
-        others = [one.draft.label.id for one in (*groups, *radar.groups[place + 1 :])]
+        others = [one.draft.label for one in (*groups, *radar.groups[place + 1 :])]
+        taken = names_of(facet) | {name.casefold() for label in others for name in (label.id, label.name)}
         try:
-            draft = await _phrased(group, facet, taxonomy, model, others)
+            draft = await _phrased(group, facet, taxonomy, model, taken)
         except ModelUnavailable as error:
-            reason = f"{error.detail} {len(radar.groups) - place} of {len(radar.groups)} drafts are worded by rule."
+            by_rule = len(radar.groups) - place + refused
+            reason = f"{error.detail} {by_rule} of {len(radar.groups)} drafts are worded by rule."
             return radar.model_copy(update={"groups": (*groups, *radar.groups[place:]), "degraded_reason": reason})
         refused += draft is None
         groups.append(group if draft is None else group.model_copy(update={"draft": draft}))
-    reason = f"{model.name} gave no label for {refused} of {len(groups)} groups: these drafts are worded by rule."
+    reason = f"{model.name} gave no new label for {refused} of {len(groups)} groups: these drafts are worded by rule."
     return radar.model_copy(update={"groups": tuple(groups), "degraded_reason": reason if refused else None})
 
 
 async def _phrased(
-    group: Group, facet: Facet, taxonomy: Taxonomy, model: ChatModel, others: Collection[str]
+    group: Group, facet: Facet, taxonomy: Taxonomy, model: ChatModel, taken: Collection[str]
 ) -> Draft | None:
+    """None for an answer that is no label, or one by a name that is `taken`."""
     prompt = load("draft_label")
     nearest = [facet.label(one.label) for one in group.nearest] or list(facet.labels)
     messages = prompt.messages(
@@ -77,13 +80,15 @@ async def _phrased(
     reply = await model.complete(Request(messages=messages, schema_=_SCHEMA, max_tokens=_MAX_TOKENS))
     try:
         said = _Said.model_validate(json.loads(reply.text))
-    except (ValueError, ValidationError):
+        name = " ".join(said.name.split())
+        worded = {
+            "id": new_id(name, taken),
+            "name": name,
+            "definition": f"Draft. {said.definition}",
+            "includes": said.includes,
+            "deciding_rule": said.deciding_rule,
+        }
+        label = Label.model_validate(group.draft.label.model_dump() | worded)
+    except ValueError:
         return None
-    worded = {
-        "id": new_id(said.name, {*names_of(facet), *others}),
-        "name": said.name,
-        "definition": f"Draft. {said.definition}",
-        "includes": tuple(said.includes),
-        "deciding_rule": said.deciding_rule,
-    }
-    return Draft(label=group.draft.label.model_copy(update=worded), by=f"{model.name} ({prompt.name})")
+    return None if name.casefold() in taken else Draft(label=label, by=f"{model.name} ({prompt.name})")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from triage.access import SHARED_TEAM
+from triage.access import seen_teams
 from triage.annotation import Labels
 from triage.casebook import Casebook
 from triage.embedding import Vectors
@@ -23,7 +23,7 @@ from triage.radar.scan import DEFAULT_CRITERIA, Criteria, Suspect, scan
 from triage.redaction import Redactor
 from triage.store import Store, StoredIncident, Wanted
 from triage.taxonomy import Facet, Taxonomy
-from triage.triage_result import Triage
+from triage.triage_result import FacetResult, Triage
 
 RECENT = 1_000
 """So many incidents, the last to come in, are looked at."""
@@ -50,16 +50,19 @@ async def look(
     criteria: Criteria = DEFAULT_CRITERIA,
     progress: Steps = silent,
 ) -> Radar:
-    """The radar over what is stored. `progress` tells of embedding.
+    """The radar over what is stored. `progress` tells of embedding. Labels that the taxonomy does not have, such as
+    those of an earlier version, are left out and told in the notes.
 
     Raises `UnknownFacet`, `InvalidInput` for an ordered facet, and `ModelUnavailable` where the embedder is away.
     """
     taxonomy = casebook.taxonomy
     facet = facet_of(taxonomy, scope.facet)
-    teams = None if scope.teams is None else {*scope.teams, SHARED_TEAM}
+    teams = seen_teams(scope.teams)
     stored = await _recent(store, taxonomy, scope.recent, teams)
     gold = await store.gold(stored)
-    documents = await store.triage_documents([name for name in stored if not gold.get(name, {}).get(facet.id)])
+    given = {name: labels.get(facet.id, ()) for name, labels in gold.items()}
+    fitting = {name: _fitting(facet, labels) for name, labels in given.items()}
+    documents = await store.triage_documents([name for name in stored if not fitting.get(name)])
     triages = await asyncio.to_thread(
         lambda: {name: Triage.model_validate_json(document) for name, document in documents.items()}
     )
@@ -67,7 +70,9 @@ async def look(
     places = _stacked(labelled)
     usual = await asyncio.to_thread(usual_nearest, places, criteria.far)
     known = await store.vectors(casebook.fingerprint, stored)
-    sightings = _sightings(facet, stored, gold, triages, casebook.fingerprint)
+    sightings = _sightings(facet, stored, fitting, triages, casebook.fingerprint)
+    said = [triage.facets[facet.id].labels for triage in triages.values() if facet.id in triage.facets]
+    strange = sum(len(labels) - len(_fitting(facet, labels)) for labels in (*given.values(), *said))
 
     def doubted(vectors: Mapping[str, Vectors]) -> list[tuple[Sighting, tuple[Reason, ...]]]:
         placed = [_placed(sighting, vectors.get(sighting.id), places) for sighting in sightings]
@@ -86,7 +91,11 @@ async def look(
             )
             for one, why in doubted(vectors)
         ]
-        return scan(taxonomy, facet, suspects, _told(labelled), len(stored), criteria)
+        found = scan(taxonomy, facet, suspects, _told(labelled), len(stored), criteria)
+        if not strange:
+            return found
+        note = f"{strange} label(s) that {taxonomy.id} {taxonomy.version} does not have are left out."
+        return found.model_copy(update={"notes": (*found.notes, note)})
 
     return await asyncio.to_thread(finish)
 
@@ -141,7 +150,7 @@ async def _labelled(
 def _sightings(
     facet: Facet,
     stored: Mapping[str, StoredIncident],
-    gold: Mapping[str, Labels],
+    gold: Mapping[str, tuple[str, ...]],
     triages: Mapping[str, Triage],
     fingerprint: str,
 ) -> list[Sighting]:
@@ -154,12 +163,25 @@ def _sightings(
             Sighting(
                 incident=one.incident,
                 seen_at=one.incident.started_at or one.created_at,
-                labels=gold.get(name, {}).get(facet.id, ()),
-                result=triage.facets.get(facet.id) if triage else None,
+                labels=gold.get(name, ()),
+                result=_result(facet, triage) if triage else None,
                 nearest=max(alike) if alike and is_comparable else None,
             )
         )
     return found
+
+
+def _fitting(facet: Facet, labels: Sequence[str]) -> tuple[str, ...]:
+    return tuple(label for label in labels if label in facet.ids)
+
+
+def _result(facet: Facet, triage: Triage) -> FacetResult | None:
+    """What the triage says of the facet, in the labels that it has; None where it says nothing in them."""
+    result = triage.facets.get(facet.id)
+    if result is None or not result.labels:
+        return result
+    labels = _fitting(facet, result.labels)
+    return result.model_copy(update={"labels": labels}) if labels else None
 
 
 def _placed(sighting: Sighting, vector: Vectors | None, labelled: Vectors) -> Sighting:

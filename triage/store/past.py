@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection
 
-from triage.access import SHARED_TEAM
+from triage.access import seen_teams
 from triage.annotation import Labels
 from triage.incident import Incident
 from triage.store.store import Store
@@ -28,7 +28,7 @@ async def past_portions(
     wanted: Callable[[Labels], bool] = lambda _: True,
 ) -> AsyncIterator[list[tuple[Incident, Labels]]]:
     """The same in portions by id. Bounded in memory."""
-    seen = visible(teams)
+    seen = seen_teams(teams)
     async for gold in store.gold_pages():
         labelled = {incident_id: labels for incident_id, labels in gold.items() if wanted(labels)}
         stored = await store.incidents(labelled)
@@ -37,8 +37,3 @@ async def past_portions(
             for incident_id, labels in labelled.items()
             if incident_id in stored and (seen is None or stored[incident_id].team in seen)
         ]
-
-
-def visible(teams: Collection[str] | None) -> set[str] | None:
-    """The teams whose history these teams may see: their own and the shared one; None for all."""
-    return None if teams is None else {*teams, SHARED_TEAM}

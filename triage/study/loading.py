@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from triage.access import seen_teams
 from triage.annotation import Annotation, Labels
 from triage.errors import InvalidInput
 from triage.evaluation import shipped_history
@@ -17,7 +18,7 @@ from triage.incident import Incident
 from triage.intake.fields import read_fields
 from triage.intake.labelled import read_labelled
 from triage.store import Store
-from triage.store.past import past_portions, visible
+from triage.store.past import past_portions
 from triage.study.corpus import Corpus, Record, origin_of
 from triage.study.roles import Roles
 from triage.study.study import Study, StudyOptions, make_study
@@ -86,7 +87,7 @@ async def stored_corpus(
     """
     records, n = await _newest(store, teams, most)
     fitting, strange = _fitting(records, taxonomy)
-    seen = visible(teams)
+    seen = seen_teams(teams)
     several = [key for _, key in await store.labelled(2, limit=most, teams=seen)]
     annotations = await _annotations(store, {*several, *(record.id for record in fitting)}, taxonomy)
     vectors = await store.vectors(fingerprint, [record.id for record in fitting]) if fingerprint else {}

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+import asyncio
 
-from triage.annotation import Annotation
-from triage.incident import duration
 from triage.markdown import code, link, plain
+from triage.quantities import duration
+from triage.redaction import Redactor
+from triage.store import Store
+from triage.study.roles import Roles
 from triage.summary.labels import classified, ended, similar
 from triage.summary.material import Material
 from triage.summary.questions import questions
 from triage.summary.quotes import impact, timed
 from triage.summary.wording import moment, quoted, text
+from triage.taxonomy import Taxonomy
+from triage.timeline import Event, timeline
 
 _TITLE_CHARACTERS = 200
-_NOTE_CHARACTERS = 300
+_DETAIL_CHARACTERS = 300
 _MOST_TIMES = 20
 _DRAFT = (
     "> **Draft.** Put together from recorded times, labels and quotes; no sentence of it was written by a model. Check "
     "every line before you share it, and replace what is wrong or missing."
 )
 _DEGRADED = "> **The triage is degraded**, trust its labels less: see where this comes from, at the end."
+
+
+async def read_summary(store: Store, incident_id: str, taxonomy: Taxonomy, roles: Roles) -> str:
+    """The draft of a stored incident's summary. Raises `NotFound`."""
+    material = await Material.read(store, incident_id, taxonomy, roles, Redactor())
+    return await asyncio.to_thread(summary, material)
 
 
 def summary(material: Material) -> str:
@@ -85,15 +95,7 @@ def _impact(material: Material) -> list[str]:
 
 
 def _timeline(material: Material) -> list[str]:
-    incident = material.incident
-    names = {"started_at": "started", "detected_at": "noticed", "mitigated_at": "mitigated", "resolved_at": "resolved"}
-    happened = [(at, what) for field, what in names.items() if (at := getattr(incident, field)) is not None]
-    happened.append((material.stored.created_at, "came in for triage" if material.triage else "came in"))
-    if material.triage is not None:
-        happened.append((material.triage.created_at, "triaged"))
-    for (at, _), given in groupby(material.annotations, key=lambda a: (a.created_at, a.annotator)):
-        happened.append((at, _labelled(material, list(given))))
-    lines = [f"- {moment(at)}: {what}" for at, what in sorted(happened, key=lambda pair: pair[0])]
+    lines = [_happened(material, event) for event in timeline(material.stored, material.triages, material.annotations)]
     told = timed(material.sentences)
     if told:
         lines += ["", "Times of day in the write-up, in its order:", ""]
@@ -102,15 +104,16 @@ def _timeline(material: Material) -> list[str]:
     return ["## Timeline", "", *lines, ""]
 
 
-def _labelled(material: Material, given: list[Annotation]) -> str:
+def _happened(material: Material, event: Event) -> str:
+    who = f" by {plain(event.who)}" if event.who else ""
     labels = "; ".join(
         f"{plain(material.names.facet(one.facet)).lower()}: {plain(material.names.labels(one.facet, one.labels))}"
         + (" (gold)" if one.is_gold else "")
-        for one in given
+        for one in event.given
     )
-    notes = [text(material.redactor.redact(one.note).text, _NOTE_CHARACTERS) for one in given if one.note.strip()]
-    note = f". Note: “{'” “'.join(notes)}”" if notes else ""
-    return f"{plain(given[0].annotator)} labelled it: {labels}{note}"
+    detail = text(material.redactor.redact(event.detail).text, _DETAIL_CHARACTERS)
+    note = f". Note: “{detail}”" if event.given else f", {detail}"
+    return f"- {moment(event.at)}: {event.what}{who}{f': {labels}' if labels else ''}{note if detail else ''}"
 
 
 def _follow_up() -> list[str]:

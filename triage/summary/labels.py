@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from triage.incident import duration
-from triage.markdown import code, link, plain
-from triage.notifying.message import shortened
+from triage.markdown import code, link, plain, shortened
+from triage.quantities import duration, percent
 from triage.summary.material import Material, Said
 from triage.summary.wording import quoted, teller
 from triage.triage_result import Neighbour, Suggestion
@@ -107,7 +106,7 @@ def _sure(said: Said) -> str:
     result = said.triage
     if result is None or result.probability is None or not result.labels:
         return ""
-    return f" ({result.probability:.0%}{'' if result.is_calibrated else ', not calibrated'})"
+    return f" ({percent(result.probability)}{'' if result.is_calibrated else ', not calibrated'})"
 
 
 def _quotes(material: Material, said: Said) -> list[str]:

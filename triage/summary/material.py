@@ -11,15 +11,16 @@ from typing import NamedTuple, Self
 from triage.annotation import Annotation, standing, words_of_people
 from triage.classification.sentences import split
 from triage.incident import Incident
-from triage.notifying.message import Names
+from triage.names import Names
 from triage.redaction import Redacted, Redactor
-from triage.store import Store, StoredIncident
+from triage.store import Made, Store, StoredIncident
 from triage.study.roles import Roles
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Evidence, FacetResult, Triage
 
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _LEAST_WORDS = 3
+_MOST_TRIAGES = 20
 
 
 class Said(NamedTuple):
@@ -64,24 +65,30 @@ class Said(NamedTuple):
 
 @dataclass(frozen=True)
 class Material:
-    """An incident with its latest triage (None where there is none) and all its annotations, oldest first.
+    """An incident with its triages, newest first, and all its annotations, oldest first.
 
     `roles` say which facet tells how incidents were noticed. Texts leave it redacted.
     """
 
     stored: StoredIncident
-    triage: Triage | None
+    triages: Sequence[Made]
     annotations: Sequence[Annotation]
     taxonomy: Taxonomy
     roles: Roles
     redactor: Redactor
 
     @classmethod
-    async def read(cls, store: Store, incident_id: str, taxonomy: Taxonomy, redactor: Redactor) -> Self:
+    async def read(cls, store: Store, incident_id: str, taxonomy: Taxonomy, roles: Roles, redactor: Redactor) -> Self:
         """What is kept of an incident. Raises `NotFound`."""
         stored = await store.incident(incident_id)
-        triage, annotations = await store.triage(incident_id), await store.annotations(incident_id)
-        return cls(stored, triage, annotations, taxonomy, Roles.load(taxonomy), redactor)
+        triages = await store.triages(incident_id, _MOST_TRIAGES)
+        annotations = await store.annotations(incident_id)
+        return cls(stored, triages, annotations, roles.applied(taxonomy), roles, redactor)
+
+    @property
+    def triage(self) -> Triage | None:
+        """The latest triage; None where there is none."""
+        return self.triages[0].triage if self.triages else None
 
     @property
     def incident(self) -> Incident:

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from triage.annotation import Annotation
-from triage.markdown import plain
-from triage.notifying.message import shortened
+from triage.markdown import plain, shortened
 
 _QUOTE_CHARACTERS = 400
 

@@ -20,6 +20,7 @@ from triage.web.choices import MOST_BYTES, Question, read_answers
 from triage.web.forms import Form, read_form
 from triage.web.label import TABS
 from triage.web.rendering import go_to, page_router, show
+from triage.web.visible import visible
 
 router = page_router()
 
@@ -51,7 +52,7 @@ async def adjudicate(
     if page.incidents:
         found = await service.adjudication.dispute(page.incidents[0].incident_id, adjudicator=name)
     before = None
-    if settled and facet and await _is_visible(service, who, settled):
+    if settled and facet and settled in await visible(service, who, [settled]):
         before = await service.adjudication.dispute(settled, facet, name)
     return _shown(request, found, after=after, left=left, before=before)
 
@@ -134,8 +135,3 @@ def _number(form: Form, field: str) -> int:
 
 async def _page(service: Service, who: Principal, name: str, cursor: str | None = None) -> DisputedPage:
     return await service.adjudication.page(_COUNTED, cursor, name, who.teams, most=_LOOKED_AT)
-
-
-async def _is_visible(service: Service, who: Principal, incident_id: str) -> bool:
-    team = await service.store.team_of(incident_id)
-    return team is not None and who.sees(team)

@@ -8,8 +8,7 @@ from fastapi import Request, Response
 
 from triage.api.access import requires
 from triage.api.service import Parts, Service
-from triage.checklist import Checklist, measure_adoption
-from triage.tables import Column, Row, Table
+from triage.checklist import Checklist, checklist_table, measure_adoption
 from triage.web.downloads import TableFormat, table_file
 from triage.web.kept import Kept, KeptFigures
 from triage.web.options import Options, PageOptions
@@ -29,14 +28,7 @@ async def checklist(request: Request, service: Parts, kept: KeptFigures, options
 @router.get("/study/checklist.{ending}", dependencies=[requires("read", all_teams=True)])
 async def checklist_file(service: Parts, kept: KeptFigures, options: Options, ending: TableFormat) -> Response:
     """The steps as a file."""
-    found = await _found(service, kept, options)
-    rows = tuple(
-        Row((step.title, "done" if step.is_fulfilled else "open", "; ".join(step.evidence), step.next))
-        for step in found.steps
-    )
-    columns = (Column("step"), Column("state"), Column("evidence"), Column("next"))
-    caption = f"Taxonomy {found.taxonomy}, {found.incidents} incidents in the history. {found.source}"
-    return table_file(Table("checklist", "Adoption checklist", caption, columns, rows), ending)
+    return table_file(checklist_table(await _found(service, kept, options)), ending)
 
 
 async def _found(service: Service, kept: Kept, options: PageOptions) -> Checklist:

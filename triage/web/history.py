@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Annotated, NamedTuple
 from urllib.parse import urlencode
 
 from fastapi import Depends, Query, Request, Response
 
-from triage.access import SHARED_TEAM, Principal
+from triage.access import Principal, seen_teams
 from triage.annotation import Labels
 from triage.api.access import Reader
 from triage.api.service import Parts, Service
 from triage.history import MOST_EXAMPLES
 from triage.history.browsing import Browsed, Hit, Mode
+from triage.names import Names
 from triage.tables import Column, Row, Table
 from triage.taxonomy import Taxonomy
 from triage.web.blind import to_label_blind
@@ -123,17 +124,17 @@ async def history_file(request: Request, service: Parts, who: Reader, wanted: Wa
 
 async def _found(service: Service, who: Principal, wanted: Search, k: int, blind: Collection[str]) -> Browsed:
     """The first `k` incidents of their history, without what they are to label `blind`: here stand its labels."""
-    teams = None if who.teams is None else who.teams | {SHARED_TEAM}
+    teams = seen_teams(who.teams)
     return await service.casebook.browse(wanted.text, wanted.chosen, k, wanted.mode, teams, blind)
 
 
 def _choices(taxonomy: Taxonomy, found: Browsed, chosen: Labels) -> list[Choices]:
-    choices = []
+    choices, names = [], Names(taxonomy)
     for facet in taxonomy.facets:
-        counts, names = found.counts.get(facet.id, {}), _names(taxonomy)[facet.id]
+        counts = found.counts.get(facet.id, {})
         labels = {*counts, *chosen.get(facet.id, ())}
         listed = [
-            Choice(label, names.get(label, label), counts.get(label, 0), label in chosen.get(facet.id, ()))
+            Choice(label, names.labels(facet.id, (label,)), counts.get(label, 0), label in chosen.get(facet.id, ()))
             for label in labels
         ]
         listed.sort(key=lambda one: (-one.n, one.name))
@@ -143,16 +144,12 @@ def _choices(taxonomy: Taxonomy, found: Browsed, chosen: Labels) -> list[Choices
 
 
 def _told(taxonomy: Taxonomy, labels: Labels) -> Told:
-    kinds, ended_by = list[str](), list[str]()
+    kinds, ended_by, names = list[str](), list[str](), Names(taxonomy)
     for facet in taxonomy.facets:
         silent = {label.id for label in facet.labels if label.undisclosed}
-        names = [_names(taxonomy)[facet.id].get(one, one) for one in labels.get(facet.id, ()) if one not in silent]
-        (ended_by if facet.role == "mitigation" else kinds).extend(names)
+        told = [names.labels(facet.id, (one,)) for one in labels.get(facet.id, ()) if one not in silent]
+        (ended_by if facet.role == "mitigation" else kinds).extend(told)
     return Told(tuple(kinds), tuple(ended_by))
-
-
-def _names(taxonomy: Taxonomy) -> Mapping[str, Mapping[str, str]]:
-    return {facet.id: {label.id: label.name for label in facet.labels} for facet in taxonomy.facets}
 
 
 def _table(taxonomy: Taxonomy, found: Browsed, wanted: Search) -> Table:

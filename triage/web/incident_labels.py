@@ -13,7 +13,7 @@ from triage.api.access import Annotator, requires
 from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
 from triage.errors import InvalidInput
-from triage.notifying.message import Names
+from triage.names import Names
 from triage.taxonomy import Taxonomy
 from triage.web.annotator import remember_annotator, required_annotator
 from triage.web.blind import TELLS

@@ -14,7 +14,7 @@ from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
 from triage.ledger import Kind, Ledger, ledger
 from triage.mitigation import kind_facets
-from triage.notifying.message import Names
+from triage.names import Names
 from triage.store.past import past_incidents
 from triage.taxonomy import Facet
 from triage.web.blind import TELLS

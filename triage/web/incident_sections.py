@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from fastapi import Request, Response
@@ -13,9 +12,8 @@ from triage.api.access import Administrator, Reader, requires
 from triage.api.answers import IncidentAnswer
 from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
-from triage.notifying.message import Names
-from triage.redaction import Redactor
-from triage.summary import Material, summary
+from triage.api.summary import summary_of
+from triage.names import Names
 from triage.tables import Column, Table, written
 from triage.tables import Row as TableRow
 from triage.timeline import timeline
@@ -113,13 +111,13 @@ async def show_audit(request: Request, service: Parts, who: Administrator, incid
 @router.get("/incidents/{incident_id}/summary")
 async def show_summary(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Show the draft of a post-incident summary."""
-    return _section(request, service, incident_id, "summary", draft=await _summary(service, incident_id))
+    return _section(request, service, incident_id, "summary", draft=await summary_of(service, incident_id))
 
 
 @router.get("/incidents/{incident_id}/summary.md")
 async def get_summary(service: Parts, incident_id: IncidentInPath) -> Response:
     """Send that draft as a file."""
-    return kept_file(await _summary(service, incident_id), MARKDOWN, f"{incident_id}-summary.md")
+    return kept_file(await summary_of(service, incident_id), MARKDOWN, f"{incident_id}-summary.md")
 
 
 @router.get("/incidents/{incident_id}/export.json")
@@ -132,11 +130,6 @@ async def export_json(service: Parts, incident_id: IncidentInPath) -> Response:
         annotations=tuple(await service.store.annotations(incident_id)),
     )
     return kept_file(content.model_dump_json(indent=1), "application/json", f"{incident_id}.json")
-
-
-async def _summary(service: Service, incident_id: str) -> str:
-    material = await Material.read(service.store, incident_id, service.casebook.taxonomy, Redactor())
-    return await asyncio.to_thread(summary, material)
 
 
 def _section(request: Request, service: Service, incident_id: str, section: str, **known: Any) -> Response:

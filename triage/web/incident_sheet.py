@@ -11,7 +11,7 @@ from triage.access import Principal
 from triage.annotating.draft import Draft
 from triage.annotation import Annotation, Labels
 from triage.api.service import Service
-from triage.notifying.message import Names
+from triage.names import Names
 from triage.store import StoredIncident
 from triage.summary.material import Said
 from triage.taxonomy import Facet, Label, Taxonomy

@@ -9,7 +9,7 @@ from triage.api.access import Reader
 from triage.api.automation import automation_of
 from triage.api.service import Parts, Service
 from triage.automation import DEFAULT_CRITERIA, Opportunities
-from triage.automation_tables import near_miss_table, playbook_table
+from triage.automation_tables import kind_name, near_miss_table, playbook_table
 from triage.tables import written
 from triage.web.downloads import TableFormat, table_file
 from triage.web.kept import Kept, KeptFigures, Measured
@@ -30,6 +30,7 @@ async def playbooks(request: Request, service: Parts, kept: KeptFigures, who: Re
         found=found,
         at=at,
         taxonomy=taxonomy,
+        kind_name=kind_name,
         near=near,
         visible=await visible_behind(service, who, [playbook_table(found, taxonomy), near]),
         written=written,

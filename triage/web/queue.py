@@ -16,11 +16,13 @@ from triage.annotating.worklist import Item, Kind, Said
 from triage.api.access import Annotator, Poster, Reader
 from triage.api.service import Parts, Service
 from triage.errors import InvalidInput, NotFound
+from triage.names import Names
 from triage.store import Wanted
 from triage.taxonomy import Taxonomy
 from triage.web.annotator import annotator_of, remember_annotator, required_annotator
 from triage.web.headlines import headlines
 from triage.web.rendering import is_part, page_router, show
+from triage.web.visible import visible
 from triage.web.words import incident_path, plural
 
 router = page_router()
@@ -249,20 +251,18 @@ async def _visible(service: Service, who: Principal, chosen: Sequence[str]) -> l
             "No incident is chosen: tick some first, or choose one with j and tick it with x.", field="incident"
         )
     ids = list(dict.fromkeys(chosen))
-    teams = await service.store.teams_of(ids)
-    if missing := [name for name in ids if name not in teams or not who.sees(teams[name])]:
+    seen = await visible(service, who, ids)
+    if missing := [name for name in ids if name not in seen]:
         raise NotFound(f"There is no incident {', '.join(map(repr, missing[:10]))}.", incident_ids=missing)
     return ids
 
 
 def _line(item: Item, tab: Kind, taxonomy: Taxonomy) -> Line:
-    labels = []
+    labels, called = [], Names(taxonomy)
     for facet in taxonomy.triaged:
         result = item.triage.facets.get(facet.id) if item.triage is not None else None
         if result is not None and result.labels:
-            names = {label.id: label.name for label in facet.labels}
-            said = ", ".join(names.get(label, label) for label in result.labels)
-            labels.append(Labelled(facet.name, said, result.probability))
+            labels.append(Labelled(facet.name, called.labels(facet.id, result.labels), result.probability))
     names = {facet.id: facet.name for facet in taxonomy.facets}
     return Line(item, tuple(_tags(item, tab, names)), tuple(labels))
 

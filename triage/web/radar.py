@@ -10,8 +10,7 @@ from triage.access import Principal
 from triage.api.access import Reader, requires
 from triage.api.radar import radar_of
 from triage.api.service import Parts, Service
-from triage.radar import Radar, as_yaml
-from triage.tables import Column, Row, Table
+from triage.radar import Radar, as_yaml, radar_table
 from triage.web.downloads import TableFormat, kept_file, table_file
 from triage.web.kept import Kept, KeptFigures, Measured
 from triage.web.rendering import page_router, show
@@ -61,35 +60,7 @@ async def radar_file(
     service: Parts, kept: KeptFigures, who: Reader, ending: TableFormat, facet: Annotated[str, _FACET] = ""
 ) -> Response:
     """The groups as a file."""
-    found = (await _found(service, kept, who, facet)).what
-    columns = (
-        Column("draft label"),
-        Column("distinct incidents", "count"),
-        Column("cohesion", "number"),
-        Column("apartness", "share"),
-        Column("nearest label"),
-        Column("first seen"),
-        Column("last seen"),
-        Column("terms"),
-    )
-    rows = tuple(
-        Row(
-            (
-                group.draft.label.id,
-                group.size,
-                group.cohesion,
-                group.apartness,
-                group.nearest[0].label if group.nearest else None,
-                group.first_seen.isoformat(),
-                group.last_seen.isoformat(),
-                ", ".join(term.term for term in group.terms),
-            ),
-            group.incidents,
-        )
-        for group in found.groups
-    )
-    caption = f"{found.recent} recent incidents, {len(found.ill_fitting)} of which no label of {found.facet} fits well."
-    return table_file(Table("radar", "Groups that no label fits", caption, columns, rows), ending)
+    return table_file(radar_table((await _found(service, kept, who, facet)).what), ending)
 
 
 async def _found(service: Service, kept: Kept, who: Principal, facet: str) -> Measured[Radar]:

@@ -10,6 +10,8 @@ from urllib.parse import quote, urlsplit
 
 from markupsafe import Markup, escape
 
+from triage.quantities import duration, percent
+
 # Characters that HTML can't hold, and halves of surrogate pairs, which UTF-8 can't.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -25,39 +27,10 @@ def when(moment: datetime | None) -> Markup:
 
 def ago(moment: datetime) -> Markup:
     """How long ago a moment was, in short; the script of the pages adds the moment itself."""
-    minutes = max(0.0, (datetime.now(UTC) - moment).total_seconds() / 60)
+    seconds = max(0, round((datetime.now(UTC) - moment).total_seconds()))
+    minutes = seconds / 60 if seconds < 60 else round(seconds / 60)
     told = duration(minutes) if minutes < 2 * 1440 else f"{minutes / 1440:.0f} d"
     return Markup(f'<time datetime="{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}">{told} ago</time>')  # noqa: S704
-
-
-def duration(minutes: float | None) -> str:
-    """Minutes as people say them.
-
-    >>> duration(4.6), duration(75), duration(60 * 50), duration(None)
-    ('5 min', '1 h 15 min', '2 d 2 h', '')
-    """
-    if minutes is None:
-        return ""
-    whole = round(minutes)
-    days, hours, left = whole // 1440, whole % 1440 // 60, whole % 60
-    if days:
-        return f"{days} d {hours} h" if hours else f"{days} d"
-    if hours:
-        return f"{hours} h {left:02} min" if left else f"{hours} h"
-    return f"{left} min" if whole else f"{minutes * 60:.0f} s"
-
-
-def percent(share: float | None) -> str:
-    """A share or a probability; what is not certain is never written as certain.
-
-    >>> percent(0.874), percent(0.9996), percent(0.0004), percent(1.0), percent(None)
-    ('87%', '>99%', '<1%', '100%', '')
-    """
-    if share is None:
-        return ""
-    if 0 < share < 0.005:
-        return "<1%"
-    return ">99%" if 0.995 < share < 1 else f"{share:.0%}"
 
 
 def printable(text: str | None) -> Markup:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from triage.cli.terminal import JSON_OPTION, output, print_json, run, watching
 from triage.errors import InvalidInput
+from triage.quantities import percent
 from triage.settings import Settings
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _change(change: FacetChange, taxonomy: Taxonomy) -> Text:
         names = ", ".join(facet.label(label).name for label in labels)
         if not names:
             names = "abstains" if likeliest is None else f"abstains (likeliest: {facet.label(likeliest).name})"
-        return names if probability is None else f"{names} {probability:.0%}"
+        return names if probability is None else f"{names} {percent(probability)}"
 
     before = side(change.before, change.likeliest_before, change.probability_before)
     after = side(change.after, change.likeliest_after, change.probability_after)

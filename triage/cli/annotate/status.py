@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from triage.cli.terminal import JSON_OPTION, output, print_json, run
+from triage.quantities import percent
 from triage.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _print_agreement(found: JobStatus, console: Console) -> None:
     for name in ("facet", "annotators", "incidents", "agree", "kappa with its 95% interval"):
         table.add_column(name, justify="right" if name in ("incidents", "agree") else "left")
     for each in found.agreement:
-        share = "" if each.kappa.observed is None else f"{each.kappa.observed:.0%}"
+        share = percent(each.kappa.observed)
         table.add_row(each.facet, escape(" and ".join(each.annotators)), str(each.kappa.n), share, str(each.kappa))
     console.print()
     console.print(table)
