@@ -30,6 +30,9 @@ def serving(folder: Path, fake: FakeOpenAI, **settings: str) -> Iterator[tuple[s
         "TRIAGE_MODEL": "any-model",
         "TRIAGE_BASE_URL": fake.base_url,
         "OPENAI_API_KEY": "key",
+        # The local embedder takes some seconds for the definitions at every start.
+        "TRIAGE_EMBEDDING_MODEL": "any-embedder",
+        "TRIAGE_EMBEDDING_BASE_URL": fake.base_url,
     }
     command = [str(Path(sys.executable).with_name("triage")), "serve", "--port", str(port)]
     with (folder / "log.txt").open("ab") as log:
@@ -51,7 +54,7 @@ def post(client: httpx.Client, text: str = WRITE_UP, wait_s: int = 110) -> httpx
 def test_a_posted_write_up_comes_back_triaged(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
     fake_openai.prefer = ("inference_engine", "resource_exhaustion", "restart")
     fake_openai.words = "ran out of connections"
-    with serving(tmp_path, fake_openai) as (process, client):
+    with serving(tmp_path, fake_openai, TRIAGE_EMBEDDING_MODEL="local") as (process, client):
         posted = post(client)
         triage = posted.json()
 

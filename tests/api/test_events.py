@@ -42,9 +42,12 @@ def test_the_way_to_the_triage_is_told_step_by_step(client: httpx.Client, name: 
     client.post("/v1/incidents", json={"id": name, "write_up": "It went slowly."})
     events = follow(client, name)
 
-    assert [each["event"] for each in events[-2:]] == ["status", "triage"]
-    assert events[-2]["data"]["phase"] == "classify"
-    assert events[-2]["data"]["status"] == "pending"
+    *way, last = events
+    assert (last["event"], {each["event"] for each in way}) == ("triage", {"status"})
+    # Which steps are seen depends on when it is looked: each at most once, in their order.
+    seen = [each["data"]["phase"] for each in way]
+    assert seen == [phase for phase in ("queued", "running", "classify") if phase in seen]
+    assert {each["data"]["status"] for each in way} == {"pending"}
     assert events[-1]["data"] == client.get(f"/v1/incidents/{name}/triage").json()
     assert len({each["id"] for each in events}) == len(events)
 

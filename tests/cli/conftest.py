@@ -46,3 +46,10 @@ def endpoint(fake_openai: FakeOpenAI) -> dict[str, str]:
     fake_openai.prefer = ("inference_engine", "resource_exhaustion", "restart", "text_generation", "automated")
     fake_openai.words = "ran out of connections"
     return {"TRIAGE_MODEL": "any-model", "TRIAGE_BASE_URL": fake_openai.base_url, "OPENAI_API_KEY": "key"}
+
+
+@pytest.fixture
+def endpoints(endpoint: dict[str, str], fake_openai: FakeOpenAI, tmp_path: Path) -> dict[str, str]:
+    """The same with an embedder there too, which is quicker than the local one, and a data folder for its vectors."""
+    embedder = {"TRIAGE_EMBEDDING_MODEL": "any-embedder", "TRIAGE_EMBEDDING_BASE_URL": fake_openai.base_url}
+    return endpoint | embedder | {"TRIAGE_DATA_DIR": str(tmp_path / "embedded")}

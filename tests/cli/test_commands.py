@@ -28,11 +28,11 @@ def test_a_write_up_on_standard_input_is_triaged_and_readable(triage: Run, endpo
     assert max(map(len, done.stdout.splitlines())) <= 100
 
 
-def test_json_is_one_line_a_triage_and_nothing_else(triage: Run, endpoint: dict[str, str], tmp_path: Path) -> None:
+def test_json_is_one_line_a_triage_and_nothing_else(triage: Run, endpoints: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text(WRITE_UP)
     lines = ['{"id": "b1", "write_up": "A node died."}', '{"id": "b2", "write_up": "A disk died."}']
     (tmp_path / "b.jsonl").write_text("\n".join(lines))
-    done = triage("classify", "a.md", "b.jsonl", "--json", **endpoint)
+    done = triage("classify", "a.md", "b.jsonl", "--json", **endpoints)
 
     triages = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["incident_id"] for one in triages][1:] == ["b1", "b2"]
@@ -40,10 +40,10 @@ def test_json_is_one_line_a_triage_and_nothing_else(triage: Run, endpoint: dict[
 
 
 def test_a_degraded_answer_is_told_and_is_an_exit_code(
-    triage: Run, endpoint: dict[str, str], fake_openai: FakeOpenAI
+    triage: Run, endpoints: dict[str, str], fake_openai: FakeOpenAI
 ) -> None:
     fake_openai.otherwise = Status(401)
-    done = triage("classify", stdin=WRITE_UP, **endpoint)
+    done = triage("classify", stdin=WRITE_UP, **endpoints)
 
     assert done.returncode == 1
     assert "DEGRADED" in done.stdout
@@ -157,11 +157,11 @@ def test_the_doctor_finds_everything_in_place_or_says_what_to_do(triage: Run, en
     assert parts[0]["state"].startswith("TRIAGE_PORT")
 
 
-def test_a_suite_runs_is_scored_and_resumes(triage: Run, endpoint: dict[str, str], fake_openai: FakeOpenAI) -> None:
+def test_a_suite_runs_is_scored_and_resumes(triage: Run, endpoints: dict[str, str], fake_openai: FakeOpenAI) -> None:
     command = ["eval", "run", str(ROOT / "evals/suites/llm_incidents.yaml"), "--limit", "6", "--out", "runs"]
-    first = triage(*command, **endpoint)
+    first = triage(*command, **endpoints)
     asked = len(fake_openai.requests)
-    again = triage(*command, **endpoint)
+    again = triage(*command, **endpoints)
 
     assert first.returncode == 0, first.stderr
     assert "6 of 6 cases done" in first.stdout
