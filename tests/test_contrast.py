@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+from tests.parts import Remembering
 from triage.classification.likeness import DefinitionReader
 from triage.classification.sentences import split
 from triage.contrast import contrast
-from triage.embedding.onnx import MiniLM
 from triage.history import Example
 from triage.taxonomy import Taxonomy
 from triage.triage_result import FacetResult, LabelProbability
 
 TAXONOMY = Taxonomy.load("llm_inference")
+EMBEDDER = Remembering()
 NEW = "Completions failed for an hour. The nodes of one rack lost power after a breaker tripped. We apologise."
 KNOWN = {
     "power": ("A data hall lost power and its racks went dark.", "infrastructure"),
@@ -20,7 +21,7 @@ KNOWN = {
 }
 
 
-async def known(embedder: MiniLM) -> list[Example]:
+async def known(embedder: Remembering) -> list[Example]:
     vectors = await embedder.embed([text for text, _ in KNOWN.values()])
     return [
         Example(name, text, vector, {"category": (label,)}, title=name.title(), url=f"https://example.org/{name}")
@@ -29,7 +30,7 @@ async def known(embedder: MiniLM) -> list[Example]:
 
 
 async def test_the_nearest_of_either_label_and_the_sentences_that_separate_them() -> None:
-    embedder = MiniLM()
+    embedder = EMBEDDER
     reader = DefinitionReader(embedder, TAXONOMY)
     likeness, vector = await reader.read(split(NEW)), (await embedder.embed([NEW]))[0]
     result = FacetResult(facet="category", labels=("infrastructure",))
@@ -50,7 +51,7 @@ async def test_the_nearest_of_either_label_and_the_sentences_that_separate_them(
 
 
 async def test_an_abstaining_facet_is_contrasted_by_its_likeliest_label() -> None:
-    embedder = MiniLM()
+    embedder = EMBEDDER
     reader = DefinitionReader(embedder, TAXONOMY)
     likeness, vector = await reader.read(split(NEW)), (await embedder.embed([NEW]))[0]
     likely = (LabelProbability(label="operational", probability=0.4),)
@@ -62,7 +63,7 @@ async def test_an_abstaining_facet_is_contrasted_by_its_likeliest_label() -> Non
 
 
 async def test_without_another_label_there_is_nothing_to_contrast() -> None:
-    embedder = MiniLM()
+    embedder = EMBEDDER
     reader = DefinitionReader(embedder, TAXONOMY)
     likeness, vector = await reader.read(split(NEW)), (await embedder.embed([NEW]))[0]
     result = FacetResult(facet="category", labels=("infrastructure",))

@@ -46,8 +46,8 @@ def test_what_happened_out_there_and_in_the_service_stands_in_one_line() -> None
     found = timeline(stored(times), [made(11)], [said(50)])
 
     assert [(event.at, event.what) for event in found] == [
-        (at(0), "It began"),
-        (at(5), "Noticed"),
+        (at(0), "Started"),
+        (at(5), "Detected"),
         (at(10), "Received"),
         (at(11), "Triaged"),
         (at(45), "Mitigated"),

@@ -12,7 +12,7 @@ from triage.store import Made, Notification, StoredIncident
 
 Kind = Literal["incident", "service", "label", "notification"]
 
-_TIMES = {"started_at": "It began", "detected_at": "Noticed", "mitigated_at": "Mitigated", "resolved_at": "Resolved"}
+_TIMES = {"started_at": "Started", "detected_at": "Detected", "mitigated_at": "Mitigated", "resolved_at": "Resolved"}
 _GIVEN = {"human": "Labelled", "model": "Labelled by a model", "derived": "Label derived"}
 _TOLD = {"triaged": "the triage", "failed": "the failure", "corrected": "a correction"}
 # What one person says of several facets at once comes in one request, or in a few behind each other.

@@ -56,4 +56,4 @@ def test_the_roles_of_the_service_say_which_facet_tells_how_it_was_noticed(
         client.post("/v1/incidents/a/annotations", json=said).raise_for_status()
         draft = client.get("/v1/incidents/a/summary").text
 
-    assert ("How was it noticed?" in draft) == is_asked
+    assert ("How was it detected?" in draft) == is_asked

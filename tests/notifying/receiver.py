@@ -35,7 +35,7 @@ class Receiver:
         """What was received, checked as any receiver would check it."""
         return Webhook(secret).verify(self.bodies[index], self.headers[index])
 
-    async def wait_for(self, count: int, timeout_s: float = 10) -> None:
+    async def wait_for(self, count: int, timeout_s: float = 60) -> None:
         async with asyncio.timeout(timeout_s):
             while len(self.bodies) < count:
                 self._came.clear()

@@ -68,7 +68,7 @@ async def test_a_triage_is_told_at_once_and_any_receiver_can_verify_it(store: St
     async with receiving() as receiver, notifying(store, QUICK._replace(poll_s=30)):
         subscription, secret = await store.subscriptions.add(receiver.url, "default")
         await triaged(store, "inc-1")
-        await receiver.wait_for(1, timeout_s=5)
+        await receiver.wait_for(1)
         (notification,) = await until(store, subscription.id, all_in("delivered"))
 
         message = receiver.verified(0, secret)

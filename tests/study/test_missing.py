@@ -29,7 +29,7 @@ def test_a_corpus_without_anything_misses_everything() -> None:
         "shares of category",
         "shares of failure mode",
         "shares of severity",
-        "how incidents were noticed, and detection gaps",
+        "how incidents were detected, and detection gaps",
         "mitigations, hotfixes, and what automation would save",
         "time to detect",
         "time to mitigate",
@@ -44,7 +44,7 @@ def test_a_taxonomy_without_roles_says_how_to_give_them() -> None:
     reports = Taxonomy.load("cloud_reports")
     made = Corpus("a corpus", reports, (record(1, {"root_cause": ("deploy",)}),), "given by people")
     found = {one.figure: one.how for one in make_study(made, Roles(), QUICK).missing}
-    assert "--role automated=FACET:LABEL" in found["how incidents were noticed, and detection gaps"]
+    assert "--role automated=FACET:LABEL" in found["how incidents were detected, and detection gaps"]
     assert "role: mitigation" in found["mitigations, hotfixes, and what automation would save"]
 
 

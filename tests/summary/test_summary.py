@@ -122,8 +122,8 @@ def test_the_timeline_is_that_of_the_page() -> None:
     )
 
     assert part(text, "Timeline").strip().splitlines()[:6] == [
-        "- 2026-03-02 09:12 UTC: It began",
-        "- 2026-03-02 09:20 UTC: Noticed",
+        "- 2026-03-02 09:12 UTC: Started",
+        "- 2026-03-02 09:20 UTC: Detected",
         "- 2026-03-02 10:12 UTC: Received, from status page",
         "- 2026-03-02 11:12 UTC: Triaged by a-model",
         "- 2026-03-03 09:12 UTC: Labelled by ada: category: Infrastructure; failure mode: Network. "
@@ -199,10 +199,10 @@ def test_questions_are_what_is_missing_abstained_or_alike() -> None:
     asked = part(draft(triage=TRIAGED.model_copy(update={"neighbours": (copy,)})), "Open questions")
 
     assert "- Severity: which is it? Not sure enough. Close: high (41%), medium (39%)." in asked
-    assert "- When was it noticed?" in asked
+    assert "- When was it detected?" in asked
     assert "- When did it end? " in asked
     assert "When did it start" not in asked
-    assert "- How was it noticed? The write-up does not tell." in asked
+    assert "- How was it detected? The write-up does not tell." in asked
     assert "- Is it the same incident as `INC-0`?" in asked
     unclear = part(draft(of=incident(write_up="It broke.", started_at=None)), "Open questions")
     assert "- When did it start?" in unclear

@@ -86,7 +86,7 @@ def open_page(browser: Any, service: Site) -> Iterator[OpenPage]:
         context = browser.new_context(viewport=SIZES[size], base_url=at.url, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: wrong.append(f"{page.url}: {error}"))
         page.on("console", lambda message: wrong.append(message.text) if _is_wrong(message) else None)
         page.on("request", lambda request: wrong.append(request.url) if _is_elsewhere(request.url, at.url) else None)

@@ -244,7 +244,7 @@ def test_the_page_says_what_is_degraded_uncalibrated_near_and_why_it_abstains(se
         "Over after <strong>1 h 30 min</strong>",
         "middle half 45 min to 2 h 10 min",
         "general advice",
-        "noticed after 6 min (TTD)",
+        "detected after 6 min (TTD)",
         "mitigated after 1 h 15 min (TTM)",
         "Ended by <strong>Throttling</strong> after 2 h 43 min",
     ):

@@ -31,7 +31,7 @@ async def measure_adoption(
 ) -> Checklist:
     """Measure every step on what is stored, and on the suites and runs in these folders, as of `now`.
 
-    Without `roles` those shipped for the taxonomy say which facets tell how incidents were noticed and ended.
+    Without `roles` those shipped for the taxonomy say which facets tell how incidents were detected and ended.
     """
     annotations = await store.all_annotations(taxonomy.id)
     corpus = Corpus(

@@ -55,7 +55,7 @@ class Gates(NamedTuple):
 class Corpus(NamedTuple):
     """What is measured. `gate` is the setting of the drift watch; `adjudicated` are the moments of adjudications.
 
-    `roles` say which facets tell how incidents were noticed and ended.
+    `roles` say which facets tell how incidents were detected and ended.
     """
 
     taxonomy: Taxonomy

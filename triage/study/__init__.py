@@ -1,4 +1,4 @@
-"""A corpus study: what kinds of incidents there were, how they were noticed and ended, how long they took.
+"""A corpus study: what kinds of incidents there were, how they were detected and ended, how long they took.
 
 Start with `make_study`; pure functions on incidents and labels, and results that name the incidents behind each figure.
 """

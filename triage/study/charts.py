@@ -83,7 +83,7 @@ def _gaps(split: DetectionSplit | None, taxonomy: Taxonomy) -> Iterator[Beside]:
         if len(shares) > 1:
             title = f"Reported by customers, by {facet.name.lower()}"
             caption = "Share of the incidents with each label that customers reported, with its 95% interval."
-            chart = shares_chart(f"gaps-{name}", title, caption, shares, "of those that tell how they were noticed")
+            chart = shares_chart(f"gaps-{name}", title, caption, shares, "of those that tell how they were detected")
             yield Beside("detection-gaps", chart)
 
 

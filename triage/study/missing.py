@@ -65,12 +65,12 @@ def _labels(corpus: Corpus) -> Iterator[Missing]:
 
 
 def _detection(corpus: Corpus, roles: Roles, found: DetectionSplit | None) -> Iterator[Missing]:
-    figure = "how incidents were noticed, and detection gaps"
+    figure = "how incidents were detected, and detection gaps"
     if roles.detection is None:
         yield Missing(
             figure=figure,
             why="no facet is said to tell it",
-            how="label how each was noticed, and say which labels mean it: "
+            how="label how each was detected, and say which labels mean it: "
             "--role automated=FACET:LABEL --role reported=FACET:LABEL, or --roles FILE",
         )
         return
@@ -82,7 +82,7 @@ def _detection(corpus: Corpus, roles: Roles, found: DetectionSplit | None) -> It
             how=f"label it: a column {facet.id} in the file, or `triage annotate`",
         )
         return
-    for name, what in (("automated", "the share noticed by machines"), ("reported", "detection gaps")):
+    for name, what in (("automated", "the share detected by machines"), ("reported", "detection gaps")):
         if not getattr(roles.detection, name):
             yield Missing(
                 figure=what,
@@ -93,7 +93,7 @@ def _detection(corpus: Corpus, roles: Roles, found: DetectionSplit | None) -> It
         yield Missing(
             figure=f"{figure}, of all incidents",
             why=f"{found.silent.hits} of {found.silent.n} write-ups don't tell it",
-            how="write it up: who or what noticed the incident first",
+            how="write it up: who or what detected the incident first",
         )
 
 

@@ -1,4 +1,4 @@
-"""The tables of how incidents were noticed and ended."""
+"""The tables of how incidents were detected and ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from triage.study.share_rows import SHARES, share_row
 from triage.tables import Column, Row, Table
 from triage.taxonomy import Taxonomy
 
-DETECTION = "How they were noticed"
+DETECTION = "How they were detected"
 MITIGATION = "How they were ended"
 _LIKELY = 0.05
 
@@ -22,9 +22,9 @@ def detection_tables(one: DetectionSplit | None, taxonomy: Taxonomy) -> Iterator
     told = one.silent.n - one.silent.hits
     yield Table(
         "detection-split",
-        "Noticed by machines and by customers",
+        "Detected by machines and by customers",
         f"Shares of the {told} incident(s) that tell it; {one.silent.hits} of {one.silent.n} don't.",
-        (Column("noticed"), *SHARES),
+        (Column("detected"), *SHARES),
         tuple(share_row(share) for share in (*shares, one.silent) if share.n),
         DETECTION,
     )
@@ -41,7 +41,7 @@ def detection_tables(one: DetectionSplit | None, taxonomy: Taxonomy) -> Iterator
     yield Table(
         "detection-gaps",
         "Detection gaps: what customers had to report",
-        f"How many of the incidents with each label customers reported, of those that tell how they were noticed; "
+        f"How many of the incidents with each label customers reported, of those that tell how they were detected; "
         f"{reported} in all. A label is said to be reported more or less than others where Fisher's exact test says so "
         "at 5%, corrected for the number of labels.",
         (Column("facet"), Column("label"), *_named(SHARES), Column("of the others", "share"), Column("reading")),

@@ -1,4 +1,4 @@
-"""How incidents were noticed and ended: by machines, customers, hotfixes, and actions that automation could take."""
+"""How incidents were detected and ended: by machines, customers, hotfixes, and actions that automation could take."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _AT_ONCE = 1_000_000
 
 
 class Gap(BaseModel, frozen=True):
-    """How many of the incidents with one label, which tell how they were noticed, customers had to report.
+    """How many of the incidents with one label, which tell how they were detected, customers had to report.
 
     `p` is that of a share as different from that of all other incidents of the facet (Fisher's exact test), times the
     number of its labels (Bonferroni).
@@ -36,7 +36,7 @@ class Gap(BaseModel, frozen=True):
 
 
 class DetectionSplit(BaseModel, frozen=True):
-    """Shares among the incidents that tell how they were noticed; None where no label is said to mean it.
+    """Shares among the incidents that tell how they were detected; None where no label is said to mean it.
 
     `gaps` are the labels of incidents that customers had to report, most frequent first in each facet.
     """
@@ -98,7 +98,7 @@ def detection_split(corpus: Corpus, roles: Roles) -> DetectionSplit | None:
     others = [one for one in corpus.taxonomy.facets if one not in (facet, roles.mitigations(corpus.taxonomy))]
     return DetectionSplit(
         facet=facet.id,
-        automated=Share.of("noticed by a machine", automated, len(told)) if roles.detection.automated else None,
+        automated=Share.of("detected by a machine", automated, len(told)) if roles.detection.automated else None,
         reported=Share.of("reported by customers", reported, len(told)) if roles.detection.reported else None,
         silent=Share.of("not told", [record for record in labelled if not tells(facet, record)], len(labelled)),
         gaps=tuple(gap for one in others for gap in _gaps(one, told, reported)),

@@ -21,7 +21,7 @@ _OF_DETECTION = ("automated", "reported")
 
 
 class Detection(BaseModel, frozen=True, extra="forbid"):
-    """The facet that says how incidents were noticed; its labels for by a machine, and for by customers."""
+    """The facet that says how incidents were detected; its labels for by a machine, and for by customers."""
 
     facet: str
     automated: tuple[str, ...] = ()

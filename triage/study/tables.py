@@ -28,10 +28,10 @@ def tables_of(study: Study, taxonomy: Taxonomy) -> list[Table]:
     """All tables that tell something, in the order in which they are told."""
     detection = study.detection.facet if study.detection else None
     mitigation = study.mitigation.facet if study.mitigation else None
-    kinds, noticed, ended = list[Table](), list[Table](), list[Table]()
+    kinds, detected, ended = list[Table](), list[Table](), list[Table]()
     for one in study.distributions:
         if one.facet == detection:
-            noticed.append(_distribution(one, taxonomy, DETECTION))
+            detected.append(_distribution(one, taxonomy, DETECTION))
         elif one.facet == mitigation:
             ended.append(_distribution(one, taxonomy, MITIGATION))
         else:
@@ -39,7 +39,7 @@ def tables_of(study: Study, taxonomy: Taxonomy) -> list[Table]:
     found = [
         *_comparison(study),
         *kinds,
-        *noticed,
+        *detected,
         *detection_tables(study.detection, taxonomy),
         *ended,
         *mitigation_tables(study.mitigation),

@@ -67,7 +67,7 @@ class Said(NamedTuple):
 class Material:
     """An incident with its triages, newest first, and all its annotations, oldest first.
 
-    `roles` say which facet tells how incidents were noticed. Texts leave it redacted.
+    `roles` say which facet tells how incidents were detected. Texts leave it redacted.
     """
 
     stored: StoredIncident
@@ -125,7 +125,7 @@ class Material:
 
     @property
     def detection(self) -> Said | None:
-        """What is said of how the incident was noticed; None in a taxonomy without such a facet."""
+        """What is said of how the incident was detected; None in a taxonomy without such a facet."""
         return self.said[self.roles.detection.facet] if self.roles.detection else None
 
     @property

@@ -11,7 +11,7 @@ from triage.summary.wording import teller, text
 
 _TIMES = {
     "started_at": "When did it start? Without that there is no time to detect and none to mitigate.",
-    "detected_at": "When was it noticed? Without that there is no time to detect.",
+    "detected_at": "When was it detected? Without that there is no time to detect.",
 }
 
 
@@ -57,7 +57,7 @@ def _times(material: Material) -> Iterator[str]:
 def _detection(material: Material) -> Iterator[str]:
     said = material.detection
     if said is not None and said.labels and not material.is_told(said.facet, said.labels):
-        yield "How was it noticed? The write-up does not tell."
+        yield "How was it detected? The write-up does not tell."
 
 
 def _rest(material: Material) -> Iterator[str]:

@@ -31,7 +31,6 @@ from triage.web.rendering import is_part, page_router, show
 router = page_router()
 
 _PER_PAGE = 50
-_MOST_FILE = 5_000
 _WEEKS_UP_TO_DAYS = 180
 
 Days = Literal["30", "90", "180", "365", "all"]
@@ -162,7 +161,7 @@ async def cases(
 @router.get("/agreement/cases.{ending}")
 async def cases_file(request: Request, service: Parts, view: Wanted, count: Counted, ending: TableFormat) -> Response:
     """Send the incidents of one count as a file."""
-    judged = (await _judged(service, view, count, await to_label_blind(request, service)))[:_MOST_FILE]
+    judged = await _judged(service, view, count, await to_label_blind(request, service))
     listed = await service.store.listed({one.incident_id for one in judged})
     return table_file(judgements_table(count.facet, judged, listed), ending)
 

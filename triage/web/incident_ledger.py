@@ -14,12 +14,12 @@ from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
 from triage.ledger import Kind, Ledger, ledger
 from triage.mitigation import kind_facets
-from triage.names import Names
 from triage.store.past import past_incidents
 from triage.taxonomy import Facet
 from triage.web.blind import TELLS
+from triage.web.incident_sections import show_section
 from triage.web.incident_sheet import read_sheet
-from triage.web.rendering import page_router, show
+from triage.web.rendering import page_router
 from triage.web.visible import visible
 
 router = page_router([requires("read"), TELLS])
@@ -54,16 +54,8 @@ async def show_ledger(
 ) -> Response:
     """Show the ledger of the incident's kind, as it is told by `facet`; else by the finest one that has figures."""
     found = await _read(request, service, who, incident_id, facet)
-    taxonomy = service.casebook.taxonomy
-    return show(
-        request,
-        "_incident_ledger.html",
-        incident_id=incident_id,
-        found=found,
-        taxonomy=taxonomy,
-        names=Names(taxonomy),
-        visible=await visible(service, who, found.incident_ids if found else ()),
-    )
+    seen = await visible(service, who, found.incident_ids if found else ())
+    return show_section(request, service, incident_id, "ledger", found=found, visible=seen)
 
 
 async def _read(request: Request, service: Service, who: Principal, incident_id: str, facet: str) -> _Found | None:

@@ -46,7 +46,7 @@ async def show_timeline(request: Request, service: Parts, who: Reader, incident_
     events = timeline(
         stored, await store.triages(incident_id, _MOST_TRIAGES), await store.annotations(incident_id), told
     )
-    return _section(request, service, incident_id, "timeline", events=events)
+    return show_section(request, service, incident_id, "timeline", events=events)
 
 
 @router.get("/incidents/{incident_id}/annotations")
@@ -54,7 +54,7 @@ async def show_annotations(request: Request, service: Parts, incident_id: Incide
     """Show who labelled what, newest first."""
     await service.store.incident(incident_id)
     annotations = await service.store.annotations(incident_id)
-    return _section(request, service, incident_id, "annotations", annotations=annotations[::-1])
+    return show_section(request, service, incident_id, "annotations", annotations=annotations[::-1])
 
 
 @router.get("/incidents/{incident_id}/annotations.{ending}")
@@ -89,14 +89,14 @@ async def show_triages(request: Request, service: Parts, incident_id: IncidentIn
     """Show every triage of the incident, newest first."""
     await service.store.incident(incident_id)
     made = await service.store.triages(incident_id, _MOST_TRIAGES)
-    return _section(request, service, incident_id, "triages", made=made)
+    return show_section(request, service, incident_id, "triages", made=made)
 
 
 @router.get("/incidents/{incident_id}/provenance")
 async def show_provenance(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Show where the latest triage comes from, and what it took."""
     stored = await service.store.incident(incident_id)
-    return _section(
+    return show_section(
         request, service, incident_id, "provenance", stored=stored, triage=await service.store.triage(incident_id)
     )
 
@@ -105,13 +105,13 @@ async def show_provenance(request: Request, service: Parts, incident_id: Inciden
 async def show_audit(request: Request, service: Parts, who: Administrator, incident_id: IncidentInPath) -> Response:
     """Show who changed what."""
     page = await service.store.audit.page(_MOST, None, incident_id, who.teams)
-    return _section(request, service, incident_id, "audit", page=page)
+    return show_section(request, service, incident_id, "audit", page=page)
 
 
 @router.get("/incidents/{incident_id}/summary")
 async def show_summary(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Show the draft of a post-incident summary."""
-    return _section(request, service, incident_id, "summary", draft=await summary_of(service, incident_id))
+    return show_section(request, service, incident_id, "summary", draft=await summary_of(service, incident_id))
 
 
 @router.get("/incidents/{incident_id}/summary.md")
@@ -132,7 +132,7 @@ async def export_json(service: Parts, incident_id: IncidentInPath) -> Response:
     return kept_file(content.model_dump_json(indent=1), "application/json", f"{incident_id}.json")
 
 
-def _section(request: Request, service: Service, incident_id: str, section: str, **known: Any) -> Response:
+def show_section(request: Request, service: Service, incident_id: str, section: str, **known: Any) -> Response:
     """The section as a part of its page where the script asks for it, else by itself."""
     template = f"_incident_{section}.html" if is_part(request) else "incident_section.html"
     names = Names(service.casebook.taxonomy)

@@ -274,9 +274,10 @@ def _tags(item: Item, tab: Kind, names: Mapping[str, str]) -> list[Tag]:
         return [Tag("yours to label blind", "unsure", "Its triage is shown once you have labelled it.", path)]
     tags = []
     if incident.status == "pending":
-        tags.append(Tag("waiting", "unsure"))
+        tags.append(Tag("in triage", "unsure"))
     if incident.status == "failed":
-        tags.append(Tag("failed", "bad"))
+        is_retried = item.candidate.retry_at is not None
+        tags.append(Tag("failed, tried again", "unsure") if is_retried else Tag("failed", "bad"))
     if reasons.is_degraded:
         tags.append(Tag("degraded", "bad", (item.triage and item.triage.degraded_reason) or ""))
     if reasons.abstained:
