@@ -103,7 +103,7 @@ class Supposition:
             hidden.add(self._places[incident_id])
         return frozenset(hidden)
 
-    def is_taught_apart(self, hidden: frozenset[int]) -> bool:
+    def _is_taught_apart(self, hidden: frozenset[int]) -> bool:
         """True if an incident needs classifiers of its own, since some that others learn from are hidden from it."""
         return not hidden.isdisjoint(self._taught)
 
@@ -136,7 +136,7 @@ class Supposition:
             return []
         counts = self._lessons.vocabulary.count([one.text for one in incidents]) if self._lessons else None
         vectors = np.stack([one.vector for one in incidents])
-        apart = [self.is_taught_apart(places) for places in hidden]
+        apart = [self._is_taught_apart(places) for places in hidden]
         shared = [self._shared(side, counts, vectors) for side in self._sides]
         found: list[tuple[Heard, Heard] | None] = [None] * len(incidents)
         for place in sorted(range(len(incidents)), key=lambda n: apart[n]):
