@@ -29,6 +29,7 @@ from triage.charts import (
     seconds_chart,
     shares_chart,
 )
+from triage.charts.canvas import drawn
 from triage.charts.confusion import DARKEST
 from triage.charts.scales import day_ticks, duration_ticks, month_ticks
 
@@ -49,6 +50,14 @@ def test_shares_tell_counts_and_intervals() -> None:
     few = shares_chart("a", "A", "Of 999.", [Share("x", 0.03, (0.02, 0.045))])
     assert "5%" in texts(few)
     assert "100%" not in texts(few)
+
+
+def test_a_line_ends_before_what_is_told_of_it() -> None:
+    chart = shares_chart("a", "A", "Of 156.", [Share("x", 0.2, (0.1, 0.3), "published, of 156 elsewhere")])
+    with drawn(chart, chart.size, THEMES["light"], with_heading=False) as (figure, size):
+        told = next(one for one in figure.texts if "elsewhere" in one.get_text())
+        begins = told.get_window_extent().x0 / figure.bbox.width * size.width
+        assert figure.axes[0].get_position().x1 * size.width < begins - 5
 
 
 def test_rows_beyond_the_most_are_told_of() -> None:

@@ -68,6 +68,11 @@ class _Layout(NamedTuple):
     name_at: float
     line_at: float
 
+    @property
+    def is_above(self) -> bool:
+        """Whether names stand above their lines."""
+        return self.left == MARGIN
+
     @classmethod
     def of(cls, width: int) -> _Layout:
         if width >= WIDE:
@@ -80,6 +85,11 @@ def _draw(canvas: Canvas, rows: Sequence[Row], scale: Callable[[Axes, float], No
         canvas.say_nothing_to_show()
         return
     layout = _Layout.of(canvas.size.width)
+    if not layout.is_above:
+        # The axis ends before what is told, unless that takes half of the room.
+        longest = max(canvas.width(row.told, SMALL) for row in rows)
+        right = min(round(longest) + 2 * MARGIN, canvas.size.width // 2)
+        layout = layout._replace(right=max(layout.right, right))
     axes = canvas.axes(layout.left, layout.right, 0, _bottom(across))
     scale(axes, canvas.size.width - layout.left - layout.right)
     axes.set_ylim(len(rows), 0)
@@ -122,8 +132,7 @@ def _write_names(canvas: Canvas, rows: Sequence[Row], layout: _Layout) -> None:
         y = 1 - (place + layout.name_at) * layout.row / height
         end = canvas.figure.text(1 - MARGIN / width, y, row.told, ha="right", va="baseline", fontsize=SMALL)
         end.set_color(canvas.colours.muted)
-        is_above = layout.left == MARGIN
-        room = width - canvas.width(row.told, SMALL) - 3 * MARGIN if is_above else layout.left - 2 * MARGIN
+        room = width - canvas.width(row.told, SMALL) - 3 * MARGIN if layout.is_above else layout.left - 2 * MARGIN
         canvas.figure.text(MARGIN / width, y, canvas.shortened(row.name, room), ha="left", va="baseline")
 
 
