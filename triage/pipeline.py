@@ -252,7 +252,7 @@ class Pipeline:
         }
         for what, (then, now) in differences.items():
             if then != now:
-                raise MadeOtherwise(f"Its {what} was {then}, and is {now}.", what=what)
+                raise MadeOtherwise(f"Its {what} was {then or 'not recorded'}, and is {now}.", what=what)
         return self._rules_alone if place is None else self._rules[place]
 
     async def prepare(self) -> None:
