@@ -44,7 +44,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning"),
 ]
 
-EXAMPLES = 8
+EXAMPLES = 6
 SEED = 2511
 
 
