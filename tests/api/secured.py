@@ -48,6 +48,18 @@ class Secured(NamedTuple):
             await store.close()
 
 
+@asynccontextmanager
+async def casebook_of(database: str) -> AsyncIterator[tuple[Casebook, Store]]:
+    """A casebook on this database as another process would open it, with an index of its own, and its store."""
+    store, embedder = Store(database), HashingEmbedder()
+    history = ChromaHistory.open(None, embedder.fingerprint, DIMENSION)
+    try:
+        yield Casebook(store, history, Redactor(), embedder, Taxonomy.load("llm_inference")), store
+    finally:
+        history.close()
+        await store.close()
+
+
 MANY_FAILURES = AccessOptions(is_on=True, failures_per_minute=10_000)
 """Keys are needed, and a test may try as many wrong ones as it likes."""
 

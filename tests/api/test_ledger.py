@@ -7,15 +7,9 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from tests.api.secured import Secured, secured
-from tests.parts import DIMENSION, HashingEmbedder
+from tests.api.secured import Secured, casebook_of, secured
 from triage.access import SHARED_TEAM
-from triage.casebook import Casebook
-from triage.history.chroma import ChromaHistory
 from triage.incident import Incident
-from triage.redaction import Redactor
-from triage.store import Store
-from triage.taxonomy import Taxonomy
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -29,26 +23,22 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 
 async def _fill(database: str) -> None:
-    store, embedder = Store(database), HashingEmbedder()
-    history = ChromaHistory.open(None, embedder.fingerprint, DIMENSION)
-    casebook = Casebook(store, history, Redactor(), embedder, Taxonomy.load("llm_inference"))
-    for team, number in (("payments", 6), ("billing", 6), (SHARED_TEAM, 2)):
-        records = [
-            (
-                Incident(
-                    id=f"{team}-{n}",
-                    write_up=f"The {team} engine crashed and was restarted.",
-                    started_at=START,
-                    mitigated_at=START + timedelta(minutes=10 + n),
-                    severity="SEV2",
-                ),
-                {"category": ("inference_engine",), "failure_mode": ("crash",), "mitigation": ("restart",)},
-            )
-            for n in range(number)
-        ]
-        await casebook.import_history(records, "ada", "human", team=team)
-    history.close()
-    await store.close()
+    async with casebook_of(database) as (casebook, _):
+        for team, number in (("payments", 6), ("billing", 6), (SHARED_TEAM, 2)):
+            records = [
+                (
+                    Incident(
+                        id=f"{team}-{n}",
+                        write_up=f"The {team} engine crashed and was restarted.",
+                        started_at=START,
+                        mitigated_at=START + timedelta(minutes=10 + n),
+                        severity="SEV2",
+                    ),
+                    {"category": ("inference_engine",), "failure_mode": ("crash",), "mitigation": ("restart",)},
+                )
+                for n in range(number)
+            ]
+            await casebook.import_history(records, "ada", "human", team=team)
 
 
 @pytest.fixture

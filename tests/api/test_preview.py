@@ -7,16 +7,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.api.secured import Secured, secured
-from tests.parts import DIMENSION, HashingEmbedder
+from tests.api.secured import Secured, casebook_of, secured
 from tests.preview.conftest import KINDS, text
 from triage.access import SHARED_TEAM
-from triage.casebook import Casebook
-from triage.history.chroma import ChromaHistory
 from triage.incident import Incident
-from triage.redaction import Redactor
-from triage.store import Store
-from triage.taxonomy import Taxonomy
 
 # Their triages are kept without vectors, and a busy machine takes its time to make them.
 PATIENT = {"seconds": 30}
@@ -44,18 +38,15 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 async def _triage(database: str) -> None:
     """Triage incidents as another process on the same database would."""
-    store, history, embedder = Store(database), ChromaHistory.open(None, "hashing-64", DIMENSION), HashingEmbedder()
-    casebook = Casebook(store, history, Redactor(), embedder, Taxonomy.load("llm_inference"))
-    await casebook.mend_index()
-    pipeline = casebook.pipeline_alone()
-    for team in ("payments", "search"):
-        for n, write_up in enumerate(WRITE_UPS):
-            incident = Incident(id=f"{team}:{n}", title=f"secretof{team}", write_up=write_up)
-            await casebook.accept(incident, team)
-            triage = await pipeline.run(incident, teams={team, SHARED_TEAM})
-            await store.save_triage(incident.id, triage)
-    history.close()
-    await store.close()
+    async with casebook_of(database) as (casebook, store):
+        await casebook.mend_index()
+        pipeline = casebook.pipeline_alone()
+        for team in ("payments", "search"):
+            for n, write_up in enumerate(WRITE_UPS):
+                incident = Incident(id=f"{team}:{n}", title=f"secretof{team}", write_up=write_up)
+                await casebook.accept(incident, team)
+                triage = await pipeline.run(incident, teams={team, SHARED_TEAM})
+                await store.save_triage(incident.id, triage)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.secured import Secured, secured
+from tests.api.secured import Secured, casebook_of, secured
 from tests.parts import DIMENSION, HashingEmbedder
 from tests.radar.parts import text
 from triage.access import SHARED_TEAM
@@ -36,27 +36,25 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 
 async def _fill(database: str) -> None:
-    store, embedder = Store(database), HashingEmbedder()
-    history = ChromaHistory.open(None, embedder.fingerprint, DIMENSION)
-    casebook = Casebook(store, history, Redactor(), embedder, Taxonomy.load("llm_inference"))
-    records = [
-        (Incident(id=f"{label}-{n}", write_up=text(label, n)), {"category": (label,)})
-        for label in ("infrastructure", "operational")
-        for n in range(15)
-    ]
-    await casebook.import_history(records, "ada", "human", team=SHARED_TEAM)
-    for team, count in TEAMS.items():
-        for n in range(count):
-            name = f"{team}:{n}"
-            incident = Incident(
-                id=name, title=f"For {SECRET}", write_up=text("invoice", n), started_at=START + timedelta(days=n)
-            )
-            await casebook.accept(incident, team)
-            unsure = FacetResult(facet="category", labels=(), probability=0.3, abstention="Not sure enough.")
-            provenance = Provenance(taxonomy="llm_inference", taxonomy_version="1.0.0")
-            await store.save_triage(name, Triage(incident_id=name, facets={"category": unsure}, provenance=provenance))
-    history.close()
-    await store.close()
+    async with casebook_of(database) as (casebook, store):
+        records = [
+            (Incident(id=f"{label}-{n}", write_up=text(label, n)), {"category": (label,)})
+            for label in ("infrastructure", "operational")
+            for n in range(15)
+        ]
+        await casebook.import_history(records, "ada", "human", team=SHARED_TEAM)
+        for team, count in TEAMS.items():
+            for n in range(count):
+                name = f"{team}:{n}"
+                incident = Incident(
+                    id=name, title=f"For {SECRET}", write_up=text("invoice", n), started_at=START + timedelta(days=n)
+                )
+                await casebook.accept(incident, team)
+                unsure = FacetResult(facet="category", labels=(), probability=0.3, abstention="Not sure enough.")
+                provenance = Provenance(taxonomy="llm_inference", taxonomy_version="1.0.0")
+                await store.save_triage(
+                    name, Triage(incident_id=name, facets={"category": unsure}, provenance=provenance)
+                )
 
 
 @pytest.fixture

@@ -8,17 +8,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.api.secured import Secured, secured
-from tests.parts import DIMENSION, HashingEmbedder
+from tests.api.secured import Secured, casebook_of, secured
 from tests.study.conftest import record
 from triage.access import SHARED_TEAM
-from triage.casebook import Casebook
 from triage.client import Client, NotAllowed
-from triage.history.chroma import ChromaHistory
-from triage.redaction import Redactor
-from triage.store import Store
 from triage.study import Study
-from triage.taxonomy import Taxonomy
 
 LABELS = {"category": ("infrastructure",), "failure_mode": ("node",), "mitigation": ("restart",)}
 
@@ -32,17 +26,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 
 async def _fill(database: str) -> None:
-    store, embedder = Store(database), HashingEmbedder()
-    history = ChromaHistory.open(None, embedder.fingerprint, DIMENSION)
-    casebook = Casebook(store, history, Redactor(), embedder, Taxonomy.load("llm_inference"))
-    for team, count in (("payments", 30), ("billing", 30), (SHARED_TEAM, 2)):
-        made = [
-            tuple(record(n, LABELS, days=20.0 * n, ttm=10 + n, text=f"The {team} node {'abc'[n % 3]} went away."))
-            for n in range(count)
-        ]
-        await casebook.import_history(made, "ada", "human", team=team)
-    history.close()
-    await store.close()
+    async with casebook_of(database) as (casebook, _):
+        for team, count in (("payments", 30), ("billing", 30), (SHARED_TEAM, 2)):
+            made = [
+                tuple(record(n, LABELS, days=20.0 * n, ttm=10 + n, text=f"The {team} node {'abc'[n % 3]} went away."))
+                for n in range(count)
+            ]
+            await casebook.import_history(made, "ada", "human", team=team)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +18,11 @@ import uvicorn
 
 from tests.fake_openai import FakeOpenAI
 from tests.fixtures_browser import SIZES, check_accessible
+from triage.access import Scope
 from triage.serving import open_app
 from triage.settings import Settings
+from triage.store import Store
+from triage.store.keys import MadeKey
 
 SCREENSHOTS = os.environ.get("TRIAGE_SCREENSHOTS")
 """A folder for pictures of what the tests see, to be looked at; without it none are made."""
@@ -117,6 +120,29 @@ def elsewhere(work: Coroutine[Any, Any, T]) -> T:
     """What the coroutine returns, run in another thread: beside a browser the test's own has a loop already."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
+
+
+def in_store(service: Site, do: Callable[[Store], Awaitable[T]]) -> T:
+    """What `do` returns, given the store of the service, as another process would open it."""
+
+    async def work() -> T:
+        store = Store(service.settings.sql_url)
+        try:
+            return await do(store)
+        finally:
+            await store.close()
+
+    return elsewhere(work())
+
+
+def make_key(service: Site, *scopes: Scope, name: str = "ada", **options: Any) -> MadeKey:
+    """A new key of the service."""
+    return in_store(service, lambda store: store.keys.create(name, scopes, **options))
+
+
+def key_of(service: Site, *scopes: Scope, name: str = "reader", teams: Sequence[str] | None = None) -> dict[str, str]:
+    """The headers with a new key; with scope `read` unless others are named."""
+    return {"x-api-key": make_key(service, *(scopes or ("read",)), name=name, teams=teams).text}
 
 
 @contextmanager

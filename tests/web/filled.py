@@ -11,7 +11,7 @@ from triage.taxonomy import Taxonomy
 from triage.triage_result import FacetResult, LabelProbability, Provenance, Triage
 from triage.web.annotator import COOKIE
 
-from .conftest import Site, elsewhere
+from .conftest import Site, in_store
 
 TAXONOMY = Taxonomy.load("llm_inference")
 WRITE_UP = (
@@ -63,15 +63,11 @@ def triage_of(incident_id: str, *, abstains: str = "", degraded: bool = False) -
 def fill(service: Site, *names: str, team: str = "default") -> None:
     """One incident for each name, in this order; the first word of it says of which sort it is."""
 
-    async def write() -> None:
-        store = Store(service.settings.sql_url)
-        try:
-            for name in names:
-                await _add(store, name, team)
-        finally:
-            await store.close()
+    async def write(store: Store) -> None:
+        for name in names:
+            await _add(store, name, team)
 
-    elsewhere(write())
+    in_store(service, write)
 
 
 def named(annotator: str) -> dict[str, str]:

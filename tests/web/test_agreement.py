@@ -12,10 +12,9 @@ import pytest
 
 from triage.annotation import Assignment
 
-from .conftest import OpenPage, Site, check_readable, elsewhere, picture, site
+from .conftest import OpenPage, Site, check_readable, elsewhere, in_store, picture, site
 from .filled import named
 from .labelled import LABELS, label
-from .triaged import in_store
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from triage.store import Store
-
-from .conftest import Site, elsewhere, site
+from .conftest import Site, elsewhere, key_of, site
 from .labelled import LABELS, label
 
 pytestmark = pytest.mark.slow
@@ -27,19 +25,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield made
 
 
-def key(service: Site, *teams: str) -> dict[str, str]:
-    async def make() -> str:
-        store = Store(service.settings.sql_url)
-        try:
-            return (await store.keys.create("reader", ["read"], teams or None)).text
-        finally:
-            await store.close()
-
-    return {"x-api-key": elsewhere(make())}
-
-
 def test_teams_see_the_agreement_on_their_own_incidents_alone(service: Site) -> None:
-    mine, everywhere = key(service, "payments"), key(service)
+    mine, everywhere = key_of(service, teams=["payments"]), key_of(service)
     query = "facet=category"
     cell = f"{query}&human={LABELS[0]}&model={LABELS[0]}"
     paths = ["/agreement?whole=true", f"/agreement/cases?{cell}", f"/agreement/cases.csv?{cell}"]
@@ -53,7 +40,7 @@ def test_teams_see_the_agreement_on_their_own_incidents_alone(service: Site) -> 
 
 
 def test_runs_are_for_keys_of_all_teams(service: Site) -> None:
-    limited, unlimited = key(service, "payments"), key(service)
+    limited, unlimited = key_of(service, teams=["payments"]), key_of(service)
     for path in ("/evals", "/evals/runs.csv", "/evals/runs/a", "/evals/compare?run=a&run=b"):
         refused = service.client.get(path, headers=limited)
         assert refused.status_code == 403

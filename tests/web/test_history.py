@@ -9,9 +9,9 @@ import pytest
 
 from triage.annotation import Assignment
 
-from .conftest import OpenPage, Site, check_readable, picture
+from .conftest import OpenPage, Site, check_readable, in_store, picture
 from .filled import named
-from .triaged import LIKE_IT, in_store
+from .triaged import LIKE_IT
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from triage.store import Store
-
-from .conftest import OpenPage, Site, check_readable, elsewhere, site
+from .conftest import OpenPage, Site, check_readable, key_of, site
 
 pytestmark = pytest.mark.slow
 
@@ -19,25 +17,18 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield made
 
 
-def key_of(service: Site, team: str) -> dict[str, str]:
-    async def make() -> str:
-        store = Store(service.settings.sql_url)
-        try:
-            return (await store.keys.create(team, ["read", "triage", "annotate"], [team])).text
-        finally:
-            await store.close()
-
-    return {"x-api-key": elsewhere(make())}
+def team_key(service: Site, team: str) -> dict[str, str]:
+    return key_of(service, "read", "triage", "annotate", teams=[team])
 
 
 def test_an_empty_history_teaches_how_to_fill_it(service: Site, open_page: OpenPage) -> None:
-    page = open_page("/history", extra_http_headers=key_of(service, "nobody"))
+    page = open_page("/history", extra_http_headers=team_key(service, "nobody"))
     assert "triage import" in page.locator(".empty").inner_text()
     check_readable(page)
 
 
 def test_a_team_finds_its_own_history_and_no_other(service: Site) -> None:
-    ours, theirs = key_of(service, "payments"), key_of(service, "billing")
+    ours, theirs = team_key(service, "payments"), team_key(service, "billing")
     write_up = "quux <script>alert(1)</script> \x07 overflow"
     posted = service.client.post(
         "/v1/incidents", json={"write_up": write_up, "title": write_up}, headers=ours | {"prefer": "wait=30"}

@@ -17,8 +17,8 @@ from tests.fake_openai import Answer
 from triage.annotation import Assignment
 from triage.intake.markdown import parse_markdown
 
-from .conftest import OpenPage, Site, check_readable, picture, site
-from .triaged import LIKE_IT, TITLE, WRITE_UP, in_store, keep, keep_failed
+from .conftest import OpenPage, Site, check_readable, in_store, picture, site
+from .triaged import LIKE_IT, TITLE, WRITE_UP, keep, keep_failed
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ import pytest
 
 from triage.access import Scope
 
-from .conftest import Site, site
-from .test_login import make_key, sign_in
+from .conftest import Site, make_key, site
+from .test_login import sign_in
 from .triaged import keep
 
 pytestmark = pytest.mark.slow

@@ -10,9 +10,9 @@ import pytest
 
 from triage.access import Scope
 
-from .conftest import Site, site
+from .conftest import Site, make_key, site
 from .filled import fill
-from .test_login import make_key, sign_in
+from .test_login import sign_in
 
 pytestmark = pytest.mark.slow
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
-from typing import Any
 
 import httpx
 import pytest
 
-from triage.access import Scope
 from triage.store import Store
-from triage.store.keys import MadeKey
 
-from .conftest import OpenPage, Site, check_readable, elsewhere, picture, site
+from .conftest import OpenPage, Site, check_readable, in_store, make_key, picture, site
 
 pytestmark = pytest.mark.slow
 
@@ -22,17 +19,6 @@ pytestmark = pytest.mark.slow
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with site(tmp_path_factory.mktemp("keys"), auth="on", shipped_history=False) as made:
         yield made
-
-
-def make_key(service: Site, *scopes: Scope, **options: Any) -> MadeKey:
-    async def make() -> MadeKey:
-        store = Store(service.settings.sql_url)
-        try:
-            return await store.keys.create("ada", scopes, **options)
-        finally:
-            await store.close()
-
-    return elsewhere(make())
 
 
 def sign_in(service: Site, text: str, **form: str) -> httpx.Client:
@@ -149,13 +135,11 @@ def test_a_session_ends_with_its_key(service: Site) -> None:
     client = sign_in(service, made.text)
     assert client.get("/").status_code == 200
 
-    async def revoke() -> None:
-        store = Store(service.settings.sql_url)
+    async def revoke(store: Store) -> None:
         await store.keys.revoke(made.key.id)
         assert await store.sessions.find(client.cookies["triage_session"]) is None
-        await store.close()
 
-    elsewhere(revoke())
+    in_store(service, revoke)
 
 
 def test_a_part_of_a_page_leads_to_signing_in_and_back_to_the_whole_page(service: Site) -> None:

@@ -9,9 +9,8 @@ import httpx
 import pytest
 
 from triage.access import Scope
-from triage.store import Store
 
-from .conftest import OpenPage, Site, check_readable, elsewhere, picture, site
+from .conftest import OpenPage, Site, check_readable, key_of, picture, site
 
 pytestmark = pytest.mark.slow
 
@@ -22,19 +21,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield made
 
 
-def key(service: Site, *scopes: Scope, teams: list[str] | None = None) -> dict[str, str]:
-    async def make() -> str:
-        store = Store(service.settings.sql_url)
-        try:
-            return (await store.keys.create("root", scopes, teams)).text
-        finally:
-            await store.close()
-
-    return {"x-api-key": elsewhere(make())}
-
-
 def opened(open_page: OpenPage, service: Site, path: str, *scopes: Scope, **options: Any) -> Any:
-    return open_page(path, extra_http_headers=key(service, *scopes), **options)
+    return open_page(path, extra_http_headers=key_of(service, *scopes, name="root"), **options)
 
 
 def test_health_tells_of_each_part_and_process(open_page: OpenPage, service: Site) -> None:
@@ -61,7 +49,7 @@ def test_the_annotators_name_is_kept_in_the_browser(open_page: OpenPage, service
 
 
 def test_a_name_that_looks_like_a_models_is_refused(service: Site) -> None:
-    answer = service.client.post("/settings/annotator", data={"name": "model:x@1"}, headers=key(service, "read"))
+    answer = service.client.post("/settings/annotator", data={"name": "model:x@1"}, headers=key_of(service, "read"))
     assert answer.status_code == 422
     assert "are those of models: choose another" in answer.text
 
@@ -97,18 +85,18 @@ def test_a_key_is_made_shown_once_rotated_and_revoked(open_page: OpenPage, servi
 
 
 def test_what_is_wrong_with_a_new_key_is_told(service: Site) -> None:
-    answer = service.client.post("/settings/keys", data={"name": "pager"}, headers=key(service, "admin"))
+    answer = service.client.post("/settings/keys", data={"name": "pager"}, headers=key_of(service, "admin"))
     assert answer.status_code == 422
     assert "scopes" in answer.text
-    limited = key(service, "admin", teams=["payments"])
+    limited = key_of(service, "admin", teams=["payments"])
     answer = service.client.post("/settings/keys", data={"name": "x", "scopes": "read"}, headers=limited)
     assert answer.status_code == 403
     assert "for these teams only" in answer.text
 
 
 def test_settings_are_for_administrators_and_hold_no_secret(service: Site) -> None:
-    assert service.client.get("/settings/all", headers=key(service, "read")).status_code == 403
-    page = service.client.get("/settings/all", headers=key(service, "admin")).text
+    assert service.client.get("/settings/all", headers=key_of(service, "read")).status_code == 403
+    page = service.client.get("/settings/all", headers=key_of(service, "admin")).text
     assert "TRIAGE_EMBEDDING_MODEL" in page
     assert "any-embedder" in page
     assert "model-key" not in page
@@ -124,5 +112,5 @@ def test_a_taxonomy_is_there_with_its_definitions(open_page: OpenPage, service: 
     assert page.get_by_text("Definition", exact=True).first.is_visible()
     check_readable(page)
     picture(page, "taxonomy")
-    missing = service.client.get("/settings/taxonomies/nothing", headers=key(service, "read"))
+    missing = service.client.get("/settings/taxonomies/nothing", headers=key_of(service, "read"))
     assert (missing.status_code, "There are: " in missing.text) == (404, True)

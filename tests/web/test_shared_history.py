@@ -8,8 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from .conftest import Site, site
-from .test_login import make_key
+from .conftest import Site, key_of, site
 from .triaged import LIKE_IT
 
 pytestmark = pytest.mark.slow
@@ -37,8 +36,8 @@ def linked(service: Site, path: str, key: dict[str, str]) -> set[str]:
 
 
 def test_only_incidents_whose_page_may_be_seen_are_links(service: Site) -> None:
-    everywhere = {"x-api-key": make_key(service, "read").text}
-    mine = {"x-api-key": make_key(service, "read", "triage", "annotate", teams=["payments"]).text}
+    everywhere = key_of(service)
+    mine = key_of(service, "read", "triage", "annotate", teams=["payments"])
     posted = service.client.post(
         "/v1/incidents",
         json={"write_up": "A switch failed, and we moved the traffic."},

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from triage.store import Store
-
-from .conftest import OpenPage, Site, check_readable, elsewhere, picture, site
+from .conftest import OpenPage, Site, check_readable, key_of, picture, site
 
 pytestmark = pytest.mark.slow
 
@@ -24,17 +22,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def reader(service: Site) -> dict[str, str]:
     return key_of(service)
-
-
-def key_of(service: Site, *teams: str) -> dict[str, str]:
-    async def make() -> str:
-        store = Store(service.settings.sql_url)
-        try:
-            return (await store.keys.create("reader", ["read"], teams or None)).text
-        finally:
-            await store.close()
-
-    return {"x-api-key": elsewhere(make())}
 
 
 def test_the_ledger_of_a_kind_leads_to_the_incidents_behind_it(
@@ -94,7 +81,7 @@ def test_the_checklist_tells_what_is_open_and_what_comes_next(
 
 
 def test_the_checklist_is_of_all_teams_and_not_for_a_key_of_one(service: Site) -> None:
-    limited = key_of(service, "payments")
+    limited = key_of(service, teams=["payments"])
     assert service.client.get("/study/checklist", headers=limited).status_code == 403
     ledger = service.client.get("/study/ledger", headers=limited)
     assert ledger.status_code == 200

@@ -21,7 +21,7 @@ from triage.triage_result import (
     Triage,
 )
 
-from .conftest import Site, elsewhere
+from .conftest import Site, in_store
 
 BEGAN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TITLE = "Packets lost in one zone"
@@ -164,16 +164,3 @@ def keep_failed(service: Site, name: str, retry_at: datetime | None = None) -> s
 
     in_store(service, store_it)
     return name
-
-
-def in_store(service: Site, do: Any) -> Any:
-    """What `do` returns, given the store of the service, as another process would open it."""
-
-    async def work() -> Any:
-        store = Store(service.settings.sql_url)
-        try:
-            return await do(store)
-        finally:
-            await store.close()
-
-    return elsewhere(work())
