@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,10 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from triage.annotation import Labels
-from triage.errors import InvalidInput, NotFound, TriageError
+from triage.errors import InvalidInput, TriageError
 from triage.incident import Incident, content_id
 from triage.intake.found_labels import identifier, taxonomy_of
-from triage.intake.rows import DataProblem, InvalidDataset, Row, RowError, make_incident, read_rows
+from triage.intake.rows import DataProblem, InvalidDataset, Row, RowError, make_incident, read_csv_rows, read_rows
 from triage.taxonomy import Taxonomy
 
 DURATION = "duration_minutes"
@@ -100,23 +98,15 @@ def _wanted(taxonomy: Taxonomy | None, facets: Mapping[str, str], fields: Mappin
 def _rows(path: Path, facets: Mapping[str, str]) -> tuple[list[tuple[int, Row]], list[DataProblem]]:
     if path.suffix.lower() != ".csv":
         return read_rows(path)[:2]
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise NotFound(f"There is no file {path}.", path=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.", field="file") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    found, problems = read_csv_rows(path)
     rows: list[tuple[int, Row]] = []
-    for row in reader:
-        if None in row:
-            return [], [DataProblem(reader.line_num, "", "has more cells than the header has columns")]
-        cells: Row = {name.strip(): value.strip() for name, value in row.items() if value and value.strip()}
+    for line, cells in found:
+        row: Row = dict(cells)
         for field in facets.values():
             if field in cells:
-                cells[field] = [part.strip() for part in cells[field].split(_BETWEEN_LABELS) if part.strip()]
-        rows.append((reader.line_num, cells))
-    return rows, [] if rows else [DataProblem(1, "", "the file has no rows below its header")]
+                row[field] = [part.strip() for part in cells[field].split(_BETWEEN_LABELS) if part.strip()]
+        rows.append((line, row))
+    return rows, problems
 
 
 def _check_fields(path: Path, rows: Iterable[Row], named: Mapping[str, str]) -> None:

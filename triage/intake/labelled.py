@@ -12,7 +12,15 @@ from typing import IO, Any, NamedTuple
 from triage.annotation import Labels
 from triage.errors import InvalidInput, NotFound, TriageError
 from triage.incident import Incident, content_id
-from triage.intake.rows import DataProblem, InvalidDataset, RowError, make_incident, read_rows
+from triage.intake.rows import (
+    DataProblem,
+    InvalidDataset,
+    RowError,
+    filled_cells,
+    make_incident,
+    read_csv_rows,
+    read_rows,
+)
 from triage.taxonomy import Taxonomy
 
 _BETWEEN_LABELS = ";"
@@ -100,37 +108,24 @@ def _stream_csv(file: IO[bytes], taxonomy: Taxonomy) -> Iterator[tuple[int, int,
                 problem = DataProblem(reader.line_num, "", "has more cells than the header has columns")
                 yield file.tell(), reader.line_num, problem
             else:
-                yield file.tell(), reader.line_num, _csv_row(row, facets)
+                yield file.tell(), reader.line_num, _csv_row(filled_cells(row), facets)
     except UnicodeDecodeError as error:
         raise InvalidInput(
             f"The file is not UTF-8 text (near line {reader.line_num}): save it as UTF-8.", field="file"
         ) from error
 
 
-def _csv_row(row: dict[str, str | None], facets: set[str]) -> dict[str, Any]:
+def _csv_row(cells: dict[str, str], facets: set[str]) -> dict[str, Any]:
     # Severity may be both a plain field of the incident and a facet; the label is the one that can be checked.
     plain = set(Incident.model_fields) | {"text"}
-    cells = {name.strip(): value.strip() for name, value in row.items() if value and value.strip()}
     labels = {name: _labels(value) for name, value in cells.items() if name in facets}
     return {**{name: value for name, value in cells.items() if name not in facets or name in plain}, "labels": labels}
 
 
 def _csv_rows(path: Path, taxonomy: Taxonomy) -> tuple[list[tuple[int, dict[str, Any]]], list[DataProblem]]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise NotFound(f"There is no file {path}.", path=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.", field="file") from error
     facets = {facet.id for facet in taxonomy.facets}
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    found: list[tuple[int, dict[str, Any]]] = []
-    for row in reader:
-        if None in row:
-            problem = DataProblem(reader.line_num, "", "has more cells than the header has columns")
-            return [], [problem]
-        found.append((reader.line_num, _csv_row(row, facets)))
-    return found, [] if found else [DataProblem(1, "", "the file has no rows below its header")]
+    rows, problems = read_csv_rows(path)
+    return [(line, _csv_row(cells, facets)) for line, cells in rows], problems
 
 
 def _labels(cell: str) -> list[str]:

@@ -1,8 +1,10 @@
-"""Files of JSON objects, one a line, and what can be wrong with them: every mistake is told with its line and field."""
+"""Files of JSON objects, one a line, or of CSV; every mistake in them is told with its line and field."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -76,6 +78,31 @@ def read_rows(path: Path) -> tuple[list[tuple[int, Row]], list[DataProblem], str
     if not rows and not problems:
         problems.append(DataProblem(1, "", "the file is empty"))
     return rows, problems, hashlib.sha256(content).hexdigest()
+
+
+def read_csv_rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[DataProblem]]:
+    """The cells of a CSV file with their line numbers, without empty ones, or what is wrong with it.
+
+    Raises `NotFound`, and `InvalidInput` for what is not UTF-8.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no file {path}.", path=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.", field="file") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    rows: list[tuple[int, dict[str, str]]] = []
+    for row in reader:
+        if None in row:
+            return [], [DataProblem(reader.line_num, "", "has more cells than the header has columns")]
+        rows.append((reader.line_num, filled_cells(row)))
+    return rows, [] if rows else [DataProblem(1, "", "the file has no rows below its header")]
+
+
+def filled_cells(row: Mapping[str, str | None]) -> dict[str, str]:
+    """The cells of a row of CSV that hold something, without the blanks around names and values."""
+    return {name.strip(): value.strip() for name, value in row.items() if value and value.strip()}
 
 
 def make_incident(fields: Mapping[str, Any]) -> Incident:

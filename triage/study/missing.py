@@ -13,6 +13,7 @@ from triage.study.labelling import FacetLabels
 from triage.study.responses import DetectionSplit, MitigationStudy
 from triage.study.roles import Roles
 from triage.study.trends import Trend
+from triage.taxonomy import Facet
 
 
 class Missing(BaseModel, frozen=True):
@@ -76,11 +77,7 @@ def _detection(corpus: Corpus, roles: Roles, found: DetectionSplit | None) -> It
         return
     facet = corpus.taxonomy.facet(roles.detection.facet)
     if found is None:
-        yield Missing(
-            figure=figure,
-            why=f"no incident is labelled with facet {facet.id}",
-            how=f"label it: a column {facet.id} in the file, or `triage annotate`",
-        )
+        yield _unlabelled(figure, facet)
         return
     for name, what in (("automated", "the share detected by machines"), ("reported", "detection gaps")):
         if not getattr(roles.detection, name):
@@ -97,6 +94,14 @@ def _detection(corpus: Corpus, roles: Roles, found: DetectionSplit | None) -> It
         )
 
 
+def _unlabelled(figure: str, facet: Facet) -> Missing:
+    return Missing(
+        figure=figure,
+        why=f"no incident is labelled with facet {facet.id}",
+        how=f"label it: a column {facet.id} in the file, or `triage annotate`",
+    )
+
+
 def _mitigation(corpus: Corpus, roles: Roles, found: MitigationStudy | None) -> Iterator[Missing]:
     facet = roles.mitigations(corpus.taxonomy)
     figure = "mitigations, hotfixes, and what automation would save"
@@ -108,11 +113,7 @@ def _mitigation(corpus: Corpus, roles: Roles, found: MitigationStudy | None) -> 
         )
         return
     if found is None:
-        yield Missing(
-            figure=figure,
-            why=f"no incident is labelled with facet {facet.id}",
-            how=f"label it: a column {facet.id} in the file, or `triage annotate`",
-        )
+        yield _unlabelled(figure, facet)
         return
     for name, what in (("hotfix", "the share that needed a hotfix"), ("automatable", "what automation would save")):
         if roles.mitigation is None or not getattr(roles.mitigation, name):
