@@ -52,7 +52,7 @@ async def post(store: Store, id: str, write_up: str = "A network switch failed."
 
 
 async def until(store: Store, id: str, status: Status, attempts: int = 0) -> None:  # noqa: A002
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while (stored := await store.incident(id)).status != status or stored.attempts < attempts:
         assert time.monotonic() < deadline, f"{id} is {stored.status} after {stored.attempts} attempts, not {status}"
         await asyncio.sleep(0.02)
@@ -221,12 +221,17 @@ async def test_a_lost_job_database_loses_no_incident(store: Store, working: Call
 
 async def test_no_more_incidents_run_at_once_than_allowed(store: Store, working: Callable) -> None:
     most = now = 0
+    two_at_once = asyncio.Event()
 
     class Counting(KeywordPipeline):
         async def run(self, incident: Incident, **_: object):
             nonlocal most, now
             now += 1
             most = max(most, now)
+            if now == 2:
+                two_at_once.set()
+            # The first waits for a second, however long that takes to begin; from then on a third would be seen.
+            await asyncio.wait_for(two_at_once.wait(), 60)
             await asyncio.sleep(0.05)
             now -= 1
             return await super().run(incident)

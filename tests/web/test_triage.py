@@ -44,8 +44,11 @@ def incident_of(service: Site, answer: httpx.Response) -> dict[str, Any]:
 
 
 def test_a_pasted_write_up_leads_to_its_incident_by_the_keyboard_alone(open_page: OpenPage, service: Site) -> None:
+    from playwright.sync_api import expect
+
     page = open_page("/")
-    assert page.evaluate("document.activeElement.id") == "write_up"
+    # Chromium gives the focus at its leisure, at times after all is loaded: keys before that go elsewhere.
+    expect(page.locator("#write_up")).to_be_focused(timeout=60_000)
     page.keyboard.insert_text("The request router ran out of memory. We restarted it.")
     page.keyboard.press("Control+Enter")
 
@@ -55,6 +58,7 @@ def test_a_pasted_write_up_leads_to_its_incident_by_the_keyboard_alone(open_page
     page.get_by_role("heading", name="Labels").wait_for(timeout=60_000)
 
     page.goto("/")
+    expect(page.locator("#write_up")).to_be_focused(timeout=60_000)
     page.keyboard.press("Escape")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
