@@ -82,7 +82,8 @@ class Pipeline:
 
     Where the model gives no answer the `fallbacks` are asked, one after the other. All that is asked of models for one
     incident ends `deadline_s` after its turn came (see `first_to_answer`); without it each call has its own deadline.
-    `most_s` bounds the share of the first model, and `price` is what it charges.
+    `most_s` bounds the share of the first model, and `price` is what it charges. `definitions` compares write-ups with
+    the definitions of `taxonomy`; without it a new reader embeds them first.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Pipeline:
         deadline_s: float | None = None,
         most_s: float = math.inf,
         price: Price | None = None,
+        definitions: DefinitionReader | None = None,
     ) -> None:
         self.taxonomy = taxonomy
         self.redactor = redactor
@@ -122,7 +124,7 @@ class Pipeline:
         self._rules_alone = self._alone.rules(now) if self._alone else {}
         self._turns = asyncio.Semaphore(self._options.turns)
         self._learner = Learner()
-        self.definitions = DefinitionReader(embedder, taxonomy)
+        self.definitions = definitions or DefinitionReader(embedder, taxonomy)
 
     @property
     def neighbours(self) -> int:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.parts import HashingEmbedder
-from triage.classification.likeness import DefinitionReader, moved, representative
+from triage.classification.likeness import DefinitionReader, moved, phrases, representative
 from triage.classification.sentences import Sentence, before_resolution, split
 from triage.embedding.onnx import MiniLM
 from triage.history import Example
@@ -54,6 +56,18 @@ async def test_the_history_is_embedded_once() -> None:
     await reader.read(split(WRITE_UP), usual)
 
     assert embedder.embedded - before == len(split(WRITE_UP))
+
+
+async def test_the_definitions_are_embedded_once_for_all_starts(tmp_path: Path) -> None:
+    sentences = split(WRITE_UP)
+    plain = await DefinitionReader(HashingEmbedder(), TAXONOMY).read(sentences)
+    embedder = HashingEmbedder()
+    for _ in range(2):
+        said = await DefinitionReader(embedder, TAXONOMY, tmp_path / "definitions").read(sentences)
+        assert said.distributions == plain.distributions
+
+    definitions = {text for facet in TAXONOMY.triaged for label in facet.labels for text in phrases(label)}
+    assert embedder.embedded == len(definitions) + 2 * len(sentences)
 
 
 async def test_an_empty_write_up_says_nothing(reader: DefinitionReader) -> None:

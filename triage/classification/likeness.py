@@ -6,12 +6,14 @@ import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from triage.classification.sentences import Sentence, cause_words, is_boilerplate, split
 from triage.embedding import Embedder, Vectors
+from triage.embedding.kept import embed_once
 from triage.history import Example
 from triage.taxonomy import Facet, Label, Taxonomy
 
@@ -76,11 +78,13 @@ class DefinitionReader:
     A label is as likely as its three most similar sentences say, each compared with the two phrases of the label that
     it is most like; what sentences of other incidents of the history reach on average is taken off, since a broad
     label is like everything. Needs no training, only the taxonomy. Chosen on development data, see docs/results.md.
+    With `kept_in` the vectors of the definitions are kept in that folder for the next start.
     """
 
-    def __init__(self, embedder: Embedder, taxonomy: Taxonomy) -> None:
+    def __init__(self, embedder: Embedder, taxonomy: Taxonomy, kept_in: Path | None = None) -> None:
         self._embedder = embedder
         self._facets = taxonomy.triaged
+        self._kept_in = kept_in
         self._phrases: dict[tuple[str, str], Vectors] = {}
         self._usual: tuple[tuple[tuple[str, str], ...], dict[tuple[str, str], tuple[float, float]]] | None = None
         self._sentences: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
@@ -90,11 +94,11 @@ class DefinitionReader:
         """Embed the taxonomy's phrases, once."""
         if self._phrases:
             return
-        found: dict[tuple[str, str], Vectors] = {}
-        for facet in self._facets:
-            for label in facet.labels:
-                found[facet.id, label.id] = await self._embedder.embed(phrases(label))
-        self._phrases = found
+        said = {(facet.id, label.id): phrases(label) for facet in self._facets for label in facet.labels}
+        distinct = list(dict.fromkeys(phrase for each in said.values() for phrase in each))
+        vectors = await embed_once(self._embedder, distinct, self._kept_in)
+        row_of = {phrase: row for row, phrase in enumerate(distinct)}
+        self._phrases = {name: vectors[[row_of[phrase] for phrase in each]] for name, each in said.items()}
 
     async def read(self, sentences: Sequence[Sentence], reference: Sequence[Example] = ()) -> Likeness:
         """Compare `sentences` with every label of every triaged facet; `reference` is what is taken for usual."""

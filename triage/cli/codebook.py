@@ -100,7 +100,6 @@ def codebook(
 
 
 async def _codebook(wanted: _Wanted) -> _Found:
-    from triage.classification.likeness import DefinitionReader
     from triage.evaluation.archive import Archive
     from triage.evaluation.codebook import Codebook, confused_pairs, of_annotators, of_run, rules_of
     from triage.evaluation.metrics import finished
@@ -111,7 +110,7 @@ async def _codebook(wanted: _Wanted) -> _Found:
     from triage.intake.annotations import read_annotations
     from triage.redaction import Redactor
     from triage.taxonomy import Taxonomy
-    from triage.wiring import build_embedder, open_model
+    from triage.wiring import build_definition_reader, build_embedder, open_model
 
     settings = Settings()
     if wanted.drafts and settings.model == "none":
@@ -133,7 +132,7 @@ async def _codebook(wanted: _Wanted) -> _Found:
     embedder = build_embedder(settings)
     with watching() as progress:
         try:
-            reader = DefinitionReader(embedder, base.suite.narrow(taxonomy))
+            reader = build_definition_reader(settings, embedder, base.suite.narrow(taxonomy))
             with progress.step("Reading the sentences"):
                 book = Codebook.of(taxonomy, cases, Redactor(), reader)
                 pairs = await confused_pairs(

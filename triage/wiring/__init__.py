@@ -30,6 +30,7 @@ from triage.wiring.models import (
 from triage.wiring.progress import Progress, silent
 from triage.wiring.records import (
     Records,
+    build_definition_reader,
     build_embedder,
     build_notifier,
     build_sealer,
@@ -56,6 +57,7 @@ __all__ = [
     "Records",
     "api_key",
     "build_classifier",
+    "build_definition_reader",
     "build_embedder",
     "build_notifier",
     "build_sealer",

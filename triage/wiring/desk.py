@@ -24,7 +24,7 @@ from triage.wiring.models import (
     shared_gate,
 )
 from triage.wiring.progress import Progress, silent
-from triage.wiring.records import Records, open_records, ranking
+from triage.wiring.records import Records, build_definition_reader, open_records, ranking
 
 if TYPE_CHECKING:
     from triage.calibration import Calibrator, Circumstances
@@ -84,6 +84,7 @@ async def open_desk(
             deadline_s=incident_deadline_s(settings),
             most_s=first.most_s if first else INCIDENT_DEADLINE_S,
             price=first.price if first else None,
+            definitions=build_definition_reader(settings, records.embedder, records.taxonomy),
         )
         previewer = Previewer(records.store, records.casebook, pipeline, ranking(settings))
         yield Desk(records.taxonomy, records.store, records.casebook, pipeline, model, previewer)

@@ -14,6 +14,7 @@ from triage.wiring.progress import Progress, silent
 
 if TYPE_CHECKING:
     from triage.casebook import Casebook
+    from triage.classification.likeness import DefinitionReader
     from triage.embedding import Embedder
     from triage.history.chroma import ChromaHistory
     from triage.history.retrieval import Ranking
@@ -157,6 +158,13 @@ def build_embedder(settings: Settings) -> Embedder:
 
     base_url = settings.embedding_base_url or settings.base_url
     return OpenAIEmbedder(settings.embedding_model, base_url, api_key(settings, "TRIAGE_EMBEDDING_MODEL", base_url))
+
+
+def build_definition_reader(settings: Settings, embedder: Embedder, taxonomy: Taxonomy) -> DefinitionReader:
+    """What compares write-ups with the definitions of `taxonomy`, whose vectors the data folder keeps."""
+    from triage.classification.likeness import DefinitionReader
+
+    return DefinitionReader(embedder, taxonomy, settings.data_dir / "definitions")
 
 
 def build_notifier(settings: Settings, store: Store, taxonomy: Taxonomy) -> Notifier:

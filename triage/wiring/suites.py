@@ -19,7 +19,7 @@ from triage.taxonomy import Taxonomy
 from triage.wiring.desk import find_calibrator, pipeline_options
 from triage.wiring.models import _REPLAY, build_classifier, is_replayed, open_model
 from triage.wiring.progress import Progress, silent
-from triage.wiring.records import build_embedder, ranking
+from triage.wiring.records import build_definition_reader, build_embedder, ranking
 
 if TYPE_CHECKING:
     from triage.classification import Classifier
@@ -142,7 +142,11 @@ async def _pipeline_under_test(
         wants_calibrator = "calibrator" in suite.pipeline
         now = circumstances(taxonomy, embedder, classifier, name)
         calibrator = find_calibrator(settings, now) if wants_calibrator else None
-        pipeline = Pipeline(suite.narrow(taxonomy), redactor, embedder, history, classifier, name, options, calibrator)
+        narrow = suite.narrow(taxonomy)
+        definitions = build_definition_reader(settings, embedder, narrow)
+        pipeline = Pipeline(
+            narrow, redactor, embedder, history, classifier, name, options, calibrator, definitions=definitions
+        )
         decisive: dict[str, Scalar] = {
             "embedder": embedder.fingerprint,
             "decision": RULE,
