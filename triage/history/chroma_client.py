@@ -13,12 +13,16 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from triage.allocator import wipe
 from triage.errors import MisconfiguredService
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = "2"
-"""Of the entries, see `chroma.py`: an index of another format is built anew. The first one held texts."""
+_FORMAT = "3"
+"""Of the entries, see `chroma.py`: an index of another format is built anew.
+
+The first one held texts, and the second one perhaps what had stood in memory before, see `allocator.wipe`.
+"""
 
 _PROBE_TIMEOUT_S = 60
 # Opening a damaged store can kill the process, so a child process tries it first.
@@ -62,6 +66,8 @@ def in_folder(path: Path) -> tuple[Any, FileLock]:
     _remove_if_outdated(path)
     _set_aside_if_damaged(path)
     (path / "format").write_text(_FORMAT)
+    # Chroma makes room for a hundred vectors and writes all of it, though nothing is in it yet.
+    wipe()
     return chromadb.PersistentClient(str(path), settings=_settings()), lock
 
 
