@@ -72,6 +72,15 @@ def test_a_defect_is_told_as_a_page_and_its_reason_stays_in_the_log(
     assert "no such table" in caplog.text
 
 
+def test_a_client_knows_that_a_defect_of_the_api_ends_its_connection(tmp_path: Path) -> None:
+    with pages(tmp_path / "empty.db") as client:
+        for _ in range(20):
+            failed = client.get("/v1/incidents")
+            assert (failed.status_code, failed.headers["connection"]) == (500, "close")
+            # Sent on the same connection, which the server closes now, this would be lost.
+            assert client.get("/healthz").status_code == 200
+
+
 def test_a_form_of_another_kind_is_refused_in_words(tmp_path: Path) -> None:
     damaged = {"Content-Type": "multipart/form-data"}
     with pages(tmp_path / "empty.db") as client:

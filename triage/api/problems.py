@@ -203,9 +203,9 @@ def _allowed(request: Request) -> set[str]:
 
 
 async def _defect(request: Request, _error: Exception) -> Response:
-    # The server logs the exception itself.
-    told = Defect()
-    return problem(request, told.status, "about:blank", told.title, told.detail)
+    # The server logs the exception itself, and then closes the connection: nothing more must be sent on it.
+    told, headers = Defect(), {"Connection": "close"}
+    return problem(request, told.status, "about:blank", told.title, told.detail, headers=headers)
 
 
 def _field_error(error: Any) -> FieldError:
