@@ -173,7 +173,10 @@ def _serving(settings: Settings, listening: socket.socket) -> Iterator[str]:
 
 def _is_wrong(message: Any) -> bool:
     # A status that is an error is told by the browser and by htmx too; what the page makes of it the tests look at.
-    told = message.text.startswith(("Failed to load resource", "Response Status Error Code"))
+    # That a request was given up for a later one is no error, though htmx calls it so; one that failed it tells apart.
+    told = message.text.startswith(
+        ("Failed to load resource", "Response Status Error Code", "htmx:afterRequest", "htmx:sendAbort")
+    )
     return message.type in {"error", "warning"} and not told
 
 

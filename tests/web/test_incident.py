@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -231,6 +232,31 @@ def test_everyone_can_read_an_incident_with_all_its_parts(
         page.locator(f"#record:has([hx-get$='{section.lower()}']), #record table, #record .facts").first.wait_for()
         assert page.locator("[data-tabs] [aria-current]").inner_text() == section
     check_readable(page)
+
+
+@pytest.mark.parametrize("held", ["timeline", "summary"])
+def test_the_section_asked_for_last_is_shown_though_an_earlier_one_comes_after_it(
+    open_page: OpenPage, service: Site, name: str, held: str
+) -> None:
+    from playwright.sync_api import Error
+
+    page = open_page("/settings")
+    routes: list[Any] = []
+    page.route(re.compile(rf"/incidents/{name}/{held}$"), lambda route: routes.append(route))  # noqa: PLW0108 - a bound method is refused
+    page.goto(f"/incidents/{name}")
+    tabs = page.locator("[data-tabs]")
+    if held == "summary":
+        tabs.get_by_role("link", name="Summary").click()
+    tabs.get_by_role("link", name="Audit").click()
+    page.locator("#record [hx-get$='audit']").wait_for()
+    assert len(routes) == 1
+    # What the page does not wait for any more can't be answered.
+    with contextlib.suppress(Error):
+        routes[0].continue_()
+    page.wait_for_timeout(500)
+
+    assert page.locator("#record [hx-get$='audit']").is_visible()
+    assert tabs.locator("[aria-current]").inner_text() == "Audit"
 
 
 def test_the_page_says_what_is_degraded_uncalibrated_near_and_why_it_abstains(service: Site, name: str) -> None:
