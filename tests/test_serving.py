@@ -89,13 +89,14 @@ def test_a_killed_service_triages_after_its_restart_what_it_had_accepted(
     fake_openai: FakeOpenAI, tmp_path: Path
 ) -> None:
     fake_openai.otherwise = Answer(delay_s=60)
-    with serving(tmp_path, fake_openai) as (process, client):
+    nothing_shipped = {"TRIAGE_SHIPPED_HISTORY": "false"}
+    with serving(tmp_path, fake_openai, **nothing_shipped) as (process, client):
         posted = [post(client, f"{WRITE_UP} Ticket {n}.", wait_s=0) for n in range(5)]
         assert {answer.status_code for answer in posted} == {202}
         process.kill()
 
     fake_openai.otherwise = Answer()
-    with serving(tmp_path, fake_openai) as (_, client):
+    with serving(tmp_path, fake_openai, **nothing_shipped) as (_, client):
         deadline = time.monotonic() + 150
         waiting = {answer.headers["location"] for answer in posted}
         while waiting and time.monotonic() < deadline:
@@ -107,7 +108,7 @@ def test_a_killed_service_triages_after_its_restart_what_it_had_accepted(
 
 
 def test_a_port_in_use_is_told_of_with_what_to_do(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
-    with serving(tmp_path, fake_openai) as (_, client):
+    with serving(tmp_path, fake_openai, TRIAGE_SHIPPED_HISTORY="false") as (_, client):
         other = subprocess.run(
             [str(Path(sys.executable).with_name("triage")), "serve", "--port", str(client.base_url.port)],
             env=os.environ | {"TRIAGE_DATA_DIR": str(tmp_path / "other"), "TRIAGE_MODEL": "none"},

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.cli.processes import run_triage
 from tests.fake_openai import FakeOpenAI
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -21,21 +21,12 @@ def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def triage(shared_data: Path, tmp_path: Path) -> Run:
-    """Runs the installed command as a user would: a process of its own, no model unless a test sets one."""
+    """Runs the command as a user would: a process of its own, no model unless a test sets one."""
 
     def run(*arguments: str, stdin: str | bytes = "", **settings: str) -> subprocess.CompletedProcess[str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("TRIAGE_", "OPENAI_", "COLUMNS"))}
         environment = kept | {"TRIAGE_DATA_DIR": str(shared_data), "TRIAGE_MODEL": "none", "NO_COLOR": "1"} | settings
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name("triage")), *arguments],
-            input=stdin if isinstance(stdin, bytes) else stdin.encode(),
-            capture_output=True,
-            env=environment,
-            cwd=tmp_path,
-            timeout=240,
-            check=False,
-        )
-        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+        return run_triage(arguments, stdin if isinstance(stdin, bytes) else stdin.encode(), environment, tmp_path)
 
     return run
 
