@@ -205,6 +205,16 @@ async def test_a_workflow_that_ended_without_a_result_becomes_a_failure(store: S
     assert "CANCELLED" in str((await store.incident("a")).failure)
 
 
+async def test_the_phase_of_what_has_ended_meanwhile_goes_no_step_back(store: Store, working: Callable) -> None:
+    await post(store, "a")
+    waiting = await store.incident("a")
+    async with working(KeywordPipeline(TAXONOMY)) as jobs:
+        await until(store, "a", "triaged")
+        assert await jobs.phase(waiting) == "done"
+        await store.delete("a", "ada")
+        assert await jobs.phase(waiting) == "done"
+
+
 async def test_a_lost_job_database_loses_no_incident(store: Store, working: Callable, tmp_path: Path) -> None:
     async with working(KeywordPipeline(TAXONOMY)):
         await post(store, "a")

@@ -18,6 +18,7 @@ from triage.api.incidents import failed_for_good, never_triaged
 from triage.api.parameters import IncidentInPath
 from triage.api.problems import describe, documented
 from triage.api.service import Parts, Service
+from triage.errors import NotFound
 from triage.store import StoredIncident
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
@@ -117,7 +118,10 @@ async def _stream(request: Request, service: Service, incident_id: str, seen: st
             stored = await service.store.find(incident_id)
             if stored is None:
                 return
-            now = await _state(request, service, stored)
+            try:
+                now = await _state(request, service, stored)
+            except NotFound:
+                return
             if now.id != seen:
                 seen, spoken = now.id, time.monotonic()
                 yield str(now)
@@ -138,5 +142,7 @@ async def _state(request: Request, service: Service, stored: StoredIncident) -> 
     if stored.status == "failed" and stored.retry_at is None:
         return _Event(f"{attempt}.failed", "failed", describe(request, failed_for_good(stored)).model_dump_json())
     phase = "retry" if stored.status == "failed" else await service.jobs.phase(stored)
+    if phase == "done":
+        return await _state(request, service, await service.store.incident(incident_id))
     progress = Progress(phase=phase, **IncidentStatus.of(stored).model_dump())
     return _Event(f"{attempt}.{phase}", "status", progress.model_dump_json())

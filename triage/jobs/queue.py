@@ -205,12 +205,19 @@ class Jobs:
         task.add_done_callback(self._errands.discard)
 
     async def phase(self, stored: StoredIncident) -> str:
-        """What a pending incident is at: `queued`, `running`, or the step of it where this process does the work."""
+        """What a pending incident is at: `queued`, `running`, or the step of it where this process does the work.
+
+        It is `done` where the attempt has ended since `stored` was read.
+        """
         incident_id = stored.incident.id
         if incident_id in self._steps:
             return self._steps[incident_id]
         run = workflows.run_id(Pending(incident_id, stored.attempts))
-        return "running" if (await workflows.states([run])).get(run) == "PENDING" else "queued"
+        is_running = (await workflows.states([run])).get(run) == "PENDING"
+        now = await self._store.find(incident_id)
+        if now is None or (now.status, now.attempts) != (stored.status, stored.attempts):
+            return "done"
+        return self._steps.get(incident_id) or ("running" if is_running else "queued")
 
     async def wait(self, incident_id: str, timeout_s: float) -> None:
         """Return when the incident is no longer pending, or after `timeout_s`, whichever is first."""

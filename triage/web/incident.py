@@ -112,7 +112,7 @@ def _is_under_way(stored: StoredIncident) -> bool:
 
 async def _progress(service: Service, stored: StoredIncident) -> dict[str, Any]:
     phase = await service.jobs.phase(stored) if stored.status == "pending" else "retry"
-    at = STEPS.index(phase) if phase in STEPS else -1
+    at = len(STEPS) if phase == "done" else STEPS.index(phase) if phase in STEPS else -1
     steps = [
         (_STEP_NAMES.get(step, step), "done" if place < at else "now" if place == at else "")
         for place, step in enumerate(STEPS)
