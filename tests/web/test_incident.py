@@ -244,6 +244,8 @@ def test_the_section_asked_for_last_is_shown_though_an_earlier_one_comes_after_i
     routes: list[Any] = []
     page.route(re.compile(rf"/incidents/{name}/{held}$"), lambda route: routes.append(route))  # noqa: PLW0108 - a bound method is refused
     page.goto(f"/incidents/{name}")
+    # It comes later and moves what is below it, perhaps away from under a click.
+    page.locator(".ledger table").wait_for()
     tabs = page.locator("[data-tabs]")
     if held == "summary":
         tabs.get_by_role("link", name="Summary").click()
