@@ -187,6 +187,13 @@ def test_where_no_neighbour_helps_the_usual_ones_of_the_kind_are_general_advice(
     assert suggestions[0].definition == FACET.label("failover").definition
 
 
+def test_what_nobody_can_do_is_no_advice() -> None:
+    history = [example("a", "self_recovered"), example("b", "failover", "dependency_fix")]
+    suggestions = suggest(TAXONOMY, [past("d", 0.9)], INFRASTRUCTURE, history)
+
+    assert [one.mitigation for one in suggestions] == ["failover"]
+
+
 def test_general_advice_comes_after_what_has_support() -> None:
     history = [example("a", "failover"), example("b", "failover"), example("c", "rollback")]
     suggestions = suggest(TAXONOMY, [past("c", 0.9, "rollback")], INFRASTRUCTURE, history)

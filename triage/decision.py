@@ -192,7 +192,9 @@ def _decide_facet(
     if parent is not None and parent.abstention:
         abstention = f"{facet.parent} is not decided, and {facet.id} depends on it. " + _close(facet, distribution)
     elif probability < rule.abstain_below:
-        abstention = f"Not sure enough: {facet.name.lower()} is abstained on below {rule.abstain_below:.0%}. " + _close(
+        needed = percent(rule.abstain_below)
+        missed = ", just missed" if needed == percent(probability) else ""
+        abstention = f"Not sure enough: {facet.name.lower()} is abstained on below {needed}{missed}. " + _close(
             facet, distribution
         )
     others = sources.keys() - {"model", "prior"}

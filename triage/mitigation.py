@@ -43,8 +43,8 @@ def suggest(
 ) -> list[Suggestion]:
     """Mitigations used in similar incidents, best supported first, then general advice marked as such.
 
-    General advice are those used most often in `examples` of the decided kind; there is none where no kind is decided
-    or no incident of it is known. A taxonomy without a mitigation facet gives nothing.
+    General advice are the actions used most often in `examples` of the decided kind; there is none where no kind is
+    decided or no incident of it is known. A taxonomy without a mitigation facet gives nothing.
     """
     facet = taxonomy.mitigation
     if facet is None:
@@ -60,7 +60,7 @@ def suggest(
     ]
     supported.sort(key=lambda s: (-s.score, -s.support, s.mitigation))
     common = _counts(facet, _of_kind(taxonomy, decided, examples))
-    others = sorted((m for m in common if m not in shares), key=lambda m: (-common[m], m))
+    others = sorted((m for m in common if m not in shares and facet.label(m).is_action), key=lambda m: (-common[m], m))
     advice = [
         Suggestion(
             mitigation=mitigation, definition=facet.label(mitigation).definition, score=0.0, is_general_advice=True

@@ -33,6 +33,22 @@ def test_what_is_read_fits_the_budget_and_keeps_its_order(text: str, budget: int
     assert set(read) <= set(sentences)
 
 
+def test_a_line_that_is_only_wrapped_ends_no_sentence() -> None:
+    text = (
+        "# Slow\n\nThe inference router ran out of\nmemory under load, so we \nrestarted it.\n\n"
+        "What we did:\n- moved the replicas\n- rolled back\n\nA paragraph that ends without a mark\n\nso does this"
+    )
+    assert [sentence.text for sentence in split(text)] == [
+        "# Slow",
+        "The inference router ran out of\nmemory under load, so we \nrestarted it.",
+        "What we did:",
+        "- moved the replicas",
+        "- rolled back",
+        "A paragraph that ends without a mark",
+        "so does this",
+    ]
+
+
 def test_an_abbreviation_ends_no_sentence() -> None:
     assert [s.text for s in split("It hit some regions, e.g. Oregon. Then it ended.")] == [
         "It hit some regions, e.g. Oregon.",

@@ -133,6 +133,34 @@ def test_imported_incidents_are_found_by_search(triage: Run, tmp_path: Path) -> 
     assert "ended by failover" in shown
 
 
+def test_what_an_import_uses_for_nothing_is_told(triage: Run, tmp_path: Path) -> None:
+    data = {"TRIAGE_DATA_DIR": str(tmp_path / "own"), "TRIAGE_SHIPPED_HISTORY": "false"}
+    (tmp_path / "h.csv").write_text(
+        "id,write_up,category,detections\na,A fan failed.,infrastructure,automated\nb,A queue was stuck.,operational,\n"
+        "a,A fan failed.,operational,automated\n"
+    )
+    done = triage("import", "h.csv", **data)
+
+    assert "nor facets of llm_inference: detections." in done.stderr
+    assert "1 row has an id that stands in the file before" in done.stderr
+    assert "2 incidents imported; the history holds 2." in done.stdout
+    told = json.loads(triage("import", "h.csv", "--json", **data).stdout)
+    assert told == {"imported": 2, "skipped": 0, "repeated": 1, "unused": ["detections"], "history_size": 2}
+
+
+def test_a_data_folder_that_cannot_be_used_is_named_with_what_to_set(triage: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    for folder, reason in (("file", "a file is in its place"), ("file/below", "Not a directory")):
+        done = triage("search", "redis", TRIAGE_DATA_DIR=str(tmp_path / folder))
+        told = " ".join(done.stderr.split())
+        assert (done.returncode, "Traceback" in told) == (1, False)
+        assert f"can't be used ({reason}): set TRIAGE_DATA_DIR" in told
+    ill = triage("doctor", "--json", TRIAGE_DATA_DIR=str(tmp_path / "file"))
+    advice = {part["part"]: part["advice"] for part in json.loads(ill.stdout) if not part["is_ok"]}
+    assert set(advice) == {"database", "encryption", "index"}
+    assert all("set TRIAGE_DATA_DIR" in each for each in advice.values())
+
+
 def test_a_taxonomy_is_checked_line_by_line(triage: Run, tmp_path: Path) -> None:
     good = ROOT / "triage/taxonomies/cloud_faults.yaml"
     (tmp_path / "bad.yaml").write_text(good.read_text().replace("  - id: root_cause\n", "  - ide: root_cause\n", 1))

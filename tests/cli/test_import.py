@@ -64,7 +64,13 @@ def test_an_import_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
 
     out, error = command(tmp_path, "h.jsonl", "--team", "payments", "--json").communicate(timeout=120)
 
-    assert json.loads(out) == {"imported": 300, "skipped": 0, "history_size": 300}, error
+    assert json.loads(out) == {
+        "imported": 300,
+        "skipped": 0,
+        "repeated": 0,
+        "unused": [],
+        "history_size": 300,
+    }, error
 
 
 def test_a_bad_line_is_named_and_can_be_left_out(tmp_path: Path) -> None:
@@ -78,4 +84,4 @@ def test_a_bad_line_is_named_and_can_be_left_out(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "line 3, field labels.category" in error
     assert "line 4: is not JSON" in error
-    assert json.loads(out) == {"imported": 2, "skipped": 2, "history_size": 2}
+    assert json.loads(out) == {"imported": 2, "skipped": 2, "repeated": 0, "unused": [], "history_size": 2}

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from triage.errors import MisconfiguredService
+from triage.errors import MisconfiguredService, NotFound
 from triage.evaluation import (
     Case,
     Dataset,
@@ -198,7 +198,7 @@ async def test_a_folder_in_use_or_without_a_run_is_refused(
     with pytest.raises(RunMismatch, match="Another process"):
         await run_suite(suite, data, small, KeywordTriage(small), folder)
     await running
-    with pytest.raises(RunMismatch, match="holds no run"):
+    with pytest.raises(NotFound, match="holds no run"):
         Run.read(folder / "nothing")
 
 

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pydantic import BaseModel
 
 _MAX_CHARACTERS = 400
-# A sentence ends at a full stop before a capital, digit, bracket or quote, or at a line end.
+# Text of a fixed width, such as mail: a line that ends in the middle of a sentence, which the next one goes on with.
+_WRAPPED = r"(?<=[^\n]{19}[a-z,;]) ?\n[a-z]"
+# A sentence ends at a full stop before a capital, digit, bracket or quote, or at a line end that is no mere wrapping.
 # It is looked for where white space begins only, so that a long run of it takes no time.
-_BOUNDARY = re.compile(r"(?<=[.!?])\s+(?=[\"'(\[A-Z0-9])|(?<!\s)\s*\n\s*")
+_BOUNDARY = re.compile(rf"(?<=[.!?])\s+(?=[\"'(\[A-Z0-9])|(?<!\s)(?!{_WRAPPED})\s*\n\s*")
 # Abbreviations whose full stop ends no sentence.
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|approx|vs|no|U\.S|a\.m|p\.m)\.$", re.IGNORECASE)
 _LONGEST_ABBREVIATION = 10

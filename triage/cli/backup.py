@@ -73,10 +73,10 @@ def restore(
 async def _restore(file: Path, *, replace: bool, dry_run: bool) -> Manifest:
     from triage.errors import TriageError
     from triage.store import restore_backup
-    from triage.wiring import open_records
+    from triage.wiring import make_data_folder, open_records
 
     settings = Settings()
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_data_folder(settings)
     with watching() as progress:
         manifest = await restore_backup(
             settings.sql_url,

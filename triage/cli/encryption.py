@@ -45,6 +45,7 @@ async def _encrypt(off: bool) -> Resealed:
     from triage.errors import MisconfiguredService
     from triage.sealing import OFF, Sealer
     from triage.store import reseal, upgrade
+    from triage.wiring import make_data_folder
 
     settings = Settings()
     keys = settings.encryption_keys.get_secret_value() if settings.encryption_keys else ""
@@ -55,7 +56,7 @@ async def _encrypt(off: bool) -> Resealed:
             setting="TRIAGE_ENCRYPTION_KEYS",
         )
     sealer = Sealer.of(f"{OFF},{keys}" if off else keys)
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_data_folder(settings)
     await upgrade(settings.sql_url)
     what = "Sealing what is stored" if sealer.seals else "Making what is stored plain"
     with watching() as progress:

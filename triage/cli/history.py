@@ -7,7 +7,7 @@ import time
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from rich.markup import escape
@@ -36,15 +36,38 @@ def import_file(
 
     A file of any size: it is checked first, then read in portions. A service that is running has them within seconds.
     """
-    imported, skipped, size = run(_import(file, annotator, human, team, skip_bad))
+    found = run(_import(file, annotator, human, team, skip_bad))
     if as_json:
-        print_json({"imported": imported, "skipped": skipped, "history_size": size})
-    else:
-        left_out = f", {skipped} left out" if skipped else ""
-        output().print(f"{imported} incidents imported{left_out}; the history holds {size}.")
+        print_json(found._asdict())
+        return
+    if found.unused:
+        messages().print(
+            f"Not used, as they are neither fields of an incident nor facets of {escape(Settings().taxonomy)}: "
+            f"{escape(', '.join(found.unused))}.",
+            soft_wrap=True,
+        )
+    if found.repeated:
+        messages().print(
+            f"{found.repeated} {'row has' if found.repeated == 1 else 'rows have'} an id that stands in the file "
+            "before: of each id the last row counts.",
+            soft_wrap=True,
+        )
+    left_out = f", {found.skipped} left out" if found.skipped else ""
+    incidents = "1 incident" if found.imported == 1 else f"{found.imported} incidents"
+    output().print(f"{incidents} imported{left_out}; the history holds {found.history_size}.")
 
 
-async def _import(file: Path, annotator: str, human: bool, team: str, skip_bad: bool) -> tuple[int, int, int]:
+class _Imported(NamedTuple):
+    """How many incidents were in the file, and what of it counts for nothing: rows with mistakes or repeats, fields."""
+
+    imported: int
+    skipped: int
+    repeated: int
+    unused: tuple[str, ...]
+    history_size: int
+
+
+async def _import(file: Path, annotator: str, human: bool, team: str, skip_bad: bool) -> _Imported:
     from triage.intake.labelled import stream_labelled
     from triage.intake.rows import DataProblem, InvalidDataset
     from triage.taxonomy import Taxonomy
@@ -54,9 +77,13 @@ async def _import(file: Path, annotator: str, human: bool, team: str, skip_bad: 
     taxonomy = Taxonomy.load(settings.taxonomy)
     problems: list[DataProblem] = []
     total = skipped = 0
-    for _, row in stream_labelled(file, taxonomy):
+    # Of millions of ids the hashes are held, a tenth of the memory.
+    ids: set[int] = set()
+    unused: dict[str, None] = {}
+    for _, row in stream_labelled(file, taxonomy, unused):
         if not isinstance(row, DataProblem):
             total += 1
+            ids.add(hash(row[0].id))
             continue
         skipped += 1
         if len(problems) < _MOST_PROBLEMS:
@@ -82,7 +109,7 @@ async def _import(file: Path, annotator: str, human: bool, team: str, skip_bad: 
                 rate = (done - before) / max(now - since, 1e-9)
                 latest.append((now, done))
                 progress("Importing incidents", done, total, f"{rate:.0f}/s, {(total - done) / rate / 60:.1f} min left")
-            return done, skipped, await store.history_size()
+            return _Imported(len(ids), skipped, total - len(ids), tuple(unused), await store.history_size())
 
 
 def search(

@@ -127,9 +127,10 @@ def _plain(value: Any) -> str:
 @asynccontextmanager
 async def _store() -> AsyncIterator[Store]:
     from triage.store import Store, upgrade
+    from triage.wiring import make_data_folder
 
     settings = Settings()
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_data_folder(settings)
     await upgrade(settings.sql_url)
     store = Store(settings.sql_url)
     try:

@@ -207,8 +207,10 @@ def _footer(triage: Triage) -> str:
         )
     if provenance.was_condensed:
         facts.append("the model read a shortened write-up")
-    if not all(facet.is_calibrated for facet in triage.facets.values()):
-        facts.append("probabilities are not calibrated: use them to rank")
+    uncalibrated = [facet for facet, result in triage.facets.items() if not result.is_calibrated]
+    if uncalibrated:
+        of = f" of {', '.join(uncalibrated)}" if len(uncalibrated) < len(triage.facets) else ""
+        facts.append(f"probabilities{of} are not calibrated: use them to rank")
     return "\n" + " · ".join(facts)
 
 

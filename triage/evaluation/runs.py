@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
-from triage.errors import Conflict
+from triage.errors import Conflict, NotFound
 from triage.evaluation.cases import Dataset
 from triage.evaluation.journal import CaseRecord, read_journal
 from triage.evaluation.suites import Suite
@@ -158,7 +158,10 @@ def _open_run(folder: Path, suite: Suite, dataset: Dataset, identity: RunIdentit
 def _existing_info(folder: Path) -> RunInfo:
     info = _read_info(folder)
     if info is None:
-        raise RunMismatch(f"{folder} holds no run: there is no run.json in it.", path=str(folder))
+        raise NotFound(
+            f"{folder} holds no run (there is no run.json in it): `triage eval list` names those there are.",
+            path=str(folder),
+        )
     return info
 
 

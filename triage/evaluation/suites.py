@@ -53,7 +53,7 @@ class Budget(BaseModel, frozen=True, extra="forbid"):
 class InvalidSuite(InvalidInput):
     """A suite file that can't be used as it is."""
 
-    title = "The suite file is not valid"
+    title = "The suite is not valid"
 
 
 class Suite(BaseModel, frozen=True, extra="forbid"):

@@ -56,11 +56,14 @@ def read_labelled(path: Path, taxonomy: Taxonomy) -> LabelledReading:
     return LabelledReading(tuple(records.values()), tuple(ignored))
 
 
-def stream_labelled(path: Path, taxonomy: Taxonomy) -> Iterator[tuple[int, tuple[Incident, Labels] | DataProblem]]:
+def stream_labelled(
+    path: Path, taxonomy: Taxonomy, unused: dict[str, None] | None = None
+) -> Iterator[tuple[int, tuple[Incident, Labels] | DataProblem]]:
     """The records of a file one after another, each with the bytes read so far; what is wrong with a row in its place.
 
     Bounded in memory: a row is forgotten once it is given, and of an id that stands there twice the later row wins.
-    Raises `NotFound`, or `InvalidInput` where the file can't be read as a table at all.
+    The names of fields that are used for nothing are put into `unused`. Raises `NotFound`, or `InvalidInput` where the
+    file can't be read as a table at all.
     """
     try:
         file = path.open("rb")
@@ -73,10 +76,12 @@ def stream_labelled(path: Path, taxonomy: Taxonomy) -> Iterator[tuple[int, tuple
                 yield at, row
                 continue
             try:
-                incident, labels, _ = _record(row, taxonomy)
+                incident, labels, ignored = _record(row, taxonomy)
             except RowError as error:
                 yield at, DataProblem(line, error.field, str(error))
             else:
+                if unused is not None:
+                    unused |= dict.fromkeys(ignored)
                 yield at, (incident, labels)
 
 
@@ -111,7 +116,7 @@ def _stream_csv(file: IO[bytes], taxonomy: Taxonomy) -> Iterator[tuple[int, int,
                 yield file.tell(), reader.line_num, _csv_row(filled_cells(row), facets)
     except UnicodeDecodeError as error:
         raise InvalidInput(
-            f"The file is not UTF-8 text (near line {reader.line_num}): save it as UTF-8.", field="file"
+            f"The file is not UTF-8 text (after line {reader.line_num}): save it as UTF-8.", field="file"
         ) from error
 
 

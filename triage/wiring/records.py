@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from triage.errors import MisconfiguredService
 from triage.settings import Settings
 from triage.taxonomy import Taxonomy
 from triage.wiring.models import api_key
@@ -127,10 +129,13 @@ async def open_live(settings: Settings) -> AsyncIterator[LiveAgreement]:
 
 
 async def prepare_store(settings: Settings) -> Store:
-    """The system of record, its tables brought to this version. Raises `MisconfiguredService` for wrong keys."""
+    """The system of record, its tables brought to this version.
+
+    Raises `MisconfiguredService` for wrong keys, and for a data folder that can't be used.
+    """
     from triage.store import Store, upgrade
 
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_data_folder(settings)
     await upgrade(settings.sql_url)
     store = Store(settings.sql_url, build_sealer(settings))
     try:
@@ -139,6 +144,23 @@ async def prepare_store(settings: Settings) -> Store:
         await store.close()
         raise
     return store
+
+
+def make_data_folder(settings: Settings) -> None:
+    """Make the data folder, for its owner alone. Raises `MisconfiguredService` where it can't be made or written."""
+    folder = settings.data_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        reason = "" if os.access(folder, os.W_OK | os.X_OK) else "not writable by this user"
+    except FileExistsError:
+        reason = "a file is in its place"
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    if reason:
+        raise MisconfiguredService(
+            f"The data folder {folder} can't be used ({reason}): set TRIAGE_DATA_DIR to a folder that can be written.",
+            setting="data_dir",
+        )
 
 
 def build_sealer(settings: Settings) -> Sealer:
