@@ -115,5 +115,5 @@ def _check_metric(text: str, metric: str, facets: tuple[str, ...]) -> None:
         said = f"has no facet {facet!r}" if facet else "names no facet"
         raise ValueError(f"{text!r}: {name} {said}; the suite scores {', '.join(facets)}")
     known = [*(f"{one}.FACET" for one in FACET_METRICS), *RUN_METRICS]
-    close = difflib.get_close_matches(metric, [*FACET_METRICS, *RUN_METRICS], n=3) or known
+    close = difflib.get_close_matches(name, [*FACET_METRICS, *RUN_METRICS], n=3) or known
     raise ValueError(f"{text!r}: {metric!r} is no metric; there are {', '.join(close)}")
