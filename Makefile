@@ -24,7 +24,7 @@ doctor: $(VENV)/run.stamp ## check settings, model, weights, database and index
 	@$(BIN)/triage doctor
 
 test: $(VENV)/dev.stamp ## all tests, the slow ones too
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 fast: $(VENV)/dev.stamp ## the tests that take no time
 	@$(BIN)/python -m pytest -m "not slow" -x -q
