@@ -115,11 +115,8 @@ async def _stream(request: Request, service: Service, incident_id: str, seen: st
         while time.monotonic() < end:
             # What happens from here on sets it again.
             notice.clear()
-            stored = await service.store.find(incident_id)
-            if stored is None:
-                return
             try:
-                now = await _state(request, service, stored)
+                now = await _state(request, service, await service.store.incident(incident_id))
             except NotFound:
                 return
             if now.id != seen:
