@@ -17,7 +17,6 @@ import numpy as np
 import uvicorn
 
 from triage.embedding import Vectors
-from triage.embedding.onnx import MiniLM
 from triage.incident import Incident
 from triage.observability.steps import begin
 from triage.taxonomy import Taxonomy
@@ -46,19 +45,6 @@ class HashingEmbedder:
 
     async def aclose(self) -> None:
         """Nothing to end."""
-
-
-class Remembering(MiniLM):
-    """The local embedder; what it embedded once, such as a taxonomy's definitions, it does not embed again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._known: dict[str, Vectors] = {}
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        self._known |= dict(zip(new, await super().embed(new), strict=True)) if new else {}
-        return np.array([self._known[text] for text in texts])
 
 
 class KeywordPipeline:

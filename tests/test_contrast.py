@@ -1,15 +1,16 @@
 from __future__ import annotations
 
-from tests.parts import Remembering
+from evals.bench.learning_curve import RememberingEmbedder
 from triage.classification.likeness import DefinitionReader
 from triage.classification.sentences import split
 from triage.contrast import contrast
+from triage.embedding.onnx import MiniLM
 from triage.history import Example
 from triage.taxonomy import Taxonomy
 from triage.triage_result import FacetResult, LabelProbability
 
 TAXONOMY = Taxonomy.load("llm_inference")
-EMBEDDER = Remembering()
+EMBEDDER = RememberingEmbedder(MiniLM())
 NEW = "Completions failed for an hour. The nodes of one rack lost power after a breaker tripped. We apologise."
 KNOWN = {
     "power": ("A data hall lost power and its racks went dark.", "infrastructure"),
@@ -21,7 +22,7 @@ KNOWN = {
 }
 
 
-async def known(embedder: Remembering) -> list[Example]:
+async def known(embedder: RememberingEmbedder) -> list[Example]:
     vectors = await embedder.embed([text for text, _ in KNOWN.values()])
     return [
         Example(name, text, vector, {"category": (label,)}, title=name.title(), url=f"https://example.org/{name}")

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from evals.bench.learning_curve import RememberingEmbedder
 from tests.fake_openai import Answer, Chosen, FakeOpenAI, Status
-from tests.parts import Remembering
 from triage.annotation import Labels
 from triage.calibration import Calibrator, FacetCalibration
 from triage.classification.letters import LetterClassifier
 from triage.classification.structured import StructuredClassifier
+from triage.embedding.onnx import MiniLM
 from triage.errors import MisconfiguredService
 from triage.history.chroma import ChromaHistory
 from triage.incident import Incident
@@ -48,12 +49,12 @@ HISTORY: dict[str, tuple[str, Labels]] = {
 
 
 @pytest.fixture(scope="module")
-def embedder() -> Remembering:
-    return Remembering()
+def embedder() -> RememberingEmbedder:
+    return RememberingEmbedder(MiniLM())
 
 
 @pytest.fixture
-async def history(embedder: Remembering) -> AsyncIterator[ChromaHistory]:
+async def history(embedder: RememberingEmbedder) -> AsyncIterator[ChromaHistory]:
     history = ChromaHistory.open(None, embedder.fingerprint)
     incidents = [(Incident(id=key, write_up=text), labels) for key, (text, labels) in HISTORY.items()]
     await history.remember(incidents, await embedder.embed([text for text, _ in HISTORY.values()]))
@@ -69,7 +70,7 @@ async def model(fake_openai: FakeOpenAI) -> AsyncIterator[OpenAIChat]:
 
 
 @pytest.fixture
-def pipeline(embedder: Remembering, history: ChromaHistory, model: OpenAIChat) -> Pipeline:
+def pipeline(embedder: RememberingEmbedder, history: ChromaHistory, model: OpenAIChat) -> Pipeline:
     classifier = StructuredClassifier(model, deadline_s=5)
     return Pipeline(TAXONOMY, Redactor(), embedder, history, classifier, model.name)
 
@@ -105,7 +106,7 @@ async def test_what_leaves_the_process_is_redacted(fake_openai: FakeOpenAI, pipe
 
 
 async def test_orders_reach_the_model_from_neither_the_write_up_nor_its_neighbours(
-    fake_openai: FakeOpenAI, pipeline: Pipeline, history: ChromaHistory, embedder: Remembering
+    fake_openai: FakeOpenAI, pipeline: Pipeline, history: ChromaHistory, embedder: RememberingEmbedder
 ) -> None:
     poison = Incident(
         id="poison",
@@ -152,7 +153,9 @@ async def test_without_the_model_the_history_answers_alone_and_it_says_so(
     assert triage.suggestions[0].mitigation == "restart"
 
 
-async def test_a_model_that_is_gone_ends_as_a_degraded_answer(embedder: Remembering, history: ChromaHistory) -> None:
+async def test_a_model_that_is_gone_ends_as_a_degraded_answer(
+    embedder: RememberingEmbedder, history: ChromaHistory
+) -> None:
     with FakeOpenAI() as gone:
         url = gone.base_url
     chat = OpenAIChat("any-model", url, "key")
@@ -164,14 +167,16 @@ async def test_a_model_that_is_gone_ends_as_a_degraded_answer(embedder: Remember
     assert triage.facets["category"].labels
 
 
-async def test_without_any_model_the_reason_is_the_setting(embedder: Remembering, history: ChromaHistory) -> None:
+async def test_without_any_model_the_reason_is_the_setting(
+    embedder: RememberingEmbedder, history: ChromaHistory
+) -> None:
     triage = await Pipeline(TAXONOMY, Redactor(), embedder, history, None).run(INCIDENT)
 
     assert "TRIAGE_MODEL=none" in (triage.degraded_reason or "")
 
 
 async def test_the_incident_itself_and_what_is_excluded_are_no_neighbours(
-    fake_openai: FakeOpenAI, pipeline: Pipeline, history: ChromaHistory, embedder: Remembering
+    fake_openai: FakeOpenAI, pipeline: Pipeline, history: ChromaHistory, embedder: RememberingEmbedder
 ) -> None:
     copy = INCIDENT.model_copy(update={"id": "copy"})
     labels: Labels = {"category": ("operational",)}
@@ -186,7 +191,7 @@ async def test_the_incident_itself_and_what_is_excluded_are_no_neighbours(
 
 
 async def test_a_long_write_up_is_shortened_and_it_says_so(
-    fake_openai: FakeOpenAI, embedder: Remembering, history: ChromaHistory, model: OpenAIChat
+    fake_openai: FakeOpenAI, embedder: RememberingEmbedder, history: ChromaHistory, model: OpenAIChat
 ) -> None:
     options = PipelineOptions(write_up_characters=600)
     pipeline = Pipeline(TAXONOMY, Redactor(), embedder, history, StructuredClassifier(model), model.name, options)
@@ -201,7 +206,7 @@ async def test_a_long_write_up_is_shortened_and_it_says_so(
 
 
 async def test_asking_for_letters_gives_probabilities_and_a_sentence_as_evidence(
-    fake_openai: FakeOpenAI, embedder: Remembering, history: ChromaHistory, model: OpenAIChat
+    fake_openai: FakeOpenAI, embedder: RememberingEmbedder, history: ChromaHistory, model: OpenAIChat
 ) -> None:
     options = PipelineOptions(ask_for_quotes=True)
     pipeline = Pipeline(TAXONOMY, Redactor(), embedder, history, LetterClassifier(model), model.name, options)
@@ -214,7 +219,7 @@ async def test_asking_for_letters_gives_probabilities_and_a_sentence_as_evidence
 
 
 async def test_every_label_has_evidence_that_stands_in_the_original_text(
-    embedder: Remembering, history: ChromaHistory
+    embedder: RememberingEmbedder, history: ChromaHistory
 ) -> None:
     triage = await Pipeline(TAXONOMY, Redactor(), embedder, history, None).run(INCIDENT)
 
@@ -227,7 +232,7 @@ async def test_every_label_has_evidence_that_stands_in_the_original_text(
 
 
 async def test_every_step_is_timed_under_the_name_by_which_it_is_told(
-    embedder: Remembering, history: ChromaHistory
+    embedder: RememberingEmbedder, history: ChromaHistory
 ) -> None:
     told: list[str] = []
     with steps.told(told.append):
@@ -236,7 +241,7 @@ async def test_every_step_is_timed_under_the_name_by_which_it_is_told(
     assert tuple(told) == tuple(triage.provenance.seconds) == STEPS
 
 
-async def test_as_of_its_start_nothing_later_is_known(embedder: Remembering, history: ChromaHistory) -> None:
+async def test_as_of_its_start_nothing_later_is_known(embedder: RememberingEmbedder, history: ChromaHistory) -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     known = Incident(id="earlier", write_up="The cache ran out of connections.", started_at=moment - timedelta(days=9))
     await history.remember([(known, {"category": ("inference_engine",)})], await embedder.embed([known.text]))
@@ -249,7 +254,7 @@ async def test_as_of_its_start_nothing_later_is_known(embedder: Remembering, his
 
 
 async def test_a_calibrator_is_used_named_and_refused_where_it_does_not_fit(
-    embedder: Remembering, history: ChromaHistory
+    embedder: RememberingEmbedder, history: ChromaHistory
 ) -> None:
     now = circumstances(TAXONOMY, embedder, None, None)
     calibration = FacetCalibration(
