@@ -15,10 +15,18 @@ from typing import Any
 import httpx
 import numpy as np
 import uvicorn
+from fastapi import FastAPI
 
+from triage.api import create_app
+from triage.casebook import Casebook
 from triage.embedding import Vectors
 from triage.incident import Incident
+from triage.jobs import Jobs
 from triage.observability.steps import begin
+from triage.pipeline import Pipeline
+from triage.preview import Previewer
+from triage.redaction import Redactor
+from triage.store import Store
 from triage.taxonomy import Taxonomy
 from triage.triage_result import Evidence, FacetResult, Provenance, Triage
 
@@ -45,6 +53,16 @@ class HashingEmbedder:
 
     async def aclose(self) -> None:
         """Nothing to end."""
+
+
+def pipeline_without_model(casebook: Casebook) -> Pipeline:
+    """A pipeline over the history of `casebook` that asks no model and has no calibrator."""
+    return Pipeline(casebook.taxonomy, Redactor(), casebook._embedder, casebook._history, None)
+
+
+def app_without_model(casebook: Casebook, store: Store, jobs: Jobs, **options: Any) -> FastAPI:
+    """The API as a service without a model serves it."""
+    return create_app(casebook, store, jobs, Previewer(store, casebook, pipeline_without_model(casebook)), **options)
 
 
 class KeywordPipeline:

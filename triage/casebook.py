@@ -18,7 +18,6 @@ from triage.history import Example, IndexUnavailable
 from triage.history.browsing import Browsed, Mode, browse
 from triage.incident import Incident, content_id
 from triage.indexing import INDEX_TURN, SETTLED_S, Index, Indexer, IndexReport, Steps, silent
-from triage.pipeline import Pipeline
 from triage.redaction import Redactor
 from triage.store import DEFAULT_TEAM, Labelled, Store
 from triage.taxonomy import Taxonomy
@@ -149,10 +148,6 @@ class Casebook:
             )
         await self._align(marked, marked)
         return kept
-
-    def pipeline_alone(self) -> Pipeline:
-        """A pipeline over this history that asks no model and has no calibrator."""
-        return Pipeline(self.taxonomy, self._redactor, self._embedder, self._history, None)
 
     async def foresee(self, incident_id: str, annotations: Sequence[Annotation]) -> Foreseen:
         """What `annotate` would make of the history, with nothing stored. Raises what it would raise."""

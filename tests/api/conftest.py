@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, served
-from triage.api import Check, create_app
+from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
+from triage.api import Check
 from triage.casebook import Casebook
 from triage.errors import ModelUnavailable
 from triage.history.chroma import ChromaHistory
@@ -51,7 +51,7 @@ def client(folder: Path, database: str, pipeline: KeywordPipeline) -> Iterator[h
     async def model() -> str:
         raise ModelUnavailable("No model answers at http://127.0.0.1:1.")
 
-    app = create_app(
+    app = app_without_model(
         Casebook(store, history, Redactor(), embedder, taxonomies["llm_inference"]),
         store,
         jobs,

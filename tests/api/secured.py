@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 import httpx
 from fastapi import FastAPI
 
-from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, served
+from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.access import Scope
-from triage.api import create_app
 from triage.api.keyring import AccessOptions
 from triage.casebook import Casebook
 from triage.history.chroma import ChromaHistory
@@ -78,7 +77,7 @@ def secured(folder: Path, access: AccessOptions = MANY_FAILURES, **options: Any)
     store = Store(database)
     history = ChromaHistory.open(None, "hashing-64", DIMENSION)
     jobs = Jobs(store, KeywordPipeline(taxonomy), f"sqlite:///{folder / 'jobs.db'}")
-    app = create_app(
+    app = app_without_model(
         Casebook(store, history, Redactor(), HashingEmbedder(), taxonomy),
         store,
         jobs,

@@ -12,8 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline
-from triage.api import create_app
+from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model
 from triage.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.incident import Incident
@@ -44,7 +43,7 @@ def main(folder: Path, port: int, slow_s: float) -> None:
     pipeline.folder = folder
     jobs = Jobs(store, pipeline, f"sqlite:///{folder / 'jobs.db'}", JobOptions(concurrency=2, polling_s=0.02))
     casebook = Casebook(store, history, Redactor(), embedder, taxonomy)
-    app = create_app(casebook, store, jobs, taxonomies={taxonomy.id: taxonomy})
+    app = app_without_model(casebook, store, jobs, taxonomies={taxonomy.id: taxonomy})
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 

@@ -10,8 +10,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, served
-from triage.api import create_app
+from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.api.examples import AGREEMENT
 from triage.casebook import Casebook
 from triage.history.chroma import ChromaHistory
@@ -30,7 +29,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     asyncio.run(upgrade(url))
     taxonomy, embedder, store = Taxonomy.load("llm_inference"), HashingEmbedder(), Store(url)
     history = ChromaHistory.open(None, embedder.fingerprint, DIMENSION)
-    app = create_app(
+    app = app_without_model(
         Casebook(store, history, Redactor(), embedder, taxonomy),
         store,
         Jobs(store, KeywordPipeline(taxonomy), f"sqlite:///{folder / 'jobs.db'}", JobOptions(polling_s=0.02)),

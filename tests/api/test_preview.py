@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.api.secured import Secured, casebook_of, secured
+from tests.parts import pipeline_without_model
 from tests.preview.conftest import KINDS, text
 from triage.access import SHARED_TEAM
 from triage.incident import Incident
@@ -40,7 +41,7 @@ async def _triage(database: str) -> None:
     """Triage incidents as another process on the same database would."""
     async with casebook_of(database) as (casebook, store):
         await casebook.mend_index()
-        pipeline = casebook.pipeline_alone()
+        pipeline = pipeline_without_model(casebook)
         for team in ("payments", "search"):
             for n, write_up in enumerate(WRITE_UPS):
                 incident = Incident(id=f"{team}:{n}", title=f"secretof{team}", write_up=write_up)

@@ -7,8 +7,7 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 
-from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, served
-from triage.api import create_app
+from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.jobs import Jobs
@@ -70,7 +69,7 @@ def test_a_service_without_its_tables_is_not_ready_and_gives_nothing_of_its_insi
     history = ChromaHistory.open(None, "hashing-64", DIMENSION)
     jobs = Jobs(store, KeywordPipeline(taxonomy), f"sqlite:///{tmp_path / 'jobs.db'}")
     casebook = Casebook(store, history, Redactor(), HashingEmbedder(), taxonomy)
-    with served(create_app(casebook, store, jobs, taxonomies={}, lifespan=no_work)) as url:
+    with served(app_without_model(casebook, store, jobs, taxonomies={}, lifespan=no_work)) as url:
         ready = httpx.get(f"{url}/readyz")
         listed = httpx.get(f"{url}/v1/incidents")
     history.close()

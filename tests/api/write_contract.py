@@ -10,8 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline
-from triage.api import create_app
+from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model
 from triage.api.contract import breaks, normalised
 from triage.casebook import Casebook
 from triage.history.chroma import ChromaHistory
@@ -33,7 +32,7 @@ def description() -> str:
         history = ChromaHistory.open(None, "hashing-64", DIMENSION)
         jobs = Jobs(store, KeywordPipeline(taxonomy), f"sqlite:///{folder}/jobs.db")
         casebook = Casebook(store, history, Redactor(), HashingEmbedder(), taxonomy)
-        text = normalised(create_app(casebook, store, jobs, taxonomies={taxonomy.id: taxonomy}).openapi())
+        text = normalised(app_without_model(casebook, store, jobs, taxonomies={taxonomy.id: taxonomy}).openapi())
         history.close()
         return text
 

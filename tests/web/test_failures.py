@@ -11,8 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, served
-from triage.api import create_app
+from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.jobs import Jobs
@@ -37,7 +36,7 @@ def pages(database: Path) -> Iterator[httpx.Client]:
     history = ChromaHistory.open(None, "hashing-64", DIMENSION)
     jobs = Jobs(store, KeywordPipeline(taxonomy), f"sqlite:///{database.parent / 'jobs.db'}")
     casebook = Casebook(store, history, Redactor(), HashingEmbedder(), taxonomy)
-    app = add_pages(create_app(casebook, store, jobs, taxonomies={taxonomy.id: taxonomy}, lifespan=no_work))
+    app = add_pages(app_without_model(casebook, store, jobs, taxonomies={taxonomy.id: taxonomy}, lifespan=no_work))
     with served(app) as url, httpx.Client(base_url=url, timeout=30) as client:
         yield client
     history.close()

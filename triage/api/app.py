@@ -74,6 +74,7 @@ def create_app(
     casebook: Casebook,
     store: Store,
     jobs: Jobs,
+    previewer: Previewer,
     *,
     taxonomies: Mapping[str, Taxonomy],
     checks: Mapping[str, Check] | None = None,
@@ -83,14 +84,11 @@ def create_app(
     access_options: AccessOptions = AccessOptions(),  # noqa: B008 - a value that does not change
     guard_options: GuardOptions = GuardOptions(),  # noqa: B008
     notifier: Notifier | None = None,
-    previewer: Previewer | None = None,
     max_write_up_bytes: int = 1_000_000,
     wait_limit_s: float = 120.0,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
     """The API over these parts. `checks` are further ones for `/readyz`, such as whether the model answers.
-
-    Without a `previewer` corrections are previewed as by a service without a model.
 
     Without a `lifespan` of the caller's the app starts and stops the `jobs` and the `notifier`; what it is given must
     be open by then.
@@ -123,7 +121,7 @@ def create_app(
         checks or {},
         Keyring(store.keys, store.sessions, access_options),
         notifier,
-        previewer or Previewer(store, casebook, casebook.pipeline_alone()),
+        previewer,
         asyncio.Lock(),
         max_write_up_bytes=max_write_up_bytes,
         wait_limit_s=wait_limit_s,
