@@ -6,9 +6,9 @@ import asyncio
 import sys
 
 from tests.parts import KeywordPipeline
+from triage.domain.taxonomy import Taxonomy
 from triage.jobs import JobOptions, Jobs
 from triage.store import Store
-from triage.taxonomy import Taxonomy
 
 
 async def main(url: str, slow_s: float, role: str) -> None:

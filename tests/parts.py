@@ -19,16 +19,16 @@ from fastapi import FastAPI
 
 from triage.api import create_app
 from triage.casebook import Casebook
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Evidence, FacetResult, Provenance, Triage
 from triage.embedding import Vectors
-from triage.incident import Incident
 from triage.jobs import Jobs
 from triage.observability.steps import begin
 from triage.pipeline import Pipeline
 from triage.preview import Previewer
 from triage.redaction import Redactor
 from triage.store import Store
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Evidence, FacetResult, Provenance, Triage
 
 DIMENSION = 64
 

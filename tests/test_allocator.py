@@ -38,7 +38,7 @@ import asyncio, pathlib, sys
 from tests.parts import DIMENSION, HashingEmbedder
 from triage.history import chroma_client
 from triage.history.chroma import ChromaHistory
-from triage.incident import Incident
+from triage.domain.incident import Incident
 
 {told}
 folder, embedder = pathlib.Path(sys.argv[1]), HashingEmbedder()

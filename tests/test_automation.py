@@ -6,8 +6,8 @@ from tests.test_ledger import TAXONOMY, record
 from triage.automation import DEFAULT_CRITERIA, Opportunities, opportunities
 from triage.automation_tables import playbook_table
 from triage.cli.automation import markdown
+from triage.domain.taxonomy import Taxonomy
 from triage.ledger import NoMitigationFacet, Record
-from triage.taxonomy import Taxonomy
 
 
 def crashes() -> list[Record]:

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from triage.annotation import Labels
 from triage.beside import beside
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Neighbour
+from triage.domain.annotation import Labels
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Neighbour
 
 TAXONOMY = Taxonomy.load("llm_inference")
 HERE: Labels = {"category": ("infrastructure", "operational"), "modality": ("several",)}

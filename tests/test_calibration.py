@@ -7,8 +7,8 @@ import pytest
 
 from triage.calibration import LEAST_CASES, Calibrator, Circumstances, Observation, cross_fit, fit
 from triage.decision import FacetRule, combine, decide
-from triage.errors import InvalidInput, MisconfiguredService, NotFound
-from triage.taxonomy import Taxonomy
+from triage.domain.errors import InvalidInput, MisconfiguredService, NotFound
+from triage.domain.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.load("llm_inference")
 CATEGORY, MODE, MITIGATION = (TAXONOMY.facet(name) for name in ("category", "failure_mode", "mitigation"))

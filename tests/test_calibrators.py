@@ -10,10 +10,10 @@ import pytest
 
 from triage.calibration import Calibrator, Circumstances, FacetCalibration
 from triage.decision import RULE
+from triage.domain.errors import MisconfiguredService, NotFound
+from triage.domain.taxonomy import Taxonomy
 from triage.embedding.onnx import MiniLM
-from triage.errors import MisconfiguredService, NotFound
 from triage.settings import Settings
-from triage.taxonomy import Taxonomy
 from triage.wiring import calibrators_folder, find_calibrator
 
 SHIPPED = sorted((Path(__file__).parents[1] / "triage" / "calibrators").glob("*.json"))

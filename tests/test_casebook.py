@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.parts import DIMENSION, HashingEmbedder
-from triage.annotation import Annotation, Labels
 from triage.casebook import Casebook
-from triage.errors import Conflict, InvalidInput, NotFound
+from triage.domain.annotation import Annotation, Labels
+from triage.domain.errors import Conflict, InvalidInput, NotFound
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy, UnknownLabel
 from triage.history.chroma import ChromaHistory
-from triage.incident import Incident
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
-from triage.taxonomy import Taxonomy, UnknownLabel
 
 TAXONOMY = Taxonomy.load("llm_inference")
 SWITCH = Incident(id="switch", title="Zone unreachable", write_up="A network switch lost its uplinks in one zone.")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.fake_openai import Answer, Behaviour, Chosen, FakeOpenAI, Refusal, Status
-from triage.errors import MisconfiguredService
-from triage.incident import Incident
+from triage.domain.errors import MisconfiguredService
+from triage.domain.incident import Incident
 from triage.llm.observing import Counters
 from triage.settings import Settings
 from triage.wiring import Desk, open_desk

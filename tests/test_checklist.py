@@ -8,9 +8,9 @@ from tests.test_ledger import TAXONOMY, record
 from triage.agreement import cohen_kappa
 from triage.annotating.status import AnnotatorStatus, JobStatus, PairAgreement, summarise
 from triage.checklist import Bars, Corpus, Gates, checklist
+from triage.domain.taxonomy import Taxonomy
 from triage.live import LiveReport
 from triage.study import Roles
-from triage.taxonomy import Taxonomy
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 SMALL = Bars(least_overlap=4)

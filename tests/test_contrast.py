@@ -4,10 +4,10 @@ from evals.bench.learning_curve import RememberingEmbedder
 from triage.classification.likeness import DefinitionReader
 from triage.classification.sentences import split
 from triage.contrast import contrast
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import FacetResult, LabelProbability
 from triage.embedding.onnx import MiniLM
 from triage.history import Example
-from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, LabelProbability
 
 TAXONOMY = Taxonomy.load("llm_inference")
 EMBEDDER = RememberingEmbedder(MiniLM())

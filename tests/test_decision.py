@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from triage.classification import Answer, normalised
 from triage.decision import combine, decide, vote
-from triage.taxonomy import Facet, Taxonomy
-from triage.triage_result import Neighbour
+from triage.domain.taxonomy import Facet, Taxonomy
+from triage.domain.triage_result import Neighbour
 
 TAXONOMY = Taxonomy.load("llm_inference")
 CATEGORY, MODE = TAXONOMY.facet("category"), TAXONOMY.facet("failure_mode")

@@ -14,12 +14,12 @@ import pytest
 
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline
 from tests.test_casebook import KERNEL, RECORDS, SWITCH, TAXONOMY, gold
-from triage.annotation import Labels
 from triage.casebook import Casebook
-from triage.errors import NotFound
+from triage.domain.annotation import Labels
+from triage.domain.errors import NotFound
+from triage.domain.incident import Incident
 from triage.history import IndexUnavailable
 from triage.history.chroma import ChromaHistory
-from triage.incident import Incident
 from triage.index_keeper import index_keeper
 from triage.redaction import Redactor
 from triage.store import Store, upgrade

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.incident import Incident
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy, UnknownFacet, UnknownLabel
 from triage.ledger import Kind, Ledger, NoMitigationFacet, Record, ledger
-from triage.taxonomy import Taxonomy, UnknownFacet, UnknownLabel
 
 TAXONOMY = Taxonomy.load("llm_inference")
 START = datetime(2026, 3, 2, tzinfo=UTC)

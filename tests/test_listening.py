@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
 from triage.listening import needs_keys
 
 

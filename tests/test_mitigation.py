@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import FacetResult, LabelProbability, Neighbour
 from triage.history import Example
 from triage.mitigation import MAX_GENERAL_ADVICE, MAX_STEPS, Shrinkage, steps, suggest, support_shares
-from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, LabelProbability, Neighbour
 
 TAXONOMY = Taxonomy.load("llm_inference")
 FACET = TAXONOMY.facet("mitigation")

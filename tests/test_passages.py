@@ -3,9 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.incident import Incident
+from triage.domain.incident import Incident
+from triage.domain.triage_result import Evidence
 from triage.passages import Passage, passages, read
-from triage.triage_result import Evidence
 
 TEXT = "The switch failed at nine. We moved traffic."
 

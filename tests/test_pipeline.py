@@ -10,19 +10,19 @@ import pytest
 
 from evals.bench.learning_curve import RememberingEmbedder
 from tests.fake_openai import Answer, Chosen, FakeOpenAI, Status
-from triage.annotation import Labels
 from triage.calibration import Calibrator, FacetCalibration
 from triage.classification.letters import LetterClassifier
 from triage.classification.structured import StructuredClassifier
+from triage.domain.annotation import Labels
+from triage.domain.errors import MisconfiguredService
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
 from triage.embedding.onnx import MiniLM
-from triage.errors import MisconfiguredService
 from triage.history.chroma import ChromaHistory
-from triage.incident import Incident
 from triage.llm.openai import OpenAIChat
 from triage.observability import steps
 from triage.pipeline import STEPS, Pipeline, PipelineOptions, circumstances
 from triage.redaction import Redactor
-from triage.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.load("llm_inference")
 KEY = "sk-proj-1" + "a1B2c3D4e5F6g7H8i9J0" + "T3BlbkFJ" + "k1L2m3N4o5P6q7R8s9T0"

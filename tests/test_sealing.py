@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
 from triage.sealing import OFF, Sealer, is_sealed, new_key
 
 OLD, NEW, OTHER = new_key(), new_key(), new_key()

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.annotation import Annotation
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.incident import Incident
+from triage.domain.triage_result import Provenance, Triage
 from triage.store import Made, Notification, StoredIncident
 from triage.timeline import timeline
-from triage.triage_result import Provenance, Triage
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

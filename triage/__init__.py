@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from triage.incident import Incident
+    from triage.domain.incident import Incident
     from triage.triager import Triager
 
 __all__ = ["Incident", "Triager"]
@@ -19,7 +19,7 @@ def __getattr__(name: str) -> Any:
 
         return Triager
     if name == "Incident":
-        from triage.incident import Incident
+        from triage.domain.incident import Incident
 
         return Incident
     raise AttributeError(name)

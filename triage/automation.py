@@ -16,13 +16,13 @@ from pydantic import BaseModel
 
 from triage.agreement.bootstrap import Floats, bootstrap
 from triage.agreement.interval import Interval
-from triage.annotation import Labels
+from triage.domain.annotation import Labels
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.terms import separating_terms, telling
-from triage.incident import Incident
 from triage.ledger import LEAST, Entry, Kind, Ledger, NoMitigationFacet, Record, Share, Times, ledger
 from triage.mitigation import kind_facets
 from triage.redaction import Redactor
-from triage.taxonomy import Facet, Taxonomy
 
 Doubt = Literal["few known ends", "not repeatable", "not fast"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from triage.annotation import Labels
 from triage.automation import Opportunities
+from triage.domain.annotation import Labels
+from triage.domain.taxonomy import Taxonomy
 from triage.tables import Column, Row, Table
-from triage.taxonomy import Taxonomy
 
 
 def playbook_table(found: Opportunities, taxonomy: Taxonomy) -> Table:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from triage.annotation import Labels
-from triage.taxonomy import Facet, Taxonomy
-from triage.triage_result import Neighbour
+from triage.domain.annotation import Labels
+from triage.domain.taxonomy import Facet, Taxonomy
+from triage.domain.triage_result import Neighbour
 
 Verdict = Literal["same", "partly", "different", "open"]
 """`partly`: some labels are the same, or all but the primary one. `open`: the incident itself has no label."""

@@ -10,18 +10,18 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from triage.access import SHARED_TEAM, team_id
-from triage.annotation import Annotation, Labels, Origin, standing
+from triage.domain.annotation import Annotation, Labels, Origin, standing
+from triage.domain.errors import Conflict, InvalidInput, NotFound
+from triage.domain.incident import Incident, content_id
+from triage.domain.principal import SHARED_TEAM, team_id
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Neighbour
 from triage.embedding import Embedder, Vectors
-from triage.errors import Conflict, InvalidInput, NotFound
 from triage.history import Example, IndexUnavailable
 from triage.history.browsing import Browsed, Mode, browse
-from triage.incident import Incident, content_id
 from triage.indexing import INDEX_TURN, SETTLED_S, Index, Indexer, IndexReport, Steps, silent
 from triage.redaction import Redactor
 from triage.store import DEFAULT_TEAM, Labelled, Store
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Neighbour
 
 _log = logging.getLogger(__name__)
 

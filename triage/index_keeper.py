@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 
 from triage.casebook import Casebook
-from triage.errors import TriageError
+from triage.domain.errors import TriageError
 
 _log = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from triage.annotation import Labels
+from triage.domain.annotation import Labels
+from triage.domain.incident import Incident
 from triage.embedding import Embedder, Vectors
 from triage.history import History, IndexUnavailable
 from triage.history.entries import Entry
 from triage.history.texts import Source, Told
-from triage.incident import Incident
 from triage.redaction import Redactor
 from triage.store import Store
 

@@ -13,12 +13,12 @@ from typing import NamedTuple
 from pydantic import BaseModel, Field
 
 from triage.agreement.proportion import Proportion
-from triage.annotation import Labels
-from triage.errors import InvalidInput
-from triage.incident import Incident
+from triage.domain.annotation import Labels
+from triage.domain.errors import InvalidInput
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.mitigation import named_actions
 from triage.quantities import percent
-from triage.taxonomy import Facet, Taxonomy
 
 LEAST = 5
 """Figures that rest on fewer incidents are withheld: the interval of 4 out of 4 begins at 51%."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Literal
 
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
 
 
 def is_loopback(host: str) -> bool:

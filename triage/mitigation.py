@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from triage.classification.sentences import split
 from triage.decision import VOTE_TEMPERATURE
+from triage.domain.taxonomy import Facet, Label, Taxonomy
+from triage.domain.triage_result import FacetResult, Neighbour, Step, Suggestion, Supporter
 from triage.history import Example
-from triage.taxonomy import Facet, Label, Taxonomy
-from triage.triage_result import FacetResult, Neighbour, Step, Suggestion, Supporter
 
 MAX_STEPS = 2
 MAX_GENERAL_ADVICE = 3

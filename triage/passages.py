@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from triage.incident import Incident
-from triage.triage_result import Evidence
+from triage.domain.incident import Incident
+from triage.domain.triage_result import Evidence
 
 
 class Passage(NamedTuple):

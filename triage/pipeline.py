@@ -19,20 +19,20 @@ from triage.classification.reading import read
 from triage.classification.sentences import Sentence, condense
 from triage.contrast import Contrasted, contrast
 from triage.decision import FacetRule, decide
+from triage.domain.errors import ModelUnavailable, TriageError
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Contrast, FacetResult, Neighbour, Provenance, Triage
 from triage.embedding import Embedder, Vectors
-from triage.errors import ModelUnavailable, TriageError
 from triage.history import History
 from triage.history.learned import Distributions, Learner
 from triage.history.retrieval import by_likely_label, diverse
-from triage.incident import Incident
 from triage.llm.fallback import Candidate, Failure, first_to_answer, told
 from triage.llm.prices import Price
 from triage.mitigation import suggest
 from triage.observability.spans import span
 from triage.observability.steps import begin
 from triage.redaction import Redacted, Redactor
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Contrast, FacetResult, Neighbour, Provenance, Triage
 
 STEPS = ("redact", "withhold", "retrieve", "learn", "classify", "contrast", "suggest")
 """The steps of one incident in their order, by the names under which they are told and timed."""

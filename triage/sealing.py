@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
 
 OFF = "none"
 """In the first key's place: what is written is left plain, and the keys behind it open what was sealed before."""

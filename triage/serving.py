@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from triage import __version__
 from triage.allocator import keep_together
-from triage.errors import MisconfiguredService, TriageError
+from triage.domain.errors import MisconfiguredService, TriageError
+from triage.domain.taxonomy import Taxonomy, shipped
 from triage.listening import needs_keys
 from triage.observability.telemetry import traced_process
 from triage.settings import Settings, told
-from triage.taxonomy import Taxonomy, shipped
 from triage.wiring import Desk, Progress, build_notifier, live_options, open_desk, silent
 
 if TYPE_CHECKING:

@@ -68,7 +68,7 @@ class SuiteFile(pytest.File):
 
     @cached_property
     def _suite(self) -> Suite:
-        from triage.errors import TriageError
+        from triage.domain.errors import TriageError
         from triage.evaluation.suites import Suite
 
         try:
@@ -119,7 +119,7 @@ class GateItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str | Any:
         """The explanation alone, for what a user can act on."""
-        from triage.errors import TriageError
+        from triage.domain.errors import TriageError
 
         if isinstance(excinfo.value, GateFailed):
             return str(excinfo.value)
@@ -137,10 +137,10 @@ def check(
     """Check the gates of a suite against a `finished` run of it, or else run it on `data`. Raises `TriageError`."""
     import asyncio
 
-    from triage.errors import InvalidInput
+    from triage.domain.errors import InvalidInput
+    from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.gates import GateResult, check_gates
     from triage.evaluation.runs import Run
-    from triage.taxonomy import Taxonomy
 
     taxonomy = Taxonomy.load(suite.taxonomy)
     run = Run.read(finished) if finished else asyncio.run(_examine(suite, taxonomy, data, runs))
@@ -174,7 +174,7 @@ async def _examine(suite: Suite, taxonomy: Any, data_path: Path | None, runs: Pa
 
 def _bases(given: list[str], named: set[str], suite: Suite) -> dict[str, Run]:
     """The runs to compare with, by the name that gates use; one without a name stands for every name."""
-    from triage.errors import InvalidInput
+    from triage.domain.errors import InvalidInput
     from triage.evaluation.runs import Run
 
     found: dict[str, Run] = {}

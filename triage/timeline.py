@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from triage.annotation import Annotation
+from triage.domain.annotation import Annotation
 from triage.store import Made, Notification, StoredIncident
 
 Kind = Literal["incident", "service", "label", "notification"]

@@ -6,10 +6,10 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from triage.errors import TriageError
-from triage.incident import Incident, content_id
+from triage.domain.errors import TriageError
+from triage.domain.incident import Incident, content_id
+from triage.domain.triage_result import Triage
 from triage.settings import Settings
-from triage.triage_result import Triage
 from triage.wiring import Desk, Progress, open_desk, silent
 
 

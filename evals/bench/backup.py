@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from triage.annotation import Annotation
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.incident import Incident
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.store import Store, downgrade, restore_backup, upgrade, write_backup
-from triage.triage_result import FacetResult, Provenance, Triage
 
 _WORDS = "The node lost its network and requests queued up until the scheduler was restarted. "
 _PORTION = 500

@@ -20,10 +20,10 @@ import numpy as np
 from triage.agreement.proportion import Proportion
 from triage.classification.likeness import DefinitionReader
 from triage.classification.sentences import Sentence, cause_words, condense, is_boilerplate, split
+from triage.domain.taxonomy import Taxonomy
 from triage.embedding.onnx import MiniLM
 from triage.history import Example
 from triage.redaction import Redactor
-from triage.taxonomy import Taxonomy
 
 from .evidence import FACET, is_hit
 

@@ -23,9 +23,9 @@ from triage.agreement.proportion import Proportion
 from triage.calibration import CrossFit, Observation, cross_fit
 from triage.classification.sentences import cause_words
 from triage.decision import log_scores
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation import Case, CaseRecord, Run, Suite
 from triage.history.duplicates import is_near_duplicate
-from triage.taxonomy import Facet, Taxonomy
 
 SIGNALS = ("model", "definitions", "words")
 LENGTHS = 3

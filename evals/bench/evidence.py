@@ -18,11 +18,11 @@ import numpy as np
 
 from triage.classification.likeness import DefinitionReader
 from triage.classification.sentences import Sentence, split
+from triage.domain.errors import TriageError
+from triage.domain.taxonomy import Taxonomy
 from triage.embedding.onnx import MiniLM
-from triage.errors import TriageError
 from triage.history import Example
 from triage.redaction import Redactor
-from triage.taxonomy import Taxonomy
 
 FACET = "root_cause"
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from triage.calibration import LEAST_CASES, Observation, cross_fit
 from triage.decision import Sources, combine
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.embedding import Embedder, Vectors
 from triage.embedding.onnx import MiniLM
 from triage.evaluation import Case, Run, Suite
@@ -31,7 +32,6 @@ from triage.history.chroma import ChromaHistory
 from triage.history.duplicates import is_near_duplicate
 from triage.pipeline import Pipeline
 from triage.redaction import Redacted, Redactor
-from triage.taxonomy import Facet, Taxonomy
 
 SHARES = (0.0, 0.12, 0.25, 0.5, 0.75, 1.0)
 FOLDS = 5

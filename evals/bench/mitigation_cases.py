@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from triage.annotation import Labels
 from triage.calibration import Observation, cross_fit
 from triage.decision import combine, vote
+from triage.domain.annotation import Labels
+from triage.domain.taxonomy import Facet, Label, Taxonomy
+from triage.domain.triage_result import FacetResult, LabelProbability, Neighbour
 from triage.embedding.onnx import MiniLM
 from triage.evaluation.runs import Run
 from triage.history import Example
@@ -19,8 +21,6 @@ from triage.history.duplicates import is_near_duplicate
 from triage.history.learned import Learner
 from triage.history.retrieval import rank
 from triage.redaction import Redactor
-from triage.taxonomy import Facet, Label, Taxonomy
-from triage.triage_result import FacetResult, LabelProbability, Neighbour
 
 NEIGHBOURS = 10
 MITIGATIONS = ("mitigation_all", "mitigation_class_rule_derived")

@@ -22,11 +22,11 @@ from triage.agreement import cohen_kappa
 from triage.classification import Subject
 from triage.classification.letters import LetterClassifier
 from triage.classification.sentences import Sentence, condense, split
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.embedding.onnx import MiniLM
 from triage.evaluation import Case, Suite
 from triage.redaction import Redactor
 from triage.settings import Settings
-from triage.taxonomy import Facet, Taxonomy
 from triage.wiring import LOCAL_DEADLINE_S, LOCAL_WRITE_UP_CHARACTERS, open_model
 
 EXAMPLES = 5

@@ -17,10 +17,10 @@ import numpy as np
 import yaml
 
 from triage.classification.letters import LetterClassifier
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.runs import Run
 from triage.settings import Settings
-from triage.taxonomy import Facet, Taxonomy
 from triage.wiring import open_model
 
 FLOOR = 1e-4

@@ -23,11 +23,11 @@ from evals.bench.baselines import MODELS, embed, out_of_fold
 from evals.bench.redaction import KINDS, plant
 from triage.agreement import Interval, cohen_kappa
 from triage.agreement.interval import RESAMPLES
+from triage.domain.taxonomy import Taxonomy
 from triage.embedding.onnx import MiniLM
 from triage.evaluation import Case, Suite
 from triage.evaluation.suites import Folds
 from triage.redaction import Redactor
-from triage.taxonomy import Taxonomy
 
 
 def with_planted(case: Case, items: int) -> Case:

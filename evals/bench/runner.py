@@ -36,8 +36,8 @@ from typing import Any
 
 import yaml
 
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.datasets import load_dataset
-from triage.taxonomy import Taxonomy
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "evals/datasets/llm_incidents/incidents.jsonl"

@@ -20,7 +20,8 @@ import openai
 from triage.classification.structured import StructuredClassifier
 from triage.cli.pace import shown
 from triage.cli.terminal import watching
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.pace import Pace
 from triage.evaluation.prompted import ModelUnderTest
 from triage.evaluation.runner import run_suite
@@ -29,7 +30,6 @@ from triage.llm import Reply, Request
 from triage.llm.openai import Dialect
 from triage.redaction import Redactor
 from triage.settings import Settings
-from triage.taxonomy import Taxonomy
 from triage.wiring import open_subject, provider_gate
 
 KEY = "a-key-for-nobody"

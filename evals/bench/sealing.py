@@ -8,10 +8,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from triage.incident import Incident
+from triage.domain.incident import Incident
+from triage.domain.triage_result import Evidence, FacetResult, Provenance, Triage
 from triage.sealing import Sealer, new_key
 from triage.store import Store, upgrade
-from triage.triage_result import Evidence, FacetResult, Provenance, Triage
 
 _WORDS = "The node lost its network and requests queued up until the scheduler was restarted. "
 

@@ -18,12 +18,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from evals.bench.write_ups import WriteUps
-from triage.annotation import Annotation, Labels
-from triage.incident import Incident
+from triage.domain.annotation import Annotation, Labels
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
 from triage.study import Corpus, Record, Roles, make_study
 from triage.study.html import as_html
 from triage.study.shortening import shortened
-from triage.taxonomy import Taxonomy
 
 _BEGIN = datetime(2021, 1, 1, tzinfo=UTC)
 _DAYS = 5 * 365

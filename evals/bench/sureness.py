@@ -20,8 +20,8 @@ from triage.agreement import calibration_error_by_chance, expected_calibration_e
 from triage.agreement.interval import Interval
 from triage.calibration import CrossFit, Observation, cross_fit
 from triage.decision import log_scores
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.runs import Run
-from triage.taxonomy import Facet, Taxonomy
 
 FOLDS = 5
 REPEATS = 3

@@ -23,10 +23,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from triage.incident import Incident
+from triage.domain.incident import Incident
+from triage.domain.triage_result import Triage
 from triage.llm.observing import Counters
 from triage.settings import Settings
-from triage.triage_result import Triage
 from triage.wiring import Desk, open_desk
 
 SLACK_S = 1.0

@@ -12,8 +12,8 @@ from sklearn.metrics import cohen_kappa_score
 from triage.agreement import AgreementReport, FacetAgreement, agreement_report
 from triage.agreement.ratings import Ratings
 from triage.agreement.report import DERIVED_GOLD, GOLD
-from triage.annotation import Annotation
-from triage.taxonomy import Taxonomy, UnknownFacet
+from triage.domain.annotation import Annotation
+from triage.domain.taxonomy import Taxonomy, UnknownFacet
 
 TAXONOMY = Taxonomy.load("llm_inference")
 START = datetime(2026, 1, 1, tzinfo=UTC)

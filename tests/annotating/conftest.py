@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from triage.annotating.labelling import Labelling
-from triage.annotation import Assignment
-from triage.incident import Incident
+from triage.domain.annotation import Assignment
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.store import Store, upgrade
-from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, Provenance, Triage
 
 TAXONOMY = Taxonomy.load("llm_inference")
 FACETS = ("category", "failure_mode", "mitigation")

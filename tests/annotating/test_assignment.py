@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triage.annotating.assignment import assign, assign_each, distribute
-from triage.errors import InvalidInput, NotFound
-from triage.incident import Incident
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy, UnknownFacet
 from triage.store import Store, upgrade
-from triage.taxonomy import Taxonomy, UnknownFacet
 
 TAXONOMY = Taxonomy.load("llm_inference")
 names = st.lists(st.sampled_from("vwxyz"), min_size=1, max_size=5, unique=True)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.annotating.conftest import TAXONOMY
 from triage.annotating.disagreement import against_model, agreed, disagreements, parent_labels, verdicts
-from triage.annotation import Annotation
-from triage.errors import InvalidInput
+from triage.domain.annotation import Annotation
+from triage.domain.errors import InvalidInput
 
 ids = itertools.count(1)
 

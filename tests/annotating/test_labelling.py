@@ -4,8 +4,8 @@ import pytest
 
 from tests.annotating.conftest import TAXONOMY, assigned
 from triage.annotating.labelling import Answer, Labelling, Piece, following
-from triage.annotation import Annotation
-from triage.errors import InvalidInput
+from triage.domain.annotation import Annotation
+from triage.domain.errors import InvalidInput
 from triage.store import Store
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.annotating.conftest import TAXONOMY, assigned
 from triage.annotating.labelling import Labelling
 from triage.annotating.session import Session
-from triage.errors import InvalidInput, NotFound
-from triage.incident import Incident
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.incident import Incident
 from triage.store import Store, upgrade
 
 

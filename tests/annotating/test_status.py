@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tests.annotating.conftest import TAXONOMY, assigned
 from triage.agreement import cohen_kappa
 from triage.annotating.status import job_status, summarise
-from triage.annotation import Annotation
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.incident import Incident
 from triage.store import Store
 
 

@@ -5,10 +5,10 @@ import pytest
 from tests.annotating.conftest import TAXONOMY, assigned
 from triage.annotating import worklist as module
 from triage.annotating.worklist import Said, Worklist
-from triage.annotation import Annotation
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.incident import Incident
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.store import Store, Wanted
-from triage.triage_result import FacetResult, Provenance, Triage
 
 ANY = Wanted()
 

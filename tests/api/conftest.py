@@ -10,13 +10,13 @@ import pytest
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.api import Check
 from triage.casebook import Casebook
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
+from triage.domain.taxonomy import Taxonomy
 from triage.history.chroma import ChromaHistory
 from triage.jobs import JobOptions, Jobs
 from triage.notifying import Courier, Notifier
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
-from triage.taxonomy import Taxonomy
 
 MAX_WRITE_UP_BYTES = 100_000
 

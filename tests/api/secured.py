@@ -12,15 +12,15 @@ import httpx
 from fastapi import FastAPI
 
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
-from triage.access import Scope
 from triage.api.keyring import AccessOptions
 from triage.casebook import Casebook
+from triage.domain.principal import Scope
+from triage.domain.taxonomy import Taxonomy
 from triage.history.chroma import ChromaHistory
 from triage.jobs import Jobs
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
 from triage.store.keys import MadeKey
-from triage.taxonomy import Taxonomy
 
 
 class Secured(NamedTuple):

@@ -14,13 +14,13 @@ import uvicorn
 
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model
 from triage.casebook import Casebook
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Triage
 from triage.history.chroma import ChromaHistory
-from triage.incident import Incident
 from triage.jobs import JobOptions, Jobs
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Triage
 
 
 class Witnessed(KeywordPipeline):

@@ -10,9 +10,9 @@ import pytest
 
 from tests.parts import KeywordPipeline
 from triage.client import Client
-from triage.incident import Incident
+from triage.domain.incident import Incident
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.store import Store
-from triage.triage_result import FacetResult, Provenance, Triage
 
 
 @pytest.fixture

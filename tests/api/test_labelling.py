@@ -6,7 +6,7 @@ import uuid
 import httpx
 import pytest
 
-from triage.annotation import Assignment
+from triage.domain.annotation import Assignment
 from triage.store import Store
 
 WAIT = {"Prefer": "wait=15"}

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.api.secured import Secured, casebook_of, secured
-from triage.access import SHARED_TEAM
-from triage.incident import Incident
+from triage.domain.incident import Incident
+from triage.domain.principal import SHARED_TEAM
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 

@@ -13,12 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.api.examples import AGREEMENT
 from triage.casebook import Casebook
+from triage.domain.taxonomy import Taxonomy
 from triage.history.chroma import ChromaHistory
 from triage.jobs import JobOptions, Jobs
 from triage.live import LiveOptions, LiveReport
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
-from triage.taxonomy import Taxonomy
 
 
 @pytest.fixture(scope="module")

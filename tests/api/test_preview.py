@@ -10,8 +10,8 @@ import pytest
 from tests.api.secured import Secured, casebook_of, secured
 from tests.parts import pipeline_without_model
 from tests.preview.conftest import KINDS, text
-from triage.access import SHARED_TEAM
-from triage.incident import Incident
+from triage.domain.incident import Incident
+from triage.domain.principal import SHARED_TEAM
 
 # Their triages are kept without vectors, and a busy machine takes its time to make them.
 PATIENT = {"seconds": 30}

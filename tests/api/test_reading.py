@@ -9,11 +9,11 @@ from fastapi import FastAPI
 
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.casebook import Casebook
+from triage.domain.taxonomy import Taxonomy
 from triage.history.chroma import ChromaHistory
 from triage.jobs import Jobs
 from triage.redaction import Redactor
 from triage.store import Store
-from triage.taxonomy import Taxonomy
 
 
 def test_the_service_says_that_it_lives_and_which_part_does_not_work(client: httpx.Client) -> None:

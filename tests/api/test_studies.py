@@ -10,8 +10,8 @@ import pytest
 
 from tests.api.secured import Secured, casebook_of, secured
 from tests.study.conftest import record
-from triage.access import SHARED_TEAM
 from triage.client import Client, NotAllowed
+from triage.domain.principal import SHARED_TEAM
 from triage.study import Study
 
 LABELS = {"category": ("infrastructure",), "failure_mode": ("node",), "mitigation": ("restart",)}

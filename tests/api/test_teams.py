@@ -11,9 +11,9 @@ import pytest
 from tests.api.secured import Secured, secured
 from tests.api.test_access import filled, operations
 from tests.parts import without_request_id
-from triage.annotation import Assignment
+from triage.domain.annotation import Assignment
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.store import Store
-from triage.triage_result import FacetResult, Provenance, Triage
 
 TEAMS = ("payments", "billing")
 

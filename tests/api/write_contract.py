@@ -13,11 +13,11 @@ from pathlib import Path
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model
 from triage.api.contract import breaks, normalised
 from triage.casebook import Casebook
+from triage.domain.taxonomy import Taxonomy
 from triage.history.chroma import ChromaHistory
 from triage.jobs import Jobs
 from triage.redaction import Redactor
 from triage.store import Store
-from triage.taxonomy import Taxonomy
 
 ROOT = Path(__file__).parents[2]
 DESCRIPTION = ROOT / "docs" / "openapi.json"

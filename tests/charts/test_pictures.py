@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.charts.samples import all_charts
 from triage.charts import THEMES, Theme, as_pdf, as_png, write_picture, write_pictures
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
 
 CHARTS = {chart.id: chart for chart in all_charts()}
 

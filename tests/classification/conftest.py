@@ -4,7 +4,7 @@ import pytest
 
 from triage.classification import Subject
 from triage.classification.sentences import split
-from triage.taxonomy import Taxonomy
+from triage.domain.taxonomy import Taxonomy
 
 WRITE_UP = "The Redis cluster ran out of connections. Requests failed with 503 for an hour. A restart helped."
 

@@ -8,9 +8,9 @@ import pytest
 
 from triage.classification.instructions import without_instructions, without_instructions_in
 from triage.classification.sentences import split
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Neighbour
 from triage.evaluation import shipped_history
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Neighbour
 
 TAXONOMY = Taxonomy.load("llm_inference")
 FACTS = "The request router ran out of memory. Engineers restarted it."

@@ -8,9 +8,9 @@ import pytest
 from tests.fake_openai import Answer, Chosen, FakeOpenAI, Status
 from triage.classification import Subject
 from triage.classification.letters import LetterClassifier
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
+from triage.domain.taxonomy import Taxonomy
 from triage.llm.openai import OpenAIChat
-from triage.taxonomy import Taxonomy
 
 
 @pytest.fixture

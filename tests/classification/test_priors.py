@@ -8,8 +8,8 @@ from tests.fake_openai import FakeOpenAI
 from triage.classification import Subject
 from triage.classification.letters import LetterClassifier
 from triage.classification.priors import _shipped, measured_prior
+from triage.domain.taxonomy import Taxonomy
 from triage.llm.openai import OpenAIChat
-from triage.taxonomy import Taxonomy
 
 FAULTS = Taxonomy.load("cloud_faults")
 

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from tests.fake_openai import FakeOpenAI
 from triage.classification import Subject
 from triage.classification.samples import mean, smoothed_shares
+from triage.domain.taxonomy import Taxonomy
 from triage.settings import Settings
-from triage.taxonomy import Taxonomy
 from triage.wiring import build_classifier, open_model
 
 LABELS = [f"label_{n}" for n in range(8)]

@@ -10,9 +10,9 @@ import pytest
 from tests.fake_openai import Answer, Behaviour, Chosen, FakeOpenAI, OutsideSchema, Status, WrongLabel
 from triage.classification import Subject
 from triage.classification.structured import StructuredClassifier
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
+from triage.domain.taxonomy import Taxonomy
 from triage.llm.openai import OpenAIChat
-from triage.taxonomy import Taxonomy
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Run
-from triage.annotation import Annotation
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.incident import Incident
 from triage.store import Store, upgrade
 
 pytestmark = pytest.mark.slow

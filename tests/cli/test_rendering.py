@@ -3,9 +3,9 @@ from __future__ import annotations
 from rich.console import Console
 
 from triage.cli.rendering import print_triage
-from triage.incident import Incident
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Provenance, Step, Suggestion, Supporter, Triage
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Provenance, Step, Suggestion, Supporter, Triage
 
 
 def test_a_suggestion_shows_its_figures_steps_and_links_and_general_advice_none() -> None:

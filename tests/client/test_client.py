@@ -27,7 +27,7 @@ from triage.client import (
     Unreachable,
 )
 from triage.client.retrying import Patience
-from triage.incident import Incident
+from triage.domain.incident import Incident
 
 __all__ = ["database", "folder", "pipeline", "service"]
 

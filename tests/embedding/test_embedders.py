@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.fake_openai import FakeOpenAI, Status
+from triage.domain.errors import MisconfiguredService, ModelUnavailable
 from triage.embedding.onnx import DIMENSION, MiniLM, _verified
 from triage.embedding.openai import OpenAIEmbedder
-from triage.errors import MisconfiguredService, ModelUnavailable
 
 
 @pytest.fixture(scope="module")

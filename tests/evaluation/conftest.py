@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Evidence, FacetResult, LabelProbability, Provenance, Triage
 from triage.evaluation import Case, Progress, Suite
-from triage.incident import Incident
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Evidence, FacetResult, LabelProbability, Provenance, Triage
 
 TAXONOMY = """
 id: small

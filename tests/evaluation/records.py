@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from triage.domain.triage_result import Provenance
 from triage.evaluation import CaseRecord, Run, Suite
 from triage.evaluation.journal import NeighbourRecord
 from triage.evaluation.runs import RunIdentity, RunInfo
-from triage.triage_result import Provenance
 
 
 def record(

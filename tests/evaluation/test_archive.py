@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from triage.errors import InvalidInput, NotFound
+from triage.domain.errors import InvalidInput, NotFound
 from triage.evaluation import Suite
 from triage.evaluation.archive import Archive, listed
 

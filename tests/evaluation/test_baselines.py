@@ -11,8 +11,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Run, Suite, run_suite
-from triage.taxonomy import Taxonomy
 
 from .conftest import KeywordTriage, vllm_row
 

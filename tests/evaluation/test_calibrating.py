@@ -12,13 +12,13 @@ from tests.cli.conftest import Run as Command
 from tests.cli.conftest import shared_data, triage  # noqa: F401  the command, as users run it
 from triage.calibration import Calibrator
 from triage.decision import RULE
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Provenance
 from triage.evaluation import CaseRecord, Run, RunIdentity
 from triage.evaluation.calibrating import calibrate
 from triage.evaluation.runs import CASES, RunInfo
 from triage.evaluation.suites import Suite
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Provenance
 
 TAXONOMY = Taxonomy.load("engine_issues")
 

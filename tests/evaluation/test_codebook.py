@@ -12,9 +12,10 @@ from tests.cli.conftest import shared_data, triage  # noqa: F401  the command, a
 from tests.evaluation.noisy_runs import TAXONOMY, WORDS, row, write_noisy_run, write_run
 from tests.fake_openai import Answer, FakeOpenAI
 from tests.parts import HashingEmbedder
-from triage.annotation import Annotation
 from triage.classification.likeness import DefinitionReader
 from triage.classification.sentences import split
+from triage.domain.annotation import Annotation
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import CaseRecord, Run
 from triage.evaluation.codebook import (
     Codebook,
@@ -30,7 +31,6 @@ from triage.evaluation.write_ups import cases_of
 from triage.intake.annotations import read_annotations
 from triage.llm.openai import OpenAIChat
 from triage.redaction import Redactor
-from triage.taxonomy import Taxonomy
 
 FACET = TAXONOMY.facet("issue_type")
 MAIL = "ann.smith@example.org"

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Run, Suite
 from triage.evaluation.compare import Comparison, compare, difference, mcnemar
 from triage.evaluation.metrics import Scores
-from triage.taxonomy import Taxonomy
 
 from .records import record, write_run
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from triage.errors import InvalidInput, NotFound
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.taxonomy import Taxonomy, UnknownFacet
 from triage.evaluation import load_dataset, shipped_history
 from triage.intake.rows import InvalidDataset
-from triage.taxonomy import Taxonomy, UnknownFacet
 
 Write = Callable[..., Path]
 WORDS = "Requests to the service failed in one region while engineers looked for the fault " * 8

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Run, Suite
 from triage.evaluation.gate_rules import parse_gate
 from triage.evaluation.gates import GateResult, check_gates
-from triage.taxonomy import Taxonomy
 
 from .records import record, write_run
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score, f1_score
 
 from triage.agreement import Confusion, expected_calibration_error, kappa_of
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.metrics import Scores
-from triage.taxonomy import Taxonomy
 
 from .records import record
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from triage.domain.triage_result import Provenance
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.pace import Pace
 from triage.llm.gate import Gate
 from triage.llm.prices import Price
-from triage.triage_result import Provenance
 
 
 class Clock:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from tests.fake_openai import Answer, Behaviour, Chosen, FakeOpenAI, Status
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Run, Suite, run_suite
 from triage.evaluation.journal import CaseRecord
 from triage.llm.gate import Gate, Limits
 from triage.settings import Settings
-from triage.taxonomy import Taxonomy
 from triage.wiring import open_subject
 
 from .conftest import vllm_row

@@ -10,9 +10,9 @@ import pytest
 from evals.bench.redteam import Attack, history, leaked_prompts, leaked_secrets, load, steps, table
 from triage.classification.instructions import without_instructions
 from triage.classification.sentences import split
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.redaction import Redactor
-from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, Provenance, Triage
 
 TAXONOMY = Taxonomy.load("llm_inference")
 ATTACKS = load()

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Run, Suite, run_suite
 from triage.evaluation.replaying import open_replay
 from triage.settings import Settings
-from triage.taxonomy import Taxonomy
 from triage.wiring import open_subject
 
 from .conftest import PLACES, vllm_row

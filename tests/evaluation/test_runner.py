@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from triage.errors import MisconfiguredService, NotFound
+from triage.domain.errors import MisconfiguredService, NotFound
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Provenance, Triage
 from triage.evaluation import (
     Case,
     Dataset,
@@ -27,10 +30,7 @@ from triage.evaluation import (
     run_suite,
 )
 from triage.history.chroma import ChromaHistory
-from triage.incident import Incident
 from triage.intake.rows import InvalidDataset
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Provenance, Triage
 
 from .conftest import KeywordTriage, vllm_row
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.evaluation.noisy_runs import IDS, TAXONOMY, write_noisy_run
-from triage.errors import InvalidInput, NotFound
+from triage.domain.errors import InvalidInput, NotFound
 from triage.evaluation import Run
 from triage.evaluation.second_look import Key, KeyItem, export, read_answers
 from triage.evaluation.second_look_results import FacetSecondLook, evaluate

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from triage.errors import InvalidInput, NotFound
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import CaseRecord, Suite, shelf, summarise, write_summary
 from triage.evaluation.shelf import Shelf, TooLarge
 from triage.intake.rows import InvalidDataset
 from triage.llm.prices import Price
-from triage.taxonomy import Taxonomy
 
 from .records import record, write_run
 

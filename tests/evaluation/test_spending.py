@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Suite, run_suite
 from triage.evaluation.spending import Spending
 from triage.evaluation.suites import Budget
 from triage.llm.prices import Price
-from triage.taxonomy import Taxonomy
 
 from .conftest import KeywordTriage, vllm_row
 from .records import record

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold
 
-from triage.errors import NotFound
+from triage.domain.errors import NotFound
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Suite
 from triage.evaluation.folds import stratified_folds
 from triage.evaluation.suites import InvalidSuite
-from triage.taxonomy import Taxonomy
 
 from .conftest import vllm_row
 

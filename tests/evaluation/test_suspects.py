@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.evaluation.noisy_runs import TAXONOMY, write_noisy_run
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import CaseRecord, Run
 from triage.evaluation.suites import Suite
 from triage.evaluation.suspects import FacetSuspects, find_suspects
-from triage.taxonomy import Taxonomy
 
 PLANTED = range(0, 120, 12)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
+from triage.domain.taxonomy import Taxonomy, shipped
 from triage.evaluation.taxonomy_file import write_rules
-from triage.taxonomy import Taxonomy, shipped
 
 RULE = 'If it\'s a "setting": choose config_defect; else # code_change_defect. ' * 4
 

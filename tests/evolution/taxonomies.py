@@ -9,8 +9,8 @@ from typing import Any
 
 import hypothesis.strategies as st
 
-from triage.annotation import Annotation
-from triage.taxonomy import Facet, Label, Taxonomy, shipped
+from triage.domain.annotation import Annotation
+from triage.domain.taxonomy import Facet, Label, Taxonomy, shipped
 
 HERE = Path(__file__).parent
 Content = dict[str, Any]

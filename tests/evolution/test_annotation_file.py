@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from triage.annotation import Annotation
+from triage.domain.annotation import Annotation
+from triage.domain.taxonomy import Taxonomy
 from triage.evolution.annotation_file import write_annotations
 from triage.intake.annotations import read_annotations
-from triage.taxonomy import Taxonomy
 
 LLM = Taxonomy.load("llm_inference")
 

@@ -20,10 +20,10 @@ from tests.evolution.taxonomies import (
     rename,
     split,
 )
+from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.evolution import Change, compare
 from triage.evolution.succession import GUESS_FROM
 from triage.evolution.wording import lexical, meaning, reworded
-from triage.taxonomy import Facet, Label, Taxonomy
 
 CLOUD = Taxonomy.load("cloud_faults")
 SHOP = [Taxonomy.load(HERE / name) for name in ("shop-1.yaml", "shop-2.yaml")]

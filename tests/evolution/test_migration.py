@@ -11,8 +11,9 @@ import yaml
 from hypothesis import given, settings
 
 from tests.evolution.taxonomies import HERE, annotation, changed, label_of, merge, pairs, places, remove, rename, split
-from triage.annotation import Annotation
-from triage.errors import Conflict, NotFound
+from triage.domain.annotation import Annotation
+from triage.domain.errors import Conflict, NotFound
+from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.evolution import (
     InvalidPlan,
     LabelStep,
@@ -28,7 +29,6 @@ from triage.evolution import (
 )
 from triage.evolution.plan_file import read_plan, write_plan
 from triage.intake.annotations import read_annotations
-from triage.taxonomy import Facet, Label, Taxonomy
 
 OLD, NEW = (Taxonomy.load(HERE / name) for name in ("shop-1.yaml", "shop-2.yaml"))
 GIVEN = read_annotations(HERE / "shop-annotations.jsonl", OLD).annotations

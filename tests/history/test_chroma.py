@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from tests.parts import DIMENSION, HashingEmbedder, free_port
-from triage.annotation import Labels
-from triage.errors import MisconfiguredService
+from triage.domain.annotation import Labels
+from triage.domain.errors import MisconfiguredService
+from triage.domain.incident import Incident
 from triage.history.chroma import ChromaHistory
-from triage.incident import Incident
 
 TEXTS = {
     "gpu": "The GPU nodes of one cluster lost power and every model on them stopped serving requests at once.",

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.parts import DIMENSION, HashingEmbedder
+from triage.domain.incident import Incident
 from triage.history.chroma import ChromaHistory
 from triage.history.held import Held
 from triage.history.retrieval import DEFAULT_RANKING
-from triage.incident import Incident
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WORDS = ("router", "cache", "power", "release", "disk", "queue", "switch", "token", "shard", "tenant")

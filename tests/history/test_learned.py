@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from tests.parts import HashingEmbedder
-from triage.annotation import Labels
+from triage.domain.annotation import Labels
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
 from triage.history import Example
 from triage.history.chroma import ChromaHistory
 from triage.history.learned import LEAST_INCIDENTS, Learner
-from triage.incident import Incident
-from triage.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.load("llm_inference")
 POWER = "A breaker tripped in hall {n} and the racks lost power until the generators of building {n} started"

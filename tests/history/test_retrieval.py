@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.parts import HashingEmbedder
+from triage.domain.incident import Incident
+from triage.domain.triage_result import Neighbour
 from triage.history.chroma import ChromaHistory
 from triage.history.retrieval import Ranking, bm25, by_likely_label, diverse, rank
-from triage.incident import Incident
-from triage.triage_result import Neighbour
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

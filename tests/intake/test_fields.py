@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from triage.errors import InvalidInput, NotFound
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.taxonomy import Taxonomy, UnknownFacet
 from triage.intake.fields import FieldsReading, read_fields
 from triage.intake.rows import InvalidDataset
-from triage.taxonomy import Taxonomy, UnknownFacet
 
 REPORTS = Taxonomy.load("cloud_reports")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.errors import InputTooLarge, InvalidInput, NotFound, TriageError
+from triage.domain.errors import InputTooLarge, InvalidInput, NotFound, TriageError
 from triage.intake.files import read_file, read_stream
 from triage.intake.markdown import parse_markdown
 

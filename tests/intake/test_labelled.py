@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from triage.errors import InvalidInput, NotFound
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.taxonomy import Taxonomy
 from triage.intake.labelled import read_labelled
-from triage.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.load("llm_inference")
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.incident import Incident
+from triage.domain.incident import Incident
 from triage.intake.markdown import parse_markdown, write_markdown
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r\x85\u2028\u2029"), max_size=60)

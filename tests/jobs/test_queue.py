@@ -11,14 +11,14 @@ import pytest
 from dbos import DBOS
 
 from tests.parts import KeywordPipeline
+from triage.domain.enums import Status
+from triage.domain.errors import MisconfiguredService
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Provenance, Triage
 from triage.embedding import Vectors
-from triage.errors import MisconfiguredService
-from triage.incident import Incident
 from triage.jobs import JobOptions, Jobs
-from triage.kinds import Status
 from triage.store import Store, upgrade
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Provenance, Triage
 
 TAXONOMY = Taxonomy.load("llm_inference")
 FAST = JobOptions(polling_s=0.02, sweep_s=0.1, retry_s=0.05)

@@ -15,11 +15,11 @@ import sqlalchemy
 from sqlalchemy import make_url
 
 from tests.parts import KeywordPipeline
-from triage.errors import Overloaded
-from triage.incident import Incident
+from triage.domain.errors import Overloaded
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
 from triage.jobs import JobOptions, Jobs
 from triage.store import Store, upgrade
-from triage.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.load("llm_inference")
 API = JobOptions(role="api", dead_after_s=1.5)

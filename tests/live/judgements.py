@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
+from triage.domain.taxonomy import Taxonomy
 from triage.store import Judgement
-from triage.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.load("engine_issues")
 FACET = TAXONOMY.facet("issue_type")

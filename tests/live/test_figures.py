@@ -12,9 +12,11 @@ from hypothesis import given, settings
 
 from triage.agreement import pair_figure
 from triage.agreement.proportion import Proportion
-from triage.annotation import Annotation
-from triage.errors import NotFound
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.errors import NotFound
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import UnknownFacet
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.live import LiveAgreement, LiveFigures, LiveOptions, Selection
 from triage.live.figures import facet_overview
 from triage.live.people import ratings_of
@@ -22,8 +24,6 @@ from triage.live.report import live_facet
 from triage.live.tables import judgements_table, overview_table, tables_of
 from triage.store import Judgement, Store, upgrade
 from triage.tables import as_csv, as_json
-from triage.taxonomy import UnknownFacet
-from triage.triage_result import FacetResult, Provenance, Triage
 
 from .judgements import FACET, MULTI, TAXONOMY, judgements
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from triage.annotation import Annotation
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.live import LiveAgreement, LiveFacet, LiveOptions, LiveReport, live_facet
 from triage.store import Judgement, Store, upgrade
-from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, Provenance, Triage
 
 TAXONOMY = Taxonomy.load("engine_issues")
 FACET = TAXONOMY.facet("issue_type")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
 from triage.llm import Message, Request
 from triage.llm.deadline import within
 from triage.llm.gate import Gate, Limits

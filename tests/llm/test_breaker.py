@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fake_openai import FakeOpenAI, Refusal, Status
-from triage.errors import ModelUnavailable, UnusableAnswer
+from triage.domain.errors import ModelUnavailable, UnusableAnswer
 from triage.llm import Message, Reply, Request
 from triage.llm.breaker import Breaker, BreakerOpen, BreakerOptions, State
 from triage.llm.openai import OpenAIChat

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.fake_openai import Answer, FakeOpenAI, Status
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
 from triage.llm import Message, Reply, Request
 from triage.llm.deadline import GRACE_S, ends_at, within
 from triage.llm.fallback import Candidate, first_to_answer

@@ -10,7 +10,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 
 from tests.fake_openai import Answer, Behaviour, FakeOpenAI, OutsideSchema, Status, format_asked
-from triage.errors import MisconfiguredService, ModelUnavailable
+from triage.domain.errors import MisconfiguredService, ModelUnavailable
 from triage.llm import Message, Request
 from triage.llm.langchain import LangChainChat
 from triage.llm.retry import RetryPolicy

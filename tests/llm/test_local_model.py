@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import pytest
 
-from triage.errors import MisconfiguredService, ModelUnavailable
+from triage.domain.errors import MisconfiguredService, ModelUnavailable
 from triage.llm import Message, Request
 from triage.llm.local import LocalChat, LocalModelServer
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.fake_openai import Answer, Body, CutOff, FakeOpenAI, Refusal, Status
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
 from triage.llm import Message, Request
 from triage.llm.observing import ERROR_KINDS, Counters, ObservedChat
 from triage.llm.openai import OpenAIChat

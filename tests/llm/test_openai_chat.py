@@ -25,7 +25,7 @@ from tests.fake_openai import (
     WrongLabel,
     format_asked,
 )
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
 from triage.llm import Message, Request
 from triage.llm.openai import OpenAIChat
 from triage.llm.retry import RetryPolicy

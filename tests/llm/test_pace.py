@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fake_openai import FakeOpenAI, Status
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
 from triage.llm import Message, Request
 from triage.llm.deadline import within
 from triage.llm.gate import Gate, Limits

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
 from triage.llm.prices import Price, load_prices
 
 

@@ -10,9 +10,9 @@ from triage.classification import Subject
 from triage.classification.letters import LetterClassifier
 from triage.classification.sentences import split
 from triage.classification.structured import StructuredClassifier
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
+from triage.domain.taxonomy import Taxonomy
 from triage.llm.replay import RecordedAnswer, Recording, ReplayChat, recordings_in
-from triage.taxonomy import Taxonomy
 
 TEXTS = {
     "a": "The power feed of hall seven failed at noon. Batteries carried the load for two minutes and then gave out.",

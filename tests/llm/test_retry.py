@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
 from triage.llm.gate import Gate
 from triage.llm.retry import EMBEDDING, RetryPolicy, call_with_retries, retry_after_s, status_of
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
 from triage.llm.weights import Weights, find_weights, is_at_hand
 
 CONTENT = bytes(range(256)) * 40

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Delete, Table
 
-from triage.errors import MisconfiguredService
-from triage.incident import Incident
+from triage.domain.errors import MisconfiguredService
+from triage.domain.incident import Incident
 from triage.metrics import Metrics
 from triage.metrics.server import serve_metrics
 from triage.metrics.workload import WorkloadMetrics

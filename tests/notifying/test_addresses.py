@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.notifying.receiver import receiving
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
 from triage.notifying.addresses import check_url, is_allowed
 from triage.notifying.delivery import Courier
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.annotation import Annotation
-from triage.incident import Incident
-from triage.names import Names
+from triage.domain.annotation import Annotation
+from triage.domain.incident import Incident
+from triage.domain.names import Names
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Evidence, FacetResult, Neighbour, Provenance, Suggestion, Triage
 from triage.notifying.message import News, generic, news
 from triage.notifying.slack import _cut, escaped, slack
 from triage.redaction import Redactor
 from triage.store import StoredIncident
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Evidence, FacetResult, Neighbour, Provenance, Suggestion, Triage
 
 NOW = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 AT = NOW.isoformat()

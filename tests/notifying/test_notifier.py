@@ -16,12 +16,12 @@ from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from tests.notifying.receiver import receiving
-from triage.incident import Incident
+from triage.domain.incident import Incident
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.notifying import Courier, Notifier, NotifierOptions
 from triage.notifying.delivery import _seconds
 from triage.notifying.notifier import RETRIES_S
 from triage.store import Notification, Store, upgrade
-from triage.triage_result import FacetResult, Provenance, Triage
 
 QUICK = NotifierOptions(poll_s=0.05, retries_s=(0.02, 0.02, 0.02))
 

@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 from tests.parts import DIMENSION, HashingEmbedder
-from triage.access import SHARED_TEAM
-from triage.annotation import Annotation, Labels
 from triage.casebook import Casebook
-from triage.correction import Preview
+from triage.domain.annotation import Annotation, Labels
+from triage.domain.correction import Preview
+from triage.domain.incident import Incident
+from triage.domain.principal import SHARED_TEAM
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import FacetResult, Triage
 from triage.history.chroma import ChromaHistory
-from triage.incident import Incident
 from triage.pipeline import Pipeline
 from triage.preview import Previewer, PreviewOptions
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
-from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, Triage
 
 TAXONOMY = Taxonomy.load("llm_inference")
 EVERYTHING = PreviewOptions(least_shift=0.0, seconds=float("inf"))

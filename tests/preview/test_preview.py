@@ -10,15 +10,15 @@ import pytest
 
 from tests.fake_openai import FakeOpenAI
 from tests.preview.conftest import TAXONOMY, Desk, gold, text
-from triage.annotation import Annotation
 from triage.classification.structured import StructuredClassifier
-from triage.correction import Preview
-from triage.errors import InvalidInput, NotFound
+from triage.domain.annotation import Annotation
+from triage.domain.correction import Preview
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.triage_result import FacetResult
 from triage.llm.openai import OpenAIChat
 from triage.pipeline import Pipeline
 from triage.preview import Previewer
 from triage.redaction import Redactor
-from triage.triage_result import FacetResult
 
 Decided = dict[tuple[str, str], tuple[tuple[str, ...], float | None]]
 

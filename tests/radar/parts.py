@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from tests.parts import HashingEmbedder
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import FacetResult, LabelProbability
 from triage.embedding import Vectors
 from triage.history import Example
-from triage.incident import Incident
 from triage.radar import Reason, Sighting, Suspect
-from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, LabelProbability
 
 TAXONOMY = Taxonomy.load("llm_inference")
 FACET = TAXONOMY.facet("category")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.radar.parts import BEGIN, FACET, result
-from triage.incident import Incident
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import FacetResult
 from triage.radar import Sighting
 from triage.radar.fitting import reasons, usual_nearest
-from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult
 
 SERVICE = Taxonomy.load("cloud_reports").facet("service_category")
 

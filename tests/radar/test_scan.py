@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from tests.radar.parts import BEGIN, FACET, TAXONOMY, WORDS, labelled, suspect, suspects, vectors
+from triage.domain.taxonomy import Taxonomy
 from triage.radar import DEFAULT_CRITERIA, Radar, Suspect, as_yaml, scan
-from triage.taxonomy import Taxonomy
 
 
 def look(found: list[Suspect], known: int = 15, **criteria: float) -> Radar:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from evals.bench.redacted_kappa import difference, redacted, with_planted
+from triage.domain.incident import Incident
 from triage.evaluation import Case
-from triage.incident import Incident
 from triage.redaction import Redactor
 
 CASE = Case(

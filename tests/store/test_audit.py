@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from triage.access import acting_as
-from triage.annotation import Annotation
-from triage.errors import InvalidInput, NotFound
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.incident import Incident
+from triage.domain.principal import acting_as
 from triage.store import Store, upgrade
 
 

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from triage.annotation import Annotation
-from triage.errors import Outdated
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.errors import Outdated
+from triage.domain.incident import Incident
+from triage.domain.triage_result import Provenance, Triage
 from triage.store import Labelled, Store, Wanted, upgrade
 from triage.store.completion import announce
 from triage.store.tables import triage_table
-from triage.triage_result import Provenance, Triage
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from tests.store.test_store import store, url  # noqa: F401  SQLite and PostgreSQL
-from triage.annotation import Annotation
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.incident import Incident
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.store import Store
-from triage.triage_result import FacetResult, Provenance, Triage
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=365)

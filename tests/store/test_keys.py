@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from triage.access import acting_as
-from triage.errors import Conflict, NotFound
+from triage.domain.errors import Conflict, NotFound
+from triage.domain.principal import acting_as
 from triage.store import Store, upgrade
 
 

@@ -17,8 +17,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.errors import MisconfiguredService
-from triage.incident import Incident
+from triage.domain.errors import MisconfiguredService
+from triage.domain.incident import Incident
 from triage.store import Pending, Store, downgrade, upgrade
 from triage.store.engine import create_engine
 from triage.store.migrations import known_revisions, read_revision

@@ -10,13 +10,13 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select
 
-from triage.annotation import Annotation
-from triage.errors import NotFound
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.errors import NotFound
+from triage.domain.incident import Incident
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.sealing import Sealer
 from triage.store import Pending, Store, upgrade
 from triage.store.service_tables import subscription_table
-from triage.triage_result import FacetResult, Provenance, Triage
 
 LEASE = timedelta(seconds=60)
 

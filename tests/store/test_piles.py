@@ -3,10 +3,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from tests.store.test_store import annotation, incident, store, url  # noqa: F401  SQLite and PostgreSQL
-from triage.annotation import Assignment
-from triage.incident import Incident
+from triage.domain.annotation import Assignment
+from triage.domain.incident import Incident
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.store import Pending, Store, Wanted
-from triage.triage_result import FacetResult, Provenance, Triage
 
 ANY = Wanted()
 

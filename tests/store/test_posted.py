@@ -3,9 +3,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from tests.store.test_store import store, url  # noqa: F401  SQLite and PostgreSQL
-from triage.incident import Incident
+from triage.domain.incident import Incident
+from triage.domain.triage_result import Provenance, Triage
 from triage.store import Pending, Store
-from triage.triage_result import Provenance, Triage
 
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
 

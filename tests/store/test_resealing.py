@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy import text
 
 from tests.store.test_store import url  # noqa: F401  SQLite and PostgreSQL
-from triage.annotation import Annotation
-from triage.errors import MisconfiguredService
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.errors import MisconfiguredService
+from triage.domain.incident import Incident
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.sealing import OFF, Sealer, new_key
 from triage.store import Pending, Store, reseal
 from triage.store.engine import create_engine
 from triage.store.tables import metadata
-from triage.triage_result import FacetResult, Provenance, Triage
 
 MARKER = "a phrase found nowhere else"
 OLD, NEW = new_key(), new_key()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fake_openai import Answer, FakeOpenAI, Status
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
 from triage.llm import Message, Request
 from triage.llm.budget import Budget, BudgetedChat, BudgetUsedUp
 from triage.llm.openai import OpenAIChat

@@ -14,14 +14,14 @@ from alembic.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.annotation import Annotation, Assignment
-from triage.errors import InvalidInput, MisconfiguredService, NotFound
-from triage.incident import Incident
+from triage.domain.annotation import Annotation, Assignment
+from triage.domain.errors import InvalidInput, MisconfiguredService, NotFound
+from triage.domain.incident import Incident
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.store import Pending, Store, Wanted, downgrade, upgrade
 from triage.store.engine import create_engine
 from triage.store.rows import read_cursor, write_cursor
 from triage.store.tables import metadata
-from triage.triage_result import FacetResult, Provenance, Triage
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

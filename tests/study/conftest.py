@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from triage.annotation import Labels
+from triage.domain.annotation import Labels
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import shipped_history
-from triage.incident import Incident
 from triage.study import Corpus, Record
-from triage.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.load("llm_inference")
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.study.conftest import TAXONOMY
 from triage.agreement import cohen_kappa
-from triage.annotation import Annotation, Origin
+from triage.domain.annotation import Annotation, Origin
 from triage.study.labelling import MOST_PAIRS, label_agreement
 
 KINDS = ("infrastructure", "operational", "inference_engine")

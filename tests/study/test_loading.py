@@ -10,16 +10,16 @@ import pytest
 
 from tests.parts import DIMENSION, HashingEmbedder
 from tests.study.conftest import TAXONOMY, record
-from triage.access import SHARED_TEAM
-from triage.annotation import Annotation
 from triage.casebook import Casebook
-from triage.errors import InvalidInput
+from triage.domain.annotation import Annotation
+from triage.domain.errors import InvalidInput
+from triage.domain.principal import SHARED_TEAM
+from triage.domain.taxonomy import Taxonomy
 from triage.history.chroma import ChromaHistory
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
 from triage.study import Roles, StudyOptions
 from triage.study.loading import Studies, file_corpus, shipped_corpus, stored_corpus
-from triage.taxonomy import Taxonomy
 
 QUICK = StudyOptions(draws=99, resamples=50)
 LABELS = {"category": ("infrastructure",), "failure_mode": ("node",)}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.study.conftest import BEGIN, TAXONOMY, by_lot, corpus, record
-from triage.annotation import Annotation
+from triage.domain.annotation import Annotation
+from triage.domain.taxonomy import Taxonomy
 from triage.study import Corpus, Roles, StudyOptions, make_study
-from triage.taxonomy import Taxonomy
 
 QUICK = StudyOptions(draws=99, resamples=50)
 ROLES = Roles.load(TAXONOMY)

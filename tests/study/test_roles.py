@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.study.conftest import TAXONOMY, corpus, record
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
+from triage.domain.taxonomy import Taxonomy, UnknownFacet, UnknownLabel, shipped
 from triage.study import Corpus, Roles, StudyOptions, make_study
 from triage.study.publication import publication
-from triage.taxonomy import Taxonomy, UnknownFacet, UnknownLabel, shipped
 
 REPORTS = Taxonomy.load("cloud_reports")
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.fixtures_browser import check_accessible
 from tests.study.conftest import TAXONOMY, by_lot, corpus, record
-from triage.annotation import Annotation
+from triage.domain.annotation import Annotation
 from triage.study import Corpus, Roles, Study, StudyOptions, make_study, tables_of
 from triage.study.charts import charts_of
 from triage.study.html import as_html, write_html

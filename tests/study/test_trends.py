@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.study.conftest import TAXONOMY, corpus, record
+from triage.domain.taxonomy import Taxonomy
 from triage.study.corpus import Corpus, Record
 from triage.study.trends import LEVEL, trends
-from triage.taxonomy import Taxonomy
 
 
 def even(seed: int, count: int, *, before: float = 0.5) -> list[Record]:

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from triage.annotation import Annotation
 from triage.classification.evidence import locate
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import FacetResult, Neighbour, Provenance, Suggestion, Supporter, Triage
 from triage.redaction import Redactor
 from triage.store import Made, StoredIncident
 from triage.study.roles import Roles
 from triage.summary import Material, summary
-from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, Neighbour, Provenance, Suggestion, Supporter, Triage
 
 TAXONOMY = Taxonomy.load("llm_inference")
 START = datetime(2026, 3, 2, 9, 12, tzinfo=UTC)

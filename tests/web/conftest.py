@@ -18,7 +18,7 @@ import uvicorn
 
 from tests.fake_openai import FakeOpenAI
 from tests.fixtures_browser import SIZES, check_accessible
-from triage.access import Scope
+from triage.domain.principal import Scope
 from triage.serving import open_app
 from triage.settings import Settings
 from triage.store import Store

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from triage.annotation import Annotation
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import FacetResult, LabelProbability, Provenance, Triage
 from triage.store import Pending, Store
-from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, LabelProbability, Provenance, Triage
 from triage.web.annotator import COOKIE
 
 from .conftest import Site, in_store

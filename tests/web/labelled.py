@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from triage.annotation import Annotation
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.settings import Settings
 from triage.store import Store
-from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, Provenance, Triage
 from triage.wiring import build_sealer
 
 TAXONOMY = Taxonomy.load("llm_inference")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from triage.annotation import Assignment
+from triage.domain.annotation import Assignment
 
 from .conftest import OpenPage, Site, check_readable, elsewhere, in_store, picture, site
 from .filled import named

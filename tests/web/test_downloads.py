@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from triage.charts import Share, shares_chart
-from triage.errors import NotFound
+from triage.domain.errors import NotFound
 from triage.tables import Column, Row, Table
 from triage.web.downloads import chart_file, find_chart, find_table, kept_file, table_file
 

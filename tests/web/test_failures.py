@@ -13,11 +13,11 @@ from fastapi import FastAPI
 
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.casebook import Casebook
+from triage.domain.taxonomy import Taxonomy
 from triage.history.chroma import ChromaHistory
 from triage.jobs import Jobs
 from triage.redaction import Redactor
 from triage.store import Store
-from triage.taxonomy import Taxonomy
 from triage.web import add_pages
 
 PART = {"HX-Request": "true"}

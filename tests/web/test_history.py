@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from triage.annotation import Assignment
+from triage.domain.annotation import Assignment
 
 from .conftest import OpenPage, Site, check_readable, in_store, picture
 from .filled import named

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.fake_openai import Answer
-from triage.annotation import Assignment
+from triage.domain.annotation import Assignment
 from triage.intake.markdown import parse_markdown
 
 from .conftest import OpenPage, Site, check_readable, in_store, picture, site

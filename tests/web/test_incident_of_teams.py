@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from triage.access import Scope
+from triage.domain.principal import Scope
 
 from .conftest import Site, make_key, site
 from .test_login import sign_in

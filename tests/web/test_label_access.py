@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from triage.access import Scope
+from triage.domain.principal import Scope
 
 from .conftest import Site, make_key, site
 from .filled import fill

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from triage.domain.taxonomy import Taxonomy
 from triage.radar import Radar
 from triage.radar.report import IllFitting, Reason
-from triage.taxonomy import Taxonomy
 from triage.web.rendering import _environment
 from triage.web.visible import LISTED
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from triage.access import Scope
+from triage.domain.principal import Scope
 
 from .conftest import OpenPage, Site, check_readable, key_of, picture, site
 

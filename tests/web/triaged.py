@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from triage.incident import Incident
-from triage.store import Pending, Store
-from triage.triage_result import (
+from triage.domain.incident import Incident
+from triage.domain.triage_result import (
     Contrast,
     ContrastedIncident,
     Evidence,
@@ -20,6 +19,7 @@ from triage.triage_result import (
     Supporter,
     Triage,
 )
+from triage.store import Pending, Store
 
 from .conftest import Site, in_store
 

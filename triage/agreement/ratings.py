@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from triage.annotation import Annotation, Origin, standing
+from triage.domain.annotation import Annotation, Origin, standing
 
 LabelSet = tuple[str, ...]
 

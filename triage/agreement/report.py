@@ -19,8 +19,8 @@ from triage.agreement.pairs import MeanAgreement, mean_agreement
 from triage.agreement.ratings import LabelSet, Ratings, pairs_of
 from triage.agreement.reading import Reading, read
 from triage.agreement.sets import SetAgreement, compare_sets
-from triage.annotation import Annotation, Origin
-from triage.taxonomy import Facet, Taxonomy
+from triage.domain.annotation import Annotation, Origin
+from triage.domain.taxonomy import Facet, Taxonomy
 
 GOLD, DERIVED_GOLD = "gold", "gold (derived)"
 

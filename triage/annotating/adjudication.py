@@ -18,13 +18,13 @@ from triage.annotating.disagreement import (
     verdicts,
 )
 from triage.annotating.labelling import Labelling
-from triage.annotation import Annotation
 from triage.casebook import Casebook
-from triage.errors import Conflict, InvalidInput
-from triage.incident import Incident
+from triage.domain.annotation import Annotation
+from triage.domain.errors import Conflict, InvalidInput
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Facet, Label
 from triage.store import Labelled, Store
 from triage.store.rows import read_cursor, write_cursor
-from triage.taxonomy import Facet, Label
 
 _CHUNK = 100
 

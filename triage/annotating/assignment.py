@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from triage.annotation import LONGEST_NAME, Assignment, one_line
-from triage.errors import InvalidInput, NotFound
-from triage.kinds import Status
+from triage.domain.annotation import LONGEST_NAME, Assignment, one_line
+from triage.domain.enums import Status
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.taxonomy import Taxonomy
 from triage.store import Store
-from triage.taxonomy import Taxonomy
 
 
 def distribute(

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from triage.annotation import Annotation, Labels, standing
-from triage.errors import InvalidInput
-from triage.taxonomy import Facet, Taxonomy
+from triage.domain.annotation import Annotation, Labels, standing
+from triage.domain.errors import InvalidInput
+from triage.domain.taxonomy import Facet, Taxonomy
 
 
 class Disagreement(BaseModel, frozen=True):

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from triage.annotation import Annotation, Labels
 from triage.casebook import Casebook
-from triage.errors import InvalidInput
+from triage.domain.annotation import Annotation, Labels
+from triage.domain.errors import InvalidInput
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.store import Store
-from triage.taxonomy import Facet, Taxonomy
 
 
 class Draft(NamedTuple):

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from triage.annotation import Annotation
 from triage.casebook import Casebook
-from triage.errors import Conflict
-from triage.incident import Incident, content_id
+from triage.domain.annotation import Annotation
+from triage.domain.errors import Conflict
+from triage.domain.incident import Incident, content_id
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.intake.annotations import BETWEEN_LABELS, AnnotationReading
 from triage.intake.rows import DataProblem, InvalidDataset
 from triage.store import Store
-from triage.taxonomy import Facet, Taxonomy
 
 _COLUMNS = ("incident_id", "facet", "labels", "annotator", "origin", "is_gold", "note", "created_at", "saw_model")
 

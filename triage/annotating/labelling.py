@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from triage.annotation import Annotation, Assignment, Labels, standing
-from triage.errors import InvalidInput, NotFound
-from triage.incident import Incident
+from triage.domain.annotation import Annotation, Assignment, Labels, standing
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.store import Store
-from triage.taxonomy import Facet, Label, Taxonomy
 
 
 class Answer(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from triage.annotating.labelling import Labelling, Piece, Progress, Task
-from triage.annotation import Annotation
-from triage.incident import Incident
-from triage.taxonomy import Facet, Label
+from triage.domain.annotation import Annotation
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Facet, Label
 
 
 class Question(NamedTuple):

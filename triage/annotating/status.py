@@ -12,9 +12,9 @@ from pydantic import BaseModel
 from triage.agreement import Kappa, cohen_kappa
 from triage.annotating.disagreement import agreed, counted, disagreements, opinions, verdict_on
 from triage.annotating.labelling import Piece, own
-from triage.annotation import Annotation, Assignment
+from triage.domain.annotation import Annotation, Assignment
+from triage.domain.taxonomy import Taxonomy
 from triage.store import Store
-from triage.taxonomy import Taxonomy
 
 
 class AnnotatorStatus(BaseModel, frozen=True):

@@ -8,11 +8,11 @@ from typing import Literal, NamedTuple
 
 from triage.annotating.disagreement import against_model, disagreements, opinions
 from triage.annotating.labelling import Labelling
-from triage.annotation import Annotation, Labels
+from triage.domain.annotation import Annotation, Labels
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Triage
 from triage.store import Candidate, Pile, Store, Wanted
 from triage.store.rows import read_cursor, write_cursor
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Triage
 
 Kind = Literal["new", "abstained", "disagreed", "degraded", "untriaged"]
 """Why an incident is to be looked at. `abstained`: on a facet that nobody has labelled since. `disagreed`: nobody has

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import TypeAdapter, ValidationError
 
-from triage.access import DEFAULT_TEAM, Principal, TeamName
 from triage.api.bodies import NewIncident, check_size, check_taxonomy
 from triage.api.problems import FieldError, InvalidFields
 from triage.api.service import Service
-from triage.errors import InvalidInput
-from triage.incident import Incident
+from triage.domain.errors import InvalidInput
+from triage.domain.incident import Incident
+from triage.domain.principal import DEFAULT_TEAM, Principal, TeamName
 
 _TEAM = TypeAdapter[str](TeamName)
 

@@ -24,10 +24,10 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 
-from triage.access import Forbidden, Principal, Scope, act_as
 from triage.api.problems import documented
 from triage.api.service import Service
-from triage.errors import NotFound
+from triage.domain.errors import NotFound
+from triage.domain.principal import Forbidden, Principal, Scope, act_as
 
 OPEN = frozenset({"/healthz", "/readyz", "/docs", "/openapi.json", "/v1/webhooks/{source_id}"})
 """What can be asked without a key. `/readyz` then tells no details, and a webhook has its own signature."""

@@ -16,7 +16,7 @@ from triage.api.examples import adjudication_body
 from triage.api.parameters import IncidentInPath
 from triage.api.problems import documented
 from triage.api.service import Parts
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
 
 router = APIRouter(prefix="/v1", tags=["annotation"])
 

@@ -9,12 +9,12 @@ from urllib.parse import quote
 from fastapi import Request, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
-from triage.access import DEFAULT_TEAM
-from triage.annotation import Annotation
-from triage.incident import Incident
-from triage.kinds import Status
+from triage.domain.annotation import Annotation
+from triage.domain.enums import Status
+from triage.domain.incident import Incident
+from triage.domain.principal import DEFAULT_TEAM
+from triage.domain.triage_result import Neighbour
 from triage.store import StoredIncident
-from triage.triage_result import Neighbour
 
 RETRY_AFTER_S = 2
 

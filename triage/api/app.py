@@ -49,6 +49,7 @@ from triage.api.subscriptions import NewSubscription
 from triage.api.watching import Watching
 from triage.api.webhooks import NewWebhookSource, SourceSecret
 from triage.casebook import Casebook
+from triage.domain.taxonomy import Taxonomy
 from triage.jobs import Jobs
 from triage.live import LiveAgreement, LiveFigures, LiveOptions
 from triage.metrics import Metrics
@@ -57,7 +58,6 @@ from triage.preview import Previewer
 from triage.store import Store
 from triage.study import Roles
 from triage.study.loading import Studies
-from triage.taxonomy import Taxonomy
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 

@@ -13,10 +13,10 @@ from triage.api.answers import answer
 from triage.api.problems import documented
 from triage.api.service import Parts, Service
 from triage.automation import DEFAULT_CRITERIA, Criteria, Opportunities, opportunities, redacted_texts
+from triage.domain.taxonomy import Taxonomy
 from triage.ledger import Record
 from triage.redaction import Redactor
 from triage.store.past import past_incidents
-from triage.taxonomy import Taxonomy
 
 router = APIRouter(prefix="/v1/automation", tags=["history"])
 

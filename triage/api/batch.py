@@ -9,7 +9,6 @@ import pydantic_core
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
-from triage.access import Principal
 from triage.api.acceptance import check_id, checked_team
 from triage.api.access import Poster
 from triage.api.answers import Links, answer, links
@@ -17,8 +16,9 @@ from triage.api.bodies import JSON, NewIncident, check_size, check_taxonomy, dec
 from triage.api.examples import batch_body
 from triage.api.problems import InvalidFields, Problem, UnsupportedMediaType, describe, documented
 from triage.api.service import Parts, Service
-from triage.errors import Conflict, InvalidInput, TriageError
-from triage.incident import Incident
+from triage.domain.errors import Conflict, InvalidInput, TriageError
+from triage.domain.incident import Incident
+from triage.domain.principal import Principal
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 

@@ -9,11 +9,11 @@ from typing import Literal, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
-from triage.access import DEFAULT_TEAM, TeamName, team_id
-from triage.annotation import Annotation
 from triage.api.problems import FieldError, InvalidFields, UnsupportedMediaType
-from triage.errors import InputTooLarge, InvalidInput
-from triage.incident import Incident, IncidentId, Scalar, ZonedMoment, content_id
+from triage.domain.annotation import Annotation
+from triage.domain.errors import InputTooLarge, InvalidInput
+from triage.domain.incident import Incident, IncidentId, Scalar, ZonedMoment, content_id
+from triage.domain.principal import DEFAULT_TEAM, TeamName, team_id
 from triage.intake.markdown import parse_markdown
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from triage.access import actor
 from triage.api.access import requires
 from triage.api.problems import documented
 from triage.api.service import Parts
+from triage.domain.principal import actor
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from fastapi import Header, Request, Response
 from pydantic import BaseModel
 
-from triage.annotation import Annotation
 from triage.api.answers import Annotations
-from triage.errors import InvalidInput
+from triage.domain.annotation import Annotation
+from triage.domain.errors import InvalidInput
 from triage.store import Labelled
 
 _ETAG = {

@@ -18,7 +18,7 @@ from triage.api.incidents import failed_for_good, never_triaged
 from triage.api.parameters import IncidentInPath
 from triage.api.problems import describe, documented
 from triage.api.service import Parts, Service
-from triage.errors import NotFound
+from triage.domain.errors import NotFound
 from triage.store import StoredIncident
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])

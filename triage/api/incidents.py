@@ -25,10 +25,10 @@ from triage.api.examples import annotation_body, incident_body
 from triage.api.parameters import LINK, Cursor, IdempotencyKey, IncidentInPath, Limit, next_link, wanted_incidents
 from triage.api.problems import FieldError, InvalidFields, TriageFailed, documented
 from triage.api.service import Parts, Service
-from triage.errors import NotFound
-from triage.incident import IncidentId
+from triage.domain.errors import NotFound
+from triage.domain.incident import IncidentId
+from triage.domain.triage_result import Triage
 from triage.store import Page, StoredIncident, Wanted
-from triage.triage_result import Triage
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 
 from fastapi import Request
 
-from triage.access import EVERYONE, Principal, TooManyRequests, Unauthenticated
 from triage.api.allowance import Allowances
+from triage.domain.principal import EVERYONE, Principal, TooManyRequests, Unauthenticated
 from triage.store.keys import Key, Keys
 from triage.store.sessions import Sessions
 

@@ -8,14 +8,14 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, field_validator
 
-from triage.access import Forbidden, Principal, Scope, TeamName
 from triage.api.access import Administrator
 from triage.api.answers import answer
 from triage.api.bodies import read_model
 from triage.api.problems import documented
 from triage.api.service import Parts, Service
-from triage.errors import InvalidInput, NotFound
-from triage.incident import ZonedMoment
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.incident import ZonedMoment
+from triage.domain.principal import Forbidden, Principal, Scope, TeamName
 from triage.store.keys import Key, MadeKey
 
 router = APIRouter(prefix="/v1/keys", tags=["administration"])

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
 from triage.annotating.labelling import Task
-from triage.annotation import Labels
 from triage.api.access import Annotator
 from triage.api.answers import answer, links
 from triage.api.problems import documented
 from triage.api.service import Parts
-from triage.taxonomy import Label, Taxonomy
+from triage.domain.annotation import Labels
+from triage.domain.taxonomy import Label, Taxonomy
 
 router = APIRouter(prefix="/v1/annotators", tags=["annotation"])
 

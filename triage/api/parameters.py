@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 from fastapi import Header, Path, Query, Request
 from pydantic import BeforeValidator
 
-from triage.errors import InvalidInput
-from triage.incident import Moment
-from triage.kinds import Status
+from triage.domain.enums import Status
+from triage.domain.errors import InvalidInput
+from triage.domain.incident import Moment
 from triage.store import Wanted
 
 IncidentInPath = Annotated[

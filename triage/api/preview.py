@@ -13,7 +13,7 @@ from triage.api.examples import annotation_body
 from triage.api.parameters import IncidentInPath
 from triage.api.problems import documented
 from triage.api.service import Parts
-from triage.correction import Preview
+from triage.domain.correction import Preview
 from triage.preview import DEFAULT_OPTIONS
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])

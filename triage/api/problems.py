@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from triage.errors import InvalidInput, TriageError
+from triage.domain.errors import InvalidInput, TriageError
 from triage.observability import logs
 from triage.outages import is_database_away
 

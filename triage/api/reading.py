@@ -7,7 +7,6 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 
 from triage import __version__
-from triage.access import seen_teams
 from triage.api.access import Reader, is_known, requires
 from triage.api.answers import CheckResult, Neighbours, Readiness, Taxonomies, TaxonomySummary, answer
 from triage.api.bodies import SearchQuery, read_model
@@ -15,8 +14,9 @@ from triage.api.etags import TAGGED, IfNoneMatch, tagged
 from triage.api.examples import search_body
 from triage.api.problems import documented
 from triage.api.service import Check, Parts, Service
-from triage.errors import NotFound, TriageError
-from triage.taxonomy import Taxonomy
+from triage.domain.errors import NotFound, TriageError
+from triage.domain.principal import seen_teams
+from triage.domain.taxonomy import Taxonomy
 
 router = APIRouter()
 

@@ -13,6 +13,7 @@ from triage.annotating.labelling import Labelling
 from triage.annotating.worklist import Worklist
 from triage.api.keyring import Keyring
 from triage.casebook import Casebook
+from triage.domain.taxonomy import Taxonomy
 from triage.jobs import Jobs
 from triage.live import LiveAgreement, LiveFigures
 from triage.metrics import Metrics
@@ -20,7 +21,6 @@ from triage.notifying import Notifier
 from triage.preview import Previewer
 from triage.store import Store
 from triage.study.loading import Studies
-from triage.taxonomy import Taxonomy
 
 
 class Check(NamedTuple):

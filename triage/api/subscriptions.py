@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from triage.access import Principal, TeamName
 from triage.api.access import Administrator
 from triage.api.answers import answer
 from triage.api.bodies import read_model
 from triage.api.examples import subscription_body
 from triage.api.problems import documented
 from triage.api.service import Parts, Service
-from triage.errors import NotFound
-from triage.kinds import EVENTS, Event, SubscriptionKind
+from triage.domain.enums import EVENTS, Event, SubscriptionKind
+from triage.domain.errors import NotFound
+from triage.domain.principal import Principal, TeamName
 from triage.notifying import check_url
 from triage.store import Notification, NotificationState, Subscription
 

@@ -12,8 +12,8 @@ from triage.api.answers import Links, links, raw_answer
 from triage.api.parameters import Cursor, Limit, MomentInQuery
 from triage.api.problems import documented
 from triage.api.service import Parts
+from triage.domain.triage_result import Triage
 from triage.store import Finished
-from triage.triage_result import Triage
 
 router = APIRouter(prefix="/v1/triages", tags=["incidents"])
 

@@ -8,7 +8,6 @@ import time
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
-from triage.access import Principal, TeamName, act_as, team_id
 from triage.api.access import Administrator
 from triage.api.answers import answer
 from triage.api.bodies import read_bytes, read_model
@@ -16,10 +15,11 @@ from triage.api.examples import source_secret_body, webhook_body, webhook_source
 from triage.api.problems import InvalidFields, documented
 from triage.api.service import Parts, Service
 from triage.api.subscriptions import checked
-from triage.errors import Conflict, NotFound
-from triage.incident import Incident
+from triage.domain.enums import SourceKind
+from triage.domain.errors import Conflict, NotFound
+from triage.domain.incident import Incident
+from triage.domain.principal import Principal, TeamName, act_as, team_id
 from triage.intake.webhooks import BadSignature, check_secret, read, verify
-from triage.kinds import SourceKind
 from triage.store import WebhookSource
 
 router = APIRouter(prefix="/v1", tags=["webhooks"])

@@ -10,7 +10,7 @@ from triage.charts.canvas import drawn, printable
 from triage.charts.chart import Chart
 from triage.charts.svg import as_svg
 from triage.charts.theme import THEMES, Theme
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
 from triage.whole_file import write_whole
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from triage.annotating.status import job_status
 from triage.checklist.steps import DEFAULT_BARS, Bars, Checklist, Corpus, Gates, checklist
-from triage.errors import TriageError
+from triage.domain.errors import TriageError
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.archive import Archive
 from triage.evaluation.suites import Suite
 from triage.live import LiveAgreement
 from triage.store import Store
 from triage.store.past import past_incidents
 from triage.study import Roles
-from triage.taxonomy import Taxonomy
 
 
 async def measure_adoption(

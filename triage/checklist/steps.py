@@ -14,10 +14,10 @@ from pydantic import AwareDatetime, BaseModel
 
 from triage.agreement.proportion import Proportion
 from triage.annotating.status import JobStatus
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.ledger import Record
 from triage.live import LiveReport
 from triage.study import Roles
-from triage.taxonomy import Facet, Taxonomy
 
 SOURCE = (
     "After the adoption checklist of arXiv 2511.07424 (the paper this method follows); the steps and bars are this "

@@ -6,11 +6,11 @@ from typing import Protocol
 
 from pydantic import BaseModel, Field
 
-from triage.annotation import Labels
 from triage.classification.sentences import Sentence
+from triage.domain.annotation import Labels
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Neighbour
 from triage.llm import Reply
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Neighbour
 
 
 class Subject(BaseModel, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from triage.classification import Subject
-from triage.taxonomy import Facet, Label, Taxonomy
+from triage.domain.taxonomy import Facet, Label, Taxonomy
 
 
 def definitions(taxonomy: Taxonomy) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from triage.domain.triage_result import Evidence
 from triage.redaction import Redacted
-from triage.triage_result import Evidence
 
 
 def locate(quotes: Iterable[str], redacted: Redacted) -> tuple[Evidence, ...]:

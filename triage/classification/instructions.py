@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from triage.classification.disguises import has_cue, hidden, unmasked
 from triage.classification.sentences import Sentence, split
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Neighbour
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Neighbour
 
 _TARGET = (
     r"(?:instructions?|directions?|prompts?|rules?|guidelines?|guidance|codebook|definitions?|taxonomy|everything"

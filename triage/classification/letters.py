@@ -8,16 +8,16 @@ import string
 from collections.abc import Sequence
 from pathlib import Path
 
-from triage.annotation import Labels
 from triage.classification import Answer, Classification, Subject, Usage, normalised
 from triage.classification.codebook import numbered, plain
 from triage.classification.priors import measured_prior
 from triage.classification.prompts import load
 from triage.classification.samples import sample, smoothed_shares
 from triage.classification.sentences import Sentence
-from triage.errors import ModelUnavailable
+from triage.domain.annotation import Labels
+from triage.domain.errors import ModelUnavailable
+from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.llm import ChatModel, Message, Reply, Request
-from triage.taxonomy import Facet, Label, Taxonomy
 
 SAMPLES = 5
 """Letters asked for per question where an endpoint gives no log-probabilities, unless told otherwise."""

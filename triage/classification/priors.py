@@ -8,7 +8,7 @@ from importlib import resources
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter
 
-from triage.taxonomy import Taxonomy
+from triage.domain.taxonomy import Taxonomy
 
 
 class MeasuredPrior(BaseModel, frozen=True, extra="forbid"):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from triage.classification.instructions import without_instructions
 from triage.classification.sentences import Sentence, before_resolution, split
-from triage.taxonomy import Taxonomy
+from triage.domain.taxonomy import Taxonomy
 
 
 class Reading(NamedTuple):

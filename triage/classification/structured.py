@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
-from triage.annotation import Labels
 from triage.classification import Answer, Classification, Subject, Usage
 from triage.classification.codebook import definitions, examples, plain
 from triage.classification.prompts import load
 from triage.classification.samples import mean, sample
-from triage.errors import InvalidInput, UnusableAnswer
+from triage.domain.annotation import Labels
+from triage.domain.errors import InvalidInput, UnusableAnswer
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.llm import ChatModel, Message, Reply, Request
 from triage.llm.answer_format import asked_in_words
-from triage.taxonomy import Facet, Taxonomy
 
 
 class _FacetAnswer(BaseModel):

@@ -55,8 +55,8 @@ async def _measure(
     file: Path | None, facets: Sequence[str], taxonomy_name: str | None, resamples: int, seed: int
 ) -> AgreementReport:
     from triage.agreement import agreement_report
+    from triage.domain.taxonomy import Taxonomy
     from triage.intake.annotations import read_annotations
-    from triage.taxonomy import Taxonomy
     from triage.wiring import open_store
 
     settings = Settings()

@@ -13,8 +13,8 @@ from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.automation import Criteria, Opportunities, Playbook
+    from triage.domain.taxonomy import Taxonomy
     from triage.tables import Table
-    from triage.taxonomy import Taxonomy
 
 
 def automation(

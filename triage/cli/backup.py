@@ -71,7 +71,7 @@ def restore(
 
 
 async def _restore(file: Path, *, replace: bool, dry_run: bool) -> Manifest:
-    from triage.errors import TriageError
+    from triage.domain.errors import TriageError
     from triage.store import restore_backup
     from triage.wiring import make_data_folder, open_records
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from triage.cli.terminal import JSON_OPTION, fail, messages, output, print_json
-from triage.errors import TriageError
+from triage.domain.errors import TriageError
 from triage.settings import Settings
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import typer
 from rich.markup import escape
 
 from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, run, watching
-from triage.errors import InvalidInput
-from triage.incident import Incident
+from triage.domain.errors import InvalidInput
+from triage.domain.incident import Incident
 from triage.settings import Settings
 
 _STDIN = Path("-")

@@ -14,14 +14,14 @@ from rich.table import Table
 
 from triage.cli.suspects import DATA_OPTION, ROOT_OPTION, RUN_ARGUMENT
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
-from triage.errors import InvalidInput, MisconfiguredService
+from triage.domain.errors import InvalidInput, MisconfiguredService
 from triage.settings import Settings
 
 if TYPE_CHECKING:
+    from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.codebook import ConfusedPair, ShownCase
     from triage.evaluation.compare import Comparison
     from triage.evaluation.runs import Run
-    from triage.taxonomy import Taxonomy
     from triage.wiring import Progress
 
 _QUOTED = 200
@@ -100,6 +100,7 @@ def codebook(
 
 
 async def _codebook(wanted: _Wanted) -> _Found:
+    from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.archive import Archive
     from triage.evaluation.codebook import Codebook, confused_pairs, of_annotators, of_run, rules_of
     from triage.evaluation.metrics import finished
@@ -109,7 +110,6 @@ async def _codebook(wanted: _Wanted) -> _Found:
     from triage.evaluation.write_ups import cases_of
     from triage.intake.annotations import read_annotations
     from triage.redaction import Redactor
-    from triage.taxonomy import Taxonomy
     from triage.wiring import build_definition_reader, build_embedder, open_model
 
     settings = Settings()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from triage.cli.classify import triage_all
 from triage.cli.terminal import messages, run
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
 from triage.settings import Settings
 
 INCIDENTS = (

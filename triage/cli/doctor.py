@@ -15,7 +15,7 @@ from rich.table import Table
 
 from triage import __version__
 from triage.cli.terminal import FAILURE, JSON_OPTION, output, print_json
-from triage.errors import MisconfiguredService, TriageError
+from triage.domain.errors import MisconfiguredService, TriageError
 from triage.settings import Settings
 
 _MODEL_BYTES = 1_117_320_768
@@ -84,7 +84,7 @@ def _variable(location: tuple[int | str, ...]) -> str:
 
 
 async def _taxonomy(settings: Settings) -> str:
-    from triage.taxonomy import Taxonomy
+    from triage.domain.taxonomy import Taxonomy
 
     taxonomy = Taxonomy.load(settings.taxonomy)
     return f"{taxonomy.id} {taxonomy.version}, facets {', '.join(facet.id for facet in taxonomy.facets)}"

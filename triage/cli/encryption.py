@@ -42,7 +42,7 @@ def encrypt(
 
 
 async def _encrypt(off: bool) -> Resealed:
-    from triage.errors import MisconfiguredService
+    from triage.domain.errors import MisconfiguredService
     from triage.sealing import OFF, Sealer
     from triage.store import reseal, upgrade
     from triage.wiring import make_data_folder

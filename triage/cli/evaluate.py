@@ -12,14 +12,14 @@ from triage.cli import codebook, runs, suspects
 from triage.cli.interrupt import interruptible
 from triage.cli.pace import shown
 from triage.cli.terminal import FAILURE, INTERRUPTED, JSON_OPTION, messages, output, print_json, run, watching
-from triage.errors import TriageError
+from triage.domain.errors import TriageError
 from triage.settings import Settings
 
 if TYPE_CHECKING:
+    from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.cases import Dataset
     from triage.evaluation.runs import Run
     from triage.evaluation.suites import Suite
-    from triage.taxonomy import Taxonomy
 
 app = typer.Typer(help="Score the labels against gold labels.", no_args_is_help=True)
 
@@ -66,9 +66,9 @@ async def _run(
     retry_degraded: bool,
     as_json: bool,
 ) -> int:
+    from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.runs import Run
     from triage.evaluation.suites import Suite
-    from triage.taxonomy import Taxonomy
 
     suite = Suite.load(path).model_copy(update=changes)
     taxonomy = Taxonomy.load(suite.taxonomy)

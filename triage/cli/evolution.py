@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 from rich.markup import escape
 
-from triage.annotation import Annotation
 from triage.cli.terminal import FAILURE, JSON_OPTION, fail, messages, output, print_json, run
-from triage.errors import InvalidInput, TriageError
+from triage.domain.annotation import Annotation
+from triage.domain.errors import InvalidInput, TriageError
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.taxonomy import Taxonomy
+    from triage.domain.taxonomy import Taxonomy
 
 _ANNOTATIONS = typer.Option(help="Annotations given with the old version, as JSONL.")
 _STORE = typer.Option("--store", help="Take the annotations and write-ups of the database that the settings name.")
@@ -46,9 +46,9 @@ def diff(
     The exit code is 0; with --exit-code 1 if anything changed; 2 if a file is wrong.
     """
     from triage.cli.changes import print_comparison, print_consequences
+    from triage.domain.taxonomy import Taxonomy
     from triage.evolution import agreement_changes, compare, preview, propose, rank
     from triage.evolution.plan_file import write_plan as write
-    from triage.taxonomy import Taxonomy
 
     try:
         before, after = Taxonomy.load(old), Taxonomy.load(new)

@@ -16,7 +16,7 @@ from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, 
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.triage_result import Neighbour
+    from triage.domain.triage_result import Neighbour
 
 _LATEST = 10
 """Portions that the rate is told of."""
@@ -68,9 +68,9 @@ class _Imported(NamedTuple):
 
 
 async def _import(file: Path, annotator: str, human: bool, team: str, skip_bad: bool) -> _Imported:
+    from triage.domain.taxonomy import Taxonomy
     from triage.intake.labelled import stream_labelled
     from triage.intake.rows import DataProblem, InvalidDataset
-    from triage.taxonomy import Taxonomy
     from triage.wiring import open_importing
 
     settings = Settings()
@@ -120,7 +120,7 @@ def search(
 ) -> None:
     """Search the history by meaning."""
     from triage.cli.rendering import print_neighbours
-    from triage.taxonomy import Taxonomy
+    from triage.domain.taxonomy import Taxonomy
 
     found = run(_search(text, k, as_of and as_of.replace(tzinfo=UTC)))
     if as_json:
@@ -130,7 +130,7 @@ def search(
 
 
 async def _search(text: str, k: int, as_of: datetime | None) -> list[Neighbour]:
-    from triage.errors import InvalidInput
+    from triage.domain.errors import InvalidInput
     from triage.wiring import open_records
 
     if not any(c.isalnum() for c in text):

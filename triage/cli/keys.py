@@ -149,7 +149,7 @@ async def _create(
     from pydantic import ValidationError
 
     from triage.api.keys import NewKey
-    from triage.errors import InvalidInput
+    from triage.domain.errors import InvalidInput
 
     try:
         new = NewKey.model_validate(

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from triage.cli.terminal import JSON_OPTION, output, print_json, run, watching
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
 from triage.settings import Settings
 
 if TYPE_CHECKING:

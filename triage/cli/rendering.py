@@ -11,11 +11,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from triage.incident import Incident
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Facet, Taxonomy
+from triage.domain.triage_result import Contrast, FacetResult, Neighbour, Suggestion, Triage
 from triage.markdown import shortened
 from triage.quantities import duration, percent
-from triage.taxonomy import Facet, Taxonomy
-from triage.triage_result import Contrast, FacetResult, Neighbour, Suggestion, Triage
 
 _BAR = 10
 _QUOTE_CHARACTERS = 220

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from triage.cli.terminal import messages, run, watching
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
 from triage.listening import needs_keys
 from triage.observability.logs import set_up
 from triage.settings import Settings, secrets

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from triage.domain.taxonomy import Taxonomy
     from triage.study import Corpus, Study, StudyOptions
     from triage.tables import Table
-    from triage.taxonomy import Taxonomy
 
 _QUIET = ("months",)
 """Tables that are too long for a terminal."""
@@ -143,7 +143,7 @@ class _Asked(NamedTuple):
 
 
 def _named(given: Sequence[str], option: str) -> dict[str, str]:
-    from triage.errors import InvalidInput
+    from triage.domain.errors import InvalidInput
 
     found: dict[str, str] = {}
     for one in given:
@@ -155,7 +155,7 @@ def _named(given: Sequence[str], option: str) -> dict[str, str]:
 
 
 async def _study(asked: _Asked, options: StudyOptions) -> tuple[Corpus, Study]:
-    from triage.errors import InvalidInput
+    from triage.domain.errors import InvalidInput
     from triage.intake.annotations import read_annotations
     from triage.study import Roles, make_study
 
@@ -174,9 +174,9 @@ async def _study(asked: _Asked, options: StudyOptions) -> tuple[Corpus, Study]:
 
 
 async def _corpus(settings: Settings, asked: _Asked) -> tuple[Corpus, Mapping[str, NDArray[np.float32]]]:
-    from triage.errors import InvalidInput
+    from triage.domain.errors import InvalidInput
+    from triage.domain.taxonomy import Taxonomy
     from triage.study.loading import file_corpus, shipped_corpus
-    from triage.taxonomy import Taxonomy
 
     facets, fields = _named(asked.facets, "facet"), _named(asked.fields, "field")
     if asked.file is not None and asked.of_store:

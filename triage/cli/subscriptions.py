@@ -8,10 +8,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from triage.access import DEFAULT_TEAM
 from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run
-from triage.errors import InvalidInput
-from triage.kinds import EVENTS, SubscriptionKind
+from triage.domain.enums import EVENTS, SubscriptionKind
+from triage.domain.errors import InvalidInput
+from triage.domain.principal import DEFAULT_TEAM
 from triage.settings import Settings
 
 if TYPE_CHECKING:

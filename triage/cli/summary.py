@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from triage.cli.terminal import fail, messages, run, without_orders
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
 from triage.settings import Settings
 from triage.whole_file import write_whole
 

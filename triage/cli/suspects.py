@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from triage.cli.terminal import JSON_OPTION, fail, messages, output, print_json
-from triage.errors import TriageError
+from triage.domain.errors import TriageError
 
 if TYPE_CHECKING:
     from triage.evaluation.second_look_results import FacetSecondLook
@@ -50,11 +50,11 @@ def suspects(
     With --export the suspects are mixed with as many other cases, without gold and prediction, for people to label:
     `triage eval second-look` then tells what they found.
     """
+    from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.archive import Archive
     from triage.evaluation.second_look import export as write
     from triage.evaluation.suspects import find_suspects
     from triage.evaluation.write_ups import cases_of
-    from triage.taxonomy import Taxonomy
 
     try:
         finished = Archive(out).find(run)
@@ -84,10 +84,10 @@ def second_look(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Tell what a blind second look found, and what kappa is worth with its labels."""
+    from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.archive import Archive
     from triage.evaluation.second_look import read_answers
     from triage.evaluation.second_look_results import evaluate
-    from triage.taxonomy import Taxonomy
 
     try:
         finished = Archive(out).find(run)

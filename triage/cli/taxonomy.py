@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from triage.cli.evolution import diff, migrate_annotations
 from triage.cli.terminal import JSON_OPTION, MISUSE, fail, output, print_json
-from triage.errors import NotFound, TriageError
+from triage.domain.errors import NotFound, TriageError
 
 app = typer.Typer(help="Work with taxonomies.", no_args_is_help=True)
 
@@ -29,7 +29,7 @@ def check_file(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Explain every mistake in a taxonomy file with its line. The exit code is 2 if there is any."""
-    from triage.taxonomy import Taxonomy, check
+    from triage.domain.taxonomy import Taxonomy, check
 
     try:
         if not file.is_file():

@@ -17,8 +17,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.segment import Segment
 
-from triage.access import acting_as
-from triage.errors import TriageError
+from triage.domain.errors import TriageError
+from triage.domain.principal import acting_as
 
 T = TypeVar("T")
 

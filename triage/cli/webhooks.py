@@ -8,11 +8,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from triage.access import DEFAULT_TEAM
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run
-from triage.errors import InvalidInput, NotFound
+from triage.domain.enums import SourceKind
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.principal import DEFAULT_TEAM
 from triage.intake.webhooks import check_secret
-from triage.kinds import SourceKind
 from triage.settings import Settings
 
 if TYPE_CHECKING:

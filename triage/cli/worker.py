@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from triage.cli.terminal import messages, run, watching
-from triage.errors import TriageError
+from triage.domain.errors import TriageError
 from triage.observability.logs import set_up
 from triage.settings import Settings, secrets
 

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, TypeAdapter
 
-from triage.annotation import Annotation
-from triage.incident import Incident
-from triage.triage_result import Neighbour, Triage
+from triage.domain.annotation import Annotation
+from triage.domain.incident import Incident
+from triage.domain.triage_result import Neighbour, Triage
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -11,7 +11,6 @@ from urllib.parse import quote
 import httpx
 from pydantic import TypeAdapter
 
-from triage.annotation import Annotation
 from triage.client.answers import (
     Batch,
     Event,
@@ -25,10 +24,11 @@ from triage.client.answers import (
     read_status,
 )
 from triage.client.errors import ServiceError, error_of
-from triage.correction import Preview
-from triage.incident import Incident
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Neighbour, Triage
+from triage.domain.annotation import Annotation
+from triage.domain.correction import Preview
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Neighbour, Triage
 
 Answer = TypeVar("Answer")
 Posted = Incident | Mapping[str, Any] | str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from triage.errors import TriageError
+from triage.domain.errors import TriageError
 
 _PREFIX = "urn:triage:problem:"
 

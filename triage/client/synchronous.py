@@ -11,15 +11,15 @@ from typing import Any, Self, TypeVar
 import httpx
 import tenacity
 
-from triage.annotation import Annotation
 from triage.client import calls
 from triage.client.answers import Batch, Event, FinishedPage, Health, Listed, Status, Summary
 from triage.client.calls import Call, EventReader, Posted
 from triage.client.errors import NotFinished, Unreachable
 from triage.client.retrying import Patience
-from triage.correction import Preview
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Neighbour, Triage
+from triage.domain.annotation import Annotation
+from triage.domain.correction import Preview
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Neighbour, Triage
 
 Answer = TypeVar("Answer")
 

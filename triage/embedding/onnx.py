@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from triage.domain.errors import MisconfiguredService
 from triage.embedding import Vectors
-from triage.errors import MisconfiguredService
 from triage.observability.spans import Value
 from triage.observability.spans import span as open_span
 

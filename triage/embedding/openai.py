@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import openai
 
+from triage.domain.errors import ModelUnavailable
 from triage.embedding import Vectors
-from triage.errors import ModelUnavailable
 from triage.llm.retry import EMBEDDING, call_with_retries
 from triage.llm.tracing import Place
 from triage.observability.spans import span as open_span

@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import AwareDatetime, BaseModel
 
-from triage.errors import InvalidInput, NotFound
+from triage.domain.errors import InvalidInput, NotFound
 from triage.evaluation.runs import Run, RunInfo, RunMismatch
 from triage.evaluation.scoring import summary_of
 from triage.whole_file import write_whole

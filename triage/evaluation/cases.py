@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from triage.annotation import Labels
-from triage.errors import TriageError
-from triage.incident import Incident, Scalar
+from triage.domain.annotation import Labels
+from triage.domain.errors import TriageError
+from triage.domain.incident import Incident, Scalar
+from triage.domain.taxonomy import Taxonomy
 from triage.intake.rows import DataProblem, Row, RowError
-from triage.taxonomy import Taxonomy
 
 
 class Case(BaseModel, frozen=True):

@@ -10,11 +10,11 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from triage.agreement.interval import RESAMPLES, Interval
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.metrics import Scores, finished, interval_of, names_of
 from triage.evaluation.runs import Run, rounds_of
 from triage.evaluation.scoring import ABSTAINED
-from triage.taxonomy import Taxonomy
 
 _Z_CONFIDENCE, _Z_POWER = 1.959964, 0.841621
 _FEWER_IS_BETTER = ("latency", "tokens", "cost", "calls", "retries", "failed", "degraded", "ece", "flips")

@@ -9,13 +9,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from triage.annotation import Labels
-from triage.errors import InvalidInput, NotFound
+from triage.domain.annotation import Labels
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.incident import Incident, Scalar
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.cases import Case, Dataset, distinct, read_labels, repeated_ids
 from triage.evaluation.llm_incidents import read_llm_incident
-from triage.incident import Incident, Scalar
 from triage.intake.rows import DataProblem, InvalidDataset, Row, RowError, make_incident, read_rows
-from triage.taxonomy import Taxonomy
 
 CaseReader = Callable[[Row, Mapping[str, str], Taxonomy], Case]
 

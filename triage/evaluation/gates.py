@@ -9,11 +9,11 @@ from typing import Literal
 from pydantic import BaseModel
 
 from triage.agreement.interval import RESAMPLES, Interval
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.compare import Pair, difference, needed_for
 from triage.evaluation.gate_rules import Gate
 from triage.evaluation.metrics import Scores, finished
 from triage.evaluation.runs import Run
-from triage.taxonomy import Taxonomy
 
 Status = Literal["passed", "failed", "inconclusive"]
 

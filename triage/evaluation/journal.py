@@ -9,9 +9,9 @@ from typing import IO, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError
 
-from triage.annotation import Labels
+from triage.domain.annotation import Labels
+from triage.domain.triage_result import Provenance
 from triage.intake.rows import DataProblem, InvalidDataset
-from triage.triage_result import Provenance
 from triage.whole_file import write_whole
 
 

@@ -8,11 +8,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator
 
-from triage.annotation import Labels
-from triage.errors import TriageError
+from triage.domain.annotation import Labels
+from triage.domain.errors import TriageError
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.cases import Case
 from triage.intake.rows import Row, RowError, make_incident, rejection
-from triage.taxonomy import Taxonomy
 
 WORDS = (80, 250)
 

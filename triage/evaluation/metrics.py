@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from triage.agreement import Confusion, kappa_of
 from triage.agreement.interval import CONFIDENCE, RESAMPLES, Interval
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.gate_rules import FACET_METRICS, RUN_METRICS
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.runs import Run, rounds_of
@@ -24,7 +25,6 @@ from triage.evaluation.statistics import (
     summarise_figures,
 )
 from triage.llm.prices import Price
-from triage.taxonomy import Facet, Taxonomy
 
 _CHUNK = 4_000_000
 _EXACT = {"cost.total", "tokens.total", "calls.total", "retries.total", "failed.count", "degraded.count"}

@@ -12,13 +12,13 @@ from triage.classification import Classification, Classifier, Subject, Usage
 from triage.classification.evidence import locate
 from triage.classification.sentences import before_resolution, condense, split
 from triage.decision import decide
-from triage.errors import UnusableAnswer
+from triage.domain.errors import UnusableAnswer
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.evaluation.cases import Case
 from triage.evaluation.runner import Progress
-from triage.incident import Incident
 from triage.redaction import Redacted, Redactor
-from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, Provenance, Triage
 
 _LONG_CHARACTERS = 4_000
 """Redacting a longer text keeps the event loop from other cases for milliseconds, more than a thread costs."""

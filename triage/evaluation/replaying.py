@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from triage.classification.letters import WITHOUT_CONTENT
-from triage.errors import InvalidInput, MisconfiguredService
+from triage.domain.errors import InvalidInput, MisconfiguredService
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.runs import Run
 from triage.intake.rows import read_rows
 from triage.llm.replay import RecordedAnswer, Recording, ReplayChat, recordings_in
-from triage.taxonomy import Taxonomy
 
 
 def open_replay(source: str, taxonomy: Taxonomy) -> ReplayChat:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.archive import Archive
 from triage.evaluation.reports import Report, report_of
 from triage.evaluation.runs import Run
-from triage.taxonomy import Taxonomy
 
 
 def report_on(run: Run, archive: Archive, bases: Sequence[str] = ()) -> Report:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 
 from triage.classification.instructions import without_instructions_in
 from triage.classification.prompts import load
+from triage.domain.taxonomy import Label, Taxonomy
+from triage.domain.triage_result import Neighbour
 from triage.evaluation.codebook import ConfusedPair
 from triage.evaluation.terms import Term
 from triage.llm import ChatModel, Request
-from triage.taxonomy import Label, Taxonomy
-from triage.triage_result import Neighbour
 
 _SCHEMA = {
     "type": "object",

@@ -12,18 +12,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from triage.errors import InvalidInput, MisconfiguredService
+from triage.domain.errors import InvalidInput, MisconfiguredService
+from triage.domain.incident import Incident, Scalar
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Triage
 from triage.evaluation.cases import Case, Dataset
 from triage.evaluation.journal import CaseRecord, Journal, NeighbourRecord
 from triage.evaluation.runs import CASES, Run, RunIdentity, claim
 from triage.evaluation.spending import Spending
 from triage.evaluation.suites import Suite
-from triage.incident import Incident, Scalar
 from triage.llm.cache import asked_anew
 from triage.llm.gate import Gate
 from triage.llm.prices import Price
-from triage.taxonomy import Taxonomy
-from triage.triage_result import Triage
 
 Stage = Literal["history", "cases"]
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
-from triage.errors import Conflict, NotFound
+from triage.domain.errors import Conflict, NotFound
+from triage.domain.incident import Scalar
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.cases import Dataset
 from triage.evaluation.journal import CaseRecord, read_journal
 from triage.evaluation.suites import Suite
-from triage.incident import Scalar
 from triage.llm.prices import Price
-from triage.taxonomy import Taxonomy
 from triage.whole_file import write_whole
 
 CASES = "cases.jsonl"

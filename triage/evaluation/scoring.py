@@ -10,9 +10,9 @@ from pathlib import Path
 from pydantic import BaseModel, Field, ValidationError
 
 from triage.agreement import Confusion, Kappa, LabelScore, SetAgreement, compare_sets, kappa_of
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.runs import Run
-from triage.taxonomy import Facet, Taxonomy
 
 ABSTAINED = "(abstained)"
 """Stands for the prediction of a case where triage abstained: it agrees with no gold label."""

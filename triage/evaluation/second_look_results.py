@@ -12,13 +12,13 @@ from pydantic import BaseModel
 from triage.agreement import Kappa, cohen_kappa
 from triage.agreement.interval import RESAMPLES, Interval
 from triage.agreement.proportion import Proportion
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.metrics import Measured, finished
 from triage.evaluation.runs import Run
 from triage.evaluation.second_look import Answer, Answers, KeyItem, corrected
 from triage.evaluation.statistics import FACET_STATISTICS, Weights, read_columns
 from triage.evaluation.suspects import NOT
-from triage.taxonomy import Facet, Taxonomy
 
 _SCALE = 1_000
 _DRAWS = 10_000

@@ -16,7 +16,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from triage.errors import Conflict, InvalidInput, NotFound, TriageError
+from triage.domain.errors import Conflict, InvalidInput, NotFound, TriageError
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.archive import Archive
 from triage.evaluation.cases import Case
 from triage.evaluation.compare import Comparison, compare
@@ -26,7 +27,6 @@ from triage.evaluation.reports.run_view import RunView, view_run
 from triage.evaluation.runs import CASES, Run, RunInfo
 from triage.evaluation.scoring import Summary, summary_of
 from triage.evaluation.write_ups import cases_of
-from triage.taxonomy import Taxonomy
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triage.agreement import expected_calibration_error
+from triage.domain.taxonomy import Facet
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.scoring import ABSTAINED
-from triage.taxonomy import Facet
 
 Weights = NDArray[np.int64]
 """How often each case counts: shape (draws, cases)."""

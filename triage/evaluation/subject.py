@@ -7,14 +7,14 @@ import time
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from triage.domain.incident import Incident
+from triage.domain.triage_result import Triage
 from triage.embedding import Embedder
 from triage.evaluation.cases import Case
 from triage.evaluation.runner import Progress
 from triage.history import History
-from triage.incident import Incident
 from triage.pipeline import Pipeline
 from triage.redaction import Redactor
-from triage.triage_result import Triage
 
 _BATCH = 32
 

@@ -10,14 +10,14 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from triage.errors import InvalidInput, NotFound
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.incident import Scalar
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.yaml_file import Problem, read_yaml
 from triage.evaluation.cases import Case, Dataset
 from triage.evaluation.datasets import ADAPTERS, load_dataset
 from triage.evaluation.folds import stratified_folds
 from triage.evaluation.gate_rules import Gate, check_metric_name, parse_gate
-from triage.incident import Scalar
-from triage.taxonomy import Taxonomy
-from triage.yaml_file import Problem, read_yaml
 
 
 class Folds(BaseModel, frozen=True, extra="forbid"):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from triage.agreement.interval import Interval
 from triage.calibration import Observation, cross_fit
 from triage.decision import SEVERAL
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.confident import (
     Codes,
     Matrix,
@@ -25,7 +26,6 @@ from triage.evaluation.journal import CaseRecord
 from triage.evaluation.metrics import finished
 from triage.evaluation.runs import Run
 from triage.evaluation.statistics import FACET_STATISTICS, read_columns
-from triage.taxonomy import Facet, Taxonomy
 
 Ranking = Literal["margin", "self_confidence"]
 """By the given label's probability less the likeliest other one's, or by the given label's probability alone."""

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import yaml
 
-from triage.errors import InvalidInput
-from triage.taxonomy import Taxonomy
+from triage.domain.errors import InvalidInput
+from triage.domain.taxonomy import Taxonomy
 
 _WIDTH = 118
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from triage.errors import InvalidInput, NotFound
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.cases import Case
 from triage.evaluation.runs import Run
-from triage.taxonomy import Taxonomy
 
 
 def cases_of(run: Run, taxonomy: Taxonomy, path: Path | None = None) -> dict[str, Case]:

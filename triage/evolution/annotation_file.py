@@ -1,11 +1,11 @@
-"""Annotations as JSON Lines, one object of `triage.annotation.Annotation` a line."""
+"""Annotations as JSON Lines, one object of `triage.domain.annotation.Annotation` a line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from triage.annotation import Annotation
+from triage.domain.annotation import Annotation
 from triage.whole_file import write_whole
 
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, Field
 
 from triage.agreement import Interval, cohen_kappa, compare_sets
-from triage.annotation import Annotation, standing
+from triage.domain.annotation import Annotation, standing
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evolution.migration import Migration
 from triage.evolution.plan import Plan
-from triage.taxonomy import Facet, Taxonomy
 
 Said = Mapping[str, tuple[str, ...]]
 

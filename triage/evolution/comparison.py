@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.evolution.succession import Basis, Link, Succession, successions
 from triage.evolution.wording import Rewording, Similarity, is_same, lexical, reworded, rewordings
-from triage.taxonomy import Facet, Label, Taxonomy
 
 Kind = Literal["added", "removed", "renamed", "split", "merged", "moved", "redefined", "cardinality"]
 

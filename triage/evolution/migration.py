@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from triage.annotation import Annotation, standing
+from triage.domain.annotation import Annotation, standing
+from triage.domain.taxonomy import Taxonomy
 from triage.evolution.plan import FacetStep, LabelStep, Plan, UnconfirmedPlan
-from triage.taxonomy import Taxonomy
 
 _NOTE_CHARACTERS = 4000
 _NAME_CHARACTERS = 200

@@ -7,10 +7,10 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from triage.errors import Conflict, InvalidInput
+from triage.domain.errors import Conflict, InvalidInput
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evolution.comparison import Change, Comparison
 from triage.evolution.succession import Succession
-from triage.taxonomy import Facet, Taxonomy
 
 Action = Literal["keep", "map", "derive", "relabel"]
 SeveralLabels = Literal["keep", "first", "relabel"]

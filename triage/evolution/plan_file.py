@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from triage.errors import Conflict, NotFound
+from triage.domain.errors import Conflict, NotFound
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.yaml_file import read_yaml
 from triage.evolution.plan import InvalidPlan, Plan, PlannedTaxonomy
-from triage.taxonomy import Taxonomy
-from triage.yaml_file import read_yaml
 
 _ENDINGS = (".yaml", ".yml")
 _HEADER = """\

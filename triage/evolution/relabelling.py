@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel, Field
 
-from triage.annotation import Annotation, standing
+from triage.domain.annotation import Annotation, standing
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evolution.migration import Withdrawn
 from triage.evolution.wording import Similarity, lexical, meaning
-from triage.taxonomy import Facet, Taxonomy
 
 _PORTION = 200
 _WITHOUT_HEIR = {"split", "removed", "cardinality"}

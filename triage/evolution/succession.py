@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from triage.domain.taxonomy import Facet, Label, Taxonomy, UnknownLabel
 from triage.evolution.wording import Matrix, Similarity, is_same, meaning
-from triage.taxonomy import Facet, Label, Taxonomy, UnknownLabel
 
 GUESS_FROM = 0.3
 """Labels at least so alike are taken for successors. Of the rivals within the shipped facets few come near it, see

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from triage.taxonomy import Label
+from triage.domain.taxonomy import Label
 
 _MOSTLY_NEW = 0.5
 _CLOSING = ".,;:"

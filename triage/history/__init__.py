@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from triage.annotation import Labels
+from triage.domain.annotation import Labels
+from triage.domain.errors import TriageError
+from triage.domain.incident import Incident
+from triage.domain.triage_result import Neighbour
 from triage.embedding import Vectors
-from triage.errors import TriageError
-from triage.incident import Incident
-from triage.triage_result import Neighbour
 
 __all__ = ["MOST_EXAMPLES", "Example", "History", "IndexUnavailable"]
 

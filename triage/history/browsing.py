@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from triage.annotation import Labels
+from triage.domain.annotation import Labels
 from triage.embedding import Vectors
 from triage.history import Example
 from triage.history.retrieval import WORD, bm25, content_words, standardised

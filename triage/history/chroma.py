@@ -20,9 +20,11 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from triage.annotation import Labels
+from triage.domain.annotation import Labels
+from triage.domain.errors import TriageError
+from triage.domain.incident import Incident
+from triage.domain.triage_result import Neighbour
 from triage.embedding import Vectors
-from triage.errors import TriageError
 from triage.history import MOST_EXAMPLES, Example, IndexUnavailable, chroma_client
 from triage.history.entries import (
     Entry,
@@ -39,8 +41,6 @@ from triage.history.retrieval import CANDIDATES, DEFAULT_RANKING, Ranking, rank
 from triage.history.snapshot import Snapshots
 from triage.history.texts import Source, Texts, Told
 from triage.history.tracing import traced
-from triage.incident import Incident
-from triage.triage_result import Neighbour
 
 _BATCH = 1_000
 _ANY_TEAM = ""

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from triage.allocator import wipe
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
 
 _log = logging.getLogger(__name__)
 

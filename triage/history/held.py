@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from triage.domain.triage_result import Neighbour
 from triage.embedding import Vectors
 from triage.history import Example
 from triage.history.entries import as_neighbour
 from triage.history.retrieval import CANDIDATES, DEFAULT_RANKING, Candidate, Ranking, order
-from triage.triage_result import Neighbour
 
 
 class Held:

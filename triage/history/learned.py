@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from triage.annotation import Labels
+from triage.domain.annotation import Labels
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.embedding import Vectors
 from triage.history import Example
-from triage.taxonomy import Facet, Taxonomy
 
 LEAST_INCIDENTS = 20
 """A facet with fewer labelled incidents is not learned."""

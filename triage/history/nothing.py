@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
+from triage.domain.triage_result import Neighbour
 from triage.history import Example
-from triage.triage_result import Neighbour
 
 
 class NoIndex:

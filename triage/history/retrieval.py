@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from triage.domain.triage_result import Neighbour
 from triage.history.remembered import remembered
-from triage.triage_result import Neighbour
 
 WORD = re.compile(r"[^\W_][\w\-]+")
 _K1, _B = 1.2, 0.75

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from triage.annotation import Annotation
-from triage.errors import InvalidInput, NotFound, TriageError
-from triage.incident import Incident, Moment
+from triage.domain.annotation import Annotation
+from triage.domain.errors import InvalidInput, NotFound, TriageError
+from triage.domain.incident import Incident, Moment
+from triage.domain.taxonomy import Taxonomy
 from triage.intake import argilla, label_studio
 from triage.intake.json_items import Item, json_items
 from triage.intake.opinions import Opinion, Source
 from triage.intake.rows import DataProblem, InvalidDataset, RowError, rejection
-from triage.taxonomy import Taxonomy
 
 BETWEEN_LABELS = ";"
 

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from triage.annotation import Labels
-from triage.errors import InvalidInput, TriageError
-from triage.incident import Incident, content_id
+from triage.domain.annotation import Labels
+from triage.domain.errors import InvalidInput, TriageError
+from triage.domain.incident import Incident, content_id
+from triage.domain.taxonomy import Taxonomy
 from triage.intake.found_labels import identifier, taxonomy_of
 from triage.intake.rows import DataProblem, InvalidDataset, Row, RowError, make_incident, read_csv_rows, read_rows
-from triage.taxonomy import Taxonomy
 
 DURATION = "duration_minutes"
 """Minutes from the start to the end, for files that have no end."""

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from triage.errors import InputTooLarge, InvalidInput, NotFound
-from triage.incident import Incident, content_id
+from triage.domain.errors import InputTooLarge, InvalidInput, NotFound
+from triage.domain.incident import Incident, content_id
 from triage.intake.markdown import parse_markdown
 from triage.intake.rows import DataProblem, InvalidDataset, RowError, make_incident
 

@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from triage.errors import InvalidInput
-from triage.taxonomy import Facet, Label, Taxonomy
+from triage.domain.errors import InvalidInput
+from triage.domain.taxonomy import Facet, Label, Taxonomy
 
 MOST_LABELS = 200
 """A field with more different values is text, and no facet."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from triage.domain.taxonomy import Taxonomy
 from triage.intake.json_items import Item
 from triage.intake.opinions import Opinion, Source
 from triage.intake.rows import DataProblem, RowError
-from triage.taxonomy import Taxonomy
 
 
 def is_task(item: Mapping[str, Any]) -> bool:

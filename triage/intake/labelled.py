@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from triage.annotation import Labels
-from triage.errors import InvalidInput, NotFound, TriageError
-from triage.incident import Incident, content_id
+from triage.domain.annotation import Labels
+from triage.domain.errors import InvalidInput, NotFound, TriageError
+from triage.domain.incident import Incident, content_id
+from triage.domain.taxonomy import Taxonomy
 from triage.intake.rows import (
     DataProblem,
     InvalidDataset,
@@ -21,7 +22,6 @@ from triage.intake.rows import (
     read_csv_rows,
     read_rows,
 )
-from triage.taxonomy import Taxonomy
 
 _BETWEEN_LABELS = ";"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from triage.errors import InvalidInput
-from triage.incident import Incident
+from triage.domain.errors import InvalidInput
+from triage.domain.incident import Incident
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(?P<fields>.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"\A\s*#[ \t]+(?P<title>\S[^\n]*)\n")

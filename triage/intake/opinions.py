@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from triage.incident import Incident, content_id
+from triage.domain.incident import Incident, content_id
+from triage.domain.taxonomy import Taxonomy
 from triage.intake.rows import RowError
-from triage.taxonomy import Taxonomy
 
 _TEXTS = ("write_up", "text", "body")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)

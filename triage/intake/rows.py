@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from triage.errors import InvalidInput, NotFound
-from triage.incident import Incident
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.incident import Incident
 
 _SHOWN_PROBLEMS = 20
 

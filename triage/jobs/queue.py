@@ -18,10 +18,11 @@ from dbos import DBOS
 from sqlalchemy.exc import IntegrityError
 
 from triage import __version__
-from triage.access import SHARED_TEAM
+from triage.domain.errors import MisconfiguredService, NotFound, Overloaded, TriageError
+from triage.domain.incident import Incident
+from triage.domain.principal import SHARED_TEAM
+from triage.domain.triage_result import Triage
 from triage.embedding import Vectors
-from triage.errors import MisconfiguredService, NotFound, Overloaded, TriageError
-from triage.incident import Incident
 from triage.jobs import workflows
 from triage.jobs.database import empty_log
 from triage.jobs.reaper import Reaper
@@ -30,7 +31,6 @@ from triage.metrics import Metrics
 from triage.observability.steps import told
 from triage.outages import is_database_away, is_index_away
 from triage.store import Pending, Store, StoredIncident
-from triage.triage_result import Triage
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")

@@ -25,7 +25,8 @@ from triage.agreement import (
 from triage.agreement.proportion import Proportion
 from triage.agreement.ratings import Ratings
 from triage.charts import Chart
-from triage.errors import NotFound
+from triage.domain.errors import NotFound
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.live.charts import charts_of
 from triage.live.labels import LabelFigures, confusion_of, label_figures
 from triage.live.people import (
@@ -41,7 +42,6 @@ from triage.live.periods import By, Period, over_time
 from triage.live.report import LiveAgreement, LiveFacet, LiveOptions, LiveReport, kappa_with_model
 from triage.live.selection import Selection
 from triage.store import Judgement, Store
-from triage.taxonomy import Facet, Taxonomy
 
 MOST_JUDGEMENTS = 5_000
 """Judgements of a facet, and triaged incidents, that are looked at: the newest."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from triage.agreement import Alpha, Confusion, Kappa, LabelAlpha, LabelScore, compare_sets, kappa_by_label
+from triage.domain.taxonomy import Facet
 from triage.live.people import RESAMPLES
 from triage.live.report import ABSTAINED, said_by_model
 from triage.store import Judgement
-from triage.taxonomy import Facet
 
 Outcome = Literal["both", "people", "model"]
 """Who gave a label: both sides, or one alone."""

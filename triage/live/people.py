@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from triage.agreement import Alpha, Kappa, krippendorff_alpha, pair_figure, set_alpha
 from triage.agreement.ratings import Annotator, LabelSet, Ratings, pairs_of
+from triage.domain.taxonomy import Facet
 from triage.live.report import kappa_with_model, said_by_model
 from triage.store import Judgement
-from triage.taxonomy import Facet
 
 MOST_PEOPLE = 8
 """People who are held against each other, those who labelled most; the number of pairs grows with its square."""

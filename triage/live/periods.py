@@ -7,11 +7,11 @@ from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
 
 from triage.agreement import Kappa, MeanAgreement, human_ceiling
+from triage.domain.taxonomy import Facet
 from triage.live.people import RESAMPLES, ratings_of
 from triage.live.report import kappa_with_model
 from triage.live.selection import Selection
 from triage.store import Judgement
-from triage.taxonomy import Facet
 
 By = Literal["week", "month"]
 

@@ -15,9 +15,9 @@ from pydantic import AwareDatetime, BaseModel, Field
 from triage.agreement import Interval, Kappa, cohen_kappa, compare_sets
 from triage.agreement.drift import Drift, label_drift
 from triage.agreement.proportion import Proportion
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.quantities import percent
 from triage.store import Judgement, Store, TriagedIncident
-from triage.taxonomy import Facet, Taxonomy
 
 ABSTAINED = "(abstained)"
 NOTE = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from triage.agreement import Interval
+from triage.domain.taxonomy import Facet
 from triage.live.figures import FacetFigures, Overview
 from triage.live.labels import LabelFigures
 from triage.live.people import PairFigure, PersonFigure
@@ -12,7 +13,6 @@ from triage.live.periods import LEAST, By, Period
 from triage.live.report import ABSTAINED
 from triage.store import Judgement, Listed
 from triage.tables import Cell, Column, Row, Table
-from triage.taxonomy import Facet
 
 _INTERVAL = (Column("from", "number"), Column("to", "number"))
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from triage.errors import ModelUnavailable, UnusableAnswer
+from triage.domain.errors import ModelUnavailable, UnusableAnswer
 from triage.llm import ChatModel, Reply, Request
 
 State = Literal["closed", "open", "half_open"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
 from triage.llm import ChatModel, Reply, Request
 from triage.llm.prices import Price
 

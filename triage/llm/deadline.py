@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
 
 GRACE_S = 0.5
 """How long after its deadline a call that ignores it is cut off."""

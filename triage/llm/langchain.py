@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
 from triage.llm import Message, Reply, Request
 from triage.llm.answer_format import AnswerFormat, asked_in_words, looser_format
 from triage.llm.gate import Gate

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from triage.errors import MisconfiguredService, ModelUnavailable
+from triage.domain.errors import MisconfiguredService, ModelUnavailable
 from triage.llm.weights import QWEN_CODER_1_5B
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from typing import Protocol
 
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
 from triage.llm import ChatModel, Reply, Request
 from triage.llm.breaker import State
 from triage.llm.prices import Price

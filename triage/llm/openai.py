@@ -11,7 +11,7 @@ from typing import Any, Literal
 import openai
 from pydantic_core import from_json, to_json
 
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
 from triage.llm import Reply, Request
 from triage.llm.answer_format import OBJECTIONS, AnswerFormat, asked_in_words, looser_format
 from triage.llm.gate import Gate

@@ -7,7 +7,7 @@ import logging
 import math
 from typing import NamedTuple, Protocol
 
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
 from triage.llm.deadline import ends_at
 from triage.llm.gate import Bucket, Limits
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
 
 
 class Price(BaseModel, frozen=True, extra="forbid"):

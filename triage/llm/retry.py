@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 import tenacity
 from pydantic import BaseModel
 
-from triage.errors import ModelUnavailable, TriageError
+from triage.domain.errors import ModelUnavailable, TriageError
 from triage.llm.deadline import ends_at
 from triage.llm.gate import Gate
 from triage.llm.tracing import tried

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
 
 Progress = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all."""

@@ -12,7 +12,7 @@ from triage import __version__
 from triage.metrics.workload import WorkloadMetrics
 
 if TYPE_CHECKING:
-    from triage.triage_result import Triage
+    from triage.domain.triage_result import Triage
 
 __all__ = ["Metrics", "ModelMetrics", "WorkloadMetrics"]
 

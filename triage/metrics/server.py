@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 from yarl import URL
 
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
 
 _SCHEMES = ("http", "https")
 _MOST_CHARACTERS = 2_000

@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractResolver
 from standardwebhooks.webhooks import Webhook
 
 from triage import __version__
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
 from triage.notifying.addresses import check_url, guarded_socket
 
 _LONGEST_RETRY_AFTER_S = 86_400.0

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from triage.annotation import Annotation
-from triage.kinds import Event
+from triage.domain.annotation import Annotation
+from triage.domain.enums import Event
+from triage.domain.triage_result import FacetResult, Triage
 from triage.markdown import shortened
 from triage.redaction import Redactor
 from triage.store import StoredIncident
-from triage.triage_result import FacetResult, Triage
 
 MOST_SUGGESTIONS = 3
 MOST_NEIGHBOURS = 3

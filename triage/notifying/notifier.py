@@ -11,15 +11,15 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from triage.errors import NotFound, TriageError
-from triage.names import Names
+from triage.domain.errors import NotFound, TriageError
+from triage.domain.names import Names
+from triage.domain.taxonomy import Taxonomy
 from triage.notifying.delivery import Courier, Outcome, signed
 from triage.notifying.message import encoded, generic, news
 from triage.notifying.slack import slack
 from triage.outages import is_database_away
 from triage.redaction import Redactor
 from triage.store import Claimed, Store, Subscription
-from triage.taxonomy import Taxonomy
 
 _log = logging.getLogger(__name__)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from triage.domain.names import Names
+from triage.domain.triage_result import Suggestion, Triage
 from triage.markdown import shortened
-from triage.names import Names
 from triage.notifying.message import News, encoded
 from triage.quantities import duration, percent
-from triage.triage_result import Suggestion, Triage
 
 _MOST_SUGGESTIONS = 2
 _LONGEST_TITLE = 150

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from triage.annotation import Annotation
-from triage.correction import Direction, FacetChange, Kind
-from triage.taxonomy import Facet
-from triage.triage_result import FacetResult, Triage
+from triage.domain.annotation import Annotation
+from triage.domain.correction import Direction, FacetChange, Kind
+from triage.domain.taxonomy import Facet
+from triage.domain.triage_result import FacetResult, Triage
 
 
 def changes_of(

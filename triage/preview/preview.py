@@ -11,21 +11,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from triage.access import SHARED_TEAM
-from triage.annotation import Annotation, words_of_people
 from triage.casebook import Casebook, Foreseen
 from triage.classification.likeness import Moves
 from triage.classification.reading import read
-from triage.correction import ChangedIncident, NotCompared, Preview
+from triage.domain.annotation import Annotation, words_of_people
+from triage.domain.correction import ChangedIncident, NotCompared, Preview
+from triage.domain.incident import Incident
+from triage.domain.principal import SHARED_TEAM
+from triage.domain.triage_result import Triage
 from triage.embedding import Vectors
 from triage.history.remembered import remembered
 from triage.history.retrieval import DEFAULT_RANKING, Ranking
-from triage.incident import Incident
 from triage.pipeline import MadeOtherwise, Pipeline
 from triage.preview.changes import changes_of
 from triage.preview.supposition import Heard, Reread, Supposition
 from triage.store import Store
-from triage.triage_result import Triage
 
 _EMBEDDED_AT_ONCE = 8
 _KEPT_VECTORS = 2_000

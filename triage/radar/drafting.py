@@ -10,12 +10,12 @@ from typing import NamedTuple
 import yaml
 
 from triage.classification.sentences import cause_words, is_boilerplate, split
+from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.evaluation.deciding_rules import Labelled, draft
 from triage.evaluation.rule_drafting import without_orders
 from triage.evaluation.terms import Term, terms_of
 from triage.markdown import shortened
 from triage.radar.report import Draft, Radar
-from triage.taxonomy import Facet, Label, Taxonomy
 
 _MOST_INCLUDED = 6
 _NAMED = 2

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Facet
+from triage.domain.triage_result import FacetResult
 from triage.embedding import Vectors
-from triage.incident import Incident
 from triage.radar.grouping import LEAST_TO_COMPARE
 from triage.radar.report import Reason
-from triage.taxonomy import Facet
-from triage.triage_result import FacetResult
 
 
 class Sighting(NamedTuple):

@@ -9,12 +9,12 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StringConstraints
 
 from triage.classification.prompts import load
-from triage.errors import ModelUnavailable
+from triage.domain.errors import ModelUnavailable
+from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.evaluation.rule_drafting import fenced
 from triage.llm import ChatModel, Request
 from triage.radar.drafting import names_of, new_id
 from triage.radar.report import Draft, Group, Radar
-from triage.taxonomy import Facet, Label, Taxonomy
 
 _MAX_TOKENS = 500
 _TEXT = {"type": "string"}

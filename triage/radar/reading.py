@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from triage.access import seen_teams
-from triage.annotation import Labels
 from triage.casebook import Casebook
+from triage.domain.annotation import Labels
+from triage.domain.errors import InvalidInput
+from triage.domain.incident import Incident
+from triage.domain.principal import seen_teams
+from triage.domain.taxonomy import Facet, Taxonomy
+from triage.domain.triage_result import FacetResult, Triage
 from triage.embedding import Vectors
-from triage.errors import InvalidInput
 from triage.history import Example
-from triage.incident import Incident
 from triage.indexing import Steps, silent
 from triage.mitigation import kind_facets
 from triage.radar.fitting import Sighting, reasons, usual_nearest
@@ -22,8 +24,6 @@ from triage.radar.report import Radar, Reason
 from triage.radar.scan import DEFAULT_CRITERIA, Criteria, Suspect, scan
 from triage.redaction import Redactor
 from triage.store import Store, StoredIncident, Wanted
-from triage.taxonomy import Facet, Taxonomy
-from triage.triage_result import FacetResult, Triage
 
 RECENT = 1_000
 """So many incidents, the last to come in, are looked at."""

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
+from triage.domain.taxonomy import Label
 from triage.evaluation.terms import Term
-from triage.taxonomy import Label
 
 ReasonKind = Literal["abstained", "unlikely", "residual", "far"]
 

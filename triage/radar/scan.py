@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from triage.classification.sentences import without_boilerplate
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.embedding import Vectors
 from triage.evaluation.terms import Term, separating_terms, telling
 from triage.history import Example
@@ -19,7 +20,6 @@ from triage.radar.grouping import LEAST_TO_COMPARE, Floats, Space, apartness, gr
 from triage.radar.report import Group, IllFitting, Nearness, Radar, Reason, ShownIncident
 from triage.study import Corpus, Record
 from triage.study.repeats import find_repeats
-from triage.taxonomy import Facet, Taxonomy
 
 _CAUTION = (
     "A draft is made from words and sentences by rule, or worded by a model, and nobody has checked it: read the "

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import Text, case, cast, func, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.annotation import Annotation
+from triage.domain.annotation import Annotation
 from triage.store import rows
 from triage.store.incidents import conditions
 from triage.store.records import Wanted

@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from triage.annotation import Assignment
+from triage.domain.annotation import Assignment
 from triage.store.tables import assignment_table, incident_table, serving_table
 
 _COLUMNS = [assignment_table.c[name] for name in Assignment.model_fields]

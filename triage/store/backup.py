@@ -34,7 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.errors import InvalidInput, MisconfiguredService, NotFound
+from triage.domain.errors import InvalidInput, MisconfiguredService, NotFound
 from triage.store import service_tables  # noqa: F401 - its tables join the metadata
 from triage.store.engine import create_engine
 from triage.store.migrations import known_revisions, read_revision

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.access import DEFAULT_TEAM, actor
-from triage.annotation import Annotation
+from triage.domain.annotation import Annotation
+from triage.domain.principal import DEFAULT_TEAM, actor
 from triage.store.audit import record
 from triage.store.incidents import read_teams
 from triage.store.standing import of_facet

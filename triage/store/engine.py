@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
 from triage.sealing import Sealer
 from triage.store.sealed import give_sealer
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Select, distinct, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.annotation import Labels
+from triage.domain.annotation import Labels
 from triage.store import rows
 from triage.store.standing import standing_ids
 from triage.store.statements import chunks

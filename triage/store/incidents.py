@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, ScalarSelect, Select, exists, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.errors import NotFound
-from triage.incident import Incident
-from triage.kinds import Status
+from triage.domain.enums import Status
+from triage.domain.errors import NotFound
+from triage.domain.incident import Incident
 from triage.store import rows
 from triage.store.records import Listed, Page, Posted, StoredIncident, Wanted
 from triage.store.statements import chunks, insert_or_leave

@@ -16,8 +16,8 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from triage.access import Principal, Scope, actor
-from triage.errors import Conflict, NotFound
+from triage.domain.errors import Conflict, NotFound
+from triage.domain.principal import Principal, Scope, actor
 from triage.store.audit import record
 from triage.store.service_tables import key_table, session_table
 

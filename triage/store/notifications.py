@@ -16,13 +16,13 @@ from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import ColumnElement, Row, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from triage.annotation import Annotation
-from triage.errors import NotFound
-from triage.kinds import Event
+from triage.domain.annotation import Annotation
+from triage.domain.enums import Event
+from triage.domain.errors import NotFound
+from triage.domain.triage_result import Triage
 from triage.store.service_tables import notification_table, subscription_table
 from triage.store.statements import insert_or_leave
 from triage.store.tables import incident_table, triage_table
-from triage.triage_result import Triage
 
 NotificationState = Literal["waiting", "delivered", "failed"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection
 
-from triage.access import seen_teams
-from triage.annotation import Labels
-from triage.incident import Incident
+from triage.domain.annotation import Labels
+from triage.domain.incident import Incident
+from triage.domain.principal import seen_teams
 from triage.store.store import Store
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Column, ColumnElement, Row, ScalarSelect, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from triage.annotation import Labels
+from triage.domain.annotation import Labels
 from triage.store import rows
 from triage.store.incidents import conditions
 from triage.store.judgements import labels_in

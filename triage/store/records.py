@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from pydantic import AwareDatetime, BaseModel
 
-from triage.access import DEFAULT_TEAM, SHARED_TEAM
-from triage.incident import Incident
-from triage.kinds import Status
-from triage.triage_result import Triage
+from triage.domain.enums import Status
+from triage.domain.incident import Incident
+from triage.domain.principal import DEFAULT_TEAM, SHARED_TEAM
+from triage.domain.triage_result import Triage
 
 __all__ = ["DEFAULT_TEAM", "SHARED_TEAM", "Listed", "Page", "Pending", "Posted", "StoredIncident"]
 

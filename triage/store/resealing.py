@@ -11,7 +11,7 @@ from sqlalchemy import Column, Row, Table, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
 from triage.sealing import Sealer, is_sealed
 from triage.store.engine import WRITES, create_engine
 from triage.store.sealed import SealedMapping, SealedText

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import JSON, Connection, MetaData, Table, exists, func, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.errors import Conflict, InvalidInput
+from triage.domain.errors import Conflict, InvalidInput
 from triage.store.backup import Manifest, Progress, open_backup, read_rows, reflect, verify_backup
 from triage.store.engine import WRITES, create_engine
 from triage.store.migrations import known_revisions, upgrade_on

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Row
 
-from triage.annotation import Annotation, Labels
+from triage.domain.annotation import Annotation, Labels
+from triage.domain.errors import InvalidInput
+from triage.domain.incident import Incident
+from triage.domain.triage_result import Triage
 from triage.embedding import Vectors
-from triage.errors import InvalidInput
-from triage.incident import Incident
 from triage.store.records import Listed, Posted, StoredIncident
 from triage.store.tables import annotation_table, incident_table
-from triage.triage_result import Triage
 
 LIST_COLUMNS = [incident_table.c.seq, *(incident_table.c[name] for name in Listed.model_fields)]
 ANNOTATION_COLUMNS = [annotation_table.c[name] for name in Annotation.model_fields]

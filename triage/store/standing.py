@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Select, func, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.annotation import Annotation
-from triage.errors import Outdated
+from triage.domain.annotation import Annotation
+from triage.domain.errors import Outdated
 from triage.store import rows
 from triage.store.assignments import saw_model
 from triage.store.records import Labelled

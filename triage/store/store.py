@@ -9,11 +9,12 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from triage.annotation import Annotation, Labels
+from triage.domain.annotation import Annotation, Labels
+from triage.domain.enums import Status
+from triage.domain.errors import NotFound
+from triage.domain.incident import Incident
+from triage.domain.triage_result import Triage
 from triage.embedding import Vectors
-from triage.errors import NotFound
-from triage.incident import Incident
-from triage.kinds import Status
 from triage.sealing import Sealer
 from triage.store import rows
 from triage.store.annotations import read_all_annotations, read_annotation, read_annotations, read_labelled
@@ -91,7 +92,6 @@ from triage.store.triages import (
 from triage.store.turns import only_one
 from triage.store.vectors import read_vectors
 from triage.store.workload import Workload, read_workload
-from triage.triage_result import Triage
 
 
 class Store:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from triage.domain.triage_result import Triage
 from triage.embedding import Vectors
 from triage.store import rows
 from triage.store.completion import announce, finished
@@ -16,7 +17,6 @@ from triage.store.records import Finished, FinishedPage, Made, Recent
 from triage.store.statements import chunks
 from triage.store.tables import incident_table, triage_table
 from triage.store.vectors import keep_vector
-from triage.triage_result import Triage
 
 
 async def has_result(connection: AsyncConnection, run_id: str) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from triage.annotation import Annotation, Labels
-from triage.incident import Incident
-from triage.taxonomy import Facet, Taxonomy
+from triage.domain.annotation import Annotation, Labels
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Facet, Taxonomy
 
 
 class Record(NamedTuple):

@@ -9,8 +9,8 @@ from statistics import NormalDist
 from pydantic import BaseModel
 
 from triage.agreement.proportion import Proportion
+from triage.domain.taxonomy import Facet
 from triage.study.corpus import Corpus, Record, counted, ids, tells, undisclosed
-from triage.taxonomy import Facet
 
 
 class Share(BaseModel, frozen=True):

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
 
-from triage.incident import Incident
+from triage.domain.incident import Incident
 from triage.study.corpus import Corpus, Record, counted, ids, undisclosed
 
 SMALL = 5

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from triage.agreement import Confusion, Interval, MeanAgreement, kappa_of, mean_agreement, set_alpha
 from triage.agreement.ratings import LabelSet, Ratings, pairs_of
-from triage.annotation import Annotation
-from triage.taxonomy import Facet, Taxonomy
+from triage.domain.annotation import Annotation
+from triage.domain.taxonomy import Facet, Taxonomy
 
 MOST_PAIRS = 10
 """Pairs told one by one: those with the most incidents in common."""

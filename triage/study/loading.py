@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from triage.access import seen_teams
-from triage.annotation import Annotation, Labels
-from triage.errors import InvalidInput
+from triage.domain.annotation import Annotation, Labels
+from triage.domain.errors import InvalidInput
+from triage.domain.incident import Incident
+from triage.domain.principal import seen_teams
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import shipped_history
-from triage.incident import Incident
 from triage.intake.fields import read_fields
 from triage.intake.labelled import read_labelled
 from triage.store import Store
@@ -22,7 +23,6 @@ from triage.store.past import past_portions
 from triage.study.corpus import Corpus, Record, origin_of
 from triage.study.roles import Roles
 from triage.study.study import Study, StudyOptions, make_study
-from triage.taxonomy import Taxonomy
 
 MOST = 20_000
 """Incidents studied at once, the newest: more would take minutes of a core, see docs/study.md."""

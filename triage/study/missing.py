@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel
 
+from triage.domain.taxonomy import Facet
 from triage.study.change_points import FEWEST, SHORTEST
 from triage.study.corpus import Corpus
 from triage.study.durations import SMALL, Group
@@ -13,7 +14,6 @@ from triage.study.labelling import FacetLabels
 from triage.study.responses import DetectionSplit, MitigationStudy
 from triage.study.roles import Roles
 from triage.study.trends import Trend
-from triage.taxonomy import Facet
 
 
 class Missing(BaseModel, frozen=True):

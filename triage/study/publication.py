@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from triage.agreement.proportion import Proportion
-from triage.yaml_file import read_yaml
+from triage.domain.yaml_file import read_yaml
 
 Measure = Literal["share", "automated", "hotfix", "kappa"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from triage.domain.taxonomy import Taxonomy
 from triage.study.responses import DetectionSplit, MitigationStudy, SavedTime
 from triage.study.share_rows import SHARES, share_row
 from triage.tables import Column, Row, Table
-from triage.taxonomy import Taxonomy
 
 DETECTION = "How they were detected"
 MITIGATION = "How they were ended"

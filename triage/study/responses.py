@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from triage.domain.taxonomy import Facet
 from triage.study.contingency import fisher
 from triage.study.corpus import Corpus, Record, counted, tells, undisclosed, with_label
 from triage.study.distributions import Share
 from triage.study.durations import quantiles_of, time_to_mitigate
 from triage.study.roles import Roles
-from triage.taxonomy import Facet
 
 MINUTES_GIVEN = "given as an option"
 MINUTES_MEDIAN = "the median time to mitigate of the incidents that such actions ended"

@@ -10,10 +10,10 @@ from typing import NoReturn
 
 from pydantic import BaseModel, Field
 
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
+from triage.domain.taxonomy import Facet, Taxonomy
+from triage.domain.yaml_file import read_yaml
 from triage.study.publication import publication
-from triage.taxonomy import Facet, Taxonomy
-from triage.yaml_file import read_yaml
 
 NAMES = ("automated", "reported", "hotfix", "automatable", "undisclosed")
 """What labels can be said to mean, apart from a file too: see `Roles.given`."""

@@ -6,12 +6,12 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
+from triage.domain.taxonomy import Taxonomy
 from triage.study.change_points import FEWEST, SHORTEST
 from triage.study.durations import SMALL, Group
 from triage.study.study import Study
 from triage.study.trends import LEVEL, Course, Trend
 from triage.tables import Cell, Column, Kind, Row, Table, written
-from triage.taxonomy import Taxonomy
 
 DURATIONS = "How long they took"
 TRENDS = "How it changed"

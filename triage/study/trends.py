@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import BaseModel
 
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.study.change_points import DRAWS, FEWEST, Changes, Kind, Series, find_changes
 from triage.study.corpus import Corpus, Record, counted, ids, tells, undisclosed
-from triage.taxonomy import Facet, Taxonomy
 
 LEVEL = 0.05
 """How often a corpus in which nothing changes is said to have changed somewhere, at most."""

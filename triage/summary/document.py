@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from triage.domain.taxonomy import Taxonomy
 from triage.markdown import code, link, plain
 from triage.quantities import duration
 from triage.redaction import Redactor
@@ -14,7 +15,6 @@ from triage.summary.material import Material
 from triage.summary.questions import questions
 from triage.summary.quotes import impact, timed
 from triage.summary.wording import moment, quoted, text
-from triage.taxonomy import Taxonomy
 from triage.timeline import Event, timeline
 
 _TITLE_CHARACTERS = 200

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from triage.domain.triage_result import Neighbour, Suggestion
 from triage.markdown import code, link, plain, shortened
 from triage.quantities import duration, percent
 from triage.summary.material import Material, Said
 from triage.summary.wording import quoted, teller
-from triage.triage_result import Neighbour, Suggestion
 
 _SUGGESTIONS = 3
 _SUPPORTERS = 2

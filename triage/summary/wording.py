@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from triage.annotation import Annotation
+from triage.domain.annotation import Annotation
 from triage.markdown import plain, shortened
 
 _QUOTE_CHARACTERS = 400

@@ -6,9 +6,9 @@ from urllib.parse import quote, unquote
 
 from fastapi import Request, Response
 
-from triage.access import Principal
-from triage.annotation import LONGEST_NAME, one_line
-from triage.errors import InvalidInput
+from triage.domain.annotation import LONGEST_NAME, one_line
+from triage.domain.errors import InvalidInput
+from triage.domain.principal import Principal
 
 COOKIE = "triage_annotator"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from triage.annotating.labelling import Answer
-from triage.errors import InvalidInput
-from triage.taxonomy import Facet, Label
+from triage.domain.errors import InvalidInput
+from triage.domain.taxonomy import Facet, Label
 from triage.web.forms import Form
 
 KEYS = "123456789acefhilmoprtuvwyz"

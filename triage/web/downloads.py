@@ -9,7 +9,7 @@ from typing import Literal
 from fastapi import Response
 
 from triage.charts import Chart, Theme, as_png, as_svg
-from triage.errors import NotFound
+from triage.domain.errors import NotFound
 from triage.tables import Table, as_csv, as_json
 
 MARKDOWN = "text/markdown; charset=utf-8"

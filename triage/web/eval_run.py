@@ -13,7 +13,7 @@ from markupsafe import Markup
 from triage.api.access import requires
 from triage.api.service import Parts
 from triage.charts import Theme
-from triage.errors import NotFound
+from triage.domain.errors import NotFound
 from triage.evaluation.reports.case_lists import CaseList
 from triage.evaluation.reports.cases_csv import as_csv
 from triage.evaluation.reports.facet_views import FacetView

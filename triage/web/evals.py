@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from fastapi import Query, Request, Response
 from markupsafe import Markup
 
-from triage.errors import InvalidInput, NotFound, TriageError
+from triage.domain.errors import InvalidInput, NotFound, TriageError
 from triage.evaluation.reports.html import part_of
 from triage.evaluation.reports.run_view import Compared
 from triage.evaluation.reports.tables import comparison_tables

@@ -10,7 +10,7 @@ from starlette.types import Message
 
 from triage.api.bodies import decode, media_type, read_bytes
 from triage.api.problems import UnsupportedMediaType
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
 
 Form = ImmutableMultiDict[str, str]
 

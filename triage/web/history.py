@@ -8,15 +8,15 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Query, Request, Response
 
-from triage.access import Principal, seen_teams
-from triage.annotation import Labels
 from triage.api.access import Reader
 from triage.api.service import Parts, Service
+from triage.domain.annotation import Labels
+from triage.domain.names import Names
+from triage.domain.principal import Principal, seen_teams
+from triage.domain.taxonomy import Taxonomy
 from triage.history import MOST_EXAMPLES
 from triage.history.browsing import Browsed, Hit, Mode
-from triage.names import Names
 from triage.tables import Column, Row, Table
-from triage.taxonomy import Taxonomy
 from triage.web.blind import to_label_blind
 from triage.web.downloads import TableFormat, table_file
 from triage.web.rendering import is_part, page_router, show

@@ -8,13 +8,13 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import ValidationError
 
-from triage.access import Principal
 from triage.api.acceptance import take_in
 from triage.api.access import Poster, Reader
 from triage.api.bodies import NewIncident
 from triage.api.problems import InvalidFields
 from triage.api.service import Parts, Service
-from triage.errors import InvalidInput, TriageError
+from triage.domain.errors import InvalidInput, TriageError
+from triage.domain.principal import Principal
 from triage.intake.markdown import parse_markdown
 from triage.web.forms import Form, read_form
 from triage.web.headlines import headlines

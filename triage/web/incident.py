@@ -6,18 +6,18 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from triage.access import Principal
 from triage.annotating.draft import Corrections
 from triage.api.acceptance import queue
 from triage.api.access import Poster, Reader, requires
 from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
 from triage.beside import beside
+from triage.domain.principal import Principal
+from triage.domain.triage_result import Triage
 from triage.intake.markdown import write_markdown
 from triage.passages import read
 from triage.pipeline import STEPS
 from triage.store import StoredIncident
-from triage.triage_result import Triage
 from triage.web.annotator import annotator_of
 from triage.web.blind import is_withheld
 from triage.web.downloads import MARKDOWN, kept_file

@@ -6,15 +6,15 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from triage.access import Principal
 from triage.annotating.draft import Corrections, Draft
-from triage.annotation import Annotation, Labels
 from triage.api.access import Annotator, requires
 from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
-from triage.errors import InvalidInput
-from triage.names import Names
-from triage.taxonomy import Taxonomy
+from triage.domain.annotation import Annotation, Labels
+from triage.domain.errors import InvalidInput
+from triage.domain.names import Names
+from triage.domain.principal import Principal
+from triage.domain.taxonomy import Taxonomy
 from triage.web.annotator import remember_annotator, required_annotator
 from triage.web.blind import TELLS
 from triage.web.choices import read_note

@@ -8,14 +8,14 @@ from urllib.parse import urlencode
 
 from fastapi import Request, Response
 
-from triage.access import Principal
 from triage.api.access import Reader, requires
 from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
+from triage.domain.principal import Principal
+from triage.domain.taxonomy import Facet
 from triage.ledger import Kind, Ledger, ledger
 from triage.mitigation import kind_facets
 from triage.store.past import past_incidents
-from triage.taxonomy import Facet
 from triage.web.blind import TELLS
 from triage.web.incident_sections import show_section
 from triage.web.incident_sheet import read_sheet

@@ -7,17 +7,17 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import BaseModel
 
-from triage.annotation import Annotation
 from triage.api.access import Administrator, Reader, requires
 from triage.api.answers import IncidentAnswer
 from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
 from triage.api.summary import summary_of
-from triage.names import Names
+from triage.domain.annotation import Annotation
+from triage.domain.names import Names
+from triage.domain.triage_result import Triage
 from triage.tables import Column, Table, written
 from triage.tables import Row as TableRow
 from triage.timeline import timeline
-from triage.triage_result import Triage
 from triage.web.blind import TELLS
 from triage.web.downloads import MARKDOWN, TableFormat, kept_file, table_file
 from triage.web.rendering import is_part, page_router, show

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 from fastapi import Request
 
-from triage.access import Principal
 from triage.annotating.draft import Draft
-from triage.annotation import Annotation, Labels
 from triage.api.service import Service
-from triage.names import Names
+from triage.domain.annotation import Annotation, Labels
+from triage.domain.names import Names
+from triage.domain.principal import Principal
+from triage.domain.taxonomy import Facet, Label, Taxonomy
+from triage.domain.triage_result import FacetResult, LabelProbability, Triage
 from triage.store import StoredIncident
 from triage.summary.material import Said
-from triage.taxonomy import Facet, Label, Taxonomy
-from triage.triage_result import FacetResult, LabelProbability, Triage
 from triage.web.annotator import annotator_of
 
 _CLOSE = 0.1

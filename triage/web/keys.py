@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import Form, Request, Response
 from pydantic import ValidationError
 
-from triage.access import Principal, Scope
 from triage.api.access import Administrator
 from triage.api.keys import NewKey, Rotation, check_key, keys_of, make_key
 from triage.api.problems import InvalidFields
 from triage.api.service import Parts, Service
+from triage.domain.principal import Principal, Scope
 from triage.store.keys import MadeKey
 from triage.web.rendering import page_router, show
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import Form, Query, Request, Response
 
-from triage.access import TooManyRequests, Unauthenticated
 from triage.api.keyring import SESSION_COOKIE
 from triage.api.service import Parts
+from triage.domain.principal import TooManyRequests, Unauthenticated
 from triage.store.sessions import LASTS
 from triage.web.annotator import forget_annotator
 from triage.web.rendering import go_to, ours, page_router, show

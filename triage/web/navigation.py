@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from triage.access import Scope
+from triage.domain.principal import Scope
 
 
 class Place(NamedTuple):

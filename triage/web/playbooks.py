@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from triage.access import Principal
 from triage.api.access import Reader
 from triage.api.automation import automation_of
 from triage.api.service import Parts, Service
 from triage.automation import DEFAULT_CRITERIA, Opportunities
 from triage.automation_tables import kind_name, near_miss_table, playbook_table
+from triage.domain.principal import Principal
 from triage.tables import written
 from triage.web.downloads import TableFormat, table_file
 from triage.web.kept import Kept, KeptFigures, Measured

@@ -6,14 +6,14 @@ from typing import Literal
 
 from fastapi import Request, Response
 
-from triage.access import Principal
 from triage.agreement import Kappa
 from triage.annotating.status import JobStatus, PairAgreement, job_status
 from triage.api.access import Annotator
 from triage.api.service import Parts, Service
-from triage.errors import NotFound
+from triage.domain.errors import NotFound
+from triage.domain.principal import Principal
+from triage.domain.taxonomy import Taxonomy
 from triage.tables import Column, Row, Table, written
-from triage.taxonomy import Taxonomy
 from triage.web.annotator import annotator_of, required_annotator
 from triage.web.downloads import TableFormat, table_file
 from triage.web.kept import Kept, KeptFigures, Measured

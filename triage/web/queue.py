@@ -9,16 +9,16 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Form, Query, Request, Response
 
-from triage.access import Principal
 from triage.annotating.assignment import assign_each
 from triage.annotating.confirming import confirm
 from triage.annotating.worklist import Item, Kind, Said
 from triage.api.access import Annotator, Poster, Reader
 from triage.api.service import Parts, Service
-from triage.errors import InvalidInput, NotFound
-from triage.names import Names
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.names import Names
+from triage.domain.principal import Principal
+from triage.domain.taxonomy import Taxonomy
 from triage.store import Wanted
-from triage.taxonomy import Taxonomy
 from triage.web.annotator import annotator_of, remember_annotator, required_annotator
 from triage.web.headlines import headlines
 from triage.web.rendering import is_part, page_router, show

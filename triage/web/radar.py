@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from triage.access import Principal
 from triage.api.access import Reader, requires
 from triage.api.radar import radar_of
 from triage.api.service import Parts, Service
+from triage.domain.principal import Principal
 from triage.radar import Radar, as_yaml, radar_table
 from triage.web.downloads import TableFormat, kept_file, table_file
 from triage.web.kept import Kept, KeptFigures, Measured

@@ -26,9 +26,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
 import triage
-from triage.access import Principal, Unauthenticated
 from triage.api.problems import DatabaseUnavailable, Defect, InvalidFields
-from triage.errors import TriageError
+from triage.domain.errors import TriageError
+from triage.domain.principal import Principal, Unauthenticated
 from triage.observability import logs
 from triage.outages import is_database_away
 from triage.web import words

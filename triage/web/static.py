@@ -11,7 +11,7 @@ from typing import NamedTuple
 from fastapi import APIRouter, Response
 
 from triage import charts
-from triage.errors import MisconfiguredService, NotFound
+from triage.domain.errors import MisconfiguredService, NotFound
 from triage.evaluation import reports
 
 router = APIRouter(include_in_schema=False)

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from fastapi import Request, Response
 from markupsafe import Markup
 
-from triage.access import Principal
 from triage.api.access import Reader, requires
 from triage.api.service import Parts, Service
 from triage.charts import Chart, Theme
+from triage.domain.principal import Principal
 from triage.study import Study, tables_of
 from triage.study.charts import Beside, charts_of
 from triage.tables import Table, written

@@ -6,7 +6,7 @@ from fastapi import Request, Response
 
 from triage.api.access import requires
 from triage.api.service import Parts
-from triage.errors import NotFound
+from triage.domain.errors import NotFound
 from triage.web.rendering import page_router, show
 
 router = page_router()

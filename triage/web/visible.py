@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from triage.access import Principal
 from triage.api.service import Service
+from triage.domain.principal import Principal
 from triage.tables import Table
 
 LISTED = 100

@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from triage.domain.taxonomy import Taxonomy
 from triage.llm.gate import Gate
 from triage.pipeline import Pipeline, PipelineOptions, Way, circumstances
 from triage.settings import Settings
-from triage.taxonomy import Taxonomy
 from triage.wiring.models import (
     INCIDENT_DEADLINE_S,
     build_classifier,

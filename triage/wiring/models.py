@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
+from triage.domain.taxonomy import Taxonomy
 from triage.llm.gate import Gate, Limits
 from triage.settings import Settings
-from triage.taxonomy import Taxonomy
 from triage.wiring.progress import Progress, silent
 
 if TYPE_CHECKING:

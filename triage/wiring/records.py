@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from triage.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService
+from triage.domain.taxonomy import Taxonomy
 from triage.settings import Settings
-from triage.taxonomy import Taxonomy
 from triage.wiring.models import api_key
 from triage.wiring.progress import Progress, silent
 

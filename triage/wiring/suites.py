@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from triage.decision import RULE, WEIGHTS
-from triage.errors import MisconfiguredService
-from triage.incident import Scalar
+from triage.domain.errors import MisconfiguredService
+from triage.domain.incident import Scalar
+from triage.domain.taxonomy import Taxonomy
 from triage.llm.gate import Gate
 from triage.pipeline import Pipeline, PipelineOptions, circumstances
 from triage.settings import Settings
-from triage.taxonomy import Taxonomy
 from triage.wiring.desk import find_calibrator, pipeline_options
 from triage.wiring.models import _REPLAY, build_classifier, is_replayed, open_model
 from triage.wiring.progress import Progress, silent

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
-from triage.access import SHARED_TEAM
-from triage.incident import Incident
+from triage.domain.incident import Incident
+from triage.domain.principal import SHARED_TEAM
 from triage.settings import Settings
 from triage.wiring import open_desk
 

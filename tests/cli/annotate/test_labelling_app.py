@@ -11,12 +11,12 @@ from textual.widgets import Input, OptionList
 from tests.cli.annotate.keys import listed, press, shown
 from triage.annotating.labelling import Labelling
 from triage.annotating.session import Session
-from triage.annotation import Annotation, Assignment
 from triage.cli.annotate.labelling_app import LabellingApp
-from triage.incident import Incident
+from triage.domain.annotation import Annotation, Assignment
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.store import Store, upgrade
-from triage.taxonomy import Taxonomy
-from triage.triage_result import FacetResult, Provenance, Triage
 
 TAXONOMY = Taxonomy.load("llm_inference")
 FACETS = ("category", "failure_mode", "detection")

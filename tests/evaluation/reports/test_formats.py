@@ -11,12 +11,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.evaluation.records import record, write_run
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Run, Suite
 from triage.evaluation.reports import report_of
 from triage.evaluation.reports.cases_csv import as_csv
 from triage.evaluation.reports.junit import as_junit
 from triage.evaluation.reports.markdown import as_markdown
-from triage.taxonomy import Taxonomy
 
 GATES = ["kappa.cause >= 0.2", "accuracy.cause >= 0.99", "kappa.cause >= 0.75", "delta.kappa.cause >= -0.02 vs main"]
 

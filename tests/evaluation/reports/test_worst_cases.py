@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triage.agreement import Interval
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Facet, Label
 from triage.evaluation import Case, CaseRecord
 from triage.evaluation.metrics import Measured
 from triage.evaluation.reports.bars import bar_of
 from triage.evaluation.reports.worst_cases import WriteUps, worst_cases
-from triage.incident import Incident
 from triage.redaction import Redactor
-from triage.taxonomy import Facet, Label
 
 WORDS = st.sampled_from(["router", "jane@example.org", "10.1.2.3", "password=hunter2", "é", "<b>", "🔥", "\n"])
 FINITE = st.floats(-1, 1, allow_nan=False)

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from tests.intake.webhooks import payloads
 from tests.intake.webhooks.payloads import encoded
-from triage.incident import Incident
+from triage.domain.enums import SourceKind
+from triage.domain.incident import Incident
 from triage.intake.webhooks import READERS, read
-from triage.kinds import SourceKind
 
 
 def only(kind: str, payload: Any, source_id: str = "src_1") -> Incident:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
 from triage.intake.webhooks import READERS, BadSignature, check_secret, verify
 
 BODY = b'{"any": "body", "\xc3\xa4": 1}'

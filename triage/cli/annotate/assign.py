@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run
-from triage.errors import InvalidInput
-from triage.kinds import Status
+from triage.domain.enums import Status
+from triage.domain.errors import InvalidInput
 from triage.settings import Settings
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from triage.taxonomy import Facet, Label
+from triage.domain.taxonomy import Facet, Label
 
 KEYS = "123456789acdefghijklmoprtuvwxyz"
 """A key for each label; the letters b, n, q and s are commands."""

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
 from triage.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def import_file(
 
 async def _import(file: Path, annotator: str, facet: str, rename: Sequence[str]) -> Taken:
     from triage.annotating.files import take_in
+    from triage.domain.taxonomy import Taxonomy
     from triage.intake.annotations import read_annotations
-    from triage.taxonomy import Taxonomy
     from triage.wiring import open_records
 
     settings = Settings()
@@ -85,7 +85,7 @@ def export_file(
 
 async def _export(form: Format, out: Path | None, earlier: bool) -> int:
     from triage.annotating.files import csv_rows, json_lines, label_studio_tasks
-    from triage.annotation import standing
+    from triage.domain.annotation import standing
     from triage.wiring import open_store
 
     async with open_store(Settings()) as (store, taxonomy):

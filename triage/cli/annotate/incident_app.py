@@ -13,8 +13,8 @@ from textual.widgets import Footer, Input, Static
 
 from triage.cli.annotate.choice import Choice
 from triage.cli.terminal import without_orders
-from triage.errors import TriageError
-from triage.incident import Incident
+from triage.domain.errors import TriageError
+from triage.domain.incident import Incident
 
 _STYLE = """
 #top { height: 1; padding: 0 1; background: $primary-muted; color: $text; }

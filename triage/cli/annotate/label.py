@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from triage.cli.terminal import output, run
-from triage.errors import InvalidInput, MisconfiguredService
+from triage.domain.errors import InvalidInput, MisconfiguredService
 from triage.settings import Settings
 
 

@@ -10,13 +10,13 @@ from rich.markup import escape
 from rich.text import Text
 
 from triage.cli.terminal import JSON_OPTION, output, print_json, run, watching
-from triage.errors import InvalidInput
+from triage.domain.errors import InvalidInput
 from triage.quantities import percent
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.correction import ChangedIncident, FacetChange, Preview
-    from triage.taxonomy import Taxonomy
+    from triage.domain.correction import ChangedIncident, FacetChange, Preview
+    from triage.domain.taxonomy import Taxonomy
 
 _SHOWN_IDS = 5
 _PATIENCE_S = 20.0
@@ -47,7 +47,7 @@ def preview(
 async def _preview(
     incident_id: str, pairs: list[str], days: float, limit: int, seconds: float
 ) -> tuple[Preview, Taxonomy]:
-    from triage.annotation import Annotation
+    from triage.domain.annotation import Annotation
     from triage.preview import DEFAULT_OPTIONS
     from triage.wiring import open_desk
 

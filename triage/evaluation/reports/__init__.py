@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.compare import Comparison, compare
 from triage.evaluation.gates import GateResult, check_gates
 from triage.evaluation.metrics import Measured, Scores, names_of
 from triage.evaluation.runs import Run
 from triage.evaluation.scoring import Summary, summarise
-from triage.taxonomy import Taxonomy
 
 
 class Report(BaseModel, frozen=True):

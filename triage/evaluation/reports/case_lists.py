@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from triage.domain.taxonomy import Facet
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.scoring import ABSTAINED
-from triage.taxonomy import Facet
 
 LISTED = 200
 """So many cases of one group are listed; a report of thousands must still open."""

@@ -16,7 +16,8 @@ from markupsafe import Markup
 
 import triage
 from triage.charts import as_figure, stylesheet
-from triage.errors import TriageError
+from triage.domain.errors import TriageError
+from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.cases import Case
 from triage.evaluation.metrics import Measured
 from triage.evaluation.reports import Report
@@ -27,7 +28,6 @@ from triage.evaluation.reports.worst_cases import SHOWN
 from triage.evaluation.runs import Run
 from triage.evaluation.scoring import ABSTAINED
 from triage.evaluation.write_ups import cases_of
-from triage.taxonomy import Taxonomy
 from triage.whole_file import write_whole
 
 Part = Literal["gates", "metrics", "facet", "cost", "comparison", "worst_cases", "case", "cases", "provenance"]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from triage.charts import Chart
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.cases import Case
 from triage.evaluation.compare import Comparison, Difference
 from triage.evaluation.gate_rules import FACET_METRICS, RUN_METRICS
@@ -18,7 +19,6 @@ from triage.evaluation.reports.charts import seconds_of, views_of
 from triage.evaluation.reports.facet_views import FacetView
 from triage.evaluation.reports.worst_cases import ToldCase, WriteUps, worst_cases
 from triage.evaluation.runs import Run, RunInfo, rounds_of
-from triage.taxonomy import Facet, Taxonomy
 
 _COSTS = (
     *("cost.total", "cost.mean", "tokens.total", "tokens.mean", "calls.total", "retries.total"),

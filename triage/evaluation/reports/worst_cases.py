@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from triage.domain.taxonomy import Facet
 from triage.evaluation.cases import Case
 from triage.evaluation.journal import CaseRecord, NeighbourRecord
 from triage.redaction import Redacted, Redactor
-from triage.taxonomy import Facet
 
 SHOWN = 20
 _CHARACTERS = 6_000

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from triage.incident import Incident, Scalar, content_id
+from triage.domain.incident import Incident, Scalar, content_id
 from triage.intake.webhooks.reading import MOST_ATTRIBUTES, MOST_WRITE_UP, Reading, stable_id
 
 _NEW = ("incident", "incident.created", "incident.triggered")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from triage.incident import Incident, Scalar
+from triage.domain.incident import Incident, Scalar
 
 MOST_ATTRIBUTES = 50
 MOST_WRITE_UP = 100_000

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
-from triage.errors import InvalidInput, TriageError
+from triage.domain.errors import InvalidInput, TriageError
 
 TOLERANCE_S = 300
 """How far a signed timestamp may lie in the past or in the future."""

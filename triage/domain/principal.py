@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from triage.errors import InvalidInput, TriageError
+from triage.domain.errors import InvalidInput, TriageError
 
 Scope = Literal["read", "triage", "annotate", "admin"]
 """`read`: see incidents, history and figures. `triage`: post incidents. `annotate`: label and adjudicate.

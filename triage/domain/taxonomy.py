@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from triage.annotation import Labels
-from triage.errors import InvalidInput, NotFound
-from triage.yaml_file import Problem, YamlFile, read_yaml
+from triage.domain.annotation import Labels
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.yaml_file import Problem, YamlFile, read_yaml
 
 _IDENTIFIER = r"^[a-z][a-z0-9_]*$"
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from triage.annotation import Labels
+from triage.domain.annotation import Labels
 
 
 class Evidence(BaseModel, frozen=True):

@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from triage.errors import NotFound
+from triage.domain.errors import NotFound
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from triage.annotation import Annotation, words_of_people
+from triage.domain.annotation import Annotation, words_of_people
 
 
 def said(labels: str, who: str = "ada", **values: object) -> Annotation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from triage.taxonomy import Taxonomy
+from triage.domain.taxonomy import Taxonomy
 
 
 class Names:

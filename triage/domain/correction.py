@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from triage.annotation import Labels
+from triage.domain.annotation import Labels
 
 Kind = Literal["label", "starts abstaining", "stops abstaining", "probability"]
 Direction = Literal["towards", "away", "neither"]

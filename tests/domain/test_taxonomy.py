@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from triage.errors import InvalidInput
-from triage.taxonomy import InvalidTaxonomy, Taxonomy, UnknownFacet, UnknownLabel, check, shipped
+from triage.domain.errors import InvalidInput
+from triage.domain.taxonomy import InvalidTaxonomy, Taxonomy, UnknownFacet, UnknownLabel, check, shipped
 
 SMALL = """\
 id: small

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from triage.incident import Incident, content_id
+from triage.domain.incident import Incident, content_id
 
 TIMES = ("started_at", "detected_at", "mitigated_at", "resolved_at")
 
