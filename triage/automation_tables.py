@@ -5,7 +5,7 @@ from __future__ import annotations
 from triage.automation import Opportunities
 from triage.domain.annotation import Labels
 from triage.domain.taxonomy import Taxonomy
-from triage.tables import Column, Row, Table
+from triage.render.tables import Column, Row, Table
 
 
 def playbook_table(found: Opportunities, taxonomy: Taxonomy) -> Table:

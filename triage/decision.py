@@ -9,7 +9,7 @@ from typing import NamedTuple
 from triage.classification import Answer, normalised
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import FacetResult, LabelProbability, Neighbour
-from triage.quantities import percent
+from triage.render.quantities import percent
 
 VOTE_TEMPERATURE = 0.1
 """Cosine difference at which a neighbour's vote falls to 1/e."""

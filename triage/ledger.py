@@ -18,7 +18,7 @@ from triage.domain.errors import InvalidInput
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.mitigation import named_actions
-from triage.quantities import percent
+from triage.render.quantities import percent
 
 LEAST = 5
 """Figures that rest on fewer incidents are withheld: the interval of 4 out of 4 begins at 51%."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from triage.ledger import Entry, Ledger, Share
-from triage.tables import Cell, Column, Row, Table
+from triage.render.tables import Cell, Column, Row, Table
 
 
 def ledger_table(found: Ledger) -> Table:

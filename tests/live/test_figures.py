@@ -22,8 +22,8 @@ from triage.live.figures import facet_overview
 from triage.live.people import ratings_of
 from triage.live.report import live_facet
 from triage.live.tables import judgements_table, overview_table, tables_of
+from triage.render.tables import as_csv, as_json
 from triage.store import Judgement, Store, upgrade
-from triage.tables import as_csv, as_json
 
 from .judgements import FACET, MULTI, TAXONOMY, judgements
 

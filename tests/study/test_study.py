@@ -13,10 +13,10 @@ import pytest
 from tests.fixtures_browser import check_accessible
 from tests.study.conftest import TAXONOMY, by_lot, corpus, record
 from triage.domain.annotation import Annotation
+from triage.render.tables import as_csv
 from triage.study import Corpus, Roles, Study, StudyOptions, make_study, tables_of
 from triage.study.charts import charts_of
 from triage.study.html import as_html, write_html
-from triage.tables import as_csv
 
 ROLES = Roles.load(TAXONOMY)
 QUICK = StudyOptions(draws=1999, resamples=100)

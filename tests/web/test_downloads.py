@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from triage.charts import Share, shares_chart
 from triage.domain.errors import NotFound
-from triage.tables import Column, Row, Table
+from triage.render.charts import Share, shares_chart
+from triage.render.tables import Column, Row, Table
 from triage.web.downloads import chart_file, find_chart, find_table, kept_file, table_file
 
 TABLE = Table("kinds", "Kinds", "", (Column("kind"),), (Row(("=1",)),))

@@ -76,7 +76,7 @@ def csv_rows(annotations: Iterable[Annotation]) -> Iterator[str]:
 
 def _csv_line(cells: Sequence[object]) -> str:
     line = io.StringIO(newline="")
-    # As in `triage.tables`: a cell with a line end of either kind is quoted.
+    # As in `triage.render.tables`: a cell with a line end of either kind is quoted.
     csv.writer(line, lineterminator="\r\n").writerow(cells)
     return line.getvalue()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from triage.checklist.steps import Checklist
-from triage.tables import Column, Row, Table
+from triage.render.tables import Column, Row, Table
 
 
 def checklist_table(found: Checklist) -> Table:

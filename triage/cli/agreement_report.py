@@ -13,7 +13,7 @@ from rich.text import Text
 from triage.agreement import AgreementReport, Alpha, FacetAgreement, Kappa, MeanAgreement, PairAgreement
 from triage.agreement.reading import Reading, read
 from triage.agreement.report import LabelAlpha, ModelAgreement
-from triage.quantities import percent
+from triage.render.quantities import percent
 
 _SHOWN_CAUTIONS = 2
 

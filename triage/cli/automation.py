@@ -14,7 +14,7 @@ from triage.settings import Settings
 if TYPE_CHECKING:
     from triage.automation import Criteria, Opportunities, Playbook
     from triage.domain.taxonomy import Taxonomy
-    from triage.tables import Table
+    from triage.render.tables import Table
 
 
 def automation(
@@ -94,7 +94,7 @@ def _section(rank: int, one: Playbook, taxonomy: Taxonomy) -> str:
 
 
 def _rows(table: Table) -> list[str]:
-    from triage.tables import written
+    from triage.render.tables import written
 
     lines = [[column.name for column in table.columns], ["---"] * len(table.columns)]
     kinds = [column.kind for column in table.columns]

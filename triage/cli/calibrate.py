@@ -35,10 +35,10 @@ def calibrate(
 
     All figures are from cross-fitting: each fold is decided by a rule that was fitted on the others.
     """
-    from triage.charts import format_of, write_picture
     from triage.evaluation.calibrating import calibrate as fit
     from triage.evaluation.charts import chart_calibration
     from triage.evaluation.runs import Run
+    from triage.render.charts import format_of, write_picture
     from triage.wiring import calibrators_folder
 
     try:

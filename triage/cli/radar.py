@@ -14,7 +14,7 @@ from rich.table import Table
 from triage.cli.ledger import TEAMS
 from triage.cli.terminal import JSON_OPTION, output, print_json, run, watching, without_orders
 from triage.domain.errors import MisconfiguredService
-from triage.quantities import percent
+from triage.render.quantities import percent
 from triage.settings import Settings
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from rich.text import Text
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import Contrast, FacetResult, Neighbour, Suggestion, Triage
-from triage.markdown import shortened
-from triage.quantities import duration, percent
+from triage.render.markdown import shortened
+from triage.render.quantities import duration, percent
 
 _BAR = 10
 _QUOTE_CHARACTERS = 220

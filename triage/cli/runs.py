@@ -212,13 +212,13 @@ def _open(root: Path, name: str, bases: list[str], gates: list[str] | None = Non
 
 
 def _write(run: Run, report: Report, format_: str, path: Path, *, with_text: bool = True) -> None:
-    from triage.charts import write_pictures
     from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.reports.cases_csv import as_csv
     from triage.evaluation.reports.charts import charts_of
     from triage.evaluation.reports.html import write_html
     from triage.evaluation.reports.junit import as_junit
     from triage.evaluation.reports.markdown import as_markdown
+    from triage.render.charts import write_pictures
 
     if format_ == "html":
         write_html(path, report, run, Taxonomy.load(run.suite.taxonomy), with_text=with_text)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from triage.domain.taxonomy import Taxonomy
+    from triage.render.tables import Table
     from triage.study import Corpus, Study, StudyOptions
-    from triage.tables import Table
 
 _QUIET = ("months",)
 """Tables that are too long for a terminal."""
@@ -229,11 +229,11 @@ async def _embedded(settings: Settings, corpus: Corpus) -> Mapping[str, NDArray[
 
 def _write(folder: Path, made: Study, corpus: Corpus, tables: list[Table]) -> int:
     """How many pictures were written."""
-    from triage.charts import write_pictures
+    from triage.render.charts import write_pictures
+    from triage.render.tables import as_csv
+    from triage.render.whole_file import write_whole
     from triage.study.charts import charts_of
     from triage.study.html import write_html
-    from triage.tables import as_csv
-    from triage.whole_file import write_whole
 
     write_html(folder / "study.html", made, corpus)
     write_whole(folder / "study.json", made.model_dump_json(indent=2) + "\n")

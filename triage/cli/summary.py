@@ -11,8 +11,8 @@ from rich.markup import escape
 
 from triage.cli.terminal import fail, messages, run, without_orders
 from triage.domain.errors import InvalidInput
+from triage.render.whole_file import write_whole
 from triage.settings import Settings
-from triage.whole_file import write_whole
 
 
 def summary(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table as TerminalTable
 
-from triage.tables import Table, written
+from triage.render.tables import Table, written
 
 _NARROWEST = 16
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from triage.embedding import Embedder, Vectors
-from triage.whole_file import write_whole
+from triage.render.whole_file import write_whole
 
 _MOST_FILES = 8
 

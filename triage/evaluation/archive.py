@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel
 from triage.domain.errors import InvalidInput, NotFound
 from triage.evaluation.runs import Run, RunInfo, RunMismatch
 from triage.evaluation.scoring import summary_of
-from triage.whole_file import write_whole
+from triage.render.whole_file import write_whole
 
 _TAGS = "tags.json"
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from triage.domain.annotation import Labels
 from triage.domain.triage_result import Provenance
 from triage.intake.rows import DataProblem, InvalidDataset
-from triage.whole_file import write_whole
+from triage.render.whole_file import write_whole
 
 
 class NeighbourRecord(BaseModel, frozen=True):

@@ -19,7 +19,7 @@ from triage.evaluation.cases import Dataset
 from triage.evaluation.journal import CaseRecord, read_journal
 from triage.evaluation.suites import Suite
 from triage.llm.prices import Price
-from triage.whole_file import write_whole
+from triage.render.whole_file import write_whole
 
 CASES = "cases.jsonl"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from triage.domain.annotation import Annotation
-from triage.whole_file import write_whole
+from triage.render.whole_file import write_whole
 
 
 def write_annotations(annotations: Iterable[Annotation], path: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from triage.agreement import Confusion, Interval, Kappa, MeanAgreement
-from triage.charts import Chart, Goal, Moment, confusion_chart, over_time_chart
 from triage.domain.taxonomy import Facet
 from triage.live.periods import LEAST, By, Period
+from triage.render.charts import Chart, Goal, Moment, confusion_chart, over_time_chart
 
 
 def charts_of(

@@ -24,7 +24,6 @@ from triage.agreement import (
 )
 from triage.agreement.proportion import Proportion
 from triage.agreement.ratings import Ratings
-from triage.charts import Chart
 from triage.domain.errors import NotFound
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.live.charts import charts_of
@@ -41,6 +40,7 @@ from triage.live.people import (
 from triage.live.periods import By, Period, over_time
 from triage.live.report import LiveAgreement, LiveFacet, LiveOptions, LiveReport, kappa_with_model
 from triage.live.selection import Selection
+from triage.render.charts import Chart
 from triage.store import Judgement, Store
 
 MOST_JUDGEMENTS = 5_000

@@ -16,7 +16,7 @@ from triage.agreement import Interval, Kappa, cohen_kappa, compare_sets
 from triage.agreement.drift import Drift, label_drift
 from triage.agreement.proportion import Proportion
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.quantities import percent
+from triage.render.quantities import percent
 from triage.store import Judgement, Store, TriagedIncident
 
 ABSTAINED = "(abstained)"

@@ -11,8 +11,8 @@ from triage.live.labels import LabelFigures
 from triage.live.people import PairFigure, PersonFigure
 from triage.live.periods import LEAST, By, Period
 from triage.live.report import ABSTAINED
+from triage.render.tables import Cell, Column, Row, Table
 from triage.store import Judgement, Listed
-from triage.tables import Cell, Column, Row, Table
 
 _INTERVAL = (Column("from", "number"), Column("to", "number"))
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from triage.domain.annotation import Annotation
 from triage.domain.enums import Event
 from triage.domain.triage_result import FacetResult, Triage
-from triage.markdown import shortened
 from triage.redaction import Redactor
+from triage.render.markdown import shortened
 from triage.store import StoredIncident
 
 MOST_SUGGESTIONS = 3

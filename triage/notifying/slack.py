@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 from triage.domain.names import Names
 from triage.domain.triage_result import Suggestion, Triage
-from triage.markdown import shortened
 from triage.notifying.message import News, encoded
-from triage.quantities import duration, percent
+from triage.render.markdown import shortened
+from triage.render.quantities import duration, percent
 
 _MOST_SUGGESTIONS = 2
 _LONGEST_TITLE = 150

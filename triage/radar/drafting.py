@@ -14,8 +14,8 @@ from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.evaluation.deciding_rules import Labelled, draft
 from triage.evaluation.rule_drafting import without_orders
 from triage.evaluation.terms import Term, terms_of
-from triage.markdown import shortened
 from triage.radar.report import Draft, Radar
+from triage.render.markdown import shortened
 
 _MOST_INCLUDED = 6
 _NAMED = 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from triage.radar.report import Radar
-from triage.tables import Column, Row, Table
+from triage.render.tables import Column, Row, Table
 
 
 def radar_table(found: Radar) -> Table:

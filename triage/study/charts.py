@@ -6,14 +6,14 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from triage.charts import Chart, Level, Median, Month, Share, medians_chart, months_chart, shares_chart
 from triage.domain.taxonomy import Taxonomy
+from triage.render.charts import Chart, Level, Median, Month, Share, medians_chart, months_chart, shares_chart
+from triage.render.tables import Table
 from triage.study.distributions import Distribution
 from triage.study.durations import Group
 from triage.study.responses import DetectionSplit
 from triage.study.study import Study
 from triage.study.trends import Trend
-from triage.tables import Table
 
 _GAPS = 12
 

@@ -12,13 +12,13 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import triage
-from triage.charts import as_figure, stylesheet
+from triage.render.charts import as_figure, stylesheet
+from triage.render.tables import Table, written
+from triage.render.whole_file import write_whole
 from triage.study.charts import charts_of
 from triage.study.corpus import Corpus, counted
 from triage.study.study import Study
 from triage.study.tables import tables_of
-from triage.tables import Table, written
-from triage.whole_file import write_whole
 
 LISTED = 40
 """Incidents named in a row of the page; all of them are in the JSON and the CSV."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from triage.domain.taxonomy import Taxonomy
+from triage.render.tables import Column, Row, Table
 from triage.study.responses import DetectionSplit, MitigationStudy, SavedTime
 from triage.study.share_rows import SHARES, share_row
-from triage.tables import Column, Row, Table
 
 DETECTION = "How they were detected"
 MITIGATION = "How they were ended"

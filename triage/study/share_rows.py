@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from triage.render.tables import Column, Row
 from triage.study.distributions import Share
-from triage.tables import Column, Row
 
 SHARES = (
     Column("incidents", "count"),

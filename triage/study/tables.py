@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from triage.domain.taxonomy import Taxonomy
+from triage.render.tables import Cell, Column, Row, Table
 from triage.study.comparison import Beside
 from triage.study.distributions import Distribution
 from triage.study.near_same import RUN, SHARED
@@ -12,7 +13,6 @@ from triage.study.response_tables import DETECTION, MITIGATION, detection_tables
 from triage.study.share_rows import SHARES, share_row
 from triage.study.study import Study
 from triage.study.time_tables import duration_tables, trend_tables
-from triage.tables import Cell, Column, Row, Table
 
 _TOLD_EMPTY = {"repeats", "agreement"}
 """Tables whose emptiness is a result."""

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 
 from triage.domain.taxonomy import Taxonomy
+from triage.render.tables import Cell, Column, Kind, Row, Table, written
 from triage.study.change_points import FEWEST, SHORTEST
 from triage.study.durations import SMALL, Group
 from triage.study.study import Study
 from triage.study.trends import LEVEL, Course, Trend
-from triage.tables import Cell, Column, Kind, Row, Table, written
 
 DURATIONS = "How long they took"
 TRENDS = "How it changed"

@@ -1,13 +1,13 @@
-"""The summary itself, part by part. Every text that is not ours goes through `triage.markdown`."""
+"""The summary itself, part by part. Every text that is not ours goes through `triage.render.markdown`."""
 
 from __future__ import annotations
 
 import asyncio
 
 from triage.domain.taxonomy import Taxonomy
-from triage.markdown import code, link, plain
-from triage.quantities import duration
 from triage.redaction import Redactor
+from triage.render.markdown import code, link, plain
+from triage.render.quantities import duration
 from triage.store import Store
 from triage.study.roles import Roles
 from triage.summary.labels import classified, ended, similar

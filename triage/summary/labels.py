@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from triage.domain.triage_result import Neighbour, Suggestion
-from triage.markdown import code, link, plain, shortened
-from triage.quantities import duration, percent
+from triage.render.markdown import code, link, plain, shortened
+from triage.render.quantities import duration, percent
 from triage.summary.material import Material, Said
 from triage.summary.wording import quoted, teller
 

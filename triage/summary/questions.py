@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from triage.markdown import code, plain
+from triage.render.markdown import code, plain
 from triage.summary.material import Material, Said
 from triage.summary.quotes import impact, timed
 from triage.summary.wording import teller, text

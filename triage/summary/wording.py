@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from triage.domain.annotation import Annotation
-from triage.markdown import plain, shortened
+from triage.render.markdown import plain, shortened
 
 _QUOTE_CHARACTERS = 400
 

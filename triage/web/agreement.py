@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 from triage.api.access import Reader
 from triage.api.service import Parts, Service
-from triage.charts import Chart, Theme
 from triage.domain.errors import NotFound
 from triage.domain.taxonomy import Facet
 from triage.live import FacetFigures, Overview, Selection
@@ -21,8 +20,9 @@ from triage.live.people import MOST_PEOPLE
 from triage.live.periods import LEAST, By
 from triage.live.report import ABSTAINED
 from triage.live.tables import judgements_table, overview_table, tables_of
+from triage.render.charts import Chart, Theme
+from triage.render.tables import written
 from triage.store import Judgement
-from triage.tables import written
 from triage.web.blind import to_label_blind
 from triage.web.downloads import ChartFormat, TableFormat, chart_file, find_chart, find_table, table_file
 from triage.web.plots import drawn

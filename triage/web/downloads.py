@@ -8,9 +8,9 @@ from typing import Literal
 
 from fastapi import Response
 
-from triage.charts import Chart, Theme, as_png, as_svg
 from triage.domain.errors import NotFound
-from triage.tables import Table, as_csv, as_json
+from triage.render.charts import Chart, Theme, as_png, as_svg
+from triage.render.tables import Table, as_csv, as_json
 
 MARKDOWN = "text/markdown; charset=utf-8"
 

@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 from triage.api.access import requires
 from triage.api.service import Parts
-from triage.charts import Theme
 from triage.domain.errors import NotFound
 from triage.evaluation.reports.case_lists import CaseList
 from triage.evaluation.reports.cases_csv import as_csv
@@ -22,6 +21,7 @@ from triage.evaluation.reports.markdown import as_markdown
 from triage.evaluation.reports.tables import cases_table, tables_of
 from triage.evaluation.reports.worst_cases import told_case
 from triage.evaluation.shelf import OpenedRun, Shelf
+from triage.render.charts import Theme
 from triage.web.downloads import ChartFormat, TableFormat, chart_file, find_chart, find_table, kept_file, table_file
 from triage.web.rendering import is_part, page_router, show
 

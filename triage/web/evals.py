@@ -16,7 +16,7 @@ from triage.evaluation.reports.run_view import Compared
 from triage.evaluation.reports.tables import comparison_tables
 from triage.evaluation.scoring import Summary
 from triage.evaluation.shelf import Listing, Shelf, ShelvedRun
-from triage.tables import Cell, Column, Row, Table
+from triage.render.tables import Cell, Column, Row, Table
 from triage.web.downloads import TableFormat, find_table, table_file
 from triage.web.eval_run import ALLOWED, FRESH, RunLinks, Runs, run_path
 from triage.web.rendering import page_router, show

@@ -16,7 +16,7 @@ from triage.domain.principal import Principal, seen_teams
 from triage.domain.taxonomy import Taxonomy
 from triage.history import MOST_EXAMPLES
 from triage.history.browsing import Browsed, Hit, Mode
-from triage.tables import Column, Row, Table
+from triage.render.tables import Column, Row, Table
 from triage.web.blind import to_label_blind
 from triage.web.downloads import TableFormat, table_file
 from triage.web.rendering import is_part, page_router, show

@@ -12,8 +12,8 @@ from triage.api.service import Parts
 from triage.ledger import Kind, Ledger, ledger
 from triage.ledger_table import ledger_table
 from triage.mitigation import kind_facets
+from triage.render.tables import written
 from triage.store.past import past_incidents
-from triage.tables import written
 from triage.web.downloads import TableFormat, table_file
 from triage.web.rendering import page_router, show
 from triage.web.visible import visible_behind

@@ -10,7 +10,7 @@ from triage.api.service import Parts, Service
 from triage.automation import DEFAULT_CRITERIA, Opportunities
 from triage.automation_tables import kind_name, near_miss_table, playbook_table
 from triage.domain.principal import Principal
-from triage.tables import written
+from triage.render.tables import written
 from triage.web.downloads import TableFormat, table_file
 from triage.web.kept import Kept, KeptFigures, Measured
 from triage.web.rendering import page_router, show

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from markupsafe import Markup
 
-from triage.charts import Chart, as_figure
+from triage.render.charts import Chart, as_figure
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ from triage.api.service import Parts, Service
 from triage.domain.errors import NotFound
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import Taxonomy
-from triage.tables import Column, Row, Table, written
+from triage.render.tables import Column, Row, Table, written
 from triage.web.annotator import annotator_of, required_annotator
 from triage.web.downloads import TableFormat, table_file
 from triage.web.kept import Kept, KeptFigures, Measured

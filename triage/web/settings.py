@@ -10,8 +10,8 @@ from fastapi import Form, Request, Response
 from triage.api.access import Administrator, Reader, requires
 from triage.api.reading import look
 from triage.api.service import Parts
+from triage.render.tables import Column, Row, Table, written
 from triage.store.processes import SEEN_WITHIN
-from triage.tables import Column, Row, Table, written
 from triage.web.annotator import remember_annotator, required_annotator
 from triage.web.downloads import TableFormat, table_file
 from triage.web.options import Options

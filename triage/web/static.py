@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from fastapi import APIRouter, Response
 
-from triage import charts
 from triage.domain.errors import MisconfiguredService, NotFound
 from triage.evaluation import reports
+from triage.render import charts
 
 router = APIRouter(include_in_schema=False)
 

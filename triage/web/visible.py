@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from triage.api.service import Service
 from triage.domain.principal import Principal
-from triage.tables import Table
+from triage.render.tables import Table
 
 LISTED = 100
 """So many incidents behind a figure are named on a page."""

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from markupsafe import Markup, escape
 
-from triage.quantities import duration, percent
+from triage.render.quantities import duration, percent
 
 # Characters that HTML can't hold, and halves of surrogate pairs, which UTF-8 can't.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")

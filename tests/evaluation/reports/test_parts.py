@@ -12,7 +12,7 @@ from triage.evaluation.reports.run_view import RunView, view_run
 from triage.evaluation.reports.tables import cases_table, comparison_tables, tables_of
 from triage.evaluation.reports.worst_cases import told_case
 from triage.evaluation.scoring import ABSTAINED
-from triage.tables import as_csv
+from triage.render.tables import as_csv
 
 from .conftest import HOSTILE, SECRET, Shown
 

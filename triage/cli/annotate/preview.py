@@ -11,7 +11,7 @@ from rich.text import Text
 
 from triage.cli.terminal import JSON_OPTION, output, print_json, run, watching
 from triage.domain.errors import InvalidInput
-from triage.quantities import percent
+from triage.render.quantities import percent
 from triage.settings import Settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from triage.cli.terminal import JSON_OPTION, output, print_json, run
-from triage.quantities import percent
+from triage.render.quantities import percent
 from triage.settings import Settings
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import csv
 import io
 
 from triage.evaluation.runs import Run
-from triage.tables import formula_safe
+from triage.render.tables import formula_safe
 
 _COLUMNS = ("case", "facet", "gold", "predicted", "probability", "right", "status", "degraded", "seconds", "error")
 
@@ -14,7 +14,7 @@ _COLUMNS = ("case", "facet", "gold", "predicted", "probability", "right", "statu
 def as_csv(run: Run) -> str:
     """The cases; text that a spreadsheet would run as a formula is quoted."""
     file = io.StringIO()
-    # As in `triage.tables`: a cell with a line end of either kind is quoted.
+    # As in `triage.render.tables`: a cell with a line end of either kind is quoted.
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(_COLUMNS)
     for record in run.records:

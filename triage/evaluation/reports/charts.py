@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from triage.charts import Chart
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.charts import chart_seconds
 from triage.evaluation.reports import Report
 from triage.evaluation.reports.facet_views import FacetView, view_facet
 from triage.evaluation.runs import Run
+from triage.render.charts import Chart
 
 
 def charts_of(report: Report, run: Run, taxonomy: Taxonomy) -> list[Chart]:

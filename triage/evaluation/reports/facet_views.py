@@ -20,13 +20,13 @@ from triage.agreement import (
     reliability,
     risk_coverage,
 )
-from triage.charts import Chart
 from triage.domain.taxonomy import Facet
 from triage.evaluation.charts import chart_confusion, chart_coverage, chart_reliability
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.reports.case_lists import OF_A_LABEL, CaseList, by_label, by_pair, labelled
 from triage.evaluation.scoring import FacetSummary
 from triage.evaluation.statistics import read_columns
+from triage.render.charts import Chart
 
 _COVERAGES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 

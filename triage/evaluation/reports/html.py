@@ -15,7 +15,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import triage
-from triage.charts import as_figure, stylesheet
 from triage.domain.errors import TriageError
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.cases import Case
@@ -28,7 +27,8 @@ from triage.evaluation.reports.worst_cases import SHOWN
 from triage.evaluation.runs import Run
 from triage.evaluation.scoring import ABSTAINED
 from triage.evaluation.write_ups import cases_of
-from triage.whole_file import write_whole
+from triage.render.charts import as_figure, stylesheet
+from triage.render.whole_file import write_whole
 
 Part = Literal["gates", "metrics", "facet", "cost", "comparison", "worst_cases", "case", "cases", "provenance"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from triage.evaluation.compare import Comparison
 from triage.evaluation.metrics import Measured
 from triage.evaluation.reports import Report
-from triage.markdown import code, plain
+from triage.render.markdown import code, plain
 
 _SHOWN_CHANGES = 20
 _MARKS = {"passed": "✅ passed", "failed": "❌ failed", "inconclusive": "⚠️ inconclusive"}

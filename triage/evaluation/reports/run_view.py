@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from triage.charts import Chart
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.cases import Case
 from triage.evaluation.compare import Comparison, Difference
@@ -19,6 +18,7 @@ from triage.evaluation.reports.charts import seconds_of, views_of
 from triage.evaluation.reports.facet_views import FacetView
 from triage.evaluation.reports.worst_cases import ToldCase, WriteUps, worst_cases
 from triage.evaluation.runs import Run, RunInfo, rounds_of
+from triage.render.charts import Chart
 
 _COSTS = (
     *("cost.total", "cost.mean", "tokens.total", "tokens.mean", "calls.total", "retries.total"),

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from triage.agreement import Confusion, LabelScore, SetAgreement
 from triage.evaluation.scoring import ABSTAINED, FacetSummary, Summary
-from triage.whole_file import write_whole
+from triage.render.whole_file import write_whole
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SHOWN_FAILURES = 5

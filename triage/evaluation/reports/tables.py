@@ -10,7 +10,7 @@ from triage.evaluation.reports.case_lists import CaseList
 from triage.evaluation.reports.facet_views import FacetView
 from triage.evaluation.reports.run_view import RunView
 from triage.evaluation.scoring import ABSTAINED
-from triage.tables import Cell, Column, Row, Table
+from triage.render.tables import Cell, Column, Row, Table
 
 _INTERVAL = (Column("from", "number"), Column("to", "number"))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from triage.charts.canvas import Canvas
+    from triage.render.charts.canvas import Canvas
 
 NARROW = 320
 """Width in CSS pixels at which a chart fits a phone."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from triage.charts.canvas import Canvas
-from triage.charts.chart import NARROW, Chart, Size
-from triage.charts.scales import SHORTEST, as_durations, as_percent, duration_ticks
-from triage.quantities import duration
+from triage.render.charts.canvas import Canvas
+from triage.render.charts.chart import NARROW, Chart, Size
+from triage.render.charts.scales import SHORTEST, as_durations, as_percent, duration_ticks
+from triage.render.quantities import duration
 
 
 def seconds_chart(

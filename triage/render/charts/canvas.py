@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from triage.charts.chart import Chart, Size
-from triage.charts.theme import Colours
+from triage.render.charts.chart import Chart, Size
+from triage.render.charts.theme import Colours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

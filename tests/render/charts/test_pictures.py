@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.charts.samples import all_charts
-from triage.charts import THEMES, Theme, as_pdf, as_png, write_picture, write_pictures
+from tests.render.charts.samples import all_charts
 from triage.domain.errors import InvalidInput
+from triage.render.charts import THEMES, Theme, as_pdf, as_png, write_picture, write_pictures
 
 CHARTS = {chart.id: chart for chart in all_charts()}
 

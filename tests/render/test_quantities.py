@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.quantities import duration, percent
+from triage.render.quantities import duration, percent
 
 
 @pytest.mark.parametrize(

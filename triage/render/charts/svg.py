@@ -10,9 +10,9 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from triage.charts.canvas import drawn, printable
-from triage.charts.chart import NARROW, Chart, Size
-from triage.charts.theme import NAMES, STAND_INS, THEMES, Colours, Theme
+from triage.render.charts.canvas import drawn, printable
+from triage.render.charts.chart import NARROW, Chart, Size
+from triage.render.charts.theme import NAMES, STAND_INS, THEMES, Colours, Theme
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from triage.charts.chart import Chart
-from triage.charts.rows import MOST, Row, Span, rows_chart
-from triage.charts.scales import SHORTEST, as_durations, duration_ticks
-from triage.quantities import duration
+from triage.render.charts.chart import Chart
+from triage.render.charts.rows import MOST, Row, Span, rows_chart
+from triage.render.charts.scales import SHORTEST, as_durations, duration_ticks
+from triage.render.quantities import duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from triage.charts.chart import Chart
-from triage.charts.rows import MOST, Row, rows_chart
-from triage.charts.scales import as_percent, highest_share
-from triage.quantities import percent
+from triage.render.charts.chart import Chart
+from triage.render.charts.rows import MOST, Row, rows_chart
+from triage.render.charts.scales import as_percent, highest_share
+from triage.render.quantities import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

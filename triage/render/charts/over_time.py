@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
-from triage.charts.canvas import Canvas
-from triage.charts.chart import NARROW, WIDE, Chart, Size
-from triage.charts.scales import day_ticks
+from triage.render.charts.canvas import Canvas
+from triage.render.charts.chart import NARROW, WIDE, Chart, Size
+from triage.render.charts.scales import day_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

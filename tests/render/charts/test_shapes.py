@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.charts.samples import all_charts
-from triage.charts import (
+from tests.render.charts.samples import all_charts
+from triage.render.charts import (
     THEMES,
     Chart,
     Median,
@@ -29,9 +29,9 @@ from triage.charts import (
     seconds_chart,
     shares_chart,
 )
-from triage.charts.canvas import drawn
-from triage.charts.confusion import DARKEST
-from triage.charts.scales import day_ticks, duration_ticks, month_ticks
+from triage.render.charts.canvas import drawn
+from triage.render.charts.confusion import DARKEST
+from triage.render.charts.scales import day_ticks, duration_ticks, month_ticks
 
 CHARTS = {chart.id: chart for chart in all_charts()}
 

@@ -6,12 +6,12 @@ import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from triage.charts.canvas import drawn, printable
-from triage.charts.chart import Chart
-from triage.charts.svg import as_svg
-from triage.charts.theme import THEMES, Theme
 from triage.domain.errors import InvalidInput
-from triage.whole_file import write_whole
+from triage.render.charts.canvas import drawn, printable
+from triage.render.charts.chart import Chart
+from triage.render.charts.svg import as_svg
+from triage.render.charts.theme import THEMES, Theme
+from triage.render.whole_file import write_whole
 
 
 def as_png(chart: Chart, theme: Theme = "light", width: int | None = None) -> bytes:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from triage.markdown import code, link, plain
+from triage.render.markdown import code, link, plain
 
 READER = MarkdownIt("gfm-like")
 MARKUP = st.text(st.sampled_from("\\`*_[]()<>#+-=|~!$&:;@./\"'{}0123456789 \t\nawxhtps") | st.characters(), max_size=40)

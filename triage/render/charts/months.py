@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from triage.charts.canvas import Canvas
-from triage.charts.chart import NARROW, WIDE, Chart, Size
-from triage.charts.scales import month_ticks
+from triage.render.charts.canvas import Canvas
+from triage.render.charts.chart import NARROW, WIDE, Chart, Size
+from triage.render.charts.scales import month_ticks
 
 
 class Month(NamedTuple):

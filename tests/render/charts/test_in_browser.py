@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.charts.samples import all_charts
 from tests.fixtures_browser import check_accessible
-from triage.charts import THEMES, as_figure, stylesheet
+from tests.render.charts.samples import all_charts
+from triage.render.charts import THEMES, as_figure, stylesheet
 
 WIDTHS = (360, 1200)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from triage.charts.canvas import MARGIN, Canvas
-from triage.charts.chart import NARROW, Chart, Size
+from triage.render.charts.canvas import MARGIN, Canvas
+from triage.render.charts.chart import NARROW, Chart, Size
 
 _TITLE = 34
 

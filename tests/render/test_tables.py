@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from triage.tables import Cell, Column, Kind, Row, Table, as_csv, as_json, written
+from triage.render.tables import Cell, Column, Kind, Row, Table, as_csv, as_json, written
 
 TABLE = Table(
     "kinds",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from triage.charts.canvas import MARGIN, Canvas
-from triage.charts.chart import NARROW, Chart, Size
-from triage.charts.scales import as_percent
-from triage.quantities import percent
+from triage.render.charts.canvas import MARGIN, Canvas
+from triage.render.charts.chart import NARROW, Chart, Size
+from triage.render.charts.scales import as_percent
+from triage.render.quantities import percent
 
 
 class Stated(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from triage.charts.canvas import MARGIN, SMALL, Canvas, printable
-from triage.charts.chart import NARROW, WIDE, Chart, Size
+from triage.render.charts.canvas import MARGIN, SMALL, Canvas, printable
+from triage.render.charts.chart import NARROW, WIDE, Chart, Size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from triage.charts import (
+from triage.render.charts import (
     Chart,
     Covered,
     Goal,

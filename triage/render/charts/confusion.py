@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from triage.charts.canvas import MARGIN, SMALL, Canvas, printable
-from triage.charts.chart import NARROW, Chart, Size
+from triage.render.charts.canvas import MARGIN, SMALL, Canvas, printable
+from triage.render.charts.chart import NARROW, Chart, Size
 
 DARKEST = 0.5
 """How opaque a cell is that holds its whole row: letters on it must be readable in light and dark."""

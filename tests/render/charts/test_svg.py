@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.charts.samples import HOSTILE, all_charts
-from triage.charts import THEMES, Chart, Share, Theme, as_figure, as_inline_svg, as_svg, shares_chart
+from tests.render.charts.samples import HOSTILE, all_charts
+from triage.render.charts import THEMES, Chart, Share, Theme, as_figure, as_inline_svg, as_svg, shares_chart
 
 CHARTS = {chart.id: chart for chart in all_charts()}
 SVG = "{http://www.w3.org/2000/svg}"
