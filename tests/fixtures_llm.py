@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fake_openai import FakeOpenAI
-from triage.llm.weights import find_weights, is_at_hand
+from triage.models.chat.weights import find_weights, is_at_hand
 from triage.settings import Settings
 
 

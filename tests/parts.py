@@ -22,8 +22,8 @@ from triage.casebook import Casebook
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Evidence, FacetResult, Provenance, Triage
-from triage.embedding import Vectors
 from triage.jobs import Jobs
+from triage.models.embedding import Vectors
 from triage.observability.steps import begin
 from triage.pipeline import Pipeline
 from triage.preview import Previewer

@@ -12,7 +12,7 @@ from triage.calibration import Calibrator, Circumstances, FacetCalibration
 from triage.decision import RULE
 from triage.domain.errors import MisconfiguredService, NotFound
 from triage.domain.taxonomy import Taxonomy
-from triage.embedding.onnx import MiniLM
+from triage.models.embedding.onnx import MiniLM
 from triage.settings import Settings
 from triage.wiring import calibrators_folder, find_calibrator
 

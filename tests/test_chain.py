@@ -11,7 +11,7 @@ import pytest
 from tests.fake_openai import Answer, Behaviour, Chosen, FakeOpenAI, Refusal, Status
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
-from triage.llm.observing import Counters
+from triage.models.chat.observing import Counters
 from triage.settings import Settings
 from triage.wiring import Desk, open_desk
 

@@ -6,8 +6,8 @@ from triage.classification.sentences import split
 from triage.contrast import contrast
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, LabelProbability
-from triage.embedding.onnx import MiniLM
 from triage.history import Example
+from triage.models.embedding.onnx import MiniLM
 
 TAXONOMY = Taxonomy.load("llm_inference")
 EMBEDDER = RememberingEmbedder(MiniLM())

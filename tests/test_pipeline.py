@@ -17,9 +17,9 @@ from triage.domain.annotation import Labels
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
-from triage.embedding.onnx import MiniLM
 from triage.history.chroma import ChromaHistory
-from triage.llm.openai import OpenAIChat
+from triage.models.chat.openai import OpenAIChat
+from triage.models.embedding.onnx import MiniLM
 from triage.observability import steps
 from triage.pipeline import STEPS, Pipeline, PipelineOptions, circumstances
 from triage.redaction import Redactor

@@ -16,10 +16,10 @@ from triage.domain.incident import Incident, content_id
 from triage.domain.principal import SHARED_TEAM, team_id
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
-from triage.embedding import Embedder, Vectors
 from triage.history import Example, IndexUnavailable
 from triage.history.browsing import Browsed, Mode, browse
 from triage.indexing import INDEX_TURN, SETTLED_S, Index, Indexer, IndexReport, Steps, silent
+from triage.models.embedding import Embedder, Vectors
 from triage.redaction import Redactor
 from triage.store import DEFAULT_TEAM, Labelled, Store
 

@@ -10,8 +10,8 @@ import numpy as np
 from triage.classification.likeness import DefinitionReader, Likeness
 from triage.classification.sentences import Sentence
 from triage.domain.triage_result import Contrast, ContrastedIncident, FacetResult
-from triage.embedding import Vectors
 from triage.history import Example
+from triage.models.embedding import Vectors
 
 
 class Contrasted(NamedTuple):

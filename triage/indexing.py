@@ -15,10 +15,10 @@ import numpy as np
 
 from triage.domain.annotation import Labels
 from triage.domain.incident import Incident
-from triage.embedding import Embedder, Vectors
 from triage.history import History, IndexUnavailable
 from triage.history.entries import Entry
 from triage.history.texts import Source, Told
+from triage.models.embedding import Embedder, Vectors
 from triage.redaction import Redactor
 from triage.store import Store
 

@@ -23,13 +23,13 @@ from triage.domain.errors import ModelUnavailable, TriageError
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Contrast, FacetResult, Neighbour, Provenance, Triage
-from triage.embedding import Embedder, Vectors
 from triage.history import History
 from triage.history.learned import Distributions, Learner
 from triage.history.retrieval import by_likely_label, diverse
-from triage.llm.fallback import Candidate, Failure, first_to_answer, told
-from triage.llm.prices import Price
 from triage.mitigation import suggest
+from triage.models.chat.fallback import Candidate, Failure, first_to_answer, told
+from triage.models.chat.prices import Price
+from triage.models.embedding import Embedder, Vectors
 from triage.observability.spans import span
 from triage.observability.steps import begin
 from triage.redaction import Redacted, Redactor

@@ -30,11 +30,11 @@ from sklearn.svm import LinearSVC
 
 from triage.agreement import Kappa, cohen_kappa
 from triage.domain.taxonomy import Taxonomy
-from triage.embedding import Embedder
-from triage.embedding.onnx import MiniLM
 from triage.evaluation import Case, Run, Suite
 from triage.evaluation.scoring import ABSTAINED
 from triage.evaluation.suites import Folds
+from triage.models.embedding import Embedder
+from triage.models.embedding.onnx import MiniLM
 
 BATCH = 16
 

@@ -20,8 +20,8 @@ from triage.classification.likeness import DefinitionReader
 from triage.classification.sentences import Sentence, split
 from triage.domain.errors import TriageError
 from triage.domain.taxonomy import Taxonomy
-from triage.embedding.onnx import MiniLM
 from triage.history import Example
+from triage.models.embedding.onnx import MiniLM
 from triage.redaction import Redactor
 
 FACET = "root_cause"

@@ -23,13 +23,13 @@ import numpy as np
 from triage.calibration import LEAST_CASES, Observation, cross_fit
 from triage.decision import Sources, combine
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.embedding import Embedder, Vectors
-from triage.embedding.onnx import MiniLM
 from triage.evaluation import Case, Run, Suite
 from triage.evaluation.subject import PipelineUnderTest
 from triage.evaluation.suites import Folds
 from triage.history.chroma import ChromaHistory
 from triage.history.duplicates import is_near_duplicate
+from triage.models.embedding import Embedder, Vectors
+from triage.models.embedding.onnx import MiniLM
 from triage.pipeline import Pipeline
 from triage.redaction import Redacted, Redactor
 

@@ -14,12 +14,12 @@ from triage.decision import combine, vote
 from triage.domain.annotation import Labels
 from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.domain.triage_result import FacetResult, LabelProbability, Neighbour
-from triage.embedding.onnx import MiniLM
 from triage.evaluation.runs import Run
 from triage.history import Example
 from triage.history.duplicates import is_near_duplicate
 from triage.history.learned import Learner
 from triage.history.retrieval import rank
+from triage.models.embedding.onnx import MiniLM
 from triage.redaction import Redactor
 
 NEIGHBOURS = 10

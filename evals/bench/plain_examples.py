@@ -23,8 +23,8 @@ from triage.classification import Subject
 from triage.classification.letters import LetterClassifier
 from triage.classification.sentences import Sentence, condense, split
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.embedding.onnx import MiniLM
 from triage.evaluation import Case, Suite
+from triage.models.embedding.onnx import MiniLM
 from triage.redaction import Redactor
 from triage.settings import Settings
 from triage.wiring import LOCAL_DEADLINE_S, LOCAL_WRITE_UP_CHARACTERS, open_model

@@ -25,11 +25,11 @@ import numpy as np
 from evals.bench.learning_curve import RememberingEmbedder, RememberingRedactor
 from triage.agreement.proportion import Proportion
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.embedding.onnx import MiniLM
 from triage.evaluation import Case, load_dataset
 from triage.evaluation.subject import PipelineUnderTest
 from triage.history import Example
 from triage.history.chroma import ChromaHistory
+from triage.models.embedding.onnx import MiniLM
 from triage.pipeline import Pipeline
 from triage.radar import DEFAULT_CRITERIA, Criteria, Radar, Sighting, Suspect, scan
 from triage.radar.fitting import reasons, usual_nearest

@@ -24,9 +24,9 @@ from evals.bench.redaction import KINDS, plant
 from triage.agreement import Interval, cohen_kappa
 from triage.agreement.interval import RESAMPLES
 from triage.domain.taxonomy import Taxonomy
-from triage.embedding.onnx import MiniLM
 from triage.evaluation import Case, Suite
 from triage.evaluation.suites import Folds
+from triage.models.embedding.onnx import MiniLM
 from triage.redaction import Redactor
 
 

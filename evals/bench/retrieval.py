@@ -21,11 +21,11 @@ from triage.classification.likeness import DefinitionReader
 from triage.classification.sentences import split
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
-from triage.embedding.onnx import MiniLM
 from triage.evaluation import Suite
 from triage.history import Example
 from triage.history.duplicates import is_near_duplicate
 from triage.history.retrieval import Ranking, by_likely_label, diverse, rank
+from triage.models.embedding.onnx import MiniLM
 from triage.redaction import Redactor
 
 K = 10

@@ -26,8 +26,8 @@ from triage.evaluation.pace import Pace
 from triage.evaluation.prompted import ModelUnderTest
 from triage.evaluation.runner import run_suite
 from triage.evaluation.suites import Suite
-from triage.llm import Reply, Request
-from triage.llm.openai import Dialect
+from triage.models.chat import Reply, Request
+from triage.models.chat.openai import Dialect
 from triage.redaction import Redactor
 from triage.settings import Settings
 from triage.wiring import open_subject, provider_gate

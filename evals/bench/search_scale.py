@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from triage.domain.incident import Incident
-from triage.embedding import Vectors
-from triage.embedding.onnx import MiniLM
 from triage.evaluation.datasets import shipped_history
 from triage.history.chroma import ChromaHistory
 from triage.history.texts import Told
+from triage.models.embedding import Vectors
+from triage.models.embedding.onnx import MiniLM
 
 _BATCH = 5_000
 _K = 10

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Triage
-from triage.llm.observing import Counters
+from triage.models.chat.observing import Counters
 from triage.settings import Settings
 from triage.wiring import Desk, open_desk
 

@@ -6,7 +6,7 @@ import asyncio
 
 import httpx
 
-from triage.llm.budget import Taken
+from triage.models.chat.budget import Taken
 from triage.store import Store
 
 

@@ -10,7 +10,7 @@ from triage.classification import Subject
 from triage.classification.letters import LetterClassifier
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Taxonomy
-from triage.llm.openai import OpenAIChat
+from triage.models.chat.openai import OpenAIChat
 
 
 @pytest.fixture

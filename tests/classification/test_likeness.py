@@ -8,8 +8,8 @@ from tests.parts import HashingEmbedder
 from triage.classification.likeness import DefinitionReader, moved, phrases, representative
 from triage.classification.sentences import Sentence, before_resolution, split
 from triage.domain.taxonomy import Taxonomy
-from triage.embedding.onnx import MiniLM
 from triage.history import Example
+from triage.models.embedding.onnx import MiniLM
 
 TAXONOMY = Taxonomy.load("cloud_faults")
 WRITE_UP = (

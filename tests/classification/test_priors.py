@@ -9,7 +9,7 @@ from triage.classification import Subject
 from triage.classification.letters import LetterClassifier
 from triage.classification.priors import _shipped, measured_prior
 from triage.domain.taxonomy import Taxonomy
-from triage.llm.openai import OpenAIChat
+from triage.models.chat.openai import OpenAIChat
 
 FAULTS = Taxonomy.load("cloud_faults")
 

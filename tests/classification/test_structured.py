@@ -12,7 +12,7 @@ from triage.classification import Subject
 from triage.classification.structured import StructuredClassifier
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Taxonomy
-from triage.llm.openai import OpenAIChat
+from triage.models.chat.openai import OpenAIChat
 
 
 @pytest.fixture

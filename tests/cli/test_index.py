@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 from tests.test_casebook import RECORDS, TAXONOMY
 from triage.casebook import Casebook
 from triage.cli import app
-from triage.embedding.onnx import MiniLM
 from triage.history.chroma import ChromaHistory
+from triage.models.embedding.onnx import MiniLM
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
 

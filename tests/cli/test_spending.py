@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from triage.cli import app
-from triage.llm.budget import Taken
+from triage.models.chat.budget import Taken
 from triage.settings import Settings
 from triage.store import Store, upgrade
 

@@ -29,7 +29,7 @@ from triage.evaluation.rule_drafting import phrase
 from triage.evaluation.taxonomy_file import write_rules
 from triage.evaluation.write_ups import cases_of
 from triage.intake.annotations import read_annotations
-from triage.llm.openai import OpenAIChat
+from triage.models.chat.openai import OpenAIChat
 from triage.redaction import Redactor
 
 FACET = TAXONOMY.facet("issue_type")

@@ -9,8 +9,8 @@ import pytest
 from triage.domain.triage_result import Provenance
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.pace import Pace
-from triage.llm.gate import Gate
-from triage.llm.prices import Price
+from triage.models.chat.gate import Gate
+from triage.models.chat.prices import Price
 
 
 class Clock:

@@ -15,7 +15,7 @@ from triage.domain.errors import MisconfiguredService
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Run, Suite, run_suite
 from triage.evaluation.journal import CaseRecord
-from triage.llm.gate import Gate, Limits
+from triage.models.chat.gate import Gate, Limits
 from triage.settings import Settings
 from triage.wiring import open_subject
 

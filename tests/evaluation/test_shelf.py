@@ -16,7 +16,7 @@ from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import CaseRecord, Suite, shelf, summarise, write_summary
 from triage.evaluation.shelf import Shelf, TooLarge
 from triage.intake.rows import InvalidDataset
-from triage.llm.prices import Price
+from triage.models.chat.prices import Price
 
 from .records import record, write_run
 

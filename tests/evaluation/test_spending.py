@@ -9,7 +9,7 @@ from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Suite, run_suite
 from triage.evaluation.spending import Spending
 from triage.evaluation.suites import Budget
-from triage.llm.prices import Price
+from triage.models.chat.prices import Price
 
 from .conftest import KeywordTriage, vllm_row
 from .records import record

@@ -16,8 +16,8 @@ from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Provenance, Triage
-from triage.embedding import Vectors
 from triage.jobs import JobOptions, Jobs
+from triage.models.embedding import Vectors
 from triage.store import Store, upgrade
 
 TAXONOMY = Taxonomy.load("llm_inference")

@@ -15,7 +15,7 @@ from triage.domain.annotation import Annotation
 from triage.domain.correction import Preview
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.triage_result import FacetResult
-from triage.llm.openai import OpenAIChat
+from triage.models.chat.openai import OpenAIChat
 from triage.pipeline import Pipeline
 from triage.preview import Previewer
 from triage.redaction import Redactor

@@ -10,8 +10,8 @@ from tests.parts import HashingEmbedder
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, LabelProbability
-from triage.embedding import Vectors
 from triage.history import Example
+from triage.models.embedding import Vectors
 from triage.radar import Reason, Sighting, Suspect
 
 TAXONOMY = Taxonomy.load("llm_inference")

@@ -9,7 +9,7 @@ import pytest
 from tests.fake_openai import Answer, FakeOpenAI, Status
 from tests.radar.parts import FACET, TAXONOMY, labelled, suspects
 from triage.domain.taxonomy import Taxonomy
-from triage.llm.openai import OpenAIChat
+from triage.models.chat.openai import OpenAIChat
 from triage.radar import DEFAULT_CRITERIA, Radar, phrase, scan
 
 WORDED = {

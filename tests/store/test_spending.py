@@ -11,11 +11,11 @@ import pytest
 
 from tests.fake_openai import Answer, FakeOpenAI, Status
 from triage.domain.errors import ModelUnavailable
-from triage.llm import Message, Request
-from triage.llm.budget import Budget, BudgetedChat, BudgetUsedUp
-from triage.llm.openai import OpenAIChat
-from triage.llm.prices import Price
-from triage.llm.retry import RetryPolicy
+from triage.models.chat import Message, Request
+from triage.models.chat.budget import Budget, BudgetedChat, BudgetUsedUp
+from triage.models.chat.openai import OpenAIChat
+from triage.models.chat.prices import Price
+from triage.models.chat.retry import RetryPolicy
 from triage.store import Store, upgrade
 
 REQUEST = Request(messages=(Message(role="user", content="one two three four five"),), max_tokens=50)

@@ -10,7 +10,7 @@ from triage.classification.sentences import Sentence
 from triage.domain.annotation import Labels
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
-from triage.llm import Reply
+from triage.models.chat import Reply
 
 
 class Subject(BaseModel, frozen=True):

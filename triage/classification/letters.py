@@ -17,7 +17,7 @@ from triage.classification.sentences import Sentence
 from triage.domain.annotation import Labels
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Facet, Label, Taxonomy
-from triage.llm import ChatModel, Message, Reply, Request
+from triage.models.chat import ChatModel, Message, Reply, Request
 
 SAMPLES = 5
 """Letters asked for per question where an endpoint gives no log-probabilities, unless told otherwise."""

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, Field
 
 from triage.domain.errors import MisconfiguredService
-from triage.llm import Message
+from triage.models.chat import Message
 
 
 class FrontMatter(BaseModel, frozen=True, extra="forbid"):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from triage.domain.errors import ModelUnavailable
-from triage.llm import ChatModel, Reply, Request
+from triage.models.chat import ChatModel, Reply, Request
 
 TEMPERATURE = 0.7
 

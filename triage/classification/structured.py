@@ -18,8 +18,8 @@ from triage.classification.samples import mean, sample
 from triage.domain.annotation import Labels
 from triage.domain.errors import InvalidInput, UnusableAnswer
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.llm import ChatModel, Message, Reply, Request
-from triage.llm.answer_format import asked_in_words
+from triage.models.chat import ChatModel, Message, Reply, Request
+from triage.models.chat.answer_format import asked_in_words
 
 
 class _FacetAnswer(BaseModel):

@@ -91,7 +91,7 @@ async def _taxonomy(settings: Settings) -> str:
 
 
 async def _weights(settings: Settings) -> str:
-    from triage.llm.weights import is_at_hand
+    from triage.models.chat.weights import is_at_hand
 
     if not settings.is_local:
         return "not needed, the model is not local"

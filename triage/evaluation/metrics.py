@@ -24,7 +24,7 @@ from triage.evaluation.statistics import (
     read_columns,
     summarise_figures,
 )
-from triage.llm.prices import Price
+from triage.models.chat.prices import Price
 
 _CHUNK = 4_000_000
 _EXACT = {"cost.total", "tokens.total", "calls.total", "retries.total", "failed.count", "degraded.count"}

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 
 from triage.evaluation.journal import CaseRecord
-from triage.llm.gate import Gate
-from triage.llm.prices import Price
+from triage.models.chat.gate import Gate
+from triage.models.chat.prices import Price
 
 _WINDOW_S = 30.0
 

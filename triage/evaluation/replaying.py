@@ -9,7 +9,7 @@ from triage.domain.errors import InvalidInput, MisconfiguredService
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.runs import Run
 from triage.intake.rows import read_rows
-from triage.llm.replay import RecordedAnswer, Recording, ReplayChat, recordings_in
+from triage.models.chat.replay import RecordedAnswer, Recording, ReplayChat, recordings_in
 
 
 def open_replay(source: str, taxonomy: Taxonomy) -> ReplayChat:

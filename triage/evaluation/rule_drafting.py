@@ -12,7 +12,7 @@ from triage.domain.taxonomy import Label, Taxonomy
 from triage.domain.triage_result import Neighbour
 from triage.evaluation.codebook import ConfusedPair
 from triage.evaluation.terms import Term
-from triage.llm import ChatModel, Request
+from triage.models.chat import ChatModel, Request
 
 _SCHEMA = {
     "type": "object",

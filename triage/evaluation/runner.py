@@ -21,9 +21,9 @@ from triage.evaluation.journal import CaseRecord, Journal, NeighbourRecord
 from triage.evaluation.runs import CASES, Run, RunIdentity, claim
 from triage.evaluation.spending import Spending
 from triage.evaluation.suites import Suite
-from triage.llm.cache import asked_anew
-from triage.llm.gate import Gate
-from triage.llm.prices import Price
+from triage.models.chat.cache import asked_anew
+from triage.models.chat.gate import Gate
+from triage.models.chat.prices import Price
 
 Stage = Literal["history", "cases"]
 

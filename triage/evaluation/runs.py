@@ -18,7 +18,7 @@ from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.cases import Dataset
 from triage.evaluation.journal import CaseRecord, read_journal
 from triage.evaluation.suites import Suite
-from triage.llm.prices import Price
+from triage.models.chat.prices import Price
 from triage.render.whole_file import write_whole
 
 CASES = "cases.jsonl"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.suites import Budget
-from triage.llm.prices import Price
+from triage.models.chat.prices import Price
 
 
 class Spending:

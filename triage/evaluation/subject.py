@@ -9,10 +9,10 @@ from datetime import datetime
 
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Triage
-from triage.embedding import Embedder
 from triage.evaluation.cases import Case
 from triage.evaluation.runner import Progress
 from triage.history import History
+from triage.models.embedding import Embedder
 from triage.pipeline import Pipeline
 from triage.redaction import Redactor
 

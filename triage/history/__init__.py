@@ -10,7 +10,7 @@ from triage.domain.annotation import Labels
 from triage.domain.errors import TriageError
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Neighbour
-from triage.embedding import Vectors
+from triage.models.embedding import Vectors
 
 __all__ = ["MOST_EXAMPLES", "Example", "History", "IndexUnavailable"]
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triage.domain.annotation import Labels
-from triage.embedding import Vectors
 from triage.history import Example
 from triage.history.retrieval import WORD, bm25, content_words, standardised
+from triage.models.embedding import Vectors
 
 Mode = Literal["both", "words", "meaning"]
 

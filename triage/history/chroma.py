@@ -24,7 +24,6 @@ from triage.domain.annotation import Labels
 from triage.domain.errors import TriageError
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Neighbour
-from triage.embedding import Vectors
 from triage.history import MOST_EXAMPLES, Example, IndexUnavailable, chroma_client
 from triage.history.entries import (
     Entry,
@@ -41,6 +40,7 @@ from triage.history.retrieval import CANDIDATES, DEFAULT_RANKING, Ranking, rank
 from triage.history.snapshot import Snapshots
 from triage.history.texts import Source, Texts, Told
 from triage.history.tracing import traced
+from triage.models.embedding import Vectors
 
 _BATCH = 1_000
 _ANY_TEAM = ""

@@ -13,10 +13,10 @@ import numpy as np
 from triage.domain.annotation import Labels
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Neighbour
-from triage.embedding import Vectors
 from triage.history import Example
 from triage.history.duplicates import is_near_duplicate
 from triage.history.texts import Told
+from triage.models.embedding import Vectors
 
 _EXCERPT_CHARACTERS = 280
 _NO_VECTOR: Vectors = np.empty(0, dtype=np.float32)

@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from triage.domain.triage_result import Neighbour
-from triage.embedding import Vectors
 from triage.history import Example
 from triage.history.entries import as_neighbour
 from triage.history.retrieval import CANDIDATES, DEFAULT_RANKING, Candidate, Ranking, order
+from triage.models.embedding import Vectors
 
 
 class Held:

@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from triage.domain.annotation import Labels
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.embedding import Vectors
 from triage.history import Example
+from triage.models.embedding import Vectors
 
 LEAST_INCIDENTS = 20
 """A facet with fewer labelled incidents is not learned."""

@@ -22,12 +22,12 @@ from triage.domain.errors import MisconfiguredService, NotFound, Overloaded, Tri
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
 from triage.domain.triage_result import Triage
-from triage.embedding import Vectors
 from triage.jobs import workflows
 from triage.jobs.database import empty_log
 from triage.jobs.reaper import Reaper
 from triage.jobs.watch import watched
 from triage.metrics import Metrics
+from triage.models.embedding import Vectors
 from triage.observability.steps import told
 from triage.outages import is_database_away, is_index_away
 from triage.store import Pending, Store, StoredIncident

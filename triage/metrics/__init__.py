@@ -105,7 +105,7 @@ class Metrics:
 
 
 class ModelMetrics:
-    """What calls of chat models took: an observer of them, see `triage.llm.observing`."""
+    """What calls of chat models took: an observer of them, see `triage.models.chat.observing`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._calls = Counter(

@@ -19,9 +19,9 @@ from triage.domain.correction import ChangedIncident, NotCompared, Preview
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
 from triage.domain.triage_result import Triage
-from triage.embedding import Vectors
 from triage.history.remembered import remembered
 from triage.history.retrieval import DEFAULT_RANKING, Ranking
+from triage.models.embedding import Vectors
 from triage.pipeline import MadeOtherwise, Pipeline
 from triage.preview.changes import changes_of
 from triage.preview.supposition import Heard, Reread, Supposition

@@ -13,12 +13,12 @@ from triage.domain.annotation import Labels
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import Neighbour, Triage
-from triage.embedding import Vectors
 from triage.history import Example
 from triage.history.duplicates import is_near_duplicate
 from triage.history.held import Held
 from triage.history.learned import Classifiers, Distributions, Lessons, labelled
 from triage.history.retrieval import Ranking
+from triage.models.embedding import Vectors
 
 LEARNED = ("words", "embedding")
 

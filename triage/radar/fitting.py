@@ -11,7 +11,7 @@ import numpy as np
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet
 from triage.domain.triage_result import FacetResult
-from triage.embedding import Vectors
+from triage.models.embedding import Vectors
 from triage.radar.grouping import LEAST_TO_COMPARE
 from triage.radar.report import Reason
 

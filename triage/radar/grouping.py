@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from triage.embedding import Vectors
+from triage.models.embedding import Vectors
 
 Floats = NDArray[np.float64]
 

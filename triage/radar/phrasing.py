@@ -12,7 +12,7 @@ from triage.classification.prompts import load
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.evaluation.rule_drafting import fenced
-from triage.llm import ChatModel, Request
+from triage.models.chat import ChatModel, Request
 from triage.radar.drafting import names_of, new_id
 from triage.radar.report import Draft, Group, Radar
 

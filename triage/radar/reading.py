@@ -15,10 +15,10 @@ from triage.domain.incident import Incident
 from triage.domain.principal import seen_teams
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import FacetResult, Triage
-from triage.embedding import Vectors
 from triage.history import Example
 from triage.indexing import Steps, silent
 from triage.mitigation import kind_facets
+from triage.models.embedding import Vectors
 from triage.radar.fitting import Sighting, reasons, usual_nearest
 from triage.radar.report import Radar, Reason
 from triage.radar.scan import DEFAULT_CRITERIA, Criteria, Suspect, scan

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from triage.llm.pace import Rate
+from triage.models.chat.pace import Rate
 from triage.store.processes import SEEN_WITHIN
 from triage.store.service_tables import process_table
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
-from triage.embedding import Vectors
+from triage.models.embedding import Vectors
 from triage.store.changes import Changes
 from triage.store.incidents import hold, take_over
 from triage.store.index_marks import write_marks

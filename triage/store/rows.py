@@ -13,7 +13,7 @@ from triage.domain.annotation import Annotation, Labels
 from triage.domain.errors import InvalidInput
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Triage
-from triage.embedding import Vectors
+from triage.models.embedding import Vectors
 from triage.store.records import Listed, Posted, StoredIncident
 from triage.store.tables import annotation_table, incident_table
 

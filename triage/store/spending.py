@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from triage.llm.budget import Budget, Taken, told_if_used_up
+from triage.models.chat.budget import Budget, Taken, told_if_used_up
 from triage.store.service_tables import spending_table
 from triage.store.statements import insert
 

@@ -14,7 +14,7 @@ from triage.domain.enums import Status
 from triage.domain.errors import NotFound
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Triage
-from triage.embedding import Vectors
+from triage.models.embedding import Vectors
 from triage.sealing import Sealer
 from triage.store import rows
 from triage.store.annotations import read_all_annotations, read_annotation, read_annotations, read_labelled

@@ -9,7 +9,7 @@ from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.domain.triage_result import Triage
-from triage.embedding import Vectors
+from triage.models.embedding import Vectors
 from triage.store import rows
 from triage.store.completion import announce, finished
 from triage.store.notifications import notify

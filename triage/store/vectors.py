@@ -7,7 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.embedding import Vectors
+from triage.models.embedding import Vectors
 from triage.store import rows
 from triage.store.statements import chunks
 from triage.store.tables import vector_table

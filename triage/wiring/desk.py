@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from triage.domain.taxonomy import Taxonomy
-from triage.llm.gate import Gate
+from triage.models.chat.gate import Gate
 from triage.pipeline import Pipeline, PipelineOptions, Way, circumstances
 from triage.settings import Settings
 from triage.wiring.models import (
@@ -29,8 +29,8 @@ from triage.wiring.records import Records, build_definition_reader, open_records
 if TYPE_CHECKING:
     from triage.calibration import Calibrator, Circumstances
     from triage.casebook import Casebook
-    from triage.llm import ChatModel
-    from triage.llm.observing import ModelObserver
+    from triage.models.chat import ChatModel
+    from triage.models.chat.observing import ModelObserver
     from triage.preview import Previewer
     from triage.store import Store
     from triage.wiring.models import Model
@@ -104,9 +104,9 @@ async def open_ways(
     Their calls keep the rate limits and the budget of the day together with all other processes on the same database.
     Raises `MisconfiguredService` where something is missing.
     """
-    from triage.llm.guarded import guarded
-    from triage.llm.observing import Unobserved
-    from triage.llm.weights import QWEN_CODER_1_5B
+    from triage.models.chat.guarded import guarded
+    from triage.models.chat.observing import Unobserved
+    from triage.models.chat.weights import QWEN_CODER_1_5B
 
     check_models(settings)
     ways: list[Way] = []

@@ -10,19 +10,19 @@ from urllib.parse import urlsplit
 
 from triage.domain.errors import MisconfiguredService
 from triage.domain.taxonomy import Taxonomy
-from triage.llm.gate import Gate, Limits
+from triage.models.chat.gate import Gate, Limits
 from triage.settings import Settings
 from triage.wiring.progress import Progress, silent
 
 if TYPE_CHECKING:
     from triage.classification import Classifier
-    from triage.llm import ChatModel
-    from triage.llm.budget import Budget
-    from triage.llm.langchain import LangChainChat
-    from triage.llm.local import LocalChat
-    from triage.llm.openai import OpenAIChat
-    from triage.llm.prices import Price
-    from triage.llm.replay import ReplayChat
+    from triage.models.chat import ChatModel
+    from triage.models.chat.budget import Budget
+    from triage.models.chat.langchain import LangChainChat
+    from triage.models.chat.local import LocalChat
+    from triage.models.chat.openai import OpenAIChat
+    from triage.models.chat.prices import Price
+    from triage.models.chat.replay import ReplayChat
     from triage.store import Store
 
     Model = LocalChat | OpenAIChat | LangChainChat | ReplayChat
@@ -102,7 +102,7 @@ def build_classifier(settings: Settings, model: ChatModel | None) -> Classifier 
 
 def find_price(settings: Settings) -> Price | None:
     """What the model charges, by the file that the settings name; nothing for the local one, None where unknown."""
-    from triage.llm.prices import Price, load_prices
+    from triage.models.chat.prices import Price, load_prices
 
     if settings.is_local or settings.model == "none" or is_replayed(settings):
         return Price(prompt=0, completion=0)
@@ -112,7 +112,7 @@ def find_price(settings: Settings) -> Price | None:
 
 def daily_budget(settings: Settings) -> Budget:
     """The budget that the settings give; none for the local model, which costs nothing."""
-    from triage.llm.budget import Budget
+    from triage.models.chat.budget import Budget
 
     return Budget() if settings.is_local else Budget(settings.daily_tokens, settings.daily_cost)
 
@@ -161,15 +161,15 @@ def provider_gate(settings: Settings, at_once: int | None = None) -> Gate:
 
 def shared_gate(settings: Settings, store: Store) -> Gate:
     """A gate that keeps the provider's limits together with all other processes on the same database."""
-    from triage.llm.pace import SharedPace
+    from triage.models.chat.pace import SharedPace
 
     limits = Limits(None, settings.requests_per_minute, settings.tokens_per_minute)
     return Gate(pace=SharedPace(store.pace, provider_name(settings), limits)) if any(limits) else Gate()
 
 
 async def _local_model(settings: Settings, progress: Progress, *, is_started: bool) -> LocalChat:
-    from triage.llm.local import LocalChat, LocalModelServer
-    from triage.llm.weights import find_weights
+    from triage.models.chat.local import LocalChat, LocalModelServer
+    from triage.models.chat.weights import find_weights
 
     weights = await asyncio.to_thread(
         find_weights,
@@ -188,10 +188,10 @@ async def _local_model(settings: Settings, progress: Progress, *, is_started: bo
 def _remote_model(settings: Settings, gate: Gate) -> OpenAIChat | LangChainChat:
     provider, separator, name = settings.model.partition(":")
     if separator and not settings.base_url and provider not in ("openai", "ft"):
-        from triage.llm.langchain import LangChainChat
+        from triage.models.chat.langchain import LangChainChat
 
         return LangChainChat(name, provider, gate=gate)
-    from triage.llm.openai import OpenAIChat
+    from triage.models.chat.openai import OpenAIChat
 
     model = settings.model.removeprefix("openai:")
     return OpenAIChat(model, settings.base_url, api_key(settings, "TRIAGE_MODEL", settings.base_url), gate=gate)

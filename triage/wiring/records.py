@@ -17,10 +17,10 @@ from triage.wiring.progress import Progress, silent
 if TYPE_CHECKING:
     from triage.casebook import Casebook
     from triage.classification.likeness import DefinitionReader
-    from triage.embedding import Embedder
     from triage.history.chroma import ChromaHistory
     from triage.history.retrieval import Ranking
     from triage.live import LiveAgreement, LiveOptions
+    from triage.models.embedding import Embedder
     from triage.notifying import Notifier
     from triage.redaction import Redactor
     from triage.sealing import Sealer
@@ -173,10 +173,10 @@ def build_sealer(settings: Settings) -> Sealer:
 def build_embedder(settings: Settings) -> Embedder:
     """The embedder that the settings name. Raises `MisconfiguredService` where something is missing."""
     if settings.embedding_model == "local":
-        from triage.embedding.onnx import MiniLM
+        from triage.models.embedding.onnx import MiniLM
 
         return MiniLM()
-    from triage.embedding.openai import OpenAIEmbedder
+    from triage.models.embedding.openai import OpenAIEmbedder
 
     base_url = settings.embedding_base_url or settings.base_url
     return OpenAIEmbedder(settings.embedding_model, base_url, api_key(settings, "TRIAGE_EMBEDDING_MODEL", base_url))

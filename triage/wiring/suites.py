@@ -13,7 +13,7 @@ from triage.decision import RULE, WEIGHTS
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Scalar
 from triage.domain.taxonomy import Taxonomy
-from triage.llm.gate import Gate
+from triage.models.chat.gate import Gate
 from triage.pipeline import Pipeline, PipelineOptions, circumstances
 from triage.settings import Settings
 from triage.wiring.desk import find_calibrator, pipeline_options
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from triage.evaluation.runner import TriageUnderTest
     from triage.evaluation.subject import PipelineUnderTest
     from triage.evaluation.suites import Suite
-    from triage.llm import ChatModel
+    from triage.models.chat import ChatModel
 
 
 @asynccontextmanager
@@ -164,7 +164,7 @@ async def _pipeline_under_test(
 @contextmanager
 def _cached(model: ChatModel | None, settings: Settings, folder: Path | None) -> Iterator[ChatModel | None]:
     """`model` with a cache of its replies in `folder`; as it is without a folder."""
-    from triage.llm.cache import CachedChat, ReplyCache
+    from triage.models.chat.cache import CachedChat, ReplyCache
 
     if model is None or folder is None or is_replayed(settings):
         yield model

@@ -1,0 +1,244 @@
+"""The gate to a provider: how many at once, how many a minute, and who goes first."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triage.domain.errors import ModelUnavailable
+from triage.models.chat import Message, Request
+from triage.models.chat.gate import Bucket, Gate, Limits
+from triage.models.chat.retry import RetryPolicy, call_with_retries
+
+QUICK = RetryPolicy(attempts=3, first_wait_s=0.02, longest_wait_s=0.02)
+
+
+class Refused(Exception):
+    """An answer of 429, as a client library raises it."""
+
+    status_code = 429
+
+    def __init__(self, retry_after: str | None = None) -> None:
+        super().__init__("too many requests")
+        self.response = type("Response", (), {"headers": {"retry-after": retry_after} if retry_after else {}})
+
+
+async def test_no_more_requests_than_slots_are_in_flight() -> None:
+    gate = Gate(Limits(at_once=3))
+    most = 0
+
+    async def call() -> None:
+        nonlocal most
+        most = max(most, gate.in_flight)
+        await asyncio.sleep(0.001)
+
+    await asyncio.gather(*(call_with_retries(call, 5, gate=gate) for _ in range(20)))
+
+    assert most == 3
+    assert gate.in_flight == 0
+
+
+async def test_a_call_that_waits_for_its_retry_holds_no_slot() -> None:
+    gate = Gate(Limits(at_once=1))
+    order: list[str] = []
+    noticed: list[int] = []
+    gate.on_wait = lambda: noticed.append(gate.waiting)
+
+    async def failing_once() -> None:
+        order.append("first")
+        if len(order) == 1:
+            raise Refused
+
+    async def well() -> None:
+        order.append("other")
+
+    retried, _ = await asyncio.gather(
+        call_with_retries(failing_once, 5, policy=QUICK, gate=gate), call_with_retries(well, 5, gate=gate)
+    )
+
+    assert order == ["first", "other", "first"]
+    assert retried == (None, 1)
+    assert (noticed, gate.waiting, gate.retries) == ([1], 0, 1)
+
+
+async def test_retries_go_before_requests_that_came_earlier() -> None:
+    gate = Gate(Limits(at_once=1))
+    order: list[str] = []
+
+    async def through(name: str, *, is_retry: bool) -> None:
+        async with gate.slot(is_retry=is_retry):
+            order.append(name)
+
+    async with asyncio.TaskGroup() as group, gate.slot():
+        group.create_task(through("new", is_retry=False))
+        group.create_task(through("another new", is_retry=False))
+        await asyncio.sleep(0)
+        group.create_task(through("retry", is_retry=True))
+        await asyncio.sleep(0)
+        assert order == []
+
+    assert order == ["retry", "new", "another new"]
+
+
+async def test_who_gives_up_while_waiting_takes_no_slot_along() -> None:
+    gate = Gate(Limits(at_once=1))
+
+    async def through() -> None:
+        async with gate.slot():
+            await asyncio.sleep(10)
+
+    holder, waiter = asyncio.create_task(through()), asyncio.create_task(through())
+    await asyncio.sleep(0)
+    waiter.cancel()
+    holder.cancel()
+    await asyncio.gather(holder, waiter, return_exceptions=True)
+
+    async with asyncio.timeout(1), gate.slot():
+        assert gate.in_flight == 1
+
+
+async def test_who_is_let_in_and_cancelled_at_the_same_moment_leaves_again() -> None:
+    gate = Gate(Limits(at_once=1))
+
+    async def through() -> None:
+        async with gate.slot():
+            await asyncio.sleep(10)
+
+    async with gate.slot():
+        waiter = asyncio.create_task(through())
+        await asyncio.sleep(0)
+    waiter.cancel()
+    await asyncio.gather(waiter, return_exceptions=True)
+
+    assert gate.in_flight == 0
+
+
+async def test_waiting_for_a_slot_does_not_count_against_the_deadline() -> None:
+    gate = Gate(Limits(at_once=1))
+
+    async def slow() -> str:
+        await asyncio.sleep(0.6)
+        return "done"
+
+    both = await asyncio.gather(*(call_with_retries(slow, 1.0, gate=gate) for _ in range(2)))
+
+    assert both == [("done", 0), ("done", 0)]
+
+
+async def test_waits_that_the_endpoint_asks_for_use_up_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, made = Gate(), 0
+
+    async def at_once(_seconds: float) -> None:
+        """An hour in no time."""
+
+    monkeypatch.setattr(gate, "pause", at_once)
+
+    async def call() -> str:
+        nonlocal made
+        made += 1
+        if made <= 5:
+            raise Refused("1")
+        return "at last"
+
+    assert await call_with_retries(call, 60, policy=QUICK, gate=gate) == ("at last", 5)
+    made = -100
+    with pytest.raises(ModelUnavailable):
+        await call_with_retries(call, 1.0, policy=QUICK, gate=gate)
+    assert made == -99
+
+
+async def test_a_crowded_endpoint_is_asked_less_at_once_and_more_again_when_it_welcomes_it() -> None:
+    gate = Gate(Limits(at_once=32))
+    for _ in range(100):
+        gate.answered(was_refused=True)
+    assert await _let_in(gate, 40) == 16
+
+    for _ in range(2_000):
+        gate.answered(was_refused=False)
+    assert await _let_in(gate, 40) == 32
+
+
+async def test_now_and_then_a_refusal_narrows_nothing() -> None:
+    gate = Gate(Limits(at_once=32))
+    for n in range(1_000):
+        gate.answered(was_refused=n % 10 == 0)
+
+    assert await _let_in(gate, 40) == 32
+
+
+async def _let_in(gate: Gate, wanting: int) -> int:
+    async def through() -> None:
+        async with gate.slot():
+            await asyncio.sleep(10)
+
+    tasks = [asyncio.create_task(through()) for _ in range(wanting)]
+    await asyncio.sleep(0.01)
+    held = gate.in_flight
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return held
+
+
+async def test_requests_come_at_the_rate_that_the_provider_allows() -> None:
+    gate = Gate(Limits(requests_per_minute=600))
+    started = time.monotonic()
+
+    async def call() -> float:
+        return time.monotonic() - started
+
+    made = await asyncio.gather(*(call_with_retries(call, 5, gate=gate) for _ in range(14)))
+    times = sorted(when for when, _ in made)
+
+    # A second's worth at once, then one each tenth of a second.
+    assert all(when - times[0] >= (n - 10) / 10 for n, when in enumerate(times))
+    assert times[13] - times[0] >= 0.35
+
+
+async def test_tokens_that_an_answer_took_beyond_the_estimate_delay_what_follows() -> None:
+    gate = Gate(Limits(tokens_per_minute=6_000))
+    request = Request(messages=(Message(role="user", content="word" * 50),))
+    assert gate.expected_tokens(request) == 50
+    started = time.monotonic()
+    async with gate.slot(50):
+        gate.settle(70)
+    async with gate.slot(10):
+        waited = time.monotonic() - started
+
+    # 120 taken of the 100 there: 30 more are wanted, at 100 a second.
+    assert waited >= 0.28
+
+
+async def test_a_request_larger_than_the_bucket_goes_through_all_the_same() -> None:
+    gate = Gate(Limits(tokens_per_minute=60))
+
+    async with asyncio.timeout(1), gate.slot(5_000):
+        assert gate.in_flight == 1
+
+
+@given(
+    st.integers(1, 5_000),
+    st.lists(st.floats(0, 5), min_size=1, max_size=60),
+    st.sampled_from([lambda n: 1, lambda n: n % 7 + 1]),
+)
+def test_a_minute_never_brings_more_than_the_limit_and_what_the_bucket_holds(
+    per_minute: int, gaps: list[float], amount: Callable[[int], int]
+) -> None:
+    bucket, now = Bucket(per_minute), 1_000.0
+    taken: list[tuple[float, int]] = []
+    for n, gap in enumerate(gaps):
+        now += gap
+        now += bucket.wait_s(amount(n), now)
+        assert bucket.wait_s(amount(n), now) < 1e-6
+        bucket.take(amount(n), now)
+        taken.append((now, amount(n)))
+    capacity = max(1.0, per_minute / 60)
+    for start, _ in taken:
+        within = [n for at, n in taken if start <= at < start + 60]
+        # The last may go into debt by what it is larger than the bucket.
+        assert sum(within) <= per_minute + capacity + max(within) + 1e-6

@@ -1,0 +1,160 @@
+"""A budget for each day, kept by all processes together: what is used up is asked for no more until the next day."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NamedTuple, Protocol
+
+from triage.domain.errors import ModelUnavailable
+from triage.models.chat import ChatModel, Reply, Request
+from triage.models.chat.prices import Price
+
+_log = logging.getLogger(__name__)
+
+_CHARACTERS_PER_TOKEN = 4
+_EXPECTED_ANSWER_TOKENS = 300
+
+
+class Budget(NamedTuple):
+    """What may be spent in a day (UTC): tokens of prompts and completions together, and US dollars; None for no end."""
+
+    tokens: int | None = None
+    cost: float | None = None
+
+
+class Taken(NamedTuple):
+    """What calls took, or are expected to. `cost` is in US dollars, and 0 where the price is unknown."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Those of prompts and completions together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def plus(self, other: Taken, sign: int = 1) -> Taken:
+        """Both together, or this without the `other` with a `sign` of -1."""
+        return Taken(
+            self.calls + sign * other.calls,
+            self.prompt_tokens + sign * other.prompt_tokens,
+            self.completion_tokens + sign * other.completion_tokens,
+            self.cost + sign * other.cost,
+        )
+
+
+class Ledger(Protocol):
+    """Where all processes keep what was taken, by day and model. Raises whatever its database raises."""
+
+    async def reserve(self, day: str, model: str, expected: Taken, budget: Budget, *, is_priced: bool) -> Taken:
+        """Add `expected` unless the budget of the day is used up; returns what all models had taken before."""
+        ...
+
+    async def add(self, day: str, model: str, taken: Taken, *, is_priced: bool) -> None:
+        """Add what was taken; a negative figure takes back what was reserved."""
+        ...
+
+
+class BudgetUsedUp(ModelUnavailable):
+    """The budget of the day is used up: the model was not asked."""
+
+    title = "The budget of the day is used up"
+
+
+class BudgetedChat:
+    """A chat model whose calls are kept in a ledger and end with the budget of the day. Implements the port.
+
+    An estimate is reserved before a call and settled after it, so that all processes together take at most what is in
+    flight beyond the budget. A call that was given up keeps its reservation: the provider may have charged for it.
+    Where the ledger can't be reached this process goes on from what it knew last.
+    """
+
+    def __init__(
+        self,
+        model: ChatModel,
+        ledger: Ledger,
+        budget: Budget = Budget(),  # noqa: B008  immutable
+        price: Price | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._model = model
+        self._ledger = ledger
+        self._budget = budget
+        self._price = price
+        self._now = now
+        self._known: dict[str, Taken] = {}
+        self._unkept: dict[str, Taken] = {}
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    async def complete(self, request: Request) -> Reply:
+        """See `ChatModel.complete`. Raises `BudgetUsedUp`."""
+        day = f"{self._now().astimezone(UTC):%Y-%m-%d}"
+        expected = Taken()
+        if self._budget != Budget():
+            expected = self._expected(request)
+            await self._reserve(day, expected)
+        try:
+            reply = await self._model.complete(request)
+        except ModelUnavailable:
+            await self._add(day, Taken().plus(expected, -1))
+            raise
+        await self._add(day, self._taken(1, reply.prompt_tokens, reply.completion_tokens).plus(expected, -1))
+        return reply
+
+    async def _reserve(self, day: str, expected: Taken) -> None:
+        is_kept = True
+        try:
+            before = await self._ledger.reserve(
+                day, self.name, expected, self._budget, is_priced=self._price is not None
+            )
+        except Exception as error:  # noqa: BLE001  whatever the database raises
+            _log.warning("The budget can't be looked up (%s): going on from what was known last.", error)
+            before, is_kept = self._known.get(day, Taken()), False
+        used_up = told_if_used_up(day, before, self._budget)
+        if used_up:
+            raise BudgetUsedUp(used_up, cause="own_limit", day=day)
+        self._known = {day: before.plus(expected)}
+        if not is_kept:
+            self._unkept[day] = self._unkept.get(day, Taken()).plus(expected)
+
+    async def _add(self, day: str, taken: Taken) -> None:
+        if day in self._known:
+            self._known[day] = self._known[day].plus(taken)
+        taken = taken.plus(self._unkept.pop(day, Taken()))
+        if taken == Taken():
+            return
+        try:
+            await self._ledger.add(day, self.name, taken, is_priced=self._price is not None)
+        except Exception as error:  # noqa: BLE001  an answer is not lost because it can't be counted
+            _log.warning("What a call took can't be kept (%s): it is with the next one.", error)
+            self._unkept[day] = self._unkept.get(day, Taken()).plus(taken)
+
+    def _expected(self, request: Request) -> Taken:
+        prompt = sum(len(message.content) for message in request.messages) // _CHARACTERS_PER_TOKEN
+        return self._taken(0, prompt, min(request.max_tokens, _EXPECTED_ANSWER_TOKENS))
+
+    def _taken(self, calls: int, prompt_tokens: int, completion_tokens: int) -> Taken:
+        cost = self._price.of(prompt_tokens, completion_tokens) if self._price else 0.0
+        return Taken(calls, prompt_tokens, completion_tokens, cost)
+
+
+def told_if_used_up(day: str, taken: Taken, budget: Budget) -> str:
+    """That the budget of `day` is used up, in words; empty where it is not.
+
+    >>> told_if_used_up("2026-11-25", Taken(1, 900, 150, 0.1), Budget(tokens=1000))
+    'The budget of 1,000 tokens for 2026-11-25 is used up (1,050 of 1,000 tokens); it starts anew at 00:00 UTC.'
+    """
+    if budget.tokens is not None and taken.tokens >= budget.tokens:
+        what, how_much = f"{budget.tokens:,} tokens", f"{taken.tokens:,} of {budget.tokens:,} tokens"
+    elif budget.cost is not None and taken.cost >= budget.cost:
+        what, how_much = f"${budget.cost:,.2f}", f"${taken.cost:,.2f} of ${budget.cost:,.2f}"
+    else:
+        return ""
+    return f"The budget of {what} for {day} is used up ({how_much}); it starts anew at 00:00 UTC."

@@ -1,0 +1,133 @@
+"""Replies kept on disk: the same question to the same model is paid for once, whatever happens to the process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from pydantic import ValidationError
+
+from triage.models.chat import ChatModel, Reply, Request
+
+_asked_anew: ContextVar[bool] = ContextVar("asked_anew", default=False)
+
+
+@contextmanager
+def asked_anew(is_wanted: bool = True) -> Iterator[None]:
+    """Within it the model is asked even what the cache knows, and the new reply takes the old one's place."""
+    token = _asked_anew.set(is_wanted)
+    try:
+        yield
+    finally:
+        _asked_anew.reset(token)
+
+
+class ReplyCache:
+    """Replies of one model by their questions, in a file that is only ever appended to. Used as a context manager.
+
+    A reply that was put survives the end of the process, though not of the machine: lines are written, not synced.
+    Several processes may use one file; each reads it only once, at its start. Questions are kept as hashes only.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._places: dict[bytes, tuple[int, int]] = {}
+        self._file: IO[bytes] | None = None
+
+    @classmethod
+    def of(cls, folder: Path, model: str, endpoint: str) -> ReplyCache:
+        """The cache of one model at one endpoint, in a file of its own in `folder`."""
+        readable = re.sub(r"[^A-Za-z0-9.-]+", "-", model).strip("-")[:60]
+        distinct = hashlib.sha256(f"{model} {endpoint}".encode()).hexdigest()[:8]
+        return cls(folder / f"{readable}-{distinct}.jsonl")
+
+    def __enter__(self) -> Self:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("ab+", buffering=0)
+        with self.path.open("rb") as lines:
+            self._places = dict(_places(lines))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def get(self, key: bytes) -> Reply | None:
+        """The reply kept under `key`, marked as cached; None if there is none, or its line is damaged."""
+        place = self._places.get(key)
+        if place is None:
+            return None
+        start, length = place
+        try:
+            reply = Reply.model_validate_json(os.pread(self._opened.fileno(), length, start))
+        except ValidationError:
+            return None
+        return reply.model_copy(update={"retries": 0, "is_cached": True})
+
+    def put(self, key: bytes, reply: Reply) -> None:
+        """Keep `reply`; it survives the process from here on."""
+        written = reply.model_dump_json(exclude={"retries", "is_cached"}).encode()
+        # The line break before it ends what another process may have left unfinished.
+        self._opened.write(b"\n" + key + b" " + written + b"\n")
+        end = self._opened.tell()
+        self._places[key] = (end - 1 - len(written), len(written))
+
+    @property
+    def _opened(self) -> IO[bytes]:
+        if self._file is None:
+            raise ValueError("the cache is not open: use it as a context manager")
+        return self._file
+
+
+class CachedChat:
+    """A chat model that answers from a cache what it was asked before. A reply is kept before anyone acts on it."""
+
+    def __init__(self, model: ChatModel, cache: ReplyCache) -> None:
+        self._model = model
+        self._cache = cache
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    async def complete(self, request: Request) -> Reply:
+        """See `ChatModel.complete`; a reply from the cache says so, and took no retries."""
+        key = key_of(request)
+        known = None if _asked_anew.get() else self._cache.get(key)
+        if known is not None:
+            return known
+        reply = await self._model.complete(request)
+        self._cache.put(key, reply)
+        return reply
+
+
+def key_of(request: Request) -> bytes:
+    """Stands for everything of the request that can change the reply, and for nothing else."""
+    digest = hashlib.sha256(request.model_dump_json(exclude={"messages", "deadline_s"}).encode())
+    for message in request.messages:  # as they are: to write them as JSON takes longer than all else
+        content = message.content.encode()
+        digest.update(f"{message.role} {len(content)} ".encode())
+        digest.update(content)
+    return digest.hexdigest().encode()
+
+
+_KEY_LENGTH = 64
+
+
+def _places(file: IO[bytes]) -> Iterator[tuple[bytes, tuple[int, int]]]:
+    """The key of each whole line, and where its reply begins and how long it is."""
+    start = 0
+    for line in file:
+        if line.endswith(b"}\n") and line[_KEY_LENGTH : _KEY_LENGTH + 2] == b" {":
+            yield line[:_KEY_LENGTH], (start + _KEY_LENGTH + 1, len(line) - _KEY_LENGTH - 2)
+        start += len(line)

@@ -1,0 +1,216 @@
+"""Chat models of every other provider, through LangChain's `init_chat_model`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from triage.domain.errors import MisconfiguredService
+from triage.models.chat import Message, Reply, Request
+from triage.models.chat.answer_format import AnswerFormat, asked_in_words, looser_format
+from triage.models.chat.gate import Gate
+from triage.models.chat.retry import (
+    DEFAULT_POLICY,
+    RetryPolicy,
+    SettingNames,
+    UnusableReply,
+    call_with_retries,
+    status_of,
+)
+from triage.models.chat.tracing import Place, traced
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessage
+    from langchain_core.runnables import Runnable
+
+
+class LangChainChat:
+    """A chat model that LangChain can build, such as `LangChainChat("claude-sonnet-4-5", "anthropic")`.
+
+    Providers differ in log-probabilities, so none are asked for: `first_token_logprobs` stays empty. `options` go to
+    the provider's class (`api_key`, `base_url`, ...). Raises `MisconfiguredService` if it can't be built.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        provider: str,
+        *,
+        policy: RetryPolicy = DEFAULT_POLICY,
+        gate: Gate | None = None,
+        **options: Any,
+    ) -> None:
+        self._model = model
+        self._provider = provider
+        self.place = Place(provider)
+        self._policy = policy
+        self._gate = gate or Gate()
+        self._options = options
+        self._takes_temperature = True
+        self._answer_format: AnswerFormat = "json_schema"
+        self._models: dict[tuple[int, float | None], BaseChatModel] = {}
+        self._settings = SettingNames(
+            model="TRIAGE_MODEL",
+            base_url="TRIAGE_BASE_URL",
+            api_key=f"the key of {provider} (usually {provider.upper()}_API_KEY)",
+        )
+        self._built(max_tokens=800, temperature=0.0)
+
+    @property
+    def name(self) -> str:
+        return f"{self._provider}:{self._model}"
+
+    @property
+    def model_id(self) -> str:
+        """What the provider calls the model."""
+        return self._model
+
+    @traced
+    async def complete(self, request: Request) -> Reply:
+        """See `ChatModel.complete`."""
+        expected = self._gate.expected_tokens(request)
+        reply, retries = await call_with_retries(
+            lambda: self._ask(request),
+            request.deadline_s,
+            policy=self._policy,
+            settings=self._settings,
+            secret=str(self._options.get("api_key", "")),
+            gate=self._gate,
+            tokens=expected,
+        )
+        self._gate.settle(reply.prompt_tokens + reply.completion_tokens - expected)
+        return reply.model_copy(update={"retries": retries})
+
+    async def ping(self) -> str:
+        """A word on the provider's state; LangChain offers no way to ask for it without a charge."""
+        return f"{self._provider}:{self._model} is set up, not asked"
+
+    async def aclose(self) -> None:
+        """Nothing to end: LangChain's clients keep their own connections."""
+
+    async def _ask(self, request: Request) -> Reply:
+        try:
+            return await self._invoke(request)
+        except Exception as error:
+            if not (self._takes_temperature and status_of(error) in {400, 422} and "temperature" in str(error).lower()):
+                raise
+        self._takes_temperature = False
+        return await self._invoke(request)
+
+    async def _invoke(self, request: Request) -> Reply:
+        model = self._built(request.max_tokens, request.temperature)
+        if request.schema_ is None:
+            message = await model.ainvoke(_pairs(request.messages))
+            return self._read(message, str(message.text))
+        answer_format = self._answer_format
+        while True:
+            try:
+                message = await _ask_for(model, request.messages, request.schema_, answer_format)
+            except Exception as error:
+                looser = looser_format(answer_format, status_of(error), str(error))
+                if looser is None:
+                    raise
+                answer_format = looser
+                continue
+            reply = self._read(message, _structured_text(message))
+            # Only what led to an answer is remembered.
+            self._answer_format = answer_format
+            return reply
+
+    def _read(self, message: AIMessage, text: str) -> Reply:
+        about = message.response_metadata
+        finish_reason = _finish_reason(about)
+        if not text and finish_reason != "length":
+            raise UnusableReply(f"the answer is empty (finish reason {finish_reason!r})")
+        usage = message.usage_metadata
+        return Reply(
+            text=text,
+            finish_reason=finish_reason,
+            model=str(about.get("model_name") or about.get("model") or self._model),
+            prompt_tokens=usage["input_tokens"] if usage else 0,
+            completion_tokens=usage["output_tokens"] if usage else 0,
+        )
+
+    def _built(self, max_tokens: int, temperature: float) -> BaseChatModel:
+        key = (max_tokens, temperature if self._takes_temperature else None)
+        if key not in self._models:
+            chosen = {"temperature": temperature} if self._takes_temperature else {}
+            self._models[key] = self._build(max_tokens=max_tokens, max_retries=0, **chosen, **self._options)
+        return self._models[key]
+
+    def _build(self, **arguments: Any) -> BaseChatModel:
+        from langchain.chat_models import init_chat_model
+
+        try:
+            model: BaseChatModel = init_chat_model(self._model, model_provider=self._provider, **arguments)
+        except ImportError as error:
+            raise MisconfiguredService(
+                f"LangChain needs a package for the provider {self._provider!r}: "
+                f"`pip install langchain-{self._provider.replace('_', '-')}` (it said: {_first_line(error)}).",
+                provider=self._provider,
+            ) from error
+        except Exception as error:  # noqa: BLE001  each provider's class raises its own kinds
+            raise MisconfiguredService(
+                f"LangChain can't build {self.name}: {_first_line(error)} "
+                f"Check TRIAGE_MODEL and {self._settings.api_key}.",
+                provider=self._provider,
+            ) from None
+        return model
+
+
+_METHODS: dict[AnswerFormat, dict[str, str]] = {
+    "json_schema": {},  # what the provider's package does of itself: a schema where it can, else a tool
+    "tool": {"method": "function_calling"},
+    "json_object": {"method": "json_mode"},
+}
+
+
+class _NotOffered(Exception):
+    """A provider's package has no such way to structure the output."""
+
+    status_code = 501
+
+
+async def _ask_for(
+    model: BaseChatModel, messages: tuple[Message, ...], schema: dict[str, Any], answer_format: AnswerFormat
+) -> AIMessage:
+    if answer_format in {"json_object", "text"}:
+        messages = asked_in_words(messages, schema)
+    if answer_format == "text":
+        return await model.ainvoke(_pairs(messages))
+    found = await _structured(model, schema, _METHODS[answer_format]).ainvoke(_pairs(messages))
+    raw: AIMessage = found["raw"]
+    return raw
+
+
+def _structured(model: BaseChatModel, schema: dict[str, Any], method: dict[str, str]) -> Runnable[Any, Any]:
+    described = {"title": "answer", "description": "The answer.", **schema}
+    try:
+        # A dict schema and the raw message: LangChain raises nothing, and the answer is read before it is "repaired".
+        return model.with_structured_output(described, include_raw=True, **method)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise _NotOffered(f"no structured output of this kind: {error}") from error
+
+
+def _pairs(messages: tuple[Message, ...]) -> list[tuple[str, str]]:
+    return [(message.role, message.content) for message in messages]
+
+
+def _structured_text(raw: AIMessage) -> str:
+    """The answer as the model wrote it: a tool's arguments where the provider has them made so, else the text."""
+    if raw.tool_calls:
+        return json.dumps(raw.tool_calls[0]["args"], ensure_ascii=False)
+    if raw.invalid_tool_calls:
+        return raw.invalid_tool_calls[0]["args"] or ""
+    return str(raw.text)
+
+
+def _finish_reason(about: dict[str, Any]) -> str:
+    """One word for how the reply ended; providers have several for each."""
+    said = str(about.get("finish_reason") or about.get("stop_reason") or about.get("done_reason") or "stop").lower()
+    return {"max_tokens": "length", "end_turn": "stop", "tool_use": "stop", "tool_calls": "stop"}.get(said, said)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

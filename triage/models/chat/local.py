@@ -1,0 +1,216 @@
+"""The local model: llama.cpp's OpenAI-compatible server in a child process, and the chat model that talks to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from triage.domain.errors import MisconfiguredService, ModelUnavailable
+from triage.models.chat.weights import QWEN_CODER_1_5B
+
+if TYPE_CHECKING:
+    from triage.models.chat import Reply, Request
+    from triage.models.chat.openai import OpenAIChat
+
+_PROGRAM = Path(__file__).with_name("local_process.py")
+_STOP_WITHIN_S = 5.0
+
+
+class LocalModelServer:
+    """Serves one GGUF file on a free loopback port, behind a random key, until `stop` or the end of this process.
+
+    `base_url` and `api_key` are what an OpenAI client needs. `threads` is the number of usable cores if not given.
+    """
+
+    def __init__(
+        self,
+        model_path: Path,
+        log_file: Path,
+        *,
+        model: str = QWEN_CODER_1_5B.name,
+        context_tokens: int = 8192,
+        threads: int | None = None,
+        cache_mib: int = 256,
+        ready_within_s: float = 120.0,
+    ) -> None:
+        self.model = model
+        self.base_url = ""
+        self.api_key = secrets.token_urlsafe(24)
+        self._log_file = log_file
+        self._ready_within_s = ready_within_s
+        self._settings = {
+            "model_path": str(model_path),
+            "name": model,
+            "api_key": self.api_key,
+            "context_tokens": context_tokens,
+            "threads": threads or _usable_cores(),
+            "cache_mib": cache_mib,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server is ready and its process alive."""
+        return bool(self.base_url) and self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the server while it runs."""
+        return self._process.pid if self._process is not None and self.is_running else None
+
+    async def start(self) -> None:
+        """Start and wait until ready; does nothing if it runs. Raises `MisconfiguredService` or `ModelUnavailable`."""
+        if self.is_running:
+            return
+        await self.stop()
+        self._process = self._launch()
+        try:
+            async with asyncio.timeout(self._ready_within_s):
+                answer = await asyncio.to_thread(self._introduce, self._process)
+        except TimeoutError:
+            await self.stop()
+            raise ModelUnavailable(
+                f"The local model was not ready after {self._ready_within_s:.0f} s: see {self._log_file}."
+            ) from None
+        except BaseException:
+            await self.stop()
+            raise
+        if "url" not in answer:
+            await self.stop()
+            raise self._failure(answer.get("error", "its process ended without a word"))
+        self.base_url = f"{answer['url']}/v1"
+
+    async def stop(self) -> None:
+        """End the server and wait for it; does nothing if it does not run."""
+        self.base_url = ""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        _close(process.stdin)
+        await asyncio.to_thread(process.wait, _STOP_WITHIN_S)
+        _close(process.stdout)
+
+    async def __aenter__(self) -> LocalModelServer:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        self._log_file.parent.mkdir(parents=True, exist_ok=True)
+        with self._log_file.open("wb") as log:
+            return subprocess.Popen(
+                # -P: the script's own folder has a module named openai and must not be searched.
+                [sys.executable, "-P", str(_PROGRAM)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                # Threads that wait asleep cost little on idle cores and save the model when others need the cores:
+                # measured with two busy neighbours, 7 tokens/s written against 2.
+                env={"OMP_WAIT_POLICY": "passive", **os.environ},
+                start_new_session=True,
+            )
+
+    def _introduce(self, process: subprocess.Popen[bytes]) -> dict[str, str]:
+        if process.stdin is None or process.stdout is None:
+            return {}
+        try:
+            process.stdin.write(json.dumps(self._settings).encode() + b"\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except (OSError, ValueError):
+            line = b""
+        return dict(json.loads(line)) if line else {}
+
+    def _failure(self, cause: str) -> MisconfiguredService:
+        if "libgomp" in cause:
+            hint = "Install the OpenMP library: `apt-get install libgomp1` (Debian, Ubuntu) or `dnf install libgomp`."
+        elif "ModuleNotFoundError" in cause:
+            hint = "Run `pip install 'triage[local]'`."
+        else:
+            hint = f"See {self._log_file}; `triage doctor` checks the weights and the memory (about 2 GB are needed)."
+        return MisconfiguredService(f"The local model could not be started: {cause}. {hint}", log=str(self._log_file))
+
+
+class LocalChat:
+    """The chat model of a `LocalModelServer`, started on first use and started again if its process died.
+
+    It answers one request at a time; waiting for one's turn does not count against a request's deadline.
+    """
+
+    def __init__(self, server: LocalModelServer) -> None:
+        self._server = server
+        self._client: OpenAIChat | None = None
+        self._turn = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        return self._server.model
+
+    async def complete(self, request: Request) -> Reply:
+        """See `ChatModel.complete`. A request whose server dies under it is asked once more of a new one."""
+        async with self._turn:
+            client = await self._ready_client()
+            try:
+                return await client.complete(request)
+            except ModelUnavailable:
+                if self._server.is_running:
+                    raise
+            return await (await self._ready_client()).complete(request)
+
+    async def ping(self) -> str:
+        """A word on the server's state. Raises `ModelUnavailable` if it does not run."""
+        if not self._server.is_running:
+            raise ModelUnavailable("The local model's server has stopped; it is started again with the next incident.")
+        return f"{self.name} runs on this machine"
+
+    async def aclose(self) -> None:
+        """End the connection and the server."""
+        async with self._turn:
+            await self._forget_client()
+            await self._server.stop()
+
+    async def _ready_client(self) -> OpenAIChat:
+        if self._client is None or not self._server.is_running:
+            from triage.models.chat.openai import OpenAIChat
+            from triage.models.chat.retry import RetryPolicy
+
+            await self._forget_client()
+            try:
+                await self._server.start()
+            except MisconfiguredService as error:
+                raise ModelUnavailable(error.detail, **error.data) from error
+            self._client = OpenAIChat(
+                self._server.model,
+                base_url=self._server.base_url,
+                api_key=self._server.api_key,
+                policy=RetryPolicy(attempts=2),
+            )
+        return self._client
+
+    async def _forget_client(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _close(pipe: IO[bytes] | None) -> None:
+    if pipe is not None:
+        try:
+            pipe.close()
+        except OSError:
+            return

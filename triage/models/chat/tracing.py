@@ -1,0 +1,104 @@
+"""Spans of calls to chat models and embedders, as OpenTelemetry's conventions for generative AI name their parts.
+
+Source: https://github.com/open-telemetry/semantic-conventions-genai, docs/gen-ai.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from triage.models.chat import Message, Reply, Request
+from triage.observability.spans import Value, current, is_on, keeps_content
+from triage.observability.spans import span as open_span
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class Place(NamedTuple):
+    """Where a model is asked: the provider's name in the conventions, and the server if it is known."""
+
+    provider: str
+    address: str | None = None
+    port: int | None = None
+
+    @classmethod
+    def of(cls, provider: str, url: str) -> Place:
+        """The place of a base URL.
+
+        >>> Place.of("openai", "https://api.openai.com/v1/")
+        Place(provider='openai', address='api.openai.com', port=443)
+        """
+        parts = urlsplit(url)
+        return cls(provider, parts.hostname, parts.port or _PORTS.get(parts.scheme))
+
+    def attributes(self, operation: str, model: str) -> dict[str, Value | None]:
+        """What the span of any call has."""
+        return {
+            "gen_ai.operation.name": operation,
+            "gen_ai.provider.name": self.provider,
+            "gen_ai.request.model": model,
+            "server.address": self.address,
+            "server.port": self.port,
+        }
+
+
+Complete = Callable[[Any, Request], Coroutine[Any, Any, Reply]]
+
+
+def traced(complete: Complete) -> Complete:
+    """`ChatModel.complete` with a span around it, of a model with `model_id` and `place`. Its tries are events, see
+    `tried`.
+    """
+
+    @functools.wraps(complete)
+    async def complete_traced(self: Any, request: Request) -> Reply:
+        if not is_on():
+            return await complete(self, request)
+        about = self.place.attributes("chat", self.model_id) | {
+            "gen_ai.request.temperature": request.temperature,
+            "gen_ai.request.max_tokens": request.max_tokens,
+            "gen_ai.output.type": "text" if request.schema_ is None else "json",
+        }
+        with open_span(f"chat {self.model_id}", about, kind="client") as span:
+            if keeps_content():
+                span.set({"gen_ai.input.messages": _input(request.messages)})
+            reply = await complete(self, request)
+            span.set(
+                {
+                    "gen_ai.response.model": reply.model or None,
+                    "gen_ai.response.finish_reasons": (reply.finish_reason,),
+                    "gen_ai.usage.input_tokens": reply.prompt_tokens,
+                    "gen_ai.usage.output_tokens": reply.completion_tokens,
+                    "triage.retries": reply.retries,
+                }
+            )
+            if keeps_content():
+                span.set({"gen_ai.output.messages": _output(reply)})
+            return reply
+
+    return complete_traced
+
+
+def tried(number: int, error: BaseException | None, status: int | None, wait_s: float) -> None:
+    """Keep in the open span that a try failed, by kind and status, and how long the next one waits."""
+    if is_on():
+        kind = str(status) if status else type(error).__name__
+        current().event(
+            "triage.try_failed", {"triage.try": number, "error.type": kind, "triage.wait_s": round(wait_s, 3)}
+        )
+
+
+def _input(messages: tuple[Message, ...]) -> str:
+    return json.dumps([_message(each.role, each.content) for each in messages], ensure_ascii=False)
+
+
+def _output(reply: Reply) -> str:
+    return json.dumps([_message("assistant", reply.text) | {"finish_reason": reply.finish_reason}], ensure_ascii=False)
+
+
+def _message(role: str, content: str) -> dict[str, Any]:
+    return {"role": role, "parts": [{"type": "text", "content": content}]}
