@@ -10,8 +10,8 @@ from pathlib import Path
 
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Evidence, FacetResult, Provenance, Triage
-from triage.sealing import Sealer, new_key
 from triage.store import Store, upgrade
+from triage.store.encryption import Sealer, new_key
 
 _WORDS = "The node lost its network and requests queued up until the scheduler was restarted. "
 

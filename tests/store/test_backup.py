@@ -18,8 +18,8 @@ from tests.store.everything import fill_every_table
 from tests.store.test_resealing import MARKER, check, fill
 from triage.domain.errors import Conflict, InvalidInput, MisconfiguredService, NotFound
 from triage.domain.incident import Incident
-from triage.sealing import Sealer, new_key
 from triage.store import Store, downgrade, restore_backup, upgrade, verify_backup, write_backup
+from triage.store.encryption import Sealer, new_key
 from triage.store.engine import create_engine
 from triage.store.tables import metadata
 

@@ -14,8 +14,8 @@ from triage.domain.annotation import Annotation
 from triage.domain.errors import NotFound
 from triage.domain.incident import Incident
 from triage.domain.triage_result import FacetResult, Provenance, Triage
-from triage.sealing import Sealer
 from triage.store import Pending, Store, upgrade
+from triage.store.encryption import Sealer
 from triage.store.service_tables import subscription_table
 
 LEASE = timedelta(seconds=60)

@@ -12,8 +12,8 @@ from triage.domain.annotation import Annotation
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
 from triage.domain.triage_result import FacetResult, Provenance, Triage
-from triage.sealing import OFF, Sealer, new_key
 from triage.store import Pending, Store, reseal
+from triage.store.encryption import OFF, Sealer, new_key
 from triage.store.engine import create_engine
 from triage.store.tables import metadata
 

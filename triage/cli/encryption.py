@@ -25,7 +25,7 @@ def encrypt(
     were started with the same keys.
     """
     if new_key:
-        from triage.sealing import new_key as make
+        from triage.store.encryption import new_key as make
 
         output().print(make(), soft_wrap=True)
         return
@@ -43,8 +43,8 @@ def encrypt(
 
 async def _encrypt(off: bool) -> Resealed:
     from triage.domain.errors import MisconfiguredService
-    from triage.sealing import OFF, Sealer
     from triage.store import reseal, upgrade
+    from triage.store.encryption import OFF, Sealer
     from triage.wiring import make_data_folder
 
     settings = Settings()

@@ -13,7 +13,7 @@ from sqlalchemy.util import await_only
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random
 
 from triage.domain.errors import MisconfiguredService
-from triage.sealing import Sealer
+from triage.store.encryption import Sealer
 from triage.store.sealed import give_sealer
 
 WRITES = {"triage_writes": True}

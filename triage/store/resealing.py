@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from triage.domain.errors import MisconfiguredService
-from triage.sealing import Sealer, is_sealed
+from triage.store.encryption import Sealer, is_sealed
 from triage.store.engine import WRITES, create_engine
 from triage.store.sealed import SealedMapping, SealedText
 from triage.store.service_tables import subscription_table, webhook_source_table

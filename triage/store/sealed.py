@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import JSON, Dialect, Text, TypeDecorator
 
-from triage.sealing import Sealer, is_sealed
+from triage.store.encryption import Sealer, is_sealed
 
 _SEALED_DOCUMENT = '{"sealed":'
 _PLAIN = Sealer()

@@ -15,7 +15,6 @@ from triage.domain.errors import NotFound
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Triage
 from triage.models.embedding import Vectors
-from triage.sealing import Sealer
 from triage.store import rows
 from triage.store.annotations import read_all_annotations, read_annotation, read_annotations, read_labelled
 from triage.store.assignments import Assignments
@@ -30,6 +29,7 @@ from triage.store.attempts import (
 from triage.store.audit import Audit
 from triage.store.completion import settled
 from triage.store.deletion import delete_incident, empty_log
+from triage.store.encryption import Sealer
 from triage.store.engine import WRITES, create_engine
 from triage.store.gold import count_gold, is_any_gold, newest_gold_ids, next_gold_ids, read_gold, read_gold_ids
 from triage.store.incidents import (

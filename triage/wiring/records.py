@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from triage.models.embedding import Embedder
     from triage.notifying import Notifier
     from triage.redaction import Redactor
-    from triage.sealing import Sealer
     from triage.store import Store
+    from triage.store.encryption import Sealer
 
 
 class Records(NamedTuple):
@@ -165,7 +165,7 @@ def make_data_folder(settings: Settings) -> None:
 
 def build_sealer(settings: Settings) -> Sealer:
     """What seals texts at rest, by the keys that are set."""
-    from triage.sealing import Sealer
+    from triage.store.encryption import Sealer
 
     return Sealer.of(settings.encryption_keys.get_secret_value() if settings.encryption_keys else None)
 

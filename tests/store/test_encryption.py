@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triage.domain.errors import MisconfiguredService
-from triage.sealing import OFF, Sealer, is_sealed, new_key
+from triage.store.encryption import OFF, Sealer, is_sealed, new_key
 
 OLD, NEW, OTHER = new_key(), new_key(), new_key()
 
