@@ -18,10 +18,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from triage.api import create_app
-from triage.casebook import Casebook
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Evidence, FacetResult, Provenance, Triage
+from triage.history.casebook import Casebook
 from triage.jobs import Jobs
 from triage.models.embedding import Vectors
 from triage.observability.steps import begin

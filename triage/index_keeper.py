@@ -7,8 +7,8 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 
-from triage.casebook import Casebook
 from triage.domain.errors import TriageError
+from triage.history.casebook import Casebook
 
 _log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from triage import __version__
-from triage.allocator import keep_together
 from triage.domain.errors import MisconfiguredService, TriageError
 from triage.domain.taxonomy import Taxonomy, shipped
+from triage.history.allocator import keep_together
 from triage.listening import needs_keys
 from triage.observability.telemetry import traced_process
 from triage.settings import Settings, told

@@ -9,9 +9,9 @@ from tests.parts import DIMENSION, HashingEmbedder
 from triage.annotating import adjudication as module
 from triage.annotating.adjudication import Adjudication, Ruling
 from triage.annotating.hearing import Hearing
-from triage.casebook import Casebook
 from triage.domain.annotation import Annotation
 from triage.domain.errors import Conflict, InvalidInput, NotFound, Outdated
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.redaction import Redactor
 from triage.store import Store

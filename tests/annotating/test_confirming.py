@@ -7,9 +7,9 @@ import pytest
 from tests.annotating.conftest import TAXONOMY, assigned
 from tests.parts import DIMENSION, HashingEmbedder
 from triage.annotating.confirming import confirm
-from triage.casebook import Casebook
 from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.redaction import Redactor
 from triage.store import Store

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from tests.annotating.conftest import TAXONOMY
 from tests.parts import DIMENSION, HashingEmbedder
 from triage.annotating.draft import Corrections, Draft
-from triage.casebook import Casebook
 from triage.domain.annotation import Labels
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import UnknownLabel
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.redaction import Redactor
 from triage.store import Store

@@ -9,9 +9,9 @@ import pytest
 
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.api import Check
-from triage.casebook import Casebook
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Taxonomy
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.jobs import JobOptions, Jobs
 from triage.notifying import Courier, Notifier

@@ -13,9 +13,9 @@ from fastapi import FastAPI
 
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.api.keyring import AccessOptions
-from triage.casebook import Casebook
 from triage.domain.principal import Scope
 from triage.domain.taxonomy import Taxonomy
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.jobs import Jobs
 from triage.redaction import Redactor

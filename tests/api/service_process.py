@@ -13,10 +13,10 @@ from typing import Any
 import uvicorn
 
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model
-from triage.casebook import Casebook
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Triage
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.jobs import JobOptions, Jobs
 from triage.redaction import Redactor

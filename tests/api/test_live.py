@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.api.examples import AGREEMENT
-from triage.casebook import Casebook
 from triage.domain.taxonomy import Taxonomy
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.jobs import JobOptions, Jobs
 from triage.live import LiveOptions, LiveReport

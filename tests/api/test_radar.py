@@ -11,12 +11,12 @@ import pytest
 from tests.api.secured import Secured, casebook_of, secured
 from tests.parts import DIMENSION, HashingEmbedder
 from tests.radar.parts import text
-from triage.casebook import Casebook
 from triage.client import Client
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Provenance, Triage
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.radar import Scope, look
 from triage.redaction import Redactor

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model
 from triage.api.contract import breaks, normalised
-from triage.casebook import Casebook
 from triage.domain.taxonomy import Taxonomy
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.jobs import Jobs
 from triage.redaction import Redactor

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.test_casebook import RECORDS, TAXONOMY
-from triage.casebook import Casebook
+from tests.history.test_casebook import RECORDS, TAXONOMY
 from triage.cli import app
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.models.embedding.onnx import MiniLM
 from triage.redaction import Redactor

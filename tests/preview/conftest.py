@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from tests.parts import DIMENSION, HashingEmbedder
-from triage.casebook import Casebook
 from triage.domain.annotation import Annotation, Labels
 from triage.domain.correction import Preview
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Triage
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.pipeline import Pipeline
 from triage.preview import Previewer, PreviewOptions

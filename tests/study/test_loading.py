@@ -10,11 +10,11 @@ import pytest
 
 from tests.parts import DIMENSION, HashingEmbedder
 from tests.study.conftest import TAXONOMY, record
-from triage.casebook import Casebook
 from triage.domain.annotation import Annotation
 from triage.domain.errors import InvalidInput
 from triage.domain.principal import SHARED_TEAM
 from triage.domain.taxonomy import Taxonomy
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.redaction import Redactor
 from triage.store import Store, upgrade

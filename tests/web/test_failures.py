@@ -12,8 +12,8 @@ import pytest
 from fastapi import FastAPI
 
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
-from triage.casebook import Casebook
 from triage.domain.taxonomy import Taxonomy
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.jobs import Jobs
 from triage.redaction import Redactor

@@ -18,11 +18,11 @@ from triage.annotating.disagreement import (
     verdicts,
 )
 from triage.annotating.labelling import Labelling
-from triage.casebook import Casebook
 from triage.domain.annotation import Annotation
 from triage.domain.errors import Conflict, InvalidInput
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Label
+from triage.history.casebook import Casebook
 from triage.store import Labelled, Store
 from triage.store.rows import read_cursor, write_cursor
 

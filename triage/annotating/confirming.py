@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from triage.annotating.draft import Corrections
 from triage.annotating.labelling import Labelling, own
-from triage.casebook import Casebook
 from triage.domain.errors import TriageError
+from triage.history.casebook import Casebook
 from triage.store import Store
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from triage.casebook import Casebook
 from triage.domain.annotation import Annotation, Labels
 from triage.domain.errors import InvalidInput
 from triage.domain.taxonomy import Facet, Taxonomy
+from triage.history.casebook import Casebook
 from triage.store import Store
 
 

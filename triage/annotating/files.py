@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from triage.casebook import Casebook
 from triage.domain.annotation import Annotation
 from triage.domain.errors import Conflict
 from triage.domain.incident import Incident, content_id
 from triage.domain.taxonomy import Facet, Taxonomy
+from triage.history.casebook import Casebook
 from triage.intake.annotations import BETWEEN_LABELS, AnnotationReading
 from triage.intake.rows import DataProblem, InvalidDataset
 from triage.store import Store

@@ -48,8 +48,8 @@ from triage.api.service import Check, Service
 from triage.api.subscriptions import NewSubscription
 from triage.api.watching import Watching
 from triage.api.webhooks import NewWebhookSource, SourceSecret
-from triage.casebook import Casebook
 from triage.domain.taxonomy import Taxonomy
+from triage.history.casebook import Casebook
 from triage.jobs import Jobs
 from triage.live import LiveAgreement, LiveFigures, LiveOptions
 from triage.metrics import Metrics

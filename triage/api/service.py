@@ -12,8 +12,8 @@ from triage.annotating.adjudication import Adjudication
 from triage.annotating.labelling import Labelling
 from triage.annotating.worklist import Worklist
 from triage.api.keyring import Keyring
-from triage.casebook import Casebook
 from triage.domain.taxonomy import Taxonomy
+from triage.history.casebook import Casebook
 from triage.jobs import Jobs
 from triage.live import LiveAgreement, LiveFigures
 from triage.metrics import Metrics

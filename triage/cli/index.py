@@ -14,8 +14,8 @@ from triage.settings import Settings
 T = TypeVar("T")
 
 if TYPE_CHECKING:
-    from triage.casebook import Casebook
-    from triage.indexing import IndexReport, Steps
+    from triage.history.casebook import Casebook
+    from triage.history.indexing import IndexReport, Steps
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -13,8 +13,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from triage.allocator import wipe
 from triage.domain.errors import MisconfiguredService
+from triage.history.allocator import wipe
 
 _log = logging.getLogger(__name__)
 

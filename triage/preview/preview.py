@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from triage.casebook import Casebook, Foreseen
 from triage.classification.likeness import Moves
 from triage.classification.reading import read
 from triage.domain.annotation import Annotation, words_of_people
@@ -19,6 +18,7 @@ from triage.domain.correction import ChangedIncident, NotCompared, Preview
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
 from triage.domain.triage_result import Triage
+from triage.history.casebook import Casebook, Foreseen
 from triage.history.remembered import remembered
 from triage.history.retrieval import DEFAULT_RANKING, Ranking
 from triage.models.embedding import Vectors

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from triage.casebook import Foreseen
 from triage.classification.likeness import REFERENCE_INCIDENTS, Moves, in_reference_order, moved
 from triage.domain.annotation import Labels
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import Neighbour, Triage
 from triage.history import Example
+from triage.history.casebook import Foreseen
 from triage.history.duplicates import is_near_duplicate
 from triage.history.held import Held
 from triage.history.learned import Classifiers, Distributions, Lessons, labelled

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from triage.casebook import Casebook
 from triage.domain.annotation import Labels
 from triage.domain.errors import InvalidInput
 from triage.domain.incident import Incident
@@ -16,7 +15,8 @@ from triage.domain.principal import seen_teams
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import FacetResult, Triage
 from triage.history import Example
-from triage.indexing import Steps, silent
+from triage.history.casebook import Casebook
+from triage.history.indexing import Steps, silent
 from triage.mitigation import kind_facets
 from triage.models.embedding import Vectors
 from triage.radar.fitting import Sighting, reasons, usual_nearest

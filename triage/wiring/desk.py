@@ -28,7 +28,7 @@ from triage.wiring.records import Records, build_definition_reader, open_records
 
 if TYPE_CHECKING:
     from triage.calibration import Calibrator, Circumstances
-    from triage.casebook import Casebook
+    from triage.history.casebook import Casebook
     from triage.models.chat import ChatModel
     from triage.models.chat.observing import ModelObserver
     from triage.preview import Previewer

@@ -15,8 +15,8 @@ from triage.wiring.models import api_key
 from triage.wiring.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from triage.casebook import Casebook
     from triage.classification.likeness import DefinitionReader
+    from triage.history.casebook import Casebook
     from triage.history.chroma import ChromaHistory
     from triage.history.retrieval import Ranking
     from triage.live import LiveAgreement, LiveOptions
@@ -47,7 +47,7 @@ async def open_records(
     With `index_in_memory` the index is built from the system of record for this process alone, so that commands run
     beside a service on the same data; the service keeps its index in the data folder.
     """
-    from triage.casebook import Casebook
+    from triage.history.casebook import Casebook
     from triage.redaction import Redactor
 
     taxonomy = Taxonomy.load(settings.taxonomy)
@@ -83,7 +83,7 @@ async def open_index(settings: Settings) -> AsyncIterator[Casebook]:
 
     Raises `MisconfiguredService` where a running service has the index in the data folder open.
     """
-    from triage.casebook import Casebook
+    from triage.history.casebook import Casebook
     from triage.redaction import Redactor
 
     async with open_store(settings) as (store, taxonomy):
@@ -99,7 +99,7 @@ async def open_index(settings: Settings) -> AsyncIterator[Casebook]:
 @asynccontextmanager
 async def open_importing(settings: Settings, progress: Progress = silent) -> AsyncIterator[tuple[Casebook, Store]]:
     """The casebook for bringing much in. The index of a Chroma server is written too, that of a service follows."""
-    from triage.casebook import Casebook
+    from triage.history.casebook import Casebook
     from triage.history.nothing import NoIndex
     from triage.redaction import Redactor
 

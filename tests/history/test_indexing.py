@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.history.test_casebook import KERNEL, RECORDS, SWITCH, TAXONOMY, gold
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline
-from tests.test_casebook import KERNEL, RECORDS, SWITCH, TAXONOMY, gold
-from triage.casebook import Casebook
 from triage.domain.annotation import Labels
 from triage.domain.errors import NotFound
 from triage.domain.incident import Incident
 from triage.history import IndexUnavailable
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.index_keeper import index_keeper
 from triage.redaction import Redactor
@@ -294,9 +294,9 @@ def everything(folder: Path) -> str:
 
 KILLED = """
 import asyncio, os, sys, pathlib
-from tests.test_casebook import RECORDS, TAXONOMY, gold
+from tests.history.test_casebook import RECORDS, TAXONOMY, gold
 from tests.parts import DIMENSION, HashingEmbedder
-from triage.casebook import Casebook
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.redaction import Redactor
 from triage.store import Store

@@ -18,7 +18,7 @@ from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
 from triage.history import Example, IndexUnavailable
 from triage.history.browsing import Browsed, Mode, browse
-from triage.indexing import INDEX_TURN, SETTLED_S, Index, Indexer, IndexReport, Steps, silent
+from triage.history.indexing import INDEX_TURN, SETTLED_S, Index, Indexer, IndexReport, Steps, silent
 from triage.models.embedding import Embedder, Vectors
 from triage.redaction import Redactor
 from triage.store import DEFAULT_TEAM, Labelled, Store

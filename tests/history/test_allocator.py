@@ -11,7 +11,7 @@ import pytest
 
 ALLOCATE = """
 import threading
-from triage.allocator import keep_together
+from triage.history.allocator import keep_together
 
 {told}
 barrier = threading.Barrier(30)

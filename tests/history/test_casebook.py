@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.parts import DIMENSION, HashingEmbedder
-from triage.casebook import Casebook
 from triage.domain.annotation import Annotation, Labels
 from triage.domain.errors import Conflict, InvalidInput, NotFound
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy, UnknownLabel
+from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
