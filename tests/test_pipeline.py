@@ -10,9 +10,6 @@ import pytest
 
 from evals.bench.learning_curve import RememberingEmbedder
 from tests.fake_openai import Answer, Chosen, FakeOpenAI, Status
-from triage.calibration import Calibrator, FacetCalibration
-from triage.classification.letters import LetterClassifier
-from triage.classification.structured import StructuredClassifier
 from triage.domain.annotation import Labels
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
@@ -22,6 +19,9 @@ from triage.models.chat.openai import OpenAIChat
 from triage.models.embedding.onnx import MiniLM
 from triage.observability import steps
 from triage.pipeline import STEPS, Pipeline, PipelineOptions, circumstances
+from triage.pipeline.calibration import Calibrator, FacetCalibration
+from triage.pipeline.classification.letters import LetterClassifier
+from triage.pipeline.classification.structured import StructuredClassifier
 from triage.redaction import Redactor
 
 TAXONOMY = Taxonomy.load("llm_inference")

@@ -21,7 +21,7 @@ from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.terms import separating_terms, telling
 from triage.ledger import LEAST, Entry, Kind, Ledger, NoMitigationFacet, Record, Share, Times, ledger
-from triage.mitigation import kind_facets
+from triage.pipeline.mitigation import kind_facets
 from triage.redaction import Redactor
 
 Doubt = Literal["few known ends", "not repeatable", "not fast"]

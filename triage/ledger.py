@@ -17,7 +17,7 @@ from triage.domain.annotation import Labels
 from triage.domain.errors import InvalidInput
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.mitigation import named_actions
+from triage.pipeline.mitigation import named_actions
 from triage.render.quantities import percent
 
 LEAST = 5

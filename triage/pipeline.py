@@ -10,15 +10,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
 
-from triage.calibration import Calibrator, Circumstances
-from triage.classification import Answer, Classification, Classifier, Subject, Usage
-from triage.classification.evidence import locate
-from triage.classification.instructions import without_instructions_in
-from triage.classification.likeness import DefinitionReader, Likeness
-from triage.classification.reading import read
-from triage.classification.sentences import Sentence, condense
-from triage.contrast import Contrasted, contrast
-from triage.decision import FacetRule, decide
 from triage.domain.errors import ModelUnavailable, TriageError
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
@@ -26,12 +17,21 @@ from triage.domain.triage_result import Contrast, FacetResult, Neighbour, Proven
 from triage.history import History
 from triage.history.learned import Distributions, Learner
 from triage.history.retrieval import by_likely_label, diverse
-from triage.mitigation import suggest
 from triage.models.chat.fallback import Candidate, Failure, first_to_answer, told
 from triage.models.chat.prices import Price
 from triage.models.embedding import Embedder, Vectors
 from triage.observability.spans import span
 from triage.observability.steps import begin
+from triage.pipeline.calibration import Calibrator, Circumstances
+from triage.pipeline.classification import Answer, Classification, Classifier, Subject, Usage
+from triage.pipeline.classification.evidence import locate
+from triage.pipeline.classification.instructions import without_instructions_in
+from triage.pipeline.classification.likeness import DefinitionReader, Likeness
+from triage.pipeline.classification.reading import read
+from triage.pipeline.classification.sentences import Sentence, condense
+from triage.pipeline.contrast import Contrasted, contrast
+from triage.pipeline.decision import FacetRule, decide
+from triage.pipeline.mitigation import suggest
 from triage.redaction import Redacted, Redactor
 
 STEPS = ("redact", "withhold", "retrieve", "learn", "classify", "contrast", "suggest")

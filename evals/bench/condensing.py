@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from triage.agreement.proportion import Proportion
-from triage.classification.likeness import DefinitionReader
-from triage.classification.sentences import Sentence, cause_words, condense, is_boilerplate, split
 from triage.domain.taxonomy import Taxonomy
 from triage.history import Example
 from triage.models.embedding.onnx import MiniLM
+from triage.pipeline.classification.likeness import DefinitionReader
+from triage.pipeline.classification.sentences import Sentence, cause_words, condense, is_boilerplate, split
 from triage.redaction import Redactor
 
 from .evidence import FACET, is_hit

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from triage.agreement import accuracy_at, cohen_kappa, expected_calibration_error, risk_coverage
-from triage.calibration import CrossFit, Observation, cross_fit
-from triage.decision import WEIGHTS
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.runs import Run
+from triage.pipeline.calibration import CrossFit, Observation, cross_fit
+from triage.pipeline.decision import WEIGHTS
 
 
 def line(name: str, cross: CrossFit, probabilities: np.ndarray) -> str:

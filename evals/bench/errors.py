@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from triage.agreement import Kappa, cohen_kappa
 from triage.agreement.proportion import Proportion
-from triage.calibration import CrossFit, Observation, cross_fit
-from triage.classification.sentences import cause_words
-from triage.decision import log_scores
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation import Case, CaseRecord, Run, Suite
 from triage.history.duplicates import is_near_duplicate
+from triage.pipeline.calibration import CrossFit, Observation, cross_fit
+from triage.pipeline.classification.sentences import cause_words
+from triage.pipeline.decision import log_scores
 
 SIGNALS = ("model", "definitions", "words")
 LENGTHS = 3

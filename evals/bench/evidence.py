@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from triage.classification.likeness import DefinitionReader
-from triage.classification.sentences import Sentence, split
 from triage.domain.errors import TriageError
 from triage.domain.taxonomy import Taxonomy
 from triage.history import Example
 from triage.models.embedding.onnx import MiniLM
+from triage.pipeline.classification.likeness import DefinitionReader
+from triage.pipeline.classification.sentences import Sentence, split
 from triage.redaction import Redactor
 
 FACET = "root_cause"

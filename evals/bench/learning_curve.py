@@ -20,8 +20,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from triage.calibration import LEAST_CASES, Observation, cross_fit
-from triage.decision import Sources, combine
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation import Case, Run, Suite
 from triage.evaluation.subject import PipelineUnderTest
@@ -31,6 +29,8 @@ from triage.history.duplicates import is_near_duplicate
 from triage.models.embedding import Embedder, Vectors
 from triage.models.embedding.onnx import MiniLM
 from triage.pipeline import Pipeline
+from triage.pipeline.calibration import LEAST_CASES, Observation, cross_fit
+from triage.pipeline.decision import Sources, combine
 from triage.redaction import Redacted, Redactor
 
 SHARES = (0.0, 0.12, 0.25, 0.5, 0.75, 1.0)

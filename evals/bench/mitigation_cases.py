@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from triage.calibration import Observation, cross_fit
-from triage.decision import combine, vote
 from triage.domain.annotation import Labels
 from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.domain.triage_result import FacetResult, LabelProbability, Neighbour
@@ -20,6 +18,8 @@ from triage.history.duplicates import is_near_duplicate
 from triage.history.learned import Learner
 from triage.history.retrieval import rank
 from triage.models.embedding.onnx import MiniLM
+from triage.pipeline.calibration import Observation, cross_fit
+from triage.pipeline.decision import combine, vote
 from triage.redaction import Redactor
 
 NEIGHBOURS = 10

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from evals.bench.mitigation_cases import Situation, actions, read, situations
 from triage.agreement.interval import RESAMPLES, Interval
-from triage.decision import VOTE_TEMPERATURE
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult
 from triage.evaluation import Run, shipped_history
-from triage.mitigation import Shrinkage, suggest, support_shares
+from triage.pipeline.decision import VOTE_TEMPERATURE
+from triage.pipeline.mitigation import Shrinkage, suggest, support_shares
 
 MEASURES = ("hit@1", "hit@3", "nDCG@5")
 TO_KIND = (0.0, 2.0, 4.0, 8.0, 12.0, 20.0, 32.0, 64.0)

@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triage.agreement import cohen_kappa
-from triage.classification import Subject
-from triage.classification.letters import LetterClassifier
-from triage.classification.sentences import Sentence, condense, split
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation import Case, Suite
 from triage.models.embedding.onnx import MiniLM
+from triage.pipeline.classification import Subject
+from triage.pipeline.classification.letters import LetterClassifier
+from triage.pipeline.classification.sentences import Sentence, condense, split
 from triage.redaction import Redactor
 from triage.settings import Settings
 from triage.wiring import LOCAL_DEADLINE_S, LOCAL_WRITE_UP_CHARACTERS, open_model

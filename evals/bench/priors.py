@@ -1,7 +1,7 @@
 """What the model favours on average, per facet, from the journals of finished runs; prints YAML for priors.yaml.
 
-    python evals/bench/priors.py runs/cloud_faults-... runs/engine_issues-... > triage/classification/priors.yaml
-    python evals/bench/priors.py --empty llm_inference >> triage/classification/priors.yaml
+    python evals/bench/priors.py runs/cloud_faults-... runs/engine_issues-... > triage/pipeline/classification/priors.yaml
+    python evals/bench/priors.py --empty llm_inference >> triage/pipeline/classification/priors.yaml
 
 Gold labels are not looked at. With `--empty` the local model is asked what it says of a write-up without content, as
 it would be at the first incident: shipped where the average over write-ups was no better.
@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from triage.classification.letters import LetterClassifier
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.runs import Run
+from triage.pipeline.classification.letters import LetterClassifier
 from triage.settings import Settings
 from triage.wiring import open_model
 

@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from triage.agreement import accuracy_at, cohen_kappa, expected_calibration_error, risk_coverage
-from triage.calibration import Observation, cross_fit
 from triage.domain.errors import TriageError
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.runs import Run
 from triage.evaluation.scoring import ABSTAINED
+from triage.pipeline.calibration import Observation, cross_fit
 
 SURE = 0.9
 """The probability of a recorded label: the models stated none."""

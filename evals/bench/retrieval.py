@@ -17,8 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from triage.classification.likeness import DefinitionReader
-from triage.classification.sentences import split
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
 from triage.evaluation import Suite
@@ -26,6 +24,8 @@ from triage.history import Example
 from triage.history.duplicates import is_near_duplicate
 from triage.history.retrieval import Ranking, by_likely_label, diverse, rank
 from triage.models.embedding.onnx import MiniLM
+from triage.pipeline.classification.likeness import DefinitionReader
+from triage.pipeline.classification.sentences import split
 from triage.redaction import Redactor
 
 K = 10

@@ -17,7 +17,6 @@ from typing import Any
 
 import openai
 
-from triage.classification.structured import StructuredClassifier
 from triage.cli.pace import shown
 from triage.cli.terminal import watching
 from triage.domain.errors import ModelUnavailable
@@ -28,6 +27,7 @@ from triage.evaluation.runner import run_suite
 from triage.evaluation.suites import Suite
 from triage.models.chat import Reply, Request
 from triage.models.chat.openai import Dialect
+from triage.pipeline.classification.structured import StructuredClassifier
 from triage.redaction import Redactor
 from triage.settings import Settings
 from triage.wiring import open_subject, provider_gate

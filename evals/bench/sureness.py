@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from triage.agreement import calibration_error_by_chance, expected_calibration_error, reliability
 from triage.agreement.interval import Interval
-from triage.calibration import CrossFit, Observation, cross_fit
-from triage.decision import log_scores
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.runs import Run
+from triage.pipeline.calibration import CrossFit, Observation, cross_fit
+from triage.pipeline.decision import log_scores
 
 FOLDS = 5
 REPEATS = 3

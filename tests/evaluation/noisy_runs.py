@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from triage.decision import RULE
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import CaseRecord, RunIdentity
 from triage.evaluation.runs import CASES, RunInfo
 from triage.evaluation.suites import Suite
+from triage.pipeline.decision import RULE
 
 TAXONOMY = Taxonomy.load("engine_issues")
 IDS = TAXONOMY.facet("issue_type").ids

@@ -10,8 +10,6 @@ import pytest
 
 from tests.cli.conftest import Run as Command
 from tests.cli.conftest import shared_data, triage  # noqa: F401  the command, as users run it
-from triage.calibration import Calibrator
-from triage.decision import RULE
 from triage.domain.errors import InvalidInput
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Provenance
@@ -19,6 +17,8 @@ from triage.evaluation import CaseRecord, Run, RunIdentity
 from triage.evaluation.calibrating import calibrate
 from triage.evaluation.runs import CASES, RunInfo
 from triage.evaluation.suites import Suite
+from triage.pipeline.calibration import Calibrator
+from triage.pipeline.decision import RULE
 
 TAXONOMY = Taxonomy.load("engine_issues")
 

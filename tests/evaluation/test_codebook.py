@@ -12,8 +12,6 @@ from tests.cli.conftest import shared_data, triage  # noqa: F401  the command, a
 from tests.evaluation.noisy_runs import TAXONOMY, WORDS, row, write_noisy_run, write_run
 from tests.fake_openai import Answer, FakeOpenAI
 from tests.parts import HashingEmbedder
-from triage.classification.likeness import DefinitionReader
-from triage.classification.sentences import split
 from triage.domain.annotation import Annotation
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import CaseRecord, Run
@@ -30,6 +28,8 @@ from triage.evaluation.taxonomy_file import write_rules
 from triage.evaluation.write_ups import cases_of
 from triage.intake.annotations import read_annotations
 from triage.models.chat.openai import OpenAIChat
+from triage.pipeline.classification.likeness import DefinitionReader
+from triage.pipeline.classification.sentences import split
 from triage.redaction import Redactor
 
 FACET = TAXONOMY.facet("issue_type")

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from evals.bench.redteam import Attack, history, leaked_prompts, leaked_secrets, load, steps, table
-from triage.classification.instructions import without_instructions
-from triage.classification.sentences import split
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Provenance, Triage
+from triage.pipeline.classification.instructions import without_instructions
+from triage.pipeline.classification.sentences import split
 from triage.redaction import Redactor
 
 TAXONOMY = Taxonomy.load("llm_inference")

@@ -10,13 +10,13 @@ import pytest
 
 from tests.fake_openai import FakeOpenAI
 from tests.preview.conftest import TAXONOMY, Desk, gold, text
-from triage.classification.structured import StructuredClassifier
 from triage.domain.annotation import Annotation
 from triage.domain.correction import Preview
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.triage_result import FacetResult
 from triage.models.chat.openai import OpenAIChat
 from triage.pipeline import Pipeline
+from triage.pipeline.classification.structured import StructuredClassifier
 from triage.preview import Previewer
 from triage.redaction import Redactor
 

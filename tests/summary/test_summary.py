@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from triage.classification.evidence import locate
 from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Neighbour, Provenance, Suggestion, Supporter, Triage
+from triage.pipeline.classification.evidence import locate
 from triage.redaction import Redactor
 from triage.store import Made, StoredIncident
 from triage.study.roles import Roles

@@ -15,7 +15,7 @@ from triage.domain.errors import TriageError
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.calibration import Calibrator, FacetCalibration
+    from triage.pipeline.calibration import Calibrator, FacetCalibration
 
 
 def calibrate(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from triage.calibration import Calibrator, Circumstances, Observation, fit
 from triage.domain.errors import InvalidInput
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.runs import Run
+from triage.pipeline.calibration import Calibrator, Circumstances, Observation, fit
 
 
 def calibrate(run: Run, precision: float) -> Calibrator:

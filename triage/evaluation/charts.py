@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from triage.agreement import Bin, Confusion, Coverage
 from triage.agreement.proportion import Proportion
-from triage.calibration import Calibrator, FacetCalibration
+from triage.pipeline.calibration import Calibrator, FacetCalibration
 from triage.render.charts import (
     Chart,
     Covered,

@@ -9,14 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import BaseModel, Field
 
-from triage.classification.likeness import DefinitionReader, representative
-from triage.classification.sentences import split, without_boilerplate
 from triage.domain.annotation import Annotation
 from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.evaluation.cases import Case
 from triage.evaluation.deciding_rules import Labelled, Rule, Trial, draft, try_out, with_rule
 from triage.evaluation.journal import CaseRecord
 from triage.history import Example
+from triage.pipeline.classification.likeness import DefinitionReader, representative
+from triage.pipeline.classification.sentences import split, without_boilerplate
 from triage.redaction import Redactor
 
 GOLD, MODEL = "gold", "model"

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from triage.classification import Classification, Classifier, Subject, Usage
-from triage.classification.evidence import locate
-from triage.classification.sentences import before_resolution, condense, split
-from triage.decision import decide
 from triage.domain.errors import UnusableAnswer
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.evaluation.cases import Case
 from triage.evaluation.runner import Progress
+from triage.pipeline.classification import Classification, Classifier, Subject, Usage
+from triage.pipeline.classification.evidence import locate
+from triage.pipeline.classification.sentences import before_resolution, condense, split
+from triage.pipeline.decision import decide
 from triage.redaction import Redacted, Redactor
 
 _LONG_CHARACTERS = 4_000

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from triage.classification.letters import WITHOUT_CONTENT
 from triage.domain.errors import InvalidInput, MisconfiguredService
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.runs import Run
 from triage.intake.rows import read_rows
 from triage.models.chat.replay import RecordedAnswer, Recording, ReplayChat, recordings_in
+from triage.pipeline.classification.letters import WITHOUT_CONTENT
 
 
 def open_replay(source: str, taxonomy: Taxonomy) -> ReplayChat:

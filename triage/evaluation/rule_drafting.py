@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
-from triage.classification.instructions import without_instructions_in
-from triage.classification.prompts import load
 from triage.domain.taxonomy import Label, Taxonomy
 from triage.domain.triage_result import Neighbour
 from triage.evaluation.codebook import ConfusedPair
 from triage.evaluation.terms import Term
 from triage.models.chat import ChatModel, Request
+from triage.pipeline.classification.instructions import without_instructions_in
+from triage.pipeline.classification.prompts import load
 
 _SCHEMA = {
     "type": "object",

@@ -9,8 +9,6 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from triage.agreement.interval import Interval
-from triage.calibration import Observation, cross_fit
-from triage.decision import SEVERAL
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.confident import (
     Codes,
@@ -26,6 +24,8 @@ from triage.evaluation.journal import CaseRecord
 from triage.evaluation.metrics import finished
 from triage.evaluation.runs import Run
 from triage.evaluation.statistics import FACET_STATISTICS, read_columns
+from triage.pipeline.calibration import Observation, cross_fit
+from triage.pipeline.decision import SEVERAL
 
 Ranking = Literal["margin", "self_confidence"]
 """By the given label's probability less the likeliest other one's, or by the given label's probability alone."""

@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from triage.classification.likeness import Moves
-from triage.classification.reading import read
 from triage.domain.annotation import Annotation, words_of_people
 from triage.domain.correction import ChangedIncident, NotCompared, Preview
 from triage.domain.incident import Incident
@@ -23,6 +21,8 @@ from triage.history.remembered import remembered
 from triage.history.retrieval import DEFAULT_RANKING, Ranking
 from triage.models.embedding import Vectors
 from triage.pipeline import MadeOtherwise, Pipeline
+from triage.pipeline.classification.likeness import Moves
+from triage.pipeline.classification.reading import read
 from triage.preview.changes import changes_of
 from triage.preview.supposition import Heard, Reread, Supposition
 from triage.store import Store

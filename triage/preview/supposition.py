@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from triage.classification.likeness import REFERENCE_INCIDENTS, Moves, in_reference_order, moved
 from triage.domain.annotation import Labels
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Taxonomy
@@ -19,6 +18,7 @@ from triage.history.held import Held
 from triage.history.learned import Classifiers, Distributions, Lessons, labelled
 from triage.history.retrieval import Ranking
 from triage.models.embedding import Vectors
+from triage.pipeline.classification.likeness import REFERENCE_INCIDENTS, Moves, in_reference_order, moved
 
 LEARNED = ("words", "embedding")
 

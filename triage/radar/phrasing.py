@@ -8,11 +8,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from triage.classification.prompts import load
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.evaluation.rule_drafting import fenced
 from triage.models.chat import ChatModel, Request
+from triage.pipeline.classification.prompts import load
 from triage.radar.drafting import names_of, new_id
 from triage.radar.report import Draft, Group, Radar
 

@@ -17,8 +17,8 @@ from triage.domain.triage_result import FacetResult, Triage
 from triage.history import Example
 from triage.history.casebook import Casebook
 from triage.history.indexing import Steps, silent
-from triage.mitigation import kind_facets
 from triage.models.embedding import Vectors
+from triage.pipeline.mitigation import kind_facets
 from triage.radar.fitting import Sighting, reasons, usual_nearest
 from triage.radar.report import Radar, Reason
 from triage.radar.scan import DEFAULT_CRITERIA, Criteria, Suspect, scan

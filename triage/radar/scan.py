@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from triage.classification.sentences import without_boilerplate
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.terms import Term, separating_terms, telling
 from triage.history import Example
 from triage.models.embedding import Vectors
+from triage.pipeline.classification.sentences import without_boilerplate
 from triage.radar.drafting import Material, draft_label, telling_sentences
 from triage.radar.fitting import Sighting
 from triage.radar.grouping import LEAST_TO_COMPARE, Floats, Space, apartness, groups_of

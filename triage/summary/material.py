@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Self
 
-from triage.classification.sentences import split
 from triage.domain.annotation import Annotation, standing, words_of_people
 from triage.domain.incident import Incident
 from triage.domain.names import Names
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Evidence, FacetResult, Triage
+from triage.pipeline.classification.sentences import split
 from triage.redaction import Redacted, Redactor
 from triage.store import Made, Store, StoredIncident
 from triage.study.roles import Roles

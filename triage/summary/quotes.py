@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from triage.classification.sentences import is_boilerplate
 from triage.history.duplicates import is_near_duplicate
+from triage.pipeline.classification.sentences import is_boilerplate
 
 MOST_IMPACT = 3
 

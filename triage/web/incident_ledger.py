@@ -14,7 +14,7 @@ from triage.api.service import Parts, Service
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import Facet
 from triage.ledger import Kind, Ledger, ledger
-from triage.mitigation import kind_facets
+from triage.pipeline.mitigation import kind_facets
 from triage.store.past import past_incidents
 from triage.web.blind import TELLS
 from triage.web.incident_sections import show_section

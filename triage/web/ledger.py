@@ -11,7 +11,7 @@ from triage.api.access import Reader
 from triage.api.service import Parts
 from triage.ledger import Kind, Ledger, ledger
 from triage.ledger_table import ledger_table
-from triage.mitigation import kind_facets
+from triage.pipeline.mitigation import kind_facets
 from triage.render.tables import written
 from triage.store.past import past_incidents
 from triage.web.downloads import TableFormat, table_file

@@ -27,10 +27,10 @@ from triage.wiring.progress import Progress, silent
 from triage.wiring.records import Records, build_definition_reader, open_records, ranking
 
 if TYPE_CHECKING:
-    from triage.calibration import Calibrator, Circumstances
     from triage.history.casebook import Casebook
     from triage.models.chat import ChatModel
     from triage.models.chat.observing import ModelObserver
+    from triage.pipeline.calibration import Calibrator, Circumstances
     from triage.preview import Previewer
     from triage.store import Store
     from triage.wiring.models import Model
@@ -158,7 +158,7 @@ def find_calibrator(settings: Settings, now: Circumstances) -> Calibrator | None
 
     Raises `NotFound` or `MisconfiguredService` for one that is named and is missing or damaged.
     """
-    from triage.calibration import Calibrator
+    from triage.pipeline.calibration import Calibrator
 
     if settings.calibrator == "none":
         return None

@@ -15,7 +15,6 @@ from triage.settings import Settings
 from triage.wiring.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from triage.classification import Classifier
     from triage.models.chat import ChatModel
     from triage.models.chat.budget import Budget
     from triage.models.chat.langchain import LangChainChat
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from triage.models.chat.openai import OpenAIChat
     from triage.models.chat.prices import Price
     from triage.models.chat.replay import ReplayChat
+    from triage.pipeline.classification import Classifier
     from triage.store import Store
 
     Model = LocalChat | OpenAIChat | LangChainChat | ReplayChat
@@ -90,12 +90,12 @@ def build_classifier(settings: Settings, model: ChatModel | None) -> Classifier 
     if answers == "auto":
         answers = "letters" if settings.is_local else getattr(model, "answers", "structured")
     if answers == "letters":
-        from triage.classification.letters import SAMPLES, LetterClassifier
+        from triage.pipeline.classification.letters import SAMPLES, LetterClassifier
 
         return LetterClassifier(
             model, deadline_s=deadline_s, samples=settings.samples or SAMPLES, prompts=settings.prompts
         )
-    from triage.classification.structured import StructuredClassifier
+    from triage.pipeline.classification.structured import StructuredClassifier
 
     return StructuredClassifier(model, deadline_s=deadline_s, samples=settings.samples or 1, prompts=settings.prompts)
 

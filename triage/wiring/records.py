@@ -15,13 +15,13 @@ from triage.wiring.models import api_key
 from triage.wiring.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from triage.classification.likeness import DefinitionReader
     from triage.history.casebook import Casebook
     from triage.history.chroma import ChromaHistory
     from triage.history.retrieval import Ranking
     from triage.live import LiveAgreement, LiveOptions
     from triage.models.embedding import Embedder
     from triage.notifying import Notifier
+    from triage.pipeline.classification.likeness import DefinitionReader
     from triage.redaction import Redactor
     from triage.store import Store
     from triage.store.encryption import Sealer
@@ -184,7 +184,7 @@ def build_embedder(settings: Settings) -> Embedder:
 
 def build_definition_reader(settings: Settings, embedder: Embedder, taxonomy: Taxonomy) -> DefinitionReader:
     """What compares write-ups with the definitions of `taxonomy`, whose vectors the data folder keeps."""
-    from triage.classification.likeness import DefinitionReader
+    from triage.pipeline.classification.likeness import DefinitionReader
 
     return DefinitionReader(embedder, taxonomy, settings.data_dir / "definitions")
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from triage.decision import RULE, WEIGHTS
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Scalar
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.gate import Gate
 from triage.pipeline import Pipeline, PipelineOptions, circumstances
+from triage.pipeline.decision import RULE, WEIGHTS
 from triage.settings import Settings
 from triage.wiring.desk import find_calibrator, pipeline_options
 from triage.wiring.models import _REPLAY, build_classifier, is_replayed, open_model
@@ -22,12 +22,12 @@ from triage.wiring.progress import Progress, silent
 from triage.wiring.records import build_definition_reader, build_embedder, ranking
 
 if TYPE_CHECKING:
-    from triage.classification import Classifier
     from triage.evaluation.prompted import ModelUnderTest
     from triage.evaluation.runner import TriageUnderTest
     from triage.evaluation.subject import PipelineUnderTest
     from triage.evaluation.suites import Suite
     from triage.models.chat import ChatModel
+    from triage.pipeline.classification import Classifier
 
 
 @asynccontextmanager

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.classification.samples import sample
 from triage.models.chat import Message, Reply, Request
 from triage.models.chat.cache import CachedChat, ReplyCache, asked_anew, key_of
+from triage.pipeline.classification.samples import sample
 
 
 class Counting:

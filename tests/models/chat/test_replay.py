@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from triage.classification import Subject
-from triage.classification.letters import LetterClassifier
-from triage.classification.sentences import split
-from triage.classification.structured import StructuredClassifier
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.replay import RecordedAnswer, Recording, ReplayChat, recordings_in
+from triage.pipeline.classification import Subject
+from triage.pipeline.classification.letters import LetterClassifier
+from triage.pipeline.classification.sentences import split
+from triage.pipeline.classification.structured import StructuredClassifier
 
 TEXTS = {
     "a": "The power feed of hall seven failed at noon. Batteries carried the load for two minutes and then gave out.",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, LabelProbability, Neighbour
 from triage.history import Example
-from triage.mitigation import MAX_GENERAL_ADVICE, MAX_STEPS, Shrinkage, steps, suggest, support_shares
+from triage.pipeline.mitigation import MAX_GENERAL_ADVICE, MAX_STEPS, Shrinkage, steps, suggest, support_shares
 
 TAXONOMY = Taxonomy.load("llm_inference")
 FACET = TAXONOMY.facet("mitigation")

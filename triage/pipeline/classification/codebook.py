@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from triage.classification import Subject
 from triage.domain.taxonomy import Facet, Label, Taxonomy
+from triage.pipeline.classification import Subject
 
 
 def definitions(taxonomy: Taxonomy) -> str:

@@ -21,10 +21,10 @@ from triage.agreement import (
     reliability,
     risk_coverage,
 )
-from triage.decision import DEFAULT_RULE, RULE, SEVERAL, WEIGHTS, FacetRule, Sources, combine, log_scores
 from triage.domain.annotation import Labels
 from triage.domain.errors import InvalidInput, MisconfiguredService, NotFound
 from triage.domain.taxonomy import Facet, Taxonomy
+from triage.pipeline.decision import DEFAULT_RULE, RULE, SEVERAL, WEIGHTS, FacetRule, Sources, combine, log_scores
 
 LEAST_CASES = 30
 """A facet with fewer cases is not calibrated."""

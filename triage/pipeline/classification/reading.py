@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from triage.classification.instructions import without_instructions
-from triage.classification.sentences import Sentence, before_resolution, split
 from triage.domain.taxonomy import Taxonomy
+from triage.pipeline.classification.instructions import without_instructions
+from triage.pipeline.classification.sentences import Sentence, before_resolution, split
 
 
 class Reading(NamedTuple):

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from tests.parts import HashingEmbedder
-from triage.classification.likeness import DefinitionReader, moved, phrases, representative
-from triage.classification.sentences import Sentence, before_resolution, split
 from triage.domain.taxonomy import Taxonomy
 from triage.history import Example
 from triage.models.embedding.onnx import MiniLM
+from triage.pipeline.classification.likeness import DefinitionReader, moved, phrases, representative
+from triage.pipeline.classification.sentences import Sentence, before_resolution, split
 
 TAXONOMY = Taxonomy.load("cloud_faults")
 WRITE_UP = (

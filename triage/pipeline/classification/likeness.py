@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from triage.classification.sentences import Sentence, cause_words, is_boilerplate, split
 from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.history import Example
 from triage.models.embedding import Embedder, Vectors
 from triage.models.embedding.kept import embed_once
+from triage.pipeline.classification.sentences import Sentence, cause_words, is_boilerplate, split
 
 SHARPNESS = 12.0
 """A sentence 1/12 more like a label in cosine similarity makes the label e times as likely."""

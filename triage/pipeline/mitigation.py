@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import median, quantiles
 from typing import NamedTuple
 
-from triage.classification.sentences import split
-from triage.decision import VOTE_TEMPERATURE
 from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.domain.triage_result import FacetResult, Neighbour, Step, Suggestion, Supporter
 from triage.history import Example
+from triage.pipeline.classification.sentences import split
+from triage.pipeline.decision import VOTE_TEMPERATURE
 
 MAX_STEPS = 2
 MAX_GENERAL_ADVICE = 3

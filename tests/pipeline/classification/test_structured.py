@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests.fake_openai import Answer, Behaviour, Chosen, FakeOpenAI, OutsideSchema, Status, WrongLabel
-from triage.classification import Subject
-from triage.classification.structured import StructuredClassifier
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.openai import OpenAIChat
+from triage.pipeline.classification import Subject
+from triage.pipeline.classification.structured import StructuredClassifier
 
 
 @pytest.fixture

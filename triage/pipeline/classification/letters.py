@@ -8,16 +8,16 @@ import string
 from collections.abc import Sequence
 from pathlib import Path
 
-from triage.classification import Answer, Classification, Subject, Usage, normalised
-from triage.classification.codebook import numbered, plain
-from triage.classification.priors import measured_prior
-from triage.classification.prompts import load
-from triage.classification.samples import sample, smoothed_shares
-from triage.classification.sentences import Sentence
 from triage.domain.annotation import Labels
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.models.chat import ChatModel, Message, Reply, Request
+from triage.pipeline.classification import Answer, Classification, Subject, Usage, normalised
+from triage.pipeline.classification.codebook import numbered, plain
+from triage.pipeline.classification.priors import measured_prior
+from triage.pipeline.classification.prompts import load
+from triage.pipeline.classification.samples import sample, smoothed_shares
+from triage.pipeline.classification.sentences import Sentence
 
 SAMPLES = 5
 """Letters asked for per question where an endpoint gives no log-probabilities, unless told otherwise."""

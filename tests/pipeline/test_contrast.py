@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from evals.bench.learning_curve import RememberingEmbedder
-from triage.classification.likeness import DefinitionReader
-from triage.classification.sentences import split
-from triage.contrast import contrast
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, LabelProbability
 from triage.history import Example
 from triage.models.embedding.onnx import MiniLM
+from triage.pipeline.classification.likeness import DefinitionReader
+from triage.pipeline.classification.sentences import split
+from triage.pipeline.contrast import contrast
 
 TAXONOMY = Taxonomy.load("llm_inference")
 EMBEDDER = RememberingEmbedder(MiniLM())

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.fake_openai import Answer, Chosen, FakeOpenAI, Status
-from triage.classification import Subject
-from triage.classification.letters import LetterClassifier
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.openai import OpenAIChat
+from triage.pipeline.classification import Subject
+from triage.pipeline.classification.letters import LetterClassifier
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from typing import Protocol
 
 from pydantic import BaseModel, Field
 
-from triage.classification.sentences import Sentence
 from triage.domain.annotation import Labels
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
 from triage.models.chat import Reply
+from triage.pipeline.classification.sentences import Sentence
 
 
 class Subject(BaseModel, frozen=True):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.classification.sentences import condense, is_boilerplate, split
+from triage.pipeline.classification.sentences import condense, is_boilerplate, split
 
 TEXTS = st.text(alphabet=st.sampled_from("abc. \n!?AB1\"'(\té"), max_size=2_000)
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.fake_openai import FakeOpenAI
-from triage.classification import Subject
-from triage.classification.samples import mean, smoothed_shares
 from triage.domain.taxonomy import Taxonomy
+from triage.pipeline.classification import Subject
+from triage.pipeline.classification.samples import mean, smoothed_shares
 from triage.settings import Settings
 from triage.wiring import build_classifier, open_model
 

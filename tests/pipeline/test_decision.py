@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.classification import Answer, normalised
-from triage.decision import combine, decide, vote
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import Neighbour
+from triage.pipeline.classification import Answer, normalised
+from triage.pipeline.decision import combine, decide, vote
 
 TAXONOMY = Taxonomy.load("llm_inference")
 CATEGORY, MODE = TAXONOMY.facet("category"), TAXONOMY.facet("failure_mode")

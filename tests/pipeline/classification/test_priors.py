@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.fake_openai import FakeOpenAI
-from triage.classification import Subject
-from triage.classification.letters import LetterClassifier
-from triage.classification.priors import _shipped, measured_prior
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.openai import OpenAIChat
+from triage.pipeline.classification import Subject
+from triage.pipeline.classification.letters import LetterClassifier
+from triage.pipeline.classification.priors import _shipped, measured_prior
 
 FAULTS = Taxonomy.load("cloud_faults")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from triage.calibration import Calibrator, Circumstances, FacetCalibration
-from triage.decision import RULE
 from triage.domain.errors import MisconfiguredService, NotFound
 from triage.domain.taxonomy import Taxonomy
 from triage.models.embedding.onnx import MiniLM
+from triage.pipeline.calibration import Calibrator, Circumstances, FacetCalibration
+from triage.pipeline.decision import RULE
 from triage.settings import Settings
 from triage.wiring import calibrators_folder, find_calibrator
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from triage.classification import Answer, normalised
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import FacetResult, LabelProbability, Neighbour
+from triage.pipeline.classification import Answer, normalised
 from triage.render.quantities import percent
 
 VOTE_TEMPERATURE = 0.1

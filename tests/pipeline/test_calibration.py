@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from triage.calibration import LEAST_CASES, Calibrator, Circumstances, Observation, cross_fit, fit
-from triage.decision import FacetRule, combine, decide
 from triage.domain.errors import InvalidInput, MisconfiguredService, NotFound
 from triage.domain.taxonomy import Taxonomy
+from triage.pipeline.calibration import LEAST_CASES, Calibrator, Circumstances, Observation, cross_fit, fit
+from triage.pipeline.decision import FacetRule, combine, decide
 
 TAXONOMY = Taxonomy.load("llm_inference")
 CATEGORY, MODE, MITIGATION = (TAXONOMY.facet(name) for name in ("category", "failure_mode", "mitigation"))

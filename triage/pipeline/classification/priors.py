@@ -35,5 +35,5 @@ def measured_prior(model: str, prompt: str, taxonomy: Taxonomy) -> dict[str, dic
 
 @cache
 def _shipped() -> list[MeasuredPrior]:
-    text = resources.files("triage.classification").joinpath("priors.yaml").read_text(encoding="utf-8")
+    text = resources.files("triage.pipeline.classification").joinpath("priors.yaml").read_text(encoding="utf-8")
     return TypeAdapter(list[MeasuredPrior]).validate_python(yaml.safe_load(text))

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from triage.classification.likeness import DefinitionReader, Likeness
-from triage.classification.sentences import Sentence
 from triage.domain.triage_result import Contrast, ContrastedIncident, FacetResult
 from triage.history import Example
 from triage.models.embedding import Vectors
+from triage.pipeline.classification.likeness import DefinitionReader, Likeness
+from triage.pipeline.classification.sentences import Sentence
 
 
 class Contrasted(NamedTuple):

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from triage.classification.disguises import has_cue, hidden, unmasked
-from triage.classification.sentences import Sentence, split
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
+from triage.pipeline.classification.disguises import has_cue, hidden, unmasked
+from triage.pipeline.classification.sentences import Sentence, split
 
 _TARGET = (
     r"(?:instructions?|directions?|prompts?|rules?|guidelines?|guidance|codebook|definitions?|taxonomy|everything"

@@ -6,11 +6,11 @@ from urllib.parse import quote
 
 import pytest
 
-from triage.classification.instructions import without_instructions, without_instructions_in
-from triage.classification.sentences import split
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
 from triage.evaluation import shipped_history
+from triage.pipeline.classification.instructions import without_instructions, without_instructions_in
+from triage.pipeline.classification.sentences import split
 
 TAXONOMY = Taxonomy.load("llm_inference")
 FACTS = "The request router ran out of memory. Engineers restarted it."

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from triage.classification.evidence import locate
+from triage.pipeline.classification.evidence import locate
 from triage.redaction import Redactor
 
 TEXT = "Mail ops@corp.example.\n\nThe  Redis cluster\nran out of connections. Restarted at 10.2.3.4."

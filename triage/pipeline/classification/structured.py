@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
-from triage.classification import Answer, Classification, Subject, Usage
-from triage.classification.codebook import definitions, examples, plain
-from triage.classification.prompts import load
-from triage.classification.samples import mean, sample
 from triage.domain.annotation import Labels
 from triage.domain.errors import InvalidInput, UnusableAnswer
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.models.chat import ChatModel, Message, Reply, Request
 from triage.models.chat.answer_format import asked_in_words
+from triage.pipeline.classification import Answer, Classification, Subject, Usage
+from triage.pipeline.classification.codebook import definitions, examples, plain
+from triage.pipeline.classification.prompts import load
+from triage.pipeline.classification.samples import mean, sample
 
 
 class _FacetAnswer(BaseModel):

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from triage.classification import Subject
-from triage.classification.sentences import split
 from triage.domain.taxonomy import Taxonomy
+from triage.pipeline.classification import Subject
+from triage.pipeline.classification.sentences import split
 
 WRITE_UP = "The Redis cluster ran out of connections. Requests failed with 503 for an hour. A restart helped."
 
