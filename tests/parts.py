@@ -23,10 +23,10 @@ from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Evidence, FacetResult, Provenance, Triage
 from triage.history.casebook import Casebook
 from triage.jobs import Jobs
+from triage.labels.preview import Previewer
 from triage.models.embedding import Vectors
 from triage.observability.steps import begin
 from triage.pipeline import Pipeline
-from triage.preview import Previewer
 from triage.redaction import Redactor
 from triage.store import Store
 

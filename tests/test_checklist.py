@@ -6,9 +6,9 @@ import pytest
 
 from tests.test_ledger import TAXONOMY, record
 from triage.agreement import cohen_kappa
-from triage.annotating.status import AnnotatorStatus, JobStatus, PairAgreement, summarise
 from triage.checklist import Bars, Corpus, Gates, checklist
 from triage.domain.taxonomy import Taxonomy
+from triage.labels.annotation_job.status import AnnotatorStatus, JobStatus, PairAgreement, summarise
 from triage.live import LiveReport
 from triage.study import Roles
 

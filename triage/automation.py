@@ -19,7 +19,7 @@ from triage.agreement.interval import Interval
 from triage.domain.annotation import Labels
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.evaluation.terms import separating_terms, telling
+from triage.labels.codebook.terms import separating_terms, telling
 from triage.ledger import LEAST, Entry, Kind, Ledger, NoMitigationFacet, Record, Share, Times, ledger
 from triage.pipeline.mitigation import kind_facets
 from triage.redaction import Redactor

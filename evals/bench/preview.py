@@ -24,8 +24,8 @@ from triage.domain.annotation import Annotation, Labels
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
 from triage.evaluation.datasets import shipped_history
+from triage.labels.preview import DEFAULT_OPTIONS
 from triage.pipeline.classification.sentences import split
-from triage.preview import DEFAULT_OPTIONS
 from triage.settings import Settings
 from triage.wiring import Desk, open_desk
 

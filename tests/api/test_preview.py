@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.api.secured import Secured, casebook_of, secured
+from tests.labels.preview.conftest import KINDS, text
 from tests.parts import pipeline_without_model
-from tests.preview.conftest import KINDS, text
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
 

@@ -11,7 +11,7 @@ from tests.cli.conftest import Run
 from tests.cli.manual import blocks
 
 ROOT = Path(__file__).parents[2]
-SHOP = ROOT / "tests/evolution"
+SHOP = ROOT / "tests/labels/evolution"
 OLD, NEW, GIVEN, INCIDENTS = (
     str(SHOP / name) for name in ("shop-1.yaml", "shop-2.yaml", "shop-annotations.jsonl", "shop-incidents.jsonl")
 )

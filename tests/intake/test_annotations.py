@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triage.annotating.files import csv_rows, json_lines, label_studio_tasks
 from triage.domain.annotation import Annotation
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.incident import Incident, content_id
 from triage.domain.taxonomy import Taxonomy
 from triage.intake.annotations import AnnotationReading, read_annotations
 from triage.intake.json_items import json_items
+from triage.labels.annotation_job.files import csv_rows, json_lines, label_studio_tasks
 
 TAXONOMY = Taxonomy.load("llm_inference")
 

@@ -7,8 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
-from triage.annotating.adjudication import DisputedPage, Ruling
-from triage.annotating.disagreement import Verdict
 from triage.api.access import Reader, requires
 from triage.api.answers import Annotations, answer
 from triage.api.bodies import NewAdjudication, read_models
@@ -17,6 +15,8 @@ from triage.api.parameters import IncidentInPath
 from triage.api.problems import documented
 from triage.api.service import Parts
 from triage.domain.errors import InvalidInput
+from triage.labels.annotation_job.adjudication import DisputedPage, Ruling
+from triage.labels.annotation_job.disagreement import Verdict
 
 router = APIRouter(prefix="/v1", tags=["annotation"])
 

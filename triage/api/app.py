@@ -51,10 +51,10 @@ from triage.api.webhooks import NewWebhookSource, SourceSecret
 from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
 from triage.jobs import Jobs
+from triage.labels.preview import Previewer
 from triage.live import LiveAgreement, LiveFigures, LiveOptions
 from triage.metrics import Metrics
 from triage.notifying import Notifier
-from triage.preview import Previewer
 from triage.store import Store
 from triage.study import Roles
 from triage.study.loading import Studies

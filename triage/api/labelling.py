@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
-from triage.annotating.labelling import Task
 from triage.api.access import Annotator
 from triage.api.answers import answer, links
 from triage.api.problems import documented
 from triage.api.service import Parts
 from triage.domain.annotation import Labels
 from triage.domain.taxonomy import Label, Taxonomy
+from triage.labels.annotation_job.labelling import Task
 
 router = APIRouter(prefix="/v1/annotators", tags=["annotation"])
 

@@ -14,7 +14,7 @@ from triage.api.parameters import IncidentInPath
 from triage.api.problems import documented
 from triage.api.service import Parts
 from triage.domain.correction import Preview
-from triage.preview import DEFAULT_OPTIONS
+from triage.labels.preview import DEFAULT_OPTIONS
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 

@@ -8,17 +8,17 @@ from typing import Annotated, NamedTuple, cast
 
 from fastapi import Depends, Request
 
-from triage.annotating.adjudication import Adjudication
-from triage.annotating.labelling import Labelling
-from triage.annotating.worklist import Worklist
 from triage.api.keyring import Keyring
 from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
 from triage.jobs import Jobs
+from triage.labels.annotation_job.adjudication import Adjudication
+from triage.labels.annotation_job.labelling import Labelling
+from triage.labels.annotation_job.worklist import Worklist
+from triage.labels.preview import Previewer
 from triage.live import LiveAgreement, LiveFigures
 from triage.metrics import Metrics
 from triage.notifying import Notifier
-from triage.preview import Previewer
 from triage.store import Store
 from triage.study.loading import Studies
 

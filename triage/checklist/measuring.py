@@ -6,12 +6,12 @@ import asyncio
 from datetime import datetime
 from pathlib import Path
 
-from triage.annotating.status import job_status
 from triage.checklist.steps import DEFAULT_BARS, Bars, Checklist, Corpus, Gates, checklist
 from triage.domain.errors import TriageError
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.archive import Archive
 from triage.evaluation.suites import Suite
+from triage.labels.annotation_job.status import job_status
 from triage.live import LiveAgreement
 from triage.store import Store
 from triage.store.past import past_incidents

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from pydantic import AwareDatetime, BaseModel
 
 from triage.agreement.proportion import Proportion
-from triage.annotating.status import JobStatus
 from triage.domain.taxonomy import Facet, Taxonomy
+from triage.labels.annotation_job.status import JobStatus
 from triage.ledger import Record
 from triage.live import LiveReport
 from triage.study import Roles

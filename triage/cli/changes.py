@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from triage.evolution import AgreementChange, Change, Comparison, Migration, Plan, Relabelling
-from triage.evolution.plan import basis_in_words
-from triage.evolution.wording import Rewording, word_runs
+from triage.labels.evolution import AgreementChange, Change, Comparison, Migration, Plan, Relabelling
+from triage.labels.evolution.plan import basis_in_words
+from triage.labels.evolution.wording import Rewording, word_runs
 
 _SHOWN_INCIDENTS = 10
 _STYLES = {"same": "", "removed": "red", "added": "green"}

@@ -19,9 +19,9 @@ from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.domain.taxonomy import Taxonomy
-    from triage.evaluation.codebook import ConfusedPair, ShownCase
     from triage.evaluation.compare import Comparison
     from triage.evaluation.runs import Run
+    from triage.labels.codebook.codebook import ConfusedPair, ShownCase
     from triage.wiring import Progress
 
 _QUOTED = 200
@@ -102,13 +102,13 @@ def codebook(
 async def _codebook(wanted: _Wanted) -> _Found:
     from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.archive import Archive
-    from triage.evaluation.codebook import Codebook, confused_pairs, of_annotators, of_run, rules_of
     from triage.evaluation.metrics import finished
-    from triage.evaluation.rule_drafting import phrase
     from triage.evaluation.suites import Split
-    from triage.evaluation.taxonomy_file import raised, write_rules
     from triage.evaluation.write_ups import cases_of
     from triage.intake.annotations import read_annotations
+    from triage.labels.codebook.codebook import Codebook, confused_pairs, of_annotators, of_run, rules_of
+    from triage.labels.codebook.rule_drafting import phrase
+    from triage.labels.codebook.taxonomy_file import raised, write_rules
     from triage.redaction import Redactor
     from triage.wiring import build_definition_reader, build_embedder, open_model
 

@@ -47,8 +47,8 @@ def diff(
     """
     from triage.cli.changes import print_comparison, print_consequences
     from triage.domain.taxonomy import Taxonomy
-    from triage.evolution import agreement_changes, compare, preview, propose, rank
-    from triage.evolution.plan_file import write_plan as write
+    from triage.labels.evolution import agreement_changes, compare, preview, propose, rank
+    from triage.labels.evolution.plan_file import write_plan as write
 
     try:
         before, after = Taxonomy.load(old), Taxonomy.load(new)
@@ -98,9 +98,9 @@ def migrate_annotations(
     The exit code is 0 when they are written; 2 if the plan is not confirmed, does not fit, or a file is wrong.
     """
     from triage.cli.changes import print_consequences
-    from triage.evolution import agreement_changes, migrate, rank
-    from triage.evolution.annotation_file import write_annotations
-    from triage.evolution.plan_file import read_plan
+    from triage.labels.evolution import agreement_changes, migrate, rank
+    from triage.labels.evolution.annotation_file import write_annotations
+    from triage.labels.evolution.plan_file import read_plan
 
     try:
         plan, before, after = read_plan(plan_file)

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import yaml
 
 from triage.domain.taxonomy import Facet, Label, Taxonomy
-from triage.evaluation.deciding_rules import Labelled, draft
-from triage.evaluation.rule_drafting import without_orders
-from triage.evaluation.terms import Term, terms_of
+from triage.labels.codebook.deciding_rules import Labelled, draft
+from triage.labels.codebook.rule_drafting import without_orders
+from triage.labels.codebook.terms import Term, terms_of
 from triage.pipeline.classification.sentences import cause_words, is_boilerplate, split
 from triage.radar.report import Draft, Radar
 from triage.render.markdown import shortened

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Facet, Label, Taxonomy
-from triage.evaluation.rule_drafting import fenced
+from triage.labels.codebook.rule_drafting import fenced
 from triage.models.chat import ChatModel, Request
 from triage.pipeline.classification.prompts import load
 from triage.radar.drafting import names_of, new_id

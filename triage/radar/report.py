@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, Field
 
 from triage.domain.taxonomy import Label
-from triage.evaluation.terms import Term
+from triage.labels.codebook.terms import Term
 
 ReasonKind = Literal["abstained", "unlikely", "residual", "far"]
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.evaluation.terms import Term, separating_terms, telling
 from triage.history import Example
+from triage.labels.codebook.terms import Term, separating_terms, telling
 from triage.models.embedding import Vectors
 from triage.pipeline.classification.sentences import without_boilerplate
 from triage.radar.drafting import Material, draft_label, telling_sentences

@@ -7,13 +7,13 @@ from urllib.parse import urlencode
 
 from fastapi import Query, Request, Response
 
-from triage.annotating.adjudication import Dispute, DisputedPage, Ruling
-from triage.annotating.labelling import Answer
 from triage.api.access import Annotator, requires
 from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.principal import Principal
+from triage.labels.annotation_job.adjudication import Dispute, DisputedPage, Ruling
+from triage.labels.annotation_job.labelling import Answer
 from triage.store import Labelled
 from triage.web.annotator import annotator_of, required_annotator
 from triage.web.choices import MOST_BYTES, Question, read_answers

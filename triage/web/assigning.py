@@ -7,10 +7,10 @@ from typing import Annotated
 
 from fastapi import Form, Request, Response
 
-from triage.annotating.assignment import Assigned, assign
 from triage.api.access import Annotator
 from triage.api.service import Parts, Service
 from triage.domain.principal import Principal
+from triage.labels.annotation_job.assignment import Assigned, assign
 from triage.store import Pile, Wanted
 from triage.web.label import TABS
 from triage.web.rendering import is_part, page_router, show

@@ -7,11 +7,11 @@ from typing import Any
 
 from fastapi import Depends, Request
 
-from triage.annotating.draft import Corrections
 from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
 from triage.domain.errors import TriageError
 from triage.domain.principal import Forbidden, Principal
+from triage.labels.annotation_job.draft import Corrections
 from triage.web.annotator import annotator_of
 from triage.web.words import incident_path
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from triage.annotating.labelling import Answer
 from triage.domain.errors import InvalidInput
 from triage.domain.taxonomy import Facet, Label
+from triage.labels.annotation_job.labelling import Answer
 from triage.web.forms import Form
 
 KEYS = "123456789acefhilmoprtuvwyz"

@@ -6,7 +6,6 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from triage.annotating.draft import Corrections
 from triage.api.acceptance import queue
 from triage.api.access import Poster, Reader, requires
 from triage.api.parameters import IncidentInPath
@@ -15,6 +14,7 @@ from triage.beside import beside
 from triage.domain.principal import Principal
 from triage.domain.triage_result import Triage
 from triage.intake.markdown import write_markdown
+from triage.labels.annotation_job.draft import Corrections
 from triage.passages import read
 from triage.pipeline import STEPS
 from triage.store import StoredIncident

@@ -6,7 +6,6 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from triage.annotating.draft import Corrections, Draft
 from triage.api.access import Annotator, requires
 from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
@@ -15,6 +14,7 @@ from triage.domain.errors import InvalidInput
 from triage.domain.names import Names
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import Taxonomy
+from triage.labels.annotation_job.draft import Corrections, Draft
 from triage.web.annotator import remember_annotator, required_annotator
 from triage.web.blind import TELLS
 from triage.web.choices import read_note

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from fastapi import Request
 
-from triage.annotating.draft import Draft
 from triage.api.service import Service
 from triage.domain.annotation import Annotation, Labels
 from triage.domain.names import Names
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.domain.triage_result import FacetResult, LabelProbability, Triage
+from triage.labels.annotation_job.draft import Draft
 from triage.store import StoredIncident
 from triage.summary.material import Said
 from triage.web.annotator import annotator_of

@@ -7,13 +7,13 @@ from urllib.parse import urlencode
 
 from fastapi import Form, Query, Request, Response
 
-from triage.annotating.labelling import Answer, Asked, Piece, Task, following
 from triage.api.access import Annotator, requires
 from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import Taxonomy
+from triage.labels.annotation_job.labelling import Answer, Asked, Piece, Task, following
 from triage.web.annotator import annotator_of, remember_annotator, required_annotator
 from triage.web.choices import MOST_BYTES, Question, read_answers
 from triage.web.forms import read_form

@@ -7,12 +7,12 @@ from typing import Literal
 from fastapi import Request, Response
 
 from triage.agreement import Kappa
-from triage.annotating.status import JobStatus, PairAgreement, job_status
 from triage.api.access import Annotator
 from triage.api.service import Parts, Service
 from triage.domain.errors import NotFound
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import Taxonomy
+from triage.labels.annotation_job.status import JobStatus, PairAgreement, job_status
 from triage.render.tables import Column, Row, Table, written
 from triage.web.annotator import annotator_of, required_annotator
 from triage.web.downloads import TableFormat, table_file

@@ -9,15 +9,15 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Form, Query, Request, Response
 
-from triage.annotating.assignment import assign_each
-from triage.annotating.confirming import confirm
-from triage.annotating.worklist import Item, Kind, Said
 from triage.api.access import Annotator, Poster, Reader
 from triage.api.service import Parts, Service
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.names import Names
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import Taxonomy
+from triage.labels.annotation_job.assignment import assign_each
+from triage.labels.annotation_job.confirming import confirm
+from triage.labels.annotation_job.worklist import Item, Kind, Said
 from triage.store import Wanted
 from triage.web.annotator import annotator_of, remember_annotator, required_annotator
 from triage.web.headlines import headlines

@@ -28,10 +28,10 @@ from triage.wiring.records import Records, build_definition_reader, open_records
 
 if TYPE_CHECKING:
     from triage.history.casebook import Casebook
+    from triage.labels.preview import Previewer
     from triage.models.chat import ChatModel
     from triage.models.chat.observing import ModelObserver
     from triage.pipeline.calibration import Calibrator, Circumstances
-    from triage.preview import Previewer
     from triage.store import Store
     from triage.wiring.models import Model
 
@@ -63,7 +63,7 @@ async def open_desk(
 
     `observer` is told of every call to a model. Without `starts_model` a local one starts with the first question.
     """
-    from triage.preview import Previewer
+    from triage.labels.preview import Previewer
 
     async with (
         open_records(settings, progress, index_in_memory=index_in_memory) as records,

@@ -9,14 +9,14 @@ import pytest
 
 from tests.cli.annotate.keys import listed, press, shown
 from tests.parts import DIMENSION, HashingEmbedder
-from triage.annotating.adjudication import Adjudication
-from triage.annotating.hearing import Hearing
 from triage.cli.annotate.adjudication_app import AdjudicationApp
 from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
+from triage.labels.annotation_job.adjudication import Adjudication
+from triage.labels.annotation_job.adjudication_session import Hearing
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
 

@@ -9,13 +9,13 @@ import pytest
 from textual.widgets import Input, OptionList
 
 from tests.cli.annotate.keys import listed, press, shown
-from triage.annotating.labelling import Labelling
-from triage.annotating.session import Session
 from triage.cli.annotate.labelling_app import LabellingApp
 from triage.domain.annotation import Annotation, Assignment
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Provenance, Triage
+from triage.labels.annotation_job.labelling import Labelling
+from triage.labels.annotation_job.session import Session
 from triage.store import Store, upgrade
 
 TAXONOMY = Taxonomy.load("llm_inference")

@@ -12,8 +12,8 @@ from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, 
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.annotating.adjudication import Accepted
-    from triage.annotating.disagreement import Verdict
+    from triage.labels.annotation_job.adjudication import Accepted
+    from triage.labels.annotation_job.disagreement import Verdict
 
 _SHOWN = 10
 
@@ -48,8 +48,8 @@ def adjudicate(
 
 
 async def _adjudicate(annotator: str) -> tuple[int, int]:
-    from triage.annotating.adjudication import Adjudication
-    from triage.annotating.hearing import Hearing
+    from triage.labels.annotation_job.adjudication import Adjudication
+    from triage.labels.annotation_job.adjudication_session import Hearing
     from triage.wiring import open_records
 
     require_terminal()
@@ -68,7 +68,7 @@ async def _adjudicate(annotator: str) -> tuple[int, int]:
 
 
 async def _accept(annotator: str) -> Accepted:
-    from triage.annotating.adjudication import Adjudication
+    from triage.labels.annotation_job.adjudication import Adjudication
     from triage.wiring import open_records
 
     with watching() as progress:
@@ -103,7 +103,7 @@ def history(
 
 
 async def _history(incident_id: str) -> list[Verdict]:
-    from triage.annotating.disagreement import verdicts
+    from triage.labels.annotation_job.disagreement import verdicts
     from triage.wiring import open_store
 
     async with open_store(Settings()) as (store, _):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from triage.annotating.adjudication import Dispute
-from triage.annotating.hearing import Hearing
 from triage.cli.annotate.choice import Choice
 from triage.cli.annotate.incident_app import IncidentApp
+from triage.labels.annotation_job.adjudication import Dispute
+from triage.labels.annotation_job.adjudication_session import Hearing
 
 
 class AdjudicationApp(IncidentApp):

@@ -14,7 +14,7 @@ from triage.domain.errors import InvalidInput
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.annotating.assignment import Assigned
+    from triage.labels.annotation_job.assignment import Assigned
 
 
 def assign(
@@ -61,8 +61,8 @@ async def _assign(
     status: Status | None,
     shows_model: bool,
 ) -> Assigned:
-    from triage.annotating.assignment import assign as add
-    from triage.annotating.files import bring_in
+    from triage.labels.annotation_job.assignment import assign as add
+    from triage.labels.annotation_job.files import bring_in
     from triage.wiring import open_store
 
     settings = Settings()

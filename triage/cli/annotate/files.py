@@ -17,7 +17,7 @@ from triage.domain.errors import InvalidInput
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.annotating.files import Taken
+    from triage.labels.annotation_job.files import Taken
 
 Format = Literal["csv", "jsonl", "label-studio"]
 
@@ -44,9 +44,9 @@ def import_file(
 
 
 async def _import(file: Path, annotator: str, facet: str, rename: Sequence[str]) -> Taken:
-    from triage.annotating.files import take_in
     from triage.domain.taxonomy import Taxonomy
     from triage.intake.annotations import read_annotations
+    from triage.labels.annotation_job.files import take_in
     from triage.wiring import open_records
 
     settings = Settings()
@@ -84,8 +84,8 @@ def export_file(
 
 
 async def _export(form: Format, out: Path | None, earlier: bool) -> int:
-    from triage.annotating.files import csv_rows, json_lines, label_studio_tasks
     from triage.domain.annotation import standing
+    from triage.labels.annotation_job.files import csv_rows, json_lines, label_studio_tasks
     from triage.wiring import open_store
 
     async with open_store(Settings()) as (store, taxonomy):

@@ -27,8 +27,8 @@ def label(
 
 
 async def _label(annotator: str) -> tuple[int, int]:
-    from triage.annotating.labelling import Labelling
-    from triage.annotating.session import Session
+    from triage.labels.annotation_job.labelling import Labelling
+    from triage.labels.annotation_job.session import Session
     from triage.wiring import open_store
 
     require_terminal()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from triage.annotating.session import Question, Session
 from triage.cli.annotate.choice import Choice
 from triage.cli.annotate.incident_app import IncidentApp
+from triage.labels.annotation_job.session import Question, Session
 
 
 class LabellingApp(IncidentApp):

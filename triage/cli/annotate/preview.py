@@ -48,7 +48,7 @@ async def _preview(
     incident_id: str, pairs: list[str], days: float, limit: int, seconds: float
 ) -> tuple[Preview, Taxonomy]:
     from triage.domain.annotation import Annotation
-    from triage.preview import DEFAULT_OPTIONS
+    from triage.labels.preview import DEFAULT_OPTIONS
     from triage.wiring import open_desk
 
     given = []

@@ -13,7 +13,7 @@ from triage.render.quantities import percent
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.annotating.status import JobStatus
+    from triage.labels.annotation_job.status import JobStatus
 
 
 def status(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
@@ -37,7 +37,7 @@ def status(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
 
 
 async def _status() -> JobStatus:
-    from triage.annotating.status import job_status
+    from triage.labels.annotation_job.status import job_status
     from triage.wiring import open_store
 
     async with open_store(Settings()) as (store, taxonomy):

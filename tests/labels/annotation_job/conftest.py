@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from triage.domain.annotation import Assignment
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import FacetResult, Provenance, Triage
+from triage.labels.annotation_job.labelling import Labelling
+from triage.store import Store, upgrade
+
+TAXONOMY = Taxonomy.load("llm_inference")
+FACETS = ("category", "failure_mode", "mitigation")
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    """A store with three incidents, of which the model has labelled each."""
+    url = f"sqlite:///{tmp_path / 'triage.db'}"
+    await upgrade(url)
+    store = Store(url)
+    for name in ("one", "two", "three"):
+        await store.add_incident(Incident(id=name, title=f"Incident {name}", write_up=f"Write-up {name}."), TAXONOMY.id)
+        facets = {"category": FacetResult(facet="category", labels=("operational",))}
+        provenance = Provenance(taxonomy=TAXONOMY.id, taxonomy_version=TAXONOMY.version)
+        await store.save_triage(name, Triage(incident_id=name, facets=facets, provenance=provenance))
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def labelling(store: Store) -> Labelling:
+    return Labelling(store, TAXONOMY)
+
+
+def assigned(incident_id: str, annotator: str = "ada", **fields: object) -> Assignment:
+    values = {"incident_id": incident_id, "annotator": annotator, "facets": FACETS}
+    return Assignment.model_validate(values | fields)

@@ -1,0 +1,1 @@
+"""The work on labels: annotation jobs, previews of corrections, codebook repair and taxonomy evolution."""

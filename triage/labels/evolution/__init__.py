@@ -1,0 +1,30 @@
+"""How a taxonomy changes: what is different between two versions, and what that means for labels already given."""
+
+from __future__ import annotations
+
+from triage.labels.evolution.before_after import AgreementChange, agreement_changes
+from triage.labels.evolution.comparison import Change, Comparison, compare
+from triage.labels.evolution.migration import Migration, Withdrawn, migrate, preview
+from triage.labels.evolution.plan import FacetStep, InvalidPlan, LabelStep, OutdatedPlan, Plan, UnconfirmedPlan, propose
+from triage.labels.evolution.relabelling import Relabelling, rank
+
+__all__ = [
+    "AgreementChange",
+    "Change",
+    "Comparison",
+    "FacetStep",
+    "InvalidPlan",
+    "LabelStep",
+    "Migration",
+    "OutdatedPlan",
+    "Plan",
+    "Relabelling",
+    "UnconfirmedPlan",
+    "Withdrawn",
+    "agreement_changes",
+    "compare",
+    "migrate",
+    "preview",
+    "propose",
+    "rank",
+]
