@@ -20,7 +20,7 @@ from triage.evaluation.reports.html import Part, file_of, part_of
 from triage.evaluation.reports.markdown import as_markdown
 from triage.evaluation.reports.tables import cases_table, tables_of
 from triage.evaluation.reports.worst_cases import told_case
-from triage.evaluation.shelf import OpenedRun, Shelf
+from triage.evaluation.run_cache import OpenedRun, Shelf
 from triage.render.charts import Theme
 from triage.web.downloads import ChartFormat, TableFormat, chart_file, find_chart, find_table, kept_file, table_file
 from triage.web.rendering import is_part, page_router, show

@@ -14,8 +14,8 @@ from triage.domain.errors import InvalidInput, NotFound, TriageError
 from triage.evaluation.reports.html import part_of
 from triage.evaluation.reports.run_view import Compared
 from triage.evaluation.reports.tables import comparison_tables
+from triage.evaluation.run_cache import Listing, Shelf, ShelvedRun
 from triage.evaluation.scoring import Summary
-from triage.evaluation.shelf import Listing, Shelf, ShelvedRun
 from triage.render.tables import Cell, Column, Row, Table
 from triage.web.downloads import TableFormat, find_table, table_file
 from triage.web.eval_run import ALLOWED, FRESH, RunLinks, Runs, run_path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from triage.api import access
-from triage.evaluation.shelf import Shelf
+from triage.evaluation.run_cache import Shelf
 from triage.web import (
     adjudicate,
     agreement,

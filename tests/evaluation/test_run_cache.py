@@ -14,7 +14,7 @@ import pytest
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import CaseRecord, Suite, shelf, summarise, write_summary
-from triage.evaluation.shelf import Shelf, TooLarge
+from triage.evaluation.run_cache import Shelf, TooLarge
 from triage.intake.rows import InvalidDataset
 from triage.models.chat.prices import Price
 
