@@ -43,7 +43,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
     from triage.api import create_app
     from triage.api.guarding import GuardOptions
     from triage.api.keyring import AccessOptions
-    from triage.study import Roles
+    from triage.insights.study import Roles
     from triage.web import PageOptions, add_pages
 
     access = AccessOptions(needs_keys(settings.host, settings.auth), settings.requests_per_key_and_minute)

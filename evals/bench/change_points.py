@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from triage.agreement.proportion import Proportion
-from triage.study.change_points import Place, Series, find_changes
+from triage.insights.study.change_points import Place, Series, find_changes
 
 LEVEL = 0.05
 

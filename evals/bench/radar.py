@@ -29,10 +29,10 @@ from triage.evaluation import Case, load_dataset
 from triage.evaluation.subject import PipelineUnderTest
 from triage.history import Example
 from triage.history.chroma import ChromaHistory
+from triage.insights.radar import DEFAULT_CRITERIA, Criteria, Radar, Sighting, Suspect, scan
+from triage.insights.radar.fitting import reasons, usual_nearest
 from triage.models.embedding.onnx import MiniLM
 from triage.pipeline import Pipeline
-from triage.radar import DEFAULT_CRITERIA, Criteria, Radar, Sighting, Suspect, scan
-from triage.radar.fitting import reasons, usual_nearest
 
 LEAST_HIDDEN = 8
 DRAWS = 200
@@ -145,7 +145,7 @@ class Bench:
         )
 
     async def _look(self, taxonomy: Taxonomy, facet: Facet, recent: Sequence[Case], history: Sequence[Case]) -> Radar:
-        """As `triage.radar.look` does, without a store."""
+        """As `triage.insights.radar.look` does, without a store."""
         index = ChromaHistory.open(None, self._embedder.fingerprint)
         pipeline = Pipeline(taxonomy, self._redactor, self._embedder, index, None)
         subject = PipelineUnderTest(pipeline, index, self._redactor, self._embedder)

@@ -21,9 +21,9 @@ from evals.bench.write_ups import WriteUps
 from triage.domain.annotation import Annotation, Labels
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
-from triage.study import Corpus, Record, Roles, make_study
-from triage.study.html import as_html
-from triage.study.shortening import shortened
+from triage.insights.study import Corpus, Record, Roles, make_study
+from triage.insights.study.html import as_html
+from triage.insights.study.shortening import shortened
 
 _BEGIN = datetime(2021, 1, 1, tzinfo=UTC)
 _DAYS = 5 * 365

@@ -15,8 +15,8 @@ from triage.api.examples import AGREEMENT
 from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
+from triage.insights.live_agreement import LiveOptions, LiveReport
 from triage.jobs import JobOptions, Jobs
-from triage.live import LiveOptions, LiveReport
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tests.api.secured import Secured, casebook_of, secured
+from tests.insights.radar.parts import text
 from tests.parts import DIMENSION, HashingEmbedder
-from tests.radar.parts import text
 from triage.client import Client
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
@@ -18,7 +18,7 @@ from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
-from triage.radar import Scope, look
+from triage.insights.radar import Scope, look
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
 

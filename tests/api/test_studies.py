@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from tests.api.secured import Secured, casebook_of, secured
-from tests.study.conftest import record
+from tests.insights.study.conftest import record
 from triage.client import Client, NotAllowed
 from triage.domain.principal import SHARED_TEAM
-from triage.study import Study
+from triage.insights.study import Study
 
 LABELS = {"category": ("infrastructure",), "failure_mode": ("node",), "mitigation": ("restart",)}
 

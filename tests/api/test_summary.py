@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from tests.api.secured import secured
-from triage.study import Roles
-from triage.study.roles import Detection
+from triage.insights.study import Roles
+from triage.insights.study.roles import Detection
 
 
 def test_a_summary_is_markdown_with_what_people_said_and_an_entity_tag(client: httpx.Client) -> None:

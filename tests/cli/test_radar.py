@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
-from tests.radar.parts import text
+from tests.insights.radar.parts import text
 
 pytestmark = pytest.mark.slow
 

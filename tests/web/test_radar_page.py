@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from triage.domain.taxonomy import Taxonomy
-from triage.radar import Radar
-from triage.radar.report import IllFitting, Reason
+from triage.insights.radar import Radar
+from triage.insights.radar.report import IllFitting, Reason
 from triage.web.rendering import _environment
 from triage.web.visible import LISTED
 

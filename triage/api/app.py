@@ -50,14 +50,14 @@ from triage.api.watching import Watching
 from triage.api.webhooks import NewWebhookSource, SourceSecret
 from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
+from triage.insights.live_agreement import LiveAgreement, LiveFigures, LiveOptions
+from triage.insights.study import Roles
+from triage.insights.study.loading import Studies
 from triage.jobs import Jobs
 from triage.labels.preview import Previewer
-from triage.live import LiveAgreement, LiveFigures, LiveOptions
 from triage.metrics import Metrics
 from triage.notifying import Notifier
 from triage.store import Store
-from triage.study import Roles
-from triage.study.loading import Studies
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 

@@ -12,9 +12,9 @@ from triage.api.access import Reader
 from triage.api.answers import answer
 from triage.api.problems import documented
 from triage.api.service import Parts, Service
-from triage.automation import DEFAULT_CRITERIA, Criteria, Opportunities, opportunities, redacted_texts
 from triage.domain.taxonomy import Taxonomy
-from triage.ledger import Record
+from triage.insights.automation import DEFAULT_CRITERIA, Criteria, Opportunities, opportunities, redacted_texts
+from triage.insights.ledger import Record
 from triage.redaction import Redactor
 from triage.store.past import past_incidents
 

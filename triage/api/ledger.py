@@ -11,7 +11,7 @@ from triage.api.access import Reader
 from triage.api.answers import answer
 from triage.api.problems import documented
 from triage.api.service import Parts
-from triage.ledger import LEAST, Kind, Ledger, ledger
+from triage.insights.ledger import LEAST, Kind, Ledger, ledger
 from triage.store.past import past_incidents
 
 router = APIRouter(prefix="/v1/ledger", tags=["history"])

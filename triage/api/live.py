@@ -9,7 +9,7 @@ from triage.api.answers import answer
 from triage.api.examples import AGREEMENT, METRICS
 from triage.api.problems import documented
 from triage.api.service import Parts
-from triage.live import LiveReport
+from triage.insights.live_agreement import LiveReport
 
 router = APIRouter()
 

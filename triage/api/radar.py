@@ -11,7 +11,7 @@ from triage.api.access import Reader
 from triage.api.answers import answer
 from triage.api.problems import documented
 from triage.api.service import Parts, Service
-from triage.radar import DEFAULT_CRITERIA, RECENT, Criteria, Radar, Scope, look
+from triage.insights.radar import DEFAULT_CRITERIA, RECENT, Criteria, Radar, Scope, look
 
 router = APIRouter(prefix="/v1/radar", tags=["history"])
 

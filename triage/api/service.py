@@ -11,16 +11,16 @@ from fastapi import Depends, Request
 from triage.api.keyring import Keyring
 from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
+from triage.insights.live_agreement import LiveAgreement, LiveFigures
+from triage.insights.study.loading import Studies
 from triage.jobs import Jobs
 from triage.labels.annotation_job.adjudication import Adjudication
 from triage.labels.annotation_job.labelling import Labelling
 from triage.labels.annotation_job.worklist import Worklist
 from triage.labels.preview import Previewer
-from triage.live import LiveAgreement, LiveFigures
 from triage.metrics import Metrics
 from triage.notifying import Notifier
 from triage.store import Store
-from triage.study.loading import Studies
 
 
 class Check(NamedTuple):

@@ -12,10 +12,10 @@ from triage.api.answers import raw_answer
 from triage.api.parameters import MomentInQuery
 from triage.api.problems import documented
 from triage.api.service import Parts
-from triage.study import Study, StudyOptions
-from triage.study.loading import MOST
-from triage.study.repeats import SIMILARITY
-from triage.study.shortening import shortened
+from triage.insights.study import Study, StudyOptions
+from triage.insights.study.loading import MOST
+from triage.insights.study.repeats import SIMILARITY
+from triage.insights.study.shortening import shortened
 
 router = APIRouter(prefix="/v1/study", tags=["history"])
 

@@ -11,7 +11,7 @@ from triage.api.etags import TAGGED, IfNoneMatch, tagged
 from triage.api.parameters import IncidentInPath
 from triage.api.problems import documented
 from triage.api.service import Parts, Service
-from triage.summary import read_summary
+from triage.insights.summary import read_summary
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 

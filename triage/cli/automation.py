@@ -12,8 +12,8 @@ from triage.cli.terminal import JSON_OPTION, print_json, run, watching
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.automation import Criteria, Opportunities, Playbook
     from triage.domain.taxonomy import Taxonomy
+    from triage.insights.automation import Criteria, Opportunities, Playbook
     from triage.render.tables import Table
 
 
@@ -25,7 +25,7 @@ def automation(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Rank candidates for automation, as Markdown: trigger, action, guard, time saved, the incidents behind each."""
-    from triage.automation import DEFAULT_CRITERIA
+    from triage.insights.automation import DEFAULT_CRITERIA
 
     criteria = DEFAULT_CRITERIA._replace(least=least, most_minutes=most_minutes, action_minutes=action_minutes)
     found, taxonomy = run(_find(criteria, team))
@@ -36,7 +36,7 @@ def automation(
 
 
 async def _find(criteria: Criteria, teams: list[str] | None) -> tuple[Opportunities, Taxonomy]:
-    from triage.automation import opportunities, redacted_texts
+    from triage.insights.automation import opportunities, redacted_texts
     from triage.redaction import Redactor
     from triage.store.past import past_incidents
     from triage.wiring import open_importing
@@ -50,7 +50,7 @@ async def _find(criteria: Criteria, teams: list[str] | None) -> tuple[Opportunit
 
 def markdown(found: Opportunities, taxonomy: Taxonomy) -> str:
     """The report as Markdown, kinds and actions by their names."""
-    from triage.automation_tables import near_miss_table
+    from triage.insights.automation_tables import near_miss_table
 
     lines = [f"# Automation opportunities\n\nFrom {found.incidents} past incidents, taxonomy {found.taxonomy}.\n"]
     if not found.playbooks:
@@ -67,7 +67,7 @@ def markdown(found: Opportunities, taxonomy: Taxonomy) -> str:
 
 
 def _section(rank: int, one: Playbook, taxonomy: Taxonomy) -> str:
-    from triage.automation_tables import kind_name
+    from triage.insights.automation_tables import kind_name
 
     kind, actions = kind_name(taxonomy, one.trigger), taxonomy.mitigation
     interval, guard = one.saving.interval, one.guard

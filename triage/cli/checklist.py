@@ -13,7 +13,7 @@ from triage.cli.terminal import FAILURE, JSON_OPTION, output, print_json, run, w
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.checklist import Bars, Checklist
+    from triage.insights.checklist import Bars, Checklist
 
 
 def checklist(
@@ -25,7 +25,7 @@ def checklist(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Measure which steps of the method this installation has taken, and say what comes next for each."""
-    from triage.checklist import DEFAULT_BARS
+    from triage.insights.checklist import DEFAULT_BARS
 
     found = run(_checklist(DEFAULT_BARS._replace(kappa=bar, review_days=review_days), suites, runs))
     if as_json:
@@ -37,9 +37,9 @@ def checklist(
 
 
 async def _checklist(bars: Bars, suites: Path, runs: Path) -> Checklist:
-    from triage.checklist import measure_adoption
-    from triage.live import LiveAgreement
-    from triage.study import Roles
+    from triage.insights.checklist import measure_adoption
+    from triage.insights.live_agreement import LiveAgreement
+    from triage.insights.study import Roles
     from triage.wiring import live_options, open_importing
 
     settings = Settings()

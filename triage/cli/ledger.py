@@ -13,7 +13,7 @@ from triage.domain.errors import InvalidInput
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.ledger import Ledger
+    from triage.insights.ledger import Ledger
 
 TEAMS = typer.Option("--team", help="Only this team's incidents and the shared ones; repeatable.")
 
@@ -41,7 +41,7 @@ def ledger(
 async def _ledger(
     given: dict[str, list[str]], pairs: list[str], severity: str | None, least: int, teams: list[str] | None
 ) -> Ledger:
-    from triage.ledger import Kind, ledger
+    from triage.insights.ledger import Kind, ledger
     from triage.store.past import past_incidents
     from triage.wiring import open_importing
 
@@ -58,7 +58,7 @@ async def _ledger(
 
 def _print(found: Ledger, console: Console) -> None:
     from triage.cli.tables import terminal_table
-    from triage.ledger_table import ledger_table
+    from triage.insights.ledger_table import ledger_table
 
     wanted = [f"{facet} {' or '.join(labels)}" for facet, labels in found.labels.items()]
     wanted += [f"severity {found.severity}"] if found.severity else []

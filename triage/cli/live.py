@@ -13,7 +13,7 @@ from triage.cli.terminal import FAILURE, JSON_OPTION, output, print_json, run
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.live import LiveReport
+    from triage.insights.live_agreement import LiveReport
 
 
 def live(

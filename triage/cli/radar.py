@@ -18,7 +18,7 @@ from triage.render.quantities import percent
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.radar import Criteria, Group, Radar, Scope
+    from triage.insights.radar import Criteria, Group, Radar, Scope
 
 _MOST_SHOWN = 10
 
@@ -33,7 +33,7 @@ def radar(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Group the recent incidents that no label of a facet fits, and draft a label for each group."""
-    from triage import radar as radars
+    from triage.insights import radar as radars
 
     if as_yaml and as_json:
         raise typer.BadParameter("give --yaml or --json, not both", param_hint="--yaml")
@@ -48,7 +48,7 @@ def radar(
 
 
 async def _look(scope: Scope, criteria: Criteria, *, phrases: bool) -> Radar:
-    from triage.radar import look, phrase
+    from triage.insights.radar import look, phrase
     from triage.wiring import open_importing, open_model
 
     settings = Settings()

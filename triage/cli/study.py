@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from triage.domain.taxonomy import Taxonomy
+    from triage.insights.study import Corpus, Study, StudyOptions
     from triage.render.tables import Table
-    from triage.study import Corpus, Study, StudyOptions
 
 _QUIET = ("months",)
 """Tables that are too long for a terminal."""
@@ -90,8 +90,8 @@ def study(
 
     Each figure names the incidents behind it: in the JSON, the CSV files and the HTML page of `--out`.
     """
-    from triage.study import StudyOptions, tables_of
-    from triage.study.repeats import SIMILARITY
+    from triage.insights.study import StudyOptions, tables_of
+    from triage.insights.study.repeats import SIMILARITY
 
     options = StudyOptions(
         observed_until=observed_until and observed_until.replace(tzinfo=UTC),
@@ -156,8 +156,8 @@ def _named(given: Sequence[str], option: str) -> dict[str, str]:
 
 async def _study(asked: _Asked, options: StudyOptions) -> tuple[Corpus, Study]:
     from triage.domain.errors import InvalidInput
+    from triage.insights.study import Roles, make_study
     from triage.intake.annotations import read_annotations
-    from triage.study import Roles, make_study
 
     settings = Settings()
     corpus, vectors = await _corpus(settings, asked)
@@ -176,7 +176,7 @@ async def _study(asked: _Asked, options: StudyOptions) -> tuple[Corpus, Study]:
 async def _corpus(settings: Settings, asked: _Asked) -> tuple[Corpus, Mapping[str, NDArray[np.float32]]]:
     from triage.domain.errors import InvalidInput
     from triage.domain.taxonomy import Taxonomy
-    from triage.study.loading import file_corpus, shipped_corpus
+    from triage.insights.study.loading import file_corpus, shipped_corpus
 
     facets, fields = _named(asked.facets, "facet"), _named(asked.fields, "field")
     if asked.file is not None and asked.of_store:
@@ -200,7 +200,7 @@ async def _corpus(settings: Settings, asked: _Asked) -> tuple[Corpus, Mapping[st
 async def _stored(
     settings: Settings, taxonomy: Taxonomy, teams: list[str] | None
 ) -> tuple[Corpus, Mapping[str, NDArray[np.float32]]]:
-    from triage.study.loading import stored_corpus
+    from triage.insights.study.loading import stored_corpus
     from triage.wiring import build_embedder, open_store
 
     async with open_store(settings) as (records, _):
@@ -229,11 +229,11 @@ async def _embedded(settings: Settings, corpus: Corpus) -> Mapping[str, NDArray[
 
 def _write(folder: Path, made: Study, corpus: Corpus, tables: list[Table]) -> int:
     """How many pictures were written."""
+    from triage.insights.study.charts import charts_of
+    from triage.insights.study.html import write_html
     from triage.render.charts import write_pictures
     from triage.render.tables import as_csv
     from triage.render.whole_file import write_whole
-    from triage.study.charts import charts_of
-    from triage.study.html import write_html
 
     write_html(folder / "study.html", made, corpus)
     write_whole(folder / "study.json", made.model_dump_json(indent=2) + "\n")

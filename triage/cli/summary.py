@@ -34,8 +34,8 @@ def summary(
 
 
 async def _summary(incident_id: str) -> str:
-    from triage.study import Roles
-    from triage.summary import read_summary
+    from triage.insights.study import Roles
+    from triage.insights.summary import read_summary
     from triage.wiring import open_store
 
     settings = Settings()

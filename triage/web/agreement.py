@@ -14,12 +14,12 @@ from triage.api.access import Reader
 from triage.api.service import Parts, Service
 from triage.domain.errors import NotFound
 from triage.domain.taxonomy import Facet
-from triage.live import FacetFigures, Overview, Selection
-from triage.live.labels import Outcome, in_cell, of_label
-from triage.live.people import MOST_PEOPLE
-from triage.live.periods import LEAST, By
-from triage.live.report import ABSTAINED
-from triage.live.tables import judgements_table, overview_table, tables_of
+from triage.insights.live_agreement import FacetFigures, Overview, Selection
+from triage.insights.live_agreement.labels import Outcome, in_cell, of_label
+from triage.insights.live_agreement.people import MOST_PEOPLE
+from triage.insights.live_agreement.periods import LEAST, By
+from triage.insights.live_agreement.report import ABSTAINED
+from triage.insights.live_agreement.tables import judgements_table, overview_table, tables_of
 from triage.render.charts import Chart, Theme
 from triage.render.tables import written
 from triage.store import Judgement

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from triage.api.access import requires
 from triage.api.service import Parts, Service
-from triage.checklist import Checklist, checklist_table, measure_adoption
+from triage.insights.checklist import Checklist, checklist_table, measure_adoption
 from triage.web.downloads import TableFormat, table_file
 from triage.web.kept import Kept, KeptFigures
 from triage.web.options import Options, PageOptions

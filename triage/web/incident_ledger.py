@@ -13,7 +13,7 @@ from triage.api.parameters import IncidentInPath
 from triage.api.service import Parts, Service
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import Facet
-from triage.ledger import Kind, Ledger, ledger
+from triage.insights.ledger import Kind, Ledger, ledger
 from triage.pipeline.mitigation import kind_facets
 from triage.store.past import past_incidents
 from triage.web.blind import TELLS

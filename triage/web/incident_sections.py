@@ -15,9 +15,9 @@ from triage.api.summary import summary_of
 from triage.domain.annotation import Annotation
 from triage.domain.names import Names
 from triage.domain.triage_result import Triage
+from triage.insights.timeline import timeline
 from triage.render.tables import Column, Table, written
 from triage.render.tables import Row as TableRow
-from triage.timeline import timeline
 from triage.web.blind import TELLS
 from triage.web.downloads import MARKDOWN, TableFormat, kept_file, table_file
 from triage.web.rendering import is_part, page_router, show

@@ -13,9 +13,9 @@ from triage.domain.names import Names
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.domain.triage_result import FacetResult, LabelProbability, Triage
+from triage.insights.summary.material import Said
 from triage.labels.annotation_job.draft import Draft
 from triage.store import StoredIncident
-from triage.summary.material import Said
 from triage.web.annotator import annotator_of
 
 _CLOSE = 0.1

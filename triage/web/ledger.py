@@ -9,8 +9,8 @@ from fastapi import Depends, Query, Request, Response
 
 from triage.api.access import Reader
 from triage.api.service import Parts
-from triage.ledger import Kind, Ledger, ledger
-from triage.ledger_table import ledger_table
+from triage.insights.ledger import Kind, Ledger, ledger
+from triage.insights.ledger_table import ledger_table
 from triage.pipeline.mitigation import kind_facets
 from triage.render.tables import written
 from triage.store.past import past_incidents

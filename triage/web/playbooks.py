@@ -7,9 +7,9 @@ from fastapi import Request, Response
 from triage.api.access import Reader
 from triage.api.automation import automation_of
 from triage.api.service import Parts, Service
-from triage.automation import DEFAULT_CRITERIA, Opportunities
-from triage.automation_tables import kind_name, near_miss_table, playbook_table
 from triage.domain.principal import Principal
+from triage.insights.automation import DEFAULT_CRITERIA, Opportunities
+from triage.insights.automation_tables import kind_name, near_miss_table, playbook_table
 from triage.render.tables import written
 from triage.web.downloads import TableFormat, table_file
 from triage.web.kept import Kept, KeptFigures, Measured

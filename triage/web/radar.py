@@ -10,7 +10,7 @@ from triage.api.access import Reader, requires
 from triage.api.radar import radar_of
 from triage.api.service import Parts, Service
 from triage.domain.principal import Principal
-from triage.radar import Radar, as_yaml, radar_table
+from triage.insights.radar import Radar, as_yaml, radar_table
 from triage.web.downloads import TableFormat, kept_file, table_file
 from triage.web.kept import Kept, KeptFigures, Measured
 from triage.web.rendering import page_router, show

@@ -13,10 +13,10 @@ from markupsafe import Markup
 from triage.api.access import Reader, requires
 from triage.api.service import Parts, Service
 from triage.domain.principal import Principal
+from triage.insights.study import Study, tables_of
+from triage.insights.study.charts import Beside, charts_of
 from triage.render.charts import Chart, Theme
 from triage.render.tables import Table, written
-from triage.study import Study, tables_of
-from triage.study.charts import Beside, charts_of
 from triage.web.downloads import ChartFormat, TableFormat, chart_file, find_chart, find_table, kept_file, table_file
 from triage.web.kept import Kept, KeptFigures, Measured
 from triage.web.plots import drawn

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from triage.history.casebook import Casebook
     from triage.history.chroma import ChromaHistory
     from triage.history.retrieval import Ranking
-    from triage.live import LiveAgreement, LiveOptions
+    from triage.insights.live_agreement import LiveAgreement, LiveOptions
     from triage.models.embedding import Embedder
     from triage.notifying import Notifier
     from triage.pipeline.classification.likeness import DefinitionReader
@@ -118,7 +118,7 @@ async def open_importing(settings: Settings, progress: Progress = silent) -> Asy
 @asynccontextmanager
 async def open_live(settings: Settings) -> AsyncIterator[LiveAgreement]:
     """Live agreement over the store of `settings`; neither embedder nor model is needed for it."""
-    from triage.live import LiveAgreement
+    from triage.insights.live_agreement import LiveAgreement
 
     taxonomy = Taxonomy.load(settings.taxonomy)
     store = await prepare_store(settings)
@@ -215,7 +215,7 @@ def ranking(settings: Settings) -> Ranking:
 
 def live_options(settings: Settings) -> LiveOptions:
     """The window, the gate and the pace of live agreement that the settings name."""
-    from triage.live import LiveOptions
+    from triage.insights.live_agreement import LiveOptions
 
     return LiveOptions(
         days=settings.live_window_days,

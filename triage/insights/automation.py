@@ -1,0 +1,304 @@
+"""Automation opportunities: mitigations that past incidents suggest as playbooks, ranked by what they would save.
+
+A candidate is frequent, repeatable and fast: the same action ended incidents of the same kind alone, again and again,
+and in little time. Its figures are those of the mitigation ledger of that kind.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Literal, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel
+
+from triage.agreement.bootstrap import Floats, bootstrap
+from triage.agreement.interval import Interval
+from triage.domain.annotation import Labels
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import Facet, Taxonomy
+from triage.insights.ledger import LEAST, Entry, Kind, Ledger, NoMitigationFacet, Record, Share, Times, ledger
+from triage.labels.codebook.terms import separating_terms, telling
+from triage.pipeline.mitigation import kind_facets
+from triage.redaction import Redactor
+
+Doubt = Literal["few known ends", "not repeatable", "not fast"]
+
+_MOST_TEXTS = 1_000
+_CAUTION = (
+    "These are the best of many pairs of kind and action, so their figures flatter them: run a candidate in shadow, "
+    "with a person who confirms, before it acts alone. Labels tell what ended an incident, not that it was safe."
+)
+
+
+class Criteria(NamedTuple):
+    """What makes a candidate.
+
+    Frequent: in `least` incidents of the kind with a known end it was tried. Repeatable: the low end of the interval of
+    the share that it ended alone is `least_consistency` or more. Fast: half of the incidents in which it was tried
+    ended within `most_minutes`. `action_minutes` is what the playbook itself is taken to need,
+    from detection to mitigation.
+    """
+
+    least: int = LEAST
+    least_consistency: float = 0.5
+    most_minutes: float = 180.0
+    action_minutes: float = 5.0
+    most_words: int = 6
+    least_z: float = 1.5
+
+
+DEFAULT_CRITERIA = Criteria()
+
+
+class Guard(BaseModel, frozen=True):
+    """When not to: incidents of the kind in which it was not enough, or something else was done.
+
+    `others` counts what else was named in them; `words` speak for them rather than for those that it ended, if there
+    are enough of both to tell.
+    """
+
+    not_enough: tuple[str, ...]
+    otherwise: tuple[str, ...]
+    others: dict[str, int]
+    words: tuple[str, ...]
+
+
+class Saving(BaseModel, frozen=True):
+    """Minutes saved in an incident of the kind, in the mean of `n` past ones, with the interval of that mean.
+
+    Where the action did not end it alone nothing is counted as saved.
+    """
+
+    mean: float
+    interval: Interval | None
+    n: int
+
+
+class Playbook(BaseModel, frozen=True):
+    """A candidate: in incidents of kind `trigger`, told by `words`, do `action` unless the guard speaks against it."""
+
+    trigger: Labels
+    words: tuple[str, ...]
+    action: str
+    name: str
+    definition: str
+    tried: Share
+    ended: Share
+    times: Times
+    saving: Saving
+    guard: Guard
+    incidents: tuple[str, ...]
+
+
+class NearMiss(BaseModel, frozen=True):
+    """A frequent pair of kind and action that is no candidate, and why not."""
+
+    trigger: Labels
+    action: str
+    tried: Share
+    ended: Share | None
+    median_minutes: float | None
+    doubts: tuple[Doubt, ...]
+
+
+class Opportunities(BaseModel, frozen=True):
+    """Candidates, the surest saving first, and what just is none."""
+
+    taxonomy: str
+    incidents: int
+    median_minutes: float | None
+    playbooks: tuple[Playbook, ...]
+    near_misses: tuple[NearMiss, ...]
+    assumptions: tuple[str, ...]
+
+
+def redacted_texts(records: Sequence[Record], redactor: Redactor, most: int = _MOST_TEXTS) -> dict[str, str]:
+    """Incident id -> redacted text, of the `most` incidents that began last: what words are looked for in."""
+    newest = sorted((i for i, _ in records), key=lambda i: i.started_at.timestamp() if i.started_at else 0.0)[-most:]
+    return {incident.id: redactor.redact(incident.text).text for incident in newest}
+
+
+def opportunities(
+    taxonomy: Taxonomy, records: Sequence[Record], texts: Mapping[str, str], criteria: Criteria = DEFAULT_CRITERIA
+) -> Opportunities:
+    """What could be automated. `texts` maps incident id to redacted text; those without one give no words.
+
+    Raises `NoMitigationFacet`. A kind is told by the facets that are triaged first and refine each other; where a finer
+    kind is a candidate with the same action, the coarser one is left out.
+    """
+    facet = taxonomy.mitigation
+    if facet is None:
+        raise NoMitigationFacet(taxonomy)
+    detection = [incident.ttd_minutes for incident, _ in records if incident.ttd_minutes is not None]
+    detected_after = median(detection) if detection else 0.0
+    playbooks: list[Playbook] = []
+    near: list[NearMiss] = []
+    for kind in _kinds(taxonomy, records):
+        found = ledger(taxonomy, records, Kind(kind), criteria.least)
+        for entry in found.entries:
+            if entry.tried.hits < criteria.least or not facet.label(entry.mitigation).is_action:
+                continue
+            doubts = tuple(_doubts(entry, criteria))
+            if not doubts and not any(_refines(one, kind, entry.mitigation) for one in playbooks):
+                playbooks.append(_playbook(facet, found, entry, records, texts, detected_after, criteria))
+            elif doubts:
+                near.append(_near_miss(kind, entry, doubts))
+    playbooks.sort(key=lambda one: (-_surely(one), -one.saving.mean, one.action))
+    near.sort(key=lambda one: (len(one.doubts), -one.tried.hits, one.action, str(one.trigger)))
+    return Opportunities(
+        taxonomy=f"{taxonomy.id} {taxonomy.version}",
+        incidents=len(records),
+        median_minutes=_median_minutes(records),
+        playbooks=tuple(playbooks),
+        near_misses=tuple(near),
+        assumptions=_assumptions(criteria, len(detection), detected_after),
+    )
+
+
+def _kinds(taxonomy: Taxonomy, records: Sequence[Record]) -> list[Labels]:
+    """The kinds of incident that there are, by their primary labels: the finest first. A label that the taxonomy does
+    not have, such as one of an earlier version, tells none."""
+    facets = kind_facets(taxonomy)
+    found: dict[tuple[str, ...], None] = {}
+    for _, labels in records:
+        kind: tuple[str, ...] = ()
+        for facet in facets:
+            primary = labels.get(facet.id, ())[:1]
+            if not set(primary) & set(facet.ids):
+                break
+            kind += primary
+            found[kind] = None
+    ordered = sorted(found, key=lambda kind: (-len(kind), kind))
+    return [{facet.id: (label,) for facet, label in zip(facets, kind, strict=False)} for kind in ordered]
+
+
+def _median_minutes(records: Sequence[Record]) -> float | None:
+    times = [incident.ttm_minutes for incident, _ in records if incident.ttm_minutes is not None]
+    return median(times) if times else None
+
+
+def _doubts(entry: Entry, criteria: Criteria) -> list[Doubt]:
+    if entry.ended is None or entry.times is None or entry.ended.low is None:
+        return ["few known ends"]
+    doubts: list[Doubt] = ["not repeatable"] if entry.ended.low < criteria.least_consistency else []
+    return [*doubts, "not fast"] if entry.times.median > criteria.most_minutes else doubts
+
+
+def _refines(playbook: Playbook, kind: Labels, action: str) -> bool:
+    return playbook.action == action and kind.items() <= playbook.trigger.items()
+
+
+def _playbook(
+    facet: Facet,
+    found: Ledger,
+    entry: Entry,
+    records: Sequence[Record],
+    texts: Mapping[str, str],
+    detected_after: float,
+    criteria: Criteria,
+) -> Playbook:
+    if entry.ended is None or entry.times is None:
+        raise ValueError("a candidate has figures")
+    kind = Kind(found.labels)
+    of_kind = [incident for incident, labels in records if kind.has(labels)]
+    inside = {incident.id for incident in of_kind}
+    elsewhere = [incident.id for incident, _ in records if incident.id not in inside]
+    words, _ = _words([incident.id for incident in of_kind], elsewhere, texts, criteria)
+    return Playbook(
+        trigger=found.labels,
+        words=words,
+        action=entry.mitigation,
+        name=entry.name,
+        definition=facet.label(entry.mitigation).definition,
+        tried=entry.tried,
+        ended=entry.ended,
+        times=entry.times,
+        saving=_saving(of_kind, found, entry, detected_after, criteria),
+        guard=_guard(found, entry, texts, criteria),
+        incidents=entry.incidents,
+    )
+
+
+def _guard(found: Ledger, entry: Entry, texts: Mapping[str, str], criteria: Criteria) -> Guard:
+    used = set(entry.incidents)
+    named: dict[str, list[str]] = {}
+    for other in found.entries:
+        for incident_id in other.incidents:
+            named.setdefault(incident_id, []).append(other.mitigation)
+    otherwise = sorted(incident_id for incident_id in named if incident_id not in used)
+    against = [*entry.ended_with_others, *otherwise]
+    others = Counter(one for incident_id in against for one in named[incident_id] if one != entry.mitigation)
+    _, words = _words(entry.ended_alone, against, texts, criteria)
+    return Guard(
+        not_enough=entry.ended_with_others, otherwise=tuple(otherwise), others=dict(others.most_common()), words=words
+    )
+
+
+def _words(
+    first: Sequence[str], second: Sequence[str], texts: Mapping[str, str], criteria: Criteria
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The words that speak for either group of incidents."""
+    one, other = ([texts[name] for name in side if name in texts] for side in (first, second))
+    terms = separating_terms(one, other, list(texts.values()))
+    sides = telling(terms, least_z=criteria.least_z, least_texts=2, most=criteria.most_words)
+    return tuple(term.term for term in sides[0]), tuple(term.term for term in sides[1])
+
+
+def _saving(
+    of_kind: Sequence[Incident], found: Ledger, entry: Entry, detected_after: float, criteria: Criteria
+) -> Saving:
+    """Over all incidents of the kind with a known mitigation and end: the playbook would have run in each of them."""
+    alone, untold = set(entry.ended_alone), set(found.untold)
+    saved = []
+    for incident in of_kind:
+        if incident.ttm_minutes is None or incident.id in untold:
+            continue
+        detected = detected_after if incident.ttd_minutes is None else incident.ttd_minutes
+        best = max(0.0, incident.ttm_minutes - detected - criteria.action_minutes)
+        saved.append(best if incident.id in alone else 0.0)
+    values, times = np.unique(np.array(saved, dtype=np.float64), return_counts=True)
+
+    def mean(draws: Floats) -> Floats:
+        told: Floats = draws @ values / draws.sum(axis=1)
+        return told
+
+    interval = bootstrap(mean, times) if len(values) > 1 else None
+    return Saving(mean=float(np.mean(saved)), interval=interval, n=len(saved))
+
+
+def _surely(playbook: Playbook) -> float:
+    """Minutes saved per incident at the low end, times the incidents that there were."""
+    saving = playbook.saving
+    return (saving.interval.low if saving.interval else 0.0) * saving.n
+
+
+def _near_miss(kind: Labels, entry: Entry, doubts: tuple[Doubt, ...]) -> NearMiss:
+    return NearMiss(
+        trigger=kind,
+        action=entry.mitigation,
+        tried=entry.tried,
+        ended=entry.ended,
+        median_minutes=entry.times.median if entry.times else None,
+        doubts=doubts,
+    )
+
+
+def _assumptions(criteria: Criteria, detections: int, detected_after: float) -> tuple[str, ...]:
+    detection = (
+        f"where an incident's detection isn't recorded it is taken as {detected_after:g} minutes after the start, the "
+        f"median of the {detections} incidents that record it"
+        if detections
+        else "no incident records its detection, so it is taken as immediate and the saving is an upper bound"
+    )
+    return (
+        f"Time saved = time to mitigate - time to detect - {criteria.action_minutes:g} minutes for the playbook, in "
+        f"past incidents that the action ended alone; 0 in all others of the kind. "
+        f"{detection[0].upper()}{detection[1:]}.",
+        "Words are those of finished write-ups: one that tells how it ended, such as the action itself, is no sign at "
+        "the start. Pick the others for an alert.",
+        "The harm of running a playbook where it is the wrong one is not counted: that is what the guard is for.",
+        _CAUTION,
+    )

@@ -1,0 +1,276 @@
+"""A closer look than the watch takes: any window, one person or all, beside what people reach among themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from triage.agreement import (
+    Alpha,
+    Confusion,
+    Kappa,
+    MeanAgreement,
+    ModelAgreement,
+    Reading,
+    alpha_by_label,
+    balance_of,
+    human_ceiling,
+    model_beside_people,
+    read,
+)
+from triage.agreement.proportion import Proportion
+from triage.agreement.ratings import Ratings
+from triage.domain.errors import NotFound
+from triage.domain.taxonomy import Facet, Taxonomy
+from triage.insights.live_agreement.charts import charts_of
+from triage.insights.live_agreement.labels import LabelFigures, confusion_of, label_figures
+from triage.insights.live_agreement.people import (
+    RESAMPLES,
+    PairFigure,
+    PersonFigure,
+    alpha_of,
+    pair_figures,
+    person_figures,
+    ratings_of,
+)
+from triage.insights.live_agreement.periods import By, Period, over_time
+from triage.insights.live_agreement.report import LiveAgreement, LiveFacet, LiveOptions, LiveReport, kappa_with_model
+from triage.insights.live_agreement.selection import Selection
+from triage.render.charts import Chart
+from triage.store import Judgement, Store
+
+MOST_JUDGEMENTS = 5_000
+"""Judgements of a facet, and triaged incidents, that are looked at: the newest."""
+MOST_ANNOTATORS = 200
+
+_KEPT = 6
+"""Windows that are kept: each may hold some ten thousand judgements."""
+
+
+class FacetOverview(NamedTuple):
+    """One facet in the window: the model with people, and people among themselves, which is the ceiling.
+
+    `unseen` is `kappa` for those people who are known not to have seen the model's labels; `annotators` counts the
+    people who labelled the facet. `watch` is the facet in the window of the watch, with gate and drift; None where the
+    model is not asked for the facet.
+    """
+
+    facet: Facet
+    kappa: Kappa
+    unseen: Kappa
+    abstained: int
+    people: MeanAgreement
+    alpha: Alpha | None
+    annotators: int
+    coverage: Proportion
+    watch: LiveFacet | None
+    is_cut: bool
+
+
+class Overview(NamedTuple):
+    """All facets as of a moment; `watch` tells of gate, window and alerts."""
+
+    computed_at: datetime
+    facets: tuple[FacetOverview, ...]
+    watch: LiveReport
+
+    @property
+    def is_empty(self) -> bool:
+        """True if no person labelled anything in the window."""
+        return not any(one.annotators for one in self.facets)
+
+
+class FacetFigures(NamedTuple):
+    """Everything about one facet. `beside` is the model held against the ceiling, where two people set one."""
+
+    overview: FacetOverview
+    reading: Reading
+    beside: ModelAgreement | None
+    confusion: Confusion | None
+    labels: tuple[LabelFigures, ...]
+    pairs: tuple[PairFigure, ...]
+    people: tuple[PersonFigure, ...]
+    periods: tuple[Period, ...]
+    charts: tuple[Chart, ...]
+
+    @property
+    def told(self) -> str:
+        """The model beside the ceiling, in words; empty where there is none."""
+        if self.beside is None:
+            return ""
+        text = self.beside.explain(self.overview.people)
+        return f"{text[0].upper()}{text[1:]}"
+
+
+class _Window:
+    """What was read of one selection, and what was made of it so far."""
+
+    def __init__(self, judged: dict[str, list[Judgement]], overview: Overview) -> None:
+        self.read_at = time.monotonic()
+        self.judged = judged
+        self.overview = overview
+        self.figures: dict[tuple[str, By], FacetFigures] = {}
+
+
+class LiveFigures:
+    """Reads the store and measures; what was read is kept for `refresh_s` of the options."""
+
+    def __init__(
+        self,
+        store: Store,
+        taxonomy: Taxonomy,
+        watch: LiveAgreement,
+        options: LiveOptions = LiveOptions(),  # noqa: B008 - a value that does not change
+    ) -> None:
+        self._store = store
+        self._taxonomy = taxonomy
+        self._watch = watch
+        self._options = options
+        self._lock = asyncio.Lock()
+        self._kept: OrderedDict[Selection, _Window] = OrderedDict()
+
+    @property
+    def least(self) -> int:
+        """So many labels are the fewest for which a figure is more than a first impression."""
+        return self._options.least
+
+    def is_at_hand(self, selection: Selection) -> bool:
+        """True if the overview need not be computed first."""
+        kept = self._kept.get(selection)
+        return kept is not None and self._is_fresh(kept)
+
+    async def overview(self, selection: Selection) -> Overview:
+        """All facets of the taxonomy that the model is asked for, or that people labelled.
+
+        Raises `NotFound`, as all that takes a selection does, for an annotator who labelled nothing at any time.
+        """
+        return (await self._window(selection)).overview
+
+    async def facet(self, selection: Selection, facet: str, by: By) -> FacetFigures:
+        """Everything about one facet. Raises `UnknownFacet`."""
+        wanted = self._taxonomy.facet(facet)
+        window = await self._window(selection)
+        async with self._lock:
+            if (facet, by) not in window.figures:
+                judged, overview = window.judged.get(facet, []), window.overview
+                of_facet = next((one for one in overview.facets if one.facet.id == facet), None)
+                window.figures[facet, by] = await asyncio.to_thread(
+                    _figures, wanted, judged, selection, by, of_facet, overview.computed_at, self._options.gate
+                )
+            return window.figures[facet, by]
+
+    async def judgements(self, selection: Selection, facet: str) -> list[Judgement]:
+        """What the model is held against on one facet, newest first. Raises `UnknownFacet`."""
+        self._taxonomy.facet(facet)
+        return selection.with_model((await self._window(selection)).judged.get(facet, []))
+
+    async def annotators(self, teams: frozenset[str] | None) -> list[str]:
+        """The people who labelled anything, by name; at most `MOST_ANNOTATORS`."""
+        return await self._store.annotators(self._taxonomy.id, MOST_ANNOTATORS, teams)
+
+    async def _window(self, selection: Selection) -> _Window:
+        async with self._lock:
+            kept = self._kept.get(selection)
+            if kept is None or not self._is_fresh(kept):
+                kept = self._kept[selection] = await self._read(selection, datetime.now(UTC))
+                self._kept.move_to_end(selection)
+                while len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+            return kept
+
+    def _is_fresh(self, kept: _Window) -> bool:
+        return time.monotonic() - kept.read_at < self._options.refresh_s
+
+    async def _read(self, selection: Selection, now: datetime) -> _Window:
+        taxonomy, facets = self._taxonomy.id, [facet.id for facet in self._taxonomy.facets]
+        since, teams, name = selection.since(now), selection.teams, selection.annotator
+        # Else any name would take the time of a measurement, and the place of a window that somebody looks at.
+        if name is not None and not await self._store.annotators(taxonomy, 1, teams, name):
+            raise NotFound(f"{name!r} has labelled nothing: choose somebody of the list.", annotator=name)
+        given = await self._store.judgements(taxonomy, facets, since, MOST_JUDGEMENTS, teams=teams, with_untriaged=True)
+        covered = await self._store.coverage(taxonomy, facets, since, MOST_JUDGEMENTS, teams=teams, annotator=name)
+        watch = await self._watch.report(teams)
+        judged: dict[str, list[Judgement]] = {}
+        for one in given:
+            judged.setdefault(one.facet, []).append(one)
+        coverage = {facet: Proportion(hits=n, n=covered.triaged) for facet, n in covered.labelled.items()}
+        found = await asyncio.to_thread(_overview, self._taxonomy, judged, coverage, selection, watch)
+        return _Window(judged, Overview(now, tuple(found), watch))
+
+
+def _overview(
+    taxonomy: Taxonomy,
+    judged: dict[str, list[Judgement]],
+    coverage: dict[str, Proportion],
+    selection: Selection,
+    watch: LiveReport,
+) -> list[FacetOverview]:
+    watched = {one.facet: one for one in watch.facets}
+    return [
+        facet_overview(facet, judged.get(facet.id, []), selection, coverage[facet.id], watched.get(facet.id))
+        for facet in taxonomy.facets
+        if facet.id in watched or facet.id in judged
+    ]
+
+
+def facet_overview(
+    facet: Facet,
+    judged: Sequence[Judgement],
+    selection: Selection,
+    coverage: Proportion,
+    watch: LiveFacet | None = None,
+) -> FacetOverview:
+    """Measure one facet on `judged`, newest first, of which those count that `selection` says."""
+    with_model, ratings = selection.with_model(judged), ratings_of(selection.of(judged), selection.annotator)
+    return FacetOverview(
+        facet=facet,
+        kappa=kappa_with_model(facet, with_model),
+        unseen=kappa_with_model(facet, [one for one in with_model if one.saw_model is False]),
+        abstained=sum(not one.triaged for one in with_model),
+        people=_ceiling(facet, ratings, selection.annotator),
+        alpha=alpha_of(facet, ratings),
+        annotators=len({one.annotator for one in selection.of(judged)}),
+        coverage=coverage,
+        watch=watch,
+        is_cut=len(judged) >= MOST_JUDGEMENTS,
+    )
+
+
+def _figures(
+    facet: Facet,
+    judged: Sequence[Judgement],
+    selection: Selection,
+    by: By,
+    overview: FacetOverview | None,
+    now: datetime,
+    gate: float | None,
+) -> FacetFigures:
+    known = overview or facet_overview(facet, judged, selection, Proportion(hits=0, n=0))
+    with_model, ratings = selection.with_model(judged), ratings_of(selection.of(judged), selection.annotator)
+    confusion = confusion_of(facet, with_model)
+    beside = None
+    if known.people.value is not None and with_model:
+        beside = model_beside_people(facet, ratings, len(ratings.annotators) - 1, known.people)
+    periods = over_time(facet, judged, selection, by, now.date())
+    return FacetFigures(
+        overview=known,
+        reading=read(known.kappa, balance_of(confusion) if confusion else None),
+        beside=beside,
+        confusion=confusion,
+        labels=label_figures(facet, with_model, alpha_by_label(facet, ratings, resamples=RESAMPLES)),
+        pairs=pair_figures(facet, ratings, selection.annotator),
+        people=person_figures(facet, with_model),
+        periods=periods,
+        charts=charts_of(facet, periods, by, confusion, gate),
+    )
+
+
+def _ceiling(facet: Facet, ratings: Ratings, person: str | None) -> MeanAgreement:
+    names = [annotator.name for annotator in ratings.annotators]
+    if person is not None and person not in names:
+        return MeanAgreement(value=None, pairs=0, undefined=f"{person} labelled nothing here")
+    return human_ceiling(facet, ratings, None if person is None else names.index(person))

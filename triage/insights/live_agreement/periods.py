@@ -1,0 +1,104 @@
+"""Agreement over time: the judgements of each week or month by themselves, and none where they are too few."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from typing import Literal, NamedTuple
+
+from triage.agreement import Kappa, MeanAgreement, human_ceiling
+from triage.domain.taxonomy import Facet
+from triage.insights.live_agreement.people import RESAMPLES, ratings_of
+from triage.insights.live_agreement.report import kappa_with_model
+from triage.insights.live_agreement.selection import Selection
+from triage.store import Judgement
+
+By = Literal["week", "month"]
+
+LEAST = 10
+"""Fewer labels, or incidents that two people labelled, give a period no figure."""
+MOST = 60
+"""Periods that are told, the newest."""
+
+
+class Period(NamedTuple):
+    """A week from its Monday, or a month from its first day, in UTC.
+
+    `model` is of the labels that people gave in it, `people` of the incidents that a second person labelled in it.
+    """
+
+    start: date
+    model: Kappa
+    people: MeanAgreement
+
+
+def over_time(
+    facet: Facet, judged: Sequence[Judgement], selection: Selection, by: By, until: date
+) -> tuple[Period, ...]:
+    """The periods from the first judgement to the day `until`, oldest first. `judged` stand newest first."""
+    with_model = _by_period(((one.given_at, one) for one in selection.with_model(judged)), by)
+    together = _by_period(_with_second(selection.of(judged)), by)
+    first = min((*with_model, *together), default=None)
+    if first is None:
+        return ()
+    starts = list(_starts(first, until, by))[-MOST:]
+    return tuple(
+        Period(
+            start,
+            _with_model(facet, with_model.get(start, [])),
+            _among_people(facet, together.get(start, []), selection.annotator),
+        )
+        for start in starts
+    )
+
+
+def start_of(moment: date, by: By) -> date:
+    """The first day of the period that holds a day.
+
+    >>> start_of(date(2026, 3, 1), "week").isoformat(), start_of(date(2026, 3, 31), "month").isoformat()
+    ('2026-02-23', '2026-03-01')
+    """
+    return moment.replace(day=1) if by == "month" else moment - timedelta(days=moment.weekday())
+
+
+def _starts(first: date, until: date, by: By) -> Iterator[date]:
+    start = first
+    while start <= until:
+        yield start
+        # 32 days after the first of a month lie in the next one.
+        start = start_of(start + timedelta(days=32 if by == "month" else 7), by)
+
+
+def _by_period(moments: Iterator[tuple[datetime, Judgement]], by: By) -> dict[date, list[Judgement]]:
+    found: dict[date, list[Judgement]] = {}
+    for moment, one in moments:
+        found.setdefault(start_of(moment.date(), by), []).append(one)
+    return found
+
+
+def _with_second(judged: Sequence[Judgement]) -> Iterator[tuple[datetime, Judgement]]:
+    """The judgements of incidents that at least two people labelled, each with the moment of the second one."""
+    by_incident: dict[str, list[Judgement]] = {}
+    for one in judged:
+        by_incident.setdefault(one.incident_id, []).append(one)
+    for said in by_incident.values():
+        if len(said) > 1:
+            second = sorted(one.given_at for one in said)[1]
+            yield from ((second, one) for one in said)
+
+
+def _with_model(facet: Facet, judged: Sequence[Judgement]) -> Kappa:
+    if len(judged) < LEAST:
+        return Kappa(value=None, n=len(judged), undefined=f"fewer than {LEAST} labels")
+    return kappa_with_model(facet, judged)
+
+
+def _among_people(facet: Facet, judged: Sequence[Judgement], person: str | None) -> MeanAgreement:
+    ratings = ratings_of(judged, person)
+    n = len(ratings.incidents)
+    if n < LEAST:
+        return MeanAgreement(value=None, pairs=0, n=n, undefined=f"fewer than {LEAST} incidents of two people")
+    names = [annotator.name for annotator in ratings.annotators]
+    if person is not None and person not in names:
+        return MeanAgreement(value=None, pairs=0, undefined=f"{person} labelled none of them")
+    return human_ceiling(facet, ratings, None if person is None else names.index(person), resamples=RESAMPLES)

@@ -1,0 +1,205 @@
+"""The figures as tables, for pages and files. Labels stand in them as the taxonomy's ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from triage.agreement import Interval
+from triage.domain.taxonomy import Facet
+from triage.insights.live_agreement.figures import FacetFigures, Overview
+from triage.insights.live_agreement.labels import LabelFigures
+from triage.insights.live_agreement.people import PairFigure, PersonFigure
+from triage.insights.live_agreement.periods import LEAST, By, Period
+from triage.insights.live_agreement.report import ABSTAINED
+from triage.render.tables import Cell, Column, Row, Table
+from triage.store import Judgement, Listed
+
+_INTERVAL = (Column("from", "number"), Column("to", "number"))
+
+
+def tables_of(found: FacetFigures, by: By) -> Iterator[Table]:
+    """Every table of one facet."""
+    facet = found.overview.facet
+    yield periods_table(facet, found.periods, by)
+    if found.confusion is not None:
+        yield confusion_table(facet, found.confusion.labels, found.confusion.counts)
+    yield labels_table(facet, found.labels)
+    yield pairs_table(facet, found.pairs)
+    yield people_table(facet, found.people)
+
+
+def overview_table(overview: Overview) -> Table:
+    """All facets: the model with people, people among themselves, coverage, gate and drift."""
+    columns = (
+        Column("facet"),
+        *_with_interval("model with people, kappa"),
+        Column("labels", "count"),
+        *_with_interval("people among themselves"),
+        Column("incidents of two people", "count"),
+        Column("people", "count"),
+        Column("alpha", "number"),
+        *_with_interval("model unseen, kappa"),
+        Column("labels, model unseen", "count"),
+        Column("abstained", "count"),
+        Column("labelled", "count"),
+        Column("triaged", "count"),
+        Column("gate"),
+        Column("drift, p", "number"),
+        Column("drift, index", "number"),
+        Column("alerts"),
+    )
+    rows = []
+    for one in overview.facets:
+        watch = one.watch
+        cells: list[Cell] = [
+            one.facet.id,
+            *_figure(one.kappa.value, one.kappa.interval),
+            one.kappa.n,
+            *_figure(one.people.value, one.people.interval),
+            one.people.n,
+            one.annotators,
+            one.alpha.value if one.alpha else None,
+            *_figure(one.unseen.value, one.unseen.interval),
+            one.unseen.n,
+            one.abstained,
+            one.coverage.hits,
+            one.coverage.n,
+            watch.state if watch else "not triaged",
+            watch.drift.p if watch else None,
+            watch.drift.psi if watch else None,
+            " ".join(watch.alerts) if watch else "",
+        ]
+        rows.append(Row(tuple(cells)))
+    watched = f"gate and drift of the last {overview.watch.window_days:g} days"
+    caption = f"As of {overview.computed_at:%Y-%m-%d %H:%M} UTC; {watched}."
+    return Table("agreement", "Agreement of all facets", caption, columns, tuple(rows))
+
+
+def periods_table(facet: Facet, periods: Sequence[Period], by: By) -> Table:
+    """The figures of each week or month."""
+    columns = (
+        Column(f"{by} from"),
+        *_with_interval("model with people, kappa"),
+        Column("labels", "count"),
+        *_with_interval("people among themselves"),
+        Column("incidents of two people", "count"),
+    )
+    rows = [
+        Row(
+            (
+                one.start.isoformat(),
+                *_figure(one.model.value, one.model.interval),
+                one.model.n,
+                *_figure(one.people.value, one.people.interval),
+                one.people.n,
+            )
+        )
+        for one in periods
+    ]
+    caption = f"By {by}, the oldest first. No figure where fewer than {LEAST} count."
+    return Table(f"over-time-{facet.id}", f"{facet.name}: agreement over time", caption, columns, tuple(rows))
+
+
+def confusion_table(facet: Facet, labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Table:
+    """What people said in rows, what the model said in columns."""
+    columns = (Column("people"), *(Column(label, "count") for label in labels))
+    rows = [Row((label, *row)) for label, row in zip(labels, counts, strict=True) if any(row)]
+    caption = f"{sum(map(sum, counts))} labels of people in rows, the model's in columns."
+    return Table(f"confusion-{facet.id}", f"{facet.name}: confusion", caption, columns, tuple(rows))
+
+
+def labels_table(facet: Facet, labels: Iterable[LabelFigures]) -> Table:
+    """Every label by itself."""
+    columns = (
+        Column("label"),
+        Column("people", "count"),
+        Column("model", "count"),
+        Column("both", "count"),
+        Column("precision", "share"),
+        Column("recall", "share"),
+        Column("F1", "share"),
+        *_with_interval("kappa"),
+        *_with_interval("people's alpha"),
+    )
+    rows = [
+        Row(
+            (
+                one.label,
+                one.score.support,
+                one.score.predicted,
+                one.both,
+                one.score.precision,
+                one.score.recall,
+                one.score.f1,
+                *_figure(one.kappa.value, one.kappa.interval),
+                *(_figure(one.people.value, one.people.interval) if one.people else (None, None, None)),
+            )
+        )
+        for one in labels
+    ]
+    caption = "Precision and recall hold the model against people; F1 is the positive agreement of both."
+    return Table(f"labels-{facet.id}", f"{facet.name}: label by label", caption, columns, tuple(rows))
+
+
+def pairs_table(facet: Facet, pairs: Iterable[PairFigure]) -> Table:
+    """People with people."""
+    figure = "alpha of sets" if facet.cardinality == "multi" else "kappa"
+    columns = (Column("one"), Column("other"), *_with_interval(figure), Column("incidents", "count"))
+    rows = [
+        Row((one.first, one.second, *_figure(one.figure.value, one.figure.interval), one.figure.n)) for one in pairs
+    ]
+    caption = "Each pair on the incidents that both labelled."
+    return Table(f"pairs-{facet.id}", f"{facet.name}: people with people", caption, columns, tuple(rows))
+
+
+def people_table(facet: Facet, people: Iterable[PersonFigure]) -> Table:
+    """The model with each person."""
+    columns = (
+        Column("person"),
+        *_with_interval("kappa"),
+        Column("labels", "count"),
+        Column("after seeing the model's", "count"),
+    )
+    rows = [
+        Row((one.name, *_figure(one.kappa.value, one.kappa.interval), one.kappa.n, one.saw_model)) for one in people
+    ]
+    caption = "Each person's labels against the model's."
+    return Table(f"people-{facet.id}", f"{facet.name}: the model with each person", caption, columns, tuple(rows))
+
+
+def judgements_table(facet: Facet, judged: Iterable[Judgement], listed: Mapping[str, Listed]) -> Table:
+    """The judgements behind a count, each with its incident."""
+    columns = (
+        Column("incident"),
+        Column("title"),
+        Column("labelled at"),
+        Column("person"),
+        Column("person said"),
+        Column("model said"),
+        Column("saw the model's"),
+    )
+    seen = {True: "yes", False: "no", None: "not known"}
+    rows = [
+        Row(
+            (
+                one.incident_id,
+                listed[one.incident_id].title if one.incident_id in listed else "",
+                one.given_at.isoformat(timespec="seconds"),
+                one.annotator,
+                "; ".join(one.labels),
+                "; ".join(one.triaged or (ABSTAINED,)),
+                seen[one.saw_model],
+            ),
+            (one.incident_id,),
+        )
+        for one in judged
+    ]
+    return Table(f"cases-{facet.id}", f"{facet.name}: cases", f"{len(rows)} labels.", columns, tuple(rows))
+
+
+def _with_interval(name: str) -> tuple[Column, ...]:
+    return (Column(name, "number"), *_INTERVAL)
+
+
+def _figure(value: float | None, interval: Interval | None) -> tuple[Cell, Cell, Cell]:
+    return value, interval.low if interval else None, interval.high if interval else None

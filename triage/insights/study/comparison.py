@@ -1,0 +1,141 @@
+"""One's own figures beside the published ones, and why some can't be compared."""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import BaseModel
+
+from triage.insights.study.corpus import Corpus, counted, tells, with_label
+from triage.insights.study.distributions import Share
+from triage.insights.study.labelling import FacetLabels
+from triage.insights.study.publication import Published, publication
+from triage.insights.study.responses import DetectionSplit, MitigationStudy
+from triage.insights.study.roles import Meant, Roles
+
+FEWEST = 10
+"""Incidents below which a share is not compared."""
+
+Span = tuple[float, float]
+
+
+class Beside(BaseModel, frozen=True):
+    """A published figure and one's own, with their 95% intervals. `why_not` tells why the two can't be compared.
+
+    `difference` is the 95% interval of one's own less the published one (of a kappa, whose published interval is not
+    known, it is one's own interval less the published figure). It is None where they can't be compared.
+    """
+
+    published: Published
+    published_interval: Span | None
+    own: float | None
+    interval: Span | None
+    n: int
+    incident_ids: tuple[str, ...] = ()
+    difference: Span | None = None
+    why_not: str | None = None
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two differ by more than chance explains."""
+        return self.difference is not None and not self.difference[0] <= 0 <= self.difference[1]
+
+
+def compare(
+    corpus: Corpus,
+    roles: Roles,
+    detection: DetectionSplit | None,
+    mitigation: MitigationStudy | None,
+    labelling: list[FacetLabels],
+) -> list[Beside]:
+    """Each published figure beside one's own, in the order of the publication."""
+    found: list[Beside] = []
+    for figure in publication().figures:
+        if figure.measure == "kappa":
+            found.append(_of_kappa(figure, roles.compare.get(figure.id), labelling))
+        elif figure.measure == "share":
+            found.append(_of_kind(figure, roles.compare.get(figure.id), corpus))
+        elif figure.measure == "automated":
+            has_role = roles.detection is not None and bool(roles.detection.automated)
+            own, silent = (detection.automated, detection.silent) if detection else (None, None)
+            found.append(_of_share(figure, own, silent, None if has_role else _no_role("role `automated`")))
+        else:
+            has_role = roles.mitigation is not None and bool(roles.mitigation.hotfix)
+            own, silent = (mitigation.hotfix, mitigation.silent) if mitigation else (None, None)
+            found.append(_of_share(figure, own, silent, None if has_role else _no_role("role `hotfix`")))
+    return found
+
+
+def difference(own: float, interval: Span, other: float, of_other: Span) -> Span:
+    """The 95% interval of the difference of two independent shares from their score intervals.
+
+    Source: R. G. Newcombe, Interval estimation for the difference between independent proportions, Statistics in
+    Medicine 17 (1998), method 10.
+    """
+    apart = own - other
+    low = apart - math.hypot(own - interval[0], of_other[1] - other)
+    high = apart + math.hypot(interval[1] - own, other - of_other[0])
+    return low, high
+
+
+def _no_role(role: str) -> str:
+    return f"no label is said to mean it ({role})"
+
+
+def _of_kind(figure: Published, meant: Meant | None, corpus: Corpus) -> Beside:
+    if meant is None:
+        return _of_share(figure, None, None, _no_role("roles, `compare`"))
+    facet = corpus.taxonomy.facet(meant.facet)
+    among = list(corpus.records)
+    if meant.within is not None and facet.parent is not None:
+        above = corpus.taxonomy.facet(facet.parent)
+        among = [record for record in among if meant.within in counted(above, record.labels)]
+    labelled = [record for record in among if record.labels.get(facet.id)]
+    told = [record for record in labelled if tells(facet, record)]
+    silent = [record for record in labelled if not tells(facet, record)]
+    share = Share.of(figure.name, with_label(facet, meant.labels, told), len(told))
+    return _of_share(figure, share, Share.of("not told", silent, len(labelled)), None)
+
+
+def _of_share(figure: Published, share: Share | None, silent: Share | None, why_not: str | None) -> Beside:
+    other = figure.interval
+    if why_not is None and silent is not None and silent.hits * 2 > silent.n:
+        why_not = f"{silent.hits} of {silent.n} write-ups don't tell it, so those that do are no fair sample"
+    if share is None or share.share is None or share.interval is None:
+        why_not = why_not or "no incident is labelled with it"
+        return Beside(published=figure, published_interval=other, own=None, interval=None, n=0, why_not=why_not)
+    if why_not is None and share.n < FEWEST:
+        why_not = f"only {share.n} incident(s) tell it, and it takes {FEWEST}"
+    apart = None if why_not or other is None else difference(share.share, share.interval, figure.value, other)
+    return Beside(
+        published=figure,
+        published_interval=other,
+        own=share.share,
+        interval=share.interval,
+        n=share.n,
+        incident_ids=share.incident_ids,
+        difference=apart,
+        why_not=why_not,
+    )
+
+
+def _of_kappa(figure: Published, meant: Meant | None, labelling: list[FacetLabels]) -> Beside:
+    facet = meant.facet if meant else None
+    found = next((one for one in labelling if one.facet == facet), None)
+    if found is None or found.people.value is None:
+        why = "no facet is said to be the one it was taken of (roles, `compare`)"
+        if meant is not None:
+            why = found.people.undefined or "" if found else "no person's own labels of it are here"
+            why += "; it takes two people who labelled the same incidents"
+        return Beside(published=figure, published_interval=None, own=None, interval=None, n=0, why_not=why)
+    interval = found.people.interval
+    span = (interval.low, interval.high) if interval else None
+    return Beside(
+        published=figure,
+        published_interval=None,
+        own=found.people.value,
+        interval=span,
+        n=found.people.n,
+        difference=(span[0] - figure.value, span[1] - figure.value) if span else None,
+        why_not=None if span else "its interval is not known",
+    )

@@ -1,0 +1,99 @@
+"""The study as one HTML file: it asks the network for nothing, needs no script, and names the incidents of each row."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import triage
+from triage.insights.study.charts import charts_of
+from triage.insights.study.corpus import Corpus, counted
+from triage.insights.study.study import Study
+from triage.insights.study.tables import tables_of
+from triage.render.charts import as_figure, stylesheet
+from triage.render.tables import Table, written
+from triage.render.whole_file import write_whole
+
+LISTED = 40
+"""Incidents named in a row of the page; all of them are in the JSON and the CSV."""
+_LISTED_INCIDENTS = 2_000
+# Characters that HTML can't hold, and halves of surrogate pairs, which UTF-8 can't.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+class Listed(NamedTuple):
+    """One incident of the list at the end, which the rows' ids lead to."""
+
+    anchor: str
+    id: str
+    title: str
+    url: str
+    began: str
+    labels: str
+
+
+def write_html(path: Path, study: Study, corpus: Corpus) -> Path:
+    """Write the page, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, as_html(study, corpus))
+    return path
+
+
+def as_html(study: Study, corpus: Corpus) -> str:
+    """The page; the same study gives the same one. It holds titles and ids, and no write-up."""
+    tables = tables_of(study, corpus.taxonomy)
+    sections = [(name, list(group)) for name, group in itertools.groupby(tables, key=lambda table: table.section)]
+    listed = list(_incidents(corpus))
+    page = (
+        _environment()
+        .get_template("study.html")
+        .render(
+            study=study,
+            sections=sections,
+            charts=_figures(study, corpus, tables),
+            chart_styles=stylesheet(),
+            incidents=listed,
+            anchors={one.id: one.anchor for one in listed},
+            listed=LISTED,
+            n=len(corpus.records),
+            version=triage.__version__,
+        )
+    )
+    return _UNPRINTABLE.sub("\ufffd", page)
+
+
+def _figures(study: Study, corpus: Corpus, tables: Sequence[Table]) -> dict[str, list[Markup]]:
+    """Table id -> the charts that stand beside it."""
+    figures: dict[str, list[Markup]] = {table.id: [] for table in tables}
+    for beside, chart in charts_of(study, corpus.taxonomy, tables):
+        figures[beside].append(as_figure(chart))
+    return figures
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("triage.insights.study"), PackageLoader("triage.evaluation.reports")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["written"] = written
+    return environment
+
+
+def _incidents(corpus: Corpus) -> Iterator[Listed]:
+    for place, record in enumerate(corpus.records[:_LISTED_INCIDENTS]):
+        names = [
+            facet.label(label).name for facet in corpus.taxonomy.facets for label in counted(facet, record.labels)[:1]
+        ]
+        incident = record.incident
+        url = incident.url if incident.url.startswith(("https://", "http://")) else ""
+        began = f"{incident.started_at:%Y-%m-%d}" if incident.started_at else ""
+        yield Listed(f"incident-{place}", record.id, incident.title, url, began, ", ".join(names))

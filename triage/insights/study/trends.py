@@ -1,0 +1,209 @@
+"""Incidents by month: how their number and the shares of their labels ran, and when they changed for good."""
+
+from __future__ import annotations
+
+import calendar
+import itertools
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel
+
+from triage.domain.taxonomy import Facet, Taxonomy
+from triage.insights.study.change_points import DRAWS, FEWEST, Changes, Kind, Series, find_changes
+from triage.insights.study.corpus import Corpus, Record, counted, ids, tells, undisclosed
+
+LEVEL = 0.05
+"""How often a corpus in which nothing changes is said to have changed somewhere, at most."""
+_DAYS_A_MONTH = 365.25 / 12
+
+
+class Month(BaseModel, frozen=True):
+    """The `n` incidents that began in one month (`YYYY-MM`, UTC), of the `of` that tell of the facet."""
+
+    month: str
+    n: int
+    of: int
+    incident_ids: tuple[str, ...]
+
+
+class Level(BaseModel, frozen=True):
+    """From the month `first` to the month `last` a series ran at `value`: incidents a month, or a share."""
+
+    first: str
+    last: str
+    value: float | None
+
+
+class Change(BaseModel, frozen=True):
+    """From `month` on a series ran at another level; from `earliest` to `latest` lie 95% of that month's likelihood."""
+
+    month: str
+    earliest: str
+    latest: str
+    before: float | None
+    after: float | None
+
+
+class Course(BaseModel, frozen=True):
+    """How one series ran: its `levels`, and the changes between them. Without a change there is one level.
+
+    `p` is that of there being any change; `adjusted` is `p` times the number of series looked at (Bonferroni), and told
+    is what passes `LEVEL` then.
+    """
+
+    p: float
+    adjusted: float
+    levels: tuple[Level, ...]
+    changes: tuple[Change, ...]
+
+
+class Trend(BaseModel, frozen=True):
+    """A series by month. `what` is `all incidents`, or a label of `facet`.
+
+    `number` is the course of the number of incidents, `share` that of the label's share among those that tell of the
+    facet; None where there is too little to look at.
+    """
+
+    facet: str | None
+    what: str
+    months: tuple[Month, ...]
+    number: Course | None = None
+    share: Course | None = None
+
+    @property
+    def n(self) -> int:
+        """How many incidents there are in all months."""
+        return sum(month.n for month in self.months)
+
+
+class _Followed(NamedTuple):
+    """A trend before anything is looked for in it."""
+
+    facet: str | None
+    what: str
+    hits: Sequence[Sequence[Record]]
+    of: Sequence[int]
+
+
+def trends(corpus: Corpus, *, draws: int = DRAWS, seed: int = 0) -> list[Trend]:
+    """All incidents, and each label of the facets that refine one another (else of the first that was labelled).
+
+    Empty where no incident's start is known. Changes are looked for where a series has `FEWEST` incidents.
+    """
+    dated = [record for record in corpus.records if record.incident.started_at is not None]
+    if not dated:
+        return []
+    by_month: dict[str, list[Record]] = {}
+    for record in sorted(dated, key=_began):
+        by_month.setdefault(_month(record), []).append(record)
+    months = _months(min(by_month), max(by_month))
+    records = [by_month.get(month, []) for month in months]
+    followed = [_Followed(None, "all incidents", records, [len(each) for each in records])]
+    for facet in followed_facets(corpus.taxonomy, dated):
+        followed += _of_facet(facet, records)
+    return _read(months, followed, draws, seed)
+
+
+def followed_facets(taxonomy: Taxonomy, records: Iterable[Record]) -> list[Facet]:
+    """The labelled facets that others refine or that refine others; where there is none, the first one labelled."""
+    given = {facet for record in records for facet, labels in record.labels.items() if labels}
+    labelled = [facet for facet in taxonomy.facets if facet.id in given]
+    parents = {facet.parent for facet in taxonomy.facets if facet.parent is not None}
+    return [facet for facet in labelled if facet.parent is not None or facet.id in parents] or labelled[:1]
+
+
+def _of_facet(facet: Facet, records: Sequence[Sequence[Record]]) -> list[_Followed]:
+    told = [[record for record in month if tells(facet, record)] for month in records]
+    of = [len(month) for month in told]
+    hits: dict[str, list[list[Record]]] = {
+        label: [[] for _ in records] for label in facet.ids if label not in undisclosed(facet)
+    }
+    for place, month in enumerate(told):
+        for record in month:
+            for label in counted(facet, record.labels):
+                if label in hits:
+                    hits[label][place].append(record)
+    return [_Followed(facet.id, label, months, of) for label, months in hits.items() if any(months)]
+
+
+def _read(months: Sequence[str], followed: Sequence[_Followed], draws: int, seed: int) -> list[Trend]:
+    series = [(place, kind, _series(months, one, kind)) for place, one in enumerate(followed) for kind in _kinds(one)]
+    looked_at = [(place, kind, each) for place, kind, each in series if each.is_testable and each.hits.sum() >= FEWEST]
+    courses: dict[tuple[int, str], Course] = {}
+    for place, kind, each in looked_at:
+        found = find_changes(each, level=LEVEL / len(looked_at), draws=draws, seed=seed)
+        if found is not None:
+            courses[place, kind] = _course(months, each, found, len(looked_at))
+    return [
+        Trend(
+            facet=one.facet,
+            what=one.what,
+            months=tuple(
+                Month(month=month, n=len(hits), of=of, incident_ids=ids(hits))
+                for month, hits, of in zip(months, one.hits, one.of, strict=True)
+            ),
+            number=courses.get((place, "rate")),
+            share=courses.get((place, "share")),
+        )
+        for place, one in enumerate(followed)
+    ]
+
+
+def _kinds(one: _Followed) -> tuple[Kind, ...]:
+    return ("rate",) if one.facet is None else ("rate", "share")
+
+
+def _series(months: Sequence[str], one: _Followed, kind: Kind) -> Series:
+    weights = [_days(month) for month in months] if kind == "rate" else one.of
+    return Series(np.array([len(hits) for hits in one.hits]), np.array(weights), kind)
+
+
+def _course(months: Sequence[str], series: Series, found: Changes, looked_at: int) -> Course:
+    ends = [0, *(place.at for place in found.places), len(months)]
+    levels = tuple(
+        Level(first=months[start], last=months[end - 1], value=_value(series.part(start, end)))
+        for start, end in itertools.pairwise(ends)
+    )
+    changes = tuple(
+        Change(
+            month=months[place.at],
+            earliest=months[place.earliest],
+            latest=months[place.latest],
+            before=before.value,
+            after=after.value,
+        )
+        for place, (before, after) in zip(found.places, itertools.pairwise(levels), strict=True)
+    )
+    return Course(p=found.p, adjusted=min(1.0, found.p * looked_at), levels=levels, changes=changes)
+
+
+def _value(part: Series) -> float | None:
+    hits, weight = int(part.hits.sum()), int(part.weights.sum())
+    return hits * (_DAYS_A_MONTH if part.kind == "rate" else 1.0) / weight if weight else None
+
+
+def _months(first: str, last: str) -> list[str]:
+    """Every month from the first to the last."""
+    (year, month), found = map(int, first.split("-")), [first]
+    while found[-1] < last:
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+        found.append(f"{year:04}-{month:02}")
+    return found
+
+
+def _days(month: str) -> int:
+    year, number = map(int, month.split("-"))
+    return calendar.monthrange(year, number)[1]
+
+
+def _began(record: Record) -> datetime:
+    started = record.incident.started_at
+    return datetime.min.replace(tzinfo=UTC) if started is None else started.astimezone(UTC)
+
+
+def _month(record: Record) -> str:
+    began = _began(record)
+    return f"{began.year:04}-{began.month:02}"

@@ -1,0 +1,157 @@
+"""What a summary is made of, and what people and the triage say of each facet of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Self
+
+from triage.domain.annotation import Annotation, standing, words_of_people
+from triage.domain.incident import Incident
+from triage.domain.names import Names
+from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Evidence, FacetResult, Triage
+from triage.insights.study.roles import Roles
+from triage.pipeline.classification.sentences import split
+from triage.redaction import Redacted, Redactor
+from triage.store import Made, Store, StoredIncident
+
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_LEAST_WORDS = 3
+_MOST_TRIAGES = 20
+
+
+class Said(NamedTuple):
+    """What is said of one facet: by the triage and by people.
+
+    `people` are their latest words without adjudications, `person` the one that counts, and `gold` the gold label: a
+    person's, or where there is none a derived one.
+    """
+
+    facet: str
+    triage: FacetResult | None
+    people: tuple[Annotation, ...]
+    person: Annotation | None
+    gold: Annotation | None
+
+    @classmethod
+    def of(cls, facet: str, triage: Triage | None, annotations: Iterable[Annotation]) -> Self:
+        """Of several gold labels a person's counts before any other, then the newest."""
+        stands = [each for each in standing(annotations) if each.facet == facet]
+        gold = sorted((each for each in stands if each.is_gold), key=lambda each: each.origin == "human")
+        return cls(
+            facet,
+            None if triage is None else triage.facets.get(facet),
+            tuple(each for each in stands if each.origin == "human" and not each.is_adjudication),
+            words_of_people(stands).get(facet),
+            gold[-1] if gold else None,
+        )
+
+    @property
+    def are_people_at_odds(self) -> bool:
+        """True if people say different things and nobody has settled it."""
+        return bool(self.people) and self.person is None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that count, a person's before derived ones before the triage's; empty where nobody gives any."""
+        if self.are_people_at_odds:
+            return ()
+        source = self.person or self.gold or self.triage
+        return source.labels if source else ()
+
+
+@dataclass(frozen=True)
+class Material:
+    """An incident with its triages, newest first, and all its annotations, oldest first.
+
+    `roles` say which facet tells how incidents were detected. Texts leave it redacted.
+    """
+
+    stored: StoredIncident
+    triages: Sequence[Made]
+    annotations: Sequence[Annotation]
+    taxonomy: Taxonomy
+    roles: Roles
+    redactor: Redactor
+
+    @classmethod
+    async def read(cls, store: Store, incident_id: str, taxonomy: Taxonomy, roles: Roles, redactor: Redactor) -> Self:
+        """What is kept of an incident. Raises `NotFound`."""
+        stored = await store.incident(incident_id)
+        triages = await store.triages(incident_id, _MOST_TRIAGES)
+        annotations = await store.annotations(incident_id)
+        return cls(stored, triages, annotations, roles.applied(taxonomy), roles, redactor)
+
+    @property
+    def triage(self) -> Triage | None:
+        """The latest triage; None where there is none."""
+        return self.triages[0].triage if self.triages else None
+
+    @property
+    def incident(self) -> Incident:
+        """The incident, as it came."""
+        return self.stored.incident
+
+    @cached_property
+    def redacted(self) -> Redacted:
+        """Title and write-up, redacted: all that is quoted stands in it."""
+        return self.redactor.redact(self.incident.text)
+
+    @cached_property
+    def sentences(self) -> tuple[str, ...]:
+        """The redacted sentences of the write-up, without those of the title."""
+        begins = len(self.incident.text) - len(self.incident.write_up)
+        return tuple(
+            one.text
+            for one in split(self.redacted.text)
+            if self.redacted.original_span(one.start, one.start + len(one.text))[0] >= begins
+        )
+
+    @cached_property
+    def names(self) -> Names:
+        """What facets and labels are called."""
+        return Names(self.taxonomy)
+
+    @cached_property
+    def said(self) -> dict[str, Said]:
+        """Facet -> what is said of it, in the taxonomy's order, then facets that it does not have (any more)."""
+        told = [*(self.triage.facets if self.triage else ()), *(each.facet for each in self.annotations)]
+        ids = [facet.id for facet in self.taxonomy.facets]
+        ids += [facet for facet in dict.fromkeys(told) if facet not in ids]
+        return {facet: Said.of(facet, self.triage, self.annotations) for facet in ids}
+
+    @property
+    def detection(self) -> Said | None:
+        """What is said of how the incident was detected; None in a taxonomy without such a facet."""
+        return self.said[self.roles.detection.facet] if self.roles.detection else None
+
+    @property
+    def mitigation(self) -> Said | None:
+        """What is said of what ended it; None in a taxonomy without mitigations."""
+        return self.said[self.taxonomy.mitigation.id] if self.taxonomy.mitigation else None
+
+    @cached_property
+    def title(self) -> str:
+        """The redacted title; without one the first sentence that is made of words, else the id."""
+        given = self.redactor.redact(self.incident.title).text
+        return given or next((s for s in self.sentences if len(_WORD.findall(s)) >= _LEAST_WORDS), self.incident.id)
+
+    def evidence(self, result: FacetResult) -> list[str]:
+        """The quotes of a result that stand in the write-up, word for word as they stand there."""
+        found = (Evidence.locate(evidence.quote, self.redacted.text) for evidence in result.evidence)
+        return list(dict.fromkeys(self._whole_words(evidence) for evidence in found if evidence))
+
+    def _whole_words(self, evidence: Evidence) -> str:
+        """The quote without half a word at its end, where a long sentence was cut."""
+        is_cut = self.redacted.text[evidence.end - 1 : evidence.end + 1].isalnum() and evidence.end < len(
+            self.redacted.text
+        )
+        return evidence.quote.rpartition(" ")[0] + " …" if is_cut and " " in evidence.quote else evidence.quote
+
+    def is_told(self, facet_id: str, labels: Iterable[str]) -> bool:
+        """True if any of the labels says more than that the write-up does not tell."""
+        known = {label.id: label for facet in self.taxonomy.facets if facet.id == facet_id for label in facet.labels}
+        return any(label not in known or not known[label].undisclosed for label in labels)
