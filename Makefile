@@ -36,7 +36,7 @@ types: $(VENV)/dev.stamp ## mypy, strict
 	@$(BIN)/mypy
 
 contract: $(VENV)/dev.stamp ## write the API's description, and its baseline where nothing breaks
-	@$(BIN)/python -m tests.api.write_contract
+	@$(BIN)/python -m tests.server.api.write_contract
 
 format: $(VENV)/dev.stamp ## put the code in its style
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .

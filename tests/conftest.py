@@ -22,7 +22,7 @@ _LONGEST = (
     "study/test_change_points",
     "test_local_model",
     "test_interrupt",
-    "tests/web/",
+    "tests/server/web/",
     "in_browser",
     "study/test_study",
     "test_pipeline",

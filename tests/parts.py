@@ -17,17 +17,17 @@ import numpy as np
 import uvicorn
 from fastapi import FastAPI
 
-from triage.api import create_app
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Evidence, FacetResult, Provenance, Triage
 from triage.history.casebook import Casebook
-from triage.jobs import Jobs
 from triage.labels.preview import Previewer
 from triage.models.embedding import Vectors
 from triage.observability.steps import begin
 from triage.pipeline import Pipeline
 from triage.redaction import Redactor
+from triage.server.api import create_app
+from triage.server.jobs import Jobs
 from triage.store import Store
 
 DIMENSION = 64

@@ -17,8 +17,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from tests.fake_openai import Answer, Chosen, FakeOpenAI, Status
-from triage.jobs import watch
 from triage.observability import spans
+from triage.server.jobs import watch
 from triage.serving import open_app
 from triage.settings import Settings
 

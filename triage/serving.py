@@ -12,18 +12,18 @@ from triage import __version__
 from triage.domain.errors import MisconfiguredService, TriageError
 from triage.domain.taxonomy import Taxonomy, shipped
 from triage.history.allocator import keep_together
-from triage.listening import needs_keys
 from triage.observability.telemetry import traced_process
+from triage.server.bind_address import needs_keys
 from triage.settings import Settings, told
 from triage.wiring import Desk, Progress, build_notifier, live_options, open_desk, silent
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from triage.api.service import Check
-    from triage.jobs import JobOptions, Jobs, Role
-    from triage.metrics import Metrics
-    from triage.notifying import Notifier
+    from triage.server.api.service import Check
+    from triage.server.jobs import JobOptions, Jobs, Role
+    from triage.server.metrics import Metrics
+    from triage.server.notifications import Notifier
 
 _log = logging.getLogger(__name__)
 
@@ -40,11 +40,11 @@ class AtWork(NamedTuple):
 @asynccontextmanager
 async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIterator[FastAPI]:
     """The ASGI app with everything behind it running: queue, index, model. Serve it on the same event loop."""
-    from triage.api import create_app
-    from triage.api.guarding import GuardOptions
-    from triage.api.keyring import AccessOptions
     from triage.insights.study import Roles
-    from triage.web import PageOptions, add_pages
+    from triage.server.api import create_app
+    from triage.server.api.guarding import GuardOptions
+    from triage.server.api.keyring import AccessOptions
+    from triage.server.web import PageOptions, add_pages
 
     access = AccessOptions(needs_keys(settings.host, settings.auth), settings.requests_per_key_and_minute)
     guard = GuardOptions(frozenset({settings.host}), access.is_on, settings.cors_origins, settings.request_limit_s)
@@ -79,7 +79,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
 @asynccontextmanager
 async def open_worker(settings: Settings, progress: Progress = silent) -> AsyncIterator[Jobs]:
     """A process that works on the queue that others fill. Raises `MisconfiguredService` where nothing is shared."""
-    from triage.metrics.server import serve_metrics
+    from triage.server.metrics.server import serve_metrics
 
     _require_shared(settings, "`triage worker` shares the work with other processes")
     async with _at_work(settings, "worker", progress) as (desk, jobs, metrics, _):
@@ -98,9 +98,9 @@ async def open_worker(settings: Settings, progress: Progress = silent) -> AsyncI
 @asynccontextmanager
 async def _at_work(settings: Settings, role: Role, progress: Progress) -> AsyncIterator[AtWork]:
     """What every process of a service does beside its own task: queue or work, keep the index, count and trace."""
-    from triage.index_keeper import index_keeper
-    from triage.jobs import Jobs
-    from triage.metrics import Metrics
+    from triage.server.index_keeper import index_keeper
+    from triage.server.jobs import Jobs
+    from triage.server.metrics import Metrics
 
     keep_together()
     known_as = "worker" if role == "worker" else "api"
@@ -125,7 +125,7 @@ async def _at_work(settings: Settings, role: Role, progress: Progress) -> AsyncI
 
 
 def _job_options(settings: Settings, role: Role) -> JobOptions:
-    from triage.jobs import JobOptions
+    from triage.server.jobs import JobOptions
 
     # The local model answers one incident at a time; a second one in work is redacted and embedded meanwhile.
     concurrency = settings.concurrency or (2 if settings.is_local else 16)
@@ -162,7 +162,7 @@ def _taxonomies(in_use: Taxonomy) -> Mapping[str, Taxonomy]:
 
 
 def _checks(desk: Desk) -> dict[str, Check]:
-    from triage.api.service import Check
+    from triage.server.api.service import Check
 
     async def model() -> str:
         if desk.model is None:

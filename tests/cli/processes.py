@@ -19,7 +19,13 @@ from pathlib import Path
 _FORKING = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(
     [
-        *("triage.cli", "triage.wiring.desk", "triage.labels.preview", "triage.notifying", "triage.evaluation.runner"),
+        *(
+            "triage.cli",
+            "triage.wiring.desk",
+            "triage.labels.preview",
+            "triage.server.notifications",
+            "triage.evaluation.runner",
+        ),
         *("alembic.command", "chromadb", "matplotlib.figure", "openai", "sklearn.feature_extraction.text"),
         *("sklearn.linear_model", "sqlalchemy.dialects.sqlite.aiosqlite"),
     ]

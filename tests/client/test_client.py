@@ -11,9 +11,9 @@ import httpx
 import pytest
 from fastapi import FastAPI, Response
 
-from tests.api.conftest import client as service
-from tests.api.conftest import database, folder, pipeline
 from tests.parts import KeywordPipeline, served
+from tests.server.api.conftest import client as service
+from tests.server.api.conftest import database, folder, pipeline
 from triage.client import (
     AsyncClient,
     Busy,

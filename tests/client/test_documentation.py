@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.conftest import client as service
-from tests.api.conftest import database, folder, pipeline
+from tests.server.api.conftest import client as service
+from tests.server.api.conftest import database, folder, pipeline
 
 __all__ = ["database", "folder", "pipeline", "service"]
 

@@ -20,8 +20,8 @@ from triage.domain.incident import Incident
 from triage.history import IndexUnavailable
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
-from triage.index_keeper import index_keeper
 from triage.redaction import Redactor
+from triage.server.index_keeper import index_keeper
 from triage.store import Store, upgrade
 from triage.store.records import SHARED_TEAM
 

@@ -36,16 +36,16 @@ def test_a_line_is_one_json_object_with_the_ids_of_what_it_is_about(as_before: N
     stream = io.StringIO()
     logs.set_up("json", "info", stream)
     with logs.about_incident("inc-1"):
-        logging.getLogger("triage.jobs").warning("two\nlines of %s", "text", extra={"attempt": 2})
-    logging.getLogger("triage.jobs").info("after")
-    logging.getLogger("triage.jobs").debug("too fine")
+        logging.getLogger("triage.server.jobs").warning("two\nlines of %s", "text", extra={"attempt": 2})
+    logging.getLogger("triage.server.jobs").info("after")
+    logging.getLogger("triage.server.jobs").debug("too fine")
     first, second = map(json.loads, stream.getvalue().splitlines())
 
     assert first["time"].endswith("Z")
     assert first | {"time": ""} == {
         "time": "",
         "level": "warning",
-        "logger": "triage.jobs",
+        "logger": "triage.server.jobs",
         "message": "two\nlines of text",
         "incident_id": "inc-1",
         "attempt": 2,
@@ -57,7 +57,7 @@ def test_text_has_the_ids_behind_the_message(as_before: None) -> None:
     stream = io.StringIO()
     logs.set_up("text", "info", stream)
     with logs.about_incident("inc-1"):
-        logging.getLogger("triage.jobs").warning("failed")
+        logging.getLogger("triage.server.jobs").warning("failed")
 
     assert stream.getvalue().endswith("WARNING triage.jobs: failed [incident_id=inc-1]\n")
 
@@ -84,7 +84,7 @@ def test_a_traceback_does_not_quote_the_input_that_was_wrong(as_before: None, lo
         except ValueError as error:
             raise RuntimeError("no triage") from error
     except RuntimeError:
-        logging.getLogger("triage.jobs").exception("failed")
+        logging.getLogger("triage.server.jobs").exception("failed")
 
     assert "zanzibar" not in stream.getvalue()
     assert "int_parsing" in stream.getvalue()
@@ -99,7 +99,7 @@ def test_a_secret_is_masked_in_tracebacks_and_extras_too(as_before: None, log_fo
     try:
         raise RuntimeError(f"{hidden} is refused by postgresql://me:{'hunter' + '2'}@db/triage")
     except RuntimeError:
-        logging.getLogger("triage.jobs").exception("failed", extra={"sent": hidden})
+        logging.getLogger("triage.server.jobs").exception("failed", extra={"sent": hidden})
 
     assert hidden not in stream.getvalue()
     assert "hunter2" not in stream.getvalue()
@@ -109,7 +109,7 @@ def test_a_secret_is_masked_in_tracebacks_and_extras_too(as_before: None, log_fo
 def test_no_message_looks_like_a_line_of_its_own_or_speaks_to_the_terminal(as_before: None) -> None:
     stream = io.StringIO()
     logs.set_up("text", "info", stream)
-    logging.getLogger("triage.jobs").warning("failed\n2026-01-01 ERROR forged\r\x1b[2J")
+    logging.getLogger("triage.server.jobs").warning("failed\n2026-01-01 ERROR forged\r\x1b[2J")
 
     first, second = stream.getvalue().splitlines()
     assert first.endswith("WARNING triage.jobs: failed")

@@ -39,7 +39,7 @@ def delete(
 async def _delete(incident_ids: list[str]) -> tuple[list[str], list[str]]:
     """Those deleted and those that were not there. The index is left to its marks: a service may have it open."""
     from triage.domain.errors import NotFound
-    from triage.jobs.database import forget_jobs
+    from triage.server.jobs.database import forget_jobs
     from triage.wiring import open_store
 
     settings = Settings()

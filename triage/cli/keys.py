@@ -148,8 +148,8 @@ async def _create(
 ) -> MadeKey:
     from pydantic import ValidationError
 
-    from triage.api.keys import NewKey
     from triage.domain.errors import InvalidInput
+    from triage.server.api.keys import NewKey
 
     try:
         new = NewKey.model_validate(

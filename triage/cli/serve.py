@@ -10,8 +10,8 @@ import typer
 
 from triage.cli.terminal import messages, run, watching
 from triage.domain.errors import MisconfiguredService
-from triage.listening import needs_keys
 from triage.observability.logs import set_up
+from triage.server.bind_address import needs_keys
 from triage.settings import Settings, secrets
 
 _STOP_WITHIN_S = 10

@@ -15,7 +15,7 @@ from triage.domain.principal import DEFAULT_TEAM
 from triage.settings import Settings
 
 if TYPE_CHECKING:
-    from triage.notifying import Outcome
+    from triage.server.notifications import Outcome
     from triage.store import Subscription
 
 app = typer.Typer(no_args_is_help=True, help="Who is told of triages: webhooks out.")
@@ -86,7 +86,7 @@ def send_test(subscription_id: Annotated[str, _ID], as_json: Annotated[bool, JSO
 async def _add(
     settings: Settings, url: str, team: str, kind: SubscriptionKind, events: list[str]
 ) -> tuple[Subscription, str]:
-    from triage.notifying import check_url
+    from triage.server.notifications import check_url
     from triage.wiring import open_store
 
     if unknown := [event for event in events if event not in EVENTS]:

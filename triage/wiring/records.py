@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from triage.history.retrieval import Ranking
     from triage.insights.live_agreement import LiveAgreement, LiveOptions
     from triage.models.embedding import Embedder
-    from triage.notifying import Notifier
     from triage.pipeline.classification.likeness import DefinitionReader
     from triage.redaction import Redactor
+    from triage.server.notifications import Notifier
     from triage.store import Store
     from triage.store.encryption import Sealer
 
@@ -191,7 +191,7 @@ def build_definition_reader(settings: Settings, embedder: Embedder, taxonomy: Ta
 
 def build_notifier(settings: Settings, store: Store, taxonomy: Taxonomy) -> Notifier:
     """What tells subscribers, over `store`; it is to be started and stopped."""
-    from triage.notifying import Courier, Notifier, NotifierOptions
+    from triage.server.notifications import Courier, Notifier, NotifierOptions
 
     options = NotifierOptions(public_url=settings.public_url or "")
     courier = Courier(private=settings.private_webhooks)

@@ -1,0 +1,24 @@
+"""A process that works on a queue with the keyword pipeline, until it is killed: `python -m tests.jobs_child URL`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from tests.parts import KeywordPipeline
+from triage.domain.taxonomy import Taxonomy
+from triage.server.jobs import JobOptions, Jobs
+from triage.store import Store
+
+
+async def main(url: str, slow_s: float, role: str) -> None:
+    store = Store(url)
+    options = JobOptions(role=role, concurrency=4, dead_after_s=1.5, sweep_s=1, retry_s=0.2, patience_s=0.2)
+    jobs = Jobs(store, KeywordPipeline(Taxonomy.load("llm_inference"), slow_s=slow_s), url, options)
+    await jobs.start()
+    print(jobs.executor, flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], float(sys.argv[2]), sys.argv[3]))

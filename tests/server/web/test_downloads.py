@@ -1,0 +1,37 @@
+"""Files that pages offer: named so that every disk takes the name, and of no effect should a browser show them."""
+
+from __future__ import annotations
+
+import pytest
+
+from triage.domain.errors import NotFound
+from triage.render.charts import Share, shares_chart
+from triage.render.tables import Column, Row, Table
+from triage.server.web.downloads import chart_file, find_chart, find_table, kept_file, table_file
+
+TABLE = Table("kinds", "Kinds", "", (Column("kind"),), (Row(("=1",)),))
+CHART = shares_chart("kinds", "Kinds", "", [Share("power", 0.5, (0.4, 0.6))])
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "kind"),
+    [
+        (kept_file("a", "text/plain", 'pd:a/../"\r\nX: 1.md'), "pd-a-..----X--1.md", "text/plain; charset=utf-8"),
+        (table_file(TABLE, "csv"), "kinds.csv", "text/csv; charset=utf-8"),
+        (table_file(TABLE, "json", "pd:a"), "pd-a-kinds.json", "application/json"),
+        (chart_file(CHART, "dark", "svg"), "kinds-dark.svg", "image/svg+xml"),
+        (chart_file(CHART, "light", "png"), "kinds-light.png", "image/png"),
+    ],
+)
+def test_a_file_has_a_plain_name_and_may_do_nothing_in_a_browser(file, name: str, kind: str) -> None:
+    assert file.headers["content-disposition"] == f'attachment; filename="{name}"'
+    assert file.headers["content-security-policy"] == "sandbox; default-src 'none'"
+    assert file.headers["content-type"] == kind
+
+
+def test_what_is_not_there_is_told_by_its_name() -> None:
+    assert find_table([TABLE], "kinds") is TABLE
+    assert find_chart([CHART], "kinds") is CHART
+    for find in (find_table, find_chart):
+        with pytest.raises(NotFound, match="'nothing'"):
+            find([], "nothing")

@@ -1,8 +1,0 @@
-"""The HTTP API: thin. It reads requests, calls the casebook, the store and the jobs, and words the answers."""
-
-from __future__ import annotations
-
-from triage.api.app import create_app
-from triage.api.service import Check, Service
-
-__all__ = ["Check", "Service", "create_app"]

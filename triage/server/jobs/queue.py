@@ -1,0 +1,419 @@
+"""Durable triage: what was accepted is triaged exactly once, by any number of processes, whatever crashes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
+
+import sqlalchemy
+from dbos import DBOS
+from sqlalchemy.exc import IntegrityError
+
+from triage import __version__
+from triage.domain.errors import MisconfiguredService, NotFound, Overloaded, TriageError
+from triage.domain.incident import Incident
+from triage.domain.principal import SHARED_TEAM
+from triage.domain.triage_result import Triage
+from triage.models.embedding import Vectors
+from triage.observability.steps import told
+from triage.server.jobs import workflows
+from triage.server.jobs.database import empty_log
+from triage.server.jobs.reaper import Reaper
+from triage.server.jobs.watch import watched
+from triage.server.metrics import Metrics
+from triage.server.transient_errors import is_database_away, is_index_away
+from triage.store import Pending, Store, StoredIncident
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+_REASON_CHARACTERS = 500
+_SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.1, 1.0
+_MOST_RETRY_S = 300.0
+# DBOS waits for its database as long as it takes; whoever posted an incident need not, once it is stored.
+_PATIENCE_WITH_DATABASE_S = 3.0
+
+
+Role = Literal["all", "api", "worker"]
+"""What a process does: an `api` only queues, a `worker` only works on the queue."""
+
+
+class Runs(Protocol):
+    """What triages one incident: the pipeline."""
+
+    async def run(
+        self,
+        incident: Incident,
+        *,
+        teams: Collection[str] | None = None,
+        embedded: dict[str, Vectors] | None = None,
+    ) -> Triage: ...
+
+
+class JobOptions(NamedTuple):
+    """How the queue is worked off.
+
+    `concurrency` is how many incidents a process has in work at a time, and `role` whether it works at all: an `api`
+    only queues. `crashes` is how often one attempt may be started again after its process died; `attempts` is how
+    often an incident is tried when the pipeline fails, the first after `retry_s` seconds, each later one after four
+    times as long. A failure because the index is away, after `patience_s` of waiting for it, is always tried again.
+    A process that was not heard of for `dead_after_s` is dead, and others take up its work. With more than
+    `most_pending` incidents waiting new ones are refused. What ended is forgotten after `kept_days`.
+    """
+
+    concurrency: int = 4
+    polling_s: float = 0.1
+    sweep_s: float = 15.0
+    attempts: int = 3
+    crashes: int = 5
+    retry_s: float = 30.0
+    role: Role = "all"
+    patience_s: float = 10.0
+    dead_after_s: float = 15.0
+    most_pending: int = 10_000
+    kept_days: float = 7.0
+
+
+class Jobs:
+    """The queue of incidents that wait for their triage, and the work on it. One per process, on one event loop.
+
+    The incident is stored first and enqueued then; `sweep` finds those for which the second did not happen.
+    `system_database_url` is where DBOS keeps its own tables: an SQLite file of its own, which one process has for
+    itself, or the PostgreSQL of the store, which any number may share. `executor` is this process among them.
+    """
+
+    # DBOS is one per process.
+    _active: ClassVar[Jobs | None] = None
+
+    def __init__(
+        self,
+        store: Store,
+        pipeline: Runs,
+        system_database_url: str,
+        options: JobOptions | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._store = store
+        self._pipeline = pipeline
+        url = sqlalchemy.make_url(system_database_url)
+        self._url = url.set(drivername=url.get_backend_name()).render_as_string(hide_password=False)
+        self._options = options or JobOptions()
+        self.metrics = metrics or Metrics()
+        self.executor = uuid.uuid4().hex
+        # A database of one process's own: whoever else has work there is dead.
+        self._reaper = Reaper(self.executor, 0 if url.get_backend_name() == "sqlite" else self._options.dead_after_s)
+        self._engine: sqlalchemy.Engine | None = None
+        self._chores: list[asyncio.Task[None]] = []
+        self._errands: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[Any], str] = {}
+        self._steps: dict[str, str] = {}
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._queue_length, self._counted_at = 0, float("-inf")
+        self._tidied_at = float("-inf")
+        self._is_started = False
+
+    @property
+    def works(self) -> bool:
+        """True if this process triages, and does not only queue."""
+        return self._options.role != "api"
+
+    @property
+    def is_running(self) -> bool:
+        """True between `start` and `stop`, as long as what is done now and then is done."""
+        return self._is_started and bool(self._chores) and all(not chore.done() for chore in self._chores)
+
+    async def start(self) -> None:
+        """Take up the work that was left, and start on the queue. Call on the event loop that the pipeline lives on."""
+        if Jobs._active is not None:
+            raise MisconfiguredService("This process works on a queue already: stop that one first.")
+        Jobs._active = self
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop at once. What is running goes back to the queue, for another process or the next start."""
+        if Jobs._active is not self:
+            return
+        self._is_started = False
+        tasks = [*self._chores, *self._errands, *self._running]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        loop = asyncio.get_running_loop()
+        # DBOS makes its own pool the loop's default and then closes it: others still need one.
+        loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
+        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        if self._engine is not None:
+            self._engine.dispose()
+        Jobs._active = None
+        # Said last, when nothing more is claimed: whoever has no heartbeat has left its work to the others.
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_PATIENCE_WITH_DATABASE_S):
+                await self._store.processes.remove(self.executor)
+
+    async def admit(self, incident_id: str | None) -> None:
+        """Raise `Overloaded` if too many incidents wait already, unless this one is stored: it is none too many."""
+        now = time.monotonic()
+        if now - self._counted_at > 1:
+            self._counted_at = now
+            self._queue_length = await self._store.pending_count(self._options.most_pending)
+        is_full = self._queue_length >= self._options.most_pending
+        if is_full and (incident_id is None or await self._store.find(incident_id) is None):
+            raise Overloaded(
+                f"{self._queue_length} incidents wait for their triage, as many as may: post this one again later, "
+                "or run more workers.",
+                retry_after_s=5,
+            )
+        self._queue_length += 1
+
+    async def enqueue(self, incident_id: str) -> None:
+        """Queue a stored incident. Does nothing for one that is queued, running or done."""
+        stored = await self._store.incident(incident_id)
+        if stored.status != "pending":
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE_WITH_DATABASE_S):
+                await workflows.enqueue(Pending(incident_id, stored.attempts))
+        except Exception:  # noqa: BLE001 - it is safely stored all the same, and whoever posted it need not know
+            _log.exception("Could not queue %s; the next sweep will", incident_id)
+
+    async def retry(self, incident_id: str) -> bool:
+        """Have an incident triaged again that failed, or whose triage is degraded. False, and nothing done, for others.
+
+        Where the new attempt fails, the earlier triage is still there, and the incident has failed.
+        """
+        if not await self._store.request_another(incident_id):
+            return False
+        await self.enqueue(incident_id)
+        return True
+
+    def enqueue_soon(self, incident_ids: Sequence[str]) -> None:
+        """Queue stored incidents without being waited for. What a crash cuts off is left to the sweep."""
+        task = asyncio.create_task(self._enqueue_all(incident_ids), name="enqueue")
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    async def phase(self, stored: StoredIncident) -> str:
+        """What a pending incident is at: `queued`, `running`, or the step of it where this process does the work.
+
+        It is `done` where the attempt has ended since `stored` was read.
+        """
+        incident_id = stored.incident.id
+        if incident_id in self._steps:
+            return self._steps[incident_id]
+        run = workflows.run_id(Pending(incident_id, stored.attempts))
+        is_running = (await workflows.states([run])).get(run) == "PENDING"
+        now = await self._store.find(incident_id)
+        if now is None or (now.status, now.attempts) != (stored.status, stored.attempts):
+            return "done"
+        return self._steps.get(incident_id) or ("running" if is_running else "queued")
+
+    async def wait(self, incident_id: str, timeout_s: float) -> None:
+        """Return when the incident is no longer pending, or after `timeout_s`, whichever is first."""
+        pause_s = _SHORTEST_WAIT_S
+        with self.noticed(incident_id) as event, contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while (await self._store.incident(incident_id)).status == "pending":
+                    # Without a notice it is looked at all the same: mostly another process does the work.
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(event.wait(), pause_s)
+                    event.clear()
+                    pause_s = min(_LONGEST_WAIT_S, pause_s * 1.3)
+
+    async def forget(self, incident_id: str) -> None:
+        """Delete what the queue knows of an incident, and stop the work on it in this process."""
+        for task, running in list(self._running.items()):
+            if workflows.incident_of(running) == incident_id:
+                task.cancel()
+        await workflows.forget(incident_id)
+        if self._engine is not None:
+            await asyncio.to_thread(empty_log, self._engine)
+
+    async def sweep(self) -> int:
+        """Queue every pending incident that has no workflow, and fail those whose workflow ended without a result.
+
+        Returns how many it queued.
+        """
+        await self._store.rearm(datetime.now(UTC))
+        queued, after = 0, None
+        while pending := await self._store.pending(after):
+            by_run = {workflows.run_id(each): each for each in pending}
+            known = await workflows.states(list(by_run))
+            for run_id, each in by_run.items():
+                if run_id not in known:
+                    await workflows.enqueue(each)
+                    queued += 1
+                elif known[run_id] in workflows.ENDED:
+                    await self._fail(each, f"The job ended without a result ({known[run_id]}).")
+            after = pending[-1].id
+        return queued
+
+    async def reap(self) -> int:
+        """Put the work of dead processes back on the queue; returns how many workflows."""
+        claimed = await workflows.claimed()
+        processes = await self._store.processes.all()
+        orphans = self._reaper.orphans(claimed, {each.id: each.seen_at for each in processes}, self._own_runs())
+        taken = await workflows.hand_back(orphans)
+        if taken:
+            _log.warning("%d triages were left by processes that are gone; they are taken up again", taken)
+        for process_id in self._reaper.dead({each.id for each in processes}):
+            await self._store.processes.remove(process_id)
+        return taken
+
+    async def _start(self) -> None:
+        await self._beat()
+        self._is_started = True
+        self._engine = await workflows.launch(
+            self._url,
+            self.executor,
+            self._workflow(),
+            works=self.works,
+            crashes=self._options.crashes,
+            concurrency=self._options.concurrency,
+            polling_s=self._options.polling_s,
+        )
+        beat_s = max(self._options.dead_after_s / 5, 0.05)
+        self._chores.append(self._every(beat_s, "heartbeat", self._beat))
+        if self.works:
+            await self.reap()
+            await self.sweep()
+            self._chores.append(self._every(beat_s, "search for work of dead processes", self.reap))
+            self._chores.append(self._every(self._options.sweep_s, "sweep for waiting incidents", self._tidy_sweep))
+
+    def _every(self, seconds: float, chore: str, do: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
+        async def for_ever() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                try:
+                    await do()
+                except Exception as error:  # noqa: BLE001 - whatever it was, the next time may succeed
+                    trace = None if is_database_away(error) else error
+                    _log.warning("The %s failed (%s)", chore, type(error).__name__, exc_info=trace)
+
+        return asyncio.create_task(for_ever(), name=f"triage {chore}")
+
+    async def _beat(self) -> None:
+        await self._store.processes.beat(self.executor, self._options.role, __version__)
+
+    async def _tidy_sweep(self) -> None:
+        await self.sweep()
+        if time.monotonic() - self._tidied_at > 3600:
+            self._tidied_at = time.monotonic()
+            await workflows.forget_ended(datetime.now(UTC) - timedelta(days=self._options.kept_days))
+
+    def _own_runs(self) -> set[str]:
+        return set(self._running.values())
+
+    def _workflow(self) -> Callable[[str, int], Awaitable[None]]:
+        async def triage_incident(incident_id: str, attempt: int) -> None:
+            task = asyncio.current_task()
+            if task is None or not self._is_started:
+                raise asyncio.CancelledError
+            self._running[task] = workflows.run_id(Pending(incident_id, attempt))
+            try:
+                async with watched(workflows.WORKFLOW, self._running[task], incident_id, attempt):
+                    await self._triage(Pending(incident_id, attempt))
+            finally:
+                del self._running[task]
+                self._steps.pop(incident_id, None)
+                self._notify(incident_id)
+
+        return triage_incident
+
+    async def _triage(self, pending: Pending) -> None:
+        """One attempt, or nothing where its result is there already."""
+        run_id = workflows.run_id(pending)
+        try:
+            if await self._lasting(lambda: self._store.has_triage(run_id)):
+                return
+            stored = await self._lasting(lambda: self._store.incident(pending.id))
+            embedded: dict[str, Vectors] = {}
+            with told(lambda step: self._began(pending.id, step)):
+                triage = await self._run(pending, stored, embedded)
+            if triage is not None:
+                await self._lasting(lambda: self._store.save_triage(run_id, triage, embedded.get(pending.id)))
+                self.metrics.triaged(triage, stored.updated_at)
+        except (NotFound, IntegrityError):
+            _log.info("The triage of %s was stored by another process, or the incident deleted", run_id)
+
+    def _began(self, incident_id: str, step: str) -> None:
+        self._steps[incident_id] = step
+        self._notify(incident_id)
+
+    def _notify(self, incident_id: str) -> None:
+        for event in self._waiting.get(incident_id, ()):
+            event.set()
+
+    async def _run(self, pending: Pending, stored: StoredIncident, embedded: dict[str, Vectors]) -> Triage | None:
+        """The triage, or None once the failure is stored."""
+        give_up_at = time.monotonic() + self._options.patience_s
+        while True:
+            try:
+                teams = {stored.team, SHARED_TEAM}
+                return await self._pipeline.run(stored.incident, teams=teams, embedded=embedded)
+            except TriageError as error:
+                reason, will_pass = error.detail, is_index_away(error)
+            except Exception as error:  # noqa: BLE001 - a defect must end as a stored failure, not as silence
+                will_pass = is_database_away(error) or is_index_away(error)
+                # What an unexpected error says may quote the write-up, and the reason is told to others.
+                reason = f"It failed in a way that nobody foresaw ({type(error).__name__}): the log has more."
+                if not will_pass:
+                    _log.exception("Triage of %s failed", pending.id)
+            if not will_pass or time.monotonic() >= give_up_at:
+                why = f"The index or the database was away. {reason}" if will_pass else reason
+                await self._lasting(lambda: self._fail(pending, why, will_pass=will_pass))  # noqa: B023
+                return None
+            await asyncio.sleep(min(1.0, self._options.patience_s / 4))
+
+    async def _enqueue_all(self, incident_ids: Sequence[str]) -> None:
+        for incident_id in incident_ids:
+            await self.enqueue(incident_id)
+
+    async def _lasting(self, ask: Callable[[], Awaitable[_T]]) -> _T:
+        """What the store answers, as soon as its database is there: a triage that was paid for is not given up."""
+        pause_s = 0.2
+        while True:
+            try:
+                return await ask()
+            except Exception as error:
+                if not is_database_away(error):
+                    raise
+                _log.warning("The database is away (%s); asking again in %.1f s", type(error).__name__, pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(5.0, pause_s * 2)
+
+    async def _fail(self, pending: Pending, reason: str, *, will_pass: bool = False) -> None:
+        if (stored := await self._store.find(pending.id)) is None:
+            return
+        failures, retry_at = stored.failures, None
+        if will_pass or failures + 1 < self._options.attempts:
+            delay_s = self._options.retry_s * 4 ** min(failures, 10)
+            retry_at = datetime.now(UTC) + timedelta(seconds=min(delay_s, _MOST_RETRY_S))
+        if await self._store.save_failure(pending, reason[:_REASON_CHARACTERS], retry_at):
+            self.metrics.failed(is_final=retry_at is None)
+            _log.warning(
+                "Attempt %d to triage %s failed; next: %s", pending.attempt + 1, pending.id, retry_at or "none"
+            )
+
+    @contextlib.contextmanager
+    def noticed(self, incident_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set when this process begins a step of the incident, or ends its work on it."""
+        event = asyncio.Event()
+        self._waiting[incident_id].add(event)
+        try:
+            yield event
+        finally:
+            self._waiting[incident_id].discard(event)
+            if not self._waiting[incident_id]:
+                del self._waiting[incident_id]

@@ -1,0 +1,9 @@
+"""Telling others of triages: messages, their delivery over HTTP, and the task that works off the outbox."""
+
+from __future__ import annotations
+
+from triage.server.notifications.addresses import check_url
+from triage.server.notifications.delivery import Courier, Outcome
+from triage.server.notifications.notifier import Notifier, NotifierOptions
+
+__all__ = ["Courier", "Notifier", "NotifierOptions", "Outcome", "check_url"]

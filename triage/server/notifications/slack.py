@@ -1,0 +1,138 @@
+"""A message for a Slack-compatible incoming webhook, to be read at three in the morning: the labels first."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from triage.domain.names import Names
+from triage.domain.triage_result import Suggestion, Triage
+from triage.render.markdown import shortened
+from triage.render.quantities import duration, percent
+from triage.server.notifications.message import News, encoded
+
+_MOST_SUGGESTIONS = 2
+_LONGEST_TITLE = 150
+_LONGEST_LINE = 300
+_LONGEST_LINK = 1_000
+_LONGEST_SECTION = 3_000
+"""Slack's own limit for the text of a section block."""
+
+
+def slack(told: News, names: Names) -> bytes:
+    """The body: blocks, and a text for where blocks are not shown."""
+    title = shortened(told.title or told.incident_id, _LONGEST_TITLE)
+    headline = {"triaged": "Triage", "failed": "Triage failed", "corrected": "Corrected"}[told.event]
+    lines = [f"*{headline}:* {_linked(title, told.link)}", *_lines(told, names)]
+    about = [told.incident_id, f"team {told.team}", told.service, told.severity]
+    return encoded(
+        {
+            "text": _cut(f"{headline}: {escaped(title)}. {_summary(told, names)}", 1_000),
+            "blocks": [
+                _section(lines),
+                {
+                    "type": "context",
+                    "elements": [
+                        {"type": "mrkdwn", "text": escaped(shortened(" · ".join(filter(None, about)), _LONGEST_LINE))}
+                    ],
+                },
+            ],
+        }
+    )
+
+
+def escaped(text: str) -> str:
+    """`text` so that Slack shows it as it is: no mention, link or command can be made of it."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _lines(told: News, names: Names) -> list[str]:
+    lines = []
+    triage = told.triage
+    if told.event == "failed":
+        lines.append(escaped(f"No attempt is left: {told.failure or 'no reason was recorded'}"))
+    if told.correction is not None:
+        facet = told.correction.facet
+        said = triage.facets.get(facet) if triage else None
+        was = names.labels(facet, said.labels) if said and said.labels else "no label"
+        lines.append(f"{escaped(names.facet(facet))}: ~{escaped(was)}~ *{escaped(_now(told, names))}*")
+    elif triage is not None:
+        lines += _of_triage(triage, names)
+    return lines
+
+
+def _now(told: News, names: Names) -> str:
+    return names.labels(told.correction.facet, told.correction.labels) if told.correction else ""
+
+
+def _of_triage(triage: Triage, names: Names) -> list[str]:
+    lines = []
+    if triage.degraded:
+        why = shortened(triage.degraded_reason or "", _LONGEST_LINE)
+        lines.append(f":warning: *Degraded*, trust it less: {escaped(why)}")
+    for facet, result in triage.facets.items():
+        if result.labels:
+            likely = percent(result.probability)
+            sure = f" ({likely}{_caveat(result.is_calibrated)})" if likely else ""
+            lines.append(f"{escaped(names.facet(facet))}: *{escaped(names.labels(facet, result.labels))}*{sure}")
+        else:
+            why = shortened(result.abstention or "not sure enough", _LONGEST_LINE)
+            lines.append(f"{escaped(names.facet(facet))}: _abstains_, {escaped(why)}")
+    lines += [f"• {escaped(_advice(s, names))}" for s in triage.suggestions[:_MOST_SUGGESTIONS]]
+    if triage.neighbours:
+        nearest = triage.neighbours[0]
+        title = shortened(nearest.title or nearest.incident_id, _LONGEST_TITLE)
+        lines.append(f"Most similar: {_linked(title, nearest.url)} ({nearest.similarity:.2f})")
+    return lines
+
+
+def _caveat(is_calibrated: bool) -> str:
+    return "" if is_calibrated else ", not calibrated"
+
+
+def _advice(suggestion: Suggestion, names: Names) -> str:
+    name = names.mitigation(suggestion.mitigation)
+    if suggestion.is_general_advice:
+        return f"{name}: general advice, no similar incident used it"
+    used = f"{name}: used in {suggestion.support} of {suggestion.considered} similar incidents"
+    ttm = suggestion.median_ttm_minutes
+    return used if ttm is None else f"{used}, median {duration(ttm)} to mitigate"
+
+
+def _summary(told: News, names: Names) -> str:
+    if told.triage is None or told.correction is not None:
+        return escaped(_now(told, names) or shortened(told.failure, _LONGEST_LINE))
+    said = [
+        f"{names.facet(facet)}: {names.labels(facet, result.labels) or 'abstains'}"
+        for facet, result in told.triage.facets.items()
+    ]
+    degraded = "Degraded. " if told.triage.degraded else ""
+    return escaped(shortened(degraded + "; ".join(said), _LONGEST_LINE))
+
+
+def _linked(text: str, url: str) -> str:
+    """`text` as a link where `url` is one of the web."""
+    if not url.startswith(("https://", "http://")):
+        return escaped(text)
+    place = escaped(quote(url, safe=":/?#[]@!$&'()*+,;=%~"))
+    if len(place) > _LONGEST_LINK:
+        return escaped(text)
+    return f"<{place}|{escaped(text).replace('|', '¦')}>"
+
+
+def _section(lines: list[str]) -> dict[str, Any]:
+    kept: list[str] = []
+    for line in lines:
+        if sum(map(len, kept)) + len(kept) + len(line) > _LONGEST_SECTION:
+            break
+        kept.append(line)
+    return {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(kept)}}
+
+
+def _cut(text: str, most: int) -> str:
+    """At most `most` characters of an escaped text, without half an entity at its end."""
+    if len(text) <= most:
+        return text
+    cut = text[:most]
+    start = cut.rfind("&")
+    return cut[:start] if start > most - 5 and ";" not in cut[start:] else cut

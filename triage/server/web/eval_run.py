@@ -1,0 +1,258 @@
+"""One eval run: its gates and metrics, its facets down to their cases, its worst cases, and the report as a file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Annotated, Any, Literal, NamedTuple, cast
+from urllib.parse import quote, urlencode
+
+from fastapi import Depends, Query, Request, Response
+from markupsafe import Markup
+
+from triage.domain.errors import NotFound
+from triage.evaluation.reports.case_lists import CaseList
+from triage.evaluation.reports.cases_csv import as_csv
+from triage.evaluation.reports.facet_views import FacetView
+from triage.evaluation.reports.html import Part, file_of, part_of
+from triage.evaluation.reports.markdown import as_markdown
+from triage.evaluation.reports.tables import cases_table, tables_of
+from triage.evaluation.reports.worst_cases import told_case
+from triage.evaluation.run_cache import OpenedRun, Shelf
+from triage.render.charts import Theme
+from triage.server.api.access import requires
+from triage.server.api.service import Parts
+from triage.server.web.downloads import (
+    ChartFormat,
+    TableFormat,
+    chart_file,
+    find_chart,
+    find_table,
+    kept_file,
+    table_file,
+)
+from triage.server.web.rendering import is_part, page_router, show
+
+router = page_router()
+
+ALLOWED = [requires("read", all_teams=True)]
+"""Runs are of no team, and may hold incidents of all."""
+FRESH = {"Cache-Control": "no-store"}
+
+_OTHER_RUNS = 50
+
+ReportFormat = Literal["html", "json", "md"]
+
+
+class Tab(NamedTuple):
+    """A page of a run, as its tabs tell it."""
+
+    name: str
+    path: str
+    is_current: bool
+
+
+class RunLinks:
+    """Where the parts of a run's report lead: to pages and files of the service."""
+
+    def __init__(self, name: str, files: Collection[str] = ()) -> None:
+        self._path = run_path(name)
+        self._files = files
+
+    def cases(self, of: CaseList) -> str:
+        """The list of the cases of a count."""
+        return f"{self._path}/cases?{cases_query(of)}"
+
+    def case(self, case_id: str) -> str:
+        """The page of a case."""
+        return f"{self._path}/case?{urlencode({'id': case_id})}"
+
+    def file(self, id_: str, kind: str) -> str:
+        """The file of a table or chart."""
+        folder = "tables" if kind in {"csv", "json"} else "plots"
+        return f"{self._path}/{folder}/{quote(id_)}.{kind}" if id_ in self._files else ""
+
+
+def run_path(name: str) -> str:
+    """Where the pages of a run are."""
+    return f"/evals/runs/{quote(name, safe='')}"
+
+
+def cases_query(of: CaseList) -> str:
+    """What names the cases of a count in an address."""
+    which = {"predicted": of.predicted} if of.predicted is not None else {"outcome": of.outcome}
+    return urlencode({"facet": of.facet, "gold": of.gold} | which)
+
+
+def shelf_of(request: Request) -> Shelf:
+    """The runs that the pages show."""
+    return cast("Shelf", request.app.state.shelf)
+
+
+Runs = Annotated[Shelf, Depends(shelf_of)]
+
+
+async def _open(runs: Runs, name: str) -> OpenedRun:
+    return await runs.open(name)
+
+
+Opened = Annotated[OpenedRun, Depends(_open)]
+
+
+class Count(NamedTuple):
+    """A count of a facet with its cases."""
+
+    view: FacetView
+    cases: CaseList
+
+
+def _count(opened: Opened, facet: str, gold: str, predicted: str = "", outcome: str = "") -> Count:
+    view = _facet(opened, facet)
+    for one in view.lists:
+        said = one.outcome if one.predicted is None else one.predicted
+        if one.gold == gold and said == (outcome or predicted):
+            return Count(view, one)
+    raise NotFound("This run has no such cases: follow a count of the page of a facet.", facet=facet)
+
+
+Counted = Annotated[Count, Depends(_count)]
+
+
+@router.get("/evals/runs/{name}", dependencies=ALLOWED)
+async def run(
+    request: Request, runs: Runs, name: str, facet: str = "", whole: Annotated[bool, Query()] = False
+) -> Response:
+    """Show a run, or one of its facets: at once if it is at hand or asked for, else by a second request."""
+    if not (is_part(request) or whole or await asyncio.to_thread(runs.is_at_hand, name)):
+        return show(request, "evals_opening.html", headers=FRESH, name=name, path=run_path(name), facet=facet)
+    opened = await _open(runs, name)
+    if facet:
+        parts = [await _part(opened, "facet", view=_facet(opened, facet))]
+    else:
+        wanted: tuple[Part, ...] = ("gates", "metrics", "cost") if opened.view.report.gates else ("metrics", "cost")
+        parts = [await _part(opened, part) for part in wanted]
+    return await _show(request, runs, opened, "evals_run.html", facet, parts=parts)
+
+
+@router.get("/evals/runs/{name}/worst", dependencies=ALLOWED)
+async def worst(request: Request, runs: Runs, opened: Opened) -> Response:
+    """Show the surest mistakes of a run, each with its text and evidence."""
+    return await _show(request, runs, opened, "evals_run.html", "worst", parts=[await _part(opened, "worst_cases")])
+
+
+@router.get("/evals/runs/{name}/provenance", dependencies=ALLOWED)
+async def provenance(request: Request, runs: Runs, opened: Opened) -> Response:
+    """Show what a run stood on."""
+    return await _show(request, runs, opened, "evals_run.html", "provenance", parts=[await _part(opened, "provenance")])
+
+
+@router.get("/evals/runs/{name}/cases", dependencies=ALLOWED)
+async def cases(request: Request, runs: Runs, opened: Opened, count: Counted) -> Response:
+    """List the cases of one count, those stated most surely first."""
+    part = await _part(opened, "cases", view=count.view, one=count.cases)
+    told = {"heading": count.view.told(count.cases), "query": cases_query(count.cases)}
+    return await _show(request, runs, opened, "evals_cases.html", count.view.facet.id, parts=[part], **told)
+
+
+@router.get("/evals/runs/{name}/cases.{ending}", dependencies=ALLOWED)
+async def cases_file(count: Counted, ending: TableFormat) -> Response:
+    """Send the cases of one count as a file."""
+    return table_file(cases_table(count.view, count.cases), ending)
+
+
+@router.get("/evals/runs/{name}/case", dependencies=ALLOWED)
+async def case(
+    request: Request,
+    service: Parts,
+    runs: Runs,
+    opened: Opened,
+    case_id: Annotated[str, Query(alias="id", max_length=300)],
+) -> Response:
+    """Show one case in full: what was said of it and why, its text with the evidence, its neighbours."""
+    record = next((one for one in opened.run.records if one.case_id == case_id), None)
+    if record is None:
+        raise NotFound(f"This run has no case {case_id!r}.", case=case_id)
+    told = told_case(record, [one.facet for one in opened.view.facets])
+    part = await _part(opened, "case", case=told, is_open=True)
+    is_here = await service.store.team_of(case_id) is not None
+    known = {"heading": case_id, "record": record, "is_here": is_here}
+    return await _show(request, runs, opened, "evals_case.html", "case", parts=[part], **known)
+
+
+@router.get("/evals/runs/{name}/tables/{table}.{ending}", dependencies=ALLOWED)
+async def table_of(opened: Opened, table: str, ending: TableFormat) -> Response:
+    """Send one of a run's tables as a file."""
+    return table_file(find_table(tables_of(opened.view), table), ending)
+
+
+@router.get("/evals/runs/{name}/plots/{plot}.{ending}", dependencies=ALLOWED)
+async def plot_of(opened: Opened, plot: str, ending: ChartFormat, theme: Theme = "light") -> Response:
+    """Send one of a run's charts as a file."""
+    return await asyncio.to_thread(chart_file, find_chart(opened.view.charts, plot), theme, ending)
+
+
+@router.get("/evals/runs/{name}/report.{ending}", dependencies=ALLOWED)
+async def report(opened: Opened, ending: ReportFormat) -> Response:
+    """Send the whole report: HTML in one file that needs nothing else, JSON, or Markdown for a pull request."""
+    match ending:
+        case "html":
+            return _file(opened, await asyncio.to_thread(file_of, opened.view), "report.html", "text/html")
+        case "json":
+            text = opened.view.report.model_dump_json(indent=2) + "\n"
+            return _file(opened, text, "report.json", "application/json")
+        case _:
+            return _file(opened, as_markdown(opened.view.report), "report.md", "text/markdown")
+
+
+@router.get("/evals/runs/{name}/all-cases.csv", dependencies=ALLOWED)
+async def all_cases(opened: Opened) -> Response:
+    """Send every case of a run with its labels, one line for each facet."""
+    return _file(opened, as_csv(opened.run), "cases.csv", "text/csv")
+
+
+def _facet(opened: OpenedRun, facet: str) -> FacetView:
+    for view in opened.view.facets:
+        if view.facet.id == facet:
+            return view
+    raise NotFound(f"This run does not score a facet {facet!r}.", facet=facet)
+
+
+async def _part(opened: OpenedRun, part: Part, **known: Any) -> Markup:
+    files = {table.id for table in tables_of(opened.view)} | {chart.id for chart in opened.view.charts}
+    links = RunLinks(opened.name, files)
+    # Charts are drawn and texts redacted: work for a thread.
+    return await asyncio.to_thread(lambda: part_of(opened.view, part, links, **known))
+
+
+async def _show(request: Request, runs: Shelf, opened: OpenedRun, template: str, place: str, **known: Any) -> Response:
+    """A page of a run, with what stands on all of them."""
+    listing = await asyncio.to_thread(runs.listing)
+    others = [one for one in listing.runs if one.info.suite.name == opened.run.suite.name and one.name != opened.name]
+    return show(
+        request,
+        template,
+        headers=FRESH,
+        opened=opened,
+        name=opened.name,
+        path=run_path(opened.name),
+        run_view=opened.view,
+        tags=next((one.tags for one in listing.runs if one.name == opened.name), ()),
+        others=others[:_OTHER_RUNS],
+        tabs=_tabs(opened, place),
+        place=place,
+        **known,
+    )
+
+
+def _tabs(opened: OpenedRun, place: str) -> list[Tab]:
+    path, facets = run_path(opened.name), [view.facet for view in opened.view.facets]
+    return [
+        Tab("Overview", path, not place),
+        *(Tab(facet.name, f"{path}?{urlencode({'facet': facet.id})}", place == facet.id) for facet in facets),
+        Tab(f"Worst cases ({len(opened.view.wrong)})", f"{path}/worst", place == "worst"),
+        Tab("Provenance", f"{path}/provenance", place == "provenance"),
+    ]
+
+
+def _file(opened: OpenedRun, text: str, name: str, kind: str) -> Response:
+    return kept_file(text, f"{kind}; charset=utf-8", f"{opened.name}-{name}")

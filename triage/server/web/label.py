@@ -1,0 +1,183 @@
+"""Labelling by keyboard: an annotator's next incident with its questions, and nothing that others or the model said."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Form, Query, Request, Response
+
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.principal import Principal
+from triage.domain.taxonomy import Taxonomy
+from triage.labels.annotation_job.labelling import Answer, Asked, Piece, Task, following
+from triage.server.api.access import Annotator, requires
+from triage.server.api.parameters import IncidentInPath
+from triage.server.api.service import Parts, Service
+from triage.server.web.annotator import annotator_of, remember_annotator, required_annotator
+from triage.server.web.choices import MOST_BYTES, Question, read_answers
+from triage.server.web.forms import read_form
+from triage.server.web.rendering import go_to, ours, page_router, show
+
+router = page_router()
+
+TABS = (
+    ("Label", "/label"),
+    ("Adjudicate", "/label/adjudicate"),
+    ("Assign", "/label/assign"),
+    ("Progress", "/label/progress"),
+)
+"""The pages of the annotation job."""
+
+_PLACE = "/label/incidents/{incident_id}"
+
+
+@router.get("/label")
+async def label(
+    request: Request, service: Parts, who: Annotator, after: Annotated[str | None, Query(max_length=128)] = None
+) -> Response:
+    """Lead to the next incident that the annotator has to label; or say that there is none, and what can be done."""
+    name, pieces = annotator_of(request), list[Piece]()
+    if name:
+        pieces = await _work(service, who, name)
+        if (piece := following(pieces, service.casebook.taxonomy, after)) is not None:
+            return go_to(request, _path(piece))
+    return show(request, "label.html", tabs=TABS, pieces=len(pieces), headers={"Cache-Control": "no-store"})
+
+
+@router.post("/label/name", dependencies=[requires("annotate")])
+async def label_as(
+    request: Request,
+    annotator: Annotated[str, Form(max_length=200)] = "",
+    wanted: Annotated[str, Form(alias="next", max_length=500)] = "/label",
+) -> Response:
+    """Label under this name from now on."""
+    name = required_annotator(request, annotator)
+    response = go_to(request, ours(wanted))
+    remember_annotator(response, name)
+    return response
+
+
+@router.get(_PLACE)
+async def label_incident(
+    request: Request, service: Parts, who: Annotator, incident_id: IncidentInPath, saved: bool = False
+) -> Response:
+    """Put an incident before its annotator."""
+    taxonomy = service.casebook.taxonomy
+    pieces = await _work(service, who, annotator_of(request))
+    piece = _of_incident(pieces, incident_id, annotator_of(request))
+    task = await service.labelling.serve(piece)
+    at = pieces.index(piece)
+    return show(
+        request,
+        "label_incident.html",
+        tabs=TABS,
+        incident=task.incident,
+        questions=_questions(service, task),
+        progress=service.labelling.progress(pieces),
+        shows_model=task.model is not None,
+        still_open=[facet.name for facet in piece.open_facets(taxonomy)],
+        saved=saved,
+        back=_path(pieces[at - 1]) if at else "",
+        skip=f"/label?{urlencode({'after': incident_id})}",
+        current=_current(piece, service),
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+@router.post("/label/incidents/{incident_id}/sheet")
+async def sheet(request: Request, service: Parts, who: Annotator, incident_id: IncidentInPath) -> Response:
+    """The questions as they are after the answers so far, which are not kept yet."""
+    name = annotator_of(request)
+    pieces = await _work(service, who, name)
+    piece = _of_incident(pieces, incident_id, name)
+    facets = piece.facets(service.casebook.taxonomy)
+    form = await read_form(request, MOST_BYTES)
+    draft = read_answers(form, facets)
+    task = await service.labelling.serve(piece)
+    ids, changed = [facet.id for facet in facets], form.get("changed", "")
+    behind = ids[ids.index(changed) + 1 :] if changed in ids else ids
+    return show(
+        request,
+        "_questions.html",
+        incident=task.incident,
+        questions=_questions(service, task, draft),
+        current=next(iter(behind), ids[-1]),
+    )
+
+
+@router.post(_PLACE)
+async def save(request: Request, service: Parts, who: Annotator, incident_id: IncidentInPath) -> Response:
+    """Keep the answers that are new, and go on: to what is still open of this incident, else to the next one."""
+    name = annotator_of(request)
+    pieces = await _work(service, who, name)
+    piece = _of_incident(pieces, incident_id, name)
+    taxonomy = service.casebook.taxonomy
+    answers = read_answers(await read_form(request, MOST_BYTES), piece.facets(taxonomy))
+    for facet_id, answer in answers.items():
+        if answer.note and not answer.labels:
+            facet = taxonomy.facet(facet_id)
+            raise InvalidInput(
+                f"{facet.name} has a note and no label: choose one, or take the note out.", field=facet_id
+            )
+    new = {facet: answer for facet, answer in answers.items() if answer.labels and answer != piece.answer(facet)}
+    if not new and not any(answer.labels for answer in answers.values()):
+        raise InvalidInput("Nothing is chosen yet: press the key of a label, or skip this incident.", field="label")
+    piece = await service.labelling.give_all(piece, new) if new else piece
+    if piece.open_facets(taxonomy):
+        return go_to(request, f"{_path(piece)}?saved=true")
+    return go_to(request, f"/label?{urlencode({'after': incident_id})}")
+
+
+async def _work(service: Service, who: Principal, name: str) -> list[Piece]:
+    try:
+        return await service.labelling.work(name, who.teams)
+    except NotFound:
+        return []
+
+
+def _of_incident(pieces: list[Piece], incident_id: str, name: str) -> Piece:
+    found = next((piece for piece in pieces if piece.assignment.incident_id == incident_id), None)
+    if found is None:
+        whom = repr(name) if name else "you, as you have not said your name yet"
+        raise NotFound(f"Incident {incident_id!r} is not assigned to {whom}.", incident_id=incident_id)
+    return found
+
+
+def _path(piece: Piece) -> str:
+    return _PLACE.format(incident_id=piece.assignment.incident_id)
+
+
+def _current(piece: Piece, service: Service) -> str:
+    """The facet that is to be answered now."""
+    taxonomy = service.casebook.taxonomy
+    return next((facet.id for facet in (*piece.open_facets(taxonomy), *piece.facets(taxonomy))), "")
+
+
+def _questions(service: Service, task: Task, draft: dict[str, Answer] | None = None) -> list[Question]:
+    asked = task.sheet(service.casebook.taxonomy, draft)
+    parents = {one.facet.parent for one in asked}
+    questions = []
+    for one in asked:
+        marks = _parents(service.casebook.taxonomy, one)
+        said = None if task.model is None else task.model.get(one.facet.id)
+        marks |= dict.fromkeys(said or (), "the model's")
+        questions.append(
+            Question.of(
+                one.facet,
+                one.labels,
+                one.given,
+                marks=marks,
+                is_refined=one.facet.id in parents,
+                remark="The model abstains on this." if said == () else "",
+            )
+        )
+    return questions
+
+
+def _parents(taxonomy: Taxonomy, asked: Asked) -> dict[str, str]:
+    """Label -> the name of the label that it refines, where labels under several are offered."""
+    if asked.facet.parent is None or len({label.parent for label in asked.labels}) < 2:
+        return {}
+    parent = taxonomy.facet(asked.facet.parent)
+    return {label.id: parent.label(label.parent).name for label in asked.labels if label.parent}
