@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.fake_openai import FakeOpenAI
+from triage.app.settings import Settings
 from triage.models.chat.weights import find_weights, is_at_hand
-from triage.settings import Settings
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.fake_openai import Answer, Behaviour, Chosen, FakeOpenAI, Refusal, Status
+from triage.app.settings import Settings
+from triage.app.wiring import Desk, open_desk
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
 from triage.models.chat.observing import Counters
-from triage.settings import Settings
-from triage.wiring import Desk, open_desk
 
 INCIDENT = Incident(id="a", write_up="The cache cluster ran out of connections, so requests failed for an hour.")
 

@@ -9,8 +9,8 @@ import pytest
 import typer
 import yaml
 
+from triage.app.settings import Settings
 from triage.cli import app
-from triage.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from triage import Triager
-from triage.settings import Settings
+from triage.app.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 ENGINE = (

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.app.test_serving import serving
 from tests.fake_openai import FakeOpenAI, Status
-from tests.test_serving import serving
 
 pytestmark = pytest.mark.slow
 

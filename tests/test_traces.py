@@ -17,10 +17,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from tests.fake_openai import Answer, Chosen, FakeOpenAI, Status
+from triage.app.serving import open_app
+from triage.app.settings import Settings
 from triage.observability import spans
 from triage.server.jobs import watch
-from triage.serving import open_app
-from triage.settings import Settings
 
 MARKERS = ("zanzibar", "quokka")
 WRITE_UP = "# Zanzibar completions fail\n\nThe quokka cluster ran out of connections. We restarted the zanzibar pods."

@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triage.agreement import cohen_kappa
+from triage.app.settings import Settings
+from triage.app.wiring import LOCAL_DEADLINE_S, LOCAL_WRITE_UP_CHARACTERS, open_model
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation import Case, Suite
 from triage.models.embedding.onnx import MiniLM
@@ -26,8 +28,6 @@ from triage.pipeline.classification import Subject
 from triage.pipeline.classification.letters import LetterClassifier
 from triage.pipeline.classification.sentences import Sentence, condense, split
 from triage.redaction import Redactor
-from triage.settings import Settings
-from triage.wiring import LOCAL_DEADLINE_S, LOCAL_WRITE_UP_CHARACTERS, open_model
 
 EXAMPLES = 5
 EXCERPT = 300

@@ -20,14 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
+from triage.app.settings import Settings
+from triage.app.wiring import Desk, open_desk
 from triage.domain.annotation import Annotation, Labels
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
 from triage.evaluation.datasets import shipped_history
 from triage.labels.preview import DEFAULT_OPTIONS
 from triage.pipeline.classification.sentences import split
-from triage.settings import Settings
-from triage.wiring import Desk, open_desk
 
 Record = tuple[Incident, Labels]
 

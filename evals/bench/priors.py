@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from triage.app.settings import Settings
+from triage.app.wiring import open_model
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.runs import Run
 from triage.pipeline.classification.letters import LetterClassifier
-from triage.settings import Settings
-from triage.wiring import open_model
 
 FLOOR = 1e-4
 

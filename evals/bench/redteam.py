@@ -22,14 +22,14 @@ from typing import NamedTuple
 from pydantic import BaseModel, Field
 
 from triage.agreement.proportion import Proportion
+from triage.app.settings import Settings
+from triage.app.wiring import open_subject
 from triage.domain.annotation import Labels
 from triage.domain.incident import Incident, Scalar, content_id
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Triage
 from triage.evaluation import Case, Suite, shipped_history
 from triage.evaluation.subject import PipelineUnderTest
-from triage.settings import Settings
-from triage.wiring import open_subject
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "evals/redteam/writeups.jsonl"

@@ -17,6 +17,8 @@ from typing import Any
 
 import openai
 
+from triage.app.settings import Settings
+from triage.app.wiring import open_subject, provider_gate
 from triage.cli.pace import shown
 from triage.cli.terminal import watching
 from triage.domain.errors import ModelUnavailable
@@ -29,8 +31,6 @@ from triage.models.chat import Reply, Request
 from triage.models.chat.openai import Dialect
 from triage.pipeline.classification.structured import StructuredClassifier
 from triage.redaction import Redactor
-from triage.settings import Settings
-from triage.wiring import open_subject, provider_gate
 
 KEY = "a-key-for-nobody"
 

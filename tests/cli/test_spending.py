@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from triage.app.settings import Settings
 from triage.cli import app
 from triage.models.chat.budget import Taken
-from triage.settings import Settings
 from triage.store import Store, upgrade
 
 

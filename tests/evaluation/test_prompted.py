@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from tests.fake_openai import Answer, Behaviour, Chosen, FakeOpenAI, Status
+from triage.app.settings import Settings
+from triage.app.wiring import open_subject
 from triage.domain.errors import MisconfiguredService
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Run, Suite, run_suite
 from triage.evaluation.journal import CaseRecord
 from triage.models.chat.gate import Gate, Limits
-from triage.settings import Settings
-from triage.wiring import open_subject
 
 from .conftest import vllm_row
 

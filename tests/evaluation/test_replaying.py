@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from triage.app.settings import Settings
+from triage.app.wiring import open_subject
 from triage.domain.errors import InvalidInput
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Run, Suite, run_suite
 from triage.evaluation.replaying import open_replay
-from triage.settings import Settings
-from triage.wiring import open_subject
 
 from .conftest import PLACES, vllm_row
 

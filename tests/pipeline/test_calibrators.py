@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from triage.app.settings import Settings
+from triage.app.wiring import calibrators_folder, find_calibrator
 from triage.domain.errors import MisconfiguredService, NotFound
 from triage.domain.taxonomy import Taxonomy
 from triage.models.embedding.onnx import MiniLM
 from triage.pipeline.calibration import Calibrator, Circumstances, FacetCalibration
 from triage.pipeline.decision import RULE
-from triage.settings import Settings
-from triage.wiring import calibrators_folder, find_calibrator
 
 SHIPPED = sorted((Path(__file__).parents[1] / "triage" / "calibrators").glob("*.json"))
 NOW = Circumstances(taxonomy="mine@1.0.0", prompts=(), model="none", embedder="e")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.agreement import AgreementReport
@@ -55,9 +55,9 @@ async def _measure(
     file: Path | None, facets: Sequence[str], taxonomy_name: str | None, resamples: int, seed: int
 ) -> AgreementReport:
     from triage.agreement import agreement_report
+    from triage.app.wiring import open_store
     from triage.domain.taxonomy import Taxonomy
     from triage.intake.annotations import read_annotations
-    from triage.wiring import open_store
 
     settings = Settings()
     taxonomy = Taxonomy.load(taxonomy_name or settings.taxonomy)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from triage.app.settings import Settings
 from triage.cli.ledger import TEAMS
 from triage.cli.terminal import JSON_OPTION, print_json, run, watching
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.domain.taxonomy import Taxonomy
@@ -36,10 +36,10 @@ def automation(
 
 
 async def _find(criteria: Criteria, teams: list[str] | None) -> tuple[Opportunities, Taxonomy]:
+    from triage.app.wiring import open_importing
     from triage.insights.automation import opportunities, redacted_texts
     from triage.redaction import Redactor
     from triage.store.past import past_incidents
-    from triage.wiring import open_importing
 
     with watching() as progress:
         async with open_importing(Settings(), progress) as (casebook, store):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.store import Manifest
@@ -71,9 +71,9 @@ def restore(
 
 
 async def _restore(file: Path, *, replace: bool, dry_run: bool) -> Manifest:
+    from triage.app.wiring import make_data_folder, open_records
     from triage.domain.errors import TriageError
     from triage.store import restore_backup
-    from triage.wiring import make_data_folder, open_records
 
     settings = Settings()
     make_data_folder(settings)

@@ -10,9 +10,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, fail, messages, output, print_json
 from triage.domain.errors import TriageError
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.pipeline.calibration import Calibrator, FacetCalibration
@@ -35,11 +35,11 @@ def calibrate(
 
     All figures are from cross-fitting: each fold is decided by a rule that was fitted on the others.
     """
+    from triage.app.wiring import calibrators_folder
     from triage.evaluation.calibrating import calibrate as fit
     from triage.evaluation.charts import chart_calibration
     from triage.evaluation.runs import Run
     from triage.render.charts import format_of, write_picture
-    from triage.wiring import calibrators_folder
 
     try:
         if plot is not None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from triage.app.settings import Settings
 from triage.cli.terminal import FAILURE, JSON_OPTION, output, print_json, run, watching
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.insights.checklist import Bars, Checklist
@@ -37,10 +37,10 @@ def checklist(
 
 
 async def _checklist(bars: Bars, suites: Path, runs: Path) -> Checklist:
+    from triage.app.wiring import live_options, open_importing
     from triage.insights.checklist import measure_adoption
     from triage.insights.live_agreement import LiveAgreement
     from triage.insights.study import Roles
-    from triage.wiring import live_options, open_importing
 
     settings = Settings()
     with watching() as progress:

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from triage.app.settings import Settings
 from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, run, watching
 from triage.domain.errors import InvalidInput
 from triage.domain.incident import Incident
-from triage.settings import Settings
 
 _STDIN = Path("-")
 _NAME = 50
@@ -66,8 +66,8 @@ def _read(file: Path, settings: Settings) -> tuple[Incident, ...]:
 
 async def triage_all(incidents: Sequence[Incident], settings: Settings, as_json: bool, *, as_of: bool = False) -> int:
     """Triage and print each; returns how many answers were degraded."""
+    from triage.app.wiring import open_desk
     from triage.cli.rendering import print_triage
-    from triage.wiring import open_desk
 
     degraded = 0
     with watching() as progress:

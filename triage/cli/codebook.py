@@ -12,17 +12,17 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from triage.app.settings import Settings
 from triage.cli.suspects import DATA_OPTION, ROOT_OPTION, RUN_ARGUMENT
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
 from triage.domain.errors import InvalidInput, MisconfiguredService
-from triage.settings import Settings
 
 if TYPE_CHECKING:
+    from triage.app.wiring import Progress
     from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.compare import Comparison
     from triage.evaluation.runs import Run
     from triage.labels.codebook.codebook import ConfusedPair, ShownCase
-    from triage.wiring import Progress
 
 _QUOTED = 200
 _SHOWN_CHANGES = 10
@@ -100,6 +100,7 @@ def codebook(
 
 
 async def _codebook(wanted: _Wanted) -> _Found:
+    from triage.app.wiring import build_definition_reader, build_embedder, open_model
     from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.archive import Archive
     from triage.evaluation.metrics import finished
@@ -110,7 +111,6 @@ async def _codebook(wanted: _Wanted) -> _Found:
     from triage.labels.codebook.rule_drafting import phrase
     from triage.labels.codebook.taxonomy_file import raised, write_rules
     from triage.redaction import Redactor
-    from triage.wiring import build_definition_reader, build_embedder, open_model
 
     settings = Settings()
     if wanted.drafts and settings.model == "none":
@@ -181,11 +181,11 @@ async def _try(
     wanted: _Wanted, settings: Settings, base: Run, changed: Taxonomy, path: Path, seed: int, progress: Progress
 ) -> Comparison:
     """Run the suite with the changed taxonomy on the cases that the rules were not drafted from, and compare."""
+    from triage.app.wiring import open_subject
     from triage.evaluation.compare import compare
     from triage.evaluation.runner import run_suite
     from triage.evaluation.runs import RunIdentity, default_folder
     from triage.evaluation.suites import Split
-    from triage.wiring import open_subject
 
     if base.suite.split is not None:
         raise InvalidInput(f"{base.suite.name} is split already: try rules on the whole suite.", field="split")

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from triage.app.settings import Settings
 from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run
-from triage.settings import Settings
 
 
 def delete(
@@ -38,9 +38,9 @@ def delete(
 
 async def _delete(incident_ids: list[str]) -> tuple[list[str], list[str]]:
     """Those deleted and those that were not there. The index is left to its marks: a service may have it open."""
+    from triage.app.wiring import open_store
     from triage.domain.errors import NotFound
     from triage.server.jobs.database import forget_jobs
-    from triage.wiring import open_store
 
     settings = Settings()
     deleted, unknown = list[str](), list[str]()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from triage.app.settings import Settings
 from triage.cli.classify import triage_all
 from triage.cli.terminal import messages, run
 from triage.domain.errors import InvalidInput
-from triage.settings import Settings
 
 INCIDENTS = (
     "openai-2023-11-08-router-memory",

@@ -14,9 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from triage import __version__
+from triage.app.settings import Settings
 from triage.cli.terminal import FAILURE, JSON_OPTION, output, print_json
 from triage.domain.errors import MisconfiguredService, TriageError
-from triage.settings import Settings
 
 _MODEL_BYTES = 1_117_320_768
 
@@ -116,7 +116,7 @@ async def _weights(settings: Settings) -> str:
 
 
 async def _model(settings: Settings) -> str:
-    from triage.wiring import open_model
+    from triage.app.wiring import open_model
 
     async with open_model(settings) as model:
         if model is None:
@@ -125,7 +125,7 @@ async def _model(settings: Settings) -> str:
 
 
 async def _embedder(settings: Settings) -> str:
-    from triage.wiring import build_embedder
+    from triage.app.wiring import build_embedder
 
     embedder = build_embedder(settings)
     try:
@@ -138,7 +138,7 @@ async def _embedder(settings: Settings) -> str:
 async def _database(settings: Settings) -> str:
     import sqlalchemy
 
-    from triage.wiring import prepare_store
+    from triage.app.wiring import prepare_store
 
     try:
         store = await prepare_store(settings)
@@ -153,7 +153,7 @@ async def _database(settings: Settings) -> str:
 
 
 async def _encryption(settings: Settings) -> str:
-    from triage.wiring import build_sealer, prepare_store
+    from triage.app.wiring import build_sealer, prepare_store
 
     store = await prepare_store(settings)
     await store.close()
@@ -163,7 +163,7 @@ async def _encryption(settings: Settings) -> str:
 
 
 async def _index(settings: Settings) -> str:
-    from triage.wiring import open_records
+    from triage.app.wiring import open_records
 
     async with open_records(settings) as records:
         where = settings.chroma_url or "built in memory from the database, as every command does"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.store import Resealed
@@ -42,10 +42,10 @@ def encrypt(
 
 
 async def _encrypt(off: bool) -> Resealed:
+    from triage.app.wiring import make_data_folder
     from triage.domain.errors import MisconfiguredService
     from triage.store import reseal, upgrade
     from triage.store.encryption import OFF, Sealer
-    from triage.wiring import make_data_folder
 
     settings = Settings()
     keys = settings.encryption_keys.get_secret_value() if settings.encryption_keys else ""

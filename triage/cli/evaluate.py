@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from triage.app.settings import Settings
 from triage.cli import codebook, runs, suspects
 from triage.cli.interrupt import interruptible
 from triage.cli.pace import shown
 from triage.cli.terminal import FAILURE, INTERRUPTED, JSON_OPTION, messages, output, print_json, run, watching
 from triage.domain.errors import TriageError
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.domain.taxonomy import Taxonomy
@@ -110,10 +110,10 @@ async def _run_round(
     retry_degraded: bool,
 ) -> tuple[Path | None, Run | None, int]:
     """Run all cases once; returns the folder of the run that this is a round of, what was done, and the exit code."""
+    from triage.app.wiring import find_price, open_subject, provider_gate, suite_settings
     from triage.evaluation.pace import Pace
     from triage.evaluation.runner import run_suite as examine
     from triage.evaluation.runs import RunIdentity, default_folder, round_folder
-    from triage.wiring import find_price, open_subject, provider_gate, suite_settings
 
     settings = suite_settings(Settings(), suite)
     gate, price = provider_gate(settings, suite.concurrency), find_price(settings)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 from rich.markup import escape
 
+from triage.app.settings import Settings
 from triage.cli.terminal import FAILURE, JSON_OPTION, fail, messages, output, print_json, run
 from triage.domain.annotation import Annotation
 from triage.domain.errors import InvalidInput, TriageError
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.domain.taxonomy import Taxonomy
@@ -158,7 +158,7 @@ def _read(old: Taxonomy, annotations: Path | None, incidents: Path | None, from_
 
 
 async def _of_store(settings: Settings, old: Taxonomy) -> tuple[list[Annotation], dict[str, str]]:
-    from triage.wiring import prepare_store
+    from triage.app.wiring import prepare_store
 
     store = await prepare_store(settings)
     given: list[Annotation] = []

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 from rich.markup import escape
 
+from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.domain.triage_result import Neighbour
@@ -68,10 +68,10 @@ class _Imported(NamedTuple):
 
 
 async def _import(file: Path, annotator: str, human: bool, team: str, skip_bad: bool) -> _Imported:
+    from triage.app.wiring import open_importing
     from triage.domain.taxonomy import Taxonomy
     from triage.intake.labelled import stream_labelled
     from triage.intake.rows import DataProblem, InvalidDataset
-    from triage.wiring import open_importing
 
     settings = Settings()
     taxonomy = Taxonomy.load(settings.taxonomy)
@@ -130,8 +130,8 @@ def search(
 
 
 async def _search(text: str, k: int, as_of: datetime | None) -> list[Neighbour]:
+    from triage.app.wiring import open_records
     from triage.domain.errors import InvalidInput
-    from triage.wiring import open_records
 
     if not any(c.isalnum() for c in text):
         raise InvalidInput("There is no word to look for.", field="text")

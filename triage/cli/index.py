@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.markup import escape
 
+from triage.app.settings import Settings
 from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run, watching
-from triage.settings import Settings
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ def rebuild(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
 
 
 async def _with_index(work: Callable[[Casebook, Steps], Coroutine[Any, Any, T]], what: str) -> T:
-    from triage.wiring import open_index
+    from triage.app.wiring import open_index
 
     with watching() as progress:
         async with open_index(Settings()) as casebook:

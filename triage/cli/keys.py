@@ -11,8 +11,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.store import Store
@@ -126,8 +126,8 @@ def _plain(value: Any) -> str:
 
 @asynccontextmanager
 async def _store() -> AsyncIterator[Store]:
+    from triage.app.wiring import make_data_folder
     from triage.store import Store, upgrade
-    from triage.wiring import make_data_folder
 
     settings = Settings()
     make_data_folder(settings)

@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, output, print_json, run, watching
 from triage.domain.errors import InvalidInput
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.insights.ledger import Ledger
@@ -41,9 +41,9 @@ def ledger(
 async def _ledger(
     given: dict[str, list[str]], pairs: list[str], severity: str | None, least: int, teams: list[str] | None
 ) -> Ledger:
+    from triage.app.wiring import open_importing
     from triage.insights.ledger import Kind, ledger
     from triage.store.past import past_incidents
-    from triage.wiring import open_importing
 
     for pair in pairs:
         facet, separator, name = pair.partition("=")

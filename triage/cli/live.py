@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from triage.app.settings import Settings
 from triage.cli.terminal import FAILURE, JSON_OPTION, output, print_json, run
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.insights.live_agreement import LiveReport
@@ -37,7 +37,7 @@ def live(
 
 
 async def _report(settings: Settings) -> LiveReport:
-    from triage.wiring import open_live
+    from triage.app.wiring import open_live
 
     async with open_live(settings) as agreement:
         return await agreement.report()

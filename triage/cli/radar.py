@@ -11,11 +11,11 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from triage.app.settings import Settings
 from triage.cli.ledger import TEAMS
 from triage.cli.terminal import JSON_OPTION, output, print_json, run, watching, without_orders
 from triage.domain.errors import MisconfiguredService
 from triage.render.quantities import percent
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.insights.radar import Criteria, Group, Radar, Scope
@@ -48,8 +48,8 @@ def radar(
 
 
 async def _look(scope: Scope, criteria: Criteria, *, phrases: bool) -> Radar:
+    from triage.app.wiring import open_importing, open_model
     from triage.insights.radar import look, phrase
-    from triage.wiring import open_importing, open_model
 
     settings = Settings()
     if phrases and settings.model == "none":

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
+from triage.app.settings import Settings, secrets
 from triage.cli.terminal import messages, run, watching
 from triage.domain.errors import MisconfiguredService
 from triage.observability.logs import set_up
 from triage.server.bind_address import needs_keys
-from triage.settings import Settings, secrets
 
 _STOP_WITHIN_S = 10
 # Longer than the 60 s for which proxies keep a connection: one that the service closes first breaks a request now and
@@ -37,7 +37,7 @@ def serve(
 async def _serve(settings: Settings) -> None:
     import uvicorn
 
-    from triage.serving import open_app
+    from triage.app.serving import open_app
 
     set_up(settings.log_format, settings.log_level, hidden=secrets(settings))
     is_for_programs = settings.log_format == "json"

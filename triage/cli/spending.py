@@ -8,8 +8,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, output, print_json, run
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.store.spending import DaySpending
@@ -46,7 +46,7 @@ def spending(
 
 
 async def _days(settings: Settings, days: int) -> list[DaySpending]:
-    from triage.wiring import open_store
+    from triage.app.wiring import open_store
 
     async with open_store(settings) as (store, _):
         return await store.spending.days(days)

@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from triage.app.settings import Settings
 from triage.cli.ledger import TEAMS
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -200,8 +200,8 @@ async def _corpus(settings: Settings, asked: _Asked) -> tuple[Corpus, Mapping[st
 async def _stored(
     settings: Settings, taxonomy: Taxonomy, teams: list[str] | None
 ) -> tuple[Corpus, Mapping[str, NDArray[np.float32]]]:
+    from triage.app.wiring import build_embedder, open_store
     from triage.insights.study.loading import stored_corpus
-    from triage.wiring import build_embedder, open_store
 
     async with open_store(settings) as (records, _):
         embedder = build_embedder(settings)
@@ -213,8 +213,8 @@ async def _stored(
 
 
 async def _embedded(settings: Settings, corpus: Corpus) -> Mapping[str, NDArray[np.float32]]:
+    from triage.app.wiring import build_embedder
     from triage.redaction import Redactor
-    from triage.wiring import build_embedder
 
     redactor, embedder = Redactor(), build_embedder(settings)
     try:

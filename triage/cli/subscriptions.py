@@ -8,11 +8,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from triage.app.settings import Settings
 from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run
 from triage.domain.enums import EVENTS, SubscriptionKind
 from triage.domain.errors import InvalidInput
 from triage.domain.principal import DEFAULT_TEAM
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.server.notifications import Outcome
@@ -86,8 +86,8 @@ def send_test(subscription_id: Annotated[str, _ID], as_json: Annotated[bool, JSO
 async def _add(
     settings: Settings, url: str, team: str, kind: SubscriptionKind, events: list[str]
 ) -> tuple[Subscription, str]:
+    from triage.app.wiring import open_store
     from triage.server.notifications import check_url
-    from triage.wiring import open_store
 
     if unknown := [event for event in events if event not in EVENTS]:
         raise InvalidInput(f"There is no event {unknown[0]!r}: take one of {', '.join(EVENTS)}.", field="event")
@@ -97,21 +97,21 @@ async def _add(
 
 
 async def _all(settings: Settings, team: str | None) -> list[Subscription]:
-    from triage.wiring import open_store
+    from triage.app.wiring import open_store
 
     async with open_store(settings) as (store, _):
         return await store.subscriptions.all(team)
 
 
 async def _remove(settings: Settings, subscription_id: str) -> None:
-    from triage.wiring import open_store
+    from triage.app.wiring import open_store
 
     async with open_store(settings) as (store, _):
         await store.subscriptions.remove(subscription_id)
 
 
 async def _test(settings: Settings, subscription_id: str) -> Outcome:
-    from triage.wiring import build_notifier, open_store
+    from triage.app.wiring import build_notifier, open_store
 
     async with open_store(settings) as (store, taxonomy):
         notifier = build_notifier(settings, store, taxonomy)

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from triage.app.settings import Settings
 from triage.cli.terminal import fail, messages, run, without_orders
 from triage.domain.errors import InvalidInput
 from triage.render.whole_file import write_whole
-from triage.settings import Settings
 
 
 def summary(
@@ -34,9 +34,9 @@ def summary(
 
 
 async def _summary(incident_id: str) -> str:
+    from triage.app.wiring import open_store
     from triage.insights.study import Roles
     from triage.insights.summary import read_summary
-    from triage.wiring import open_store
 
     settings = Settings()
     async with open_store(settings) as (store, taxonomy):

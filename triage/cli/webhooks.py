@@ -8,12 +8,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run
 from triage.domain.enums import SourceKind
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.principal import DEFAULT_TEAM
 from triage.intake.webhooks import check_secret
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.store import WebhookSource
@@ -88,7 +88,7 @@ def _base(settings: Settings) -> str:
 
 
 async def _add(settings: Settings, kind: str, team: str) -> tuple[WebhookSource, str]:
-    from triage.wiring import open_store
+    from triage.app.wiring import open_store
 
     if kind not in KINDS:
         raise InvalidInput(f"There is no kind {kind!r} of webhook: take one of {', '.join(KINDS)}.", field="kind")
@@ -97,21 +97,21 @@ async def _add(settings: Settings, kind: str, team: str) -> tuple[WebhookSource,
 
 
 async def _all(settings: Settings) -> list[WebhookSource]:
-    from triage.wiring import open_store
+    from triage.app.wiring import open_store
 
     async with open_store(settings) as (store, _):
         return await store.webhook_sources.all()
 
 
 async def _remove(settings: Settings, source_id: str) -> None:
-    from triage.wiring import open_store
+    from triage.app.wiring import open_store
 
     async with open_store(settings) as (store, _):
         await store.webhook_sources.remove(source_id)
 
 
 async def _set_secret(settings: Settings, source_id: str, given: str) -> None:
-    from triage.wiring import open_store
+    from triage.app.wiring import open_store
 
     async with open_store(settings) as (store, _):
         kinds = {source.id: source.kind for source in await store.webhook_sources.all()}

@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
+from triage.app.settings import Settings, secrets
 from triage.cli.terminal import messages, run, watching
 from triage.domain.errors import TriageError
 from triage.observability.logs import set_up
-from triage.settings import Settings, secrets
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def worker(
 
 
 async def _work(settings: Settings) -> None:
-    from triage.serving import open_worker
+    from triage.app.serving import open_worker
 
     set_up(settings.log_format, settings.log_level, hidden=secrets(settings))
     is_for_programs = settings.log_format == "json"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
+from triage.app.settings import Settings
+from triage.app.wiring import open_desk
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
-from triage.settings import Settings
-from triage.wiring import open_desk
 
 pytestmark = pytest.mark.slow
 

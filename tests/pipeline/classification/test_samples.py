@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.fake_openai import FakeOpenAI
+from triage.app.settings import Settings
+from triage.app.wiring import build_classifier, open_model
 from triage.domain.taxonomy import Taxonomy
 from triage.pipeline.classification import Subject
 from triage.pipeline.classification.samples import mean, smoothed_shares
-from triage.settings import Settings
-from triage.wiring import build_classifier, open_model
 
 LABELS = [f"label_{n}" for n in range(8)]
 

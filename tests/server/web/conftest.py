@@ -18,9 +18,9 @@ import uvicorn
 
 from tests.fake_openai import FakeOpenAI
 from tests.fixtures_browser import SIZES, check_accessible
+from triage.app.serving import open_app
+from triage.app.settings import Settings
 from triage.domain.principal import Scope
-from triage.serving import open_app
-from triage.settings import Settings
 from triage.store import Store
 from triage.store.keys import MadeKey
 

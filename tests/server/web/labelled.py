@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from triage.app.settings import Settings
+from triage.app.wiring import build_sealer
 from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Provenance, Triage
-from triage.settings import Settings
 from triage.store import Store
-from triage.wiring import build_sealer
 
 TAXONOMY = Taxonomy.load("llm_inference")
 LABELS = TAXONOMY.facet("category").ids

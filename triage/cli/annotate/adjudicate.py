@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from triage.app.settings import Settings
 from triage.cli.annotate.label import require_terminal
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.labels.annotation_job.adjudication import Accepted
@@ -48,9 +48,9 @@ def adjudicate(
 
 
 async def _adjudicate(annotator: str) -> tuple[int, int]:
+    from triage.app.wiring import open_records
     from triage.labels.annotation_job.adjudication import Adjudication
     from triage.labels.annotation_job.adjudication_session import Hearing
-    from triage.wiring import open_records
 
     require_terminal()
     from triage.cli.annotate.adjudication_app import AdjudicationApp
@@ -68,8 +68,8 @@ async def _adjudicate(annotator: str) -> tuple[int, int]:
 
 
 async def _accept(annotator: str) -> Accepted:
+    from triage.app.wiring import open_records
     from triage.labels.annotation_job.adjudication import Adjudication
-    from triage.wiring import open_records
 
     with watching() as progress:
         async with open_records(Settings(), progress) as records:
@@ -103,8 +103,8 @@ def history(
 
 
 async def _history(incident_id: str) -> list[Verdict]:
+    from triage.app.wiring import open_store
     from triage.labels.annotation_job.disagreement import verdicts
-    from triage.wiring import open_store
 
     async with open_store(Settings()) as (store, _):
         await store.incident(incident_id)

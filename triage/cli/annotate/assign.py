@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run
 from triage.domain.enums import Status
 from triage.domain.errors import InvalidInput
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.labels.annotation_job.assignment import Assigned
@@ -61,9 +61,9 @@ async def _assign(
     status: Status | None,
     shows_model: bool,
 ) -> Assigned:
+    from triage.app.wiring import open_store
     from triage.labels.annotation_job.assignment import assign as add
     from triage.labels.annotation_job.files import bring_in
-    from triage.wiring import open_store
 
     settings = Settings()
     async with open_store(settings) as (store, taxonomy):

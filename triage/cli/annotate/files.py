@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.markup import escape
 
+from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
 from triage.domain.errors import InvalidInput
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.labels.annotation_job.files import Taken
@@ -44,10 +44,10 @@ def import_file(
 
 
 async def _import(file: Path, annotator: str, facet: str, rename: Sequence[str]) -> Taken:
+    from triage.app.wiring import open_records
     from triage.domain.taxonomy import Taxonomy
     from triage.intake.annotations import read_annotations
     from triage.labels.annotation_job.files import take_in
-    from triage.wiring import open_records
 
     settings = Settings()
     renamed = dict(_pair(each) for each in rename)
@@ -84,9 +84,9 @@ def export_file(
 
 
 async def _export(form: Format, out: Path | None, earlier: bool) -> int:
+    from triage.app.wiring import open_store
     from triage.domain.annotation import standing
     from triage.labels.annotation_job.files import csv_rows, json_lines, label_studio_tasks
-    from triage.wiring import open_store
 
     async with open_store(Settings()) as (store, taxonomy):
         by_incident = await store.annotations_of(await store.incident_ids())

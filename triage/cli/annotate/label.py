@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from triage.app.settings import Settings
 from triage.cli.terminal import output, run
 from triage.domain.errors import InvalidInput, MisconfiguredService
-from triage.settings import Settings
 
 
 def label(
@@ -27,9 +27,9 @@ def label(
 
 
 async def _label(annotator: str) -> tuple[int, int]:
+    from triage.app.wiring import open_store
     from triage.labels.annotation_job.labelling import Labelling
     from triage.labels.annotation_job.session import Session
-    from triage.wiring import open_store
 
     require_terminal()
     from triage.cli.annotate.labelling_app import LabellingApp

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, output, print_json, run, watching
 from triage.domain.errors import InvalidInput
 from triage.render.quantities import percent
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.domain.correction import ChangedIncident, FacetChange, Preview
@@ -47,9 +47,9 @@ def preview(
 async def _preview(
     incident_id: str, pairs: list[str], days: float, limit: int, seconds: float
 ) -> tuple[Preview, Taxonomy]:
+    from triage.app.wiring import open_desk
     from triage.domain.annotation import Annotation
     from triage.labels.preview import DEFAULT_OPTIONS
-    from triage.wiring import open_desk
 
     given = []
     for pair in pairs:

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, output, print_json, run
 from triage.render.quantities import percent
-from triage.settings import Settings
 
 if TYPE_CHECKING:
     from triage.labels.annotation_job.status import JobStatus
@@ -37,8 +37,8 @@ def status(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
 
 
 async def _status() -> JobStatus:
+    from triage.app.wiring import open_store
     from triage.labels.annotation_job.status import job_status
-    from triage.wiring import open_store
 
     async with open_store(Settings()) as (store, taxonomy):
         return await job_status(store, taxonomy)

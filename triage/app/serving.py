@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from triage import __version__
+from triage.app.settings import Settings, told
+from triage.app.wiring import Desk, Progress, build_notifier, live_options, open_desk, silent
 from triage.domain.errors import MisconfiguredService, TriageError
 from triage.domain.taxonomy import Taxonomy, shipped
 from triage.history.allocator import keep_together
 from triage.observability.telemetry import traced_process
 from triage.server.bind_address import needs_keys
-from triage.settings import Settings, told
-from triage.wiring import Desk, Progress, build_notifier, live_options, open_desk, silent
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from triage.app.settings import Settings
+from triage.app.wiring.models import api_key
+from triage.app.wiring.progress import Progress, silent
 from triage.domain.errors import MisconfiguredService
 from triage.domain.taxonomy import Taxonomy
-from triage.settings import Settings
-from triage.wiring.models import api_key
-from triage.wiring.progress import Progress, silent
 
 if TYPE_CHECKING:
     from triage.history.casebook import Casebook

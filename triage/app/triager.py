@@ -6,11 +6,11 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from triage.app.settings import Settings
+from triage.app.wiring import Desk, Progress, open_desk, silent
 from triage.domain.errors import TriageError
 from triage.domain.incident import Incident, content_id
 from triage.domain.triage_result import Triage
-from triage.settings import Settings
-from triage.wiring import Desk, Progress, open_desk, silent
 
 
 class Triager:

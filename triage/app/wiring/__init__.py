@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from triage.wiring.desk import (
+from triage.app.wiring.desk import (
     LOCAL_WRITE_UP_CHARACTERS,
     Desk,
     calibrators_folder,
@@ -11,7 +11,7 @@ from triage.wiring.desk import (
     open_ways,
     pipeline_options,
 )
-from triage.wiring.models import (
+from triage.app.wiring.models import (
     INCIDENT_DEADLINE_S,
     LOCAL_DEADLINE_S,
     LOCAL_INCIDENT_DEADLINE_S,
@@ -27,8 +27,8 @@ from triage.wiring.models import (
     provider_name,
     shared_gate,
 )
-from triage.wiring.progress import Progress, silent
-from triage.wiring.records import (
+from triage.app.wiring.progress import Progress, silent
+from triage.app.wiring.records import (
     Records,
     build_definition_reader,
     build_embedder,
@@ -46,7 +46,7 @@ from triage.wiring.records import (
     prepare_store,
     ranking,
 )
-from triage.wiring.suites import open_subject, suite_options, suite_settings
+from triage.app.wiring.suites import open_subject, suite_options, suite_settings
 
 __all__ = [
     "INCIDENT_DEADLINE_S",

@@ -161,10 +161,10 @@ def check(
 
 async def _examine(suite: Suite, taxonomy: Any, data_path: Path | None, runs: Path) -> Run:
     """Run the suite, or what an earlier run of it left."""
+    from triage.app.settings import Settings
+    from triage.app.wiring import open_subject
     from triage.evaluation.runner import run_suite
     from triage.evaluation.runs import RunIdentity, default_folder
-    from triage.settings import Settings
-    from triage.wiring import open_subject
 
     data = suite.load_data(taxonomy, data_path)
     async with open_subject(Settings(), suite, taxonomy) as (subject, decisive):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from triage.settings import Settings, secrets, told
+from triage.app.settings import Settings, secrets, told
 
 
 def test_no_credentials_in_an_address_are_shown() -> None:

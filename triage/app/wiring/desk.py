@@ -7,11 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from triage.domain.taxonomy import Taxonomy
-from triage.models.chat.gate import Gate
-from triage.pipeline import Pipeline, PipelineOptions, Way, circumstances
-from triage.settings import Settings
-from triage.wiring.models import (
+from triage.app.settings import Settings
+from triage.app.wiring.models import (
     INCIDENT_DEADLINE_S,
     build_classifier,
     check_models,
@@ -23,17 +20,20 @@ from triage.wiring.models import (
     provider_name,
     shared_gate,
 )
-from triage.wiring.progress import Progress, silent
-from triage.wiring.records import Records, build_definition_reader, open_records, ranking
+from triage.app.wiring.progress import Progress, silent
+from triage.app.wiring.records import Records, build_definition_reader, open_records, ranking
+from triage.domain.taxonomy import Taxonomy
+from triage.models.chat.gate import Gate
+from triage.pipeline import Pipeline, PipelineOptions, Way, circumstances
 
 if TYPE_CHECKING:
+    from triage.app.wiring.models import Model
     from triage.history.casebook import Casebook
     from triage.labels.preview import Previewer
     from triage.models.chat import ChatModel
     from triage.models.chat.observing import ModelObserver
     from triage.pipeline.calibration import Calibrator, Circumstances
     from triage.store import Store
-    from triage.wiring.models import Model
 
 LOCAL_WRITE_UP_CHARACTERS = 1_600
 """What the local model reads of a write-up: it reads about 70 tokens a second on two cores."""

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from triage.app.settings import Settings
+from triage.app.wiring.progress import Progress, silent
 from triage.domain.errors import MisconfiguredService
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.gate import Gate, Limits
-from triage.settings import Settings
-from triage.wiring.progress import Progress, silent
 
 if TYPE_CHECKING:
     from triage.models.chat import ChatModel

@@ -36,7 +36,7 @@ def session(pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("TRIAGE_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: pytester.runpytest_inprocess(
-        "-p", "triage.testing", "-p", "no:cacheprovider", "-rfEs", f"--rootdir={tmp_path}", *arguments
+        "-p", "triage.app.pytest_plugin", "-p", "no:cacheprovider", "-rfEs", f"--rootdir={tmp_path}", *arguments
     )
 
 
@@ -191,10 +191,10 @@ def test_without_a_finished_run_the_suite_is_run_once_and_kept(
 
 def test_the_plugin_is_announced_to_pytest_and_costs_sessions_without_it_nothing() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["entry-points"]["pytest11"] == {"triage": "triage.testing"}
-    code = "import sys, pytest; before = set(sys.modules); import triage.testing; print(*set(sys.modules) - before)"
+    assert project["entry-points"]["pytest11"] == {"triage": "triage.app.pytest_plugin"}
+    code = "import sys, pytest; before = set(sys.modules); import triage.app.pytest_plugin; print(*set(sys.modules) - before)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT)}
     ).stdout.split()
 
-    assert sorted(name for name in loaded if not name.startswith("_")) == ["triage", "triage.testing"]
+    assert sorted(name for name in loaded if not name.startswith("_")) == ["triage", "triage.app.pytest_plugin"]
