@@ -1,6 +1,7 @@
 """What the model favours on average, per facet, from the journals of finished runs; prints YAML for priors.yaml.
 
-    python evals/bench/priors.py runs/cloud_faults-... runs/engine_issues-... > triage/pipeline/classification/priors.yaml
+    python evals/bench/priors.py runs/cloud_faults-... runs/engine_issues-... \\
+        > triage/pipeline/classification/priors.yaml
     python evals/bench/priors.py --empty llm_inference >> triage/pipeline/classification/priors.yaml
 
 Gold labels are not looked at. With `--empty` the local model is asked what it says of a write-up without content, as

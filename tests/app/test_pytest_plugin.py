@@ -192,7 +192,10 @@ def test_without_a_finished_run_the_suite_is_run_once_and_kept(
 def test_the_plugin_is_announced_to_pytest_and_costs_sessions_without_it_nothing() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["entry-points"]["pytest11"] == {"triage": "triage.app.pytest_plugin"}
-    code = "import sys, pytest; before = set(sys.modules); import triage.app.pytest_plugin; print(*set(sys.modules) - before)"
+    code = (
+        "import sys, pytest; before = set(sys.modules); "
+        "import triage.app.pytest_plugin; print(*set(sys.modules) - before)"
+    )
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT)}
     ).stdout.split()

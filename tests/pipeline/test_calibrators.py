@@ -16,7 +16,7 @@ from triage.models.embedding.onnx import MiniLM
 from triage.pipeline.calibration import Calibrator, Circumstances, FacetCalibration
 from triage.pipeline.decision import RULE
 
-SHIPPED = sorted((Path(__file__).parents[1] / "triage" / "calibrators").glob("*.json"))
+SHIPPED = sorted((Path(__file__).parents[2] / "triage" / "calibrators").glob("*.json"))
 NOW = Circumstances(taxonomy="mine@1.0.0", prompts=(), model="none", embedder="e")
 FACET = FacetCalibration(
     n=50, weights={"words": 1.0}, biases={}, abstain_below=0, second_label=0.3, target_precision=0.8

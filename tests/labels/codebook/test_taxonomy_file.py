@@ -25,7 +25,7 @@ def test_only_the_rules_and_the_version_change(name: str, tmp_path: Path) -> Non
     expected = facet.model_copy(update={"labels": labels})
     assert new.version == "1.1.0"
     assert new.facets == (expected, *old.facets[1:])
-    source = Path(__file__).parents[2] / f"triage/taxonomies/{name}.yaml"
+    source = Path(__file__).parents[3] / f"triage/taxonomies/{name}.yaml"
     before, after = source.read_text().splitlines(), (tmp_path / "new.yaml").read_text().splitlines()
     kept = [line for line in before if line in after]
     assert len(before) - len(kept) <= 6

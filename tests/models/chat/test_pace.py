@@ -25,7 +25,7 @@ from triage.models.chat.pace import BLOCK_S, Rate, SharedPace, reserved
 from triage.models.chat.retry import RetryPolicy
 from triage.store import Store, upgrade
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REQUEST = Request(messages=(Message(role="user", content="Why is that so?"),))
 
 

@@ -1,4 +1,4 @@
-"""A whole service over the test parts, as a process: `python -m tests.api.service_process FOLDER PORT SLOW_S`.
+"""A whole service over the test parts, as a process: `python -m tests.server.api.service_process FOLDER PORT SLOW_S`.
 
 Each triage that is begun adds a line to FOLDER/begun.
 """

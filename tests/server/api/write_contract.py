@@ -19,7 +19,7 @@ from triage.server.api.contract import breaks, normalised
 from triage.server.jobs import Jobs
 from triage.store import Store
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DESCRIPTION = ROOT / "docs" / "openapi.json"
 BASELINE = ROOT / "tests" / "api" / "contract" / "v1.json"
 

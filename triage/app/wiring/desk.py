@@ -164,7 +164,7 @@ def find_calibrator(settings: Settings, now: Circumstances) -> Calibrator | None
         return None
     if isinstance(settings.calibrator, Path):
         return Calibrator.read(settings.calibrator)
-    shipped = Path(__file__).parents[1] / "calibrators"
+    shipped = Path(__file__).parents[2] / "calibrators"
     for folder in (calibrators_folder(settings), shipped):
         found = [Calibrator.read(path) for path in sorted(folder.glob("*.json"))]
         fitting = [one for one in found if not one.circumstances.differences(now)]

@@ -12,7 +12,7 @@ import yaml
 from triage.app.settings import Settings
 from triage.cli import app
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 OURS = {name: service for name, service in COMPOSE["services"].items() if service.get("image") == "triage"}
 

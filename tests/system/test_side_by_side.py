@@ -25,7 +25,7 @@ from triage.store.migrations import known_revisions
 RELEASE = "1c87fe9"
 """The last commit of 0.1.0."""
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 

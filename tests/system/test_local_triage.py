@@ -10,7 +10,7 @@ import yaml
 from triage import Triager
 from triage.app.settings import Settings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ENGINE = (
     "Completion requests failed with status 503. The request router of the serving stack leaked memory with every "
     "retry until it was killed for being out of memory, and its queue overflowed. Engineers restarted the router."
