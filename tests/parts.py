@@ -24,7 +24,7 @@ from triage.history.casebook import Casebook
 from triage.labels.preview import Previewer
 from triage.models.embedding import Vectors
 from triage.observability.steps import begin
-from triage.pipeline import Pipeline
+from triage.pipeline.pipeline import Pipeline
 from triage.redaction import Redactor
 from triage.server.api import create_app
 from triage.server.jobs import Jobs

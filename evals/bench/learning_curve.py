@@ -28,9 +28,9 @@ from triage.history.chroma import ChromaHistory
 from triage.history.duplicates import is_near_duplicate
 from triage.models.embedding import Embedder, Vectors
 from triage.models.embedding.onnx import MiniLM
-from triage.pipeline import Pipeline
 from triage.pipeline.calibration import LEAST_CASES, Observation, cross_fit
 from triage.pipeline.decision import Sources, combine
+from triage.pipeline.pipeline import Pipeline
 from triage.redaction import Redacted, Redactor
 
 SHARES = (0.0, 0.12, 0.25, 0.5, 0.75, 1.0)

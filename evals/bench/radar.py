@@ -32,7 +32,7 @@ from triage.history.chroma import ChromaHistory
 from triage.insights.radar import DEFAULT_CRITERIA, Criteria, Radar, Sighting, Suspect, scan
 from triage.insights.radar.fitting import reasons, usual_nearest
 from triage.models.embedding.onnx import MiniLM
-from triage.pipeline import Pipeline
+from triage.pipeline.pipeline import Pipeline
 
 LEAST_HIDDEN = 8
 DRAWS = 200

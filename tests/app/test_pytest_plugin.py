@@ -13,9 +13,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.evaluation.conftest import vllm_row
 from triage.evaluation import Suite
 
-from .conftest import vllm_row
 from .records import record, write_run
 
 ROOT = Path(__file__).parents[2]

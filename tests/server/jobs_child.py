@@ -1,4 +1,4 @@
-"""A process that works on a queue with the keyword pipeline, until it is killed: `python -m tests.jobs_child URL`."""
+"""A process that runs jobs with the keyword pipeline until it is killed: `python -m tests.server.jobs_child URL`."""
 
 from __future__ import annotations
 

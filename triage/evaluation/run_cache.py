@@ -53,7 +53,7 @@ class TooLarge(Conflict):
     title = "The run is too large for a page"
 
 
-class ShelvedRun(NamedTuple):
+class CachedRun(NamedTuple):
     """A run in the listing."""
 
     name: str
@@ -87,7 +87,7 @@ class Broken(NamedTuple):
 class Listing(NamedTuple):
     """The runs, newest first; `left_out` counts those beyond `MOST_RUNS`."""
 
-    runs: tuple[ShelvedRun, ...]
+    runs: tuple[CachedRun, ...]
     broken: tuple[Broken, ...]
     left_out: int
 
@@ -108,7 +108,7 @@ class _Kept(NamedTuple):
     size: int
 
 
-class Shelf:
+class RunCache:
     """The runs below `root`. Methods that are not awaited read files: call them in a thread.
 
     What is awaited is computed one at a time in a thread of the shelf's own: however many runs are asked for at once,
@@ -137,7 +137,7 @@ class Shelf:
         self._gates = {name: kept for name, kept in list(self._gates.items()) if name in found}
         tags, broken_tags = self._tags()
         runs = [
-            ShelvedRun(name, info, tags.get((name, info.suite.name), ()))
+            CachedRun(name, info, tags.get((name, info.suite.name), ()))
             for name, info in found.items()
             if isinstance(info, RunInfo)
         ]

@@ -13,7 +13,7 @@ from triage.evaluation.cases import Case
 from triage.evaluation.runner import Progress
 from triage.history import History
 from triage.models.embedding import Embedder
-from triage.pipeline import Pipeline
+from triage.pipeline.pipeline import Pipeline
 from triage.redaction import Redactor
 
 _BATCH = 32

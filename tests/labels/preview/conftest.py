@@ -20,7 +20,7 @@ from triage.domain.triage_result import FacetResult, Triage
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.labels.preview import Previewer, PreviewOptions
-from triage.pipeline import Pipeline
+from triage.pipeline.pipeline import Pipeline
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
 

@@ -24,7 +24,7 @@ from triage.app.wiring.progress import Progress, silent
 from triage.app.wiring.records import Records, build_definition_reader, open_records, ranking
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.gate import Gate
-from triage.pipeline import Pipeline, PipelineOptions, Way, circumstances
+from triage.pipeline.pipeline import Pipeline, PipelineOptions, Way, circumstances
 
 if TYPE_CHECKING:
     from triage.app.wiring.models import Model

@@ -18,8 +18,8 @@ from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Scalar
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.gate import Gate
-from triage.pipeline import Pipeline, PipelineOptions, circumstances
 from triage.pipeline.decision import RULE, WEIGHTS
+from triage.pipeline.pipeline import Pipeline, PipelineOptions, circumstances
 
 if TYPE_CHECKING:
     from triage.evaluation.prompted import ModelUnderTest

@@ -22,9 +22,9 @@ from triage.history.retrieval import DEFAULT_RANKING, Ranking
 from triage.labels.preview.changes import changes_of
 from triage.labels.preview.supposition import Heard, Reread, Supposition
 from triage.models.embedding import Vectors
-from triage.pipeline import MadeOtherwise, Pipeline
 from triage.pipeline.classification.likeness import Moves
 from triage.pipeline.classification.reading import read
+from triage.pipeline.pipeline import MadeOtherwise, Pipeline
 from triage.store import Store
 
 _EMBEDDED_AT_ONCE = 8

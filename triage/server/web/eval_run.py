@@ -18,7 +18,7 @@ from triage.evaluation.reports.html import Part, file_of, part_of
 from triage.evaluation.reports.markdown import as_markdown
 from triage.evaluation.reports.tables import cases_table, tables_of
 from triage.evaluation.reports.worst_cases import told_case
-from triage.evaluation.run_cache import OpenedRun, Shelf
+from triage.evaluation.run_cache import OpenedRun, RunCache
 from triage.render.charts import Theme
 from triage.server.api.access import requires
 from triage.server.api.service import Parts
@@ -84,12 +84,12 @@ def cases_query(of: CaseList) -> str:
     return urlencode({"facet": of.facet, "gold": of.gold} | which)
 
 
-def shelf_of(request: Request) -> Shelf:
+def run_cache_of(request: Request) -> RunCache:
     """The runs that the pages show."""
-    return cast("Shelf", request.app.state.shelf)
+    return cast("RunCache", request.app.state.run_cache)
 
 
-Runs = Annotated[Shelf, Depends(shelf_of)]
+Runs = Annotated[RunCache, Depends(run_cache_of)]
 
 
 async def _open(runs: Runs, name: str) -> OpenedRun:
@@ -224,7 +224,9 @@ async def _part(opened: OpenedRun, part: Part, **known: Any) -> Markup:
     return await asyncio.to_thread(lambda: part_of(opened.view, part, links, **known))
 
 
-async def _show(request: Request, runs: Shelf, opened: OpenedRun, template: str, place: str, **known: Any) -> Response:
+async def _show(
+    request: Request, runs: RunCache, opened: OpenedRun, template: str, place: str, **known: Any
+) -> Response:
     """A page of a run, with what stands on all of them."""
     listing = await asyncio.to_thread(runs.listing)
     others = [one for one in listing.runs if one.info.suite.name == opened.run.suite.name and one.name != opened.name]

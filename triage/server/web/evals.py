@@ -14,7 +14,7 @@ from triage.domain.errors import InvalidInput, NotFound, TriageError
 from triage.evaluation.reports.html import part_of
 from triage.evaluation.reports.run_view import Compared
 from triage.evaluation.reports.tables import comparison_tables
-from triage.evaluation.run_cache import Listing, Shelf, ShelvedRun
+from triage.evaluation.run_cache import CachedRun, Listing, RunCache
 from triage.evaluation.scoring import Summary
 from triage.render.tables import Cell, Column, Row, Table
 from triage.server.web.downloads import TableFormat, find_table, table_file
@@ -107,7 +107,7 @@ async def comparison_file(runs: Runs, table: str, ending: TableFormat, base: Nam
     return table_file(find_table(comparison_tables(found, "compared"), f"compared-{table}"), ending)
 
 
-def _chosen(runs: Shelf, names: Sequence[str], base: str) -> list[ShelvedRun]:
+def _chosen(runs: RunCache, names: Sequence[str], base: str) -> list[CachedRun]:
     """The runs to compare, the base first: the one that is named, else the oldest."""
     wanted = set(names) | ({base} if base else set())
     if not 2 <= len(wanted) <= _MOST_COMPARED:
@@ -118,7 +118,7 @@ def _chosen(runs: Shelf, names: Sequence[str], base: str) -> list[ShelvedRun]:
     return sorted(found, key=lambda one: (one.name != base, one.info.started_at))
 
 
-async def _compared(runs: Shelf, base: str, other: str, number: int) -> Markup:
+async def _compared(runs: RunCache, base: str, other: str, number: int) -> Markup:
     found, opened = await runs.compare(base, other), await runs.open(other)
     place = f"compared{number}"
     files = {one.id for one in comparison_tables(found, place)}
@@ -140,7 +140,7 @@ def _runs_table(listing: Listing, summaries: Mapping[str, Summary | None]) -> Ta
     return Table("runs", "Eval runs", caption, tuple(columns), tuple(rows))
 
 
-def _run_cells(one: ShelvedRun, summary: Summary | None, facets: Sequence[str]) -> list[Cell]:
+def _run_cells(one: CachedRun, summary: Summary | None, facets: Sequence[str]) -> list[Cell]:
     began = one.info.started_at.isoformat(timespec="seconds")
     cells: list[Cell] = [one.name, one.info.suite.name, began, one.model, one.prompts, " ".join(one.tags)]
     cells += [summary.planned, summary.done] if summary else [None, None]

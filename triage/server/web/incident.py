@@ -10,7 +10,7 @@ from triage.domain.principal import Principal
 from triage.domain.triage_result import Triage
 from triage.intake.markdown import write_markdown
 from triage.labels.annotation_job.draft import Corrections
-from triage.pipeline import STEPS
+from triage.pipeline.pipeline import STEPS
 from triage.server.api.acceptance import queue
 from triage.server.api.access import Poster, Reader, requires
 from triage.server.api.parameters import IncidentInPath

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from triage.evaluation.run_cache import Shelf
+from triage.evaluation.run_cache import RunCache
 from triage.server.api import access
 from triage.server.web import (
     adjudicate,
@@ -68,7 +68,7 @@ _OPEN = frozenset({"/login", "/logout", "/static/{version}/{name}"})
 def add_pages(app: FastAPI, options: PageOptions = PageOptions()) -> FastAPI:  # noqa: B008 - a value that does not change
     """Add the pages to the app that `create_app` made. Raises if a page does not say what it needs."""
     app.state.page_options = options
-    app.state.shelf = Shelf(options.runs)
+    app.state.run_cache = RunCache(options.runs)
     app.state.kept = Kept()
     for module in _PAGES:
         app.include_router(module.router)

@@ -18,10 +18,10 @@ from triage.history.chroma import ChromaHistory
 from triage.models.chat.openai import OpenAIChat
 from triage.models.embedding.onnx import MiniLM
 from triage.observability import steps
-from triage.pipeline import STEPS, Pipeline, PipelineOptions, circumstances
 from triage.pipeline.calibration import Calibrator, FacetCalibration
 from triage.pipeline.classification.letters import LetterClassifier
 from triage.pipeline.classification.structured import StructuredClassifier
+from triage.pipeline.pipeline import STEPS, Pipeline, PipelineOptions, circumstances
 from triage.redaction import Redactor
 
 TAXONOMY = Taxonomy.load("llm_inference")
