@@ -9,7 +9,7 @@ export PYTHONUTF8 = 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL = help
-.PHONY: help demo serve test fast lint types contract format lock eval bench doctor wheel clean
+.PHONY: help demo serve test fast lint types docs contract format lock eval bench doctor wheel clean
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,11 +29,14 @@ test: $(VENV)/dev.stamp ## all tests, the slow ones too
 fast: $(VENV)/dev.stamp ## the tests that take no time
 	@$(BIN)/python -m pytest -m "not slow" -x -q
 
-lint: $(VENV)/dev.stamp ## style, and imports that point one way
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+lint: $(VENV)/dev.stamp ## style, import directions, generated docs
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/python docs/reference.py --check
 
 types: $(VENV)/dev.stamp ## mypy, strict
 	@$(BIN)/mypy
+
+docs: $(VENV)/dev.stamp ## write the reference of settings and commands from the code
+	@$(BIN)/python docs/reference.py
 
 contract: $(VENV)/dev.stamp ## write the API's description, and its baseline where nothing breaks
 	@$(BIN)/python -m tests.server.api.write_contract
