@@ -22,7 +22,7 @@ from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Evidence, FacetResult, Provenance, Triage
 from triage.history.casebook import Casebook
 from triage.labels.preview import Previewer
-from triage.models.embedding import Vectors
+from triage.models.embedding import Vectors, normalise
 from triage.observability.steps import begin
 from triage.pipeline.pipeline import Pipeline
 from triage.redaction import Redactor
@@ -48,8 +48,7 @@ class HashingEmbedder:
         for row, text in enumerate(texts):
             for word in re.findall(r"\w+", text.casefold()):
                 vectors[row, int(hashlib.sha256(word.encode()).hexdigest(), 16) % DIMENSION] += 1
-        unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-        return unit
+        return normalise(vectors)
 
     async def aclose(self) -> None:
         """Nothing to end."""

@@ -10,7 +10,7 @@ from triage.domain.triage_result import Neighbour
 from triage.history import Example
 from triage.history.entries import as_neighbour
 from triage.history.retrieval import CANDIDATES, DEFAULT_RANKING, Candidate, Ranking, order
-from triage.models.embedding import Vectors
+from triage.models.embedding import Vectors, normalise
 
 
 class Held:
@@ -19,13 +19,13 @@ class Held:
     def __init__(self, examples: Sequence[Example], ranking: Ranking = DEFAULT_RANKING) -> None:
         self.examples = tuple(examples)
         self._ranking = ranking
-        self._vectors = _unit(np.stack([example.vector for example in self.examples])) if self.examples else None
+        self._vectors = normalise(np.stack([example.vector for example in self.examples])) if self.examples else None
 
     def neighbours(self, text: str, vector: Vectors, k: int, exclude: Collection[str] = ()) -> list[Neighbour]:
         """See `History.neighbours`: the `k` most similar incidents without those in `exclude`, best first."""
         if self._vectors is None or k < 1:
             return []
-        similarity = self._vectors @ _unit(np.asarray(vector, dtype=np.float32))
+        similarity = self._vectors @ normalise(np.asarray(vector, dtype=np.float32))
         nearest = [
             place
             for place in np.argsort(-similarity, kind="stable").tolist()
@@ -38,9 +38,3 @@ class Held:
         ]
         best = order(text, candidates, self._ranking)[:k]
         return [as_neighbour(self.examples[nearest[n]], candidates[n].similarity, text) for n in best]
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    result: Vectors = vectors / np.maximum(lengths, 1e-12)
-    return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from triage.models.embedding import Vectors
+from triage.models.embedding import Vectors, normalise
 
 Floats = NDArray[np.float64]
 
@@ -26,9 +26,7 @@ class Space:
 
     def place(self, vectors: Vectors) -> Floats:
         """The vectors with the mean taken off, of length 1 again; shape (incidents, dimension)."""
-        moved = np.asarray(vectors, dtype=np.float64) - self._mean
-        unit: Floats = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
-        return unit
+        return normalise(np.asarray(vectors, dtype=np.float64) - self._mean)
 
     def alike(self, share: float) -> float:
         """The cosine similarity that all but `share` of the pairs of labelled incidents stay below."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from triage.domain.taxonomy import Label
+from triage.models.embedding import normalise
 
 _MOSTLY_NEW = 0.5
 _CLOSING = ".,;:"
@@ -48,7 +49,7 @@ def lexical(texts: Sequence[str]) -> Matrix:
         counts[row, [position[word] for word in bag]] = list(bag.values())
     rarity = np.log((1 + len(texts)) / (1 + (counts > 0).sum(axis=0))) + 1
     weights = np.where(counts > 0, 1 + np.log(np.maximum(counts, 1)), 0) * rarity
-    unit = weights / np.maximum(np.linalg.norm(weights, axis=1, keepdims=True), 1e-12)
+    unit = normalise(weights)
     return np.asarray(np.clip(unit @ unit.T, 0, 1), dtype=np.float64)
 
 

@@ -9,8 +9,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-import numpy as np
-
 from triage.domain.annotation import Annotation, words_of_people
 from triage.domain.correction import ChangedIncident, NotCompared, Preview
 from triage.domain.incident import Incident
@@ -21,7 +19,7 @@ from triage.history.remembered import remembered
 from triage.history.retrieval import DEFAULT_RANKING, Ranking
 from triage.labels.preview.changes import changes_of
 from triage.labels.preview.supposition import Heard, Reread, Supposition
-from triage.models.embedding import Vectors
+from triage.models.embedding import Vectors, normalise
 from triage.pipeline.classification.likeness import Moves
 from triage.pipeline.classification.reading import read
 from triage.pipeline.pipeline import MadeOtherwise, Pipeline
@@ -218,7 +216,7 @@ class Previewer:
         }
         vectors |= await self._embed(missing, end)
         found = [
-            Reread(one.incident, one.team, one.triage, text, mine, _cosine(mine, vector))
+            Reread(one.incident, one.team, one.triage, text, mine, float(normalise(mine) @ normalise(vector)))
             for one, text in zip(recent, texts, strict=True)
             if (mine := vectors.get(one.incident.id)) is not None
         ]
@@ -245,8 +243,3 @@ class Previewer:
         while len(self._vectors) > _KEPT_VECTORS:
             self._vectors.popitem(last=False)
         return found
-
-
-def _cosine(one: Vectors, other: Vectors) -> float:
-    lengths = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
-    return float(one @ other) / lengths if lengths else 0.0

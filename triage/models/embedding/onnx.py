@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from triage.domain.errors import MisconfiguredService
-from triage.models.embedding import Vectors
+from triage.models.embedding import Vectors, normalise
 from triage.observability.spans import Value
 from triage.observability.spans import span as open_span
 
@@ -90,8 +90,7 @@ class MiniLM:
         feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         output = session.run(None, {i.name: feed[i.name] for i in session.get_inputs()})[0]
         vector = output[0] if output.ndim == 2 else output[0].mean(axis=0)
-        unit: Vectors = (vector / np.linalg.norm(vector)).astype(np.float32)
-        return unit
+        return normalise(vector.astype(np.float32))
 
     def _load(self) -> tuple[Any, Any]:
         import onnxruntime

@@ -10,7 +10,7 @@ import openai
 from triage.domain.errors import ModelUnavailable
 from triage.models.chat.retry import EMBEDDING, call_with_retries
 from triage.models.chat.tracing import Place
-from triage.models.embedding import Vectors
+from triage.models.embedding import Vectors, normalise
 from triage.observability.spans import span as open_span
 
 _BATCH = 128
@@ -51,6 +51,4 @@ class OpenAIEmbedder:
                 f"The embedding endpoint gave {len(response.data)} vectors for {len(texts)} texts: "
                 "check TRIAGE_EMBEDDING_MODEL and TRIAGE_EMBEDDING_BASE_URL."
             )
-        vectors = np.array([item.embedding for item in response.data], dtype=np.float32)
-        unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        return unit
+        return normalise(np.array([item.embedding for item in response.data], dtype=np.float32))
