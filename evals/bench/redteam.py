@@ -210,7 +210,7 @@ async def main() -> None:
         finished = Finished(folder / "triages.jsonl")
         if options.limit is not None and options.limit < len(attacks):
             attacks = [attacks[n * len(attacks) // options.limit] for n in range(options.limit)]
-        await subject.prepare(cases, lambda stage, done, total, _: print(f"{stage}: {done}/{total}", file=sys.stderr))
+        await subject.prepare(cases, lambda stage, done, total: print(f"{stage}: {done}/{total}", file=sys.stderr))
         await triage_all(subject, steps(attacks, poison), finished, has_model=decisive["model"] != "none")
     triages = finished.triages
     print(f"Red team: {len(attacks)} attacks, model {decisive['model']}, {folder.name}\n")

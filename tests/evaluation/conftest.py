@@ -15,7 +15,8 @@ import yaml
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Evidence, FacetResult, LabelProbability, Provenance, Triage
-from triage.evaluation import Case, Progress, Suite
+from triage.evaluation import Case, Suite
+from triage.observability.progress import Progress
 
 TAXONOMY = """
 id: small
@@ -76,7 +77,7 @@ class KeywordTriage:
     async def prepare(self, cases: Sequence[Case], progress: Progress) -> None:
         self.prepared += 1
         self.history = [case.id for case in cases]
-        progress("history", len(cases), len(cases), 0.0)
+        progress("history", len(cases), len(cases))
 
     async def run(
         self,

@@ -21,7 +21,6 @@ from triage.domain.triage_result import Provenance, Triage
 from triage.evaluation import (
     Case,
     Dataset,
-    Progress,
     Run,
     RunIdentity,
     RunMismatch,
@@ -31,6 +30,7 @@ from triage.evaluation import (
 )
 from triage.history.chroma import ChromaHistory
 from triage.intake.rows import InvalidDataset
+from triage.observability.progress import Progress
 
 from .conftest import KeywordTriage, vllm_row
 
@@ -58,9 +58,7 @@ async def test_a_run_records_every_case_in_the_order_of_the_data(
 ) -> None:
     subject = KeywordTriage(small)
     steps: list[tuple[str, int, int]] = []
-    run = await run_suite(
-        suite, data, small, subject, folder, progress=lambda stage, done, total, _: steps.append((stage, done, total))
-    )
+    run = await run_suite(suite, data, small, subject, folder, progress=lambda *step: steps.append(step))
     ids = [f"vllm-{n}" for n in range(12)]
     assert [record.case_id for record in run.records] == ids
     assert [json.loads(line)["case_id"] for line in (folder / "cases.jsonl").read_text().splitlines()] == ids

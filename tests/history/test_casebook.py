@@ -136,7 +136,7 @@ async def test_importing_the_history_twice_is_like_importing_it_once(
     casebook: Casebook, store: Store, embedder: HashingEmbedder
 ) -> None:
     done: list[int] = []
-    await casebook.import_history(RECORDS, "the project", "derived", done.append)
+    await casebook.import_history(RECORDS, "the project", "derived", lambda _, count, __: done.append(count))
     await casebook.import_history(RECORDS, "the project", "derived")
 
     assert done == [2]
@@ -187,7 +187,7 @@ async def test_a_lost_index_is_built_again_from_the_vectors_in_sql(
     progress: list[tuple[int, int]] = []
 
     assert not await after.verify_index()
-    assert await after.rebuild_index(lambda done, total: progress.append((done, total))) == 2
+    assert await after.rebuild_index(lambda _, done, total: progress.append((done, total))) == 2
     assert await after.verify_index()
     assert await after.search("a kernel", 2) == await casebook.search("a kernel", 2)
     # Two for the searches; the incidents' own vectors came from the store.
@@ -284,7 +284,7 @@ async def test_vectors_are_made_once_and_no_more_than_was_asked_for(
     steps: list[tuple[int, int]] = []
 
     assert list(await casebook.vectors(incidents, 3)) == ["v0", "v1", "v2"]
-    found = await casebook.vectors(incidents, progress=lambda done, total: steps.append((done, total)))
+    found = await casebook.vectors(incidents, progress=lambda _, done, total: steps.append((done, total)))
     assert (len(found), embedder.embedded) == (40, 40)
     assert steps == [(0, 37), (32, 37), (37, 37)]
     assert (found["v9"] == (await embedder.embed(["Write-up 9."]))[0]).all()

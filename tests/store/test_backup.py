@@ -90,7 +90,7 @@ async def test_a_backup_is_of_one_moment_however_much_is_written_meanwhile(
     writing = create_sync_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     written = 0
 
-    def write(done: int, total: int) -> None:
+    def write(_: str, done: int, total: int) -> None:
         nonlocal written
         written += 1
         with writing.begin() as connection:
@@ -200,7 +200,7 @@ async def test_a_restore_that_fails_in_the_middle_changes_nothing(
     await store.add_incident(Incident(id="mine", write_up="Something of value."), "t")
     await store.close()
 
-    def stop(done: int, total: int) -> None:
+    def stop(_: str, done: int, total: int) -> None:
         if done > total / 2:
             raise KeyboardInterrupt
 

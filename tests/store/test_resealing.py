@@ -93,7 +93,7 @@ async def test_a_store_is_sealed_gets_a_new_key_and_becomes_plain_again(url: str
     await fill(beside, "cd")
     await check(beside, "ab")
     seen: list[tuple[int, int]] = []
-    first = await reseal(url, Sealer([OLD]), lambda done, total: seen.append((done, total)))
+    first = await reseal(url, Sealer([OLD]), lambda _, done, total: seen.append((done, total)))
 
     assert first == (14, 7, True)
     assert seen[-1] == (14, 14)
@@ -138,7 +138,7 @@ async def test_what_was_cut_off_is_taken_up_again(url: str) -> None:  # noqa: F8
         await store.add_incident(Incident(id=f"i{n}", write_up=f"{MARKER} {n}"), "t")
     await store.close()
 
-    def stop(done: int, total: int) -> None:
+    def stop(_: str, done: int, total: int) -> None:
         if done >= 200:
             raise asyncio.CancelledError
 

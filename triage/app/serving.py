@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from triage import __version__
 from triage.app.settings import Settings, told
-from triage.app.wiring import Desk, Progress, build_notifier, live_options, open_desk, silent
+from triage.app.wiring import Desk, build_notifier, live_options, open_desk
 from triage.domain.errors import MisconfiguredService, TriageError
 from triage.domain.taxonomy import Taxonomy, shipped
 from triage.history.allocator import keep_together
+from triage.observability.progress import Progress, silent
 from triage.observability.telemetry import traced_process
 from triage.server.bind_address import needs_keys
 

@@ -7,10 +7,11 @@ from types import TracebackType
 from typing import Self
 
 from triage.app.settings import Settings
-from triage.app.wiring import Desk, Progress, open_desk, silent
+from triage.app.wiring import Desk, open_desk
 from triage.domain.errors import TriageError
 from triage.domain.incident import Incident, content_id
 from triage.domain.triage_result import Triage
+from triage.observability.progress import Progress, silent
 
 
 class Triager:

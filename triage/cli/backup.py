@@ -41,7 +41,7 @@ async def _backup(file: Path, *, with_keys: bool) -> Manifest:
             Settings().sql_url,
             file,
             with_keys=with_keys,
-            progress=lambda done, total: progress("Writing the backup", done, total),
+            progress=progress,
         )
 
 
@@ -83,13 +83,13 @@ async def _restore(file: Path, *, replace: bool, dry_run: bool) -> Manifest:
             file,
             replace=replace,
             dry_run=dry_run,
-            progress=lambda done, total: progress("Restoring the backup", done, total),
+            progress=progress,
         )
         if dry_run:
             return manifest
         try:
             async with open_records(settings, progress, index_in_memory=False) as records:
-                await records.casebook.rebuild_index(lambda done, total: progress("Building the index", done, total))
+                await records.casebook.rebuild_index(progress)
         except TriageError as error:
             messages().print(
                 f"[yellow]The database is restored, and the index is not built yet: {escape(error.detail)}[/yellow]"

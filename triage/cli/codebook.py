@@ -18,11 +18,11 @@ from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, 
 from triage.domain.errors import InvalidInput, MisconfiguredService
 
 if TYPE_CHECKING:
-    from triage.app.wiring import Progress
     from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.compare import Comparison
     from triage.evaluation.runs import Run
     from triage.labels.codebook.codebook import ConfusedPair, ShownCase
+    from triage.observability.progress import Progress
 
 _QUOTED = 200
 _SHOWN_CHANGES = 10
@@ -202,7 +202,7 @@ async def _try(
             subject,
             default_folder(wanted.root, suite, identity),
             settings=decisive,
-            progress=lambda stage, done, total, _seconds: progress(f"Trying the rules: {stage}", done, total),
+            progress=lambda work, done, total: progress(f"Trying the rules: {work}", done, total),
         )
     return compare(base, tried, changed)
 

@@ -58,6 +58,5 @@ async def _encrypt(off: bool) -> Resealed:
     sealer = Sealer.of(f"{OFF},{keys}" if off else keys)
     make_data_folder(settings)
     await upgrade(settings.sql_url)
-    what = "Sealing what is stored" if sealer.seals else "Making what is stored plain"
     with watching() as progress:
-        return await reseal(settings.sql_url, sealer, lambda done, total: progress(what, done, total))
+        return await reseal(settings.sql_url, sealer, progress)

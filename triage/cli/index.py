@@ -15,7 +15,8 @@ T = TypeVar("T")
 
 if TYPE_CHECKING:
     from triage.history.casebook import Casebook
-    from triage.history.indexing import IndexReport, Steps
+    from triage.history.indexing import IndexReport
+    from triage.observability.progress import Progress
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,10 +34,10 @@ def verify(
     With a Chroma server beside a running service; without one while no service is running.
     """
 
-    async def work(casebook: Casebook, steps: Steps) -> IndexReport:
-        return await casebook.compare_index(steps, all_vectors=vectors)
+    async def work(casebook: Casebook, progress: Progress) -> IndexReport:
+        return await casebook.compare_index(progress, all_vectors=vectors)
 
-    report = run(_with_index(work, "Comparing the index"))
+    report = run(_with_index(work))
     if as_json:
         print_json({**report._asdict(), "is_clean": report.is_clean})
     else:
@@ -49,10 +50,10 @@ def verify(
 def repair(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Bring the index in line: what processes left undone, and whatever else differs from the database."""
 
-    async def work(casebook: Casebook, steps: Steps) -> tuple[int, int]:
-        return await casebook.repair(older_than_s=0), await casebook.mend_index(steps)
+    async def work(casebook: Casebook, progress: Progress) -> tuple[int, int]:
+        return await casebook.repair(older_than_s=0), await casebook.mend_index(progress)
 
-    caught_up, mended = run(_with_index(work, "Repairing the index"))
+    caught_up, mended = run(_with_index(work))
     if as_json:
         print_json({"caught_up": caught_up, "mended": mended})
     else:
@@ -66,22 +67,22 @@ def rebuild(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     Beside a service on a Chroma server, searches find less until it is done. Nothing of deleted incidents stays.
     """
 
-    async def work(casebook: Casebook, steps: Steps) -> int:
-        return await casebook.rebuild_index(steps)
+    async def work(casebook: Casebook, progress: Progress) -> int:
+        return await casebook.rebuild_index(progress)
 
-    size = run(_with_index(work, "Building the index"))
+    size = run(_with_index(work))
     if as_json:
         print_json({"history_size": size})
     else:
         output().print(f"The index holds {size} incidents.")
 
 
-async def _with_index(work: Callable[[Casebook, Steps], Coroutine[Any, Any, T]], what: str) -> T:
+async def _with_index(work: Callable[[Casebook, Progress], Coroutine[Any, Any, T]]) -> T:
     from triage.app.wiring import open_index
 
     with watching() as progress:
         async with open_index(Settings()) as casebook:
-            return await work(casebook, lambda done, total: progress(what, done, total))
+            return await work(casebook, progress)
 
 
 def _print(report: IndexReport) -> None:

@@ -11,7 +11,7 @@ from triage.cli.terminal import Watch
 
 if TYPE_CHECKING:
     from triage.evaluation.pace import Pace
-    from triage.evaluation.runner import Progress, Stage
+    from triage.observability.progress import Progress
 
 _EVERY_S = 0.25
 _CASES = "Running the cases"
@@ -21,8 +21,8 @@ _CASES = "Running the cases"
 def shown(pace: Pace, watch: Watch) -> Iterator[Progress]:
     """Show on `watch` what the yielded progress is told, with the rate, the cost and the end in sight."""
 
-    def progress(stage: Stage, done: int, total: int, _seconds: float, /) -> None:
-        if stage == "history":
+    def progress(work: str, done: int, total: int) -> None:
+        if work == "history":
             watch("Embedding the history", done, total)
             return
         is_first = not pace.total

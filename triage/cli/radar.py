@@ -63,7 +63,7 @@ async def _look(scope: Scope, criteria: Criteria, *, phrases: bool) -> Radar:
                 casebook,
                 scope,
                 criteria,
-                lambda done, total: progress("Embedding write-ups", done, total),
+                progress,
             )
         if not phrases or not found.groups:
             return found

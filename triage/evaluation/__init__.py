@@ -6,7 +6,7 @@ from triage.evaluation.cases import Case, Dataset
 from triage.evaluation.datasets import load_dataset, shipped_history
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.reports.scores import print_report, write_summary
-from triage.evaluation.runner import Progress, TriageUnderTest, run_suite
+from triage.evaluation.runner import TriageUnderTest, run_suite
 from triage.evaluation.runs import Run, RunIdentity, RunMismatch, default_folder
 from triage.evaluation.scoring import FacetSummary, Summary, summarise
 from triage.evaluation.suites import Suite
@@ -16,7 +16,6 @@ __all__ = [
     "CaseRecord",
     "Dataset",
     "FacetSummary",
-    "Progress",
     "Run",
     "RunIdentity",
     "RunMismatch",

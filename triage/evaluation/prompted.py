@@ -13,7 +13,7 @@ from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.evaluation.cases import Case
-from triage.evaluation.runner import Progress
+from triage.observability.progress import Progress
 from triage.pipeline.classification import Classification, Classifier, Subject, Usage
 from triage.pipeline.classification.evidence import locate
 from triage.pipeline.classification.sentences import before_resolution, condense, split

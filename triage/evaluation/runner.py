@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from triage.domain.errors import InvalidInput, MisconfiguredService
 from triage.domain.incident import Incident, Scalar
@@ -24,17 +24,10 @@ from triage.evaluation.suites import Suite
 from triage.models.chat.cache import asked_anew
 from triage.models.chat.gate import Gate
 from triage.models.chat.prices import Price
-
-Stage = Literal["history", "cases"]
+from triage.observability.progress import Progress, silent
 
 MOST_OPEN = 3
 """Cases open at a time, as a multiple of the concurrency, while others wait for the retry of a call."""
-
-
-class Progress(Protocol):
-    """Told after each step: how many are done, of how many, in how many seconds."""
-
-    def __call__(self, stage: Stage, done: int, total: int, seconds: float, /) -> None: ...
 
 
 class TriageUnderTest(Protocol):
@@ -65,7 +58,7 @@ async def run_suite(
     *,
     settings: Mapping[str, Scalar] | None = None,
     retry_degraded: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     finished: Callable[[CaseRecord], None] | None = None,
     gate: Gate | None = None,
     price: Price | None = None,
@@ -81,7 +74,6 @@ async def run_suite(
     `MisconfiguredService` on, since every further case would fail likewise.
     """
     identity = RunIdentity.of(suite, dataset, taxonomy, settings or {})
-    report: Progress = progress or (lambda *_: None)
     planned = suite.sample(dataset.cases)
     exclusions = _Exclusions(suite, dataset.cases)
     with claim(folder, suite, dataset, identity, price), _spared_garbage(), Journal(folder / CASES) as journal:
@@ -89,8 +81,8 @@ async def run_suite(
         before = len(planned) - len(waiting)
         spending = Spending(suite.budget, price, journal.records.values())
         if waiting:
-            await subject.prepare(suite.history_of(dataset.cases), report)
-            started, done = time.perf_counter(), itertools.count(before + 1)
+            await subject.prepare(suite.history_of(dataset.cases), progress)
+            done = itertools.count(before + 1)
 
             async def run(case: Case) -> None:
                 # What failed is not answered from the cache: the cached reply may be what it failed on.
@@ -100,9 +92,9 @@ async def run_suite(
                 spending.finish(record)
                 if finished is not None:
                     finished(record)
-                report("cases", next(done), len(planned), time.perf_counter() - started)
+                progress("cases", next(done), len(planned))
 
-            report("cases", before, len(planned), 0.0)
+            progress("cases", before, len(planned))
             await _Crew(waiting, run, suite.concurrency, gate or Gate(), spending.allows).work()
         records = journal.settle([case.id for case in planned])
     return Run(

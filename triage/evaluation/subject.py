@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Triage
 from triage.evaluation.cases import Case
-from triage.evaluation.runner import Progress
 from triage.history import History
 from triage.models.embedding import Embedder
+from triage.observability.progress import Progress
 from triage.pipeline.pipeline import Pipeline
 from triage.redaction import Redactor
 
@@ -30,7 +29,6 @@ class PipelineUnderTest:
 
     async def prepare(self, cases: Sequence[Case], progress: Progress) -> None:
         """Redact, embed and remember `cases` with their gold labels."""
-        started = time.perf_counter()
         for start in range(0, len(cases), _BATCH):
             portion = cases[start : start + _BATCH]
             incidents = await asyncio.to_thread(
@@ -39,7 +37,7 @@ class PipelineUnderTest:
             vectors = await self._embedder.embed([incident.text for incident in incidents])
             labels = [case.gold for case in portion]
             await self._history.remember(list(zip(incidents, labels, strict=True)), vectors)
-            progress("history", start + len(portion), len(cases), time.perf_counter() - started)
+            progress("history", start + len(portion), len(cases))
 
     async def run(
         self,

@@ -18,8 +18,9 @@ from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
 from triage.history import Example, IndexUnavailable
 from triage.history.browsing import Browsed, Mode, browse
-from triage.history.indexing import INDEX_TURN, SETTLED_S, Index, Indexer, IndexReport, Steps, silent
+from triage.history.indexing import INDEX_TURN, SETTLED_S, Index, Indexer, IndexReport
 from triage.models.embedding import Embedder, Vectors
+from triage.observability.progress import Progress, silent
 from triage.redaction import Redactor
 from triage.store import DEFAULT_TEAM, Labelled, Store
 
@@ -30,6 +31,7 @@ _ACCEPTED_AT_ONCE = 200
 _BATCH = 256
 
 _EMBEDDED_AT_ONCE = 32
+_EMBEDDING = "Embedding write-ups"
 
 
 class Foreseen(NamedTuple):
@@ -171,7 +173,7 @@ class Casebook:
         records: Sequence[tuple[Incident, Labels]],
         annotator: str,
         origin: Origin,
-        progress: Callable[[int], None] | None = None,
+        progress: Progress = silent,
         team: str = DEFAULT_TEAM,
     ) -> None:
         """Bring labelled incidents in as history of `team`. A second time it changes nothing and costs little.
@@ -183,8 +185,7 @@ class Casebook:
         checked = [(_of_team(incident, team), self.taxonomy.validate_labels(labels)) for incident, labels in records]
         for start in range(0, len(checked), _BATCH):
             await self._import_batch(checked[start : start + _BATCH], annotator, origin, team)
-            if progress is not None:
-                progress(min(start + _BATCH, len(checked)))
+            progress("Importing incidents", min(start + _BATCH, len(checked)), len(checked))
 
     async def import_annotations(
         self, annotations: Sequence[Annotation], incidents: Mapping[str, Incident] | None = None
@@ -258,7 +259,7 @@ class Casebook:
         )
 
     async def vectors(
-        self, incidents: Sequence[Incident], most: int | None = None, progress: Steps = silent
+        self, incidents: Sequence[Incident], most: int | None = None, progress: Progress = silent
     ) -> dict[str, Vectors]:
         """Incident id -> vector (shape (dimension,)) of its redacted text, by the embedder in use.
 
@@ -268,14 +269,14 @@ class Casebook:
         found = await self._store.vectors(self._embedder.fingerprint, [incident.id for incident in incidents])
         missing = [incident for incident in incidents if incident.id not in found][:most]
         for start in range(0, len(missing), _EMBEDDED_AT_ONCE):
-            progress(start, len(missing))
+            progress(_EMBEDDING, start, len(missing))
             made = await self._indexer.embed_missing(missing[start : start + _EMBEDDED_AT_ONCE])
             # One that was deleted meanwhile is not there to be kept.
             with contextlib.suppress(NotFound):
                 await self._store.save_vectors(self._embedder.fingerprint, made)
             found |= made
         if missing:
-            progress(len(missing), len(missing))
+            progress(_EMBEDDING, len(missing), len(missing))
         return found
 
     async def delete(self, incident_id: str, actor: str) -> None:
@@ -293,15 +294,15 @@ class Casebook:
         """
         return await self._indexer.repair(older_than_s)
 
-    async def prepare_index(self, progress: Steps = silent) -> None:
+    async def prepare_index(self, progress: Progress = silent) -> None:
         """Bring the index in line at start: quick where it is whole, and built anew where it is lost or empty."""
         await self._indexer.prepare(progress)
 
-    async def compare_index(self, progress: Steps = silent, *, all_vectors: bool = False) -> IndexReport:
+    async def compare_index(self, progress: Progress = silent, *, all_vectors: bool = False) -> IndexReport:
         """Compare the whole index with the store: ids, labels, teams, and the vectors of some or all."""
         return await self._indexer.compare(progress, all_vectors=all_vectors)
 
-    async def mend_index(self, progress: Steps = silent) -> int:
+    async def mend_index(self, progress: Progress = silent) -> int:
         """Compare the whole index with the store and put right what differs; returns how many incidents did."""
         return await self._indexer.mend(progress)
 
@@ -309,7 +310,7 @@ class Casebook:
         """True if the index holds exactly the incidents that have gold labels, with those labels."""
         return (await self.compare_index()).is_clean
 
-    async def rebuild_index(self, progress: Steps = silent) -> int:
+    async def rebuild_index(self, progress: Progress = silent) -> int:
         """Empty the index and fill it from the store; returns how many incidents it then holds.
 
         Vectors come from the store; those that this embedder never made are made now and kept. `progress` is called

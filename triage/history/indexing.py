@@ -7,7 +7,7 @@ one that is left over is worked off by `Indexer.repair`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 
@@ -19,6 +19,7 @@ from triage.history import History, IndexUnavailable
 from triage.history.entries import Entry
 from triage.history.texts import Source, Told
 from triage.models.embedding import Embedder, Vectors
+from triage.observability.progress import Progress
 from triage.redaction import Redactor
 from triage.store import Store
 
@@ -33,13 +34,7 @@ _MOST_TRIES = 20
 _SHOWN = 20
 _SAMPLE_EVERY = 50
 _ALIKE = 1e-3
-
-Steps = Callable[[int, int], None]
-"""Called with how much is done and how much there is."""
-
-
-def silent(_done: int, _total: int) -> None:
-    """Progress that nobody watches."""
+_BUILDING = "Building the index"
 
 
 class Index(History, Protocol):
@@ -149,23 +144,23 @@ class Indexer:
             done += len(left)
         return done
 
-    async def prepare(self, progress: Steps) -> None:
+    async def prepare(self, progress: Progress) -> None:
         """Bring the index in line at start. Compares sizes only, once the marks are worked off."""
         if not self._history.is_durable:
-            await self.mend(progress)
+            await self.mend(progress, _BUILDING)
             return
         async with self._store.only_one(INDEX_TURN):
             await self.repair(SETTLED_S)
             if await self._history.size() != await self._store.history_size():
-                await self.mend(progress)
+                await self.mend(progress, _BUILDING)
 
-    async def compare(self, progress: Steps, *, all_vectors: bool) -> IndexReport:
+    async def compare(self, progress: Progress, *, all_vectors: bool) -> IndexReport:
         """Compare all of the index with the store, in portions. What was changed meanwhile is looked at twice."""
         marks = (await self._store.index_marks.change()).waiting
         counts = {"missing": 0, "surplus": 0, "differing": 0, "other_vectors": 0}
         incidents = vectors = 0
         examples: list[str] = []
-        async for portion, found in self._differences(progress, all_vectors=all_vectors):
+        async for portion, found in self._differences("Comparing the index", progress, all_vectors=all_vectors):
             incidents += portion.incidents
             vectors += portion.vectors
             for incident_id, kind in found.items():
@@ -174,18 +169,18 @@ class Indexer:
                     examples.append(f"{incident_id}: {kind.replace('_', ' ')}")
         return IndexReport(incidents, vectors, marks, **counts, examples=tuple(examples))
 
-    async def mend(self, progress: Steps) -> int:
+    async def mend(self, progress: Progress, work: str = "Repairing the index") -> int:
         """Compare all of the index with the store and write what differs; returns how many incidents did."""
         mended = 0
-        async for _, found in self._differences(progress, all_vectors=False, twice=False):
+        async for _, found in self._differences(work, progress, all_vectors=False, twice=False):
             await self.align(found)
             mended += len(found)
         return mended
 
-    async def rebuild(self, progress: Steps) -> int:
+    async def rebuild(self, progress: Progress) -> int:
         """Empty the index and fill it from the store; returns how many incidents it then holds."""
         await self._history.clear()
-        await self.mend(progress)
+        await self.mend(progress, _BUILDING)
         return await self._history.size()
 
     async def embed_missing(self, incidents: Sequence[Incident], anew: Collection[str] = ()) -> dict[str, Vectors]:
@@ -219,11 +214,11 @@ class Indexer:
         await self._history.forget([key for key in incident_ids if key not in wanted])
 
     async def _differences(
-        self, progress: Steps, *, all_vectors: bool, twice: bool = True
+        self, work: str, progress: Progress, *, all_vectors: bool, twice: bool = True
     ) -> AsyncIterator[tuple[IndexReport, dict[str, str]]]:
         """For each portion how much was looked at, and incident id -> what is wrong with it."""
         total, done, present = await self._store.history_size(), 0, 0
-        progress(0, total)
+        progress(work, 0, total)
         async for gold in self._store.gold_pages(_PAGE):
             checked = {key for place, key in enumerate(gold) if all_vectors or place % _SAMPLE_EVERY == 0}
             found, there = await self._compare(gold, checked)
@@ -231,7 +226,7 @@ class Indexer:
                 found, _ = await self._compare(await self._store.gold(found), checked & set(found))
             present += there
             done += len(gold)
-            progress(min(done, total), total)
+            progress(work, min(done, total), total)
             yield IndexReport(len(gold), len(checked), 0), found
         if await self._history.size() > present:
             async for surplus in self._surplus():

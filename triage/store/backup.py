@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.domain.errors import InvalidInput, MisconfiguredService, NotFound
+from triage.observability.progress import Progress, silent
 from triage.store import service_tables  # noqa: F401 - its tables join the metadata
 from triage.store.engine import create_engine
 from triage.store.migrations import known_revisions, read_revision
@@ -49,7 +50,6 @@ _KEYS = frozenset({"api_keys", "sessions"})
 _PORTION = 200
 _READ_BYTES = 1 << 20
 
-Progress = Callable[[int, int], None]
 """Called with how many rows are done and how many there are."""
 
 
@@ -79,7 +79,7 @@ class Manifest(BaseModel, frozen=True):
 
 
 async def write_backup(
-    database_url: str, path: Path, *, with_keys: bool = True, progress: Progress | None = None
+    database_url: str, path: Path, *, with_keys: bool = True, progress: Progress = silent
 ) -> Manifest:
     """Write all tables, as they are at one moment, to `path`; readers and writers go on meanwhile.
 
@@ -106,10 +106,10 @@ async def write_backup(
     return manifest
 
 
-def verify_backup(path: Path, progress: Progress | None = None) -> Manifest:
+def verify_backup(path: Path) -> Manifest:
     """The manifest of a backup, after every file in it was read and found whole. Raises `InvalidInput`."""
     with open_backup(path) as archive:
-        manifest, done = _read_manifest(archive, path), 0
+        manifest = _read_manifest(archive, path)
         for name, table in manifest.tables.items():
             rows, digest = 0, hashlib.sha256()
             try:
@@ -121,9 +121,6 @@ def verify_backup(path: Path, progress: Progress | None = None) -> Manifest:
                 raise _damaged(path, f"table {name} can't be read ({error})") from error
             if rows != table.rows or digest.hexdigest() != table.sha256:
                 raise _damaged(path, f"table {name} is not as it was written")
-            done += rows
-            if progress is not None:
-                progress(done, manifest.rows)
     return manifest
 
 
@@ -180,7 +177,7 @@ def _check_there(url: URL) -> None:
 
 
 async def _write(
-    connection: AsyncConnection, archive: zipfile.ZipFile, with_keys: bool, progress: Progress | None
+    connection: AsyncConnection, archive: zipfile.ZipFile, with_keys: bool, progress: Progress
 ) -> Manifest:
     revision = await connection.run_sync(read_revision)
     if revision is None:
@@ -200,8 +197,7 @@ async def _write(
                 async for portion in _read(connection, table):
                     _write_rows(file, digest, table, portion)
                     rows, done = rows + len(portion), done + len(portion)
-                    if progress is not None:
-                        progress(done, total)
+                    progress("Writing the backup", done, total)
         files[table.name] = TableFile(rows=rows, sha256=digest.hexdigest())
     by_name = {table.name: table for table in tables}
     fingerprint = by_name["vectors"].c.fingerprint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Row, Table, func, select, text
@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from triage.domain.errors import MisconfiguredService
+from triage.observability.progress import Progress, silent
 from triage.store.encryption import Sealer, is_sealed
 from triage.store.engine import WRITES, create_engine
 from triage.store.sealed import SealedMapping, SealedText
@@ -26,8 +27,6 @@ _KNOWN_TEXT = "triage"
 _BUSY_S = 30
 # Those who use these columns seal and open them themselves.
 _SECRETS = (subscription_table.c.secret, subscription_table.c.url, webhook_source_table.c.secret)
-
-Progress = Callable[[int, int], None]
 
 
 class Resealed(NamedTuple):
@@ -64,7 +63,7 @@ async def check_seal(writing: AsyncEngine, sealer: Sealer) -> None:
         ) from error
 
 
-async def reseal(database_url: str, sealer: Sealer, progress: Progress | None = None) -> Resealed:
+async def reseal(database_url: str, sealer: Sealer, progress: Progress = silent) -> Resealed:
     """Bring every row to the state in which `sealer` writes: sealed with its first key, or plain.
 
     Stopped in between and started again it passes over what is done. Afterwards the old texts are taken out of the
@@ -78,6 +77,7 @@ async def reseal(database_url: str, sealer: Sealer, progress: Progress | None = 
         async with engine.connect() as connection:
             counts = [await connection.scalar(select(func.count()).select_from(table)) or 0 for table, _ in tables]
         total, done, changed = sum(counts), 0, 0
+        work = "Sealing what is stored" if sealer.seals else "Making what is stored plain"
         for table, columns in tables:
             last: Any = None
             while True:
@@ -88,8 +88,7 @@ async def reseal(database_url: str, sealer: Sealer, progress: Progress | None = 
                 if not rows:
                     break
                 last, done = rows[-1][0], done + len(rows)
-                if progress is not None:
-                    progress(min(done, total), total)
+                progress(work, min(done, total), total)
         await _move_seal(writing, sealer)
         return Resealed(done, changed, await _scrub(engine, [table for table, _ in tables]))
     finally:

@@ -10,7 +10,8 @@ from sqlalchemy import JSON, Connection, MetaData, Table, exists, func, inspect,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.domain.errors import Conflict, InvalidInput
-from triage.store.backup import Manifest, Progress, open_backup, read_rows, reflect, verify_backup
+from triage.observability.progress import Progress, silent
+from triage.store.backup import Manifest, open_backup, read_rows, reflect, verify_backup
 from triage.store.engine import WRITES, create_engine
 from triage.store.migrations import known_revisions, upgrade_on
 
@@ -24,7 +25,7 @@ async def restore_backup(
     *,
     replace: bool = False,
     dry_run: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Manifest:
     """Fill the database with what the backup holds, and bring it to this version.
 
@@ -75,7 +76,7 @@ def _make_anew(connection: Connection, there: MetaData, revision: str) -> None:
     upgrade_on(connection, revision)
 
 
-async def _fill(connection: AsyncConnection, path: Path, manifest: Manifest, progress: Progress | None) -> None:
+async def _fill(connection: AsyncConnection, path: Path, manifest: Manifest, progress: Progress) -> None:
     tables = await connection.run_sync(reflect)
     if unknown := set(manifest.tables) - set(tables.tables):
         raise InvalidInput(f"{path} holds tables that are not ours: {', '.join(sorted(unknown))}.", field="file")
@@ -90,8 +91,7 @@ async def _fill(connection: AsyncConnection, path: Path, manifest: Manifest, pro
             for portion in read_rows(archive, table):
                 await connection.execute(table.insert(), portion)
                 done += len(portion)
-                if progress is not None:
-                    progress(done, manifest.rows)
+                progress("Restoring the backup", done, manifest.rows)
             if connection.dialect.name == "postgresql":
                 await _count_on(connection, table)
 

@@ -16,9 +16,10 @@ import yaml
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Evidence, FacetResult, LabelProbability, Neighbour, Provenance, Triage
-from triage.evaluation import Case, Progress, Run, Suite, run_suite
+from triage.evaluation import Case, Run, Suite, run_suite
 from triage.evaluation.reports import Report, report_of
 from triage.evaluation.reports.html import read_cases
+from triage.observability.progress import Progress
 
 SECRET = "sk-proj-4fT9qL2mX7vB1nC8zR5wY3kD6hJ0pS"  # made up, in the shape of a key
 HOSTILE = (

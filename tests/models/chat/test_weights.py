@@ -51,7 +51,7 @@ def change_without_trace(path: Path) -> None:
 def test_parts_are_put_together_with_progress_and_without_running_their_code(installed: Path, cache: Path) -> None:
     seen: list[tuple[int, int]] = []
 
-    path = find_weights(None, cache, lambda done, total: seen.append((done, total)), WEIGHTS)
+    path = find_weights(None, cache, lambda _, done, total: seen.append((done, total)), WEIGHTS)
 
     assert path.read_bytes() == CONTENT
     assert seen[-1] == (len(CONTENT), len(CONTENT))
@@ -70,11 +70,11 @@ def test_a_verified_file_is_not_hashed_again_until_it_changes(installed: Path, c
     hashed: list[int] = []
 
     change_without_trace(path)
-    find_weights(None, cache, lambda done, _total: hashed.append(done), WEIGHTS)
+    find_weights(None, cache, lambda _, done, _total: hashed.append(done), WEIGHTS)
     assert not hashed
 
     os.utime(path)
-    find_weights(None, cache, lambda done, _total: hashed.append(done), WEIGHTS)
+    find_weights(None, cache, lambda _, done, _total: hashed.append(done), WEIGHTS)
     assert path.read_bytes() == CONTENT, "a changed file is put together anew"
 
 

@@ -27,7 +27,6 @@ from triage.app.wiring.models import (
     provider_name,
     shared_gate,
 )
-from triage.app.wiring.progress import Progress, silent
 from triage.app.wiring.records import (
     Records,
     build_definition_reader,
@@ -54,7 +53,6 @@ __all__ = [
     "LOCAL_INCIDENT_DEADLINE_S",
     "LOCAL_WRITE_UP_CHARACTERS",
     "Desk",
-    "Progress",
     "Records",
     "api_key",
     "build_classifier",
@@ -88,7 +86,6 @@ __all__ = [
     "provider_name",
     "ranking",
     "shared_gate",
-    "silent",
     "suite_options",
     "suite_settings",
 ]

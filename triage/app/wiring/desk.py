@@ -20,10 +20,10 @@ from triage.app.wiring.models import (
     provider_name,
     shared_gate,
 )
-from triage.app.wiring.progress import Progress, silent
 from triage.app.wiring.records import Records, build_definition_reader, open_records, ranking
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.gate import Gate
+from triage.observability.progress import Progress, silent
 from triage.pipeline.pipeline import Pipeline, PipelineOptions, Way, circumstances
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from triage.app.settings import Settings
-from triage.app.wiring.progress import Progress, silent
 from triage.domain.errors import MisconfiguredService
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.gate import Gate, Limits
+from triage.observability.progress import Progress, silent
 
 if TYPE_CHECKING:
     from triage.models.chat import ChatModel
@@ -171,12 +171,7 @@ async def _local_model(settings: Settings, progress: Progress, *, is_started: bo
     from triage.models.chat.local import LocalChat, LocalModelServer
     from triage.models.chat.weights import find_weights
 
-    weights = await asyncio.to_thread(
-        find_weights,
-        settings.local_model_path,
-        settings.cache_dir,
-        lambda done, total: progress("Putting the model weights together", done, total),
-    )
+    weights = await asyncio.to_thread(find_weights, settings.local_model_path, settings.cache_dir, progress)
     server = LocalModelServer(weights, settings.data_dir / "local-model.log")
     if is_started:
         progress("Starting the local model", 0, 1)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from triage.app.settings import Settings
 from triage.app.wiring.models import api_key
-from triage.app.wiring.progress import Progress, silent
 from triage.domain.errors import MisconfiguredService
 from triage.domain.taxonomy import Taxonomy
+from triage.observability.progress import Progress, silent
 
 if TYPE_CHECKING:
     from triage.history.casebook import Casebook
@@ -228,7 +228,7 @@ def live_options(settings: Settings) -> LiveOptions:
 async def fill(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
     """Bring the shipped history in, once, and the index up to date with the system of record."""
     await _bring_shipped_history(casebook, store, settings, progress)
-    await casebook.prepare_index(lambda done, total: progress("Building the index", done, total))
+    await casebook.prepare_index(progress)
 
 
 async def _bring_shipped_history(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
@@ -243,6 +243,6 @@ async def _bring_shipped_history(casebook: Casebook, store: Store, settings: Set
                 records,
                 annotator="llm_incidents",
                 origin="derived",
-                progress=lambda done: progress("Loading the shipped history", done, len(records)),
+                progress=lambda _, done, total: progress("Loading the shipped history", done, total),
                 team=SHARED_TEAM,
             )

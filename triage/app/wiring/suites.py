@@ -12,12 +12,12 @@ from pydantic import ValidationError
 from triage.app.settings import Settings
 from triage.app.wiring.desk import find_calibrator, pipeline_options
 from triage.app.wiring.models import _REPLAY, build_classifier, is_replayed, open_model
-from triage.app.wiring.progress import Progress, silent
 from triage.app.wiring.records import build_definition_reader, build_embedder, ranking
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Scalar
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.gate import Gate
+from triage.observability.progress import Progress, silent
 from triage.pipeline.decision import RULE, WEIGHTS
 from triage.pipeline.pipeline import Pipeline, PipelineOptions, circumstances
 

@@ -73,9 +73,7 @@ async def _accept(annotator: str) -> Accepted:
 
     with watching() as progress:
         async with open_records(Settings(), progress) as records:
-            return await Adjudication(records.casebook, records.store).accept_agreed(
-                annotator, lambda done, total: progress("Accepting what all agree on", done, total)
-            )
+            return await Adjudication(records.casebook, records.store).accept_agreed(annotator, progress)
 
 
 def history(

@@ -16,11 +16,11 @@ from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import FacetResult, Triage
 from triage.history import Example
 from triage.history.casebook import Casebook
-from triage.history.indexing import Steps, silent
 from triage.insights.radar.fitting import Sighting, reasons, usual_nearest
 from triage.insights.radar.report import Radar, Reason
 from triage.insights.radar.scan import DEFAULT_CRITERIA, Criteria, Suspect, scan
 from triage.models.embedding import Vectors
+from triage.observability.progress import Progress, silent
 from triage.pipeline.mitigation import kind_facets
 from triage.redaction import Redactor
 from triage.store import Store, StoredIncident, Wanted
@@ -48,7 +48,7 @@ async def look(
     casebook: Casebook,
     scope: Scope,
     criteria: Criteria = DEFAULT_CRITERIA,
-    progress: Steps = silent,
+    progress: Progress = silent,
 ) -> Radar:
     """The radar over what is stored. `progress` tells of embedding. Labels that the taxonomy does not have, such as
     those of an earlier version, are left out and told in the notes.

