@@ -57,3 +57,8 @@ class ChatModel(Protocol):
     async def complete(self, request: Request) -> Reply:
         """One reply. Raises `ModelUnavailable` with the cause when none came before the deadline."""
         ...
+
+
+def is_transient_status(status: int) -> bool:
+    """True for HTTP statuses after which another try may succeed."""
+    return status in {408, 409, 425, 429} or status >= 500

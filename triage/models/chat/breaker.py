@@ -12,15 +12,13 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from triage.domain.errors import ModelUnavailable, UnusableAnswer
-from triage.models.chat import ChatModel, Reply, Request
+from triage.models.chat import ChatModel, Reply, Request, is_transient_status
 
 State = Literal["closed", "open", "half_open"]
 """All calls pass; none passes; one passes to see whether the provider is well again."""
 
 OnChange = Callable[[str, State], None]
 """Called with the model's name and the new state."""
-
-_TRANSIENT = frozenset({408, 409, 425, 429})
 
 
 class BreakerOptions(NamedTuple):
@@ -153,4 +151,4 @@ def judged(error: ModelUnavailable) -> bool | None:
     if isinstance(error, UnusableAnswer) or "finish_reason" in error.data:
         return True
     status = error.data.get("status")
-    return status is not None and status < 500 and status not in _TRANSIENT
+    return status is not None and not is_transient_status(status)

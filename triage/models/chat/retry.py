@@ -18,13 +18,13 @@ import tenacity
 from pydantic import BaseModel
 
 from triage.domain.errors import ModelUnavailable, TriageError
+from triage.models.chat import is_transient_status
 from triage.models.chat.deadline import ends_at
 from triage.models.chat.gate import Gate
 from triage.models.chat.tracing import tried
 
 T = TypeVar("T")
 
-_TRANSIENT_STATUSES = frozenset({408, 409, 425, 429})
 _EXHAUSTED = "insufficient_quota"
 _WRONG_KEY = 401
 _TOO_MANY = 429
@@ -194,7 +194,7 @@ def _is_transient(error: BaseException) -> bool:
     if status == 429 and getattr(error, "code", None) == _EXHAUSTED:
         return False
     if status is not None:
-        return status in _TRANSIENT_STATUSES or status >= 500
+        return is_transient_status(status)
     return any(kind.__name__ in _TRANSIENT_KINDS for kind in type(error).__mro__)
 
 
