@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.render.quantities import duration, percent
+from triage.render.quantities import duration, percent, plural
 
 
 @pytest.mark.parametrize(
@@ -38,5 +38,10 @@ def test_what_is_not_certain_is_never_written_as_certain(share: float) -> None:
 
 
 def test_a_small_share_keeps_a_digit_and_certainty_is_said() -> None:
-    shares = (0, 0.0004, 0.034, 0.1, 0.874, 0.9996, 1, None)
+    shares = (0, 0.0004, 0.034, 0.1, 0.874, 0.995, 1, None)
     assert [percent(share) for share in shares] == ["0%", "<0.1%", "3.4%", "10%", "87%", ">99%", "100%", ""]
+
+
+def test_a_count_has_the_noun_in_its_number() -> None:
+    assert [plural(n, "incident") for n in (0, 1, 1_200)] == ["0 incidents", "1 incident", "1,200 incidents"]
+    assert plural(2, "category", "categories") == "2 categories"

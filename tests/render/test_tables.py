@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from triage.render.tables import Cell, Column, Kind, Row, Table, as_csv, as_json, written
+from triage.render.tables import Cell, Column, Kind, Row, Table, as_csv, as_json, format_cell
 
 TABLE = Table(
     "kinds",
@@ -81,4 +81,4 @@ def test_a_line_end_in_a_text_begins_no_row_of_its_own_in_a_spreadsheet(end: str
     ],
 )
 def test_cells_are_written_by_their_kind(cell: Cell, kind: Kind, text: str) -> None:
-    assert written(cell, kind) == text
+    assert format_cell(cell, kind) == text

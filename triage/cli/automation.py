@@ -94,11 +94,11 @@ def _section(rank: int, one: Playbook, taxonomy: Taxonomy) -> str:
 
 
 def _rows(table: Table) -> list[str]:
-    from triage.render.tables import written
+    from triage.render.tables import format_cell
 
     lines = [[column.name for column in table.columns], ["---"] * len(table.columns)]
     kinds = [column.kind for column in table.columns]
-    lines += [[written(*one) or "-" for one in zip(row.cells, kinds, strict=True)] for row in table.rows]
+    lines += [[format_cell(*one) or "-" for one in zip(row.cells, kinds, strict=True)] for row in table.rows]
     return [f"| {' | '.join(line)} |" for line in lines]
 
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
+from triage.render.quantities import plural
 
 if TYPE_CHECKING:
     from triage.domain.triage_result import Neighbour
@@ -53,8 +54,7 @@ def import_file(
             soft_wrap=True,
         )
     left_out = f", {found.skipped} left out" if found.skipped else ""
-    incidents = "1 incident" if found.imported == 1 else f"{found.imported} incidents"
-    output().print(f"{incidents} imported{left_out}; the history holds {found.history_size}.")
+    output().print(f"{plural(found.imported, 'incident')} imported{left_out}; the history holds {found.history_size}.")
 
 
 class _Imported(NamedTuple):

@@ -231,14 +231,14 @@ def _write(folder: Path, made: Study, corpus: Corpus, tables: list[Table]) -> in
     """How many pictures were written."""
     from triage.insights.study.charts import charts_of
     from triage.insights.study.html import write_html
+    from triage.render.atomic_write import write_atomically
     from triage.render.charts import write_pictures
     from triage.render.tables import as_csv
-    from triage.render.whole_file import write_whole
 
     write_html(folder / "study.html", made, corpus)
-    write_whole(folder / "study.json", made.model_dump_json(indent=2) + "\n")
+    write_atomically(folder / "study.json", made.model_dump_json(indent=2) + "\n")
     for table in tables:
-        write_whole(folder / f"{table.id}.csv", as_csv(table))
+        write_atomically(folder / f"{table.id}.csv", as_csv(table))
     return len(write_pictures(folder / "plots", [one.chart for one in charts_of(made, corpus.taxonomy, tables)]))
 
 

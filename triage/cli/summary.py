@@ -12,7 +12,7 @@ from rich.markup import escape
 from triage.app.settings import Settings
 from triage.cli.terminal import fail, messages, run, without_orders
 from triage.domain.errors import InvalidInput
-from triage.render.whole_file import write_whole
+from triage.render.atomic_write import write_atomically
 
 
 def summary(
@@ -29,7 +29,7 @@ def summary(
     if out is None:
         sys.stdout.write(without_orders(draft) if sys.stdout.isatty() else draft)
         return
-    write_whole(out, draft)
+    write_atomically(out, draft)
     messages().print(f"Written to {escape(str(out))}.")
 
 

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel
 from triage.domain.errors import InvalidInput, NotFound
 from triage.evaluation.runs import Run, RunInfo, RunMismatch
 from triage.evaluation.scoring import summary_of
-from triage.render.whole_file import write_whole
+from triage.render.atomic_write import write_atomically
 
 _TAGS = "tags.json"
 
@@ -103,7 +103,7 @@ class Archive:
             tags = self.tags()
             before = tags.setdefault(name, {}).get(run.suite.name)
             tags[name][run.suite.name] = run.folder.name
-            write_whole(self.root / _TAGS, json.dumps(tags, indent=2) + "\n")
+            write_atomically(self.root / _TAGS, json.dumps(tags, indent=2) + "\n")
         return before
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError
 from triage.domain.annotation import Labels
 from triage.domain.triage_result import Provenance
 from triage.intake.rows import DataProblem, InvalidDataset
-from triage.render.whole_file import write_whole
+from triage.render.atomic_write import write_atomically
 
 
 class NeighbourRecord(BaseModel, frozen=True):
@@ -85,7 +85,7 @@ class Journal:
         """Rewrite the file in the given order of case ids, one line each; other cases follow. Returns the ordered."""
         wanted = [self.records[case_id] for case_id in order if case_id in self.records]
         others = [self.records[case_id] for case_id in sorted(self.records.keys() - set(order))]
-        write_whole(self.path, b"".join(map(_line, (*wanted, *others))))
+        write_atomically(self.path, b"".join(map(_line, (*wanted, *others))))
         return wanted
 
 

@@ -19,7 +19,7 @@ from triage.evaluation.cases import Dataset
 from triage.evaluation.journal import CaseRecord, read_journal
 from triage.evaluation.suites import Suite
 from triage.models.chat.prices import Price
-from triage.render.whole_file import write_whole
+from triage.render.atomic_write import write_atomically
 
 CASES = "cases.jsonl"
 
@@ -152,7 +152,7 @@ def _open_run(folder: Path, suite: Suite, dataset: Dataset, identity: RunIdentit
         price=price or (info.price if info is not None else None),
     )
     if fresh != info:
-        write_whole(folder / "run.json", fresh.model_dump_json(indent=2) + "\n")
+        write_atomically(folder / "run.json", fresh.model_dump_json(indent=2) + "\n")
 
 
 def _existing_info(folder: Path) -> RunInfo:

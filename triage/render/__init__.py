@@ -1,1 +1,1 @@
-"""Make values readable: tables, charts, Markdown, quantities, and files that are written whole or not at all."""
+"""Render values for people: tables, charts, Markdown and quantities; and write files atomically."""

@@ -1,4 +1,4 @@
-"""Text that comes from anybody, written into Markdown so that every reader of it shows the text and nothing more."""
+"""Escape untrusted text for Markdown, so that every renderer shows the text and nothing more."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 import unicodedata
 from urllib.parse import quote, urlsplit
 
-# What begins a block (heading, list, quotation, rule) where a line begins.
+# Starts a block (heading, list, quotation, rule) at the beginning of a line.
 _BLOCK = re.compile(r"^(?:([#+=:-])|(\d{1,9})([.)]))")
-# A backslash, not an entity, where both would do: the Markdown is read as it is, too.
+# Escaped by backslashes, since people also read the Markdown source.
 _MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
-# Many readers make links of addresses without any markup, some even of a host's name alone.
+# Many renderers link bare addresses, some even a mere host name.
 _BARE_ADDRESS = re.compile(
     r"(?<=:)/(?=/)|(?<=\bwww)\.|(?<=\bmailto):|(?<=\bxmpp):|@|(?<=\S)\.(?=[^\W\d_]{2})", re.IGNORECASE
 )
@@ -19,10 +19,9 @@ _LONGEST_ADDRESS = 2_000
 
 
 def plain(text: str) -> str:
-    """`text` on one line, with nothing in it that is read as markup, HTML or an address to link to.
+    """`text` on one line, escaped so that nothing in it is markup, HTML or a link.
 
-    Runs of white space are one space each. Control characters, and those that turn the direction of reading, are left
-    out.
+    White space is collapsed. Control characters and those that change the direction of text are removed.
     """
     flat = " ".join(_visible(text).split())
     escaped = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -32,12 +31,12 @@ def plain(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """`text` in a code span, on one line; backquotes become apostrophes and bars broken ones, which end no cell."""
+    """`text` in a code span, on one line. Backquotes and bars, which would end a table cell, are replaced."""
     return "`" + " ".join(_visible(text).replace("`", "'").replace("|", "¦").split()) + "`"
 
 
 def link(text: str, url: str) -> str:
-    """`text` as a link to `url`, with the host that it leads to behind it; plain text where it is no http(s) address.
+    """`text` as a link to `url`, followed by the host. Plain text if `url` is no http(s) address.
 
     >>> link("[Outage]", "https://status.example.org/1"), link("Outage", "javascript:alert(1)")
     ('[\\\\[Outage\\\\]](https://status.example.org/1) (status\\\\.example\\\\.org)', 'Outage')
@@ -50,7 +49,7 @@ def link(text: str, url: str) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """`text` in one line of at most `most` characters."""
+    """`text` on one line of at most `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
@@ -62,7 +61,7 @@ def _visible(text: str) -> str:
 
 
 def _host(url: str) -> str | None:
-    """The host of an http or https address; None for anything else, and for one that is too long or has a user."""
+    """The host of an http(s) address; None for other URLs, and for those that are too long or have a user."""
     if len(url) > _LONGEST_ADDRESS or any(c.isspace() or unicodedata.category(c) == "Cc" for c in url.strip()):
         return None
     try:

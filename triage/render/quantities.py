@@ -1,4 +1,4 @@
-"""Durations and shares as people read them, on pages, in charts, messages and the terminal alike."""
+"""Counts, durations and shares as texts for pages, charts, messages and the terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _DAY = 24 * _HOUR
 
 
 def duration(minutes: float | None) -> str:
-    """Minutes in the units that people use, two of them at most; empty where they are not known.
+    """Minutes in at most two suitable units; empty for None.
 
     >>> duration(0.004), duration(0.7), duration(1.5), duration(75), duration(3_000), duration(90_000), duration(None)
     ('240 ms', '42 s', '1.5 min', '1 h 15 min', '2 d 2 h', '62 d', '')
@@ -27,20 +27,29 @@ def duration(minutes: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share or a probability; what is not certain is never written as certain. Empty where it is not known.
+    """A share or probability, never rounded to certainty; empty for None.
 
     >>> percent(0.874), percent(0.034), percent(0.9996), percent(0.0004), percent(1.0), percent(None)
     ('87%', '3.4%', '>99%', '<0.1%', '100%', '')
     """
     if share is None:
         return ""
-    # What arithmetic leaves of 0 or 1 is no doubt.
+    # Ignore floating-point errors near 0 and 1.
     share = round(share, 9)
     if 0 < share < 0.0005:
         return "<0.1%"
-    if 0.995 < share < 1:
+    if 0.995 <= share < 1:
         return ">99%"
     return f"{share:.1%}" if 0 < share < 0.0995 else f"{share:.0%}"
+
+
+def plural(n: int, singular: str, plural: str | None = None) -> str:
+    """A number with its noun.
+
+    >>> plural(1, "incident"), plural(0, "incident"), plural(2, "category", "categories")
+    ('1 incident', '0 incidents', '2 categories')
+    """
+    return f"{n:,} {singular if n == 1 else plural or singular + 's'}"
 
 
 def _below_a_minute(seconds: float) -> str:

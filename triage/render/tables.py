@@ -1,4 +1,4 @@
-"""Tables as values: what the terminal, pages, CSV files and JSON all show, each row with the incidents behind it."""
+"""Tables as values, shown by the terminal, pages, CSV files and JSON alike."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ Kind = Literal["text", "count", "share", "minutes", "number"]
 Cell = str | float | int | None
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""How a text begins that a spreadsheet would run."""
+"""First characters of texts that a spreadsheet would run."""
 _LEAST = 0.0001
-"""Numbers closer to zero are told as being that."""
+"""Numbers closer to zero are shown as `<0.0001`."""
 
 
 class Column(NamedTuple):
-    """A heading, and how the cells below are written: shares are 0 to 1, minutes are minutes."""
+    """A heading, and the kind of the cells below it: shares are 0 to 1, `minutes` are minutes."""
 
     name: str
     kind: Kind = "text"
 
 
 class Row(NamedTuple):
-    """Cells in the order of the columns, and the ids of the incidents that the first figure counts."""
+    """Cells in the order of the columns, and the ids of the incidents behind them."""
 
     cells: tuple[Cell, ...]
     incident_ids: tuple[str, ...] = ()
 
 
 class Table(NamedTuple):
-    """One table. `caption` says what is seen, and of how many incidents; those of one `section` stand together."""
+    """A table. `caption` says what is shown and of how many incidents. Tables of one `section` stand together."""
 
     id: str
     title: str
@@ -42,8 +42,8 @@ class Table(NamedTuple):
     section: str = ""
 
 
-def written(cell: Cell, kind: Kind) -> str:
-    """A cell as people read it; an empty text where there is nothing to tell."""
+def format_cell(cell: Cell, kind: Kind) -> str:
+    """A cell for people; empty for None."""
     if cell is None or isinstance(cell, str):
         return cell or ""
     if kind == "share":
@@ -54,9 +54,9 @@ def written(cell: Cell, kind: Kind) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """The table with the incidents of each row; shares from 0 to 1, unrounded, and no text that is a formula."""
+    """The table as CSV with the incidents of each row. Shares are 0 to 1, unrounded; no text is run as a formula."""
     file = io.StringIO()
-    # With lines that end otherwise than by CR and LF, a cell that holds one of these is not quoted.
+    # With another line terminator, cells with CR or LF would not be quoted.
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow([*(formula_safe(column.name) for column in table.columns), "incident_ids"])
     for row in table.rows:
@@ -66,9 +66,9 @@ def as_csv(table: Table) -> str:
 
 
 def as_json(table: Table) -> dict[str, Any]:
-    """The table as a value for JSON: each row's cells, unrounded, by the `key` of their column, and its incidents.
+    """The table as a JSON object. Each row has its unrounded cells by the `key` of their column, and its incidents.
 
-    A key is the column's name, numbered where an earlier column has the same. What is no finite number is null.
+    A key is the column's name, numbered if an earlier column has the same name. NaN and infinities are null.
     """
     keys = _keys(table)
     return {
@@ -81,29 +81,26 @@ def as_json(table: Table) -> dict[str, Any]:
             for key, column in zip(keys, table.columns, strict=True)
         ],
         "rows": [
-            {
-                "cells": dict(zip(keys, map(_finite, row.cells), strict=True)),
-                "incident_ids": list(row.incident_ids),
-            }
+            {"cells": dict(zip(keys, map(_finite, row.cells), strict=True)), "incident_ids": list(row.incident_ids)}
             for row in table.rows
         ],
     }
 
 
 def formula_safe(text: str) -> str:
-    """`text` for a cell of a CSV file; quoted if a spreadsheet would run it as a formula."""
+    """`text` for a cell of a CSV file, quoted if a spreadsheet would run it as a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _share(cell: float) -> str:
     if cell in (0, 1) or 0.1 <= cell <= 0.9:
         return f"{cell:.0%}"
-    # What is not certain is never written as certain.
+    # Rounding must not turn an uncertain share into a certain one.
     return {"0.0%": "<0.1%", "100.0%": ">99.9%"}.get(text := f"{cell:.1%}", text)
 
 
 def _number(cell: float) -> str:
-    """Three digits that count or all whole ones, and no exponent."""
+    """At least three significant digits, without an exponent."""
     if not abs(cell) < 100:
         return f"{cell:,.0f}"
     if 0 < abs(cell) < _LEAST:

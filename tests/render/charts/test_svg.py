@@ -183,7 +183,7 @@ def test_charts_are_drawn_from_many_threads() -> None:
 
 def test_importing_charts_imports_no_matplotlib_and_drawing_no_pyplot_nor_says_a_word(tmp_path: Path) -> None:
     code = (
-        "import sys, triage.charts as c; print('matplotlib' in sys.modules, end=' ');"
+        "import sys, triage.render.charts as c; print('matplotlib' in sys.modules, end=' ');"
         "c.as_inline_svg(c.shares_chart('a', 'b', 'c', [c.Share('d', 0.5)]));"
         "print('matplotlib' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
     )

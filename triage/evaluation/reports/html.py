@@ -27,8 +27,8 @@ from triage.evaluation.reports.worst_cases import SHOWN
 from triage.evaluation.runs import Run
 from triage.evaluation.scoring import ABSTAINED
 from triage.evaluation.write_ups import cases_of
+from triage.render.atomic_write import write_atomically
 from triage.render.charts import as_figure, stylesheet
-from triage.render.whole_file import write_whole
 
 Part = Literal["gates", "metrics", "facet", "cost", "comparison", "worst_cases", "case", "cases", "provenance"]
 
@@ -71,7 +71,7 @@ def write_html(path: Path, report: Report, run: Run, taxonomy: Taxonomy, *, with
     """Write the report, whole or not at all. Without `with_text` it holds no word of any write-up."""
     cases = read_cases(run, taxonomy) if with_text else None
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, as_html(report, run, taxonomy, cases))
+    write_atomically(path, as_html(report, run, taxonomy, cases))
     return path
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from triage.agreement import Confusion, LabelScore, SetAgreement
 from triage.evaluation.scoring import ABSTAINED, FacetSummary, Summary
-from triage.render.whole_file import write_whole
+from triage.render.atomic_write import write_atomically
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SHOWN_FAILURES = 5
@@ -21,7 +21,7 @@ _SHOWN_FAILURES = 5
 def write_summary(summary: Summary, folder: Path) -> Path:
     """Write `summary.json` into the run's folder, whole or not at all."""
     path = folder / "summary.json"
-    write_whole(path, summary.model_dump_json(indent=2) + "\n")
+    write_atomically(path, summary.model_dump_json(indent=2) + "\n")
     return path
 
 

@@ -16,9 +16,9 @@ from triage.insights.study.charts import charts_of
 from triage.insights.study.corpus import Corpus, counted
 from triage.insights.study.study import Study
 from triage.insights.study.tables import tables_of
+from triage.render.atomic_write import write_atomically
 from triage.render.charts import as_figure, stylesheet
-from triage.render.tables import Table, written
-from triage.render.whole_file import write_whole
+from triage.render.tables import Table, format_cell
 
 LISTED = 40
 """Incidents named in a row of the page; all of them are in the JSON and the CSV."""
@@ -41,7 +41,7 @@ class Listed(NamedTuple):
 def write_html(path: Path, study: Study, corpus: Corpus) -> Path:
     """Write the page, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, as_html(study, corpus))
+    write_atomically(path, as_html(study, corpus))
     return path
 
 
@@ -84,7 +84,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["written"] = written
+    environment.globals["format_cell"] = format_cell
     return environment
 
 

@@ -11,7 +11,7 @@ from triage.insights.study.change_points import FEWEST, SHORTEST
 from triage.insights.study.durations import SMALL, Group
 from triage.insights.study.study import Study
 from triage.insights.study.trends import LEVEL, Course, Trend
-from triage.render.tables import Cell, Column, Kind, Row, Table, written
+from triage.render.tables import Cell, Column, Kind, Row, Table, format_cell
 
 DURATIONS = "How long they took"
 TRENDS = "How it changed"
@@ -125,14 +125,14 @@ def _courses(trend: Trend, taxonomy: Taxonomy) -> Iterator[Row]:
         if course is None:
             continue
         if not course.changes:
-            level = written(course.levels[0].value, kind)
+            level = format_cell(course.levels[0].value, kind)
             yield Row((series, trend.n, "no change seen", None, None, level, None, course.adjusted), ids)
         for change in course.changes:
             told: tuple[Cell, ...] = (
                 "rose" if (change.after or 0) > (change.before or 0) else "fell",
                 change.month,
                 f"{change.earliest} to {change.latest}",
-                written(change.before, kind),
-                written(change.after, kind),
+                format_cell(change.before, kind),
+                format_cell(change.after, kind),
             )
             yield Row((series, trend.n, *told, course.adjusted), ids)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from triage.domain.annotation import Annotation
-from triage.render.whole_file import write_whole
+from triage.render.atomic_write import write_atomically
 
 
 def write_annotations(annotations: Iterable[Annotation], path: Path) -> None:
     """Write annotations, whole or not at all."""
-    write_whole(path, "".join(f"{annotation.model_dump_json()}\n" for annotation in annotations))
+    write_atomically(path, "".join(f"{annotation.model_dump_json()}\n" for annotation in annotations))

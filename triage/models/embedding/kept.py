@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from triage.models.embedding import Embedder, Vectors
-from triage.render.whole_file import write_whole
+from triage.render.atomic_write import write_atomically
 
 _MOST_FILES = 8
 
@@ -47,7 +47,7 @@ def _write(path: Path, vectors: Vectors) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     content = io.BytesIO()
     np.save(content, vectors, allow_pickle=False)
-    write_whole(path, content.getvalue())
+    write_atomically(path, content.getvalue())
     # Every version of a taxonomy leaves a file: those made last stay.
     newest_first = sorted(path.parent.glob("*.npy"), key=lambda each: each.stat().st_mtime, reverse=True)
     for old in newest_first[_MOST_FILES:]:

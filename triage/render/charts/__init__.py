@@ -1,23 +1,18 @@
-"""Charts: values that become an element of a page, an SVG or a PNG, all from plain numbers and names.
+"""Charts as SVG, PNG and PDF, made from plain numbers and names.
 
-A function for each shape makes a `Chart`; `as_figure`, `as_inline_svg`, `as_svg` and `as_png` show it.
+A function for each shape makes a `Chart`; `as_figure`, `as_inline_svg`, `as_svg`, `as_png` and `as_pdf` render it.
 """
 
 from __future__ import annotations
 
-from triage.render.charts.chart import Chart, Size
+from triage.render.charts.chart import THEMES, Chart, Colours, Size, Theme
 from triage.render.charts.confusion import confusion_chart
-from triage.render.charts.coverage import Covered, coverage_chart
-from triage.render.charts.medians import Median, medians_chart
-from triage.render.charts.months import Level, Month, months_chart
-from triage.render.charts.over_time import Goal, Moment, over_time_chart
+from triage.render.charts.curves import Covered, Series, Stated, coverage_chart, reliability_chart, seconds_chart
+from triage.render.charts.intervals import Median, Share, medians_chart, shares_chart
 from triage.render.charts.panels import panels_chart
 from triage.render.charts.pictures import as_pdf, as_png, format_of, write_picture, write_pictures
-from triage.render.charts.reliability import Series, Stated, reliability_chart
-from triage.render.charts.seconds import seconds_chart
-from triage.render.charts.shares import Share, shares_chart
 from triage.render.charts.svg import as_figure, as_inline_svg, as_svg, stylesheet
-from triage.render.charts.theme import THEMES, Colours, Theme
+from triage.render.charts.time_series import Goal, Level, Moment, Month, months_chart, over_time_chart
 
 __all__ = [
     "THEMES",

@@ -1,4 +1,4 @@
-"""Where charts are drawn: matplotlib without its global state, one figure at a time, measured in CSS pixels."""
+"""The canvas that charts draw on: matplotlib without global state, one figure at a time, measured in CSS pixels."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from triage.render.charts.chart import Chart, Size
-from triage.render.charts.theme import Colours
+from triage.render.charts.chart import Chart, Colours, Size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
 TEXT = 12.0
-"""Height of letters in CSS pixels; what is minor has `SMALL`."""
+"""Font size in CSS pixels; minor texts have `SMALL`."""
 SMALL = 11.0
 _HEADING = 14.0
 MARGIN = 10
-"""Pixels between the edge of a picture and what is written in it."""
+"""Pixels between the edge of a picture and its texts."""
 _LONGEST = 200
-"""Characters of a name that are looked at."""
+"""Characters of a name that are considered."""
 
 # matplotlib's settings and fonts belong to the whole process.
-_ONE_AT_A_TIME = threading.Lock()
+_LOCK = threading.Lock()
 
 
 class Canvas(NamedTuple):
@@ -39,7 +38,7 @@ class Canvas(NamedTuple):
     colours: Colours
 
     def axes(self, left: float = 40, right: float = 10, top: float = 26, bottom: float = 38) -> Axes:
-        """Axes with so many pixels around them, and lines along their ticks."""
+        """Axes with grid lines, and with so many pixels around them."""
         width, height = self.size
         inner = ((width - left - right) / width, (height - top - bottom) / height)
         axes = self.figure.add_axes((left / width, bottom / height, *inner))
@@ -50,7 +49,7 @@ class Canvas(NamedTuple):
         return axes
 
     def name_axes(self, axes: Axes, across: str = "", up: str = "") -> None:
-        """Say what is seen along the bottom, and what upwards: level and above, where it is read without turning."""
+        """Name the horizontal axis below it, and the vertical one above it, written horizontally."""
         axes.set_xlabel(across, labelpad=5)
         if up:
             left = axes.get_position().x0 * self.size.width
@@ -64,39 +63,17 @@ class Canvas(NamedTuple):
                 ha="left",
             )
 
-    def keep_inside(self, axes: Axes) -> None:
-        """Let the first mark along the bottom begin where the axis does, and the last end with it."""
-        labels = axes.get_xticklabels()
-        labels[0].set_horizontalalignment("left")
-        labels[-1].set_horizontalalignment("right")
-
-    def shortened(self, name: str, room: float, size: float = TEXT) -> str:
-        """`name` on one line, without characters that aren't seen, cut so that it is at most `room` pixels wide."""
-        return _fitted(printable(name), room, size)
-
-    def width(self, text: str, size: float = TEXT) -> float:
-        """How wide a text is, in pixels."""
-        return _width(text, size)
-
-    def part(self, figure: Figure | SubFigure, size: Size) -> Canvas:
-        """A canvas on a part of this one's figure."""
-        return Canvas(figure, size, self.colours)
-
-    def say_nothing_to_show(self) -> None:
-        """What stands in the place of a chart without figures."""
-        self.figure.text(0.5, 0.5, "Nothing to show yet.", ha="center", va="center", color=self.colours.muted)
-
 
 @contextmanager
 def drawn(chart: Chart, size: Size, colours: Colours, *, with_heading: bool) -> Iterator[tuple[Figure, Size]]:
-    """The chart drawn, with the size of all of it; nothing else is drawn meanwhile, so make haste with it."""
-    # That matplotlib makes a list of the fonts, and where it keeps it, is no matter for whoever looks at a chart.
+    """Yield the drawn chart and its whole size. Leave the block quickly: other drawings wait for it."""
+    # matplotlib logs that it builds and stores its font list.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with _ONE_AT_A_TIME, warnings.catch_warnings(), mpl.rc_context():
-        # A letter that the font doesn't have is no matter for a log: an SVG is shown in the reader's fonts.
+    with _LOCK, warnings.catch_warnings(), mpl.rc_context():
+        # An SVG is shown in the reader's fonts, so a glyph that our font lacks is no problem.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         mpl.rcdefaults()
         mpl.rcParams.update(_settings(chart, colours))
@@ -112,14 +89,29 @@ def drawn(chart: Chart, size: Size, colours: Colours, *, with_heading: bool) -> 
 
 
 def printable(text: str, longest: int | None = _LONGEST) -> str:
-    """`text` on one line and at most so long, without characters that aren't seen or that turn others around."""
-    looked_at = text if longest is None else text[: 4 * longest]
-    kept = (c if unicodedata.category(c)[0] != "C" else " " if c.isspace() else "" for c in looked_at)
-    return " ".join("".join(kept).split())[:longest]
+    """`text` on one line of at most `longest` characters, without invisible and direction-changing characters."""
+    start = text if longest is None else text[: 4 * longest]
+    visible = (c if unicodedata.category(c)[0] != "C" else " " if c.isspace() else "" for c in start)
+    return " ".join("".join(visible).split())[:longest]
+
+
+def shortened(name: str, room: float, size: float = TEXT) -> str:
+    """`name` on one line, printable, and cut to at most `room` pixels."""
+    return _fitted(printable(name), room, size)
+
+
+def text_width(text: str, size: float = TEXT) -> float:
+    """Width in pixels in matplotlib's own font, which is wider than most. Wide letters that it lacks are added."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    found, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)
+    wide = sum(unicodedata.east_asian_width(c) in {"W", "F"} for c in text)
+    return float(found) + 0.45 * size * wide
 
 
 class _Heading(NamedTuple):
-    """The title and the caption as lines, for a chart that stands alone."""
+    """The lines of title and caption, for a chart in a file of its own."""
 
     title: tuple[str, ...]
     caption: tuple[str, ...]
@@ -147,11 +139,10 @@ class _Heading(NamedTuple):
 
 
 def _fitted(line: str, room: float, size: float) -> str:
-    # Hardly a letter is wider than it is high.
-    if len(line) * size <= room or _width(line, size) <= room:
+    # Measuring is slow; hardly a letter is wider than it is high.
+    if len(line) * size <= room or text_width(line, size) <= room:
         return line
-    cuts = range(1, len(line))
-    cut = bisect.bisect_right(cuts, room, key=lambda end: _width(f"{line[:end]}…", size))
+    cut = bisect.bisect_right(range(1, len(line)), room, key=lambda end: text_width(f"{line[:end]}…", size))
     return f"{line[:cut].rstrip()}…"
 
 
@@ -159,31 +150,20 @@ def _wrapped(text: str, room: float, size: float) -> Iterator[str]:
     line = ""
     for word in printable(text, None).split(" "):
         longer = f"{line} {word}" if line else word
-        if line and _width(longer, size) > room:
+        if line and text_width(longer, size) > room:
             yield line
             longer = word
-        longer = _fitted(longer, room, size)
-        line = longer
+        line = _fitted(longer, room, size)
     if line:
         yield line
 
 
-def _width(text: str, size: float) -> float:
-    """In pixels, in the font that matplotlib brings, which is wider than most; wide letters that it lacks are added."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    found, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)
-    wide = sum(unicodedata.east_asian_width(c) in {"W", "F"} for c in text)
-    return float(found) + 0.45 * size * wide
-
-
 def _settings(chart: Chart, colours: Colours) -> dict[Any, Any]:
     return {
-        # The same chart has the same ids and so the same bytes.
+        # Makes ids, and so the bytes, the same for the same chart.
         "svg.hashsalt": chart.id,
         "svg.fonttype": "none",
-        # A dollar in a name begins no formula.
+        # A dollar sign in a name doesn't start a formula.
         "text.parse_math": False,
         "font.family": "DejaVu Sans",
         "font.size": TEXT,

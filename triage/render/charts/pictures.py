@@ -7,21 +7,20 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from triage.domain.errors import InvalidInput
+from triage.render.atomic_write import write_atomically
 from triage.render.charts.canvas import drawn, printable
-from triage.render.charts.chart import Chart
+from triage.render.charts.chart import THEMES, Chart, Theme
 from triage.render.charts.svg import as_svg
-from triage.render.charts.theme import THEMES, Theme
-from triage.render.whole_file import write_whole
 
 
 def as_png(chart: Chart, theme: Theme = "light", width: int | None = None) -> bytes:
-    """The chart as a picture of `width` pixels, or of two for each of its own, with title and caption above it."""
+    """The chart as a picture of `width` pixels (by default twice its own) with title and caption above it."""
     file = io.BytesIO()
     with drawn(chart, chart.size, THEMES[theme], with_heading=True) as (figure, whole):
-        # A hair more, since a part of a pixel is cut off.
-        dots = 72 * ((width or 2 * whole.width) + 0.01) / whole.width
-        told = {"Software": None, "Title": printable(chart.title), "Description": printable(chart.alt, None)}
-        figure.savefig(file, format="png", dpi=dots, metadata=told)
+        # A little more, since matplotlib rounds down to whole pixels.
+        dpi = 72 * ((width or 2 * whole.width) + 0.01) / whole.width
+        metadata = {"Software": None, "Title": printable(chart.title), "Description": printable(chart.alt, None)}
+        figure.savefig(file, format="png", dpi=dpi, metadata=metadata)
     return file.getvalue()
 
 
@@ -29,36 +28,35 @@ def as_pdf(chart: Chart, theme: Theme = "light") -> bytes:
     """The chart as a page of its own size."""
     file = io.BytesIO()
     with drawn(chart, chart.size, THEMES[theme], with_heading=True) as (figure, _):
-        told = {"Title": printable(chart.title), "Creator": None, "CreationDate": None, "Producer": None}
-        figure.savefig(file, format="pdf", metadata=told)
+        metadata = {"Title": printable(chart.title), "Creator": None, "CreationDate": None, "Producer": None}
+        figure.savefig(file, format="pdf", metadata=metadata)
     return file.getvalue()
 
 
 def format_of(path: Path) -> Callable[[Chart, Theme], str | bytes]:
-    """How charts are made for a file of this ending; raises `InvalidInput` for one that is none of ours."""
+    """The function that renders charts for the file's extension. Raises `InvalidInput` for an unknown one."""
     formats: dict[str, Callable[[Chart, Theme], str | bytes]] = {".svg": as_svg, ".png": as_png, ".pdf": as_pdf}
     try:
         return formats[path.suffix.lower()]
     except KeyError:
         raise InvalidInput(
-            f"{path} tells no format that plots are written in: end it in {', '.join(formats)}.", field="plot"
+            f"{path} has no extension of a plot format: end it in {', '.join(formats)}.", field="plot"
         ) from None
 
 
 def write_picture(path: Path, chart: Chart, theme: Theme = "light") -> None:
-    """Write the chart whole, in the format of the file's ending; raises `InvalidInput` for one that is none of ours."""
-    make = format_of(path)
+    """Write the chart in the format of the file's extension. Raises `InvalidInput` for an unknown one."""
+    render = format_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, make(chart, theme))
+    write_atomically(path, render(chart, theme))
 
 
 def write_pictures(folder: Path, charts: Iterable[Chart]) -> list[Path]:
-    """Write each chart as SVG and PNG, light and dark, as `ID-THEME.ENDING`; what was written."""
-    written = []
+    """Write each chart as SVG and PNG, light and dark, as `ID-THEME.EXTENSION`. Returns the paths."""
+    paths = []
     for chart in charts:
         for theme in THEMES:
-            for ending in (".svg", ".png"):
-                path = folder / f"{chart.id}-{theme}{ending}"
-                write_picture(path, chart, theme)
-                written.append(path)
-    return written
+            for extension in (".svg", ".png"):
+                paths.append(folder / f"{chart.id}-{theme}{extension}")
+                write_picture(paths[-1], chart, theme)
+    return paths

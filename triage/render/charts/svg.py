@@ -1,4 +1,4 @@
-"""Charts as SVG: inside a page, in its colours and without styles, and as files in colours of their own."""
+"""Charts as SVG: inline in a page, with its colours and without styles, and as files with their own colours."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from triage.render.charts.canvas import drawn, printable
-from triage.render.charts.chart import NARROW, Chart, Size
-from triage.render.charts.theme import NAMES, STAND_INS, THEMES, Colours, Theme
+from triage.render.charts.chart import CSS_VARIABLES, NARROW, THEMES, Chart, Colours, Size, Theme
+
+_STAND_INS = Colours(ink="#010203", muted="#010204", line="#010205", drawn="#010206", paper="none")
+"""Placeholders that are replaced by real colours or CSS variables after drawing."""
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _HREF = "{http://www.w3.org/1999/xlink}href"
@@ -23,12 +25,12 @@ _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-seri
 
 
 def stylesheet() -> Markup:
-    """The rules for what `as_inline_svg` and `as_figure` give; a page has them in its stylesheet."""
+    """The CSS rules that a page needs for `as_inline_svg` and `as_figure`."""
     return Markup(Path(__file__).with_name("charts.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
 
 
 def as_figure(chart: Chart) -> Markup:
-    """The chart in a page with its caption, with a bar to move it where it is wider than a phone."""
+    """The chart as a `<figure>` with its caption. It scrolls where it is wider than a phone."""
     svg = as_inline_svg(chart)
     if chart.narrow is None and chart.size.width > NARROW:
         name = f"chart-{chart.id}-title"
@@ -39,10 +41,10 @@ def as_figure(chart: Chart) -> Markup:
 
 
 def as_inline_svg(chart: Chart) -> Markup:
-    """The chart as an element of a page, whose variables --ink, --muted, --line and --drawn colour it.
+    """The chart as an `<svg>` element, coloured by the page's CSS variables --ink, --muted, --line and --drawn.
 
-    It holds no style, so that a strict Content-Security-Policy lets it be. A chart with a form for phones gives two
-    elements, of which the rules of `stylesheet` show one.
+    It has no styles, so a strict Content-Security-Policy allows it. A chart with a form for phones gives two elements,
+    of which `stylesheet` shows one.
     """
     if chart.narrow is None:
         return _inline(chart, chart.size, "", "plot" if chart.size.width > NARROW else "plot plot-small")
@@ -51,7 +53,7 @@ def as_inline_svg(chart: Chart) -> Markup:
 
 
 def as_svg(chart: Chart, theme: Theme = "light") -> str:
-    """The chart as a file of its own, with its title and caption above it."""
+    """The chart as an SVG file, with title and caption above it."""
     size, body = _body(chart, chart.size, f"chart-{chart.id}", with_heading=True)
     body = _coloured(body, THEMES[theme]).replace(" href=", " xlink:href=")
     opening = (
@@ -59,13 +61,13 @@ def as_svg(chart: Chart, theme: Theme = "light") -> str:
         f'font-family="{_FONTS}" {_root(chart, size, "")}>'
     )
     paper = f'<rect width="100%" height="100%" fill="{THEMES[theme].paper}"/>'
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{opening}{_words(chart, "")}{paper}{body}</svg>\n'
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{opening}{_descriptions(chart, "")}{paper}{body}</svg>\n'
 
 
 def _inline(chart: Chart, size: Size, suffix: str, classes: str) -> Markup:
     _, body = _body(chart, size, f"chart-{chart.id}{suffix}", with_heading=False)
     opening = f'<svg class="{classes}" {_root(chart, size, suffix)}>'
-    return Markup(f"{opening}{_words(chart, suffix)}{_coloured(body, NAMES)}</svg>")  # noqa: S704
+    return Markup(f"{opening}{_descriptions(chart, suffix)}{_coloured(body, CSS_VARIABLES)}</svg>")  # noqa: S704
 
 
 def _root(chart: Chart, size: Size, suffix: str) -> str:
@@ -76,20 +78,20 @@ def _root(chart: Chart, size: Size, suffix: str) -> str:
     )
 
 
-def _words(chart: Chart, suffix: str) -> str:
+def _descriptions(chart: Chart, suffix: str) -> str:
     name = f"chart-{chart.id}{suffix}"
-    title, told = escape(printable(chart.title)), escape(printable(chart.alt, None))
-    return f'<title id="{name}-title">{title}</title><desc id="{name}-told">{told}</desc>'
+    title, description = escape(printable(chart.title)), escape(printable(chart.alt, None))
+    return f'<title id="{name}-title">{title}</title><desc id="{name}-told">{description}</desc>'
 
 
 def _body(chart: Chart, size: Size, prefix: str, *, with_heading: bool) -> tuple[Size, str]:
-    """What is drawn, in stand-ins for colours, and nothing that reaches beyond it: ids begin with `prefix`."""
+    """The content of the SVG with placeholder colours, and with ids that begin with `prefix`."""
     file = io.BytesIO()
-    with drawn(chart, size, STAND_INS, with_heading=with_heading) as (figure, whole):
+    with drawn(chart, size, _STAND_INS, with_heading=with_heading) as (figure, whole):
         figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    root = ET.fromstring(file.getvalue())  # noqa: S314 - it was written just now
-    wanted = set(_references(root))
-    return whole, "".join(part for element in root for part in _written(element, prefix, wanted))
+    root = ET.fromstring(file.getvalue())  # noqa: S314 - written by matplotlib just now
+    referenced = set(_references(root))
+    return whole, "".join(part for element in root for part in _serialized(element, prefix, referenced))
 
 
 def _references(root: ET.Element) -> Iterator[str]:
@@ -101,36 +103,36 @@ def _references(root: ET.Element) -> Iterator[str]:
                 yield from _LOCAL.findall(value)
 
 
-def _written(element: ET.Element, prefix: str, wanted: set[str]) -> Iterator[str]:
-    """The element and those in it as text, without groups that group nothing."""
+def _serialized(element: ET.Element, prefix: str, referenced: set[str]) -> Iterator[str]:
+    """The element and its children as text, without useless groups."""
     tag = element.tag.removeprefix(_SVG)
     if tag in {"metadata", "style"}:
         return
-    inner = "".join(part for child in element for part in _written(child, prefix, wanted))
+    inner = "".join(part for child in element for part in _serialized(child, prefix, referenced))
     if tag == "text":
         inner = str(escape(element.text or "")) + inner
-    attributes = _attributes(element.attrib, prefix, wanted)
+    attributes = _attributes(element.attrib, prefix, referenced)
     if tag in {"g", "defs"} and not inner:
         return
     if tag == "g" and not attributes:
         yield inner
         return
-    told = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
-    yield f"<{tag}{told}>{inner}</{tag}>" if inner else f"<{tag}{told}/>"
+    text = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
+    yield f"<{tag}{text}>{inner}</{tag}>" if inner else f"<{tag}{text}/>"
 
 
-def _attributes(found: Mapping[str, str], prefix: str, wanted: set[str]) -> dict[str, str]:
-    """Attributes as they may stand in any page: each declaration of a style becomes an attribute of its own."""
+def _attributes(found: Mapping[str, str], prefix: str, referenced: set[str]) -> dict[str, str]:
+    """Attributes that any page allows: each declaration of a style becomes an attribute."""
     attributes = {}
     for name, value in found.items():
         if name == "style":
             for declaration in value.split(";"):
-                what, _, how = declaration.partition(":")
-                # The font is the page's.
-                if what.strip() not in {"", "font-family"}:
-                    attributes[what.strip()] = how.strip()
+                property_, _, setting = declaration.partition(":")
+                # The page sets the font.
+                if property_.strip() not in {"", "font-family"}:
+                    attributes[property_.strip()] = setting.strip()
         elif name == "id":
-            if value in wanted:
+            if value in referenced:
                 attributes["id"] = f"{prefix}-{value}"
         elif name == _HREF:
             attributes["href"] = f"#{prefix}-{value[1:]}"
@@ -145,7 +147,7 @@ def _rounded(number: re.Match[str]) -> str:
 
 
 def _coloured(body: str, colours: Colours) -> str:
-    for stand_in, colour in zip(STAND_INS, colours, strict=True):
+    for stand_in, colour in zip(_STAND_INS, colours, strict=True):
         if stand_in != "none":
             body = body.replace(f'"{stand_in}"', f'"{colour}"')
     return body

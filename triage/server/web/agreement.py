@@ -19,7 +19,6 @@ from triage.insights.live_agreement.periods import LEAST, By
 from triage.insights.live_agreement.report import ABSTAINED
 from triage.insights.live_agreement.tables import judgements_table, overview_table, tables_of
 from triage.render.charts import Chart, Theme
-from triage.render.tables import written
 from triage.server.api.access import Reader
 from triage.server.api.service import Parts, Service
 from triage.server.web.blind import to_label_blind
@@ -208,7 +207,6 @@ async def _known(service: Service, view: View) -> dict[str, Any]:
         if figures and figures.confusion
         else [],
         "names": {} if figures is None else _names(figures.overview.facet),
-        "written": written,
         "least": service.live_figures.least,
         "least_in_period": LEAST,
         "most_people": MOST_PEOPLE,

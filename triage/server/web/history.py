@@ -14,6 +14,7 @@ from triage.domain.principal import Principal, seen_teams
 from triage.domain.taxonomy import Taxonomy
 from triage.history import MOST_EXAMPLES
 from triage.history.browsing import Browsed, Hit, Mode
+from triage.render.quantities import plural
 from triage.render.tables import Column, Row, Table
 from triage.server.api.access import Reader
 from triage.server.api.service import Parts, Service
@@ -21,7 +22,6 @@ from triage.server.web.blind import to_label_blind
 from triage.server.web.downloads import TableFormat, table_file
 from triage.server.web.rendering import is_part, page_router, show
 from triage.server.web.visible import visible
-from triage.server.web.words import plural
 
 router = page_router()
 

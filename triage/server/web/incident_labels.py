@@ -12,6 +12,7 @@ from triage.domain.names import Names
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import Taxonomy
 from triage.labels.annotation_job.draft import Corrections, Draft
+from triage.render.quantities import plural
 from triage.server.api.access import Annotator, requires
 from triage.server.api.parameters import IncidentInPath
 from triage.server.api.service import Parts, Service
@@ -22,7 +23,7 @@ from triage.server.web.forms import Form, read_form
 from triage.server.web.incident import show_incident
 from triage.server.web.incident_sheet import Sheet, read_sheet, sheet_shown
 from triage.server.web.rendering import go_to, is_part, page_router, show
-from triage.server.web.words import incident_path, plural
+from triage.server.web.words import incident_path
 
 router = page_router([requires("annotate"), TELLS])
 

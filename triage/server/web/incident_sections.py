@@ -11,7 +11,7 @@ from triage.domain.annotation import Annotation
 from triage.domain.names import Names
 from triage.domain.triage_result import Triage
 from triage.insights.timeline import timeline
-from triage.render.tables import Column, Table, written
+from triage.render.tables import Column, Table
 from triage.render.tables import Row as TableRow
 from triage.server.api.access import Administrator, Reader, requires
 from triage.server.api.answers import IncidentAnswer
@@ -143,6 +143,5 @@ def show_section(request: Request, service: Service, incident_id: str, section: 
         section=section,
         names=names,
         taxonomy=service.casebook.taxonomy,
-        written=written,
         **known,
     )

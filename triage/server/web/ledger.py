@@ -10,7 +10,6 @@ from fastapi import Depends, Query, Request, Response
 from triage.insights.ledger import Kind, Ledger, ledger
 from triage.insights.ledger_table import ledger_table
 from triage.pipeline.mitigation import kind_facets
-from triage.render.tables import written
 from triage.server.api.access import Reader
 from triage.server.api.service import Parts
 from triage.server.web.downloads import TableFormat, table_file
@@ -53,7 +52,6 @@ async def show_ledger(request: Request, service: Parts, who: Reader, found: Aske
         visible=await visible_behind(service, who, [table]),
         facets=kind_facets(service.casebook.taxonomy),
         query=request.url.query,
-        written=written,
     )
 
 

@@ -7,7 +7,6 @@ from fastapi import Request, Response
 from triage.domain.principal import Principal
 from triage.insights.automation import DEFAULT_CRITERIA, Opportunities
 from triage.insights.automation_tables import kind_name, near_miss_table, playbook_table
-from triage.render.tables import written
 from triage.server.api.access import Reader
 from triage.server.api.automation import automation_of
 from triage.server.api.service import Parts, Service
@@ -33,7 +32,6 @@ async def playbooks(request: Request, service: Parts, kept: KeptFigures, who: Re
         kind_name=kind_name,
         near=near,
         visible=await visible_behind(service, who, [playbook_table(found, taxonomy), near]),
-        written=written,
     )
 
 

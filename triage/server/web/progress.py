@@ -11,7 +11,8 @@ from triage.domain.errors import NotFound
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import Taxonomy
 from triage.labels.annotation_job.status import JobStatus, PairAgreement, job_status
-from triage.render.tables import Column, Row, Table, written
+from triage.render.quantities import plural
+from triage.render.tables import Column, Row, Table
 from triage.server.api.access import Annotator
 from triage.server.api.service import Parts, Service
 from triage.server.web.annotator import annotator_of, required_annotator
@@ -19,7 +20,6 @@ from triage.server.web.downloads import TableFormat, table_file
 from triage.server.web.kept import Kept, KeptFigures, Measured
 from triage.server.web.label import TABS
 from triage.server.web.rendering import is_part, page_router, show
-from triage.server.web.words import plural
 
 router = page_router()
 
@@ -85,7 +85,6 @@ async def _figures(request: Request, service: Service, measured: Measured[JobSta
         at=at,
         annotators=_annotators(status),
         agreement=None if is_blind else _agreement(status, service.casebook.taxonomy),
-        written=written,
         outcome=outcome,
         headers={"Cache-Control": "no-store"},
     )

@@ -16,13 +16,14 @@ from triage.domain.taxonomy import Taxonomy
 from triage.labels.annotation_job.assignment import assign_each
 from triage.labels.annotation_job.confirming import confirm
 from triage.labels.annotation_job.worklist import Item, Kind, Said
+from triage.render.quantities import plural
 from triage.server.api.access import Annotator, Poster, Reader
 from triage.server.api.service import Parts, Service
 from triage.server.web.annotator import annotator_of, remember_annotator, required_annotator
 from triage.server.web.headlines import headlines
 from triage.server.web.rendering import is_part, page_router, show
 from triage.server.web.visible import visible
-from triage.server.web.words import incident_path, plural
+from triage.server.web.words import incident_path
 from triage.store import Wanted
 
 router = page_router()

@@ -29,6 +29,7 @@ import triage
 from triage.domain.errors import TriageError
 from triage.domain.principal import Principal, Unauthenticated
 from triage.observability import logs
+from triage.render.tables import format_cell
 from triage.server.api.problems import DatabaseUnavailable, Defect, InvalidFields
 from triage.server.transient_errors import is_database_away
 from triage.server.web import words
@@ -176,5 +177,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= words.FILTERS
-    environment.globals |= {"static": place_of, "is_current": is_current, "version": triage.__version__}
+    environment.globals |= {
+        "format_cell": format_cell,
+        "static": place_of,
+        "is_current": is_current,
+        "version": triage.__version__,
+    }
     return environment

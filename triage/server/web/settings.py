@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Form, Request, Response
 
-from triage.render.tables import Column, Row, Table, written
+from triage.render.tables import Column, Row, Table
 from triage.server.api.access import Administrator, Reader, requires
 from triage.server.api.reading import look
 from triage.server.api.service import Parts
@@ -28,7 +28,7 @@ async def settings(request: Request, service: Parts, who: Reader, options: Optio
     """Show who labels here, and what answers; health comes after the page."""
     models = {name: options.settings.get(name, "") for name in _OF_MODELS}
     spending = await _spending(service) if who.teams is None else None
-    return show(request, "settings.html", models=models, spending=spending, written=written)
+    return show(request, "settings.html", models=models, spending=spending)
 
 
 @router.post("/settings/annotator", dependencies=[requires("read")])

@@ -14,7 +14,7 @@ from triage.domain.principal import Principal
 from triage.insights.study import Study, tables_of
 from triage.insights.study.charts import Beside, charts_of
 from triage.render.charts import Chart, Theme
-from triage.render.tables import Table, written
+from triage.render.tables import Table
 from triage.server.api.access import Reader, requires
 from triage.server.api.service import Parts, Service
 from triage.server.web.downloads import (
@@ -63,7 +63,6 @@ async def made_study(request: Request, service: Parts, kept: KeptFigures, who: R
         at=at,
         sections=sections,
         figures=figures,
-        written=written,
         visible=await visible_behind(service, who, made.tables),
     )
 

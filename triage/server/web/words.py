@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from markupsafe import Markup, escape
 
-from triage.render.quantities import duration, percent
+from triage.render.quantities import duration, percent, plural
 
 # Characters that HTML can't hold, and halves of surrogate pairs, which UTF-8 can't.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -54,15 +54,6 @@ def outside(url: str | None) -> str:
 def incident_path(incident_id: str) -> str:
     """Where the page of an incident is."""
     return f"/incidents/{quote(incident_id, safe='')}"
-
-
-def plural(n: int, one: str, many: str | None = None) -> str:
-    """A number with its noun.
-
-    >>> plural(1, "incident"), plural(0, "incident"), plural(2, "category", "categories")
-    ('1 incident', '0 incidents', '2 categories')
-    """
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
