@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from triage.domain.annotation import Annotation, words_of_people
+from triage.domain.annotation import Annotation, agreed_by_people
 
 
 def said(labels: str, who: str = "ada", **values: object) -> Annotation:
@@ -8,7 +8,7 @@ def said(labels: str, who: str = "ada", **values: object) -> Annotation:
 
 
 def words(*annotations: Annotation) -> tuple[str, ...] | None:
-    found = words_of_people(annotations)
+    found = agreed_by_people(annotations)
     return found["category"].labels if found else None
 
 

@@ -82,13 +82,13 @@ def test_the_failure_modes_are_those_of_the_study_each_under_its_category() -> N
 @pytest.mark.parametrize(
     ("was", "becomes", "line", "complaint"),
     [
-        ("question: Which part?", "qestion: Which part?", 22, "no known key"),
+        ("question: Which part?", "qestion: Which part?", 22, "unknown key"),
         ("parent: one}", "parent: three}", 26, "needs a parent from facet 'kind': one, two"),
         ("cardinality: single", "cardinality: many", 9, "cardinality"),
         ("version: 1.0.0", "version: 1", 2, "version"),
-        ("id: two, name: Two", "id: one, name: Two", 19, "stands twice"),
+        ("id: two, name: Two", "id: one, name: Two", 19, "appears twice"),
         ("    parent: kind", "    parent: kinds", 24, "no facet above"),
-        ("  - id: part", "  - id: part\n    id: part", 21, "key 'id' stands twice"),
+        ("  - id: part", "  - id: part\n    id: part", 21, "key 'id' appears twice"),
         ("id: small", "id: [small", 2, "is not YAML"),
     ],
 )

@@ -46,8 +46,8 @@ def test_shipped_suites_fit_their_taxonomies(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"colour": "red"}, r"line \d: colour: is no known key here; correct"),
-        ({"facet": "cause"}, r"facet: is no known key here; did you mean 'facets'\?"),
+        ({"colour": "red"}, r"line \d: colour: unknown key; correct"),
+        ({"facet": "cause"}, r"facet: unknown key; did you mean 'facets'\?"),
         ({"adapter": "csv"}, r"line \d: adapter: 'csv' is no data adapter; there are: llm_incidents"),
         (
             {"history": {"folds": 1}},

@@ -25,7 +25,7 @@ from triage.client.answers import (
 )
 from triage.client.errors import ServiceError, error_of
 from triage.domain.annotation import Annotation
-from triage.domain.correction import Preview
+from triage.domain.correction_preview import Preview
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour, Triage

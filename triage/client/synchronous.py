@@ -17,7 +17,7 @@ from triage.client.calls import Call, EventReader, Posted
 from triage.client.errors import NotFinished, Unreachable
 from triage.client.retrying import Patience
 from triage.domain.annotation import Annotation
-from triage.domain.correction import Preview
+from triage.domain.correction_preview import Preview
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour, Triage
 

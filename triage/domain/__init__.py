@@ -1,1 +1,1 @@
-"""The values of the field: incident, annotation, taxonomy, triage result, principal and error. No I/O but YAML."""
+"""The domain: incidents, annotations, taxonomies, triage results, principals and errors. No I/O except YAML files."""

@@ -1,4 +1,4 @@
-"""Annotations: who gave which labels to one facet of one incident, and who is to give them."""
+"""Annotations: the labels that an annotator gave to a facet of an incident, and assignments to give some."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ Labels = dict[str, tuple[str, ...]]
 
 Origin = Literal["human", "model", "derived"]
 
-
 LONGEST_NAME = 200
-"""Characters of an annotator's name."""
+"""Maximum characters of an annotator's name."""
 
 
-def one_line(name: str) -> str:
-    """A name as somebody typed it, on one line and without what can't be seen.
+def clean_name(name: str) -> str:
+    """A typed name on one line, without invisible characters.
 
-    >>> one_line(" Ada \\n Lovelace\\x00")
+    >>> clean_name(" Ada \\n Lovelace\\x00")
     'Ada Lovelace'
     """
     return " ".join("".join(c for c in name if c.isprintable() or c.isspace()).split())
@@ -30,12 +29,10 @@ def one_line(name: str) -> str:
 class Annotation(BaseModel, frozen=True, extra="forbid"):
     """One annotator's labels for one facet of one incident.
 
-    `origin` keeps human labels apart from labels of a model and labels derived from other facts; only `human` ones
-    count as human in any report. `is_gold` marks the label that the history learns from.
-
-    `saw_model` says whether the annotator had been shown the model's labels of the incident before giving their own;
-    None where that is not known. An adjudication has in `settles` the ids of the annotations that it was made from:
-    it is gold, and no further opinion of its annotator. The `id` is given when it is stored.
+    `origin` separates people's labels from a model's and from derived ones; reports count only `human` labels as human.
+    `is_gold` marks the label that the history learns from. `saw_model` says whether the annotator had seen the model's
+    labels before giving their own (None: unknown). `settles` holds the ids of the annotations that an adjudication is
+    based on; an adjudication is gold and is no further opinion of its annotator. The store sets `id`.
     """
 
     incident_id: str
@@ -52,43 +49,43 @@ class Annotation(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def is_adjudication(self) -> bool:
-        """True for a gold label that settles what annotators said."""
+        """True for a gold label that settles the annotators' labels."""
         return bool(self.settles)
 
 
 def standing(annotations: Iterable[Annotation]) -> list[Annotation]:
-    """Those of `annotations`, oldest first, that count: each annotator's latest for each facet of each incident.
+    """Each annotator's latest annotation for each facet of each incident. `annotations` are sorted oldest first.
 
-    An annotator's adjudications count apart from their own labels.
+    Adjudications are kept separately from their annotator's own labels.
     """
     latest: dict[tuple[str, str, str, bool], Annotation] = {}
     for annotation in annotations:
-        speaker = annotation.incident_id, annotation.facet, annotation.annotator, annotation.is_adjudication
-        latest.pop(speaker, None)
-        latest[speaker] = annotation
+        key = annotation.incident_id, annotation.facet, annotation.annotator, annotation.is_adjudication
+        latest.pop(key, None)
+        latest[key] = annotation
     return list(latest.values())
 
 
-def words_of_people(annotations: Iterable[Annotation]) -> dict[str, Annotation]:
-    """Facet -> the person's label that counts, of one incident's annotations, oldest first.
+def agreed_by_people(annotations: Iterable[Annotation]) -> dict[str, Annotation]:
+    """Facet -> the human annotation that counts, of one incident's annotations sorted oldest first.
 
-    That is the gold one, else the latest if all who spoke say the same. A facet on which people differ and that nobody
-    has settled is left out, and so is one of which no person has said anything.
+    That is the latest gold one, else the latest one if all annotators agree. Facets without human labels and facets
+    with an unsettled disagreement are left out.
     """
-    words: dict[str, Annotation] = {}
-    given: dict[str, list[Annotation]] = {}
+    by_facet: dict[str, list[Annotation]] = {}
     for annotation in standing(annotations):
         if annotation.origin == "human":
-            given.setdefault(annotation.facet, []).append(annotation)
-    for facet, said in given.items():
-        gold = [each for each in said if each.is_gold]
-        if gold or len({each.labels for each in said}) == 1:
-            words[facet] = (gold or said)[-1]
-    return words
+            by_facet.setdefault(annotation.facet, []).append(annotation)
+    agreed: dict[str, Annotation] = {}
+    for facet, given in by_facet.items():
+        gold = [annotation for annotation in given if annotation.is_gold]
+        if gold or len({annotation.labels for annotation in given}) == 1:
+            agreed[facet] = (gold or given)[-1]
+    return agreed
 
 
 class Assignment(BaseModel, frozen=True, extra="forbid"):
-    """One annotator is to label these facets of one incident. `shows_model` lets them see the model's labels first."""
+    """Asks an annotator to label facets of an incident. `shows_model` shows them the model's labels first."""
 
     incident_id: str
     annotator: str = Field(min_length=1, max_length=LONGEST_NAME)

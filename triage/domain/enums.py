@@ -1,21 +1,21 @@
-"""The closed sets of words that the database keeps, and what each says: light, for whoever only names them."""
+"""Closed sets of values that the database stores. Importing this module is fast."""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
 Status = Literal["pending", "triaged", "failed", "imported"]
-"""`pending`: accepted, triage is queued or running. `failed`: the last attempt failed, see `StoredIncident.failure`.
-`imported`: came in with its labels, as history, and was never asked to be triaged."""
+"""`pending`: triage is queued or running. `failed`: the last attempt failed, see `StoredIncident.failure`.
+`imported`: imported with labels as history, and not triaged."""
 
 Event = Literal["triaged", "failed", "corrected"]
-"""`triaged`: a triage was stored, degraded or not. `failed`: the last attempt failed and no other follows by itself.
-`corrected`: a person's gold label says something else than the triage."""
+"""`triaged`: a triage was stored, degraded or not. `failed`: the last attempt failed and there is no automatic retry.
+`corrected`: a person's gold label differs from the triage."""
 
 EVENTS: tuple[Event, ...] = get_args(Event)
 
 SubscriptionKind = Literal["generic", "slack"]
-"""`generic`: signed JSON after Standard Webhooks. `slack`: a message for a Slack-compatible incoming webhook."""
+"""`generic`: signed JSON as in Standard Webhooks. `slack`: a message for a Slack-compatible incoming webhook."""
 
 SourceKind = Literal["alertmanager", "grafana", "pagerduty", "incident_io", "generic"]
-"""Who sends incidents, and so how they are signed and what they look like."""
+"""Systems that send incidents. Each has its own signatures and payloads."""

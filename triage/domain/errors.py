@@ -1,4 +1,4 @@
-"""The one family of errors that users meet: each names its cause and the next step, and carries data for machines."""
+"""Errors that users see. Each names its cause and the next step, and carries data for programs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 class TriageError(Exception):
-    """Something a user can act on.
+    """An error that a user can act on.
 
-    `status` is the HTTP status at the edge and `title` the short name of the kind of problem; `data` holds the
-    fields that a program would want (the field, the label, the limit).
+    `status` is the HTTP status, and `title` a short description of the kind of error. `data` holds fields for programs,
+    such as the field, the label or the limit.
     """
 
     status = 400
@@ -22,13 +22,13 @@ class TriageError(Exception):
 
     @property
     def kind(self) -> str:
-        """Stable machine-readable name, for example `unknown_label`."""
+        """The stable machine-readable name, such as `unknown_label`."""
         name = type(self).__name__
         return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
 
 
 class InvalidInput(TriageError):
-    """Input that can't be accepted as it is; `field` in the data names what to change."""
+    """The input is invalid. `field` in the data names what to change."""
 
     status = 422
     title = "The input is not valid"
@@ -38,42 +38,42 @@ class InvalidInput(TriageError):
 
 
 class InputTooLarge(InvalidInput):
-    """Input above a size limit."""
+    """The input is larger than a limit."""
 
     status = 413
     title = "The input is too large"
 
 
 class NotFound(TriageError):
-    """Something that is not there (any more)."""
+    """The resource does not exist, or no longer exists."""
 
     status = 404
     title = "Not found"
 
 
 class Conflict(TriageError):
-    """The same id or key was used for something else before."""
+    """The id or key is already in use for something else."""
 
     status = 409
     title = "Conflict with what is stored"
 
 
 class Outdated(TriageError):
-    """What a change was made for has changed since."""
+    """The resource has changed since the client read it."""
 
     status = 412
     title = "It has changed meanwhile"
 
 
 class MisconfiguredService(TriageError):
-    """A setting, file or weight that is missing or wrong; the detail says which and how to mend it."""
+    """A setting, file or model weight is missing or wrong. The detail says which, and how to fix it."""
 
     status = 500
     title = "The service is not set up correctly"
 
 
 class Overloaded(TriageError):
-    """More work than there is room for at the moment. `retry_after_s` in the data says when to come again."""
+    """There is more work than capacity. `retry_after_s` in the data says when to retry, in seconds."""
 
     status = 503
     title = "Too much at a time"
@@ -83,13 +83,13 @@ class Overloaded(TriageError):
 
 
 class ModelUnavailable(TriageError):
-    """The chat model or the embedder gave no usable answer within the deadline."""
+    """The chat model or the embedder gave no usable answer before the deadline."""
 
     status = 503
     title = "The model is unavailable"
 
 
 class UnusableAnswer(ModelUnavailable):
-    """The chat model answered, in as many tries as it has, with something that is no label of the taxonomy."""
+    """The chat model's answers held no label of the taxonomy, after all retries."""
 
     title = "The model gave no usable answer"

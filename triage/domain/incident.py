@@ -1,4 +1,4 @@
-"""An incident as it comes in: its write-up, where it is from, and its times."""
+"""An incident: its write-up, source and times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Scalar = str | int | float | bool | None
 
 
 def _assume_utc(value: object) -> object:
-    """A time without a zone is UTC: status pages and exports mostly leave the zone out."""
+    """Read times without a zone as UTC, since status pages and exports mostly omit it."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -34,20 +34,20 @@ def _has_utc(moment: datetime) -> datetime:
 
 
 ZonedMoment = Annotated[AwareDatetime, AfterValidator(_has_utc)]
-"""A moment with its zone."""
+"""A time with a zone."""
 
 Moment = Annotated[ZonedMoment, BeforeValidator(_assume_utc)]
-"""A moment; without a zone it is UTC."""
+"""A time; UTC if it has no zone."""
 
 _HEADLINE = 90
 _ORDER = ("started_at", "detected_at", "mitigated_at", "resolved_at")
 
 
 class Incident(BaseModel, frozen=True, extra="forbid"):
-    """One incident. `write_up` is the text that is classified, as its author wrote it.
+    """An incident. `write_up` is the text to classify, as its author wrote it.
 
-    Times without a zone are read as UTC. Raises a validation error where times contradict each other
-    (detected before started) or the write-up has no text.
+    Times without a zone are UTC. Raises a validation error if times contradict each other (detected before started) or
+    the write-up has no text.
     """
 
     id: IncidentId
@@ -89,12 +89,12 @@ class Incident(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def text(self) -> str:
-        """Title and write-up as one text: what is redacted, embedded and classified."""
+        """Title and write-up as one text, which is redacted, embedded and classified."""
         return f"{self.title}\n\n{self.write_up}" if self.title else self.write_up
 
     @property
     def headline(self) -> str:
-        """The title; without one the beginning of the write-up, on one line."""
+        """The title, or else the beginning of the write-up, on one line."""
         words = " ".join((self.title or self.write_up[: 4 * _HEADLINE]).split())
         return words if self.title or len(words) <= _HEADLINE else f"{words[:_HEADLINE].rstrip()}…"
 
@@ -105,12 +105,12 @@ class Incident(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def ttm_minutes(self) -> float | None:
-        """Time to mitigate: from start to mitigation (to resolution where that is all that is known), in minutes."""
+        """Time to mitigate: from start to mitigation, or else to resolution, in minutes."""
         return _minutes(self.started_at, self.mitigated_at or self.resolved_at)
 
 
 def content_id(title: str, write_up: str) -> str:
-    """An id that the same title and write-up always get, whatever their line ends and outer white space."""
+    """An id derived from title and write-up, ignoring line ends and surrounding white space."""
     text = "\x1f".join("\n".join(line.rstrip() for line in part.strip().splitlines()) for part in (title, write_up))
     return "inc-" + hashlib.sha256(text.encode()).hexdigest()[:24]
 

@@ -1,4 +1,4 @@
-"""Who asks, and what they may do: scopes and teams; and who does what is being done right now."""
+"""Principals: who makes a request, their scopes and teams, and the current actor for the audit log."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from triage.domain.errors import InvalidInput, TriageError
 
 Scope = Literal["read", "triage", "annotate", "admin"]
 """`read`: see incidents, history and figures. `triage`: post incidents. `annotate`: label and adjudicate.
-`admin`: keys, webhooks, deletion and the audit log; it includes the other three."""
+`admin`: keys, webhooks, deletion and the audit log; includes the other three."""
 
 TeamName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$", examples=["payments"])]
-"""Lower-case letters, digits, `_`, `.` and `-`. A ':' is never in it, see `team_id`."""
+"""Lower-case letters, digits, `_`, `.` and `-`; no `:`, see `team_id`."""
 
 DEFAULT_TEAM = "default"
-"""The team of incidents that were posted without one."""
+"""The team of incidents posted without one."""
 
 SHARED_TEAM = "shared"
-"""The team of history that every team sees."""
+"""The team whose history every team sees."""
 
 _LONGEST_ID = 128
 
 
 class Principal(NamedTuple):
-    """Who makes a request. `teams` are those whose incidents they see and may change; None stands for all teams."""
+    """Who makes a request. They see and may change the incidents of `teams`; None means all teams."""
 
     name: str
     scopes: frozenset[Scope]
@@ -36,28 +36,28 @@ class Principal(NamedTuple):
     key_id: str | None = None
 
     def may(self, scope: Scope) -> bool:
-        """True if the scope, or `admin`, was given."""
+        """True if they have the scope or `admin`."""
         return scope in self.scopes or "admin" in self.scopes
 
     def sees(self, team: str) -> bool:
-        """True if incidents of this team are theirs."""
+        """True if they see incidents of this team."""
         return self.teams is None or team in self.teams
 
     def sees_all_of(self, teams: frozenset[str] | None) -> bool:
-        """True if whatever is limited to these teams (None: to none) lies within their own limits."""
+        """True if they see everything that someone limited to `teams` sees. None means no limit."""
         return self.teams is None or (teams is not None and teams <= self.teams)
 
     def team(self, *named: str | None) -> str:
-        """The team of what they post: the one that is `named` (None and "" name none), else their only one.
+        """The team that they post to: the `named` one (None and "" are ignored), else their only one.
 
-        Who is not limited to teams posts for `default`. Raises `InvalidInput` where two different ones are named or
-        none where one of several is to be chosen, and `Forbidden` for a team that is not theirs.
+        Principals without a team limit post to `default`. Raises `InvalidInput` if two teams are named, or none by a
+        principal with several, and `Forbidden` for another's team.
         """
-        wanted = {name for name in named if name}
-        if len(wanted) > 1:
-            raise InvalidInput(f"Two teams are named: {', '.join(sorted(wanted))}. Name one.", field="team")
-        if wanted:
-            team = wanted.pop()
+        names = {name for name in named if name}
+        if len(names) > 1:
+            raise InvalidInput(f"Two teams are named: {', '.join(sorted(names))}. Name one.", field="team")
+        if names:
+            team = names.pop()
             if not self.sees(team):
                 raise Forbidden(f"This key is not for team {team!r}.", teams=sorted(self.teams or ()))
             return team
@@ -74,11 +74,11 @@ class Principal(NamedTuple):
 
 
 EVERYONE = Principal("anonymous", frozenset({"admin"}))
-"""Whoever asks a service that runs without keys."""
+"""The principal of every request to a service without keys."""
 
 
 class Unauthenticated(TriageError):
-    """No key, or none that opens. `headers` are those of the answer."""
+    """The key is missing or invalid. `headers` belong in the response."""
 
     status = 401
     title = "A key is needed"
@@ -89,7 +89,7 @@ class Unauthenticated(TriageError):
 
 
 class Forbidden(TriageError):
-    """A key that opens, but not this."""
+    """The key does not allow this request."""
 
     status = 403
     title = "The key does not allow this"
@@ -97,7 +97,7 @@ class Forbidden(TriageError):
 
 
 class TooManyRequests(TriageError):
-    """More requests than are allowed; `headers` say how many are, and when the next one is."""
+    """The rate limit is exceeded. `headers` give the limit, and when to retry."""
 
     status = 429
     title = "Too many requests"
@@ -108,46 +108,45 @@ class TooManyRequests(TriageError):
 
 
 def team_id(team: str, incident_id: str) -> str:
-    """The id under which a team's incident is kept: `TEAM:ID`, and for `default` the id itself.
+    """The id under which a team's incident is stored: `TEAM:ID`, or the plain id for `default`.
 
-    Two teams that use the same ids so never meet. An id that has its team in front already keeps it.
-    Raises `InvalidInput` where the two together are too long.
+    So the ids of two teams never collide. Ids that have the prefix are kept. Raises `InvalidInput` if it gets too long.
 
     >>> team_id("payments", "4711"), team_id("payments", "payments:4711"), team_id("default", "4711")
     ('payments:4711', 'payments:4711', '4711')
     """
     if team == DEFAULT_TEAM or incident_id.startswith(f"{team}:"):
         return incident_id
-    kept = f"{team}:{incident_id}"
-    if len(kept) > _LONGEST_ID:
+    prefixed = f"{team}:{incident_id}"
+    if len(prefixed) > _LONGEST_ID:
         raise InvalidInput(
-            f"The id is kept as {team}:ID, and is then longer than {_LONGEST_ID} characters: shorten it.", field="id"
+            f"The id is stored as {team}:ID, which is longer than {_LONGEST_ID} characters: shorten it.", field="id"
         )
-    return kept
+    return prefixed
 
 
 def seen_teams(teams: Collection[str] | None) -> set[str] | None:
-    """The teams whose history these teams may see: their own and the shared one; None for all."""
+    """The teams whose history is visible to `teams`: their own and the shared one. None means all."""
     return None if teams is None else {*teams, SHARED_TEAM}
 
 
-# Who acts is known where a request or a command begins, and written down deep below, in the transaction of the change.
+# Set where a request or command begins; read by the store when it writes the audit log.
 _ACTOR: ContextVar[str] = ContextVar("triage_actor", default="service")
 
 
 def actor() -> str:
-    """Who acts now, for the audit log: `key:<id> <name>`, `anonymous`, `cli:<user>`, or `service` for itself."""
+    """The current actor for the audit log: `key:<id> <name>`, `anonymous`, `cli:<user>` or `service`."""
     return _ACTOR.get()
 
 
 def act_as(name: str) -> None:
-    """From here on, in this task and those that it starts, `name` acts."""
+    """Set the actor for this task and those that it starts."""
     _ACTOR.set(name)
 
 
 @contextmanager
 def acting_as(name: str) -> Iterator[None]:
-    """Let `name` act in the block."""
+    """Set the actor within the block."""
     token = _ACTOR.set(name)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Taxonomies as data: facets and their labels, read from YAML, with every mistake in a file explained by its line."""
+"""Taxonomies: facets and their labels, read from YAML files with line-numbered errors."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from triage.domain.yaml_file import Problem, YamlFile, read_yaml
 _IDENTIFIER = r"^[a-z][a-z0-9_]*$"
 
 Replaced = Annotated[tuple[str, ...], Field(default=(), exclude_if=lambda ids: not ids)]
-"""Ids of an earlier version. Left out of dumps where empty, so that what is pinned to a taxonomy's content stays so."""
+"""Ids of an earlier version. Omitted from dumps if empty, so that older fingerprints stay the same."""
 
 
 class UnknownLabel(InvalidInput):
-    """A label that the facet does not have."""
+    """The facet has no such label."""
 
     title = "Unknown label"
 
@@ -38,7 +38,7 @@ class UnknownLabel(InvalidInput):
 
 
 class UnknownFacet(InvalidInput):
-    """A facet that the taxonomy does not have."""
+    """The taxonomy has no such facet."""
 
     title = "Unknown facet"
 
@@ -50,24 +50,24 @@ class UnknownFacet(InvalidInput):
 
 
 class InvalidTaxonomy(InvalidInput):
-    """A taxonomy file with mistakes; the detail lists each with its line."""
+    """The taxonomy file has mistakes. The detail lists each with its line."""
 
     title = "The taxonomy file is not valid"
 
     def __init__(self, path: str, problems: Sequence[Problem]) -> None:
         lines = "\n".join(f"  line {p.line}: {p.message}" for p in problems)
-        super().__init__(f"{path} has {len(problems)} mistake(s):\n{lines}", field="taxonomy", path=path)
+        count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''}"
+        super().__init__(f"{path} has {count}:\n{lines}", field="taxonomy", path=path)
         self.problems = problems
 
 
 class Label(BaseModel, frozen=True, extra="forbid"):
-    """One label of a facet, defined well enough that two strangers would agree when to use it.
+    """A label of a facet, defined so that two strangers would agree when to use it.
 
-    `undisclosed` marks a label that says that the write-up does not tell: it is no action and no finding. `residual`
-    marks one for what fits none of the others. A mitigation that nobody of ours carries out, such as a recovery by
-    itself, has `is_action: false` and becomes no playbook. The latter two change no labelling, so they are no part of
-    the taxonomy's fingerprint and dumps. `replaces` names the labels of the version before that this one takes the
-    place of, wholly or in part.
+    `undisclosed` marks the label for write-ups that don't say. `residual` marks the label for what fits no other one.
+    A mitigation that responders don't carry out, such as a spontaneous recovery, has `is_action: false` and gets no
+    playbook. `is_action` and `residual` don't affect labelling, so they are not in the fingerprint and dumps.
+    `replaces` names the labels of the previous version that this one replaces, wholly or in part.
     """
 
     id: str = Field(pattern=_IDENTIFIER)
@@ -87,12 +87,11 @@ class Label(BaseModel, frozen=True, extra="forbid"):
 
 
 class Facet(BaseModel, frozen=True, extra="forbid"):
-    """One question asked of every incident, and the labels that can answer it.
+    """A question asked of every incident, and the labels that can answer it.
 
-    `cardinality` is `single` (one label), `multi` (any number, at least one) or `primary_first` (several, the first is
-    the primary and the one that agreement is counted on). A facet with a `parent` refines the labels of another.
-    The facet whose `role` is `mitigation` holds the actions that suggestions are made of. `replaces` names the facet of
-    the version before that this one is under a new id.
+    `cardinality` is `single` (one label), `multi` (at least one) or `primary_first` (several; the first is the primary
+    one, which agreement is measured on). A facet with a `parent` refines that facet's labels. Suggestions come from the
+    facet whose `role` is `mitigation`. `replaces` names this facet's id in the previous version.
     """
 
     id: str = Field(pattern=_IDENTIFIER)
@@ -108,7 +107,7 @@ class Facet(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def ids(self) -> list[str]:
-        """The label ids in the order of the file."""
+        """The label ids, in file order."""
         return [label.id for label in self.labels]
 
     @cached_property
@@ -125,14 +124,14 @@ class Facet(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def groups(self) -> list[list[Label]]:
-        """The labels among which one is chosen: all, or those under each parent label."""
+        """The labels grouped by their parent label: one group if there are no parents."""
         under = dict.fromkeys(label.parent for label in self.labels)
         return [[label for label in self.labels if label.parent == parent] for parent in under]
 
     def children(self, parents: Iterable[str]) -> list[Label]:
-        """The labels whose parent is one of `parents`; all labels where the facet has no parent."""
-        wanted = set(parents)
-        return [label for label in self.labels if self.parent is None or label.parent in wanted]
+        """The labels under `parents`; all labels if the facet has no parent."""
+        ids = set(parents)
+        return [label for label in self.labels if self.parent is None or label.parent in ids]
 
 
 class Taxonomy(BaseModel, frozen=True, extra="forbid"):
@@ -147,7 +146,7 @@ class Taxonomy(BaseModel, frozen=True, extra="forbid"):
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> Taxonomy:
-        """A shipped taxonomy by its id, or one from a YAML file. Raises `NotFound` or `InvalidTaxonomy`."""
+        """Load a shipped taxonomy by its id, or one from a YAML file. Raises `NotFound` or `InvalidTaxonomy`."""
         path = Path(name_or_path)
         if path.suffix not in (".yaml", ".yml"):
             path = Path(str(resources.files("triage").joinpath("taxonomies", f"{name_or_path}.yaml")))
@@ -170,30 +169,30 @@ class Taxonomy(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def fingerprint(self) -> str:
-        """Changes with everything that the file says; not with its layout."""
+        """A hash of the content, independent of the file's layout."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
 
     @property
     def mitigation(self) -> Facet | None:
-        """The facet that holds mitigations; None in a taxonomy without one."""
+        """The facet with the mitigations, if there is one."""
         return next((facet for facet in self.facets if facet.role == "mitigation"), None)
 
     @property
     def triaged(self) -> list[Facet]:
-        """The facets that a model is asked for, each after the facet it refines, as in the file."""
+        """The facets that the model labels, in file order: each after the facet that it refines."""
         return [facet for facet in self.facets if facet.triage]
 
     def canonical(self, facet_id: str, labels: Iterable[str]) -> tuple[str, ...]:
-        """Label ids for names, aliases or ids, without repeats. Raises for an unknown facet or label, or too many."""
+        """Label ids for names, aliases or ids, without repeats. Raises for unknown or too many of them."""
         facet = self.facet(facet_id)
         ids = tuple(dict.fromkeys(facet.label(label).id for label in labels))
         if not ids or (facet.cardinality == "single" and len(ids) > 1):
-            wanted = "exactly one label" if facet.cardinality == "single" else "at least one label"
-            raise InvalidInput(f"Facet {facet_id!r} takes {wanted}, not {len(ids)}.", field="labels", facet=facet_id)
+            number = "exactly one label" if facet.cardinality == "single" else "at least one label"
+            raise InvalidInput(f"Facet {facet_id!r} takes {number}, not {len(ids)}.", field="labels", facet=facet_id)
         return ids
 
     def validate_labels(self, labels: Labels) -> Labels:
-        """`labels` in canonical form. Raises where a facet or label is unknown or a child lacks its parent."""
+        """`labels` in canonical form. Raises if a facet or label is unknown, or a child lacks its parent."""
         canonical = {facet_id: self.canonical(facet_id, ids) for facet_id, ids in labels.items()}
         for facet_id, ids in canonical.items():
             facet = self.facet(facet_id)
@@ -210,14 +209,36 @@ class Taxonomy(BaseModel, frozen=True, extra="forbid"):
         return canonical
 
 
+class DisplayNames:
+    """Names of a taxonomy's facets and labels for people. Unknown facets and labels keep their ids."""
+
+    def __init__(self, taxonomy: Taxonomy | None = None) -> None:
+        facets = taxonomy.facets if taxonomy else ()
+        self._facets = {facet.id: facet.name for facet in facets}
+        self._labels = {(facet.id, label.id): label.name for facet in facets for label in facet.labels}
+        self._mitigation = taxonomy.mitigation.id if taxonomy and taxonomy.mitigation else ""
+
+    def facet(self, facet: str) -> str:
+        """The facet's name."""
+        return self._facets.get(facet, facet)
+
+    def labels(self, facet: str, labels: Iterable[str]) -> str:
+        """The labels' names, separated by commas."""
+        return ", ".join(self._labels.get((facet, label), label) for label in labels)
+
+    def mitigation(self, label: str) -> str:
+        """A mitigation's name."""
+        return self.labels(self._mitigation, (label,))
+
+
 def shipped() -> list[str]:
-    """The ids of the taxonomies that come with triage."""
+    """The ids of the taxonomies shipped with triage."""
     folder = resources.files("triage").joinpath("taxonomies")
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
 def check(path: Path) -> list[Problem]:
-    """Every mistake in a taxonomy file, in the order of its lines; empty where there is none."""
+    """The mistakes in a taxonomy file, in line order."""
     return _read(path)[0]
 
 
@@ -232,7 +253,7 @@ def _inconsistencies(taxonomy: Taxonomy, file: YamlFile[Taxonomy]) -> Iterator[P
     for f, facet in enumerate(taxonomy.facets):
         at: tuple[str | int, ...] = ("facets", f)
         if facet.id in facet_ids[:f]:
-            yield Problem(file.line((*at, "id")), f"facet {facet.id!r} stands twice; give one another id")
+            yield Problem(file.line((*at, "id")), f"facet {facet.id!r} appears twice; give one another id")
         if facet.parent is not None and facet.parent not in facet_ids[:f]:
             yield Problem(file.line((*at, "parent")), f"parent {facet.parent!r} is no facet above this one")
         parents = next((other.ids for other in taxonomy.facets if other.id == facet.parent), [])
@@ -241,15 +262,12 @@ def _inconsistencies(taxonomy: Taxonomy, file: YamlFile[Taxonomy]) -> Iterator[P
             here = (*at, "labels", n)
             for name in (label.id, *(alias.casefold() for alias in label.aliases)):
                 if seen.setdefault(name, label.id) != label.id or (name == label.id and label.id in facet.ids[:n]):
-                    yield Problem(file.line((*here, "id")), f"{name!r} stands twice in facet {facet.id!r}")
+                    yield Problem(file.line((*here, "id")), f"{name!r} appears twice in facet {facet.id!r}")
             if label.rival is not None and (label.rival == label.id or label.rival not in facet.ids):
                 yield Problem(file.line((*here, "rival")), f"rival {label.rival!r} is no other label of this facet")
             if facet.parent is None and label.parent is not None:
-                yield Problem(
-                    file.line((*here, "parent")), f"facet {facet.id!r} has no parent, so its labels have none"
-                )
+                message = f"facet {facet.id!r} has no parent, so its labels have none"
+                yield Problem(file.line((*here, "parent")), message)
             elif facet.parent is not None and label.parent not in parents:
-                yield Problem(
-                    file.line((*here, "parent")),
-                    f"label {label.id!r} needs a parent from facet {facet.parent!r}: {', '.join(parents)}",
-                )
+                message = f"label {label.id!r} needs a parent from facet {facet.parent!r}: {', '.join(parents)}"
+                yield Problem(file.line((*here, "parent")), message)

@@ -1,4 +1,4 @@
-"""The result of triage for one incident: labels with evidence, neighbours, suggestions and where it all came from."""
+"""The result of triage for one incident: labels with evidence, neighbours, suggestions and provenance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Evidence(BaseModel, frozen=True):
 
     @classmethod
     def locate(cls, quote: str, text: str) -> Evidence | None:
-        """Find `quote` in `text`, word for word or else ignoring case and white space; None if it is not there."""
+        """Find `quote` in `text`, exactly or else ignoring case and white space; None if it is missing."""
         exact = quote.strip()
         start = text.find(exact) if exact else -1
         if start >= 0:
@@ -31,21 +31,20 @@ class Evidence(BaseModel, frozen=True):
 
 
 class LabelProbability(BaseModel, frozen=True):
-    """One label of a facet with its probability."""
+    """A label of a facet with its probability."""
 
     label: str
     probability: float = Field(ge=0, le=1)
 
 
 class FacetResult(BaseModel, frozen=True):
-    """What triage says about one facet.
+    """The triage of one facet.
 
-    `labels` is empty where it abstains, and `abstention` then says why, which labels were close, and what would settle
-    it. `distribution` is over all labels considered, best first; for a facet with several labels each probability
-    stands alone. `is_calibrated` is False until a calibrator was fitted for these settings: the probabilities are then
-    scores to rank by, no frequencies. `sources` keeps what was combined: label -> probability for the `model` alone,
-    its `prior`, the `neighbours` alone, the labels' `definitions`, and the classifiers trained on the `words` and the
-    `embedding` of the history.
+    `labels` is empty if it abstains; `abstention` then gives the reason, the close labels, and what would settle it.
+    `distribution` covers all labels considered, best first; in a facet with several labels the probabilities are
+    independent. Without a calibrator for these settings `is_calibrated` is False, and the probabilities serve for
+    ranking only. `sources` holds what was combined: label -> probability by the `model` alone, its `prior`, the
+    `neighbours`, the labels' `definitions`, and classifiers trained on the `words` and the `embedding` of the history.
     """
 
     facet: str
@@ -61,7 +60,7 @@ class FacetResult(BaseModel, frozen=True):
 
 
 class Neighbour(BaseModel, frozen=True):
-    """A historical incident retrieved for a new one. `similarity` is the cosine of the two embeddings, -1 to 1."""
+    """A past incident retrieved for a new one. `similarity` is the cosine of the two embeddings, -1 to 1."""
 
     incident_id: str
     title: str = ""
@@ -83,23 +82,22 @@ class Supporter(BaseModel, frozen=True):
 
 
 class Step(BaseModel, frozen=True):
-    """A sentence that tells what was done, verbatim from the text of that incident."""
+    """A sentence that says what was done, verbatim from the text of that incident."""
 
     text: str
     incident_id: str
 
 
 class Suggestion(BaseModel, frozen=True):
-    """A mitigation that helped in similar incidents, or general advice where none of them used it.
+    """A mitigation that helped in similar incidents, or general advice if none of them used it.
 
-    `support` counts the neighbours in which it was used, out of the `considered` ones whose mitigation is known;
-    `ended` those of them that are known to be over (a TTM is recorded) with no other mitigation recorded: where several
-    were used, it isn't known which one ended the incident. `score` is the similarity-weighted share of neighbours that
-    used it, drawn towards its share in the history, 0 to 1. TTM figures are in minutes over the `ttm_count` supporting
-    incidents that published one; the interquartile range (25th and 75th percentile) needs two. `supporters` and
-    `incidents` (their ids) stand nearest first.
+    `support` counts the neighbours that used it, out of the `considered` ones whose mitigation is known. `ended` counts
+    those with a recorded TTM and no other mitigation: with several, it is unknown which one ended the incident. `score`
+    is the similarity-weighted share of neighbours that used it, shrunk towards its share in the history, 0 to 1. TTM
+    figures are in minutes over the `ttm_count` supporting incidents that have one; the interquartile range (25th and
+    75th percentile) needs two. `supporters` and `incidents` (their ids) are sorted nearest first.
 
-    With `is_general_advice` no similar incident used it: it is what ended others of the same kind, and has only the
+    With `is_general_advice`, no similar incident used it, but others of the same kind did. It then has only the
     taxonomy's `definition`; all figures are 0 or None.
     """
 
@@ -119,7 +117,7 @@ class Suggestion(BaseModel, frozen=True):
 
 
 class ContrastedIncident(BaseModel, frozen=True):
-    """A historical incident to compare with. `sentence` is the one of it that speaks for its label."""
+    """A past incident to compare with. `sentence` is its sentence that supports its label."""
 
     incident_id: str
     title: str = ""
@@ -130,10 +128,9 @@ class ContrastedIncident(BaseModel, frozen=True):
 
 
 class Contrast(BaseModel, frozen=True):
-    """The nearest incident with the same label of a facet beside the nearest with another one.
+    """The nearest incident with the same label of a facet, and the nearest with another label.
 
-    `evidence` is the sentence of the new write-up that separates the two: it speaks for its label and against the
-    label of `different`.
+    `evidence` is the sentence of the new write-up that supports its label rather than the label of `different`.
     """
 
     facet: str
@@ -143,15 +140,13 @@ class Contrast(BaseModel, frozen=True):
 
 
 class Provenance(BaseModel, frozen=True):
-    """Everything needed to say how a result came about and to repeat it. Times are in seconds, per step.
+    """What is needed to explain a result and to repeat it. `seconds` holds the duration of each step.
 
-    `model` is the one that answered; where none did, the one that should have. `cost` is what its answer took in US
-    dollars, None where its price is unknown. `model_deadline_s` bounds all that was asked of models together, None
-    where each call had a bound of its own.
-    `retries` counts the tries of model calls beyond the first; `cached_calls` of the `model_calls` were answered from a
-    cache, with `cached_prompt_tokens` and `cached_completion_tokens` of the tokens. `withheld_sentences` counts those
-    that read like orders to a model and were not shown to it. With `as_of` the incident was triaged as it could have
-    been at that moment.
+    `model` is the one that answered, or should have. `cost` is in US dollars, None if the price is unknown.
+    `model_deadline_s` limits all model calls together, None if each call has its own limit. `retries` counts the
+    attempts of model calls beyond the first. A cache answered `cached_calls` of the `model_calls`, with the
+    `cached_*_tokens` of the tokens. `withheld_sentences` counts the suspected prompt injections that the model was not
+    shown. With `as_of`, the incident was triaged as of that time.
     """
 
     taxonomy: str
@@ -179,7 +174,7 @@ class Provenance(BaseModel, frozen=True):
 
 
 class Triage(BaseModel, frozen=True):
-    """The result for one incident. A degraded result says so, and why."""
+    """The result for one incident. A degraded result gives its reason."""
 
     incident_id: str
     facets: dict[str, FacetResult]

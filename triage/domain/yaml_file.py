@@ -1,4 +1,4 @@
-"""YAML files read into models, with every mistake in a file explained by its line."""
+"""Read YAML files into models and report every mistake with its line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from triage.domain.errors import NotFound
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# libyaml where PyYAML was built with it, as its wheels are: eight times as fast, which every command's start feels.
+# libyaml, if PyYAML was built with it as its wheels are: eight times as fast, which every command's start feels.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -27,23 +27,23 @@ class Problem(NamedTuple):
 
 
 class YamlFile(NamedTuple, Generic[Model]):
-    """What a file holds: the model where it could be made of it, and each mistake found on the way."""
+    """The problems in a file and, if it is valid, the model. `root` maps positions to lines."""
 
     problems: list[Problem]
     model: Model | None
     root: yaml.Node | None
 
     def line(self, location: Sequence[str | int]) -> int:
-        """The line of the deepest part of `location` (keys and positions from the top) that the file has."""
+        """The line of `location` (keys and positions from the top), or of its deepest part that exists."""
         return _line(self.root, location) if self.root is not None else 1
 
 
 def read_yaml(path: Path, model: type[Model], keys: str) -> YamlFile[Model]:
-    """Read a file as `model`; `keys` names what it must have, for a file that is no mapping. Raises `NotFound`."""
+    """Read a file as `model`. `keys` names the required keys, for files that are no mapping. Raises `NotFound`."""
     try:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=_LOADER)
-        # Not of the same nodes: to make the content of them puts merged keys (`<<`) among a mapping's own.
+        # Parsed again, since constructing from `root` would add merged keys (`<<`) to its mappings.
         content = _LOADER(text).get_single_data()
     except FileNotFoundError as error:
         raise NotFound(f"There is no file {path}.", path=str(path)) from error
@@ -53,8 +53,8 @@ def read_yaml(path: Path, model: type[Model], keys: str) -> YamlFile[Model]:
         return YamlFile([Problem(1, f"is not UTF-8 text (byte {error.start})")], None, None)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        said = f"is not YAML: {getattr(error, 'problem', None) or error}"
-        return YamlFile([Problem(mark.line + 1 if mark else 1, said)], None, None)
+        message = f"is not YAML: {getattr(error, 'problem', None) or error}"
+        return YamlFile([Problem(mark.line + 1 if mark else 1, message)], None, None)
     if not isinstance(content, dict) or root is None:
         return YamlFile([Problem(1, f"must be a mapping with {keys}")], None, None)
     problems = list(_repeated_keys(root))
@@ -68,7 +68,7 @@ def read_yaml(path: Path, model: type[Model], keys: str) -> YamlFile[Model]:
 
 
 def _follows(error: Any, errors: Sequence[Any]) -> bool:
-    """True for a list that is "too short" only because of mistakes in its items, and for what a mapping can't be."""
+    """True for an error that only follows from others: an invalid item or a wrong branch of a union."""
     at = error["loc"]
     if error["type"] == "literal_error" and isinstance(error["input"], dict) and len(errors) > 1:
         return True
@@ -76,16 +76,16 @@ def _follows(error: Any, errors: Sequence[Any]) -> bool:
 
 
 def _explain(error: Any, known: Sequence[str]) -> str:
-    # pydantic puts the alternatives of a union into the place: they are no keys of the file.
+    # pydantic adds the branches of a union to the location; they are no keys of the file.
     place = ".".join(str(part) for part in error["loc"] if not re.match(r"[A-Z]|literal\[", str(part)))
     if error["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else "correct its spelling or remove it"
-        return f"{place}: is no known key here; {hint}"
+        return f"{place}: unknown key; {hint}"
     if error["type"] == "missing":
         return f"{place}: is missing; add it"
-    said = error["msg"].removeprefix("Value error, ")
-    return f"{place}: {said[0].lower()}{said[1:]}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{place}: {message[0].lower()}{message[1:]}"
 
 
 def _known_keys(model: type[BaseModel]) -> list[str]:
@@ -99,7 +99,7 @@ def _repeated_keys(node: yaml.Node) -> Iterator[Problem]:
         seen: set[str] = set()
         for key, value in node.value:
             if key.value in seen:
-                yield Problem(key.start_mark.line + 1, f"key {key.value!r} stands twice; the first would be lost")
+                yield Problem(key.start_mark.line + 1, f"key {key.value!r} appears twice; the first would be lost")
             seen.add(key.value)
             yield from _repeated_keys(value)
     elif isinstance(node, yaml.SequenceNode):

@@ -261,7 +261,7 @@ def test_a_plan_survives_its_file_and_finds_its_taxonomies_from_there(tmp_path: 
         ),
         (
             lambda fault: fault["labels"][0].update(acton="keep"),
-            r"line \d+: facets\.1\.labels\.0\.acton: is no known key here; did you mean 'action'",
+            r"line \d+: facets\.1\.labels\.0\.acton: unknown key; did you mean 'action'",
         ),
         (lambda fault: fault["labels"].pop(0), r"fault\.timeout: has no step"),
         (lambda fault: fault["labels"].append(fault["labels"][0]), r"fault\.timeout: stands twice"),

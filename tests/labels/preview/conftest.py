@@ -12,7 +12,7 @@ import pytest
 
 from tests.parts import DIMENSION, HashingEmbedder
 from triage.domain.annotation import Annotation, Labels
-from triage.domain.correction import Preview
+from triage.domain.correction_preview import Preview
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
 from triage.domain.taxonomy import Taxonomy

@@ -11,7 +11,7 @@ import pytest
 from tests.fake_openai import FakeOpenAI
 from tests.labels.preview.conftest import TAXONOMY, Desk, gold, text
 from triage.domain.annotation import Annotation
-from triage.domain.correction import Preview
+from triage.domain.correction_preview import Preview
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.triage_result import FacetResult
 from triage.labels.preview import Previewer

@@ -21,7 +21,7 @@ from triage.store import Store
 
 ROOT = Path(__file__).parents[3]
 DESCRIPTION = ROOT / "docs" / "openapi.json"
-BASELINE = ROOT / "tests" / "api" / "contract" / "v1.json"
+BASELINE = ROOT / "tests" / "server" / "api" / "contract" / "v1.json"
 
 
 def description() -> str:

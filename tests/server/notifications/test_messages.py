@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
-from triage.domain.names import Names
-from triage.domain.taxonomy import Taxonomy
+from triage.domain.taxonomy import DisplayNames, Taxonomy
 from triage.domain.triage_result import Evidence, FacetResult, Neighbour, Provenance, Suggestion, Triage
 from triage.redaction import Redactor
 from triage.server.notifications.message import News, generic, news
@@ -21,7 +20,7 @@ from triage.store import StoredIncident
 
 NOW = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 AT = NOW.isoformat()
-NAMES = Names(Taxonomy.load("llm_inference"))
+NAMES = DisplayNames(Taxonomy.load("llm_inference"))
 WRITE_UP = "The canary phrase is heliotrope. The cache filled up and every worker was evicted."
 
 

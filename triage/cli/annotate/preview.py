@@ -15,7 +15,7 @@ from triage.domain.errors import InvalidInput
 from triage.render.quantities import percent
 
 if TYPE_CHECKING:
-    from triage.domain.correction import ChangedIncident, FacetChange, Preview
+    from triage.domain.correction_preview import ChangedIncident, FacetChange, Preview
     from triage.domain.taxonomy import Taxonomy
 
 _SHOWN_IDS = 5

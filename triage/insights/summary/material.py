@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Self
 
-from triage.domain.annotation import Annotation, standing, words_of_people
+from triage.domain.annotation import Annotation, agreed_by_people, standing
 from triage.domain.incident import Incident
-from triage.domain.names import Names
-from triage.domain.taxonomy import Taxonomy
+from triage.domain.taxonomy import DisplayNames, Taxonomy
 from triage.domain.triage_result import Evidence, FacetResult, Triage
 from triage.insights.study.roles import Roles
 from triage.pipeline.classification.sentences import split
@@ -45,7 +44,7 @@ class Said(NamedTuple):
             facet,
             None if triage is None else triage.facets.get(facet),
             tuple(each for each in stands if each.origin == "human" and not each.is_adjudication),
-            words_of_people(stands).get(facet),
+            agreed_by_people(stands).get(facet),
             gold[-1] if gold else None,
         )
 
@@ -111,9 +110,9 @@ class Material:
         )
 
     @cached_property
-    def names(self) -> Names:
+    def names(self) -> DisplayNames:
         """What facets and labels are called."""
-        return Names(self.taxonomy)
+        return DisplayNames(self.taxonomy)
 
     @cached_property
     def said(self) -> dict[str, Said]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from triage.domain.annotation import LONGEST_NAME, Assignment, one_line
+from triage.domain.annotation import LONGEST_NAME, Assignment, clean_name
 from triage.domain.enums import Status
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.taxonomy import Taxonomy
@@ -161,7 +161,7 @@ def _facets(taxonomy: Taxonomy, facets: Sequence[str]) -> tuple[str, ...]:
 
 
 def _annotators(names: Sequence[str]) -> list[str]:
-    known = [name for name in dict.fromkeys(map(one_line, names)) if name]
+    known = [name for name in dict.fromkeys(map(clean_name, names)) if name]
     if not known:
         raise InvalidInput("Name at least one annotator.", field="annotators")
     if any(name.startswith("model:") for name in known):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from triage.domain.annotation import Annotation
-from triage.domain.correction import Direction, FacetChange, Kind
+from triage.domain.correction_preview import Direction, FacetChange, Kind
 from triage.domain.taxonomy import Facet
 from triage.domain.triage_result import FacetResult, Triage
 

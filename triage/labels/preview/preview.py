@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from triage.domain.annotation import Annotation, words_of_people
-from triage.domain.correction import ChangedIncident, NotCompared, Preview
+from triage.domain.annotation import Annotation, agreed_by_people
+from triage.domain.correction_preview import ChangedIncident, NotCompared, Preview
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
 from triage.domain.triage_result import Triage
@@ -149,7 +149,7 @@ class Previewer:
         found = []
         for one, both in told:
             before, after = (self._pipeline.decide_again(one.triage, said.neighbours, said.learned) for said in both)
-            words = words_of_people(people[one.incident.id])
+            words = agreed_by_people(people[one.incident.id])
             if changes := changes_of(facets, one.triage, before, after, words, least_shift):
                 found.append(
                     ChangedIncident(

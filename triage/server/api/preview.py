@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from triage.domain.correction import Preview
+from triage.domain.correction_preview import Preview
 from triage.labels.preview import DEFAULT_OPTIONS
 from triage.server.api.access import Annotator
 from triage.server.api.answers import answer

@@ -12,8 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from triage.domain.errors import NotFound, TriageError
-from triage.domain.names import Names
-from triage.domain.taxonomy import Taxonomy
+from triage.domain.taxonomy import DisplayNames, Taxonomy
 from triage.redaction import Redactor
 from triage.server.notifications.delivery import Courier, Outcome, signed
 from triage.server.notifications.message import encoded, generic, news
@@ -58,7 +57,7 @@ class Notifier:
     ) -> None:
         self._store = store
         self._redactor = redactor or Redactor()
-        self._names = Names(taxonomy)
+        self._names = DisplayNames(taxonomy)
         self.courier = courier or Courier()
         self._options = options or NotifierOptions()
         self._loop: asyncio.Task[None] | None = None

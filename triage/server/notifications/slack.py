@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from triage.domain.names import Names
+from triage.domain.taxonomy import DisplayNames
 from triage.domain.triage_result import Suggestion, Triage
 from triage.render.markdown import shortened
 from triage.render.quantities import duration, percent
@@ -19,7 +19,7 @@ _LONGEST_SECTION = 3_000
 """Slack's own limit for the text of a section block."""
 
 
-def slack(told: News, names: Names) -> bytes:
+def slack(told: News, names: DisplayNames) -> bytes:
     """The body: blocks, and a text for where blocks are not shown."""
     title = shortened(told.title or told.incident_id, _LONGEST_TITLE)
     headline = {"triaged": "Triage", "failed": "Triage failed", "corrected": "Corrected"}[told.event]
@@ -46,7 +46,7 @@ def escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _lines(told: News, names: Names) -> list[str]:
+def _lines(told: News, names: DisplayNames) -> list[str]:
     lines = []
     triage = told.triage
     if told.event == "failed":
@@ -61,11 +61,11 @@ def _lines(told: News, names: Names) -> list[str]:
     return lines
 
 
-def _now(told: News, names: Names) -> str:
+def _now(told: News, names: DisplayNames) -> str:
     return names.labels(told.correction.facet, told.correction.labels) if told.correction else ""
 
 
-def _of_triage(triage: Triage, names: Names) -> list[str]:
+def _of_triage(triage: Triage, names: DisplayNames) -> list[str]:
     lines = []
     if triage.degraded:
         why = shortened(triage.degraded_reason or "", _LONGEST_LINE)
@@ -90,7 +90,7 @@ def _caveat(is_calibrated: bool) -> str:
     return "" if is_calibrated else ", not calibrated"
 
 
-def _advice(suggestion: Suggestion, names: Names) -> str:
+def _advice(suggestion: Suggestion, names: DisplayNames) -> str:
     name = names.mitigation(suggestion.mitigation)
     if suggestion.is_general_advice:
         return f"{name}: general advice, no similar incident used it"
@@ -99,7 +99,7 @@ def _advice(suggestion: Suggestion, names: Names) -> str:
     return used if ttm is None else f"{used}, median {duration(ttm)} to mitigate"
 
 
-def _summary(told: News, names: Names) -> str:
+def _summary(told: News, names: DisplayNames) -> str:
     if told.triage is None or told.correction is not None:
         return escaped(_now(told, names) or shortened(told.failure, _LONGEST_LINE))
     said = [

@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote
 
 from fastapi import Request, Response
 
-from triage.domain.annotation import LONGEST_NAME, one_line
+from triage.domain.annotation import LONGEST_NAME, clean_name
 from triage.domain.errors import InvalidInput
 from triage.domain.principal import Principal
 
@@ -51,4 +51,4 @@ def forget_annotator(response: Response) -> None:
 
 
 def _cleaned(name: str) -> str:
-    return one_line(name)[:LONGEST_NAME]
+    return clean_name(name)[:LONGEST_NAME]

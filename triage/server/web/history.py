@@ -9,9 +9,8 @@ from urllib.parse import urlencode
 from fastapi import Depends, Query, Request, Response
 
 from triage.domain.annotation import Labels
-from triage.domain.names import Names
 from triage.domain.principal import Principal, seen_teams
-from triage.domain.taxonomy import Taxonomy
+from triage.domain.taxonomy import DisplayNames, Taxonomy
 from triage.history import MOST_EXAMPLES
 from triage.history.browsing import Browsed, Hit, Mode
 from triage.render.quantities import plural
@@ -129,7 +128,7 @@ async def _found(service: Service, who: Principal, wanted: Search, k: int, blind
 
 
 def _choices(taxonomy: Taxonomy, found: Browsed, chosen: Labels) -> list[Choices]:
-    choices, names = [], Names(taxonomy)
+    choices, names = [], DisplayNames(taxonomy)
     for facet in taxonomy.facets:
         counts = found.counts.get(facet.id, {})
         labels = {*counts, *chosen.get(facet.id, ())}
@@ -144,7 +143,7 @@ def _choices(taxonomy: Taxonomy, found: Browsed, chosen: Labels) -> list[Choices
 
 
 def _told(taxonomy: Taxonomy, labels: Labels) -> Told:
-    kinds, ended_by, names = list[str](), list[str](), Names(taxonomy)
+    kinds, ended_by, names = list[str](), list[str](), DisplayNames(taxonomy)
     for facet in taxonomy.facets:
         silent = {label.id for label in facet.labels if label.undisclosed}
         told = [names.labels(facet.id, (one,)) for one in labels.get(facet.id, ()) if one not in silent]

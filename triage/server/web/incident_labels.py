@@ -8,9 +8,8 @@ from fastapi import Request, Response
 
 from triage.domain.annotation import Annotation, Labels
 from triage.domain.errors import InvalidInput
-from triage.domain.names import Names
 from triage.domain.principal import Principal
-from triage.domain.taxonomy import Taxonomy
+from triage.domain.taxonomy import DisplayNames, Taxonomy
 from triage.labels.annotation_job.draft import Corrections, Draft
 from triage.render.quantities import plural
 from triage.server.api.access import Annotator, requires
@@ -58,7 +57,9 @@ async def preview(request: Request, service: Parts, who: Annotator, incident_id:
     ]
     found = await service.previewer.preview(incident_id, given, who.teams)
     template = "_incident_preview.html" if is_part(request) else "incident_section.html"
-    return show(request, template, incident_id=incident_id, section="preview", found=found, names=Names(taxonomy))
+    return show(
+        request, template, incident_id=incident_id, section="preview", found=found, names=DisplayNames(taxonomy)
+    )
 
 
 async def _save(

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 from pydantic import BaseModel
 
 from triage.domain.annotation import Annotation
-from triage.domain.names import Names
+from triage.domain.taxonomy import DisplayNames
 from triage.domain.triage_result import Triage
 from triage.insights.timeline import timeline
 from triage.render.tables import Column, Table
@@ -135,7 +135,7 @@ async def export_json(service: Parts, incident_id: IncidentInPath) -> Response:
 def show_section(request: Request, service: Service, incident_id: str, section: str, **known: Any) -> Response:
     """The section as a part of its page where the script asks for it, else by itself."""
     template = f"_incident_{section}.html" if is_part(request) else "incident_section.html"
-    names = Names(service.casebook.taxonomy)
+    names = DisplayNames(service.casebook.taxonomy)
     return show(
         request,
         template,

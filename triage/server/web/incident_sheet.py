@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 from fastapi import Request
 
 from triage.domain.annotation import Annotation, Labels
-from triage.domain.names import Names
 from triage.domain.principal import Principal
-from triage.domain.taxonomy import Facet, Label, Taxonomy
+from triage.domain.taxonomy import DisplayNames, Facet, Label, Taxonomy
 from triage.domain.triage_result import FacetResult, LabelProbability, Triage
 from triage.insights.summary.material import Said
 from triage.labels.annotation_job.draft import Draft
@@ -109,7 +108,7 @@ def sheet_shown(sheet: Sheet, who: Principal, taxonomy: Taxonomy) -> dict[str, A
         "sheet": sheet,
         "rows": sheet.rows,
         "draft": sheet.draft,
-        "names": Names(taxonomy),
+        "names": DisplayNames(taxonomy),
         "may_label": who.may("annotate"),
         "ranked_only": [row.facet.name for row in sheet.rows if row.bars and not row.is_calibrated],
         "is_calibrated": any(row.bars and row.is_calibrated for row in sheet.rows),

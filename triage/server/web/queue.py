@@ -10,9 +10,8 @@ from urllib.parse import urlencode
 from fastapi import Depends, Form, Query, Request, Response
 
 from triage.domain.errors import InvalidInput, NotFound
-from triage.domain.names import Names
 from triage.domain.principal import Principal
-from triage.domain.taxonomy import Taxonomy
+from triage.domain.taxonomy import DisplayNames, Taxonomy
 from triage.labels.annotation_job.assignment import assign_each
 from triage.labels.annotation_job.confirming import confirm
 from triage.labels.annotation_job.worklist import Item, Kind, Said
@@ -259,7 +258,7 @@ async def _visible(service: Service, who: Principal, chosen: Sequence[str]) -> l
 
 
 def _line(item: Item, tab: Kind, taxonomy: Taxonomy) -> Line:
-    labels, called = [], Names(taxonomy)
+    labels, called = [], DisplayNames(taxonomy)
     for facet in taxonomy.triaged:
         result = item.triage.facets.get(facet.id) if item.triage is not None else None
         if result is not None and result.labels:

@@ -1,4 +1,4 @@
-"""What a correction would change in other incidents, and which of them could not be looked at."""
+"""The preview of a correction: what it would change in other incidents."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Direction = Literal["towards", "away", "neither"]
 
 
 class FacetChange(BaseModel, frozen=True):
-    """How one facet of an incident would be decided without and with the correction.
+    """The decision on one facet of an incident without and with the correction.
 
-    `before` and `after` are labels, empty where it abstains; `likeliest` ones and their probabilities are there in any
-    case. `triaged` is what the stored triage says. `person` holds the labels of a person, if one gave any that count,
-    and `direction` tells whether the change leads there.
+    `before` and `after` are the labels, empty if it abstains. `likeliest_*` and `probability_*` are given even then.
+    `triaged` holds the labels of the stored triage. `person` holds a person's labels, if there are any that count, and
+    `direction` says whether the change goes towards them.
     """
 
     facet: str
@@ -34,7 +34,7 @@ class FacetChange(BaseModel, frozen=True):
 
 
 class ChangedIncident(BaseModel, frozen=True):
-    """An incident that would change. `similarity` is the cosine of its embedding and the corrected incident's."""
+    """An incident that would change. `similarity` is the cosine similarity to the corrected incident."""
 
     incident_id: str
     title: str
@@ -45,24 +45,23 @@ class ChangedIncident(BaseModel, frozen=True):
 
     @property
     def has_other_labels(self) -> bool:
-        """True if more than probabilities would change."""
+        """True if more than the probabilities would change."""
         return any(change.kind != "probability" for change in self.changes)
 
 
 class NotCompared(BaseModel, frozen=True):
-    """Incidents whose triage was made in other circumstances, so that a difference would not be the correction's."""
+    """Incidents whose triage had other settings, so that a difference would not be due to the correction."""
 
     reason: str
     incidents: tuple[str, ...]
 
 
 class Preview(BaseModel, frozen=True):
-    """What would become of recent incidents if a correction joined the history. Nothing of it is stored.
+    """The effect on recent incidents if a correction joined the history. Nothing of it is stored.
 
-    Labels of the corrected incident are its gold labels, empty where it is no part of the history. `incidents` are
-    those that would change: other labels first, then those of which only probabilities move, each nearest first.
-    `not_reached` are those for which there was no time, the farthest ones. `history` counts the incidents that were
-    learned from.
+    `labels_before` and `labels_after` are the gold labels of the corrected incident, empty if it is not in the history.
+    `incidents` would change: those with other labels first, then those with other probabilities, each nearest first.
+    `not_reached` are the farthest ones, for which there was no time. `history` counts the incidents learned from.
     """
 
     incident_id: str
@@ -78,6 +77,6 @@ class Preview(BaseModel, frozen=True):
     notes: tuple[str, ...] = ()
 
     def count(self, direction: Direction) -> int:
-        """How many facets would move so with regard to a person's label, probabilities alone left aside."""
+        """The number of facets whose labels would change in this direction."""
         changes = [change for incident in self.incidents for change in incident.changes]
         return sum(change.direction == direction for change in changes if change.kind != "probability")
