@@ -58,9 +58,9 @@ wheel: $(VENV)/dev.stamp ## build the wheel, and check that it works where nothi
 
 lock: $(VENV)/uv.stamp ## bring the lock files up to date with pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --no-emit-find-links --upgrade --extra local --extra annotate pyproject.toml -o requirements/run.lock
+	  --no-emit-index-url --no-emit-find-links --upgrade --extra local pyproject.toml -o requirements/run.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --no-emit-find-links --upgrade --extra local --extra annotate --group dev pyproject.toml -o requirements/dev.lock
+	  --no-emit-index-url --no-emit-find-links --upgrade --extra local --group dev pyproject.toml -o requirements/dev.lock
 
 clean: ## remove the virtual environment and caches
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist

@@ -33,7 +33,7 @@ def test_a_job_from_assignment_to_gold(triage: Run, tmp_path: Path, settings: di
     )
     assert assigned.returncode == 0, assigned.stderr
     assert "2 incidents assigned:" in assigned.stdout
-    assert "triage annotate label --annotator ada" in assigned.stdout
+    assert "labels on the page /label" in assigned.stdout
 
     table = "incident_id,facet,labels,annotator,note\n"
     table += "one,category,Infrastructure,ada,The switch.\none,category,infrastructure,grace,\n"
@@ -49,7 +49,7 @@ def test_a_job_from_assignment_to_gold(triage: Run, tmp_path: Path, settings: di
     ]
     shown = triage("annotate", "status", **settings).stdout
     assert "1 in open disagreement, 1 agreed on and not gold yet, 0 settled." in " ".join(shown.split())
-    assert "Next: triage annotate adjudicate --annotator NAME" in shown
+    assert "Next: settle on the page /label/adjudicate" in shown
     assert max(map(len, shown.splitlines())) <= 100
 
     accepted = triage("annotate", "adjudicate", "--annotator", "lin", "--accept-agreed", **settings)
@@ -77,8 +77,8 @@ def test_empty_states_say_which_command_comes_next(triage: Run, settings: dict[s
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["label", "--annotator", "ada"], "needs a terminal"),
-        (["adjudicate", "--annotator", "ada"], "needs a terminal"),
+        (["label", "--annotator", "ada"], "No such command 'label'"),
+        (["adjudicate", "--annotator", "ada"], "Settle disagreements on the page /label/adjudicate"),
         (["import", "missing.csv"], "There is no file missing.csv"),
         (["import", "x.csv", "--rename", "7"], "OLD=NEW"),
         (["history", "nobody"], "There is no incident 'nobody'"),

@@ -12,7 +12,6 @@ from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.labels.annotation_job import adjudication as module
 from triage.labels.annotation_job.adjudication import Adjudication, Ruling
-from triage.labels.annotation_job.adjudication_session import Hearing
 from triage.redaction import Redactor
 from triage.store import Store
 
@@ -152,36 +151,25 @@ async def test_agreement_on_a_child_waits_for_its_parent(adjudication: Adjudicat
     assert "belongs under" in (await adjudication.accept_agreed("lin")).left_out[0]
 
 
-async def test_a_hearing_goes_from_parent_to_child_and_back(adjudication: Adjudication, store: Store) -> None:
+async def test_settling_goes_from_parent_to_child_and_can_be_revised(adjudication: Adjudication, store: Store) -> None:
     await say(store, "ada", category="infrastructure", failure_mode="network")
     await say(store, "grace", category="operational", failure_mode="deployment")
-    await say(store, "ada", "two", detection="automated")
-    await say(store, "grace", "two", detection="customer_reported")
-    hearing = await Hearing.open(adjudication, "lin")
 
-    async def at() -> tuple[str, str] | None:
-        dispute = await hearing.dispute()
-        return dispute and (dispute.incident.id, dispute.facet.id)
-
-    assert (await at(), hearing.remaining) == (("two", "detection"), 2)
-    assert hearing.skip()
-    assert await at() == ("one", "category")
-    await hearing.settle(("operational",), "A release.")
-    dispute = await hearing.dispute()
+    dispute = await adjudication.dispute("one")
+    assert (dispute and dispute.facet.id) == "category"
+    await adjudication.settle("one", "lin", [Ruling("category", ("operational",), "A release.")])
+    dispute = await adjudication.dispute("one")
     assert dispute is not None
     assert (dispute.facet.id, dispute.above) == ("failure_mode", "Category: Operational")
     assert {label.parent for label in dispute.labels} == {"operational"}
-    await hearing.settle(("deployment",))
-    assert (await at(), hearing.settled) == (("two", "detection"), 2)
+    await adjudication.settle("one", "lin", [Ruling("failure_mode", ("deployment",))])
+    assert await adjudication.dispute("one") is None
 
-    assert hearing.back()
-    again = await hearing.dispute()
+    again = await adjudication.dispute("one", "failure_mode")
     assert again is not None
     assert again.settled is not None
-    assert (again.facet.id, again.settled.labels) == ("failure_mode", ("deployment",))
-    await hearing.settle(("capacity_planning",))
-    await hearing.settle(("automated",))
-    assert await at() is None
+    assert again.settled.labels == ("deployment",)
+    await adjudication.settle("one", "lin", [Ruling("failure_mode", ("capacity_planning",))])
     assert (await store.gold(["one"]))["one"]["failure_mode"] == ("capacity_planning",)
     assert next(each.note for each in await store.annotations("one") if each.is_adjudication) == "A release."
 

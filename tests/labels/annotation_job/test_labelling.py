@@ -1,17 +1,123 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.labels.annotation_job.conftest import TAXONOMY, assigned
 from triage.domain.annotation import Annotation
-from triage.domain.errors import InvalidInput
-from triage.labels.annotation_job.labelling import Answer, Labelling, Piece, following
-from triage.store import Store
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.incident import Incident
+from triage.labels.annotation_job.labelling import Answer, Asked, Labelling, Piece, Task, following
+from triage.store import Store, upgrade
 
 
 async def piece_of(store: Store, labelling: Labelling, **fields: object) -> Piece:
     await store.assignments.add([assigned("one", **fields)])
     return (await labelling.work("ada"))[0]
+
+
+async def next_task(labelling: Labelling, *skip: str) -> Task:
+    task, _ = await labelling.next("ada", skip)
+    assert task is not None
+    return task
+
+
+def asked(task: Task) -> dict[str, Asked]:
+    return {question.facet.id: question for question in task.sheet(TAXONOMY)}
+
+
+async def test_incidents_come_in_their_order_and_every_answer_is_stored_at_once(
+    store: Store, labelling: Labelling
+) -> None:
+    await store.assignments.add([assigned("two"), assigned("one"), assigned("one", "grace")])
+    task = await next_task(labelling)
+    assert task.incident.id == "two"
+
+    piece = await labelling.give_all(task.piece, {"category": Answer(("Infrastructure",), "The switch.")})
+    assert [(a.labels, a.note, a.annotator) for a in await store.annotations("two")] == [
+        (("infrastructure",), "The switch.", "ada")
+    ]
+    assert [facet.id for facet in piece.open_facets(TAXONOMY)] == ["failure_mode", "mitigation"]
+    answers = {"failure_mode": Answer(("network",)), "mitigation": Answer(("restart", "failover"))}
+    await labelling.give_all(piece, answers)
+
+    task, progress = await labelling.next("ada")
+    assert (task and task.incident.id, progress) == ("one", (2, 1))
+
+
+async def test_only_labels_under_the_own_parent_are_offered_and_accepted(store: Store, labelling: Labelling) -> None:
+    piece = await piece_of(store, labelling)
+    await labelling.give_all(piece, {"category": Answer(("infrastructure", "operational"))})
+
+    task = await next_task(labelling)
+    question = asked(task)["failure_mode"]
+    assert {label.parent for label in question.labels} == {"infrastructure", "operational"}
+    with pytest.raises(InvalidInput, match="does not fit"):
+        await labelling.give_all(task.piece, {"failure_mode": Answer(("timeout",))})
+    assert asked(await next_task(labelling))["failure_mode"].is_open
+
+
+async def test_all_labels_are_offered_where_the_parent_is_not_asked(store: Store, labelling: Labelling) -> None:
+    await store.assignments.add([assigned("one", facets=("failure_mode",))])
+
+    question = asked(await next_task(labelling))["failure_mode"]
+    assert len(question.labels) == len(TAXONOMY.facet("failure_mode").labels)
+
+
+async def test_a_new_parent_asks_for_the_child_again(store: Store, labelling: Labelling) -> None:
+    piece = await piece_of(store, labelling)
+    piece = await labelling.give_all(
+        piece, {"category": Answer(("infrastructure",)), "failure_mode": Answer(("network",))}
+    )
+    assert [facet.id for facet in piece.open_facets(TAXONOMY)] == ["mitigation"]
+
+    piece = await labelling.give_all(piece, {"category": Answer(("operational",))})
+    assert [facet.id for facet in piece.open_facets(TAXONOMY)] == ["failure_mode", "mitigation"]
+    piece = await labelling.give_all(piece, {"failure_mode": Answer(("deployment",))})
+    assert [facet.id for facet in piece.open_facets(TAXONOMY)] == ["mitigation"]
+
+
+async def test_an_incident_that_is_done_can_be_answered_again(store: Store, labelling: Labelling) -> None:
+    piece = await piece_of(store, labelling, facets=("category",))
+    piece = await labelling.give_all(piece, {"category": Answer(("infrastructure",))})
+    assert (await labelling.next("ada"))[0] is None
+
+    await labelling.give_all(piece, {"category": Answer(("operational",))})
+    assert (await store.annotations("one"))[-1].labels == ("operational",)
+
+
+async def test_a_skipped_incident_comes_again_at_the_end(store: Store, labelling: Labelling) -> None:
+    await store.assignments.add([assigned("one", facets=("category",)), assigned("two", facets=("category",))])
+
+    task = await next_task(labelling, "one")
+    assert task.incident.id == "two"
+    await labelling.give_all(task.piece, {"category": Answer(("infrastructure",))})
+    assert (await next_task(labelling, "one")).incident.id == "one"
+
+
+async def test_an_annotation_records_whether_the_models_labels_were_shown(store: Store, labelling: Labelling) -> None:
+    await store.assignments.add([assigned("one"), assigned("two", shows_model=True)])
+    await store.record([Annotation(incident_id="one", facet="category", labels=("operational",), annotator="grace")])
+
+    task = await next_task(labelling)
+    assert (task.model, task.piece.given) == (None, {})
+    await labelling.give_all(task.piece, {"category": Answer(("infrastructure",))})
+    task = await next_task(labelling, "one")
+    assert task.model == {"category": ("operational",)}
+    await labelling.give_all(task.piece, {"category": Answer(("operational",))})
+
+    assert [(await store.annotations(name))[-1].saw_model for name in ("one", "two")] == [False, True]
+
+
+async def test_without_an_assignment_the_error_names_the_next_command(store: Store, labelling: Labelling) -> None:
+    with pytest.raises(NotFound, match="triage annotate assign --annotators ada"):
+        await labelling.work("ada")
+    await store.assignments.add([assigned("one", "grace")])
+    with pytest.raises(NotFound, match="There are assignments for: grace"):
+        await labelling.work("ada")
 
 
 async def test_a_sheet_has_all_questions_and_shows_what_answers_would_change(
@@ -96,3 +202,40 @@ async def test_what_an_annotator_has_yet_to_label_is_told_blind_or_not(store: St
     assert await labelling.waiting("ada", blind=True) == {}
     assert "one" in await labelling.waiting("ada")
     assert await labelling.waiting("grace") == {}
+
+
+answers = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), max_size=25)
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None)
+@given(answers)
+def test_the_store_holds_the_last_answers_and_complete_ones_fit_together(
+    tmp_path_factory: pytest.TempPathFactory, answers: list[tuple[int, int]]
+) -> None:
+    async def label() -> None:
+        url = f"sqlite:///{tmp_path_factory.mktemp('labelling') / 'triage.db'}"
+        await upgrade(url)
+        store = Store(url)
+        for name in "ab":
+            await store.add_incident(Incident(id=name, write_up=name), TAXONOMY.id)
+        await store.assignments.add([assigned(name) for name in "ab"])
+        labelling = Labelling(store, TAXONOMY)
+        last: dict[tuple[str, str], tuple[str, ...]] = {}
+        for place, choice in answers:
+            piece = (await labelling.work("ada"))[place % 2]
+            questions = [question for question in (await labelling.serve(piece)).sheet(TAXONOMY) if question.labels]
+            question = questions[place // 2 % len(questions)]
+            several = question.facet.cardinality != "single" and choice % 2
+            labels = tuple(label.id for label in question.labels[choice % len(question.labels) :])
+            labels = labels[: 2 if several else 1]
+            await labelling.give_all(piece, {question.facet.id: Answer(labels)})
+            last[piece.assignment.incident_id, question.facet.id] = labels
+        pieces = await labelling.work("ada")
+        assert {(p.assignment.incident_id, f): a.labels for p in pieces for f, a in p.given.items()} == last
+        for piece in pieces:
+            if not piece.open_facets(TAXONOMY):
+                TAXONOMY.validate_labels(piece.labels)
+        await store.close()
+
+    asyncio.run(label())

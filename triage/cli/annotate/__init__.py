@@ -7,13 +7,15 @@ import typer
 from triage.cli.annotate.adjudicate import adjudicate, history
 from triage.cli.annotate.assign import assign
 from triage.cli.annotate.files import export_file, import_file
-from triage.cli.annotate.label import label
 from triage.cli.annotate.preview import preview
 from triage.cli.annotate.status import status
 
-app = typer.Typer(help="Label incidents with several annotators, and settle where they disagree.", no_args_is_help=True)
+app = typer.Typer(
+    help="Have several annotators label incidents. They label on the page /label of a running service, and settle "
+    "disagreements on /label/adjudicate.",
+    no_args_is_help=True,
+)
 app.command()(assign)
-app.command()(label)
 app.command()(preview)
 app.command()(adjudicate)
 app.command()(history)

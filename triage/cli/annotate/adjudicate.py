@@ -8,8 +8,8 @@ import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.annotate.label import require_terminal
-from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
+from triage.cli.terminal import JSON_OPTION, fail, output, print_json, run, watching
+from triage.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
     from triage.labels.annotation_job.adjudication import Accepted
@@ -21,18 +21,21 @@ _SHOWN = 10
 def adjudicate(
     annotator: Annotated[str, typer.Option(help="Your name: who settles it.")],
     accept_agreed: Annotated[
-        bool, typer.Option("--accept-agreed", help="Make gold all that at least two people agree on, and end.")
+        bool, typer.Option("--accept-agreed", help="Make gold all that at least two people agree on.")
     ] = False,
 ) -> None:
-    """Settle what annotators disagree on, by keyboard, with what each said and why side by side.
+    """Make gold what annotators agree on. Disagreements are settled on the page /label/adjudicate of the service.
 
-    A decision is gold at once and keeps who made it and from what. Incidents that you have yet to label are not shown.
-    A service that is running has the gold labels in its history after its next start.
+    A decision keeps who made it and from what. A running service has these labels in its history after its next start.
     """
     if not accept_agreed:
-        settled, left = run(_adjudicate(annotator))
-        output().print(f"{settled} labels settled; {left} incidents with disagreements left.")
-        return
+        fail(
+            InvalidInput(
+                "Settle disagreements on the page /label/adjudicate of the service (triage serve). To make gold what "
+                "all agree on, add --accept-agreed.",
+                field="accept_agreed",
+            )
+        )
     accepted = run(_accept(annotator))
     console = output()
     if accepted.facets:
@@ -45,26 +48,6 @@ def adjudicate(
             console.print(f"  {escape(reason)}", soft_wrap=True)
         if len(accepted.left_out) > _SHOWN:
             console.print(f"  and {len(accepted.left_out) - _SHOWN} more")
-
-
-async def _adjudicate(annotator: str) -> tuple[int, int]:
-    from triage.app.wiring import open_records
-    from triage.labels.annotation_job.adjudication import Adjudication
-    from triage.labels.annotation_job.adjudication_session import Hearing
-
-    require_terminal()
-    from triage.cli.annotate.adjudication_app import AdjudicationApp
-
-    with watching() as progress:
-        async with open_records(Settings(), progress) as records:
-            adjudication = Adjudication(records.casebook, records.store)
-            hearing = await Hearing.open(adjudication, annotator)
-            progress.close()
-            if not hearing.remaining:
-                messages().print("There is no open disagreement that you may see. See: triage annotate status")
-                return 0, 0
-            await AdjudicationApp(hearing, annotator).run_async()
-            return hearing.settled, hearing.remaining
 
 
 async def _accept(annotator: str) -> Accepted:
@@ -87,7 +70,7 @@ def history(
         return
     console = output()
     if not found:
-        console.print("Nothing of it was adjudicated. Next: triage annotate adjudicate --annotator NAME")
+        console.print("Nothing of it was adjudicated. Next: settle it on the page /label/adjudicate of the service.")
     for verdict in found:
         gold = verdict.adjudication
         how = "confirmed what all said" if verdict.was_agreed else "settled"

@@ -47,8 +47,7 @@ def assign(
         console.print(f"{assigned.incidents} incidents assigned:")
         for name, count in assigned.added.items():
             console.print(f"  {escape(name)}: {count} more")
-    first = next(iter(assigned.added))
-    console.print(f"Next, each of them: triage annotate label --annotator {escape(first)}", style="dim")
+    console.print("Next: each of them labels on the page /label of the service: triage serve", style="dim")
 
 
 async def _assign(

@@ -70,12 +70,12 @@ def _print_agreement(found: JobStatus, console: Console) -> None:
 
 def _next(found: JobStatus) -> list[str]:
     steps = [
-        f"triage annotate label --annotator {each.annotator}   ({each.assigned - each.done} incidents to do)"
+        f"{each.annotator} labels on the page /label of the service   ({each.assigned - each.done} incidents to do)"
         for each in found.annotators
         if each.done < each.assigned
     ]
     if found.open:
-        steps.append(f"triage annotate adjudicate --annotator NAME   ({found.open} open)")
+        steps.append(f"settle on the page /label/adjudicate of the service   ({found.open} open)")
     if found.unconfirmed:
         steps.append(f"triage annotate adjudicate --annotator NAME --accept-agreed   ({found.unconfirmed} agreed on)")
     return steps

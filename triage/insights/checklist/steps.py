@@ -165,7 +165,7 @@ def _kappa(corpus: Corpus, bars: Bars) -> Step:
         title=f"People agree on every triaged facet: kappa's whole interval at {bars.kappa:.2f} or above",
         is_fulfilled=bool(held) and all(held),
         evidence=tuple(evidence),
-        next="triage annotate status; triage annotate adjudicate",
+        next="triage annotate status; triage serve, and settle on the page /label/adjudicate",
     )
 
 
@@ -218,7 +218,7 @@ def _review(corpus: Corpus, now: datetime, bars: Bars) -> Step:
         title=f"Disagreements are settled regularly: the latest within {bars.review_days:g} days",
         is_fulfilled=days is not None and days <= bars.review_days,
         evidence=tuple(evidence),
-        next="triage annotate adjudicate",
+        next="triage serve, and settle on the page /label/adjudicate",
     )
 
 

@@ -35,7 +35,7 @@ def _undecided(material: Material) -> Iterator[str]:
             opinions = (
                 f"{plain(material.names.labels(said.facet, one.labels))} ({teller(one)})" for one in said.people
             )
-            yield f"{name}: which is right, {' or '.join(opinions)}? Settle it: `triage annotate adjudicate`."
+            yield f"{name}: which is right, {' or '.join(opinions)}? Settle it on the page `/label/adjudicate`."
         elif said.triage is not None and not said.labels:
             yield f"{name}: which is it? {text(said.triage.abstention or 'The triage gave no label.', 600)}"
 

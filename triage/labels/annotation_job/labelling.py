@@ -170,13 +170,6 @@ class Labelling:
         )
         return Task(piece, stored.incident, model)
 
-    async def give(self, piece: Piece, facet_id: str, labels: Sequence[str], note: str = "") -> Piece:
-        """Keep the annotator's labels for one facet; returns the piece with them. The first is the primary.
-
-        Raises `InvalidInput` for labels that are not offered.
-        """
-        return await self.give_all(piece, {facet_id: Answer(tuple(labels), note)})
-
     async def give_all(self, piece: Piece, answers: Mapping[str, Answer]) -> Piece:
         """Keep the annotator's labels for several facets, all or none; returns the piece with them.
 
