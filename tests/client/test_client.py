@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import time
@@ -197,6 +198,17 @@ def test_the_key_is_sent() -> None:
     with served(app) as url, Client(url, "triage_secret") as client:
         client.agreement()
     assert seen == ["Bearer triage_secret"]
+
+
+def test_both_clients_have_the_same_documented_methods() -> None:
+    names = {name for name in vars(Client) if not name.startswith("_")} - {"close"}
+    assert names == {name for name in vars(AsyncClient) if not name.startswith("_")} - {"aclose"}
+    for name in names:
+        blocking, waiting = getattr(Client, name), getattr(AsyncClient, name)
+        assert inspect.signature(blocking).parameters == inspect.signature(waiting).parameters
+        assert blocking.__doc__
+        assert blocking.__doc__ == waiting.__doc__
+    assert str(inspect.signature(Client.search)).startswith("(self, /, text: 'str', k: 'int' = 5")
 
 
 def test_the_client_is_light() -> None:

@@ -1,4 +1,4 @@
-"""A Python client of the service's HTTP API; it needs neither the service's parts nor their libraries.
+"""A Python client for the service's HTTP API. It needs neither the service nor its libraries.
 
 from triage.client import Client
 

@@ -1,21 +1,20 @@
-"""What the service answers beside the domain's own models. Fields that a newer service adds are left out."""
+"""What the service answers, beside the domain's own models. Fields that a newer service adds are ignored."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, TypeAdapter
+from pydantic import AwareDatetime, BaseModel
 
-from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
-from triage.domain.triage_result import Neighbour, Triage
+from triage.domain.triage_result import Triage
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 class Status(BaseModel, frozen=True):
-    """How far an incident is: `pending`, `triaged`, `failed` or `imported`. With `retry_at` it is tried again."""
+    """The status of an incident: `pending`, `triaged`, `failed` or `imported`. `retry_at` is when it is tried again."""
 
     id: str
     status: str
@@ -29,7 +28,7 @@ class Status(BaseModel, frozen=True):
 
 
 class Listed(BaseModel, frozen=True):
-    """An incident in a list: without its write-up."""
+    """An incident in a list, without its write-up."""
 
     id: str
     title: str = ""
@@ -46,14 +45,14 @@ class Listed(BaseModel, frozen=True):
 
 
 class Page(BaseModel, frozen=True):
-    """Some incidents, newest first."""
+    """A page of incidents, newest first."""
 
     incidents: tuple[Listed, ...]
     next_cursor: str | None = None
 
 
 class FinishedTriage(BaseModel, frozen=True):
-    """A triage that is done; `triage` holds it if documents were asked for."""
+    """A finished triage; `triage` is set if documents were requested."""
 
     incident_id: str
     created_at: AwareDatetime
@@ -62,7 +61,7 @@ class FinishedTriage(BaseModel, frozen=True):
 
 
 class FinishedPage(BaseModel, frozen=True):
-    """Some finished triages, first finished first; go on from `next_cursor`, later also from that of the last page."""
+    """A page of finished triages, oldest first. Continue from `next_cursor`; it stays valid after the last page."""
 
     triages: tuple[FinishedTriage, ...]
     next_cursor: str
@@ -70,7 +69,7 @@ class FinishedPage(BaseModel, frozen=True):
 
 
 class BatchItem(BaseModel, frozen=True):
-    """What became of one incident: `accepted`, `known`, `conflict` or `invalid`; `problem` says why it was refused."""
+    """The outcome for one incident: `accepted`, `known`, `conflict` or `invalid`; `problem` says why it was refused."""
 
     index: int
     id: str | None
@@ -79,7 +78,7 @@ class BatchItem(BaseModel, frozen=True):
 
 
 class Batch(BaseModel, frozen=True):
-    """What became of each incident of a batch. `triages` is where their triages are listed as they are finished."""
+    """The outcome for each incident of a batch. `triages` is the URL that lists their triages as they finish."""
 
     accepted: int
     known: int
@@ -89,14 +88,14 @@ class Batch(BaseModel, frozen=True):
 
     @property
     def cursor(self) -> str:
-        """The cursor for `finished` behind which the triages of this batch stand."""
+        """The cursor for `finished` after which the triages of this batch are listed."""
         return self.triages.partition("cursor=")[2]
 
 
 class Event(BaseModel, frozen=True):
-    """One event of an incident's progress.
+    """An event of an incident's progress.
 
-    `status` comes with `phase` in its data; `triage` and `failed` are the last ones, the former with `triage`.
+    A `status` event has a `phase` in its data. The last event is `triage`, with the triage, or `failed`.
     """
 
     id: str
@@ -105,12 +104,12 @@ class Event(BaseModel, frozen=True):
 
     @property
     def is_last(self) -> bool:
-        """True if no other follows."""
+        """True if no other event follows."""
         return self.name != "status"
 
     @property
     def triage(self) -> Triage | None:
-        """The triage, if this is the event that brings it."""
+        """The triage, if this is the `triage` event."""
         return Triage.model_validate(self.data) if self.name == "triage" else None
 
 
@@ -133,30 +132,25 @@ class Check(BaseModel, frozen=True):
 
 
 class Health(BaseModel, frozen=True):
-    """Whether the service can do its work, and the state of each of its parts."""
+    """Whether the service is ready, and the state of each of its parts."""
 
     is_ready: bool
     checks: dict[str, Check]
 
 
 def read_status(document: Mapping[str, Any]) -> Status:
-    """The status of an incident, with the incident where the answer holds it."""
+    """The status of an incident, with the incident if the document has it."""
     values = dict(document)
     if "incident" in values:
-        values["incident"] = known(Incident, values["incident"])
+        values["incident"] = _known(Incident, values["incident"])
     return Status.model_validate(values)
 
 
-def read_annotations(document: Mapping[str, Any]) -> list[Annotation]:
-    """The annotations of an answer."""
-    return [known(Annotation, each) for each in document["annotations"]]
+def read_list(name: str, model: type[Model]) -> Callable[[Mapping[str, Any]], list[Model]]:
+    """A function that reads the models that a document lists under `name`."""
+    return lambda document: [_known(model, each) for each in document[name]]
 
 
-def read_neighbours(document: Mapping[str, Any]) -> list[Neighbour]:
-    """The neighbours of an answer."""
-    return TypeAdapter(list[Neighbour]).validate_python(document["neighbours"])
-
-
-def known(model: type[Model], values: Mapping[str, Any]) -> Model:
-    """A model that allows no other fields, of an answer that may have some."""
+def _known(model: type[Model], values: Mapping[str, Any]) -> Model:
+    """The model without the fields that it doesn't know: the domain's models forbid them."""
     return model.model_validate({name: value for name, value in values.items() if name in model.model_fields})

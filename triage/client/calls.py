@@ -1,28 +1,17 @@
-"""The calls, without the sending: what both clients share."""
+"""The calls of the HTTP API, without sending them. Each function here becomes a method of both clients."""
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import TypeAdapter
 
-from triage.client.answers import (
-    Batch,
-    Event,
-    FinishedPage,
-    Health,
-    Page,
-    Status,
-    Summary,
-    read_annotations,
-    read_neighbours,
-    read_status,
-)
+from triage.client.answers import Batch, FinishedPage, Health, Page, Status, Summary, read_list, read_status
 from triage.client.errors import ServiceError, error_of
 from triage.domain.annotation import Annotation
 from triage.domain.correction_preview import Preview
@@ -31,11 +20,12 @@ from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour, Triage
 
 Answer = TypeVar("Answer")
+Method = TypeVar("Method", bound=Callable[..., Any])
 Posted = Incident | Mapping[str, Any] | str
 
 
 class Call(NamedTuple, Generic[Answer]):
-    """One request, and how its answer is read. All of them can be sent again without harm."""
+    """One request, and how to read its answer. Every call can be sent again without harm."""
 
     method: str
     path: str
@@ -48,16 +38,45 @@ class Call(NamedTuple, Generic[Answer]):
     is_text: bool = False
 
     def answer(self, response: httpx.Response) -> Answer:
-        """What the service answered. Raises `ServiceError`."""
+        """Read the answer. Raises `ServiceError`."""
         if response.is_success or response.status_code in self.accepts:
             if self.is_text:
                 return self.read(response.text)
             return self.read(response.json() if response.content else None)
         raise failure(response)
 
+    def request(self, timeout_s: float) -> dict[str, Any]:
+        """The arguments for httpx's `request`; `timeout_s` is added to the time that the call waits for a triage."""
+        return {
+            "method": self.method,
+            "url": self.path,
+            "params": self.params,
+            "headers": self.headers,
+            "content": self.content,
+            "timeout": timeout_s + self.wait_s,
+        }
+
+    def with_json(self, body: Any) -> Call[Answer]:
+        """The call with a JSON body."""
+        return self._replace(content=_json(body), headers={"Content-Type": "application/json", **self.headers})
+
+    def waiting(self, wait_s: float) -> Call[Answer]:
+        """The call, answered when the triage is done, after `wait_s` at the latest."""
+        headers = {**self.headers, "Prefer": f"wait={int(wait_s)}"} if wait_s >= 1 else self.headers
+        return self._replace(headers=headers, wait_s=wait_s)
+
+    def after(self, cursor: str) -> Call[Answer]:
+        """The call for the page after `cursor`."""
+        return self._replace(params={**self.params, "cursor": cursor})
+
+
+def client_headers(key: str | None) -> dict[str, str]:
+    """The headers that a client sends with every call."""
+    return {"User-Agent": "triage-client"} | ({} if key is None else {"Authorization": f"Bearer {key}"})
+
 
 def failure(response: httpx.Response) -> ServiceError:
-    """The error of a response that has been read."""
+    """The error of a response whose body was read."""
     try:
         problem = response.json()
     except ValueError:
@@ -66,144 +85,184 @@ def failure(response: httpx.Response) -> ServiceError:
     return error_of(response.status_code, response.reason_phrase, problem, response.headers.get("retry-after", ""))
 
 
-def post(incident: Posted, key: str | None, wait_s: float) -> Call[Status | Triage]:
-    """Post an incident; the answer is its triage if that is done within `wait_s`."""
-    headers = {"Content-Type": "application/json"}
-    if key is not None:
-        headers["Idempotency-Key"] = f'"{key}"'
-    return Call(
-        "POST", "/v1/incidents", _triage_or_status, {}, headers | _prefer(wait_s), _body(as_values(incident)), wait_s
-    )
+def sends(call: Callable[..., Any]) -> Callable[[Method], Method]:
+    """Give a client's method the name, documentation and parameters of the call that it sends."""
+
+    def decorate(method: Method) -> Method:
+        sent, own = inspect.signature(call), inspect.signature(method)
+        answer = str(sent.return_annotation).removeprefix("Call[").removesuffix("]")
+        signature = sent.replace(
+            parameters=[own.parameters["self"].replace(annotation=inspect.Parameter.empty), *sent.parameters.values()],
+            return_annotation=str(own.return_annotation).replace("Answer", answer),
+        )
+        method.__name__, method.__doc__ = call.__name__, call.__doc__
+        method.__signature__ = signature  # type: ignore[attr-defined]
+        return method
+
+    return decorate
 
 
-def triage(incident_id: str, wait_s: float) -> Call[Status | Triage]:
-    """Read a triage, waiting for it."""
-    return Call("GET", f"{_place(incident_id)}/triage", _triage_or_status, headers=_prefer(wait_s), wait_s=wait_s)
+def post(incident: Posted, *, key: str | None = None) -> Call[Status | Triage]:
+    """Post an incident: a text, a mapping or an `Incident`. Returns its triage if there already is one.
+
+    `key` identifies an incident without an id. Posting it again doesn't triage it again.
+    """
+    headers = {} if key is None else {"Idempotency-Key": f'"{key}"'}
+    return Call("POST", "/v1/incidents", _read_triage_or_status, headers=headers).with_json(_as_values(incident))
 
 
-def summary(incident_id: str) -> Call[str]:
-    """Read the draft of a summary."""
-    return Call("GET", f"{_place(incident_id)}/summary", str, is_text=True)
+def triage_of(incident_id: str) -> Call[Status | Triage]:
+    """Read the triage of an incident, or its status while there is none."""
+    return Call("GET", f"{_path(incident_id)}/triage", _read_triage_or_status)
 
 
 def batch(incidents: Iterable[Posted]) -> Call[Batch]:
-    """Post many."""
-    lines = b"\n".join(_body(as_values(each)) for each in incidents)
-    return Call(
-        "POST", "/v1/incidents/batch", Batch.model_validate, {}, {"Content-Type": "application/x-ndjson"}, lines
-    )
+    """Post up to 1,000 incidents, each accepted or refused on its own. Follow them with `finished`."""
+    lines = b"\n".join(_json(_as_values(each)) for each in incidents)
+    headers = {"Content-Type": "application/x-ndjson"}
+    return Call("POST", "/v1/incidents/batch", Batch.model_validate, headers=headers, content=lines)
 
 
-def incident(incident_id: str) -> Call[Status]:
-    """Read an incident."""
-    return Call("GET", _place(incident_id), read_status)
-
-
-def page(filters: Mapping[str, Any], cursor: str | None, limit: int) -> Call[Page]:
-    """Read one page of the incidents."""
-    return Call("GET", "/v1/incidents", Page.model_validate, _params({**filters, "cursor": cursor, "limit": limit}))
-
-
-def finished(cursor: str | None, since: datetime | None, limit: int, *, documents: bool) -> Call[FinishedPage]:
-    """Read one page of the finished triages."""
-    params = _params({"cursor": cursor, "since": since, "limit": limit, "documents": documents})
+def finished(
+    cursor: str | None = None, *, since: datetime | None = None, limit: int = 50, documents: bool = False
+) -> Call[FinishedPage]:
+    """Triages in the order in which they finished, after `cursor`. With `documents` the triages themselves too."""
+    params = _params(cursor=cursor, since=since, limit=limit, documents=documents)
     return Call("GET", "/v1/triages", FinishedPage.model_validate, params)
 
 
+def incident(incident_id: str) -> Call[Status]:
+    """An incident with its write-up and its status."""
+    return Call("GET", _path(incident_id), read_status)
+
+
+def summary(incident_id: str) -> Call[str]:
+    """The draft of a post-incident summary, as Markdown."""
+    return Call("GET", f"{_path(incident_id)}/summary", str, is_text=True)
+
+
+def incidents(
+    *,
+    status: str | None = None,
+    team: str | None = None,
+    service: str | None = None,
+    severity: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    degraded: bool | None = None,
+    page_size: int = 100,
+) -> Call[Page]:
+    """All incidents that match, newest first, read page after page."""
+    params = _params(
+        status=status,
+        team=team,
+        service=service,
+        severity=severity,
+        since=since,
+        until=until,
+        degraded=degraded,
+        limit=page_size,
+    )
+    return Call("GET", "/v1/incidents", Page.model_validate, params)
+
+
 def annotate(
-    incident_id: str, annotations: Sequence[Mapping[str, Any]], if_match: str | None
+    incident_id: str, annotations: Sequence[Mapping[str, Any]], *, if_match: str | None = None
 ) -> Call[list[Annotation]]:
-    """Label an incident."""
-    headers = {"Content-Type": "application/json"} | ({} if if_match is None else {"If-Match": if_match})
-    return Call("POST", f"{_place(incident_id)}/annotations", read_annotations, {}, headers, _body(list(annotations)))
+    """Label an incident, all or nothing: each with `facet`, `labels`, `annotator`, and `is_gold` or `note`.
+
+    With `if_match` (an ETag) only if nobody labelled it since; else raises `Outdated`.
+    """
+    headers = {} if if_match is None else {"If-Match": if_match}
+    call = Call("POST", f"{_path(incident_id)}/annotations", read_list("annotations", Annotation), headers=headers)
+    return call.with_json(list(annotations))
 
 
 def preview(
     incident_id: str,
     annotations: Sequence[Mapping[str, Any]],
-    days: float | None,
-    limit: int | None,
-    seconds: float | None,
+    *,
+    days: float | None = None,
+    limit: int | None = None,
+    seconds: float | None = None,
 ) -> Call[Preview]:
-    """Preview the labels of an incident."""
-    place, headers = f"{_place(incident_id)}/annotations/preview", {"Content-Type": "application/json"}
-    params = _params({"days": days, "limit": limit, "seconds": seconds})
-    return Call("POST", place, Preview.model_validate, params, headers, _body(list(annotations)))
+    """Which other recent incidents would be triaged differently with these labels. Takes what `annotate` takes."""
+    params = _params(days=days, limit=limit, seconds=seconds)
+    call = Call("POST", f"{_path(incident_id)}/annotations/preview", Preview.model_validate, params)
+    return call.with_json(list(annotations))
 
 
 def annotations_of(incident_id: str) -> Call[list[Annotation]]:
-    """Read the annotations of an incident."""
-    return Call("GET", f"{_place(incident_id)}/annotations", read_annotations)
+    """The annotations of an incident, oldest first."""
+    return Call("GET", f"{_path(incident_id)}/annotations", read_list("annotations", Annotation))
 
 
-def search(text: str, k: int, as_of: datetime | None) -> Call[list[Neighbour]]:
-    """Search the history."""
-    body = _body(_params({"text": text, "k": k, "as_of": as_of}))
-    return Call("POST", "/v1/search", read_neighbours, {}, {"Content-Type": "application/json"}, body)
+def search(text: str, k: int = 5, *, as_of: datetime | None = None) -> Call[list[Neighbour]]:
+    """The `k` incidents of the history most similar to `text`, best first; with `as_of` those that began before."""
+    return Call("POST", "/v1/search", read_list("neighbours", Neighbour)).with_json(
+        _params(text=text, k=k, as_of=as_of)
+    )
 
 
 def agreement() -> Call[dict[str, Any]]:
-    """Read the live agreement."""
+    """The live agreement between model and people, as the service returns it."""
     return Call("GET", "/v1/agreement", dict)
 
 
-def study(params: Mapping[str, Any], wait_s: float) -> Call[dict[str, Any]]:
-    """Have what was labelled studied."""
-    return Call("GET", "/v1/study", dict, _params(params), wait_s=wait_s)
+def study(
+    *,
+    most: int | None = None,
+    incidents: int | None = None,
+    observed_until: datetime | None = None,
+    automated_minutes: float | None = None,
+    similarity: float | None = None,
+    wait_s: float = 120.0,
+) -> Call[dict[str, Any]]:
+    """The study of the labelled incidents, as the service returns it: see docs/study.md.
+
+    Studies the `most` incidents that began last, and names at most `incidents` ids with each figure.
+    """
+    params = _params(
+        most=most,
+        incidents=incidents,
+        observed_until=observed_until,
+        automated_minutes=automated_minutes,
+        similarity=similarity,
+    )
+    return Call("GET", "/v1/study", dict, params, wait_s=wait_s)
 
 
-def radar(facet: str | None, recent: int | None, least: int | None) -> Call[dict[str, Any]]:
-    """Ask for groups of incidents that no label fits."""
-    return Call("GET", "/v1/radar", dict, _params({"facet": facet, "recent": recent, "least": least}))
+def radar(facet: str | None = None, *, recent: int | None = None, least: int | None = None) -> Call[dict[str, Any]]:
+    """Groups of recent incidents that no label of the facet fits, with draft labels, as the service returns them."""
+    return Call("GET", "/v1/radar", dict, _params(facet=facet, recent=recent, least=least))
 
 
 def taxonomies() -> Call[list[Summary]]:
-    """List the taxonomies."""
-    return Call("GET", "/v1/taxonomies", lambda found: TypeAdapter(list[Summary]).validate_python(found["taxonomies"]))
+    """The taxonomies that the service knows."""
+    return Call("GET", "/v1/taxonomies", read_list("taxonomies", Summary))
 
 
 def taxonomy(name: str) -> Call[Taxonomy]:
-    """Read a taxonomy."""
+    """A taxonomy with its facets and labels."""
     return Call("GET", f"/v1/taxonomies/{quote(name, safe='')}", Taxonomy.model_validate)
 
 
 def delete(incident_id: str) -> Call[None]:
-    """Delete an incident."""
-    return Call("DELETE", _place(incident_id), lambda _: None)
+    """Delete an incident and everything that is kept of it."""
+    return Call("DELETE", _path(incident_id), lambda _: None)
 
 
 def health() -> Call[Health]:
-    """Ask for the state of the service; one that is not ready says so, and is no error."""
+    """Whether the service is ready, and the state of its parts. A service that isn't ready raises no error."""
     return Call("GET", "/readyz", Health.model_validate, accepts=(503,))
 
 
-def events(incident_id: str, last: str | None) -> Call[None]:
-    """Follow an incident."""
-    headers = {"Accept": "text/event-stream"} | ({} if last is None else {"Last-Event-ID": last})
-    return Call("GET", f"{_place(incident_id)}/events", lambda _: None, headers=headers)
+def events(incident_id: str) -> Call[None]:
+    """The progress of an incident, event by event, up to its triage. Resumes when the stream breaks off."""
+    return Call("GET", f"{_path(incident_id)}/events", lambda _: None, headers={"Accept": "text/event-stream"})
 
 
-class EventReader:
-    """Puts events together from the lines of a stream."""
-
-    def __init__(self) -> None:
-        self._fields: dict[str, str] = {}
-
-    def read(self, line: str) -> Iterator[Event]:
-        """The event that this line ends, if it does."""
-        if line:
-            field, _, value = line.partition(":")
-            value = value.removeprefix(" ")
-            is_more = field == "data" and "data" in self._fields
-            self._fields[field] = f"{self._fields['data']}\n{value}" if is_more else value
-            return
-        fields, self._fields = self._fields, {}
-        if "data" in fields:
-            yield Event(id=fields.get("id", ""), name=fields.get("event", "message"), data=json.loads(fields["data"]))
-
-
-def as_values(posted: Posted) -> Mapping[str, Any]:
-    """An incident as the API takes it; a bare text is a write-up."""
+def _as_values(posted: Posted) -> Mapping[str, Any]:
     if isinstance(posted, str):
         return {"write_up": posted}
     if isinstance(posted, Incident):
@@ -211,20 +270,16 @@ def as_values(posted: Posted) -> Mapping[str, Any]:
     return posted
 
 
-def _triage_or_status(document: Mapping[str, Any]) -> Status | Triage:
+def _read_triage_or_status(document: Mapping[str, Any]) -> Status | Triage:
     return read_status(document) if "status" in document else Triage.model_validate(document)
 
 
-def _place(incident_id: str) -> str:
+def _path(incident_id: str) -> str:
     return f"/v1/incidents/{quote(incident_id, safe='')}"
 
 
-def _prefer(wait_s: float) -> dict[str, str]:
-    return {"Prefer": f"wait={int(wait_s)}"} if wait_s >= 1 else {}
-
-
-def _params(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `values` that are given, with moments written out."""
+def _params(**values: Any) -> dict[str, Any]:
+    """The values that aren't None, with times in ISO format."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in values.items()
@@ -232,11 +287,11 @@ def _params(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _body(values: Any) -> bytes:
-    return json.dumps(values, ensure_ascii=False, allow_nan=False, default=_written_out).encode()
+def _json(values: Any) -> bytes:
+    return json.dumps(values, ensure_ascii=False, allow_nan=False, default=_isoformat).encode()
 
 
-def _written_out(value: object) -> str:
+def _isoformat(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{value!r} can't be sent as JSON")

@@ -13,8 +13,9 @@ _PREFIX = "urn:triage:problem:"
 class ServiceError(TriageError):
     """The service refused a call or failed on it.
 
-    `status` and `title` are as the service gave them, `errors` names each wrong field with its message, and `data`
-    holds what else the problem document says. `retry_after_s` is how long it asks to wait.
+    `status` and `title` are the service's. `kind` is a stable name for programs, for example `unknown_label`, or
+    `about:blank` if the status says it all. `errors` names each wrong field with its message, `data` has everything
+    else of the problem document, and `retry_after_s` is how long the service asks to wait.
     """
 
     def __init__(
@@ -29,7 +30,6 @@ class ServiceError(TriageError):
 
     @property
     def kind(self) -> str:
-        """Stable machine-readable name, for example `unknown_label`; `about:blank` where the status says it all."""
         return self._kind
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ class ServiceError(TriageError):
 
 
 class Invalid(ServiceError):
-    """What was sent is not valid, too large or of a kind that is not understood."""
+    """The request is not valid, too large, or of an unsupported media type."""
 
 
 class NotAllowed(ServiceError):
@@ -45,7 +45,7 @@ class NotAllowed(ServiceError):
 
 
 class NotFound(ServiceError):
-    """It is not there (any more)."""
+    """It doesn't exist, or no longer does."""
 
 
 class Conflict(ServiceError):
@@ -53,26 +53,26 @@ class Conflict(ServiceError):
 
 
 class Outdated(ServiceError):
-    """What a change was made for has changed since: read it again."""
+    """What should be changed has changed in the meantime: read it again."""
 
 
 class Busy(ServiceError):
-    """Too many requests, or something that the service needs is away: the same call may succeed later."""
+    """Too many requests, or something that the service needs is unavailable. The same call may succeed later."""
 
 
 class TriageFailed(ServiceError):
-    """The triage failed as often as it is tried."""
+    """The triage failed, and is not tried again."""
 
 
 class Unreachable(TriageError):
-    """The service was not reached, or broke off."""
+    """The service could not be reached, or the connection broke off."""
 
     status = 503
     title = "The service can't be reached"
 
 
 class NotFinished(TriageError):
-    """The triage is not done within the time given; it goes on, and can be asked for later."""
+    """The triage isn't done within the given time. It continues, and can be requested later."""
 
     status = 504
     title = "The triage is not done yet"
@@ -90,10 +90,10 @@ _BY_STATUS: Mapping[int, type[ServiceError]] = {
 
 
 def error_of(status: int, title: str, problem: Mapping[str, Any], retry_after: str) -> ServiceError:
-    """The error of an answer with this status. `problem` is empty where the answer held no problem document."""
+    """The error for a response with this status. `problem` is empty if the response had no problem document."""
     kind = str(problem.get("type", "")).removeprefix(_PREFIX)
     fallback = Invalid if status < 500 else ServiceError
-    made = TriageFailed if kind == "triage_failed" else _BY_STATUS.get(status, fallback)
+    error = TriageFailed if kind == "triage_failed" else _BY_STATUS.get(status, fallback)
     detail = str(problem.get("detail") or f"The service answered {status} without a reason.")
-    waits = float(retry_after) if retry_after.isdigit() and len(retry_after) < 6 else None
-    return made(status, str(problem.get("title") or title), detail, problem, waits)
+    retry_after_s = float(retry_after) if retry_after.isdigit() and len(retry_after) < 6 else None
+    return error(status, str(problem.get("title") or title), detail, problem, retry_after_s)
