@@ -38,7 +38,7 @@ types: $(VENV)/dev.stamp ## mypy, strict
 docs: $(VENV)/dev.stamp ## write the reference of settings and commands from the code
 	@$(BIN)/python docs/reference.py
 
-contract: $(VENV)/dev.stamp ## write the API's description, and its baseline where nothing breaks
+contract: $(VENV)/dev.stamp ## write docs/openapi.json, unless a change breaks clients
 	@$(BIN)/python -m tests.server.api.write_contract
 
 format: $(VENV)/dev.stamp ## put the code in its style

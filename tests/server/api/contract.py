@@ -1,4 +1,4 @@
-"""The contract of the API: its description in a form that can be kept, and what would break its clients."""
+"""Compare two OpenAPI descriptions of the API, and name the changes that break clients."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 Direction = Literal["request", "response"]
 Schema = Mapping[str, Any]
 Above = frozenset[tuple[str, str]]
-"""The pairs of named schemas within which a comparison is: schemas may hold themselves."""
+"""The pairs of schemas that are being compared: schemas may be recursive."""
 
 _METHODS = ("get", "put", "post", "delete", "patch")
 _UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
@@ -18,7 +18,7 @@ _CHOICES = ("anyOf", "oneOf")
 
 
 class Break(NamedTuple):
-    """A change that breaks clients: where, and what."""
+    """A change that breaks clients."""
 
     where: str
     what: str
@@ -28,17 +28,16 @@ class Break(NamedTuple):
 
 
 def normalised(description: Mapping[str, Any]) -> str:
-    """An OpenAPI description as text that is the same for the same contract, whatever order it was put together in."""
+    """An OpenAPI description as text that does not depend on the order of its members or the release."""
     kept = {**description, "info": {**description["info"], "version": "1"}}
     return json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def breaks(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Break]:
-    """What of `after` breaks clients that were written for `before`.
+    """The changes in `after` that break clients written for `before`.
 
-    A client may send what `before` allows and must be able to read what `after` answers: of requests more may be
-    allowed and nothing more demanded, of responses nothing may be missing. New members, statuses of errors and values
-    of enumerations in answers are no break: clients have to bear with what they don't know.
+    Requests may allow more but must not demand more; responses must not lack anything. New members, error statuses and
+    enumeration values in responses don't count: clients must tolerate what they don't know.
     """
     return list(_Comparison(before, after).breaks())
 
@@ -64,7 +63,7 @@ class _Comparison:
         for status, response in before["responses"].items():
             now = after["responses"].get(status)
             if now is None:
-                # That an error no longer happens breaks nobody.
+                # An error that no longer happens breaks no client.
                 if status.startswith(("2", "3")):
                     yield Break(f"{where} {status}", "is gone")
                 continue
@@ -111,7 +110,7 @@ class _Comparison:
     def _schemas(
         self, where: str, before: Schema, after: Schema, direction: Direction, above: Above = frozenset()
     ) -> Iterator[Break]:
-        # A schema may hold itself, also where only one side is a reference: what is being compared is not begun again.
+        # Schemas may be recursive, also where only one side is a reference: don't start the same comparison again.
         pair = (str(before), str(after))
         if pair in above:
             return
@@ -138,7 +137,7 @@ class _Comparison:
         for name, schema in known.items():
             at = f"{where}.{name}"
             if name not in now:
-                # What a request may hold and nobody reads is only harmless where it is not refused.
+                # An unused request member is harmless unless the service refuses it.
                 if direction == "response" or after.get("additionalProperties") is False:
                     yield Break(at, "is gone")
                 continue
@@ -155,7 +154,7 @@ class _Comparison:
         if not any(key in schema for schema in (before, after) for key in _CHOICES):
             return
         one, other = _alternatives(before), _alternatives(after)
-        # Each schema of the narrower side must be met by one of the wider: sent before, or answered now.
+        # Each schema of the narrower side (sent before, or answered now) must fit one of the wider side.
         sent, allowed = (one, other) if direction == "request" else (other, one)
         for schema in sent:
             pairs = [(schema, each) if direction == "request" else (each, schema) for each in allowed]
@@ -171,7 +170,7 @@ def _types(where: str, before: Schema, after: Schema, direction: Direction) -> I
     if wide is None or any(key in schema for schema in (before, after) for key in _CHOICES):
         return
     if narrow is None or not narrow <= wide | ({"integer"} if "number" in wide else set()):
-        yield Break(where, f"is {_said(other)} now and was {_said(one)}")
+        yield Break(where, f"is {_type_names(other)} now and was {_type_names(one)}")
 
 
 def _values(where: str, before: Schema, after: Schema, direction: Direction) -> Iterator[Break]:
@@ -192,8 +191,8 @@ def _limits(where: str, before: Schema, after: Schema, direction: Direction) -> 
         if name not in after:
             continue
         limit, old = after[name], before.get(name)
-        says_nothing = name in ("minLength", "minItems") and limit == 0
-        if not says_nothing and (old is None or (limit < old if name in _UPPER else limit > old)):
+        is_no_limit = name in ("minLength", "minItems") and limit == 0
+        if not is_no_limit and (old is None or (limit < old if name in _UPPER else limit > old)):
             yield Break(where, f"{name} is {limit} now and was {'none' if old is None else old}")
     for name in ("pattern", "format"):
         if name in after and after[name] != before.get(name):
@@ -222,7 +221,7 @@ def _type_set(schema: Schema) -> set[str] | None:
     return None if kind is None else {kind} if isinstance(kind, str) else set(kind)
 
 
-def _said(types: set[str] | None) -> str:
+def _type_names(types: set[str] | None) -> str:
     return "anything" if types is None else " or ".join(sorted(types))
 
 
