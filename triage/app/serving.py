@@ -43,8 +43,8 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
     """The ASGI app with everything behind it running: queue, index, model. Serve it on the same event loop."""
     from triage.insights.study import Roles
     from triage.server.api import create_app
-    from triage.server.api.guarding import GuardOptions
-    from triage.server.api.keyring import AccessOptions
+    from triage.server.api.authentication import AccessOptions
+    from triage.server.api.guard import GuardOptions
     from triage.server.web import PageOptions, add_pages
 
     access = AccessOptions(needs_keys(settings.host, settings.auth), settings.requests_per_key_and_minute)

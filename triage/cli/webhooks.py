@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -10,27 +10,21 @@ from rich.table import Table
 
 from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run
-from triage.domain.enums import SourceKind
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.principal import DEFAULT_TEAM
-from triage.intake.webhooks import check_secret
+from triage.intake.webhooks import PROVIDERS
 
 if TYPE_CHECKING:
     from triage.store import WebhookSource
 
 app = typer.Typer(no_args_is_help=True, help="Who may send incidents: webhooks in.")
 
-KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
-
-_SIGNERS = ("pagerduty", "incident_io")
-"""They make the secret themselves, once they have the URL."""
-
 _ID = typer.Argument(help="The source's id.")
 
 
 @app.command()
 def add(
-    kind: Annotated[str, typer.Argument(help=f"Who sends: {', '.join(KINDS)}.")],
+    kind: Annotated[str, typer.Argument(help=f"Who sends: {', '.join(PROVIDERS)}.")],
     team: Annotated[str, typer.Option(help="Whose incidents they are.")] = DEFAULT_TEAM,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
@@ -44,7 +38,7 @@ def add(
     output().print(f"URL:    {url}", soft_wrap=True)
     if settings.public_url is None:
         messages().print("Set TRIAGE_PUBLIC_URL if the service is reached at another address than this URL names.")
-    if kind in _SIGNERS:
+    if PROVIDERS[kind].makes_secret:
         messages().print(f"Its secret is made by the sender: enter it with `triage webhooks secret {source.id}`.")
     else:
         output().print(f"Secret: {secret}", soft_wrap=True)
@@ -90,8 +84,8 @@ def _base(settings: Settings) -> str:
 async def _add(settings: Settings, kind: str, team: str) -> tuple[WebhookSource, str]:
     from triage.app.wiring import open_store
 
-    if kind not in KINDS:
-        raise InvalidInput(f"There is no kind {kind!r} of webhook: take one of {', '.join(KINDS)}.", field="kind")
+    if kind not in PROVIDERS:
+        raise InvalidInput(f"There is no kind {kind!r} of webhook: take one of {', '.join(PROVIDERS)}.", field="kind")
     async with open_store(settings) as (store, _):
         return await store.webhook_sources.add(kind, team)
 
@@ -117,4 +111,4 @@ async def _set_secret(settings: Settings, source_id: str, given: str) -> None:
         kinds = {source.id: source.kind for source in await store.webhook_sources.all()}
         if source_id not in kinds:
             raise NotFound(f"There is no webhook source {source_id!r}.", source_id=source_id)
-        await store.webhook_sources.set_secret(source_id, check_secret(kinds[source_id], given))
+        await store.webhook_sources.set_secret(source_id, PROVIDERS[kinds[source_id]].check_secret(given))

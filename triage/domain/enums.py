@@ -16,6 +16,3 @@ EVENTS: tuple[Event, ...] = get_args(Event)
 
 SubscriptionKind = Literal["generic", "slack"]
 """`generic`: signed JSON as in Standard Webhooks. `slack`: a message for a Slack-compatible incoming webhook."""
-
-SourceKind = Literal["alertmanager", "grafana", "pagerduty", "incident_io", "generic"]
-"""Systems that send incidents. Each has its own signatures and payloads."""

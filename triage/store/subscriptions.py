@@ -13,9 +13,10 @@ from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from triage.domain.enums import EVENTS, Event, SourceKind, SubscriptionKind
+from triage.domain.enums import EVENTS, Event, SubscriptionKind
 from triage.domain.errors import NotFound
 from triage.domain.principal import actor
+from triage.intake.webhooks import SourceKind
 from triage.store.audit import record
 from triage.store.encryption import Sealer
 from triage.store.service_tables import notification_table, subscription_table, webhook_source_table

@@ -17,7 +17,7 @@ from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.redaction import Redactor
-from triage.server.api.keyring import AccessOptions
+from triage.server.api.authentication import AccessOptions
 from triage.server.jobs import Jobs
 from triage.store import Store, upgrade
 from triage.store.keys import MadeKey

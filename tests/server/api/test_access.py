@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI
 from tests.parts import without_request_id
 from tests.server.api.secured import Secured, secured
 from triage.server.api.access import OPEN, check, declared, requires
-from triage.server.api.keyring import REMEMBERED_S, AccessOptions
+from triage.server.api.authentication import CACHED_S, AccessOptions
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_an_app_with_an_endpoint_that_forgot_its_scope_does_not_start() -> None:
     router.add_api_route("/forgotten", lambda: None)
     app = FastAPI(docs_url=None, redoc_url=None)
     app.include_router(router)
-    with pytest.raises(RuntimeError, match=r"say no scope.*: /v1/forgotten$"):
+    with pytest.raises(RuntimeError, match=r"declare no scope.*: /v1/forgotten$"):
         check(app)
 
 
@@ -111,7 +111,7 @@ def test_a_key_that_another_process_revokes_stops_to_open_within_seconds(service
     assert ask(service, made.text).status_code == 200
     with service.client("admin") as admin:
         admin.delete(f"/v1/keys/{made.key.id}")
-    until = time.monotonic() + REMEMBERED_S + 1
+    until = time.monotonic() + CACHED_S + 1
     while ask(service, made.text).status_code == 200:
         assert time.monotonic() < until
         time.sleep(0.1)

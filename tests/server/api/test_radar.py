@@ -110,14 +110,14 @@ def test_a_facet_that_is_not_there_or_is_ordered_is_refused(payments: httpx.Clie
 
 @pytest.mark.parametrize("path", ["/v1/radar?facet=category", "/v1/automation"])
 def test_what_takes_long_is_done_for_one_caller_at_a_time(service: Secured, payments: httpx.Client, path: str) -> None:
-    turn: asyncio.Lock = service.app.state.service.turn
-    asyncio.run(turn.acquire())
+    lock: asyncio.Lock = service.app.state.service.analysis_lock
+    asyncio.run(lock.acquire())
     try:
         with pytest.raises(httpx.ReadTimeout):
             payments.get(path, timeout=2)
         assert payments.get("/v1/incidents").status_code == 200
     finally:
-        turn.release()
+        lock.release()
     assert payments.get(path).status_code == 200
 
 

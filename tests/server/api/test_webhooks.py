@@ -69,7 +69,7 @@ def test_what_makes_no_incident_is_answered_with_200_and_why(client: httpx.Clien
     body = encoded(payloads.alertmanager(status="resolved"))
     answer = client.post(url, content=body, headers=signed("alertmanager", secret, body))
     assert answer.status_code == 200
-    assert answer.json()["ignored"][0].startswith("Nothing fires")
+    assert answer.json()["ignored"][0].startswith("No alert is firing")
 
 
 def test_a_source_that_there_is_not_answers_like_a_wrong_signature(client: httpx.Client) -> None:

@@ -51,7 +51,7 @@ def test_a_database_that_is_away_is_told_as_a_page_and_as_a_notice(
         assert answer.status_code == 503
         assert answer.headers["content-type"].startswith("text/html")
         assert "The database can&#39;t be reached at the moment." in answer.text
-    assert "<h1>The database is away</h1>" in page.text
+    assert "<h1>The database is unavailable</h1>" in page.text
     assert part.text.startswith('<div class="notice bad"')
     assert "GET /queue: The database can't be reached" in caplog.text
     assert "Traceback" not in caplog.text
@@ -64,7 +64,7 @@ def test_a_defect_is_told_as_a_page_and_its_reason_stays_in_the_log(
         page, part = client.get("/queue"), client.get("/queue", headers=PART)
     for answer in (page, part):
         assert answer.status_code == 500
-        assert "The service failed on this request. Its log has the reason" in answer.text
+        assert "The service failed on this request: try again" in answer.text
         assert "no such table" not in answer.text
     assert "<h1>Internal Server Error</h1>" in page.text
     assert part.text.startswith('<div class="notice bad"')

@@ -44,6 +44,6 @@ def test_runs_are_for_keys_of_all_teams(service: Site) -> None:
     for path in ("/evals", "/evals/runs.csv", "/evals/runs/a", "/evals/compare?run=a&run=b"):
         refused = service.client.get(path, headers=limited)
         assert refused.status_code == 403
-        assert "about all teams together" in refused.text
+        assert "This covers all teams" in refused.text
         assert service.client.get(path, headers=unlimited).status_code in (200, 404)
         assert service.client.get(path).status_code == 303

@@ -1,4 +1,4 @@
-"""A webhook of one's own, after Standard Webhooks: `{"type": "incident.created", "timestamp": ..., "data": {...}}`."""
+"""Your own webhooks, after Standard Webhooks: `{"type": "incident.created", "timestamp": ..., "data": {...}}`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from triage.domain.incident import Incident, Scalar, content_id
-from triage.intake.webhooks.reading import MOST_ATTRIBUTES, MOST_WRITE_UP, Reading, stable_id
+from triage.intake.webhooks.provider import MOST_ATTRIBUTES, MOST_WRITE_UP, Provider, Reading, stable_id
+from triage.intake.webhooks.signatures import check_standard_secret, verify_standard
 
 _NEW = ("incident", "incident.created", "incident.triggered")
 
 
 class Data(BaseModel, frozen=True, extra="forbid"):
-    """The incident, with the fields of `POST /v1/incidents`. `id` is the sender's own, in whatever form."""
+    """The incident, with the fields of `POST /v1/incidents`. `id` is the sender's own, in any form."""
 
     id: str = Field(default="", max_length=500)
     title: str = ""
@@ -29,20 +30,23 @@ class Data(BaseModel, frozen=True, extra="forbid"):
 
 
 class Message(BaseModel, frozen=True):
-    """What is sent. Messages of other types may follow the same URL."""
+    """The payload. Messages of other types may come to the same URL."""
 
     type: str
     data: object = None
 
 
-def read(payload: bytes, source_id: str) -> Reading:
-    """The incident of a created event, named by its `id`, or by its content where it has none."""
+def _read(payload: bytes, source_id: str) -> Reading:
+    """The incident of a created event, identified by its `id`, or else by its content."""
     message = Message.model_validate_json(payload)
     if message.type not in _NEW:
-        return Reading(ignored=(f"Only {', '.join(_NEW)} make an incident, and this is {message.type[:100]!r}.",))
+        return Reading(ignored=(f"Only {', '.join(_NEW)} make an incident, not {message.type[:100]!r}.",))
     data = Data.model_validate(message.data)
-    name = data.id or content_id(data.title, data.write_up)
-    values = data.model_dump() | {"id": stable_id("generic", source_id, name), "source": "webhook"}
+    identity = data.id or content_id(data.title, data.write_up)
+    values = data.model_dump() | {"id": stable_id("generic", source_id, identity), "source": "webhook"}
     if data.id:
         values["attributes"] = {**data.attributes, "sender_id": data.id}
     return Reading((Incident.model_validate(values),))
+
+
+GENERIC = Provider("generic", _read, verify_standard, check_standard_secret)

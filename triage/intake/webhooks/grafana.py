@@ -5,10 +5,27 @@ https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from triage.intake.webhooks.alertmanager import read_group
-from triage.intake.webhooks.reading import Reading
+from triage.intake.webhooks.provider import Provider, Reading
+from triage.intake.webhooks.signatures import hmac_hex, is_same, require, require_recent
+
+TIMESTAMP = "x-grafana-alerting-timestamp"
+"""The name of the timestamp header to enter in Grafana's settings, which have no default."""
 
 
-def read(payload: bytes, source_id: str) -> Reading:
-    """One incident for a group that fires; see `alertmanager.read`."""
+def _read(payload: bytes, source_id: str) -> Reading:
     return read_group(payload, source_id, "grafana")
+
+
+def _verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> None:
+    """HMAC of the body, or of timestamp, colon and body if the contact point has a timestamp header."""
+    timestamp = headers.get(TIMESTAMP)
+    signed = body if timestamp is None else timestamp.encode() + b":" + body
+    require(is_same(headers.get("x-grafana-alerting-signature", ""), hmac_hex(secret, signed)))
+    if timestamp is not None:
+        require_recent(timestamp, now)
+
+
+GRAFANA = Provider("grafana", _read, _verify)

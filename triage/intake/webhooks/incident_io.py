@@ -1,4 +1,4 @@
-"""incident.io's webhooks: an event named after its type, with the incident under that name.
+"""incident.io's webhooks: an event type, and the incident in a member named after the type.
 
 https://docs.incident.io/integrations/webhooks
 """
@@ -9,20 +9,21 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from triage.intake.webhooks.reading import Reading, made, stable_id
+from triage.intake.webhooks.provider import Provider, Reading, make_incident, stable_id
+from triage.intake.webhooks.signatures import check_standard_secret, verify_standard
 
 _NEW = "public_incident.incident_created_v2"
 _PRACTICE = ("test", "tutorial")
 
 
 class Named(BaseModel, frozen=True):
-    """Something with a name, such as a severity."""
+    """A member with a name, such as the severity."""
 
     name: str = ""
 
 
 class IncidentIo(BaseModel, frozen=True):
-    """A new incident. People mostly write the summary later: what is there now is triaged."""
+    """A new incident. Its summary is often written later: it is triaged with what is there now."""
 
     id: str = Field(min_length=1, max_length=200)
     reference: str | None = ""
@@ -36,27 +37,27 @@ class IncidentIo(BaseModel, frozen=True):
 
 
 class Delivery(BaseModel, frozen=True, extra="allow"):
-    """What incident.io sends: `event_type`, and a member with that name."""
+    """The payload: `event_type`, and a member with that name."""
 
     event_type: str
 
 
-def read(payload: bytes, source_id: str) -> Reading:
-    """The incident of a created event, named by incident.io's id; other events, and private incidents, make none."""
+def _read(payload: bytes, source_id: str) -> Reading:
+    """The incident of a created event, identified by incident.io's id. Private incidents and other events make none."""
     delivery = Delivery.model_validate_json(payload)
     kind = delivery.event_type
     if kind != _NEW:
-        private = " An event of a private incident holds nothing to triage." if kind.startswith("private_") else ""
-        return Reading(ignored=(f"Only {_NEW} makes an incident, and this is {kind[:100]!r}.{private}",))
+        private = " Events of private incidents contain nothing to triage." if kind.startswith("private_") else ""
+        return Reading(ignored=(f"Only {_NEW} makes an incident, not {kind[:100]!r}.{private}",))
     content: Any = (delivery.model_extra or {}).get(kind)
     found = IncidentIo.model_validate(content)
     if found.mode in _PRACTICE:
-        return Reading(ignored=(f"The incident is a {found.mode} one.",))
+        return Reading(ignored=(f"This is a {found.mode} incident.",))
     type_ = found.incident_type.name if found.incident_type else ""
     severity = found.severity.name if found.severity else ""
     title = found.name or found.reference or f"incident.io incident {found.id}"
     lines = [title, found.summary or "", f"Severity: {severity}" if severity else "", f"Type: {type_}" if type_ else ""]
-    incident = made(
+    incident = make_incident(
         stable_id("incident_io", source_id, found.id),
         "incident.io",
         title,
@@ -67,3 +68,6 @@ def read(payload: bytes, source_id: str) -> Reading:
         attributes={"incident_io_id": found.id, "incident_io_reference": found.reference, "type": type_},
     )
     return Reading((incident,))
+
+
+INCIDENT_IO = Provider("incident_io", _read, verify_standard, check_standard_secret, makes_secret=True)

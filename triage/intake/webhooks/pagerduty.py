@@ -5,17 +5,19 @@ https://developer.pagerduty.com/docs/webhooks-overview
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from triage.intake.webhooks.reading import Reading, made, stable_id
+from triage.intake.webhooks.provider import Provider, Reading, make_incident, stable_id
+from triage.intake.webhooks.signatures import hmac_hex, is_same, require
 
 _NEW = "incident.triggered"
 
 
 class Reference(BaseModel, frozen=True):
-    """Something that the incident belongs to."""
+    """A named object that the incident belongs to."""
 
     summary: str | None = ""
 
@@ -36,26 +38,26 @@ class PagerDutyIncident(BaseModel, frozen=True):
 
 
 class Event(BaseModel, frozen=True):
-    """What happened. `data` is an incident only for some of the types."""
+    """The event. `data` is an incident only for some types."""
 
     event_type: str
     data: dict[str, Any] | None = None
 
 
 class Delivery(BaseModel, frozen=True):
-    """What PagerDuty sends."""
+    """The payload."""
 
     event: Event
 
 
-def read(payload: bytes, source_id: str) -> Reading:
-    """The incident of an `incident.triggered` event, named by PagerDuty's id; other events make none.
+def _read(payload: bytes, source_id: str) -> Reading:
+    """The incident of an `incident.triggered` event, identified by PagerDuty's id; other events make none.
 
-    It says no more than its title and where it belongs: that is all there is in the event.
+    Its write-up consists of the title and where it belongs: the event contains nothing else.
     """
     event = Delivery.model_validate_json(payload).event
     if event.event_type != _NEW:
-        return Reading(ignored=(f"Only {_NEW} makes an incident, and this is {event.event_type[:100]!r}.",))
+        return Reading(ignored=(f"Only {_NEW} makes an incident, not {event.event_type[:100]!r}.",))
     found = PagerDutyIncident.model_validate(event.data)
     service = _name(found.service)
     about = {
@@ -67,7 +69,7 @@ def read(payload: bytes, source_id: str) -> Reading:
     }
     lines = [found.title or f"PagerDuty incident {found.number or found.id}"]
     lines += [f"{name}: {value}" for name, value in about.items() if value]
-    incident = made(
+    incident = make_incident(
         stable_id("pagerduty", source_id, found.id),
         "pagerduty",
         lines[0],
@@ -83,3 +85,12 @@ def read(payload: bytes, source_id: str) -> Reading:
 
 def _name(reference: Reference | None) -> str:
     return (reference.summary or "") if reference else ""
+
+
+def _verify(secret: str, headers: Mapping[str, str], body: bytes, _now: float) -> None:
+    """HMAC of the body. No time is signed: a resent message is known by its incident's id only."""
+    expected = f"v1={hmac_hex(secret, body)}"
+    require(any(is_same(each.strip(), expected) for each in headers.get("x-pagerduty-signature", "").split(",")))
+
+
+PAGERDUTY = Provider("pagerduty", _read, _verify, makes_secret=True)

@@ -1,4 +1,4 @@
-"""The HTTP API: thin. It reads requests, calls the casebook, the store and the jobs, and words the answers."""
+"""The HTTP API: reads requests, calls the casebook, the store and the jobs, and answers."""
 
 from __future__ import annotations
 

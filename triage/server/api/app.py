@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
 
 from fastapi import Depends, FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic.json_schema import models_json_schema
 from starlette.middleware.cors import CORSMiddleware
 
 from triage import __version__
@@ -21,39 +18,27 @@ from triage.insights.study.loading import Studies
 from triage.labels.preview import Previewer
 from triage.server.api import (
     access,
-    adjudication,
-    audit,
-    automation,
+    agreement,
     batch,
-    deletion,
-    documentation,
+    docs_page,
     events,
+    history,
     incidents,
     keys,
     labelling,
-    ledger,
-    live,
-    preview,
-    radar,
-    reading,
-    spending,
-    studies,
+    openapi,
+    operations,
+    problems,
     subscriptions,
     summary,
     triages,
     webhooks,
 )
-from triage.server.api.bodies import NewAdjudication, NewAnnotation, NewIncident, SearchQuery
-from triage.server.api.description import complete
-from triage.server.api.guarding import Guard, GuardOptions
-from triage.server.api.keyring import AccessOptions, Keyring
-from triage.server.api.keys import NewKey, Rotation
+from triage.server.api.authentication import AccessOptions, Authenticator
+from triage.server.api.guard import Guard, GuardOptions
+from triage.server.api.instrumentation import Instrumentation
 from triage.server.api.parameters import refuse_nul
-from triage.server.api.problems import Problem, install
 from triage.server.api.service import Check, Service
-from triage.server.api.subscriptions import NewSubscription
-from triage.server.api.watching import Watching
-from triage.server.api.webhooks import NewWebhookSource, SourceSecret
 from triage.server.jobs import Jobs
 from triage.server.metrics import Metrics
 from triage.server.notifications import Notifier
@@ -61,7 +46,21 @@ from triage.store import Store
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
-_REFERENCES = "#/components/schemas/{model}"
+_ENDPOINTS = (
+    batch,
+    incidents,
+    labelling,
+    events,
+    triages,
+    summary,
+    history,
+    agreement,
+    operations,
+    docs_page,
+    keys,
+    subscriptions,
+    webhooks,
+)
 _CORS_HEADERS = ["Authorization", "X-API-Key", "X-Team", "Content-Type", "Prefer", "Idempotency-Key", "If-None-Match"]
 _CORS_EXPOSED = ["Location", "Retry-After", "ETag", "Preference-Applied", "RateLimit", "RateLimit-Policy"]
 _DESCRIPTION = (
@@ -81,17 +80,17 @@ def create_app(
     live_options: LiveOptions | None = None,
     roles: Roles | None = None,
     metrics: Metrics | None = None,
-    access_options: AccessOptions = AccessOptions(),  # noqa: B008 - a value that does not change
+    access_options: AccessOptions = AccessOptions(),  # noqa: B008 - immutable
     guard_options: GuardOptions = GuardOptions(),  # noqa: B008
     notifier: Notifier | None = None,
     max_write_up_bytes: int = 1_000_000,
     wait_limit_s: float = 120.0,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
-    """The API over these parts. `checks` are further ones for `/readyz`, such as whether the model answers.
+    """The API over these parts, which must be open when it serves.
 
-    Without a `lifespan` of the caller's the app starts and stops the `jobs` and the `notifier`; what it is given must
-    be open by then.
+    `checks` are further checks of `/readyz`, such as whether the model answers. Without a `lifespan`, the app starts
+    and stops `jobs` and `notifier`.
     """
     metrics = metrics or jobs.metrics
     casebook.on_accepted = metrics.accepted
@@ -101,61 +100,41 @@ def create_app(
         version=__version__,
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        lifespan=lifespan or _work(jobs, notifier),
+        lifespan=lifespan or _running(jobs, notifier),
         dependencies=[Depends(refuse_nul)],
-        # The pages that come with FastAPI load scripts from elsewhere: ours is `documentation.py`.
+        # FastAPI's own pages load scripts from other hosts: `docs_page.py` replaces them.
         docs_url=None,
         redoc_url=None,
     )
     live_options = live_options or LiveOptions()
-    watch = LiveAgreement(store, casebook.taxonomy, live_options)
+    live = LiveAgreement(store, casebook.taxonomy, live_options)
     app.state.service = Service(
         casebook,
         store,
         jobs,
-        watch,
-        LiveFigures(store, casebook.taxonomy, watch, live_options),
+        live,
+        LiveFigures(store, casebook.taxonomy, live, live_options),
         Studies(store, casebook.taxonomy, roles or Roles.load(casebook.taxonomy), casebook.fingerprint),
         metrics,
         taxonomies,
         checks or {},
-        Keyring(store.keys, store.sessions, access_options),
+        Authenticator(store.keys, store.sessions, access_options),
         notifier,
         previewer,
         asyncio.Lock(),
         max_write_up_bytes=max_write_up_bytes,
         wait_limit_s=wait_limit_s,
     )
-    app.include_router(batch.router)
-    app.include_router(incidents.router)
-    app.include_router(preview.router)
-    app.include_router(deletion.router)
-    app.include_router(events.router)
-    app.include_router(triages.router)
-    app.include_router(summary.router)
-    app.include_router(labelling.router)
-    app.include_router(adjudication.router)
-    app.include_router(reading.router)
-    app.include_router(live.router)
-    app.include_router(ledger.router)
-    app.include_router(automation.router)
-    app.include_router(studies.router)
-    app.include_router(radar.router)
-    app.include_router(spending.router)
-    app.include_router(documentation.router)
-    app.include_router(keys.router)
-    app.include_router(audit.router)
-    app.include_router(subscriptions.router)
-    app.include_router(webhooks.router)
+    for module in _ENDPOINTS:
+        app.include_router(module.router)
     access.check(app)
-    install(app)
-    _describe(app)
-    _guard(app, guard_options)
-    _watch(app, metrics)
+    problems.install(app)
+    openapi.describe(app)
+    _add_layers(app, metrics, guard_options)
     return app
 
 
-def _guard(app: FastAPI, options: GuardOptions) -> None:
+def _add_layers(app: FastAPI, metrics: Metrics, options: GuardOptions) -> None:
     if options.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -166,11 +145,11 @@ def _guard(app: FastAPI, options: GuardOptions) -> None:
             max_age=600,
         )
     build = app.build_middleware_stack
-    # Around Starlette's own outermost layer too, which answers for defects.
-    app.build_middleware_stack = lambda: Guard(build(), options)  # type: ignore[method-assign]
+    # Middleware would run inside Starlette's error layer; these also see its answers to unexpected errors.
+    app.build_middleware_stack = lambda: Instrumentation(Guard(build(), options), metrics)  # type: ignore[method-assign]
 
 
-def _work(jobs: Jobs, notifier: Notifier) -> Lifespan:
+def _running(jobs: Jobs, notifier: Notifier) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await jobs.start()
@@ -182,45 +161,3 @@ def _work(jobs: Jobs, notifier: Notifier) -> Lifespan:
             await jobs.stop()
 
     return lifespan
-
-
-def _watch(app: FastAPI, metrics: Metrics) -> None:
-    """Put the watching layer around all others, also the one that answers for errors that nobody expected."""
-    build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: Watching(build(), metrics)  # type: ignore[method-assign]
-
-
-def _describe(app: FastAPI) -> None:
-    """Add to the OpenAPI description what FastAPI can't see: bodies that are read by hand, and problem documents."""
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = get_openapi(
-                title=app.title,
-                version=app.version,
-                description=app.description,
-                license_info=app.license_info,
-                routes=app.routes,
-            )
-            _, definitions = models_json_schema(
-                [
-                    (NewIncident, "validation"),
-                    (NewAnnotation, "validation"),
-                    (NewAdjudication, "validation"),
-                    (SearchQuery, "validation"),
-                    (NewKey, "validation"),
-                    (Rotation, "validation"),
-                    (NewSubscription, "validation"),
-                    (NewWebhookSource, "validation"),
-                    (SourceSecret, "validation"),
-                    (Problem, "validation"),
-                ],
-                ref_template=_REFERENCES,
-            )
-            schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
-            access.describe(app, schema)
-            complete(schema)
-            app.openapi_schema = schema
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,37 +1,39 @@
-"""Many incidents in one request: each is taken or refused by itself."""
+"""Many incidents in one request: each is accepted or refused by itself."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import pydantic_core
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from triage.domain.errors import Conflict, InvalidInput, TriageError
 from triage.domain.incident import Incident
 from triage.domain.principal import Principal
-from triage.server.api.acceptance import check_id, checked_team
 from triage.server.api.access import Poster
 from triage.server.api.answers import Links, answer, links
-from triage.server.api.bodies import JSON, NewIncident, check_size, check_taxonomy, decode, media_type, read_bytes
-from triage.server.api.examples import batch_body
-from triage.server.api.problems import InvalidFields, Problem, UnsupportedMediaType, describe, documented
+from triage.server.api.bodies import JSON, NewIncident, decode, media_type, read_bytes
+from triage.server.api.incidents import EXAMPLE
+from triage.server.api.openapi import Body, reference
+from triage.server.api.parameters import TeamHeader
+from triage.server.api.problems import InvalidFields, Problem, UnsupportedMediaType, documented, problem_of
 from triage.server.api.service import Parts, Service
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 
 NDJSON = "application/x-ndjson"
-MOST = 1_000
-MOST_BYTES = 20_000_000
+_MOST = 1_000
+_MOST_BYTES = 20_000_000
 
 
 class BatchItem(BaseModel, frozen=True):
-    """What became of one incident of a batch. `index` counts from 0 in the order in which they were sent.
+    """The outcome for one incident of a batch. `index` counts from 0 in the order of the request.
 
-    `accepted`: it is stored and will be triaged. `known`: the same was there before. `conflict`: its id is taken by
-    other content. `invalid`: it is no incident. `problem` says what is wrong with the last two.
+    `accepted`: stored, and will be triaged. `known`: the same incident was stored before. `conflict`: its id belongs
+    to other content. `invalid`: not a valid incident. `problem` explains the last two.
     """
 
     index: int
@@ -42,25 +44,35 @@ class BatchItem(BaseModel, frozen=True):
 
 
 class Batch(BaseModel, frozen=True):
-    """What became of each incident of a batch, in the order in which they were sent."""
+    """The outcome for each incident of a batch, in the order of the request."""
 
     accepted: int
     known: int
     failed: int
     items: tuple[BatchItem, ...]
-    triages: str = Field(description="Where the triages are listed as they are finished, from now on.")
+    triages: str = Field(description="Where the triages appear as they finish, from now on.")
 
 
-class _Read(NamedTuple):
-    """One item as it was read: an incident, or why it is none."""
-
-    incident: Incident | None
-    problem: TriageError | None = None
-
-
-_TAKEN: dict[int | str, dict[str, Any]] = {
-    202: {"model": Batch, "description": "Each incident was taken, or was known."},
-    207: {"model": Batch, "description": "Some incidents were refused; the others were taken."},
+# An item may be anything: each is validated by itself.
+_ITEMS = {"type": "array", "items": {"anyOf": [reference(NewIncident), {}]}, "minItems": 1, "maxItems": _MOST}
+_BODY = Body(
+    {
+        JSON: {
+            "schema": {
+                "type": "object",
+                "properties": {"incidents": _ITEMS},
+                "required": ["incidents"],
+                "additionalProperties": False,
+            },
+            "example": {"incidents": [EXAMPLE]},
+        },
+        NDJSON: {"schema": {"type": "string"}, "example": json.dumps(EXAMPLE)},
+    },
+    NewIncident,
+)
+_OUTCOMES: dict[int | str, dict[str, Any]] = {
+    202: {"model": Batch, "description": "Each incident was accepted or known."},
+    207: {"model": Batch, "description": "Some incidents were refused; the others were accepted or known."},
 }
 
 
@@ -68,35 +80,30 @@ _TAKEN: dict[int | str, dict[str, Any]] = {
     "/batch",
     operation_id="post_batch",
     status_code=202,
-    openapi_extra=batch_body(),
-    responses=_TAKEN | documented(413, 415, 422, 500, 503),
+    openapi_extra=_BODY,
+    responses=_OUTCOMES | documented(413, 415, 422, 500, 503),
 )
-async def post_batch(
-    request: Request,
-    service: Parts,
-    who: Poster,
-    x_team: Annotated[str | None, Header(description="The team of all of them.")] = None,
-) -> Response:
+async def post_batch(request: Request, service: Parts, principal: Poster, team_header: TeamHeader) -> Response:
     """Post up to 1,000 incidents of one team, as JSON or as one JSON document a line.
 
-    Each is validated and taken by itself: a wrong one doesn't hold up the others. Sent again, it adds nothing. The
-    triages can be followed at `triages` as they are finished.
+    Each is validated and accepted by itself: an invalid one doesn't hold up the others. Sending the batch again adds
+    nothing. Follow the triages at `triages` as they finish.
     """
-    team = who.team(checked_team(x_team))
+    team = principal.team(team_header)
     contents = await _contents(request)
-    await service.jobs.admit(None)
     newest = await service.store.newest_cursor()
-    read = [_read(content, service, team, who) for content in contents]
-    taken = await service.casebook.accept_many([each.incident for each in read if each.incident is not None], team)
-    outcomes = iter(taken)
-    items = []
-    for index, each in enumerate(read):
-        outcome = each.problem or next(outcomes)
-        items.append(_item(request, index, each.incident, outcome))
-    service.jobs.enqueue_soon([item.id for item in items if item.id and item.status in ("accepted", "known")])
-    count = {status: sum(item.status == status for item in items) for status in ("accepted", "known")}
-    failed = len(items) - sum(count.values())
-    batch = Batch(**count, failed=failed, items=tuple(items), triages=f"/v1/triages?cursor={newest}")
+    read = [_read(content, service, team, principal) for content in contents]
+    outcomes = iter(await service.intake.take_in_all([each for each in read if isinstance(each, Incident)], team))
+    items = [
+        _item(request, index, each.id, next(outcomes))
+        if isinstance(each, Incident)
+        else _item(request, index, None, each)
+        for index, each in enumerate(read)
+    ]
+    accepted, known = (sum(item.status == status for item in items) for status in ("accepted", "known"))
+    failed = len(items) - accepted - known
+    triages = f"/v1/triages?cursor={newest}"
+    batch = Batch(accepted=accepted, known=known, failed=failed, items=tuple(items), triages=triages)
     return answer(batch, 207 if failed else 202)
 
 
@@ -105,42 +112,38 @@ async def _contents(request: Request) -> Sequence[bytes]:
     kind = media_type(request)
     if kind not in (JSON, NDJSON):
         raise UnsupportedMediaType(f"Send the incidents as {JSON} or {NDJSON}.", content_type=kind)
-    text = decode(await read_bytes(request, MOST_BYTES)).removeprefix("\ufeff")
+    text = decode(await read_bytes(request, _MOST_BYTES)).removeprefix("\ufeff")
     if kind == NDJSON:
         contents = [line.encode() for line in text.split("\n") if line.strip()]
     else:
         try:
-            whole = pydantic_core.from_json(text, allow_inf_nan=False)
+            body = pydantic_core.from_json(text, allow_inf_nan=False)
         except ValueError as error:
             raise InvalidInput(f"is not JSON: {error}", field="body") from error
-        if not isinstance(whole, dict) or whole.keys() != {"incidents"} or not isinstance(whole["incidents"], list):
+        if not isinstance(body, dict) or body.keys() != {"incidents"} or not isinstance(body["incidents"], list):
             raise InvalidInput('Send an object with a list: {"incidents": [...]}.', field="incidents")
-        contents = [pydantic_core.to_json(each) for each in whole["incidents"]]
-    if not 1 <= len(contents) <= MOST:
-        raise InvalidInput(f"Send 1 to {MOST:,} incidents at once, not {len(contents):,}.", field="incidents")
+        contents = [pydantic_core.to_json(each) for each in body["incidents"]]
+    if not 1 <= len(contents) <= _MOST:
+        raise InvalidInput(f"Send 1 to {_MOST:,} incidents at once, not {len(contents):,}.", field="incidents")
     return contents
 
 
-def _read(content: bytes, service: Service, team: str, who: Principal) -> _Read:
+def _read(content: bytes, service: Service, team: str, principal: Principal) -> Incident | TriageError:
+    """The incident of an item, or the reason why it is not valid."""
     try:
         posted = NewIncident.model_validate_json(content, strict=True)
-        check_size(posted, service.max_write_up_bytes)
-        check_taxonomy(posted, service.casebook.taxonomy.id)
         if posted.team and posted.team != team:
-            raise InvalidInput(f"is {posted.team!r}: a batch is of one team, {team!r}.", field="team")
-        incident = posted.incident("", team)
-        check_id(incident.id, team, who)
+            raise InvalidInput(f"is {posted.team!r}, but the batch is of team {team!r}: split it.", field="team")
+        return service.intake.validated(principal, posted, team)
     except ValidationError as error:
-        return _Read(None, InvalidFields.of(error))
+        return InvalidFields.of(error)
     except TriageError as error:
-        return _Read(None, error)
-    return _Read(incident)
+        return error
 
 
-def _item(request: Request, index: int, incident: Incident | None, outcome: TriageError | bool) -> BatchItem:
-    if incident is None or isinstance(outcome, TriageError):
-        assert isinstance(outcome, TriageError)  # noqa: S101 - what is no incident has a reason
-        status: Any = "conflict" if isinstance(outcome, Conflict) else "invalid"
-        name = incident.id if incident else None
-        return BatchItem(index=index, id=name, status=status, problem=describe(request, outcome))
-    return BatchItem(index=index, id=incident.id, status="accepted" if outcome else "known", links=links(incident.id))
+def _item(request: Request, index: int, incident_id: str | None, outcome: TriageError | bool) -> BatchItem:
+    if isinstance(outcome, TriageError):
+        status: Literal["conflict", "invalid"] = "conflict" if isinstance(outcome, Conflict) else "invalid"
+        return BatchItem(index=index, id=incident_id, status=status, problem=problem_of(request, outcome))
+    assert incident_id is not None  # noqa: S101 - only incidents are accepted
+    return BatchItem(index=index, id=incident_id, status="accepted" if outcome else "known", links=links(incident_id))

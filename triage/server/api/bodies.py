@@ -1,17 +1,16 @@
-"""Request bodies: read with a bound, as UTF-8, and into models."""
+"""Request bodies: read with a limit, as UTF-8, into models."""
 
 from __future__ import annotations
 
 import functools
 import math
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import Request
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
-from triage.domain.annotation import Annotation
 from triage.domain.errors import InputTooLarge, InvalidInput
-from triage.domain.incident import Incident, IncidentId, Scalar, ZonedMoment, content_id
+from triage.domain.incident import Incident, IncidentId, Scalar, content_id
 from triage.domain.principal import DEFAULT_TEAM, TeamName, team_id
 from triage.intake.markdown import parse_markdown
 from triage.server.api.problems import FieldError, InvalidFields, UnsupportedMediaType
@@ -20,93 +19,58 @@ Model = TypeVar("Model", bound=BaseModel)
 
 JSON = "application/json"
 TEXTS = ("text/plain", "text/markdown")
-MAX_ANNOTATION_BYTES = 1_000_000
-# A client that is still sending may not see an answer before it is done: this much more is read and thrown away.
+SMALL_BYTES = 20_000
+"""The limit for bodies of a few short fields."""
+
+# A client that is still sending may not see an answer: read this much more and discard it.
 _DISCARDED_BYTES = 32_000_000
-# Python writes no number of more than 4,300 digits; YAML has hexadecimal ones of any length.
+# Python writes no integers of more than 4,300 digits, but YAML reads hexadecimal ones of any length.
 _MOST_BITS = 14_000
 
 
-class NewIncident(Incident, frozen=True):
-    """An incident as it is posted. Without an `id` it gets one made from title and write-up."""
+def _without_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("contains NUL characters")
+    return text
 
-    id: IncidentId = Field(default_factory=str, description="Left out: made from title and write-up.")
-    taxonomy: str = Field(default_factory=str, description="Left out: the one that the service uses.")
-    team: TeamName | Literal[""] = Field(default="", description="Left out: the key's only team, or `default`.")
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+"""Text without NUL characters, which PostgreSQL can't store."""
+
+
+class NewIncident(Incident, frozen=True):
+    """An incident as it is posted. Without an `id` it gets one derived from title and write-up."""
+
+    id: IncidentId = Field(default_factory=str, description="Default: derived from title and write-up.")
+    taxonomy: str = Field(default_factory=str, description="Default: the one that the service uses.")
+    team: TeamName | Literal[""] = Field(default="", description="Default: the key's only team, or `default`.")
 
     @field_validator("source", "service", "severity", "url")
     @classmethod
     def _is_text(cls, text: str) -> str:
-        if "\x00" in text:
-            raise ValueError("holds NUL characters")
-        return text
+        return _without_nul(text)
 
     @field_validator("attributes")
     @classmethod
-    def _can_be_kept(cls, attributes: dict[str, Scalar]) -> dict[str, Scalar]:
+    def _can_be_stored(cls, attributes: dict[str, Scalar]) -> dict[str, Scalar]:
         for name, value in attributes.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{name!r} is not a finite number")
             if isinstance(value, int) and value.bit_length() > _MOST_BITS:
                 raise ValueError(f"{name!r} is too large a number")
             if "\x00" in name or (isinstance(value, str) and "\x00" in value):
-                raise ValueError(f"{name!r} holds NUL characters")
+                raise ValueError(f"{name!r} contains NUL characters")
         return attributes
 
     def incident(self, key: str = "", team: str = DEFAULT_TEAM) -> Incident:
-        """The incident; its id is the one in the body, else `key`, else made from the content; see `team_id`."""
+        """The incident as `team` stores it (see `team_id`), under its own id, `key`, or one from its content."""
         values = self.model_dump(exclude={"taxonomy", "team"})
-        own = self.id or key or content_id(self.title, self.write_up)
-        return Incident(**values | {"id": team_id(team, own)})
-
-
-class NewAnnotation(BaseModel, frozen=True, extra="forbid"):
-    """A person's labels for one facet of one incident. `is_gold` makes the incident part of the history at once."""
-
-    facet: str = Field(min_length=1, max_length=100)
-    labels: tuple[str, ...] = Field(min_length=1, max_length=20)
-    annotator: str = Field(min_length=1, max_length=200)
-    is_gold: bool = False
-    note: str = Field(default="", max_length=4000)
-
-    @field_validator("annotator", "note")
-    @classmethod
-    def _is_text(cls, text: str) -> str:
-        if "\x00" in text:
-            raise ValueError("holds NUL characters")
-        return text
-
-    def annotation(self, incident_id: str) -> Annotation:
-        """The annotation of this incident."""
-        return Annotation(incident_id=incident_id, origin="human", **self.model_dump())
-
-
-class NewAdjudication(BaseModel, frozen=True, extra="forbid"):
-    """The gold labels of one facet, made from what annotators said of it. The first label is the primary."""
-
-    facet: str = Field(min_length=1, max_length=100)
-    labels: tuple[str, ...] = Field(min_length=1, max_length=20)
-    annotator: str = Field(min_length=1, max_length=200, description="Who settles it.")
-    note: str = Field(default="", max_length=4000, description="Why.")
-
-    @field_validator("annotator", "note")
-    @classmethod
-    def _is_text(cls, text: str) -> str:
-        if "\x00" in text:
-            raise ValueError("holds NUL characters")
-        return text
-
-
-class SearchQuery(BaseModel, frozen=True, extra="forbid"):
-    """What to look for in the history."""
-
-    text: str = Field(min_length=1, pattern=r"\w")
-    k: int = Field(default=5, ge=1, le=50)
-    as_of: ZonedMoment | None = Field(default=None, description="Only incidents that began before this moment.")
+        own_id = self.id or key or content_id(self.title, self.write_up)
+        return Incident(**values | {"id": team_id(team, own_id)})
 
 
 async def read_bytes(request: Request, limit: int) -> bytes:
-    """The body. Raises `InputTooLarge` once more than `limit` bytes came, without keeping them."""
+    """The body. Raises `InputTooLarge` if it has more than `limit` bytes, which are not kept in memory."""
     too_large = InputTooLarge(f"The body is larger than {limit:,} bytes.", field="body", limit_bytes=limit)
     declared = request.headers.get("content-length", "")
     announced = int(declared) if declared.isdigit() and len(declared) < 19 else 0
@@ -144,48 +108,26 @@ async def read_incident(request: Request, max_write_up_bytes: int) -> NewInciden
             f"Send the incident as {JSON}, {' or '.join(TEXTS)}, not {kind or 'without a Content-Type'}.",
             content_type=kind,
         )
-    # JSON may need two bytes for one (escapes), and the other fields need some.
+    # JSON escapes can double the size, and the other fields need some room.
     return await read_model(request, NewIncident, 2 * max_write_up_bytes + 65_536)
 
 
-def check_size(posted: NewIncident, most: int) -> None:
-    """Raise `InputTooLarge` for a write-up of more than so many bytes."""
-    if len(posted.write_up.encode()) > most:
-        raise InputTooLarge(
-            f"The write-up is larger than {most:,} bytes: leave out logs and dumps.",
-            field="write_up",
-            limit_bytes=most,
-        )
-
-
-def check_taxonomy(posted: NewIncident, in_use: str) -> None:
-    """Raise `InvalidInput` for an incident that names another taxonomy than the one in use."""
-    if posted.taxonomy not in ("", in_use):
-        raise InvalidInput(
-            f"This service triages with taxonomy {in_use!r}, not {posted.taxonomy!r}: leave the field out.",
-            field="taxonomy",
-            available=[in_use],
-        )
-
-
-async def read_model(request: Request, model: type[Model], limit: int) -> Model:
-    """The JSON body as a model. Raises `InvalidFields` that names each wrong field."""
-    return (await read_models(request, model, limit, may_be_list=False))[0]
-
-
-async def read_models(
-    request: Request, model: type[Model], limit: int, *, may_be_list: bool = True, most: int = 100
-) -> list[Model]:
-    """The JSON body as one or a list of models."""
-    if media_type(request) != JSON:
-        raise UnsupportedMediaType(f"Send the body as {JSON}.", content_type=media_type(request))
-    text = decode(await read_bytes(request, limit)).lstrip("\ufeff")
-    if not text.strip():
-        raise InvalidFields([_empty_body()])
+async def read_model(request: Request, model: type[Model], limit: int = SMALL_BYTES) -> Model:
+    """The JSON body as a model. Raises `InvalidFields` that names each invalid field."""
+    text = await _read_json(request, limit)
     try:
-        if not (may_be_list and text.lstrip().startswith("[")):
+        return model.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        raise InvalidFields.of(error) from error
+
+
+async def read_models(request: Request, model: type[Model], limit: int = 1_000_000, most: int = 100) -> list[Model]:
+    """The JSON body as models: one, or a list of at most `most`. Raises `InvalidInput`."""
+    text = await _read_json(request, limit)
+    try:
+        if not text.lstrip().startswith("["):
             return [model.model_validate_json(text, strict=True)]
-        models = _many(model).validate_json(text, strict=True)
+        models = _list_adapter(model).validate_json(text, strict=True)
     except ValidationError as error:
         raise InvalidFields.of(error) from error
     if not 1 <= len(models) <= most:
@@ -204,7 +146,7 @@ def media_type(request: Request) -> str:
 
 
 def decode(content: bytes) -> str:
-    """`content` as text. Raises `InvalidInput` where it is not UTF-8."""
+    """`content` as text. Raises `InvalidInput` if it is not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -213,10 +155,19 @@ def decode(content: bytes) -> str:
         ) from error
 
 
+async def _read_json(request: Request, limit: int) -> str:
+    if media_type(request) != JSON:
+        raise UnsupportedMediaType(f"Send the body as {JSON}.", content_type=media_type(request))
+    text = decode(await read_bytes(request, limit)).lstrip("\ufeff")
+    if not text.strip():
+        raise InvalidFields([_empty_body()])
+    return text
+
+
 @functools.cache
-def _many(model: type[Model]) -> TypeAdapter[list[Model]]:
+def _list_adapter(model: type[Model]) -> TypeAdapter[list[Model]]:
     return TypeAdapter(list[model])  # type: ignore[valid-type]
 
 
 def _empty_body() -> FieldError:
-    return FieldError(field="body", message="is empty: send the incident as JSON or text")
+    return FieldError(field="body", message="is empty: send JSON or text")

@@ -1,4 +1,4 @@
-"""Entity tags (RFC 9110): what a client has is not sent again, and nobody writes over what they have not seen."""
+"""Entity tags (RFC 9110): unchanged answers are not sent again, and stale changes are refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import Header, Request, Response
+from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 
 from triage.domain.annotation import Annotation
@@ -24,57 +24,63 @@ _ETAG = {
 }
 TAGGED: dict[int | str, dict[str, Any]] = {
     200: {"headers": _ETAG},
-    304: {"description": "It is what `If-None-Match` names.", "headers": _ETAG},
+    304: {"description": "Not changed: `If-None-Match` names the current ETag.", "headers": _ETAG},
 }
-IfNoneMatch = Annotated[
-    str | None, Header(max_length=4000, description="Entity tags: 304 without a body if it still has one of them.")
-]
-IfMatch = Annotated[
-    str | None,
-    Header(max_length=200, description="The `ETag` of the incident's annotations: 412 if they changed since."),
-]
 
 _TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _LABELLED = re.compile(r'"(\d{1,9})-(\d{1,18})"')
+
+
+def _document_if_none_match(
+    if_none_match: Annotated[
+        str | None, Header(max_length=4000, description="ETags: 304 without a body if one of them is current.")
+    ] = None,
+) -> None:
+    """`tagged` reads the header; this adds it to the description."""
+
+
+CONDITIONAL = Depends(_document_if_none_match)
+"""A dependency of endpoints that answer with `tagged`."""
+
+
+def _expected(
+    if_match: Annotated[
+        str | None,
+        Header(max_length=200, description="The `ETag` of the incident's annotations: 412 if they changed since."),
+    ] = None,
+) -> Labelled | None:
+    if if_match is None or if_match.strip() == "*":
+        return None
+    found = _LABELLED.fullmatch(if_match.strip())
+    if found is None:
+        raise InvalidInput("is not an ETag of annotations: send the one of their GET, in quotes.", field="If-Match")
+    return Labelled(int(found[1]), int(found[2]))
+
+
+ExpectedAnnotations = Annotated[Labelled | None, Depends(_expected)]
+"""The state of the annotations in `If-Match`; None for any. Raises `InvalidInput`."""
 
 
 def tagged(
     request: Request,
     content: BaseModel | str,
     headers: Mapping[str, str] | None = None,
+    *,
     media_type: str = "application/json",
+    tag: str = "",
 ) -> Response:
-    """The content as a response with a strong entity tag of its bytes; 304 if the client has just that."""
+    """The content with a strong entity tag, by default of its bytes; 304 if the client has it already."""
     document = content if isinstance(content, str) else content.model_dump_json()
-    return _with_tag(request, document, hashlib.sha256(document.encode()).hexdigest()[:32], headers, media_type)
-
-
-def tagged_annotations(request: Request, annotations: Sequence[Annotation]) -> Response:
-    """All annotations of an incident, tagged by how far they have got: they are only ever added."""
-    labelled = Labelled(len(annotations), max((each.id or 0 for each in annotations), default=0))
-    content = Annotations(annotations=tuple(annotations))
-    return _with_tag(request, content.model_dump_json(), f"{labelled.number}-{labelled.last}")
-
-
-def expected(if_match: str | None) -> Labelled | None:
-    """How far the annotations had got by `If-Match`; None where any will do. Raises `InvalidInput` for no such tag."""
-    if if_match is None or if_match.strip() == "*":
-        return None
-    found = _LABELLED.fullmatch(if_match.strip())
-    if found is None:
-        raise InvalidInput("is no ETag of annotations: send the one that came with them, in quotes.", field="If-Match")
-    return Labelled(int(found[1]), int(found[2]))
-
-
-def _with_tag(
-    request: Request,
-    document: str,
-    tag: str,
-    headers: Mapping[str, str] | None = None,
-    media_type: str = "application/json",
-) -> Response:
+    tag = tag or hashlib.sha256(document.encode()).hexdigest()[:32]
     tags = {"ETag": f'"{tag}"', **(headers or {})}
     known = ",".join(request.headers.getlist("if-none-match"))
     if known.strip() == "*" or tag in _TAG.findall(known):
         return Response(None, 304, tags)
     return Response(document, 200, tags, media_type=media_type)
+
+
+def tagged_annotations(request: Request, annotations: Sequence[Annotation]) -> Response:
+    """All annotations of an incident. They are only ever added, so their number and last id are the tag."""
+    labelled = Labelled(len(annotations), max((each.id or 0 for each in annotations), default=0))
+    content = Annotations(annotations=tuple(annotations))
+    return tagged(request, content, tag=f"{labelled.number}-{labelled.last}")

@@ -1,4 +1,4 @@
-"""The progress of one incident as server-sent events, until its triage is there."""
+"""The progress of one incident as server-sent events, until its triage is done."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from triage.server.api.access import requires
 from triage.server.api.answers import IncidentStatus
 from triage.server.api.incidents import failed_for_good, never_triaged
 from triage.server.api.parameters import IncidentInPath
-from triage.server.api.problems import describe, documented
+from triage.server.api.problems import documented, problem_of
 from triage.server.api.service import Parts, Service
 from triage.store import StoredIncident
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 
-MEDIA_TYPE = "text/event-stream"
-_LOOK_S = 1.0
+_MEDIA_TYPE = "text/event-stream"
+_POLL_S = 1.0
 _KEEP_ALIVE_S = 15.0
 _RECONNECT_MS = 2_000
-# JSON writes these as they are, and half the clients take them for ends of lines.
+# JSON leaves these unescaped, and many clients treat them as line ends.
 _ESCAPED = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
-# Nothing between the service and the client is to hold events back.
+# Keeps proxies from buffering events.
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _EXAMPLE = (
     'id: 0.queued\nevent: status\ndata: {"id":"INC-1042","status":"pending","phase":"queued"}\n\n'
     'id: 0.classify\nevent: status\ndata: {"id":"INC-1042","status":"pending","phase":"classify"}\n\n'
     'id: 0.triaged\nevent: triage\ndata: {"incident_id":"INC-1042","facets":{}}\n\n'
 )
-# Of each event; OpenAPI 3.1 has no word for a stream of them.
+# The schema of each event; OpenAPI 3.1 can't describe a stream of them.
 _EVENT = {
     "type": "object",
     "properties": {
@@ -47,21 +47,21 @@ _EVENT = {
 }
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Events `status`, and at last `triage` (the triage) or `failed` (a problem document).",
-        "content": {MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}},
+        "description": "Events `status`, then one `triage` (the triage) or `failed` (a problem document).",
+        "content": {_MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}},
     },
-    204: {"description": "`Last-Event-ID` is the last event there will be: don't connect again."},
+    204: {"description": "`Last-Event-ID` names the final event: don't reconnect."},
 }
 
 
 class Progress(IncidentStatus, frozen=True):
-    """The data of a `status` event: how far an incident is."""
+    """The data of a `status` event: the state of an incident."""
 
     phase: str = Field(description="`queued`, `running`, a step such as `classify`, or `retry` until the next attempt.")
 
 
 class _Event(NamedTuple):
-    """One event. The id names a state: whoever comes back with it is told of the next one. The data is JSON."""
+    """One event. The id names a state: a client that reconnects with it gets the next one. The data is JSON."""
 
     id: str
     name: str
@@ -88,58 +88,58 @@ async def follow_incident(
     service: Parts,
     incident_id: IncidentInPath,
     last_event_id: Annotated[
-        str | None, Header(max_length=100, description="The id of the last event that came through before.")
+        str | None, Header(max_length=100, description="The id of the last event received before.")
     ] = None,
 ) -> Response:
-    """Follow an incident to its triage by server-sent events.
+    """Follow an incident by server-sent events until its triage is done.
 
-    An event comes whenever its state changes, and a comment every 15 seconds. The stream ends after the `triage` or
-    `failed` event, or when the service's limit for waiting is reached: connect again then, as event sources do.
+    Each change of state sends an event, and every 15 seconds without one sends a comment. The stream ends after the
+    `triage` or `failed` event, or at the service's time limit: reconnect then, as event sources do.
     """
     stored = await service.store.incident(incident_id)
     if stored.status == "imported":
         raise never_triaged(incident_id)
-    now = await _state(request, service, stored)
-    if now.is_last and now.id == last_event_id:
+    event = await _event(request, service, stored)
+    if event.is_last and event.id == last_event_id:
         return Response(None, 204)
     return StreamingResponse(
-        _stream(request, service, incident_id, last_event_id), headers=_HEADERS, media_type=MEDIA_TYPE
+        _stream(request, service, incident_id, last_event_id), headers=_HEADERS, media_type=_MEDIA_TYPE
     )
 
 
-async def _stream(request: Request, service: Service, incident_id: str, seen: str | None) -> AsyncIterator[str]:
+async def _stream(request: Request, service: Service, incident_id: str, last_id: str | None) -> AsyncIterator[str]:
     end = time.monotonic() + service.wait_limit_s
-    spoken = time.monotonic()
+    sent_at = time.monotonic()
     yield f"retry: {_RECONNECT_MS}\n\n"
     with service.jobs.noticed(incident_id) as notice:
         while time.monotonic() < end:
-            # What happens from here on sets it again.
+            # Cleared before the state is read, so that no change in between is missed.
             notice.clear()
             try:
-                now = await _state(request, service, await service.store.incident(incident_id))
+                event = await _event(request, service, await service.store.incident(incident_id))
             except NotFound:
                 return
-            if now.id != seen:
-                seen, spoken = now.id, time.monotonic()
-                yield str(now)
-            elif time.monotonic() - spoken >= _KEEP_ALIVE_S:
-                spoken = time.monotonic()
-                yield ": still there\n\n"
-            if now.is_last:
+            if event.id != last_id:
+                last_id, sent_at = event.id, time.monotonic()
+                yield str(event)
+            elif time.monotonic() - sent_at >= _KEEP_ALIVE_S:
+                sent_at = time.monotonic()
+                yield ": keep-alive\n\n"
+            if event.is_last:
                 return
-            # Now and then it is looked at even without a notice: another process may do the work.
+            # Polls too: another process may do the work, and its notices don't arrive here.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(notice.wait(), _LOOK_S)
+                await asyncio.wait_for(notice.wait(), _POLL_S)
 
 
-async def _state(request: Request, service: Service, stored: StoredIncident) -> _Event:
+async def _event(request: Request, service: Service, stored: StoredIncident) -> _Event:
     incident_id, attempt = stored.incident.id, stored.attempts
     if stored.status == "triaged" and (document := await service.store.triage_document(incident_id)):
         return _Event(f"{attempt}.triaged", "triage", document)
     if stored.status == "failed" and stored.retry_at is None:
-        return _Event(f"{attempt}.failed", "failed", describe(request, failed_for_good(stored)).model_dump_json())
+        return _Event(f"{attempt}.failed", "failed", problem_of(request, failed_for_good(stored)).model_dump_json())
     phase = "retry" if stored.status == "failed" else await service.jobs.phase(stored)
     if phase == "done":
-        return await _state(request, service, await service.store.incident(incident_id))
+        return await _event(request, service, await service.store.incident(incident_id))
     progress = Progress(phase=phase, **IncidentStatus.of(stored).model_dump())
     return _Event(f"{attempt}.{phase}", "status", progress.model_dump_json())

@@ -1,91 +1,100 @@
-"""Incidents over HTTP: post, list, read, annotate."""
+"""Incidents over HTTP: post, list, read, delete."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Header, Request, Response
-from pydantic import TypeAdapter, ValidationError
+from fastapi import APIRouter, Request, Response
 
 from triage.domain.errors import NotFound
-from triage.domain.incident import IncidentId
+from triage.domain.principal import actor
 from triage.domain.triage_result import Triage
-from triage.server.api.acceptance import checked_team, take_in
 from triage.server.api.access import Poster, Reader, requires
-from triage.server.api.answers import (
-    RETRY_AFTER_S,
-    Annotations,
-    IncidentAnswer,
-    IncidentStatus,
-    answer,
-    links,
-    preferred_wait,
-    raw_answer,
-)
-from triage.server.api.bodies import MAX_ANNOTATION_BYTES, NewAnnotation, read_incident, read_models
-from triage.server.api.etags import TAGGED, IfMatch, IfNoneMatch, expected, tagged, tagged_annotations
-from triage.server.api.examples import annotation_body, incident_body
+from triage.server.api.answers import IncidentAnswer, IncidentStatus, answer, links, raw_answer
+from triage.server.api.bodies import NewIncident, read_incident
+from triage.server.api.etags import CONDITIONAL, TAGGED, tagged
+from triage.server.api.openapi import Body, reference
 from triage.server.api.parameters import (
-    LINK,
+    PAGED,
     Cursor,
     IdempotencyKey,
+    IncidentFilter,
     IncidentInPath,
     Limit,
+    PreferredWait,
+    TeamHeader,
     next_link,
-    wanted_incidents,
 )
-from triage.server.api.problems import FieldError, InvalidFields, TriageFailed, documented
+from triage.server.api.problems import TriageFailed, documented
 from triage.server.api.service import Parts, Service
-from triage.store import Page, StoredIncident, Wanted
+from triage.store import Page, StoredIncident
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
 
-_ID = TypeAdapter[str](IncidentId)
-
-_PAGED: dict[int | str, dict[str, Any]] = {200: {"headers": LINK}}
+EXAMPLE = {
+    "title": "Chat completions time out in one region",
+    "write_up": (
+        "At 09:12 UTC the p99 latency of chat completions in eu-west rose from 2 s to over 60 s and most requests "
+        "timed out. Restarting the workers helped for a few minutes. The request router leaked connections to the "
+        "workers until it could open no more. We rolled back the router's release and traffic recovered at 09:58."
+    ),
+    "service": "chat-api",
+    "severity": "SEV-2",
+    "started_at": "2026-03-02T09:12:00Z",
+    "detected_at": "2026-03-02T09:20:00Z",
+    "mitigated_at": "2026-03-02T09:58:00Z",
+    "attributes": {"region": "eu-west"},
+}
+_BODY = Body(
+    {
+        "application/json": {"schema": reference(NewIncident), "example": EXAMPLE},
+        "text/markdown": {"schema": {"type": "string"}, "example": f"# {EXAMPLE['title']}\n\n{EXAMPLE['write_up']}"},
+        "text/plain": {"schema": {"type": "string"}, "example": EXAMPLE["write_up"]},
+    },
+    NewIncident,
+)
 _TRIAGED: dict[int | str, dict[str, Any]] = {
     200: {"model": Triage, "description": "The triage."},
     202: {"model": IncidentStatus, "description": "Not triaged yet: ask again at `links.triage`."},
 }
+_RETRY_AFTER_S = 2
 
 
 @router.post(
     "",
     operation_id="post_incident",
     status_code=202,
-    openapi_extra=incident_body(),
+    openapi_extra=_BODY,
     responses=_TRIAGED | documented(409, 413, 415, 422, 500, 503),
 )
 async def post_incident(
-    request: Request,
-    service: Parts,
-    who: Poster,
-    idempotency_key: IdempotencyKey = None,
-    prefer: Annotated[str | None, Header(examples=["wait=30"], description="`wait=N`: seconds to wait.")] = None,  # noqa: ARG001
-    x_team: Annotated[str | None, Header(description="The team, where the body names none.")] = None,
+    request: Request, service: Parts, principal: Poster, key: IdempotencyKey, wait_s: PreferredWait, team: TeamHeader
 ) -> Response:
     """Post an incident to be triaged.
 
-    Answers 202 as soon as it is safely stored. With `Prefer: wait=N` it answers 200 with the triage if that is done
-    within N seconds, else 202. The same incident posted again is not triaged again: 200 if its triage is done.
-    An incident of a team other than `default` is kept as `TEAM:ID`.
+    Answers 202 as soon as the incident is stored. With `Prefer: wait=N` it answers 200 with the triage if that is done
+    within N seconds, else 202. Posting the same incident again does not triage it again: 200 if its triage is done. An
+    incident of a team other than `default` is stored as `TEAM:ID`.
     """
     posted = await read_incident(request, service.max_write_up_bytes)
-    incident = await take_in(service, who, posted, _checked_key(idempotency_key), checked_team(x_team))
-    return await _triage_or_status(request, service, incident.id, location=True)
+    incident = await service.intake.post(principal, posted, key=key, team=team)
+    paths = links(incident.id)
+    return await _triage_or_status(
+        request, service, incident.id, wait_s, {"Location": paths.incident, "Content-Location": paths.triage}
+    )
 
 
-@router.get("", operation_id="list_incidents", response_model=Page, responses=_PAGED | documented(422))
+@router.get("", operation_id="list_incidents", response_model=Page, responses=PAGED | documented(422))
 async def list_incidents(
     service: Parts,
     request: Request,
-    who: Reader,
-    wanted: Annotated[Wanted, Depends(wanted_incidents)],
+    principal: Reader,
+    wanted: IncidentFilter,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    """List incidents, newest first, without their write-ups. What comes in meanwhile shifts no page."""
-    page = await service.store.page(limit, cursor, wanted.within(who.teams))
+    """List incidents, newest first, without their write-ups. New incidents don't shift the pages."""
+    page = await service.store.page(limit, cursor, wanted.within(principal.teams))
     return answer(page, headers=next_link(request, page.next_cursor))
 
 
@@ -94,86 +103,51 @@ async def list_incidents(
     operation_id="get_incident",
     response_model=IncidentAnswer,
     responses=TAGGED | documented(404),
-    dependencies=[requires("read")],
+    dependencies=[requires("read"), CONDITIONAL],
 )
-async def get_incident(
-    request: Request,
-    service: Parts,
-    incident_id: IncidentInPath,
-    if_none_match: IfNoneMatch = None,  # noqa: ARG001
-) -> Response:
-    """Read an incident and how far it is."""
+async def get_incident(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
+    """Get an incident and its state."""
     return tagged(request, IncidentAnswer.of(await service.store.incident(incident_id)))
+
+
+@router.delete(
+    "/{incident_id}",
+    operation_id="delete_incident",
+    status_code=204,
+    response_class=Response,
+    dependencies=[requires("admin")],
+    responses=documented(404),
+)
+async def delete_incident(service: Parts, incident_id: str) -> Response:
+    """Delete an incident with its triages, labels, vectors and jobs, and remove it from the history.
+
+    The audit log keeps who deleted it and when. Triages of other incidents that list it as a neighbour keep its
+    redacted title and an excerpt.
+    """
+    await service.casebook.delete(incident_id, actor())
+    await service.jobs.forget(incident_id)
+    return Response(status_code=204)
 
 
 @router.get(
     "/{incident_id}/triage",
     operation_id="get_triage",
     responses=_TRIAGED | TAGGED | {200: _TRIAGED[200] | TAGGED[200]} | documented(404, 500),
-    dependencies=[requires("read")],
+    dependencies=[requires("read"), CONDITIONAL],
 )
-async def get_triage(
-    request: Request,
-    service: Parts,
-    incident_id: IncidentInPath,
-    prefer: Annotated[str | None, Header(examples=["wait=30"], description="`wait=N`: seconds to wait.")] = None,  # noqa: ARG001
-    if_none_match: IfNoneMatch = None,  # noqa: ARG001
-) -> Response:
-    """Read the triage of an incident: 200, or 202 with its status and `Retry-After` while it is not done."""
-    return await _triage_or_status(request, service, incident_id)
-
-
-@router.post(
-    "/{incident_id}/annotations",
-    operation_id="post_annotations",
-    status_code=201,
-    response_model=Annotations,
-    openapi_extra=annotation_body(),
-    responses=documented(404, 412, 413, 415, 422, 503),
-    dependencies=[requires("annotate")],
-)
-async def post_annotations(
-    request: Request, service: Parts, incident_id: IncidentInPath, if_match: IfMatch = None
-) -> Response:
-    """Label an incident: one annotation or a list of them, all or none.
-
-    With a gold label the incident joins the history at once. The latest annotation of one annotator for one facet
-    counts; a gold one is withdrawn by the same annotator's annotation without `is_gold`. What an annotator said before
-    and says again is not kept twice. With `If-Match` nothing is kept if the incident's annotations changed since.
-    """
-    given = await read_models(request, NewAnnotation, MAX_ANNOTATION_BYTES)
-    kept = await service.casebook.annotate(
-        incident_id, [each.annotation(incident_id) for each in given], expected(if_match)
-    )
-    return answer(Annotations(annotations=tuple(kept)), 201)
-
-
-@router.get(
-    "/{incident_id}/annotations",
-    operation_id="list_annotations",
-    response_model=Annotations,
-    responses=TAGGED | documented(404),
-    dependencies=[requires("read")],
-)
-async def list_annotations(
-    request: Request,
-    service: Parts,
-    incident_id: IncidentInPath,
-    if_none_match: IfNoneMatch = None,  # noqa: ARG001
-) -> Response:
-    """List the annotations of an incident, oldest first."""
-    await service.store.incident(incident_id)
-    return tagged_annotations(request, await service.store.annotations(incident_id))
+async def get_triage(request: Request, service: Parts, incident_id: IncidentInPath, wait_s: PreferredWait) -> Response:
+    """Get the triage of an incident: 200, or 202 with its state and `Retry-After` while it is not done."""
+    return await _triage_or_status(request, service, incident_id, wait_s)
 
 
 async def _triage_or_status(
-    request: Request, service: Service, incident_id: str, *, location: bool = False
+    request: Request,
+    service: Service,
+    incident_id: str,
+    wait_s: float | None,
+    headers: dict[str, str] | None = None,
 ) -> Response:
-    places = links(incident_id)
-    headers = {"Vary": "Prefer"}
-    if location:
-        headers |= {"Location": places.incident, "Content-Location": places.triage}
-    wait_s = preferred_wait(request, service.wait_limit_s)
+    headers = {"Vary": "Prefer"} | (headers or {})
     if wait_s is not None:
         await service.jobs.wait(incident_id, wait_s)
         headers["Preference-Applied"] = f"wait={wait_s:g}"
@@ -184,42 +158,21 @@ async def _triage_or_status(
         raise failed_for_good(stored)
     if stored.status == "imported":
         raise never_triaged(incident_id)
-    return _status(stored, headers)
+    headers.pop("Content-Location", None)
+    return answer(IncidentStatus.of(stored), 202, headers | {"Retry-After": str(_RETRY_AFTER_S)})
 
 
 def failed_for_good(stored: StoredIncident) -> TriageFailed:
-    """Why an incident has no triage and gets none by itself."""
+    """The error for an incident whose triage failed and is not retried."""
     return TriageFailed(
-        f"{stored.failure} It was tried {stored.attempts} times. Post the incident again to have it tried anew.",
+        f"{stored.failure} It was tried {stored.attempts} times. Post the incident again to retry.",
         incident_id=stored.incident.id,
     )
 
 
 def never_triaged(incident_id: str) -> NotFound:
-    """Why an incident that came in with its labels has no triage."""
+    """The error for the triage of an incident that was imported with its labels."""
     return NotFound(
-        f"Incident {incident_id!r} came in as history and was not triaged. Post it to have it triaged.",
+        f"Incident {incident_id!r} was imported as history and not triaged. Post it to have it triaged.",
         incident_id=incident_id,
     )
-
-
-def _status(stored: StoredIncident, headers: dict[str, str]) -> Response:
-    headers = {name: value for name, value in headers.items() if name != "Content-Location"}
-    return answer(IncidentStatus.of(stored), 202, headers | {"Retry-After": str(RETRY_AFTER_S)})
-
-
-def _checked_key(key: str | None) -> str:
-    if not key:
-        return ""
-    try:
-        # The header's draft standard puts the key into quotes.
-        return _ID.validate_python(key.strip().strip('"'))
-    except ValidationError as error:
-        raise InvalidFields(
-            [
-                FieldError(
-                    field="Idempotency-Key",
-                    message="must be 1 to 128 letters, digits, '.', '_', ':' or '-', and start with a letter or digit",
-                )
-            ]
-        ) from error

@@ -27,7 +27,7 @@ _RESERVED = frozenset({"type", "title", "status", "detail", "instance", "request
 
 
 class FieldError(BaseModel, frozen=True):
-    """One field that is wrong. `pointer` is its JSON Pointer in the body, empty where it was elsewhere."""
+    """An invalid field. `pointer` is its JSON Pointer in the body, empty for fields elsewhere."""
 
     field: str
     message: str
@@ -42,12 +42,12 @@ class Problem(BaseModel, frozen=True):
     status: int = Field(examples=[422])
     detail: str = Field(examples=["write_up: is empty: send the text of the incident"])
     instance: str = Field(examples=["/v1/incidents"])
-    request_id: str = Field(default="", description="What the service's log calls this request.")
+    request_id: str = Field(default="", description="The request's id in the service's log.")
     errors: tuple[FieldError, ...] = ()
 
 
 class InvalidFields(InvalidInput):
-    """Input with one or more wrong fields, each named in `errors`."""
+    """Input with one or more invalid fields, each named in `errors`."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         self.errors = tuple(errors)
@@ -55,63 +55,61 @@ class InvalidFields(InvalidInput):
 
     @classmethod
     def of(cls, error: ValidationError | RequestValidationError) -> InvalidFields:
-        """The wrong fields of a validation error."""
+        """The invalid fields of a validation error."""
         return cls([_field_error(each) for each in error.errors()])
 
 
 class UnsupportedMediaType(TriageError):
-    """A body of a kind that is not understood."""
+    """A body of an unsupported kind."""
 
     status = 415
-    title = "This kind of body is not understood"
+    title = "This kind of body is not supported"
 
 
 class TriageFailed(TriageError):
-    """An incident whose triage failed as often as it is tried."""
+    """The triage of an incident failed in every attempt."""
 
     status = 500
     title = "The triage failed"
 
 
 class DatabaseUnavailable(TriageError):
-    """The database is away for the moment."""
+    """The database is temporarily unavailable."""
 
     status = 503
-    title = "The database is away"
+    title = "The database is unavailable"
 
     def __init__(self) -> None:
-        super().__init__(
-            "The database can't be reached at the moment. The same request will succeed when it is back.",
-            retry_after_s=1,
-        )
+        super().__init__("The database can't be reached at the moment: try again soon.", retry_after_s=1)
 
 
 class Defect(TriageError):
-    """What nobody foresaw. The client learns nothing of our inside."""
+    """An unexpected error. The answer reveals nothing internal."""
 
     status = 500
     title = "Internal Server Error"
 
     def __init__(self) -> None:
-        super().__init__(
-            "The service failed on this request. Its log has the reason; the same request may succeed later."
-        )
+        super().__init__("The service failed on this request: try again, or look for the reason in its log.")
 
 
 def problem(
     request: Request,
     status: int,
-    kind: str,
-    title: str,
     detail: str,
     *,
+    kind: str = "",
+    title: str = "",
     data: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A response with a problem document; `data` are further members of it."""
+    """A problem document as a response. `data` are further members.
+
+    Without a `kind`, its type is `about:blank` and its title the status's phrase, as RFC 9457 asks.
+    """
     document = {
-        "type": kind if ":" in kind else f"urn:triage:problem:{kind}",
-        "title": title,
+        "type": f"urn:triage:problem:{kind}" if kind else "about:blank",
+        "title": title or http.HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "instance": request.url.path,
@@ -132,13 +130,13 @@ def install(app: FastAPI) -> None:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The entries of these error statuses for an endpoint's OpenAPI description."""
+    """The OpenAPI entries of these error statuses."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": http.HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
-def describe(request: Request, error: TriageError) -> Problem:
-    """The problem document of an error, where it is part of a larger answer."""
+def problem_of(request: Request, error: TriageError) -> Problem:
+    """The problem document of an error, as a part of a larger answer."""
     return Problem(
         type=f"urn:triage:problem:{error.kind}",
         title=error.title,
@@ -146,36 +144,27 @@ def describe(request: Request, error: TriageError) -> Problem:
         detail=error.detail,
         instance=request.url.path,
         request_id=logs.request_id.get(),
-        errors=_wrong_fields(error),
+        errors=_invalid_fields(error),
     )
 
 
 async def _triage_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, TriageError)  # noqa: S101 - Starlette's handlers are typed for any exception
+    assert isinstance(error, TriageError)  # noqa: S101 - Starlette types handlers for any exception
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("%s %s: %s", request.method, request.url.path, error.detail)
-    errors = _wrong_fields(error)
     data = {name: value for name, value in error.data.items() if name not in _RESERVED}
-    if errors:
+    if errors := _invalid_fields(error):
         data["errors"] = [each.model_dump() for each in errors]
     headers: dict[str, str] = dict(getattr(error, "headers", None) or {})
     if (wait_s := error.data.get("retry_after_s")) is not None:
         headers["Retry-After"] = str(math.ceil(wait_s))
-    return problem(request, error.status, error.kind, error.title, error.detail, data=data, headers=headers)
+    return problem(request, error.status, error.detail, kind=error.kind, title=error.title, data=data, headers=headers)
 
 
 async def _database_error(request: Request, error: Exception) -> Response:
     if not is_database_away(error):
         raise error
     return await _triage_error(request, DatabaseUnavailable())
-
-
-def _wrong_fields(error: TriageError) -> tuple[FieldError, ...]:
-    if isinstance(error, InvalidFields):
-        return error.errors
-    if isinstance(error, InvalidInput):
-        return (FieldError(field=str(error.data["field"]), message=error.detail),)
-    return ()
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
@@ -185,48 +174,49 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    phrase = http.HTTPStatus(error.status_code).phrase
     detail, headers = str(error.detail), error.headers
-    if error.status_code == http.HTTPStatus.NOT_FOUND and detail == phrase:
+    if error.status_code == http.HTTPStatus.NOT_FOUND and detail == http.HTTPStatus.NOT_FOUND.phrase:
         detail = f"There is nothing at {request.url.path}. The API is described at /docs."
     elif error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
-        detail = f"{request.method} is not possible at {request.url.path}; the Allow header names what is."
-        headers = {"Allow": ", ".join(sorted(_allowed(request)))}
-    return problem(request, error.status_code, "about:blank", phrase, detail, headers=headers)
-
-
-def _allowed(request: Request) -> set[str]:
-    """The methods of all routes at this place; Starlette's own answer names those of the first alone."""
-    place, paths = request.url.path, request.app.openapi()["paths"]
-    described = [place] if place in paths else [path for path in paths if compile_path(path)[0].match(place)]
-    return {method.upper() for path in described for method in paths[path]}
+        detail = f"{request.url.path} does not support {request.method}: the Allow header lists what it supports."
+        headers = {"Allow": ", ".join(sorted(_allowed_methods(request)))}
+    return problem(request, error.status_code, detail, headers=headers)
 
 
 async def _defect(request: Request, _error: Exception) -> Response:
-    # The server logs the exception itself, and then closes the connection: nothing more must be sent on it.
-    told, headers = Defect(), {"Connection": "close"}
-    return problem(request, told.status, "about:blank", told.title, told.detail, headers=headers)
+    # The server logs the exception and closes the connection: nothing else must be sent on it.
+    return problem(request, Defect.status, Defect().detail, headers={"Connection": "close"})
+
+
+def _allowed_methods(request: Request) -> set[str]:
+    """The methods of all routes at this path; Starlette's own answer lists only the first route's."""
+    path, paths = request.url.path, request.app.openapi()["paths"]
+    matching = [path] if path in paths else [each for each in paths if compile_path(each)[0].match(path)]
+    return {method.upper() for each in matching for method in paths[each]}
+
+
+def _invalid_fields(error: TriageError) -> tuple[FieldError, ...]:
+    if isinstance(error, InvalidFields):
+        return error.errors
+    if isinstance(error, InvalidInput):
+        return (FieldError(field=str(error.data["field"]), message=error.detail),)
+    return ()
 
 
 def _field_error(error: Any) -> FieldError:
     kind, message = error["type"], str(error["msg"])
-    # FastAPI puts the place (body, query, path, header) in front.
-    location = [part for part in error["loc"] if part not in ("body", "query", "path", "header")]
+    # FastAPI puts the part of the request (body, query, path, header) in front.
+    location = [str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")]
     if kind == "json_invalid":
         return FieldError(field="body", message=f"is not JSON: {message.removeprefix('Invalid JSON: ')}")
     message = message.removeprefix("Value error, ")
     if kind == "extra_forbidden":
-        message = "is no known field here: correct its spelling or leave it out"
+        message = "unknown field: correct its spelling or leave it out"
     elif kind == "missing":
         message = "is missing"
     if not location:
-        # A rule over several fields names the first of them in its message.
+        # A rule over several fields begins its message with the first of them.
         first = message.partition(" ")[0]
         return FieldError(field=first if "_" in first else "body", message=message)
-    return FieldError(
-        field=".".join(map(str, location)), message=message, pointer="".join(f"/{_escape(str(p))}" for p in location)
-    )
-
-
-def _escape(part: str) -> str:
-    return part.replace("~", "~0").replace("/", "~1")
+    pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in location)
+    return FieldError(field=".".join(location), message=message, pointer=pointer)

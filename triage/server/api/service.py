@@ -1,4 +1,4 @@
-"""What the endpoints work with."""
+"""The parts that the endpoints work with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from triage.labels.annotation_job.adjudication import Adjudication
 from triage.labels.annotation_job.labelling import Labelling
 from triage.labels.annotation_job.worklist import Worklist
 from triage.labels.preview import Previewer
-from triage.server.api.keyring import Keyring
+from triage.server.api.authentication import Authenticator
+from triage.server.api.intake import Intake
 from triage.server.jobs import Jobs
 from triage.server.metrics import Metrics
 from triage.server.notifications import Notifier
@@ -24,9 +25,9 @@ from triage.store import Store
 
 
 class Check(NamedTuple):
-    """Something that `/readyz` looks at. `probe` returns a word on its state, or raises.
+    """A check of `/readyz`. `probe` returns the state in a few words, or raises.
 
-    Without a part that `is_required` the service is not ready; without another one it works, if less well.
+    The service is not ready while a required check fails.
     """
 
     probe: Callable[[], Awaitable[str]]
@@ -34,9 +35,10 @@ class Check(NamedTuple):
 
 
 class Service(NamedTuple):
-    """The parts behind the API. `taxonomies` are those that can be read, by id; the casebook's is the one in use.
+    """The parts behind the API.
 
-    Who does something that takes a core for long has the `turn` for as long.
+    `taxonomies` are the readable ones by id; the casebook's is the one in use. Requests that keep a core busy for long
+    hold `analysis_lock`, so that one runs at a time.
     """
 
     casebook: Casebook
@@ -48,26 +50,31 @@ class Service(NamedTuple):
     metrics: Metrics
     taxonomies: Mapping[str, Taxonomy]
     checks: Mapping[str, Check]
-    keyring: Keyring
+    authenticator: Authenticator
     notifier: Notifier
     previewer: Previewer
-    turn: asyncio.Lock
+    analysis_lock: asyncio.Lock
     max_write_up_bytes: int
     wait_limit_s: float
 
     @property
+    def intake(self) -> Intake:
+        """The way in for incidents."""
+        return Intake(self.casebook, self.store, self.jobs, self.max_write_up_bytes)
+
+    @property
     def labelling(self) -> Labelling:
-        """The labelling with the taxonomy in use."""
+        """Labelling with the taxonomy in use."""
         return Labelling(self.store, self.casebook.taxonomy)
 
     @property
     def adjudication(self) -> Adjudication:
-        """The adjudication of what is labelled."""
+        """Adjudication of disagreements."""
         return Adjudication(self.casebook, self.store)
 
     @property
     def worklist(self) -> Worklist:
-        """What people are to look at."""
+        """The incidents that need a person."""
         return Worklist(self.store, self.casebook.taxonomy)
 
 

@@ -1,4 +1,4 @@
-"""Finished triages over HTTP, in the order in which they were finished: a client that posts many follows along here."""
+"""Finished triages over HTTP, in the order in which they finished, for clients that post many incidents."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ router = APIRouter(prefix="/v1/triages", tags=["incidents"])
 
 
 class FinishedTriage(BaseModel, frozen=True):
-    """A triage that is done, and where its incident is."""
+    """A finished triage, and the paths of its incident."""
 
     incident_id: str
     created_at: AwareDatetime
     degraded: bool
     links: Links
-    triage: Triage | None = Field(default=None, description="The whole of it, if `documents` were asked for.")
+    triage: Triage | None = Field(default=None, description="The whole triage, with `documents=true`.")
 
 
 class FinishedTriages(BaseModel, frozen=True):
-    """Some finished triages, first finished first.
+    """Finished triages, earliest first.
 
-    `next_cursor` is there also on the last page: asked with it later, the list goes on with what was finished since.
+    The last page has a `next_cursor` too: use it later to continue with triages finished since.
     """
 
     triages: tuple[FinishedTriage, ...]
@@ -42,23 +42,23 @@ class FinishedTriages(BaseModel, frozen=True):
 @router.get("", operation_id="list_triages", response_model=FinishedTriages, responses=documented(422))
 async def list_triages(
     service: Parts,
-    who: Reader,
+    principal: Reader,
     limit: Limit = 50,
     cursor: Cursor = None,
     since: Annotated[
-        MomentInQuery | None, Query(description="Without a cursor: only what was triaged at this moment or later.")
+        MomentInQuery | None, Query(description="Without a cursor: only triages finished at this moment or later.")
     ] = None,
-    documents: Annotated[bool, Query(description="Whether each item is to hold the whole triage.")] = False,
+    documents: Annotated[bool, Query(description="Whether each item includes the whole triage.")] = False,
 ) -> Response:
-    """List triages in the order in which they were finished; one made anew is listed again.
+    """List triages in the order in which they finished; a repeated one is listed again.
 
-    Whoever goes on from `next_cursor` sees each one once and misses none.
+    A client that continues from `next_cursor` sees each triage once and misses none.
     """
-    page = await service.store.finished(limit, cursor, since=since, teams=who.teams)
+    page = await service.store.finished(limit, cursor, since=since, teams=principal.teams)
     items = ",".join(_item(each, with_document=documents) for each in page.triages)
-    own = FinishedTriages(triages=(), next_cursor=page.next_cursor, has_more=page.has_more)
-    # The documents are passed on as they were stored, not read and written again.
-    return raw_answer(f'{{"triages":[{items}],{own.model_dump_json(exclude={"triages"})[1:]}')
+    rest = FinishedTriages(triages=(), next_cursor=page.next_cursor, has_more=page.has_more)
+    # Documents are passed on as stored, without parsing them.
+    return raw_answer(f'{{"triages":[{items}],{rest.model_dump_json(exclude={"triages"})[1:]}')
 
 
 def _item(finished: Finished, *, with_document: bool) -> str:

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from triage.domain.errors import InvalidInput, TriageError
 from triage.domain.principal import Principal
 from triage.intake.markdown import parse_markdown
-from triage.server.api.acceptance import take_in
 from triage.server.api.access import Poster, Reader
 from triage.server.api.bodies import NewIncident
 from triage.server.api.problems import InvalidFields
@@ -39,7 +38,7 @@ async def post(request: Request, service: Parts, who: Poster) -> Response:
     form: Mapping[str, str] = {}
     try:
         form = await read_form(request, service.max_write_up_bytes)
-        incident = await take_in(service, who, _posted(form))
+        incident = await service.intake.post(who, _posted(form))
     except TriageError as error:
         if is_part(request) or not who.may("read"):
             raise

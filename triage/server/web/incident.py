@@ -11,7 +11,6 @@ from triage.domain.triage_result import Triage
 from triage.intake.markdown import write_markdown
 from triage.labels.annotation_job.draft import Corrections
 from triage.pipeline.pipeline import STEPS
-from triage.server.api.acceptance import queue
 from triage.server.api.access import Poster, Reader, requires
 from triage.server.api.parameters import IncidentInPath
 from triage.server.api.service import Parts, Service
@@ -78,7 +77,7 @@ async def export_markdown(service: Parts, incident_id: IncidentInPath) -> Respon
 async def triage(request: Request, service: Parts, who: Poster, incident_id: IncidentInPath) -> Response:  # noqa: ARG001 - says the scope
     """Have an incident triaged that failed for good, or came in as history."""
     stored = await service.store.incident(incident_id)
-    await queue(service, stored.incident, stored.team)
+    await service.intake.take_in(stored.incident, stored.team)
     return go_to(request, incident_path(incident_id))
 
 

@@ -63,4 +63,4 @@ async def revoke_key(request: Request, service: Parts, who: Administrator, key_i
 async def _shown(request: Request, service: Service, who: Principal, made: MadeKey | None = None) -> Response:
     now = datetime.now(UTC)
     keys = [(key, key.is_expired(now)) for key in await keys_of(service, who)]
-    return show(request, "keys.html", keys=keys, made=made, is_on=service.keyring.is_on)
+    return show(request, "keys.html", keys=keys, made=made, is_on=service.authenticator.is_on)

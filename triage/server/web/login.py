@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Form, Query, Request, Response
 
 from triage.domain.principal import TooManyRequests, Unauthenticated
-from triage.server.api.keyring import SESSION_COOKIE
+from triage.server.api.authentication import SESSION_COOKIE
 from triage.server.api.service import Parts
 from triage.server.web.annotator import forget_annotator
 from triage.server.web.rendering import go_to, ours, page_router, show
@@ -29,7 +29,7 @@ async def login(
     reason: str = "",
 ) -> Response:
     """Ask for a key."""
-    if not service.keyring.is_on:
+    if not service.authenticator.is_on:
         return go_to(request, ours(wanted))
     return show(request, "login.html", wanted=ours(wanted), failure=_WHY.get(reason, ""))
 
@@ -42,10 +42,10 @@ async def sign_in(
     wanted: Annotated[str, Form(alias="next")] = "/",
 ) -> Response:
     """Begin a session, and go on to the page that was wanted."""
-    if not service.keyring.is_on:
+    if not service.authenticator.is_on:
         return go_to(request, ours(wanted))
     try:
-        token = await service.keyring.begin_session(request, key.strip())
+        token = await service.authenticator.begin_session(request, key.strip())
     except (Unauthenticated, TooManyRequests) as error:
         failure = error.detail if key.strip() else "Give a key."
         return show(request, "login.html", status=error.status, wanted=ours(wanted), failure=failure)
@@ -67,7 +67,7 @@ async def sign_in(
 @router.post("/logout")
 async def sign_out(request: Request, service: Parts) -> Response:
     """End the session of this browser, and forget who labelled in it."""
-    await service.keyring.end_session(request.cookies.get(SESSION_COOKIE, ""))
+    await service.authenticator.end_session(request.cookies.get(SESSION_COOKIE, ""))
     response = go_to(request, "/login")
     response.delete_cookie(SESSION_COOKIE, path="/")
     forget_annotator(response)

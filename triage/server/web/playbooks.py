@@ -8,7 +8,7 @@ from triage.domain.principal import Principal
 from triage.insights.automation import DEFAULT_CRITERIA, Opportunities
 from triage.insights.automation_tables import kind_name, near_miss_table, playbook_table
 from triage.server.api.access import Reader
-from triage.server.api.automation import automation_of
+from triage.server.api.history import automation_of
 from triage.server.api.service import Parts, Service
 from triage.server.web.downloads import TableFormat, table_file
 from triage.server.web.kept import Kept, KeptFigures, Measured

@@ -9,7 +9,7 @@ from fastapi import Query, Request, Response
 from triage.domain.principal import Principal
 from triage.insights.radar import Radar, as_yaml, radar_table
 from triage.server.api.access import Reader, requires
-from triage.server.api.radar import radar_of
+from triage.server.api.history import radar_of
 from triage.server.api.service import Parts, Service
 from triage.server.web.downloads import TableFormat, kept_file, table_file
 from triage.server.web.kept import Kept, KeptFigures, Measured

@@ -63,7 +63,7 @@ def show(
     text = page.render(
         request=request,
         who=who,
-        has_keys=request.app.state.service.keyring.is_on,
+        has_keys=request.app.state.service.authenticator.is_on,
         annotator=annotator_of(request),
         places=PLACES,
         theme=theme if theme in THEMES else "",

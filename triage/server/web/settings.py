@@ -9,7 +9,7 @@ from fastapi import Form, Request, Response
 
 from triage.render.tables import Column, Row, Table
 from triage.server.api.access import Administrator, Reader, requires
-from triage.server.api.reading import look
+from triage.server.api.operations import check_readiness
 from triage.server.api.service import Parts
 from triage.server.web.annotator import remember_annotator, required_annotator
 from triage.server.web.downloads import TableFormat, table_file
@@ -43,7 +43,7 @@ async def set_annotator(request: Request, name: Annotated[str, Form(max_length=4
 @router.get("/settings/health")
 async def health(request: Request, service: Parts, who: Reader) -> Response:
     """Show whether each part works, and which processes are at work."""
-    readiness = await look(service)
+    readiness = await check_readiness(service)
     now = datetime.now(UTC)
     processes = await service.store.processes.all() if who.teams is None else []
     at_work = [(process, now - process.seen_at < SEEN_WITHIN) for process in processes]

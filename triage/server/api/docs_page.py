@@ -1,4 +1,4 @@
-"""The page at `/docs`: every endpoint out of the OpenAPI description. It asks nothing of any other place."""
+"""The page at `/docs`: every endpoint of the OpenAPI description. It loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from triage.server.api.openapi import METHODS
+
 router = APIRouter()
 
-_METHODS = ("get", "post", "put", "patch", "delete")
 _STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24; }
 code, .path { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
@@ -34,16 +35,15 @@ _POLICY = (
 
 @router.get("/docs", include_in_schema=False)
 async def documentation(request: Request) -> Response:
-    """Show what there is to ask for, as a page."""
-    page = render(request.app.openapi())
+    """Show the endpoints as a page."""
+    page = _page(request.app.openapi())
     return Response(page, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
 
-def render(schema: dict[str, Any]) -> str:
-    """An OpenAPI description as a page in HTML."""
+def _page(schema: dict[str, Any]) -> str:
     by_tag: defaultdict[str, list[str]] = defaultdict(list)
     for path, operations in schema["paths"].items():
-        for method in _METHODS:
+        for method in METHODS:
             if method in operations:
                 operation = operations[method]
                 by_tag[operation.get("tags", ["other"])[0]].append(_operation(method, path, operation))

@@ -9,21 +9,20 @@ from pydantic import ValidationError
 
 from tests.intake.webhooks import payloads
 from tests.intake.webhooks.payloads import encoded
-from triage.domain.enums import SourceKind
 from triage.domain.incident import Incident
-from triage.intake.webhooks import READERS, read
+from triage.intake.webhooks import PROVIDERS, SourceKind
 
 
 def only(kind: str, payload: Any, source_id: str = "src_1") -> Incident:
-    (incident,) = read(kind, encoded(payload), source_id).incidents
+    (incident,) = PROVIDERS[kind].read(encoded(payload), source_id).incidents
     return incident
 
 
-def test_there_is_a_reader_for_each_kind_of_source() -> None:
-    assert set(READERS) == set(get_args(SourceKind))
+def test_the_kinds_of_sources_are_those_of_the_registry() -> None:
+    assert get_args(SourceKind) == tuple(PROVIDERS)
 
 
-@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("kind", PROVIDERS)
 def test_the_same_payload_is_the_same_incident_and_that_of_another_source_another(kind: str) -> None:
     payload = getattr(payloads, kind)()
     assert only(kind, payload) == only(kind, payload)
@@ -80,30 +79,34 @@ def test_a_generic_incident_keeps_its_senders_id_or_is_named_by_its_content() ->
 @pytest.mark.parametrize(
     ("kind", "payload", "why"),
     [
-        ("alertmanager", payloads.alertmanager(status="resolved"), "Nothing fires"),
-        ("alertmanager", payloads.alertmanager(alerts=[]), "Nothing fires"),
-        ("grafana", payloads.grafana(status="resolved"), "Nothing fires"),
+        ("alertmanager", payloads.alertmanager(status="resolved"), "No alert is firing"),
+        ("alertmanager", payloads.alertmanager(alerts=[]), "No alert is firing"),
+        ("grafana", payloads.grafana(status="resolved"), "No alert is firing"),
         ("pagerduty", payloads.pagerduty("incident.resolved"), "'incident.resolved'"),
         ("pagerduty", {"event": {"event_type": "pagey.ping", "data": {"message": "Hello"}}}, "'pagey.ping'"),
         ("pagerduty", {"event": {"event_type": "service.deleted", "data": None}}, "'service.deleted'"),
         ("incident_io", payloads.incident_io("public_incident.incident_updated_v2"), "incident_updated_v2"),
-        ("incident_io", payloads.incident_io("private_incident.incident_created_v2"), "private incident holds nothing"),
-        ("incident_io", payloads.incident_io(mode="test"), "a test one"),
+        (
+            "incident_io",
+            payloads.incident_io("private_incident.incident_created_v2"),
+            "private incidents contain",
+        ),
+        ("incident_io", payloads.incident_io(mode="test"), "a test incident"),
         ("generic", payloads.generic("incident.resolved"), "'incident.resolved'"),
         ("generic", {"type": "deploy", "data": [1]}, "'deploy'"),
     ],
 )
 def test_what_makes_no_incident_is_told_with_the_reason(kind: str, payload: Any, why: str) -> None:
-    reading = read(kind, encoded(payload), "src_1")
+    reading = PROVIDERS[kind].read(encoded(payload), "src_1")
     assert reading.incidents == ()
     assert why in reading.ignored[0]
 
 
-@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("kind", PROVIDERS)
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"a": 1}', b"\xff\xfe", b"[" * 100_000])
 def test_what_is_no_payload_of_the_kind_is_refused(kind: str, content: bytes) -> None:
     with pytest.raises(ValidationError):
-        read(kind, content, "src_1")
+        PROVIDERS[kind].read(content, "src_1")
 
 
 TEXT = st.text(max_size=40) | st.sampled_from(["x" * 3_000, "\x00", "https://a.example/" + "b" * 3_000])

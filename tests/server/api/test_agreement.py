@@ -16,7 +16,7 @@ from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.insights.live_agreement import LiveOptions, LiveReport
 from triage.redaction import Redactor
-from triage.server.api.examples import AGREEMENT
+from triage.server.api.agreement import EXAMPLE
 from triage.server.jobs import JobOptions, Jobs
 from triage.store import Store, upgrade
 
@@ -91,6 +91,6 @@ def test_both_are_described_with_examples_that_hold(live: httpx.Client) -> None:
 
     described = paths["/v1/agreement"]["get"]["responses"]["200"]["content"]["application/json"]
     assert described["schema"]["$ref"].endswith("/LiveReport")
-    assert LiveReport.model_validate(described["example"]) == LiveReport.model_validate(AGREEMENT)
+    assert LiveReport.model_validate(described["example"]) == LiveReport.model_validate(EXAMPLE)
     plain = paths["/metrics"]["get"]["responses"]["200"]["content"]["text/plain"]["example"]
     assert [family.name for family in text_string_to_metric_families(plain)] == ["triage_live_kappa"]

@@ -1,13 +1,14 @@
-"""What is read out of a webhook's payload: incidents whose texts are bounded and whose ids are stable."""
+"""What every webhook provider is, and how the incidents in its payloads get bounded texts and stable ids."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 from triage.domain.incident import Incident, Scalar
+from triage.intake.webhooks.signatures import check_secret
 
 MOST_ATTRIBUTES = 50
 MOST_WRITE_UP = 100_000
@@ -15,19 +16,37 @@ _LONGEST = {"title": 500, "service": 200, "severity": 50}
 
 
 class Reading(NamedTuple):
-    """The incidents of a payload; `ignored` says of the rest why it makes none."""
+    """The incidents of a payload; `ignored` gives the reasons why other parts make none."""
 
     incidents: tuple[Incident, ...] = ()
     ignored: tuple[str, ...] = ()
 
 
+class Provider(NamedTuple):
+    """A kind of webhook sender.
+
+    `read` makes incidents of a payload and the id of its source: the same payload from the same source gives the same
+    incidents with the same ids. It raises a pydantic `ValidationError` for any other content.
+    `verify` takes the secret, the headers (names in lower case), the body and the time in Unix seconds, and raises
+    `BadSignature` unless the body was sent by someone who knows the secret.
+    `check_secret` returns a secret that the provider accepts, else raises `InvalidInput`. The service makes the secret,
+    unless the provider `makes_secret` itself once it has the URL.
+    """
+
+    kind: str
+    read: Callable[[bytes, str], Reading]
+    verify: Callable[[str, Mapping[str, str], bytes, float], None]
+    check_secret: Callable[[str], str] = check_secret
+    makes_secret: bool = False
+
+
 def stable_id(kind: str, source_id: str, *parts: str) -> str:
-    """The same id for the same thing of the same source; of another source, and so of another team, another one."""
+    """An id that depends on the source and `parts` only: different sources, and so teams, get different ids."""
     content = "\x1f".join((source_id, *parts))
     return f"{kind}-{hashlib.sha256(content.encode('utf-8', 'replace')).hexdigest()[:24]}"
 
 
-def made(
+def make_incident(
     incident_id: str,
     source: str,
     title: str,
@@ -39,7 +58,7 @@ def made(
     started_at: datetime | None = None,
     attributes: Mapping[str, Scalar] | None = None,
 ) -> Incident:
-    """An incident out of what a sender wrote, cut where it is too long."""
+    """An incident from a sender's texts, which are cut where they are too long."""
     texts = {"title": " ".join(title.split()), "service": service, "severity": severity}
     return Incident(
         id=incident_id,

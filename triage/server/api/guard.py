@@ -1,6 +1,6 @@
-"""Around every request: who may ask from where, how large and how slow a request may be, and headers for browsers.
+"""Protects every request: allowed hosts and origins, limits on size and time, and security headers.
 
-Pure ASGI and outermost, so that it holds for every answer, also for one to a defect.
+Pure ASGI and around the whole app, so that it also covers answers to unexpected errors.
 """
 
 from __future__ import annotations
@@ -15,36 +15,35 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from triage.server.api.keyring import key_in
+from triage.server.api.authentication import key_in
 from triage.server.api.problems import problem
 from triage.server.bind_address import is_loopback
 
 _MOST_URL_BYTES = 8_192
 _MOST_HEADER_BYTES = 32_768
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_ELSEWHERE = "A page of another website sent this. To let it, add its origin to TRIAGE_CORS_ORIGINS."
-_ELSEWHERE_WITH_KEYS = (
-    "A page of another website sent this without a key. To let it, add its origin to TRIAGE_CORS_ORIGINS, and have it "
-    "send `Authorization: Bearer KEY`."
+_CROSS_SITE = "A page of another website sent this. To allow it, add its origin to TRIAGE_CORS_ORIGINS."
+_CROSS_SITE_WITHOUT_KEY = (
+    "A page of another website sent this without a key. To allow it, add its origin to TRIAGE_CORS_ORIGINS and send "
+    "`Authorization: Bearer KEY`."
 )
 _PORTS = {"http": 80, "https": 443}
-_EVERYWHERE = {
+_SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # What is told of incidents is nobody's to keep on the way. An endpoint may say otherwise.
+    # Answers contain incident data, which no cache may keep. An endpoint may set its own.
     "Cache-Control": "no-store",
 }
 
 
 class GuardOptions(NamedTuple):
-    """`hosts` are the names by which a service without keys may be called, beside those of loopback; None: any.
+    """`hosts` are the names under which a service without keys may be called, beside loopback's; None allows any.
 
-    `cors_origins` are websites whose pages may use the service, with a key where it has keys. `request_limit_s` is how
-    long a body may take to come in; endpoints have lower limits for its size than `most_body_bytes`, which holds for
-    all.
+    Pages of the websites in `cors_origins` may use the service, with a key if it requires keys. `request_limit_s` is
+    how long a body may take to arrive. `most_body_bytes` applies to every body; endpoints have lower limits.
     """
 
     hosts: frozenset[str] | None = None
@@ -55,7 +54,7 @@ class GuardOptions(NamedTuple):
 
 
 class Guard:
-    """The outermost layer of the app."""
+    """An ASGI layer that refuses unsafe requests and adds security headers."""
 
     def __init__(self, app: ASGIApp, options: GuardOptions) -> None:
         self._app = app
@@ -67,41 +66,39 @@ class Guard:
             await self._app(scope, receive, send)
             return
         scope.setdefault("state", {})
-        guarded = _with_headers(scope, send)
-        refused = self._refusal(scope)
-        if refused is not None:
-            status, title, detail = refused
-            answer = problem(Request(scope), status, "about:blank", title, detail)
-            await answer(scope, receive, guarded)
+        send = _with_headers(scope, send)
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await problem(Request(scope), *refusal)(scope, receive, send)
             return
-        await self._app(scope, self._bounded(receive), guarded)
+        await self._app(scope, self._bounded(receive), send)
 
-    def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """The status and the reason why a request is refused."""
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > _MOST_URL_BYTES:
-            return 414, "URI Too Long", f"The address is longer than {_MOST_URL_BYTES:,} bytes."
+            return 414, f"The address is longer than {_MOST_URL_BYTES:,} bytes."
         if sum(len(name) + len(value) for name, value in scope["headers"]) > _MOST_HEADER_BYTES:
-            return 431, "Request Header Fields Too Large", f"The headers are larger than {_MOST_HEADER_BYTES:,} bytes."
+            return 431, f"The headers are larger than {_MOST_HEADER_BYTES:,} bytes."
         headers = Headers(scope=scope)
-        if not self._is_called_by_its_name(headers):
-            # Else a website could have its own name point to this machine, and read what is here (DNS rebinding).
+        if not self._is_host_allowed(headers):
+            # Prevents DNS rebinding, where a website's own name points to this machine.
             return (
                 421,
-                "Misdirected Request",
-                "Without keys this service answers only to names of this machine: call it as 127.0.0.1 or localhost, "
+                "Without keys, this service answers only to names of this machine: call it as 127.0.0.1 or localhost, "
                 "or set TRIAGE_AUTH=on and use keys.",
             )
-        if not self._may_come_from(scope, headers):
-            return 403, "Forbidden", _ELSEWHERE_WITH_KEYS if self._options.has_keys else _ELSEWHERE
+        if not self._is_origin_allowed(scope, headers):
+            return 403, _CROSS_SITE_WITHOUT_KEY if self._options.has_keys else _CROSS_SITE
         return None
 
-    def _is_called_by_its_name(self, headers: Headers) -> bool:
+    def _is_host_allowed(self, headers: Headers) -> bool:
         if self._options.has_keys or self._options.hosts is None:
             return True
         host = _host(f"//{headers.get('host', '')}")
         return host is not None and (is_loopback(host) or host in self._options.hosts)
 
-    def _may_come_from(self, scope: Scope, headers: Headers) -> bool:
-        # A browser never sends a key by itself. A session it does send, and to sign in or out nothing is needed.
+    def _is_origin_allowed(self, scope: Scope, headers: Headers) -> bool:
+        # A browser never sends a key by itself, but it does send session cookies, and logging in needs neither.
         if scope["method"] in _SAFE or (self._options.has_keys and key_in(headers)):
             return True
         origin = headers.get("origin")
@@ -110,7 +107,7 @@ class Guard:
         if not self._options.has_keys and not {origin, "*"}.isdisjoint(self._options.cors_origins):
             return True
         scheme = str(scope.get("scheme", "http"))
-        return _place(origin) is not None and _place(origin) == _place(f"{scheme}://{headers.get('host', '')}")
+        return _origin(origin) is not None and _origin(origin) == _origin(f"{scheme}://{headers.get('host', '')}")
 
     def _bounded(self, receive: Receive) -> Receive:
         deadline = asyncio.get_running_loop().time() + self._options.request_limit_s
@@ -119,7 +116,7 @@ class Guard:
         async def bounded() -> Message:
             nonlocal size, is_complete
             if is_complete:
-                # From here on it waits for the client to go, however long the answer takes.
+                # From here on this waits for a disconnect, which may take as long as the answer.
                 return await receive()
             try:
                 async with asyncio.timeout_at(deadline):
@@ -127,7 +124,7 @@ class Guard:
             except TimeoutError:
                 raise HTTPException(
                     408,
-                    f"The body did not come in within {self._options.request_limit_s:g} s.",
+                    f"The body did not arrive within {self._options.request_limit_s:g} s.",
                     headers={"Connection": "close"},
                 ) from None
             size += len(message.get("body", b""))
@@ -144,17 +141,17 @@ class Guard:
 
 
 def _with_headers(scope: Scope, send: Send) -> Send:
-    async def sending(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            told: Mapping[str, str] = scope["state"].get("told", {})
-            for name, value in {**_EVERYWHERE, **told}.items():
+            own: Mapping[str, str] = scope["state"].get("headers", {})
+            for name, value in {**_SECURITY_HEADERS, **own}.items():
                 headers.setdefault(name, value)
             if scope.get("scheme") == "https":
                 headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         await send(message)
 
-    return sending
+    return send_with_headers
 
 
 def _host(url: str) -> str | None:
@@ -164,8 +161,8 @@ def _host(url: str) -> str | None:
         return None
 
 
-def _place(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of an origin; None for one that is none, such as `null`."""
+def _origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port; None for an opaque origin such as `null`."""
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 0)

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from starlette.requests import Request
 
 from tests.server.api.secured import Secured, secured
-from triage.server.api.guarding import Guard, GuardOptions
-from triage.server.api.keyring import AccessOptions
+from triage.server.api.authentication import AccessOptions
+from triage.server.api.guard import Guard, GuardOptions
 
 OPEN = AccessOptions(is_on=False)
 LIMIT_S = 1.0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without
 from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
+from triage.models.chat.budget import Taken
 from triage.redaction import Redactor
 from triage.server.jobs import Jobs
 from triage.store import Store
@@ -57,6 +59,24 @@ def test_the_description_documents_bodies_examples_and_errors(client: httpx.Clie
     )
     assert _dangling(described) == set()
     assert client.post("/v1/incidents", json=example).status_code in (200, 202)
+
+
+def test_spending_is_told_by_day_and_model(client: httpx.Client, database: str) -> None:
+    async def spend() -> None:
+        store = Store(database)
+        await store.spending.add("2026-11-25", "big", Taken(2, 1_200, 34, 0.5), is_priced=True)
+        await store.spending.add("2026-11-24", "small", Taken(1, 7, 3), is_priced=False)
+        await store.close()
+
+    asyncio.run(spend())
+    told = client.get("/v1/spending").json()["spending"]
+
+    assert [(one["day"], one["model"], one["calls"], one["cost"]) for one in told] == [
+        ("2026-11-25", "big", 2, 0.5),
+        ("2026-11-24", "small", 1, None),
+    ]
+    assert len(client.get("/v1/spending", params={"days": 1}).json()["spending"]) == 1
+    assert client.get("/v1/spending", params={"days": 0}).status_code == 422
 
 
 def test_a_service_without_its_tables_is_not_ready_and_gives_nothing_of_its_inside_away(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every request seen from outside: its id, its span, its line in the log and its place in the metrics."""
+"""Each request's id, span, log line and metrics."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 _NO_ROUTE = "(none)"
 
 
-class Watching:
-    """The outermost layer of an ASGI app, so that also errors nobody expected are seen, with their id."""
+class Instrumentation:
+    """The outermost layer of an ASGI app, so that it also sees unexpected errors."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, and tell of it."""
+        """Answer a request, and record it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
         request_id = logs.sane_id(headers.get(HEADER))
-        # It stays until the end of the request's task: the server logs what nobody caught after this has returned.
+        # Not reset: the server logs uncaught errors after this has returned.
         logs.request_id.set(request_id)
         status, start = 500, time.perf_counter()
 
-        async def tell(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -51,7 +51,7 @@ class Watching:
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
         with spans.span(method, kind="server", carrier=headers) as span:
             try:
-                await self._app(scope, receive, tell)
+                await self._app(scope, receive, send_with_id)
             finally:
                 seconds, route = time.perf_counter() - start, _route(scope)
                 self._metrics.answered(method, route, status, seconds)
@@ -69,18 +69,17 @@ class Watching:
 
 
 def _route(scope: Scope) -> str:
-    """The template of the path, such as `/v1/incidents/{incident_id}`: paths themselves hold ids."""
+    """The template of the path, such as `/v1/incidents/{incident_id}`: paths themselves contain ids."""
     return getattr(scope.get("route"), "path", None) or _NO_ROUTE
 
 
 def _caller(scope: Scope) -> dict[str, str]:
-    """The id of the API key that the request came with, where keys are used."""
     key_id = getattr(scope.get("state", {}).get("principal"), "key_id", None)
     return {"key_id": key_id} if key_id else {}
 
 
 def _describe(span: spans.Span, scope: Scope, method: str, route: str, status: int, request_id: str) -> None:
-    """HTTP's semantic conventions for servers, without paths and queries, which hold what callers put there."""
+    """HTTP's semantic conventions for servers, without paths and queries, which contain what callers put there."""
     server: Any = scope.get("server") or (None, None)
     if route != _NO_ROUTE:
         span.rename(f"{method} {route}")

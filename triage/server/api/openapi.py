@@ -1,0 +1,124 @@
+"""The OpenAPI description of the API: what FastAPI can't see is added here.
+
+Endpoints read their bodies themselves, so each names its body with `json_body` (or another function here) in
+`openapi_extra`; the description then includes the body's schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from triage.server.api.access import declared
+from triage.server.api.problems import Problem, documented
+
+METHODS = ("get", "post", "put", "patch", "delete")
+_SCHEMES: Mapping[str, Any] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer triage_...`"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+_REFERENCE = "#/components/schemas/{model}"
+_FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")
+# The guard answers these before an endpoint is reached, and 500 and 503 are failures of the service.
+_ALWAYS_DOCUMENTED = (414, 421, 431, 500, 503)
+_DOCUMENTED_WITH_BODY = (403, 408, 413)
+
+
+class Body(dict[str, Any]):
+    """A request body for an endpoint's `openapi_extra`. `model` is the schema that the body refers to, if any."""
+
+    def __init__(
+        self, content: Mapping[str, Any], model: type[BaseModel] | None = None, *, is_required: bool = True
+    ) -> None:
+        super().__init__(requestBody={"required": is_required, "content": dict(content)})
+        self.model = model
+
+
+def json_body(model: type[BaseModel], example: Mapping[str, Any], *, is_required: bool = True) -> Body:
+    """A JSON body of `model`."""
+    return Body({"application/json": {"schema": reference(model), "example": example}}, model, is_required=is_required)
+
+
+def json_list_body(model: type[BaseModel], example: Mapping[str, Any]) -> Body:
+    """A JSON body that is one `model`, or a list of 1 to 100 of them."""
+    item = reference(model)
+    schema = {"oneOf": [item, {"type": "array", "items": item, "minItems": 1, "maxItems": 100}]}
+    return Body({"application/json": {"schema": schema, "example": example}}, model)
+
+
+def reference(model: type[BaseModel]) -> dict[str, str]:
+    """A reference to the schema of a model."""
+    return {"$ref": _REFERENCE.format(model=model.__name__)}
+
+
+def describe(app: FastAPI) -> None:
+    """Complete the description of `app` with request bodies, keys and problem documents."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                license_info=app.license_info,
+                routes=app.routes,
+            )
+            _add_models(app, schema)
+            _add_keys(app, schema)
+            _add_problems(schema)
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _add_models(app: FastAPI, schema: dict[str, Any]) -> None:
+    models: dict[type[BaseModel], None] = {Problem: None}
+    for route in iter_route_contexts(app.routes):
+        body = getattr(route, "openapi_extra", None)
+        if isinstance(body, Body) and body.model is not None:
+            models[body.model] = None
+    _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCE)
+    schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+
+
+def _add_keys(app: FastAPI, schema: dict[str, Any]) -> None:
+    schema["components"]["securitySchemes"] = dict(_SCHEMES)
+    for route, need in declared(app):
+        operations = schema["paths"].get(route.path, {})
+        for method in route.methods or ():
+            operation = operations.get(method.lower())
+            if operation is None or need is None:
+                continue
+            operation["security"] = [{name: []} for name in _SCHEMES]
+            operation["x-scope"] = need.scope
+            for status, entry in documented(401, 403, 429).items():
+                operation["responses"].setdefault(str(status), entry)
+
+
+def _add_problems(schema: dict[str, Any]) -> None:
+    for operation in _operations(schema):
+        responses = operation["responses"]
+        if _is_fastapi_error(responses.get("422", {})):
+            responses |= {str(status): response for status, response in documented(422).items()}
+        statuses = (*_ALWAYS_DOCUMENTED, *(_DOCUMENTED_WITH_BODY if "requestBody" in operation else ()))
+        for status, response in documented(*statuses).items():
+            responses.setdefault(str(status), response)
+    for name in _FASTAPI_ERRORS:
+        schema["components"]["schemas"].pop(name, None)
+
+
+def _operations(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for item in schema["paths"].values():
+        yield from (item[method] for method in METHODS if method in item)
+
+
+def _is_fastapi_error(response: dict[str, Any]) -> bool:
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+    return bool(schema.get("$ref", "").endswith("/HTTPValidationError"))
