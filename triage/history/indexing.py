@@ -98,8 +98,8 @@ class StoredTexts:
         return await self._store.index_marks.change()
 
     def _told(self, incident: Incident) -> Told:
-        parts = {name: self._redactor.redact(getattr(incident, name)).text for name in ("title", "write_up")}
-        return Told(parts["title"], incident.model_copy(update=parts).text, incident.url)
+        redacted = self._redactor.redact_incident(incident)
+        return Told(redacted.title, redacted.text, redacted.url)
 
 
 class Indexer:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
+from triage.domain.incident import Incident
 from triage.redaction import assignments, credentials, personal, tokens
 from triage.redaction.redacted import Redacted, Replacement, Span
 
@@ -65,6 +66,11 @@ class Redactor:
         pieces.append(text[position:])
         counts = Counter(span.kind for span in spans)
         return Redacted(text="".join(pieces), counts=dict(sorted(counts.items())), replacements=tuple(replacements))
+
+    def redact_incident(self, incident: Incident) -> Incident:
+        """`incident` with its title and its write-up redacted."""
+        texts = {name: self.redact(getattr(incident, name)).text for name in ("title", "write_up")}
+        return incident.model_copy(update=texts)
 
 
 def _find_all(text: str) -> list[Span]:

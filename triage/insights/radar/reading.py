@@ -84,7 +84,7 @@ async def look(
     def finish() -> Radar:
         suspects = [
             Suspect(
-                one._replace(incident=_redacted(one.incident)),
+                one._replace(incident=Redactor().redact_incident(one.incident)),
                 why,
                 vectors.get(one.id),
                 _parents(facet, gold.get(one.id, {}), triages.get(one.id)),
@@ -199,16 +199,10 @@ def _parents(facet: Facet, gold: Labels, triage: Triage | None) -> tuple[str, ..
     return () if result is None else result.labels or tuple(one.label for one in result.distribution[:1])
 
 
-def _redacted(incident: Incident) -> Incident:
-    redactor = Redactor()
-    texts = {name: redactor.redact(getattr(incident, name)).text for name in ("title", "write_up")}
-    return incident.model_copy(update=texts)
-
-
 def _told(labelled: Sequence[tuple[Incident, Labels, Vectors]]) -> list[Example]:
     """As examples, the first of them with their redacted text."""
     return [
-        Example(incident.id, _redacted(incident).text if place < _MOST_TEXTS else "", vector, labels)
+        Example(incident.id, Redactor().redact_incident(incident).text if place < _MOST_TEXTS else "", vector, labels)
         for place, (incident, labels, vector) in enumerate(labelled)
     ]
 
