@@ -11,7 +11,7 @@ import pytest
 
 ALLOCATE = """
 import threading
-from triage.history.allocator import keep_together
+from triage.history.allocator import limit_arenas
 
 {told}
 barrier = threading.Barrier(30)
@@ -71,11 +71,11 @@ def index(folder: Path, told: str) -> bytes:
 def test_threads_share_few_arenas() -> None:
     if arenas("") < 4:
         pytest.skip("the C library here keeps no arenas")
-    assert arenas("keep_together(2)") <= 2
+    assert arenas("limit_arenas(2)") <= 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator is that of Linux")
 def test_the_index_on_disk_holds_nothing_that_stood_in_memory_before(tmp_path: Path) -> None:
-    if FOUND * 1_000 not in index(tmp_path / "unwiped", "chroma_client.wipe = lambda: None"):
+    if FOUND * 1_000 not in index(tmp_path / "unwiped", "chroma_client.clear_memory = lambda: None"):
         pytest.skip("the C library here does not fill memory")
     assert FOUND * 16 not in index(tmp_path / "wiped", "")

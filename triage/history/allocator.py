@@ -1,4 +1,4 @@
-"""The C library's allocator, told what its defaults leave out."""
+"""Options of the C library's memory allocator."""
 
 from __future__ import annotations
 
@@ -11,29 +11,28 @@ _M_PERTURB = -6
 _M_ARENA_MAX = -8
 
 _FILLED_WITH_NULL = 0xFF
-"""Freed memory is filled with this byte, and new memory with its complement."""
+"""glibc fills freed memory with this byte, and new memory with its complement, null."""
 
 
-def keep_together(arenas: int = 2) -> None:
-    """Let all threads allocate from so many arenas; call it before they start.
+def limit_arenas(arenas: int = 2) -> None:
+    """Let all threads allocate from this many arenas. Call it before they start.
 
-    By default glibc gives up to eight arenas to each core, and every one of them keeps the most that was ever needed
-    in it: a service with a pool of threads then grows for hours, though it holds no more than before. Where the
-    allocator is another one, nothing changes.
+    By default glibc uses up to eight arenas per core, and each keeps the most memory it ever needed: a service with a
+    thread pool then grows for hours, though it holds no more data. Does nothing with another allocator.
     """
-    _tell(_M_ARENA_MAX, arenas)
+    _set_option(_M_ARENA_MAX, arenas)
 
 
-def wipe() -> None:
-    """Overwrite what is freed and what is given out, from now on.
+def clear_memory() -> None:
+    """Overwrite memory when it is freed and when it is allocated, from now on.
 
-    For libraries that write memory to disk before they have put anything in it: what stood there before, such as a
-    write-up, would lie on disk for good. Where the allocator is another one, nothing changes.
+    For libraries that write uninitialised memory to disk: earlier contents, such as a write-up, would stay there. Does
+    nothing with another allocator.
     """
-    _tell(_M_PERTURB, _FILLED_WITH_NULL)
+    _set_option(_M_PERTURB, _FILLED_WITH_NULL)
 
 
-def _tell(option: int, value: int) -> None:
+def _set_option(option: int, value: int) -> None:
     if sys.platform != "linux":
         return
     with contextlib.suppress(AttributeError, OSError):

@@ -14,14 +14,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from triage.domain.errors import MisconfiguredService
-from triage.history.allocator import wipe
+from triage.history.allocator import clear_memory
 
 _log = logging.getLogger(__name__)
 
 _FORMAT = "3"
 """Of the entries, see `chroma.py`: an index of another format is built anew.
 
-The first one held texts, and the second one perhaps what had stood in memory before, see `allocator.wipe`.
+The first one held texts, and the second one perhaps what had stood in memory before, see `allocator.clear_memory`.
 """
 
 _PROBE_TIMEOUT_S = 60
@@ -67,7 +67,7 @@ def in_folder(path: Path) -> tuple[Any, FileLock]:
     _set_aside_if_damaged(path)
     (path / "format").write_text(_FORMAT)
     # Chroma makes room for a hundred vectors and writes all of it, though nothing is in it yet.
-    wipe()
+    clear_memory()
     return chromadb.PersistentClient(str(path), settings=_settings()), lock
 
 
