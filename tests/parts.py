@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,7 +25,8 @@ from triage.history.casebook import Casebook
 from triage.labels.preview import Previewer
 from triage.models.embedding import Vectors, normalise
 from triage.observability.steps import begin
-from triage.pipeline.pipeline import Pipeline
+from triage.pipeline.calibration import Calibrator, Circumstances
+from triage.pipeline.pipeline import Pipeline, PipelineResult
 from triage.redaction import Redactor
 from triage.server.api import create_app
 from triage.server.jobs import Jobs
@@ -56,7 +58,7 @@ class HashingEmbedder:
 
 def pipeline_without_model(casebook: Casebook) -> Pipeline:
     """A pipeline over the history of `casebook` that asks no model and has no calibrator."""
-    return Pipeline(casebook.taxonomy, Redactor(), casebook._embedder, casebook._history, None)
+    return Pipeline(casebook.taxonomy, Redactor(), casebook._embedder, casebook._history)
 
 
 def app_without_model(casebook: Casebook, store: Store, jobs: Jobs, **options: Any) -> FastAPI:
@@ -77,7 +79,7 @@ class KeywordPipeline:
         self.seen: list[str] = []
         self.began = asyncio.Event()
 
-    async def run(self, incident: Incident, **_: Any) -> Triage:
+    async def run(self, incident: Incident, **_: Any) -> PipelineResult:
         self.seen.append(incident.id)
         self.began.set()
         begin("classify")
@@ -90,7 +92,15 @@ class KeywordPipeline:
         label = "infrastructure" if found else "inference_engine"
         category = FacetResult(facet="category", labels=(label,), evidence=(found,) if found else ())
         provenance = Provenance(taxonomy=self.taxonomy.id, taxonomy_version=self.taxonomy.version)
-        return Triage(incident_id=incident.id, facets={"category": category}, provenance=provenance)
+        triage = Triage(incident_id=incident.id, facets={"category": category}, provenance=provenance)
+        return PipelineResult(triage, None)
+
+
+def outdated_calibrator(data_folder: Path) -> None:
+    """Put a calibrator into a data folder that fits neither the version of its taxonomy, nor the embedder."""
+    before = Circumstances(taxonomy="cloud_faults@0.0.1", prompts=(), model="none", embedder="another")
+    made = Calibrator(circumstances=before, data="suite mine", data_sha256="0" * 64, cases=50, facets={})
+    made.write(data_folder / "calibrators" / "mine.json")
 
 
 def free_port() -> int:

@@ -88,7 +88,7 @@ async def measure(
     """Facet -> gold labels and what was decided at each point; `said` is case -> facet -> what the model said."""
     redactor, embedder = RememberingRedactor(), RememberingEmbedder(MiniLM())
     history = ChromaHistory.open(None, embedder.fingerprint)
-    subject = PipelineUnderTest(Pipeline(taxonomy, redactor, embedder, history, None), history, redactor, embedder)
+    subject = PipelineUnderTest(Pipeline(taxonomy, redactor, embedder, history), history, redactor, embedder)
     await subject.prepare(cases, lambda *_: None)
     folds = suite.folds_of(tuple(cases)) or {}
     unseen = hidden_from(cases, folds)

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from triage.app.settings import Settings
-from triage.app.wiring import Desk, open_desk
+from triage.app.wiring import Components, open_components
 from triage.domain.annotation import Annotation, Labels
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
@@ -48,20 +48,19 @@ def made(shipped: list[Record], count: int, prefix: str, seed: int) -> list[Reco
     return records
 
 
-async def fill(desk: Desk, shipped: list[Record], size: int, recent: int, gold: float) -> None:
+async def fill(components: Components, shipped: list[Record], size: int, recent: int, gold: float) -> None:
     """Bring the history to `size`, and triage the recent incidents, unless that was done before."""
     more = made(shipped, max(size - len(shipped), 0), "more-", seed=1)
-    await desk.casebook.import_history(more, "the project", "derived", team=SHARED_TEAM)
+    await components.casebook.import_history(more, "the project", "derived", team=SHARED_TEAM)
     records = made(shipped, recent, "recent-", seed=2)
-    triaged = {one.incident.id for one in await desk.store.recent(desk.taxonomy.id, _EVER, recent)}
+    triaged = {one.incident.id for one in await components.store.recent(components.taxonomy.id, _EVER, recent)}
     for incident, _ in records:
         if incident.id not in triaged:
-            embedded: dict[str, np.ndarray] = {}
-            await desk.casebook.accept(incident)
-            triage = await desk.pipeline.run(incident, teams={"default", SHARED_TEAM}, embedded=embedded)
-            await desk.store.save_triage(incident.id, triage, embedded.get(incident.id))
+            await components.casebook.accept(incident)
+            triage, vector = await components.pipeline.run(incident, teams={"default", SHARED_TEAM})
+            await components.store.save_triage(incident.id, triage, vector)
     for incident, labels in records[: round(gold * recent)]:
-        await desk.casebook.annotate(incident.id, annotations(incident.id, labels))
+        await components.casebook.annotate(incident.id, annotations(incident.id, labels))
 
 
 def annotations(incident_id: str, labels: Labels) -> list[Annotation]:
@@ -73,7 +72,9 @@ def annotations(incident_id: str, labels: Labels) -> list[Annotation]:
     ]
 
 
-async def measure(desk: Desk, shipped: list[Record], recent: int, seconds: float, times: int) -> list[list[str]]:
+async def measure(
+    components: Components, shipped: list[Record], recent: int, seconds: float, times: int
+) -> list[list[str]]:
     """One row for each kind of correction."""
     rows = []
     chance = random.Random(3)
@@ -87,7 +88,7 @@ async def measure(desk: Desk, shipped: list[Record], recent: int, seconds: float
             labels = chance.choice(shipped)[1]
             options = DEFAULT_OPTIONS._replace(days=3_650, most=recent, seconds=seconds)
             began, spent = time.perf_counter(), time.process_time()
-            found = await desk.previewer.preview(incident_id, annotations(incident_id, labels), options=options)
+            found = await components.previewer.preview(incident_id, annotations(incident_id, labels), options=options)
             wall.append(time.perf_counter() - began)
             cpu.append(time.process_time() - spent)
             looked.append(found.looked_at)
@@ -115,9 +116,9 @@ async def main() -> None:
     for size in options.history:
         folder = options.folder / str(size)
         folder.mkdir(parents=True, exist_ok=True)
-        async with open_desk(Settings(model="none", data_dir=folder)) as desk:
-            await fill(desk, shipped, size, options.recent, options.gold)
-            for row in await measure(desk, shipped, options.recent, options.seconds, options.times):
+        async with open_components(Settings(model="none", data_dir=folder)) as components:
+            await fill(components, shipped, size, options.recent, options.gold)
+            for row in await measure(components, shipped, options.recent, options.seconds, options.times):
                 print("| " + " | ".join(row) + " |", flush=True)
 
 

@@ -147,7 +147,7 @@ class Bench:
     async def _look(self, taxonomy: Taxonomy, facet: Facet, recent: Sequence[Case], history: Sequence[Case]) -> Radar:
         """As `triage.insights.radar.look` does, without a store."""
         index = ChromaHistory.open(None, self._embedder.fingerprint)
-        pipeline = Pipeline(taxonomy, self._redactor, self._embedder, index, None)
+        pipeline = Pipeline(taxonomy, self._redactor, self._embedder, index)
         subject = PipelineUnderTest(pipeline, index, self._redactor, self._embedder)
         await subject.prepare(history, lambda *_: None)
         says = {label.id for label in facet.labels if not (label.residual or label.undisclosed)}

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from triage.app.settings import Settings
-from triage.app.wiring import Desk, open_desk
+from triage.app.wiring import Components, open_components
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Triage
 from triage.models.chat.observing import Counters
@@ -94,10 +94,10 @@ class Measured(NamedTuple):
 
 
 async def in_trouble(
-    desk: Desk, counters: Counters, endpoint: Provider, count: int, at_once: int, deadline_s: float
+    components: Components, counters: Counters, endpoint: Provider, count: int, at_once: int, deadline_s: float
 ) -> Measured:
     """Incidents while a third of all tries fails."""
-    outcomes = await run(desk, count, at_once, "trouble")
+    outcomes = await run(components, count, at_once, "trouble")
     asking = sorted(o.triage.provenance.seconds["classify"] for o in outcomes if o.triage)
     reasons = Counter(_kind(o.triage.degraded_reason or "") for o in outcomes if o.triage and o.triage.degraded)
     figures = {
@@ -125,13 +125,13 @@ async def in_trouble(
     return Measured(outcomes, figures, bar)
 
 
-async def down(desk: Desk, counters: Counters, endpoint: Provider, count: int, at_once: int) -> Measured:
+async def down(components: Components, counters: Counters, endpoint: Provider, count: int, at_once: int) -> Measured:
     """Incidents while the provider is down, and one after the other once it is back until the breaker closes."""
     seen = len(counters.breaker_changes)
     was_open = counters.breakers.get("troubled") == "open"
     endpoint.tell("down")
     start = time.perf_counter()
-    outcomes = await run(desk, count, at_once, "down")
+    outcomes = await run(components, count, at_once, "down")
     while_down_s = time.perf_counter() - start
     reached = endpoint.stats().get("while down", 0)
     endpoint.tell("up")
@@ -139,9 +139,9 @@ async def down(desk: Desk, counters: Counters, endpoint: Provider, count: int, a
     rejected_fast = [o for o in outcomes if o.triage and "left alone" in (o.triage.degraded_reason or "")]
     after: list[Outcome] = []
     while "closed" not in _states(counters, seen) and time.perf_counter() - back < _CLOSES_WITHIN_S:
-        after += await run(desk, 1, 1, f"back-{len(after)}")
+        after += await run(components, 1, 1, f"back-{len(after)}")
         await asyncio.sleep(0.25)
-    after += await run(desk, 5, 5, "well")
+    after += await run(components, 5, 5, "well")
     figures = {
         "incidents": count,
         "seconds_down": while_down_s,
@@ -161,7 +161,7 @@ async def down(desk: Desk, counters: Counters, endpoint: Provider, count: int, a
     return Measured(all_outcomes, figures, bar)
 
 
-async def run(desk: Desk, count: int, at_once: int, name: str) -> list[Outcome]:
+async def run(components: Components, count: int, at_once: int, name: str) -> list[Outcome]:
     """Triage so many different incidents, so many at once."""
     slots = asyncio.Semaphore(at_once)
 
@@ -169,7 +169,7 @@ async def run(desk: Desk, count: int, at_once: int, name: str) -> list[Outcome]:
         async with slots:
             start = time.perf_counter()
             try:
-                triage = await desk.pipeline.run(incident(name, number))
+                triage, _ = await components.pipeline.run(incident(name, number))
             except Exception as error:  # noqa: BLE001  whatever it is, it is to be reported
                 return Outcome(None, f"{type(error).__name__}: {error}", time.perf_counter() - start)
             return Outcome(triage, "", time.perf_counter() - start)
@@ -189,7 +189,7 @@ def incident(name: str, number: int) -> Incident:
 
 
 async def measure(seed: int, count: int, at_once: int, deadline_s: float, folder: Path) -> tuple[Measured, Measured]:
-    """Both scenarios, one after the other, on one desk."""
+    """Both scenarios, one after the other, on one components."""
     counters = Counters()
     with provider(seed) as endpoint:
         settings = Settings(
@@ -202,10 +202,10 @@ async def measure(seed: int, count: int, at_once: int, deadline_s: float, folder
             turns=at_once,
             _env_file=None,
         )
-        async with open_desk(settings, observer=counters) as desk:
-            await desk.pipeline.prepare()
-            troubled = await in_trouble(desk, counters, endpoint, count, at_once, deadline_s)
-            return troubled, await down(desk, counters, endpoint, max(count // 4, 2 * at_once), at_once)
+        async with open_components(settings, observer=counters) as components:
+            await components.pipeline.prepare()
+            troubled = await in_trouble(components, counters, endpoint, count, at_once, deadline_s)
+            return troubled, await down(components, counters, endpoint, max(count // 4, 2 * at_once), at_once)
 
 
 def _states(counters: Counters, seen: int) -> list[str]:

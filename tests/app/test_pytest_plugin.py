@@ -14,9 +14,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.evaluation.conftest import vllm_row
+from tests.evaluation.records import record, write_run
 from triage.evaluation import Suite
-
-from .records import record, write_run
 
 ROOT = Path(__file__).parents[2]
 CAUSES = ("power", "network", "code")
@@ -200,4 +199,8 @@ def test_the_plugin_is_announced_to_pytest_and_costs_sessions_without_it_nothing
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT)}
     ).stdout.split()
 
-    assert sorted(name for name in loaded if not name.startswith("_")) == ["triage", "triage.app.pytest_plugin"]
+    assert sorted(name for name in loaded if not name.startswith("_")) == [
+        "triage",
+        "triage.app",
+        "triage.app.pytest_plugin",
+    ]

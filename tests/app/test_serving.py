@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.fake_openai import Answer, FakeOpenAI, Status
-from tests.parts import await_ready, free_port
+from tests.parts import await_ready, free_port, outdated_calibrator
 
 WRITE_UP = "# Completions fail\n\nThe Redis cluster ran out of connections. We restarted it and all was well again."
 pytestmark = pytest.mark.slow
@@ -83,6 +83,21 @@ def test_a_provider_that_fails_gives_a_degraded_answer_and_not_an_error(
     assert triage["degraded"]
     assert "key" in triage["degraded_reason"]
     assert triage["facets"]["category"]["origin"] == "history"
+
+
+def test_a_calibrator_that_no_longer_fits_is_logged_shown_and_said_in_every_answer(
+    fake_openai: FakeOpenAI, tmp_path: Path
+) -> None:
+    outdated_calibrator(tmp_path)
+    settings = {"TRIAGE_MODEL": "none", "TRIAGE_TAXONOMY": "cloud_faults", "TRIAGE_SHIPPED_HISTORY": "false"}
+    with serving(tmp_path, fake_openai, **settings) as (_, client):
+        triage = post(client).json()
+        page = client.get("/settings").text
+
+    warning = "It was fitted for taxonomy cloud_faults@0.0.1 (now cloud_faults@"
+    assert [warning in each for each in triage["warnings"]] == [True]
+    assert warning in page
+    assert warning in (tmp_path / "log.txt").read_text()
 
 
 def test_a_killed_service_triages_after_its_restart_what_it_had_accepted(

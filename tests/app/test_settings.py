@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from triage.app.settings import Settings, secrets, told
+from triage.app.settings import Settings, secrets, shown_settings
 
 
 def test_no_credentials_in_an_address_are_shown() -> None:
@@ -20,7 +20,7 @@ def test_no_credentials_in_an_address_are_shown() -> None:
         "cors_origins": ("https://wiki:fifth-pass@wiki.example",),
     }
     settings = Settings(**urls, _env_file=None)
-    shown = told(settings)
+    shown = shown_settings(settings)
     for secret in ("first-pass", "lone-token", "third", "fourth-pass", "fifth-pass"):
         assert secret not in str(shown)
     assert shown["TRIAGE_CHROMA_URL"] == "http://…@chroma.example:8000"

@@ -21,7 +21,7 @@ _FORKING.set_forkserver_preload(
     [
         *(
             "triage.cli",
-            "triage.app.wiring.desk",
+            "triage.app.wiring.components",
             "triage.labels.preview",
             "triage.server.notifications",
             "triage.evaluation.runner",

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.fake_openai import FakeOpenAI, Status
+from tests.parts import outdated_calibrator
 
 WRITE_UP = "# Completions fail\n\nThe Redis cluster ran out of connections. We restarted it and all was well again."
 ROOT = Path(__file__).parents[2]
@@ -183,6 +184,21 @@ def test_the_doctor_finds_everything_in_place_or_says_what_to_do(triage: Run, en
     assert "There is no taxonomy 'nonsense'" in " ".join(ill.stdout.split())
     parts = json.loads(triage("doctor", "--json", TRIAGE_PORT="many").stdout)
     assert parts[0]["state"].startswith("TRIAGE_PORT")
+
+
+def test_the_doctor_warns_of_a_calibrator_that_no_longer_fits(triage: Run, tmp_path: Path) -> None:
+    outdated_calibrator(tmp_path / "own")
+    settings = {"TRIAGE_MODEL": "none", "TRIAGE_TAXONOMY": "cloud_faults", "TRIAGE_DATA_DIR": str(tmp_path / "own")}
+
+    parts = {part["part"]: part for part in json.loads(triage("doctor", "--json", **settings).stdout)}
+    shown = triage("doctor", **settings)
+
+    assert parts["calibrator"]["is_ok"]
+    assert "taxonomy cloud_faults@0.0.1 (now cloud_faults@" in parts["calibrator"]["state"]
+    assert parts["calibrator"]["advice"].startswith("Fit a new one with `triage eval run SUITE`")
+    assert "warn" in shown.stdout
+    assert "1 of 9 need attention" in shown.stdout
+    assert shown.returncode == 0
 
 
 def test_a_suite_runs_is_scored_and_resumes(triage: Run, endpoints: dict[str, str], fake_openai: FakeOpenAI) -> None:

@@ -36,3 +36,13 @@ def test_a_suggestion_shows_its_figures_steps_and_links_and_general_advice_none(
     assert "Stuck workers https://example.org/a" in shown
     assert "General advice" in shown
     assert "Failover A standby took over." in shown
+
+
+def test_warnings_are_shown_above_the_labels() -> None:
+    provenance = Provenance(taxonomy="llm_inference", taxonomy_version="1.0.0")
+    triage = Triage(incident_id="x", facets={}, warnings=("The calibrator does not fit.",), provenance=provenance)
+    console = Console(width=100, record=True)
+
+    print_triage(Incident(id="x", write_up="Everything hangs."), triage, Taxonomy.load("llm_inference"), console)
+
+    assert "WARNING: The calibrator does not fit." in console.export_text()

@@ -258,7 +258,7 @@ async def test_examples_stay_the_same_object_until_the_history_changes(
 
 
 async def test_a_deleted_incident_is_gone_and_does_not_come_back(casebook: Casebook, store: Store) -> None:
-    triage = await KeywordPipeline(TAXONOMY).run(KERNEL)
+    triage, _ = await KeywordPipeline(TAXONOMY).run(KERNEL)
     await casebook.import_history(RECORDS, "the project", "derived")
     await store.save_triage("run-1", triage)
     await casebook.delete("kernel", "ada")

@@ -109,9 +109,9 @@ def test_a_calibrator_survives_its_file_and_is_refused_where_it_does_not_fit(tmp
     read = Calibrator.read(tmp_path / "new" / "c.json")
 
     assert read == made
-    assert read.rules(NOW)["category"].is_calibrated
-    with pytest.raises(MisconfiguredService, match=r"model was 'm' and is 'other'.*triage calibrate"):
-        read.rules(NOW.model_copy(update={"model": "other"}))
+    assert read.calibration(NOW).rules["category"].is_calibrated
+    with pytest.raises(MisconfiguredService, match=r"model m \(now other\).*triage calibrate"):
+        read.calibration(NOW.model_copy(update={"model": "other"}))
 
 
 def test_a_missing_or_damaged_file_is_named(tmp_path: Path) -> None:

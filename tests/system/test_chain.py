@@ -10,7 +10,7 @@ import pytest
 
 from tests.fake_openai import Answer, Behaviour, Chosen, FakeOpenAI, Refusal, Status
 from triage.app.settings import Settings
-from triage.app.wiring import Desk, open_desk
+from triage.app.wiring import Components, open_components
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
 from triage.models.chat.observing import Counters
@@ -42,16 +42,16 @@ def settings(tmp_path: Path, fake_openai: FakeOpenAI) -> Settings:
 
 
 @asynccontextmanager
-async def desk_of(settings: Settings, **changes: object) -> AsyncIterator[tuple[Desk, Counters]]:
+async def components_of(settings: Settings, **changes: object) -> AsyncIterator[tuple[Components, Counters]]:
     counters = Counters()
-    async with open_desk(settings.model_copy(update=changes), observer=counters) as desk:
-        yield desk, counters
+    async with open_components(settings.model_copy(update=changes), observer=counters) as components:
+        yield components, counters
 
 
 async def test_a_well_model_answers_and_says_what_it_cost(settings: Settings) -> None:
-    async with desk_of(settings) as (desk, counters):
-        triage = await desk.pipeline.run(INCIDENT)
-        kept = await desk.store.spending.days()
+    async with components_of(settings) as (components, counters):
+        triage, _ = await components.pipeline.run(INCIDENT)
+        kept = await components.store.spending.days()
 
     assert not triage.degraded
     source = triage.provenance
@@ -74,8 +74,8 @@ async def test_a_fallback_answers_in_its_place_and_the_answer_says_so(
     settings: Settings, fake_openai: FakeOpenAI, behaviour: Behaviour, why: str
 ) -> None:
     fake_openai.otherwise = only("big", behaviour)
-    async with desk_of(settings) as (desk, _):
-        triage = await desk.pipeline.run(INCIDENT)
+    async with components_of(settings) as (components, _):
+        triage, _ = await components.pipeline.run(INCIDENT)
 
     assert triage.degraded
     assert triage.provenance.model == "small"
@@ -91,8 +91,8 @@ async def test_with_no_model_left_the_history_answers_within_the_deadline(
     settings: Settings, fake_openai: FakeOpenAI
 ) -> None:
     fake_openai.otherwise = Answer(delay_s=30)
-    async with desk_of(settings) as (desk, _):
-        triage = await desk.pipeline.run(INCIDENT)
+    async with components_of(settings) as (components, _):
+        triage, _ = await components.pipeline.run(INCIDENT)
 
     assert triage.degraded
     assert triage.facets["category"].labels
@@ -102,9 +102,9 @@ async def test_with_no_model_left_the_history_answers_within_the_deadline(
 
 
 async def test_a_used_up_budget_is_answered_for_by_the_history(settings: Settings, fake_openai: FakeOpenAI) -> None:
-    async with desk_of(settings, fallback_models=(), daily_tokens=10) as (desk, counters):
-        first = await desk.pipeline.run(INCIDENT)
-        second = await desk.pipeline.run(INCIDENT)
+    async with components_of(settings, fallback_models=(), daily_tokens=10) as (components, counters):
+        first, _ = await components.pipeline.run(INCIDENT)
+        second, _ = await components.pipeline.run(INCIDENT)
 
     assert not first.degraded
     assert (second.degraded_reason or "").startswith("The budget of 10 tokens for 20")
@@ -114,8 +114,8 @@ async def test_a_used_up_budget_is_answered_for_by_the_history(settings: Setting
 
 async def test_a_breaker_that_opened_costs_no_time_and_is_told_of(settings: Settings, fake_openai: FakeOpenAI) -> None:
     fake_openai.otherwise = only("big", Status(500))
-    async with desk_of(settings, model_deadline_s=1.0) as (desk, counters):
-        triages = [await desk.pipeline.run(INCIDENT) for _ in range(8)]
+    async with components_of(settings, model_deadline_s=1.0) as (components, counters):
+        triages = [(await components.pipeline.run(INCIDENT)).triage for _ in range(8)]
     asked = sum(body["model"] == "big" for body in fake_openai.requests)
 
     assert counters.breakers == {"big": "open"}
@@ -127,12 +127,12 @@ async def test_a_breaker_that_opened_costs_no_time_and_is_told_of(settings: Sett
 
 async def test_a_budget_in_dollars_needs_a_price(settings: Settings) -> None:
     with pytest.raises(MisconfiguredService, match="no price for 'tiny'"):
-        async with desk_of(settings, fallback_models=("tiny",), daily_cost=1.0):
+        async with components_of(settings, fallback_models=("tiny",), daily_cost=1.0):
             pass
 
 
 @pytest.mark.parametrize("name", ["none", "big", "replay:somewhere"])
 async def test_a_fallback_that_is_none_is_refused(settings: Settings, name: str) -> None:
     with pytest.raises(MisconfiguredService, match="TRIAGE_FALLBACK_MODELS"):
-        async with desk_of(settings, fallback_models=(name,)):
+        async with components_of(settings, fallback_models=(name,)):
             pass

@@ -192,15 +192,15 @@ class Settings(BaseSettings):
 
 
 def secrets(settings: Settings) -> list[str]:
-    """What must never be seen in a log or an answer: keys, and the passwords and tokens in addresses."""
-    found = [settings.api_key, settings.encryption_keys]
-    said = [part for secret in found if secret is not None for part in secret.get_secret_value().split(",")]
+    """What must never appear in a log or an answer: keys, and the passwords and tokens in addresses."""
+    set_keys = [key.get_secret_value() for key in (settings.api_key, settings.encryption_keys) if key is not None]
+    keys = [key for each in set_keys for key in each.split(",")]
     urls = (settings.base_url, settings.embedding_base_url, settings.database_url, settings.chroma_url)
-    return [*said, *(secret for url in urls for secret in _secrets_in(url or ""))]
+    return [*keys, *(secret for url in urls for secret in _secrets_in(url or ""))]
 
 
-def told(settings: Settings) -> dict[str, str]:
-    """Every setting in effect as TRIAGE_NAME -> value, for people to read: secrets are named, and not shown."""
+def shown_settings(settings: Settings) -> dict[str, str]:
+    """Every setting in effect as TRIAGE_NAME -> value, with secrets masked."""
     shown = {}
     for name in sorted(Settings.model_fields):
         value = getattr(settings, name)
@@ -216,6 +216,6 @@ def _secrets_in(url: str) -> list[str]:
         parts = urlsplit(url)
     except ValueError:
         return []
-    # What stands alone before the host is a user of a database, and elsewhere mostly a token.
+    # A name without a password is a user in a database URL, and mostly a token elsewhere.
     secret = parts.password or (parts.username if parts.scheme in ("http", "https") else None)
     return [secret, unquote(secret)] if secret else []

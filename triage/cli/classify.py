@@ -66,21 +66,22 @@ def _read(file: Path, settings: Settings) -> tuple[Incident, ...]:
 
 async def triage_all(incidents: Sequence[Incident], settings: Settings, as_json: bool, *, as_of: bool = False) -> int:
     """Triage and print each; returns how many answers were degraded."""
-    from triage.app.wiring import open_desk
+    from triage.app.wiring import open_components
     from triage.cli.rendering import print_triage
 
     degraded = 0
     with watching() as progress:
-        async with open_desk(settings, progress) as desk:
+        async with open_components(settings, progress) as components:
             for number, incident in enumerate(incidents, start=1):
                 with progress.step(_what(number, len(incidents), incident)):
-                    triage = await desk.pipeline.run(incident, as_of=incident.started_at if as_of else None)
+                    moment = incident.started_at if as_of else None
+                    triage, _ = await components.pipeline.run(incident, as_of=moment)
                 degraded += triage.degraded
                 if as_json:
                     sys.stdout.write(triage.model_dump_json() + "\n")
                     sys.stdout.flush()
                 else:
-                    print_triage(incident, triage, desk.taxonomy, output())
+                    print_triage(incident, triage, components.taxonomy, output())
     return degraded
 
 

@@ -22,7 +22,7 @@ _MODEL_BYTES = 1_117_320_768
 
 
 class Finding(NamedTuple):
-    """What was found out about one part. `advice` is what to do if it is not ok."""
+    """What was found out about one part. `advice` is what to do if it is not ok, or could be better."""
 
     part: str
     is_ok: bool
@@ -52,11 +52,12 @@ async def _examine() -> list[Finding]:
             Finding("settings", False, f"{_variable(e['loc'])}: {e['msg']}", "Correct the variable, or unset it.")
             for e in error.errors()
         ]
-    parts: dict[str, Callable[[Settings], Awaitable[str]]] = {
+    parts: dict[str, Callable[[Settings], Awaitable[str | Finding]]] = {
         "taxonomy": _taxonomy,
         "weights": _weights,
         "model": _model,
         "embedder": _embedder,
+        "calibrator": _calibrator,
         "database": _database,
         "encryption": _encryption,
         "index": _index,
@@ -66,7 +67,8 @@ async def _examine() -> list[Finding]:
     ]
     for part, examine in parts.items():
         try:
-            found.append(Finding(part, True, await examine(settings)))
+            finding = await examine(settings)
+            found.append(finding if isinstance(finding, Finding) else Finding(part, True, finding))
         except TriageError as error:
             state, _, advice = error.detail.partition(": ")
             found.append(Finding(part, False, error.detail if not advice else state, advice))
@@ -135,6 +137,16 @@ async def _embedder(settings: Settings) -> str:
     return f"{embedder.fingerprint}, {vectors.shape[1]} dimensions"
 
 
+async def _calibrator(settings: Settings) -> str | Finding:
+    from triage.app.wiring import examine_calibration
+
+    calibration = await examine_calibration(settings)
+    if calibration.warning:
+        state, separator, advice = calibration.warning.partition(" Fit a new one")
+        return Finding("calibrator", True, state, f"{separator.strip()}{advice}")
+    return calibration.calibrator or "none: probabilities are not calibrated"
+
+
 async def _database(settings: Settings) -> str:
     import sqlalchemy
 
@@ -176,10 +188,11 @@ def _print(findings: list[Finding]) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(ratio=1)
     for finding in findings:
-        mark = "[green]ok[/green]" if finding.is_ok else "[bold red]FAIL[/bold red]"
+        ok = "[yellow]warn[/yellow]" if finding.advice else "[green]ok[/green]"
+        mark = ok if finding.is_ok else "[bold red]FAIL[/bold red]"
         advice = f"\n[yellow]-> {escape(finding.advice)}[/yellow]" if finding.advice else ""
         table.add_row(mark, finding.part, escape(finding.state) + advice)
     console = output()
     console.print(table)
-    wrong = sum(not finding.is_ok for finding in findings)
+    wrong = sum(not finding.is_ok or bool(finding.advice) for finding in findings)
     console.print(f"\n{wrong} of {len(findings)} need attention." if wrong else "\nEverything is in place.")

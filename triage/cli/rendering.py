@@ -30,6 +30,7 @@ def print_triage(incident: Incident, triage: Triage, taxonomy: Taxonomy, console
     parts: list[RenderableType] = []
     if triage.degraded:
         parts.append(Text(f"DEGRADED: {triage.degraded_reason}", style="bold yellow"))
+    parts += [Text(f"WARNING: {warning}", style="yellow") for warning in triage.warnings]
     parts += [_labels(triage, taxonomy), *_evidence(triage, taxonomy)]
     parts += [*_neighbours(triage.neighbours, taxonomy), *_contrast(triage.contrast, taxonomy)]
     parts += [*_suggestions(triage.suggestions, taxonomy)]

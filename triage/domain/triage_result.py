@@ -174,7 +174,10 @@ class Provenance(BaseModel, frozen=True):
 
 
 class Triage(BaseModel, frozen=True):
-    """The result for one incident. A degraded result gives its reason."""
+    """The result for one incident. A degraded result gives its reason.
+
+    `warnings` says what else impairs it, such as a calibrator that no longer fits, and the next step.
+    """
 
     incident_id: str
     facets: dict[str, FacetResult]
@@ -183,5 +186,6 @@ class Triage(BaseModel, frozen=True):
     suggestions: tuple[Suggestion, ...] = ()
     degraded: bool = False
     degraded_reason: str | None = None
+    warnings: tuple[str, ...] = ()
     provenance: Provenance
     created_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))

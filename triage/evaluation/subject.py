@@ -32,7 +32,7 @@ class PipelineUnderTest:
         for start in range(0, len(cases), _BATCH):
             portion = cases[start : start + _BATCH]
             incidents = await asyncio.to_thread(
-                lambda batch: [self._redacted(case.incident) for case in batch], portion
+                lambda batch: [self._redactor.redact_incident(case.incident) for case in batch], portion
             )
             vectors = await self._embedder.embed([incident.text for incident in incidents])
             labels = [case.gold for case in portion]
@@ -48,8 +48,4 @@ class PipelineUnderTest:
         as_of: datetime | None = None,
     ) -> Triage:
         """See `Pipeline.run`."""
-        return await self._pipeline.run(incident, exclude=exclude, duplicates=duplicates, as_of=as_of)
-
-    def _redacted(self, incident: Incident) -> Incident:
-        texts = {name: self._redactor.redact(getattr(incident, name)).text for name in ("title", "write_up")}
-        return incident.model_copy(update=texts)
+        return (await self._pipeline.run(incident, exclude=exclude, duplicates=duplicates, as_of=as_of)).triage

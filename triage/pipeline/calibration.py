@@ -39,7 +39,7 @@ Parents = list[tuple[str | None, float]]
 
 
 class Circumstances(BaseModel, frozen=True):
-    """What the sources of a decision came from. A calibrator fits these and no others."""
+    """What the sources of a decision come from. A calibrator fits only the circumstances it was fitted in."""
 
     taxonomy: str
     prompts: tuple[str, ...]
@@ -47,10 +47,10 @@ class Circumstances(BaseModel, frozen=True):
     embedder: str
     rule: str = RULE
 
-    def differences(self, other: Circumstances) -> list[str]:
-        """What differs in `other`, one phrase each."""
-        mine, others = self.model_dump(), other.model_dump()
-        return [f"{name} was {mine[name]!r} and is {others[name]!r}" for name in mine if mine[name] != others[name]]
+    def differences(self, now: Circumstances) -> list[str]:
+        """What is different now, one phrase each."""
+        before, after = ({name: _listed(value) for name, value in each.model_dump().items()} for each in (self, now))
+        return [f"{name} {before[name]} (now {after[name]})" for name in before if before[name] != after[name]]
 
 
 class FacetCalibration(BaseModel, frozen=True):
@@ -84,8 +84,22 @@ class FacetCalibration(BaseModel, frozen=True):
         return FacetRule(self.weights, self.biases, self.abstain_below, self.second_label, is_calibrated=True)
 
 
+class Calibration(NamedTuple):
+    """The rules by facet that a calibrator brings to a pipeline, and the calibrator's name.
+
+    Without a calibrator there are no rules. `warning` then says if one was fitted for this model but no longer fits.
+    """
+
+    calibrator: str | None = None
+    rules: Mapping[str, FacetRule] = {}
+    warning: str | None = None
+
+
+UNCALIBRATED = Calibration()
+
+
 class Calibrator(BaseModel, frozen=True):
-    """Fitted rules for some facets, with where they come from. Kept as a JSON file."""
+    """Fitted rules for some facets, and what they were fitted on. Kept as a JSON file."""
 
     circumstances: Circumstances
     data: str
@@ -118,15 +132,27 @@ class Calibrator(BaseModel, frozen=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
-    def rules(self, now: Circumstances) -> dict[str, FacetRule]:
-        """The rules by facet. Raises `MisconfiguredService` where it was fitted in other circumstances."""
+    def misfit(self, now: Circumstances) -> str | None:
+        """Why it does not fit these circumstances, and the next step; None if it fits."""
         differences = self.circumstances.differences(now)
-        if differences:
-            raise MisconfiguredService(
-                f"The calibrator does not fit: {'; '.join(differences)}. Make a new one: `triage eval run SUITE`, then "
-                "`triage calibrate RUN`; or unset TRIAGE_CALIBRATOR."
-            )
-        return {facet: calibration.rule for facet, calibration in self.facets.items()}
+        if not differences:
+            return None
+        return (
+            f"The calibrator {self.name} does not fit. It was fitted for {'; '.join(differences)}. Fit a new one with "
+            "`triage eval run SUITE` and `triage calibrate RUN`, or set TRIAGE_CALIBRATOR=none to use uncalibrated "
+            "probabilities."
+        )
+
+    def is_meant_for(self, now: Circumstances) -> bool:
+        """True if it was fitted for the same model and taxonomy, in whatever versions."""
+        mine = self.circumstances
+        return mine.model == now.model and mine.taxonomy.partition("@")[0] == now.taxonomy.partition("@")[0]
+
+    def calibration(self, now: Circumstances) -> Calibration:
+        """Its rules, for use in these circumstances. Raises `MisconfiguredService` if it does not fit them."""
+        if misfit := self.misfit(now):
+            raise MisconfiguredService(misfit, setting="TRIAGE_CALIBRATOR")
+        return Calibration(self.name, {facet: fitted.rule for facet, fitted in self.facets.items()})
 
 
 class Observation(NamedTuple):
@@ -390,6 +416,10 @@ def _fit_several(facet: Facet, observations: Sequence[Observation], precision: f
         reliability_before=tuple(reliability(pooled.ravel().tolist(), right)),
         reliability=tuple(reliability(stated, right)),
     )
+
+
+def _listed(value: str | tuple[str, ...]) -> str:
+    return value if isinstance(value, str) else ", ".join(value) or "none"
 
 
 def _log_odds(p: Matrix) -> Matrix:

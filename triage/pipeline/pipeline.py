@@ -1,4 +1,4 @@
-"""The flow of one incident, from write-up to triage, on one page."""
+"""The flow of one incident: `Pipeline.run` takes a write-up and returns its triage."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ from triage.models.chat.prices import Price
 from triage.models.embedding import Embedder, Vectors
 from triage.observability.spans import span
 from triage.observability.steps import begin
-from triage.pipeline.calibration import Calibrator, Circumstances
-from triage.pipeline.classification import Answer, Classification, Classifier, Subject, Usage
+from triage.pipeline.calibration import UNCALIBRATED, Calibration, Circumstances
+from triage.pipeline.classification import Answer, Classifier, Subject, Usage
 from triage.pipeline.classification.evidence import locate
-from triage.pipeline.classification.instructions import without_instructions_in
+from triage.pipeline.classification.instructions import readable_text, without_instructions_in
 from triage.pipeline.classification.likeness import DefinitionReader, Likeness
-from triage.pipeline.classification.reading import read
 from triage.pipeline.classification.sentences import Sentence, condense
 from triage.pipeline.contrast import Contrasted, contrast
 from triage.pipeline.decision import FacetRule, decide
@@ -35,11 +34,11 @@ from triage.pipeline.mitigation import suggest
 from triage.redaction import Redacted, Redactor
 
 STEPS = ("redact", "withhold", "retrieve", "learn", "classify", "contrast", "suggest")
-"""The steps of one incident in their order, by the names under which they are told and timed."""
+"""The steps of one incident in order, by the names under which they are reported and timed."""
 
 
 class MadeOtherwise(TriageError):
-    """A stored triage that was made in other circumstances than today's, so that the two can't be compared."""
+    """A stored triage was made in other circumstances than today's, so the two can't be compared."""
 
     status = 409
     title = "The triage was made in other circumstances"
@@ -48,42 +47,48 @@ class MadeOtherwise(TriageError):
 class PipelineOptions(NamedTuple):
     """What a caller may tune.
 
-    `write_up_characters` bounds what the model reads; `turns` is how many incidents it may be asked about at once (1
-    for a local model, whose cached prefix they share). With `ask_for_quotes` a model that answers with letters is asked
-    for the evidence too, else the sentence most like the label's definition is taken.
+    `turns` is how many incidents a model may be asked about at once: 1 for a local model, whose cached prompt prefix
+    they share. With `ask_for_quotes` a model that answers with letters is also asked for evidence. Without it, the
+    evidence is the sentence most similar to the label's definition.
     """
 
     neighbours: int = 10
     shown_neighbours: int = 5
-    write_up_characters: int = 24_000
     turns: int = 16
     ask_for_quotes: bool = False
 
 
-class Way(NamedTuple):
-    """A model, how it is asked and for how long at most, what it reads of a write-up, and what it charges.
+DEFAULT_OPTIONS = PipelineOptions()
 
-    Its `calibrator` must have been fitted for it: another model's would make its probabilities false.
+
+class Way(NamedTuple):
+    """A way to an answer: a model, how to ask it, and how to calibrate its answers.
+
+    The model reads at most `write_up_characters` of a write-up, and is asked for at most `most_s` seconds where another
+    way follows. `calibration` must have been fitted for this model. `price` is None where it is unknown.
     """
 
     model: str
     classifier: Classifier
-    calibrator: Calibrator | None = None
+    calibration: Calibration = UNCALIBRATED
     write_up_characters: int = 24_000
     most_s: float = math.inf
     price: Price | None = None
 
 
+class PipelineResult(NamedTuple):
+    """A triage, and the vector of the redacted write-up: shape (dimension,), None where sentences were left out."""
+
+    triage: Triage
+    vector: Vectors | None
+
+
 class Pipeline:
-    """Triage of incidents with one taxonomy, one model and one history. Stores nothing.
+    """Triages incidents with one taxonomy and one history. Stores nothing.
 
-    With a `calibrator` the probabilities are calibrated and a facet abstains where it is not sure enough; raises
-    `MisconfiguredService` if it was fitted for another taxonomy, prompt, model, embedder or decision rule.
-
-    Where the model gives no answer the `fallbacks` are asked, one after the other. All that is asked of models for one
-    incident ends `deadline_s` after its turn came (see `first_to_answer`); without it each call has its own deadline.
-    `most_s` bounds the share of the first model, and `price` is what it charges. `definitions` compares write-ups with
-    the definitions of `taxonomy`; without it a new reader embeds them first.
+    `ways` are tried in order until a model answers, within `deadline_s` seconds in all (see `first_to_answer`). Without
+    `deadline_s` each call has its own deadline. Where no model answers, the history and the definitions decide alone,
+    by the rules of `calibration`. `definitions` compares write-ups with the definitions of `taxonomy`.
     """
 
     def __init__(
@@ -92,44 +97,35 @@ class Pipeline:
         redactor: Redactor,
         embedder: Embedder,
         history: History,
-        classifier: Classifier | None,
-        model_name: str | None = None,
-        options: PipelineOptions | None = None,
-        calibrator: Calibrator | None = None,
+        ways: Sequence[Way] = (),
+        options: PipelineOptions = DEFAULT_OPTIONS,
         *,
-        fallbacks: Sequence[Way] = (),
+        calibration: Calibration = UNCALIBRATED,
         deadline_s: float | None = None,
-        most_s: float = math.inf,
-        price: Price | None = None,
         definitions: DefinitionReader | None = None,
     ) -> None:
         self.taxonomy = taxonomy
         self.redactor = redactor
         self.embedder = embedder
         self.history = history
-        self._classifier = classifier
-        self._model_name = model_name
-        self._options = options or PipelineOptions()
-        characters = self._options.write_up_characters
-        first = Way(model_name or "none", classifier, calibrator, characters, most_s, price) if classifier else None
-        self._ways = (first, *fallbacks) if first else ()
-        self._deadline_s = deadline_s
-        self._rules = [
-            way.calibrator.rules(circumstances(taxonomy, embedder, way.classifier, way.model)) if way.calibrator else {}
-            for way in self._ways
-        ]
-        # Without a model by choice a calibrator was fitted for just that.
-        self._alone = calibrator if classifier is None else None
-        now = circumstances(taxonomy, embedder, None, model_name)
-        self._rules_alone = self._alone.rules(now) if self._alone else {}
-        self._turns = asyncio.Semaphore(self._options.turns)
-        self._learner = Learner()
         self.definitions = definitions or DefinitionReader(embedder, taxonomy)
+        self._ways = tuple(ways)
+        self._options = options
+        self._calibration = calibration
+        self._deadline_s = deadline_s
+        self._turns = asyncio.Semaphore(options.turns)
+        self._learner = Learner()
 
     @property
     def neighbours(self) -> int:
-        """How many neighbours of an incident are looked up."""
+        """How many neighbours of an incident are retrieved."""
         return self._options.neighbours
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with the calibrators in use, a sentence or two each."""
+        calibrations = [self._calibration, *(way.calibration for way in self._ways)]
+        return tuple(dict.fromkeys(each.warning for each in calibrations if each.warning))
 
     async def run(
         self,
@@ -139,31 +135,26 @@ class Pipeline:
         duplicates: bool = True,
         as_of: datetime | None = None,
         teams: Collection[str] | None = None,
-        embedded: dict[str, Vectors] | None = None,
-    ) -> Triage:
-        """Triage one incident. The incident itself and the ids in `exclude` are never among its neighbours.
+    ) -> PipelineResult:
+        """Triage one incident. Neither the incident nor the ids in `exclude` are among its neighbours.
 
-        `teams` are those whose history it may know, None stands for all. The vector of its whole redacted text is put
-        into `embedded` under its id, if it was made.
-
-        With `duplicates=False` near-duplicates are left out too. With `as_of` it is triaged as it could have been at
-        that moment: with the incidents that had begun before, and without the sentences that tell how this one ended.
-        An unreachable model doesn't raise: the answer then comes from the history and the definitions alone and is
-        marked degraded.
+        `teams` limits the history to these teams; None means all. With `duplicates=False` near-duplicates are left out.
+        With `as_of` the incident is triaged as of that moment: only incidents that began earlier are in the history,
+        and sentences that tell how this one ended are left out. If no model can be reached, the answer comes from the
+        history and the definitions alone and is marked degraded.
         """
         seconds: dict[str, float] = {}
         with _timed(seconds, "redact"):
             redacted = await asyncio.to_thread(self.redactor.redact, incident.text)
         with _timed(seconds, "withhold"):
-            reading = await asyncio.to_thread(read, redacted.text, self.taxonomy, before_its_end=as_of is not None)
-            sentences, told = reading.sentences, reading.text
+            reading = await asyncio.to_thread(
+                readable_text, redacted.text, self.taxonomy, without_ending=as_of is not None
+            )
         with _timed(seconds, "retrieve"):
-            vector = (await self.embedder.embed([told]))[0]
-            if embedded is not None and reading.is_whole:
-                embedded[incident.id] = vector
+            vector = (await self.embedder.embed([reading.text]))[0]
             hidden = {incident.id, *exclude}
             neighbours = await self.history.neighbours(
-                told,
+                reading.text,
                 vector,
                 self._options.neighbours,
                 exclude=hidden,
@@ -171,58 +162,64 @@ class Pipeline:
                 as_of=as_of,
                 teams=teams,
             )
-            # A near-duplicate is shown and flagged, but teaches nothing: one wrong label on a copy must not decide.
-            examples = await self.history.examples(told, exclude=hidden, duplicates=False, as_of=as_of, teams=teams)
+            # A near-duplicate is shown and flagged, but not learned from: one wrong label on a copy must not decide.
+            examples = await self.history.examples(
+                reading.text, exclude=hidden, duplicates=False, as_of=as_of, teams=teams
+            )
         with _timed(seconds, "learn"):
-            likeness = await self.definitions.read(sentences, examples)
-            learned = await asyncio.to_thread(self._learner.distributions, self.taxonomy, examples, told, vector)
+            likeness = await self.definitions.read(reading.sentences, examples)
+            learned = await asyncio.to_thread(
+                self._learner.distributions, self.taxonomy, examples, reading.text, vector
+            )
             for facet, distribution in likeness.distributions.items():
                 learned.setdefault(facet, {})["definitions"] = distribution
         with _timed(seconds, "classify"):
-            said = await self._say(sentences, neighbours, learned)
-        facets, dropped = _with_evidence(said.facets, said.quotes, likeness, redacted)
+            decision = await self._decide(reading.sentences, neighbours, learned)
+        facets, dropped = _with_evidence(decision.facets, decision.quotes, likeness, redacted)
         kind = self.taxonomy.triaged[0].id
-        likely = {one.label: one.probability for one in facets[kind].distribution}
+        likely = {each.label: each.probability for each in facets[kind].distribution}
         shown = by_likely_label(neighbours, kind, likely)[: self._options.shown_neighbours]
         with _timed(seconds, "contrast"):
             contrasted = await contrast(facets[kind], vector, examples, likeness, self.definitions)
         with _timed(seconds, "suggest"):
             suggestions = suggest(self.taxonomy, neighbours, facets, examples)
-        return Triage(
+        triage = Triage(
             incident_id=incident.id,
             facets=facets,
             neighbours=tuple(shown),
             contrast=_located(contrasted, redacted),
             suggestions=tuple(suggestions),
-            degraded=said.degraded_reason is not None,
-            degraded_reason=said.degraded_reason,
+            degraded=decision.degraded_reason is not None,
+            degraded_reason=decision.degraded_reason,
+            warnings=self._warnings_of(decision),
             provenance=Provenance(
                 taxonomy=self.taxonomy.id,
                 taxonomy_version=self.taxonomy.version,
-                prompts=said.way.classifier.prompts if said.way else (),
-                model=said.way.model if said.way else self._model_name,
+                prompts=decision.way.classifier.prompts if decision.way else (),
+                model=decision.way.model if decision.way else None,
                 embedder=self.embedder.fingerprint,
-                calibrator=said.calibrator.name if said.calibrator else None,
+                calibrator=decision.calibration.calibrator,
                 history_size=await self.history.size(),
                 redactions=redacted.counts,
-                **said.usage.provenance,
-                cost=said.cost,
+                **decision.usage.provenance,
+                cost=decision.cost,
                 model_deadline_s=self._deadline_s,
                 dropped_quotes=dropped,
-                was_condensed=said.was_condensed,
+                was_condensed=decision.was_condensed,
                 withheld_sentences=reading.withheld,
                 as_of=as_of,
                 seconds=seconds,
             ),
         )
+        return PipelineResult(triage, vector if reading.is_whole else None)
 
     def decide_again(
         self, triage: Triage, neighbours: Sequence[Neighbour], learned: Mapping[str, Distributions]
     ) -> dict[str, FacetResult]:
-        """What a stored triage would be with these neighbours, and this learned of the history and the definitions.
+        """Decide a stored triage again, with these neighbours and these distributions of the other sources.
 
-        The model is not asked: its answers are those that the triage keeps. Raises `MadeOtherwise` where the triage was
-        made in other circumstances than those of today.
+        The model is not asked: its answers are taken from the stored triage. Raises `MadeOtherwise` if the triage was
+        made in other circumstances than today's.
         """
         rules = self.rules_of(triage)
         answers = {
@@ -237,109 +234,106 @@ class Pipeline:
         return decide(self.taxonomy, answers, neighbours, learned, rules)
 
     def rules_of(self, triage: Triage) -> Mapping[str, FacetRule]:
-        """The rules by which a stored triage was decided. Raises `MadeOtherwise` where they are not those of today."""
+        """The rules that decided a stored triage. Raises `MadeOtherwise` if they are not today's."""
         made = triage.provenance
         is_answered = any("model" in result.sources for result in triage.facets.values())
-        place = next((n for n, way in enumerate(self._ways) if is_answered and way.model == made.model), None)
-        way = None if place is None else self._ways[place]
+        way = next((way for way in self._ways if is_answered and way.model == made.model), None)
         if is_answered and way is None:
             raise MadeOtherwise(f"Its model was {made.model}, which is not in use.", what="model")
-        calibrator = way.calibrator if way else self._alone
+        calibration = way.calibration if way else self._calibration
         differences = {
             "taxonomy": (f"{made.taxonomy} {made.taxonomy_version}", f"{self.taxonomy.id} {self.taxonomy.version}"),
             "embedder": (made.embedder, self.embedder.fingerprint),
             "prompts": (", ".join(made.prompts), ", ".join(way.classifier.prompts)) if way else ("", ""),
-            "calibrator": (made.calibrator or "none", calibrator.name if calibrator else "none"),
+            "calibrator": (made.calibrator or "none", calibration.calibrator or "none"),
             "moment": (f"as of {made.as_of}" if made.as_of else "now", "now"),
         }
         for what, (then, now) in differences.items():
             if then != now:
                 raise MadeOtherwise(f"Its {what} was {then or 'not recorded'}, and is {now}.", what=what)
-        return self._rules_alone if place is None else self._rules[place]
+        return calibration.rules
 
     async def prepare(self) -> None:
-        """Let the model do beforehand what the first incident would wait for. Raises `ModelUnavailable`."""
+        """Do what the first incident would otherwise wait for. Raises `ModelUnavailable`."""
         await self.definitions.prepare()
-        if self._classifier is not None:
+        if self._ways:
             async with self._turns:
-                await self._classifier.prepare(self.taxonomy)
+                await self._ways[0].classifier.prepare(self.taxonomy)
 
-    async def _say(
+    async def _decide(
         self, sentences: list[Sentence], neighbours: list[Neighbour], learned: dict[str, Distributions]
-    ) -> _Said:
-        """What the first model that answers says; without one, what the history and the definitions say alone."""
+    ) -> _Decision:
+        """The decision with the first model that answers, or without a model where none does."""
 
-        async def ask(place: int) -> _Said:
-            way = self._ways[place]
-            subject = await asyncio.to_thread(self._subject, sentences, neighbours, way.write_up_characters)
-            facets, quotes, usage = await self._classify(way, subject, neighbours, learned, self._rules[place])
-            was_condensed = len(subject.sentences) < len(sentences)
-            return _Said(facets, quotes, usage, way, way.calibrator, was_condensed=was_condensed)
+        async def ask(place: int) -> _Decision:
+            return await self._ask(self._ways[place], sentences, neighbours, learned)
 
         try:
             if not self._ways:
                 raise ModelUnavailable("No chat model is set (TRIAGE_MODEL=none).")
             async with self._turns:
                 candidates = [Candidate(way.model, way.most_s) for way in self._ways]
-                said, _, failures = await first_to_answer(candidates, ask, self._deadline_s)
+                decision, _, failures = await first_to_answer(candidates, ask, self._deadline_s)
         except ModelUnavailable as error:
-            facets = decide(self.taxonomy, {}, neighbours, learned, self._rules_alone)
-            reason = f"{error.detail} The labels come from the history and the definitions alone."
-            return _Said(facets, {}, Usage(), self._ways[0] if self._ways else None, self._alone, reason)
-        return said._replace(degraded_reason=self._stood_in(said, failures)) if failures else said
+            return _Decision(
+                facets=decide(self.taxonomy, {}, neighbours, learned, self._calibration.rules),
+                calibration=self._calibration,
+                way=self._ways[0] if self._ways else None,
+                degraded_reason=f"{error.detail} The labels come from the history and the definitions alone.",
+            )
+        return decision._replace(degraded_reason=self._fallback_reason(decision, failures)) if failures else decision
 
-    def _stood_in(self, said: _Said, failures: Sequence[Failure]) -> str:
-        """Who failed, why, and who answered instead."""
-        uncalibrated = (
-            " Its probabilities are not calibrated." if self._ways[0].calibrator and not said.calibrator else ""
-        )
-        by = said.way.model if said.way else "none"
-        return f"{told(failures)} The answer is that of {by} in its place.{uncalibrated}"
+    def _fallback_reason(self, decision: _Decision, failures: Sequence[Failure]) -> str:
+        """Which models failed, why, and which one answered instead."""
+        is_less_calibrated = self._ways[0].calibration.calibrator and not decision.calibration.calibrator
+        uncalibrated = " Its probabilities are not calibrated." if is_less_calibrated else ""
+        model = decision.way.model if decision.way else "none"
+        return f"{told(failures)} The answer is that of {model} in its place.{uncalibrated}"
 
-    def _subject(self, sentences: list[Sentence], neighbours: list[Neighbour], characters: int) -> Subject:
-        """What a model is shown: as much as it may read, and the neighbours without what reads as an order to it."""
-        read = condense(sentences, characters)
-        shown = diverse(neighbours, self._options.shown_neighbours, self.taxonomy.triaged[0].id)
-        return Subject(
-            sentences=tuple(read), neighbours=tuple(without_instructions_in(n, self.taxonomy) for n in shown)
-        )
-
-    async def _classify(
-        self,
-        way: Way,
-        subject: Subject,
-        neighbours: list[Neighbour],
-        learned: dict[str, Distributions],
-        rules: Mapping[str, FacetRule],
-    ) -> tuple[dict[str, FacetResult], dict[str, tuple[str, ...]], Usage]:
-        """The decided facets, the model's quotes by facet, and what asking took."""
-        said: Classification = await way.classifier.classify(subject, self.taxonomy)
+    async def _ask(
+        self, way: Way, sentences: list[Sentence], neighbours: list[Neighbour], learned: dict[str, Distributions]
+    ) -> _Decision:
+        subject = await asyncio.to_thread(self._subject, sentences, neighbours, way.write_up_characters)
+        classification = await way.classifier.classify(subject, self.taxonomy)
         with span("decide"):
-            facets = decide(self.taxonomy, said.answers, neighbours, learned, rules)
-        quotes = {facet_id: answer.quotes for facet_id, answer in said.answers.items() if answer.quotes}
-        usage = said.usage
+            facets = decide(self.taxonomy, classification.answers, neighbours, learned, way.calibration.rules)
+        quotes = {facet_id: answer.quotes for facet_id, answer in classification.answers.items() if answer.quotes}
+        usage = classification.usage
         if self._options.ask_for_quotes:
             missing = {f.facet: f.labels for f in facets.values() if f.labels and f.facet not in quotes}
-            asked, used = await way.classifier.quote(subject, self.taxonomy, missing)
-            quotes |= asked
+            found, used = await way.classifier.quote(subject, self.taxonomy, missing)
+            quotes |= found
             usage += used
-        return facets, quotes, usage
+        was_condensed = len(subject.sentences) < len(sentences)
+        return _Decision(facets, way.calibration, way, quotes, usage, was_condensed=was_condensed)
+
+    def _subject(self, sentences: list[Sentence], neighbours: list[Neighbour], characters: int) -> Subject:
+        """What a model is shown: as much as it may read, and neighbours without instructions to a model."""
+        shown = diverse(neighbours, self._options.shown_neighbours, self.taxonomy.triaged[0].id)
+        return Subject(
+            sentences=tuple(condense(sentences, characters)),
+            neighbours=tuple(without_instructions_in(neighbour, self.taxonomy) for neighbour in shown),
+        )
+
+    def _warnings_of(self, decision: _Decision) -> tuple[str, ...]:
+        warning = (decision.way.calibration if decision.way else decision.calibration).warning
+        return (warning,) if warning else ()
 
 
-class _Said(NamedTuple):
-    """The decided facets, where they come from, and what asking took. `way` is the first one where none answered."""
+class _Decision(NamedTuple):
+    """The decided facets and what they come from. If no model answered, `way` is the first one that was asked."""
 
     facets: dict[str, FacetResult]
-    quotes: dict[str, tuple[str, ...]]
-    usage: Usage
+    calibration: Calibration
     way: Way | None
-    calibrator: Calibrator | None = None
+    quotes: Mapping[str, tuple[str, ...]] = {}
+    usage: Usage = Usage()
     degraded_reason: str | None = None
     was_condensed: bool = False
 
     @property
     def cost(self) -> float | None:
-        """US dollars for what was paid for; None where the price is unknown or no model answered."""
+        """US dollars for the tokens that were paid for; None if the price is unknown or no model answered."""
         if self.way is None or self.way.price is None or not self.usage.calls:
             return None
         paid = self.usage
@@ -351,7 +345,7 @@ class _Said(NamedTuple):
 def circumstances(
     taxonomy: Taxonomy, embedder: Embedder, classifier: Classifier | None, model_name: str | None
 ) -> Circumstances:
-    """What a calibrator must have been fitted for to fit these parts."""
+    """The circumstances in which these parts decide; a calibrator must have been fitted in the same ones."""
     return Circumstances(
         taxonomy=f"{taxonomy.id}@{taxonomy.version}",
         prompts=classifier.prompts if classifier else (),
@@ -361,7 +355,7 @@ def circumstances(
 
 
 def _located(contrasted: Contrasted | None, redacted: Redacted) -> Contrast | None:
-    """The contrast with the place of its sentence in the original write-up."""
+    """The contrast, with its sentence located in the original write-up."""
     if contrasted is None:
         return None
     found = locate([contrasted.sentence.text], redacted) if contrasted.sentence else ()
@@ -371,9 +365,9 @@ def _located(contrasted: Contrasted | None, redacted: Redacted) -> Contrast | No
 def _with_evidence(
     facets: Mapping[str, FacetResult], quotes: Mapping[str, tuple[str, ...]], likeness: Likeness, redacted: Redacted
 ) -> tuple[dict[str, FacetResult], int]:
-    """The results with the quotes that really stand in the write-up, and how many did not.
+    """The results with the quotes that are in the write-up, and how many quotes are not.
 
-    Where the model gave none that does, the sentence most like the label's definition takes its place.
+    A facet without such a quote gets the sentence most similar to the label's definition.
     """
     results, dropped = {}, 0
     for facet_id, facet in facets.items():

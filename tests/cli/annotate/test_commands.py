@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from triage.app.settings import Settings
-from triage.app.wiring import open_desk
+from triage.app.wiring import open_components
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
 
@@ -106,18 +106,18 @@ def test_labels_of_incidents_that_are_not_there_are_told_with_their_lines(
 
 
 async def test_a_correction_is_previewed_and_not_made(triage: Run, tmp_path: Path, settings: dict[str, str]) -> None:
-    desk_settings = Settings(model="none", data_dir=tmp_path / "own", shipped_history=False)
-    async with open_desk(desk_settings) as desk:
+    own_settings = Settings(model="none", data_dir=tmp_path / "own", shipped_history=False)
+    async with open_components(own_settings) as components:
         records = [
             (Incident.model_validate(line), {"category": (label,)})
             for line, label in zip(LINES, ("infrastructure", "operational"), strict=True)
         ]
-        await desk.casebook.import_history(records, "ada", "human", team=SHARED_TEAM)
+        await components.casebook.import_history(records, "ada", "human", team=SHARED_TEAM)
         for name in ("three", "four"):
             incident = Incident(id=name, title=f"Zone {name}", write_up=f"The core router of zone {name} fell silent.")
-            await desk.casebook.accept(incident)
-            result = await desk.pipeline.run(incident, teams={"default", SHARED_TEAM})
-            await desk.store.save_triage(name, result)
+            await components.casebook.accept(incident)
+            result, _ = await components.pipeline.run(incident, teams={"default", SHARED_TEAM})
+            await components.store.save_triage(name, result)
 
     arguments = ["annotate", "preview", "three", "category=inference_engine"]
     shown = triage(*arguments, **settings)

@@ -62,10 +62,9 @@ class Desk:
 
     async def again(self, incident: Incident, team: str = "default", *, keeps: bool = False) -> Triage:
         """Triage an incident with the history as it is now."""
-        embedded: dict[str, Any] = {}
-        triage = await self.pipeline.run(incident, teams={team, SHARED_TEAM}, embedded=embedded)
+        triage, vector = await self.pipeline.run(incident, teams={team, SHARED_TEAM})
         if keeps:
-            await self.store.save_triage(uuid.uuid4().hex, triage, embedded.get(incident.id))
+            await self.store.save_triage(uuid.uuid4().hex, triage, vector)
         return triage
 
     async def decided(self, incident_ids: Iterable[str], *, keeps: bool = False) -> dict[str, dict[str, FacetResult]]:
@@ -93,7 +92,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     casebook = Casebook(store, history, Redactor(), embedder, TAXONOMY)
     records = [(Incident(id=f"h{n}", write_up=text(n % 3, n)), KINDS[n % 3][1]) for n in range(30)]
     await casebook.import_history(records, "the project", "derived", team=SHARED_TEAM)
-    pipeline = Pipeline(TAXONOMY, Redactor(), embedder, history, None)
+    pipeline = Pipeline(TAXONOMY, Redactor(), embedder, history)
     yield Desk(store, casebook, pipeline, Previewer(store, casebook, pipeline), embedder)
     history.close()
     await store.close()

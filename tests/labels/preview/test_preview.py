@@ -17,7 +17,7 @@ from triage.domain.triage_result import FacetResult
 from triage.labels.preview import Previewer
 from triage.models.chat.openai import OpenAIChat
 from triage.pipeline.classification.structured import StructuredClassifier
-from triage.pipeline.pipeline import Pipeline
+from triage.pipeline.pipeline import Pipeline, Way
 from triage.redaction import Redactor
 
 Decided = dict[tuple[str, str], tuple[tuple[str, ...], float | None]]
@@ -246,8 +246,8 @@ async def test_only_recent_incidents_of_teams_that_see_the_corrected_one_are_loo
 
 async def test_a_model_is_not_asked_again_and_its_answers_count_as_then(desk: Desk, fake_openai: FakeOpenAI) -> None:
     chat = OpenAIChat("any-model", fake_openai.base_url, "key")
-    classifier = StructuredClassifier(chat, deadline_s=20)
-    pipeline = Pipeline(TAXONOMY, Redactor(), desk.embedder, desk.pipeline.history, classifier, chat.name)
+    way = Way(chat.name, StructuredClassifier(chat, deadline_s=20))
+    pipeline = Pipeline(TAXONOMY, Redactor(), desk.embedder, desk.pipeline.history, [way])
     asking = replace(desk, pipeline=pipeline, previewer=Previewer(desk.store, desk.casebook, pipeline))
     fake_openai.prefer = ("operational", "deployment", "rollback")
     for n in range(3):

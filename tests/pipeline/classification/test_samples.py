@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from tests.fake_openai import FakeOpenAI
 from triage.app.settings import Settings
-from triage.app.wiring import build_classifier, open_model
+from triage.app.wiring import open_model
+from triage.app.wiring.models import build_classifier
 from triage.domain.taxonomy import Taxonomy
 from triage.pipeline.classification import Subject
 from triage.pipeline.classification.samples import mean, smoothed_shares

@@ -46,7 +46,7 @@ async def _triage(database: str) -> None:
             for n, write_up in enumerate(WRITE_UPS):
                 incident = Incident(id=f"{team}:{n}", title=f"secretof{team}", write_up=write_up)
                 await casebook.accept(incident, team)
-                triage = await pipeline.run(incident, teams={team, SHARED_TEAM})
+                triage, _ = await pipeline.run(incident, teams={team, SHARED_TEAM})
                 await store.save_triage(incident.id, triage)
 
 

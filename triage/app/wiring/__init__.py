@@ -1,77 +1,47 @@
-"""The one place that knows which adapters are in use: it builds everything from the settings, at the edge."""
+"""The one place that knows which adapters are in use: everything is built here from the settings."""
 
 from __future__ import annotations
 
-from triage.app.wiring.desk import (
-    LOCAL_WRITE_UP_CHARACTERS,
-    Desk,
-    calibrators_folder,
-    find_calibrator,
-    open_desk,
-    open_ways,
-    pipeline_options,
-)
+from triage.app.wiring.calibrators import calibrators_folder, examine_calibration, find_calibration
+from triage.app.wiring.components import Components, open_components
 from triage.app.wiring.models import (
-    INCIDENT_DEADLINE_S,
     LOCAL_DEADLINE_S,
-    LOCAL_INCIDENT_DEADLINE_S,
-    api_key,
-    build_classifier,
-    check_models,
-    daily_budget,
+    LOCAL_WRITE_UP_CHARACTERS,
+    build_embedder,
     find_price,
-    incident_deadline_s,
-    is_replayed,
     open_model,
     provider_gate,
-    provider_name,
-    shared_gate,
 )
-from triage.app.wiring.records import (
-    Records,
+from triage.app.wiring.storage import (
     build_definition_reader,
-    build_embedder,
     build_notifier,
     build_sealer,
-    fill,
     live_options,
     make_data_folder,
-    open_history,
     open_importing,
     open_index,
     open_live,
     open_records,
     open_store,
     prepare_store,
-    ranking,
 )
-from triage.app.wiring.suites import open_subject, suite_options, suite_settings
+from triage.app.wiring.suites import open_subject, suite_settings
 
 __all__ = [
-    "INCIDENT_DEADLINE_S",
     "LOCAL_DEADLINE_S",
-    "LOCAL_INCIDENT_DEADLINE_S",
     "LOCAL_WRITE_UP_CHARACTERS",
-    "Desk",
-    "Records",
-    "api_key",
-    "build_classifier",
+    "Components",
     "build_definition_reader",
     "build_embedder",
     "build_notifier",
     "build_sealer",
     "calibrators_folder",
-    "check_models",
-    "daily_budget",
-    "fill",
-    "find_calibrator",
+    "examine_calibration",
+    "find_calibration",
     "find_price",
-    "incident_deadline_s",
-    "is_replayed",
     "live_options",
     "make_data_folder",
-    "open_desk",
-    "open_history",
+    "open_components",
     "open_importing",
     "open_index",
     "open_live",
@@ -79,13 +49,7 @@ __all__ = [
     "open_records",
     "open_store",
     "open_subject",
-    "open_ways",
-    "pipeline_options",
     "prepare_store",
     "provider_gate",
-    "provider_name",
-    "ranking",
-    "shared_gate",
-    "suite_options",
     "suite_settings",
 ]

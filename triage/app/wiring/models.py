@@ -1,4 +1,4 @@
-"""Chat models as the settings name them: how they are reached, asked, paced and paid."""
+"""The models that the settings name: chat models with their limits and prices, and the embedder."""
 
 from __future__ import annotations
 
@@ -22,29 +22,27 @@ if TYPE_CHECKING:
     from triage.models.chat.openai import OpenAIChat
     from triage.models.chat.prices import Price
     from triage.models.chat.replay import ReplayChat
+    from triage.models.embedding import Embedder
     from triage.pipeline.classification import Classifier
     from triage.store import Store
 
     Model = LocalChat | OpenAIChat | LangChainChat | ReplayChat
 
 LOCAL_DEADLINE_S = 300.0
-"""The local model takes over a minute for its first prompt, and several where others need the cores."""
+"""Deadline of one call: the local model takes over a minute for its first prompt, and longer on busy cores."""
 
+LOCAL_WRITE_UP_CHARACTERS = 1_600
+"""How much of a write-up the local model reads: it takes a second for 70 tokens on two cores."""
 
-INCIDENT_DEADLINE_S = 60.0
-"""How long all calls for one incident may take together."""
-
-
-LOCAL_INCIDENT_DEADLINE_S = 600.0
-"""The same with the local model in the chain: it is asked one question after the other."""
-
-
-_REPLAY = "replay:"
+_WRITE_UP_CHARACTERS = 24_000
+_DEADLINE_S = 60.0
+_LOCAL_INCIDENT_DEADLINE_S = 600.0
+REPLAY = "replay:"
 
 
 def is_replayed(settings: Settings) -> bool:
-    """True if the model's answers were recorded before."""
-    return settings.model.startswith(_REPLAY)
+    """True if the model's answers are recorded ones."""
+    return settings.model.startswith(REPLAY)
 
 
 @asynccontextmanager
@@ -56,11 +54,11 @@ async def open_model(
     *,
     is_started: bool = True,
 ) -> AsyncIterator[Model | None]:
-    """The chat model that the settings name, None for `none`; the local one's server runs meanwhile.
+    """The chat model that the settings name, None for `none`. It is closed at the end.
 
-    Without `is_started` the local one starts with the first question. Calls of a remote one go through `gate`, or
-    through one with the settings' limits; `taxonomy` is the one that a replayed model answers for. Raises
-    `MisconfiguredService` where something is missing.
+    Without `is_started` a local model starts with the first question. Calls of a remote model go through `gate`, or
+    through one with the settings' limits. A replayed model answers for `taxonomy`. Raises `MisconfiguredService` if
+    something is missing.
     """
     model: Model
     if settings.model == "none":
@@ -69,7 +67,7 @@ async def open_model(
     if is_replayed(settings):
         from triage.evaluation.replaying import open_replay
 
-        source = settings.model.removeprefix(_REPLAY)
+        source = settings.model.removeprefix(REPLAY)
         model = open_replay(source, taxonomy or Taxonomy.load(settings.taxonomy))
     elif settings.is_local:
         model = await _local_model(settings, progress, is_started=is_started)
@@ -82,10 +80,10 @@ async def open_model(
 
 
 def build_classifier(settings: Settings, model: ChatModel | None) -> Classifier | None:
-    """The way of asking `model` that the settings name, or that suits it."""
+    """The classifier that the settings name for `model`, or that suits it."""
     if model is None:
         return None
-    deadline_s = settings.model_deadline_s or (LOCAL_DEADLINE_S if settings.is_local else 60.0)
+    deadline_s = settings.model_deadline_s or (LOCAL_DEADLINE_S if settings.is_local else _DEADLINE_S)
     answers = settings.answers
     if answers == "auto":
         answers = "letters" if settings.is_local else getattr(model, "answers", "structured")
@@ -100,8 +98,20 @@ def build_classifier(settings: Settings, model: ChatModel | None) -> Classifier 
     return StructuredClassifier(model, deadline_s=deadline_s, samples=settings.samples or 1, prompts=settings.prompts)
 
 
+def build_embedder(settings: Settings) -> Embedder:
+    """The embedder that the settings name. Raises `MisconfiguredService` if its key is missing."""
+    if settings.embedding_model == "local":
+        from triage.models.embedding.onnx import MiniLM
+
+        return MiniLM()
+    from triage.models.embedding.openai import OpenAIEmbedder
+
+    base_url = settings.embedding_base_url or settings.base_url
+    return OpenAIEmbedder(settings.embedding_model, base_url, _api_key(settings, "TRIAGE_EMBEDDING_MODEL", base_url))
+
+
 def find_price(settings: Settings) -> Price | None:
-    """What the model charges, by the file that the settings name; nothing for the local one, None where unknown."""
+    """What the model charges, by the price file of the settings: 0 for the local one, None where unknown."""
     from triage.models.chat.prices import Price, load_prices
 
     if settings.is_local or settings.model == "none" or is_replayed(settings):
@@ -111,22 +121,27 @@ def find_price(settings: Settings) -> Price | None:
 
 
 def daily_budget(settings: Settings) -> Budget:
-    """The budget that the settings give; none for the local model, which costs nothing."""
+    """The budget that the settings give. The local model costs nothing and has none."""
     from triage.models.chat.budget import Budget
 
     return Budget() if settings.is_local else Budget(settings.daily_tokens, settings.daily_cost)
 
 
 def incident_deadline_s(settings: Settings, *, alone: bool = False) -> float:
-    """How long all calls for one incident may take; with `alone` the share of the first model at most."""
+    """How long all calls for one incident may take together; with `alone`, those of the first model."""
     is_local = settings.is_local or (not alone and "local" in settings.fallback_models)
-    return settings.model_deadline_s or (LOCAL_INCIDENT_DEADLINE_S if is_local else INCIDENT_DEADLINE_S)
+    return settings.model_deadline_s or (_LOCAL_INCIDENT_DEADLINE_S if is_local else _DEADLINE_S)
+
+
+def write_up_characters(settings: Settings) -> int:
+    """How much of a write-up the model reads, by the settings or by the kind of model."""
+    return settings.write_up_characters or (LOCAL_WRITE_UP_CHARACTERS if settings.is_local else _WRITE_UP_CHARACTERS)
 
 
 def check_models(settings: Settings) -> None:
-    """Raise `MisconfiguredService` where the fallbacks make no chain, or a budget in dollars has no price to go by."""
+    """Raise `MisconfiguredService` for an impossible fallback, or for a budget in dollars without a price."""
     for name in settings.fallback_models:
-        if name in ("none", settings.model) or name.startswith(_REPLAY):
+        if name in ("none", settings.model) or name.startswith(REPLAY):
             raise MisconfiguredService(
                 f"TRIAGE_FALLBACK_MODELS names {name!r}: name models other than TRIAGE_MODEL. The history and the "
                 "definitions answer behind the last of them in any case.",
@@ -144,7 +159,7 @@ def check_models(settings: Settings) -> None:
 
 
 def provider_name(settings: Settings) -> str:
-    """What the shared pace calls the provider: the endpoint, without what may be secret in its address."""
+    """The provider's name in shared rate limits: its endpoint, without credentials."""
     if settings.is_local or is_replayed(settings):
         return "local"
     if settings.base_url:
@@ -155,12 +170,12 @@ def provider_name(settings: Settings) -> str:
 
 
 def provider_gate(settings: Settings, at_once: int | None = None) -> Gate:
-    """A gate with the limits that the settings give for the provider, and `at_once` requests in flight."""
+    """A gate with the settings' rate limits and at most `at_once` requests in flight."""
     return Gate(Limits(at_once, settings.requests_per_minute, settings.tokens_per_minute))
 
 
 def shared_gate(settings: Settings, store: Store) -> Gate:
-    """A gate that keeps the provider's limits together with all other processes on the same database."""
+    """A gate that shares the provider's rate limits with all other processes on the same database."""
     from triage.models.chat.pace import SharedPace
 
     limits = Limits(None, settings.requests_per_minute, settings.tokens_per_minute)
@@ -189,14 +204,14 @@ def _remote_model(settings: Settings, gate: Gate) -> OpenAIChat | LangChainChat:
     from triage.models.chat.openai import OpenAIChat
 
     model = settings.model.removeprefix("openai:")
-    return OpenAIChat(model, settings.base_url, api_key(settings, "TRIAGE_MODEL", settings.base_url), gate=gate)
+    return OpenAIChat(model, settings.base_url, _api_key(settings, "TRIAGE_MODEL", settings.base_url), gate=gate)
 
 
-def api_key(settings: Settings, variable: str, base_url: str | None) -> str:
+def _api_key(settings: Settings, variable: str, base_url: str | None) -> str:
     if settings.api_key is not None:
         return settings.api_key.get_secret_value()
     if base_url:
-        # Endpoints of one's own (vLLM, Ollama, llama.cpp) often want no key, but the client insists on one.
+        # Self-hosted endpoints (vLLM, Ollama, llama.cpp) often need no key, but the client requires one.
         return "none"
     raise MisconfiguredService(
         f"{variable} names a model at api.openai.com, which needs a key: set OPENAI_API_KEY, or TRIAGE_BASE_URL for an "

@@ -47,7 +47,7 @@ def preview(
 async def _preview(
     incident_id: str, pairs: list[str], days: float, limit: int, seconds: float
 ) -> tuple[Preview, Taxonomy]:
-    from triage.app.wiring import open_desk
+    from triage.app.wiring import open_components
     from triage.domain.annotation import Annotation
     from triage.labels.preview import DEFAULT_OPTIONS
 
@@ -63,9 +63,10 @@ async def _preview(
         )
     options = DEFAULT_OPTIONS._replace(days=days, most=limit, seconds=seconds)
     with watching() as progress:
-        async with open_desk(Settings(), progress, starts_model=False) as desk:
+        async with open_components(Settings(), progress, starts_model=False) as components:
             with progress.step("Deciding recent incidents again"):
-                return await desk.previewer.preview(incident_id, given, options=options), desk.taxonomy
+                preview = await components.previewer.preview(incident_id, given, options=options)
+                return preview, components.taxonomy
 
 
 def _print(found: Preview, taxonomy: Taxonomy, console: Console) -> None:

@@ -20,8 +20,8 @@ from triage.history.retrieval import DEFAULT_RANKING, Ranking
 from triage.labels.preview.changes import changes_of
 from triage.labels.preview.supposition import Heard, Reread, Supposition
 from triage.models.embedding import Vectors, normalise
+from triage.pipeline.classification.instructions import readable_text
 from triage.pipeline.classification.likeness import Moves
-from triage.pipeline.classification.reading import read
 from triage.pipeline.pipeline import MadeOtherwise, Pipeline
 from triage.store import Store
 
@@ -227,7 +227,7 @@ class Previewer:
         redacted = self._redacted(one.incident.text)
         if not one.triage.provenance.withheld_sentences:
             return redacted
-        return read(redacted, self._pipeline.taxonomy).text
+        return readable_text(redacted, self._pipeline.taxonomy).text
 
     async def _embed(self, texts: Mapping[str, str], end: float) -> dict[str, Vectors]:
         """Vectors of incidents (id -> text) that have none, or none of what was read: as many as there is time for."""

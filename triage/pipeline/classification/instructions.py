@@ -15,7 +15,7 @@ from typing import NamedTuple
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
 from triage.pipeline.classification.disguises import has_cue, hidden, unmasked
-from triage.pipeline.classification.sentences import Sentence, split
+from triage.pipeline.classification.sentences import Sentence, before_resolution, split
 
 _TARGET = (
     r"(?:instructions?|directions?|prompts?|rules?|guidelines?|guidance|codebook|definitions?|taxonomy|everything"
@@ -105,6 +105,32 @@ _PIECE = 60
 _PIECES = 6
 _LIST_MARKS = re.compile(r"^[\s>*#|+•-]+(?=\s)\s*|^\d+[.)]\s+|[\s|]+$")
 _PROSE = re.compile(r"[^\W\d_][\w'’\" ,:;-]*[.:;!]?")
+
+
+class ReadableText(NamedTuple):
+    """The sentences of a write-up that are read, how many were withheld, and the text that they make.
+
+    If `is_whole`, nothing was left out: the text is the redacted write-up.
+    """
+
+    sentences: list[Sentence]
+    withheld: int
+    text: str
+    is_whole: bool
+
+
+def readable_text(text: str, taxonomy: Taxonomy, *, without_ending: bool = False) -> ReadableText:
+    """A redacted write-up as it is embedded, learned from and shown to a model.
+
+    With `without_ending` the sentences that tell how the incident ended are left out.
+    """
+    sentences, withheld = without_instructions(split(text), taxonomy)
+    if without_ending:
+        sentences = before_resolution(sentences)
+    is_whole = not withheld and not without_ending
+    # Instructions name labels: they must not affect retrieval or count as words of the incident.
+    kept = text if is_whole else "\n".join(sentence.text for sentence in sentences)
+    return ReadableText(sentences, withheld, kept, is_whole)
 
 
 def without_instructions(sentences: Iterable[Sentence], taxonomy: Taxonomy) -> tuple[list[Sentence], int]:

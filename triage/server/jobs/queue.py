@@ -21,9 +21,8 @@ from triage import __version__
 from triage.domain.errors import MisconfiguredService, NotFound, Overloaded, TriageError
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
-from triage.domain.triage_result import Triage
-from triage.models.embedding import Vectors
 from triage.observability.steps import told
+from triage.pipeline.pipeline import PipelineResult
 from triage.server.jobs import workflows
 from triage.server.jobs.database import empty_log
 from triage.server.jobs.reaper import Reaper
@@ -49,13 +48,7 @@ Role = Literal["all", "api", "worker"]
 class Runs(Protocol):
     """What triages one incident: the pipeline."""
 
-    async def run(
-        self,
-        incident: Incident,
-        *,
-        teams: Collection[str] | None = None,
-        embedded: dict[str, Vectors] | None = None,
-    ) -> Triage: ...
+    async def run(self, incident: Incident, *, teams: Collection[str] | None = None) -> PipelineResult: ...
 
 
 class JobOptions(NamedTuple):
@@ -338,12 +331,11 @@ class Jobs:
             if await self._lasting(lambda: self._store.has_triage(run_id)):
                 return
             stored = await self._lasting(lambda: self._store.incident(pending.id))
-            embedded: dict[str, Vectors] = {}
             with told(lambda step: self._began(pending.id, step)):
-                triage = await self._run(pending, stored, embedded)
-            if triage is not None:
-                await self._lasting(lambda: self._store.save_triage(run_id, triage, embedded.get(pending.id)))
-                self.metrics.triaged(triage, stored.updated_at)
+                result = await self._run(pending, stored)
+            if result is not None:
+                await self._lasting(lambda: self._store.save_triage(run_id, result.triage, result.vector))
+                self.metrics.triaged(result.triage, stored.updated_at)
         except (NotFound, IntegrityError):
             _log.info("The triage of %s was stored by another process, or the incident deleted", run_id)
 
@@ -355,13 +347,12 @@ class Jobs:
         for event in self._waiting.get(incident_id, ()):
             event.set()
 
-    async def _run(self, pending: Pending, stored: StoredIncident, embedded: dict[str, Vectors]) -> Triage | None:
-        """The triage, or None once the failure is stored."""
+    async def _run(self, pending: Pending, stored: StoredIncident) -> PipelineResult | None:
+        """The result, or None once the failure is stored."""
         give_up_at = time.monotonic() + self._options.patience_s
         while True:
             try:
-                teams = {stored.team, SHARED_TEAM}
-                return await self._pipeline.run(stored.incident, teams=teams, embedded=embedded)
+                return await self._pipeline.run(stored.incident, teams={stored.team, SHARED_TEAM})
             except TriageError as error:
                 reason, will_pass = error.detail, is_index_away(error)
             except Exception as error:  # noqa: BLE001 - a defect must end as a stored failure, not as silence

@@ -10,11 +10,15 @@ from fastapi import Depends, Request
 
 
 class PageOptions(NamedTuple):
-    """`runs` and `suites` are the folders of eval runs and suites. `settings` are those in effect, without secrets."""
+    """`runs` and `suites` are the folders of eval runs and suites. `settings` are those in effect, without secrets.
+
+    `warnings` say what impairs every answer of the service.
+    """
 
     runs: Path = Path("runs")
     suites: Path = Path("evals/suites")
     settings: Mapping[str, str] = {}
+    warnings: tuple[str, ...] = ()
 
 
 def _options(request: Request) -> PageOptions:

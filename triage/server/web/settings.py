@@ -28,7 +28,7 @@ async def settings(request: Request, service: Parts, who: Reader, options: Optio
     """Show who labels here, and what answers; health comes after the page."""
     models = {name: options.settings.get(name, "") for name in _OF_MODELS}
     spending = await _spending(service) if who.teams is None else None
-    return show(request, "settings.html", models=models, spending=spending)
+    return show(request, "settings.html", models=models, warnings=options.warnings, spending=spending)
 
 
 @router.post("/settings/annotator", dependencies=[requires("read")])

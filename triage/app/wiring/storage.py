@@ -1,4 +1,4 @@
-"""What is kept, and what it is kept and found with: store, index, embedder, notifier."""
+"""What stores and finds incidents: the system of record, the index of the history, and what needs only these."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from triage.app.settings import Settings
-from triage.app.wiring.models import api_key
+from triage.app.wiring.models import build_embedder
 from triage.domain.errors import MisconfiguredService
 from triage.domain.taxonomy import Taxonomy
 from triage.observability.progress import Progress, silent
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Records(NamedTuple):
-    """What is kept, and what it is kept and found with."""
+    """The store and the history, and what they are written and searched with."""
 
     taxonomy: Taxonomy
     store: Store
@@ -42,10 +42,10 @@ class Records(NamedTuple):
 async def open_records(
     settings: Settings, progress: Progress = silent, *, index_in_memory: bool = True
 ) -> AsyncIterator[Records]:
-    """The store and the history of `settings`, filled.
+    """The store and the history of `settings`, with the shipped history loaded and the index up to date.
 
-    With `index_in_memory` the index is built from the system of record for this process alone, so that commands run
-    beside a service on the same data; the service keeps its index in the data folder.
+    With `index_in_memory` the index is built from the store for this process only, so that commands can run beside a
+    service on the same data. The service keeps its index in the data folder.
     """
     from triage.history.casebook import Casebook
     from triage.redaction import Redactor
@@ -68,7 +68,7 @@ async def open_records(
 
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[tuple[Store, Taxonomy]]:
-    """The system of record alone, and the taxonomy: for work that needs no index and no model."""
+    """The store and the taxonomy, for work that needs no index and no model."""
     taxonomy = Taxonomy.load(settings.taxonomy)
     store = await prepare_store(settings)
     try:
@@ -79,9 +79,9 @@ async def open_store(settings: Settings) -> AsyncIterator[tuple[Store, Taxonomy]
 
 @asynccontextmanager
 async def open_index(settings: Settings) -> AsyncIterator[Casebook]:
-    """The casebook over the index that a service uses, as it is: nothing is brought in line first.
+    """The casebook over the index of a service, which is not updated first.
 
-    Raises `MisconfiguredService` where a running service has the index in the data folder open.
+    Raises `MisconfiguredService` if a running service has the index in the data folder open.
     """
     from triage.history.casebook import Casebook
     from triage.redaction import Redactor
@@ -98,7 +98,7 @@ async def open_index(settings: Settings) -> AsyncIterator[Casebook]:
 
 @asynccontextmanager
 async def open_importing(settings: Settings, progress: Progress = silent) -> AsyncIterator[tuple[Casebook, Store]]:
-    """The casebook for bringing much in. The index of a Chroma server is written too, that of a service follows."""
+    """The casebook for bulk imports. The index of a Chroma server is written too; a service updates its own later."""
     from triage.history.casebook import Casebook
     from triage.history.nothing import NoIndex
     from triage.redaction import Redactor
@@ -108,7 +108,7 @@ async def open_importing(settings: Settings, progress: Progress = silent) -> Asy
         history = open_history(settings, embedder, None) if settings.chroma_url else NoIndex()
         try:
             casebook = Casebook(store, history, Redactor(), embedder, taxonomy)
-            await _bring_shipped_history(casebook, store, settings, progress)
+            await _load_shipped_history(casebook, store, settings, progress)
             yield casebook, store
         finally:
             history.close()
@@ -117,7 +117,7 @@ async def open_importing(settings: Settings, progress: Progress = silent) -> Asy
 
 @asynccontextmanager
 async def open_live(settings: Settings) -> AsyncIterator[LiveAgreement]:
-    """Live agreement over the store of `settings`; neither embedder nor model is needed for it."""
+    """Live agreement over the store of `settings`; it needs neither embedder nor model."""
     from triage.insights.live_agreement import LiveAgreement
 
     taxonomy = Taxonomy.load(settings.taxonomy)
@@ -129,9 +129,9 @@ async def open_live(settings: Settings) -> AsyncIterator[LiveAgreement]:
 
 
 async def prepare_store(settings: Settings) -> Store:
-    """The system of record, its tables brought to this version.
+    """The store, with its tables migrated to this version.
 
-    Raises `MisconfiguredService` for wrong keys, and for a data folder that can't be used.
+    Raises `MisconfiguredService` for wrong encryption keys, or a data folder that can't be used.
     """
     from triage.store import Store, upgrade
 
@@ -147,7 +147,7 @@ async def prepare_store(settings: Settings) -> Store:
 
 
 def make_data_folder(settings: Settings) -> None:
-    """Make the data folder, for its owner alone. Raises `MisconfiguredService` where it can't be made or written."""
+    """Create the data folder, for its owner only. Raises `MisconfiguredService` if it can't be created or written."""
     folder = settings.data_dir
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -164,33 +164,21 @@ def make_data_folder(settings: Settings) -> None:
 
 
 def build_sealer(settings: Settings) -> Sealer:
-    """What seals texts at rest, by the keys that are set."""
+    """What encrypts texts at rest, with the keys of the settings."""
     from triage.store.encryption import Sealer
 
     return Sealer.of(settings.encryption_keys.get_secret_value() if settings.encryption_keys else None)
 
 
-def build_embedder(settings: Settings) -> Embedder:
-    """The embedder that the settings name. Raises `MisconfiguredService` where something is missing."""
-    if settings.embedding_model == "local":
-        from triage.models.embedding.onnx import MiniLM
-
-        return MiniLM()
-    from triage.models.embedding.openai import OpenAIEmbedder
-
-    base_url = settings.embedding_base_url or settings.base_url
-    return OpenAIEmbedder(settings.embedding_model, base_url, api_key(settings, "TRIAGE_EMBEDDING_MODEL", base_url))
-
-
 def build_definition_reader(settings: Settings, embedder: Embedder, taxonomy: Taxonomy) -> DefinitionReader:
-    """What compares write-ups with the definitions of `taxonomy`, whose vectors the data folder keeps."""
+    """A definition reader for `taxonomy` that stores its vectors in the data folder."""
     from triage.pipeline.classification.likeness import DefinitionReader
 
     return DefinitionReader(embedder, taxonomy, settings.data_dir / "definitions")
 
 
 def build_notifier(settings: Settings, store: Store, taxonomy: Taxonomy) -> Notifier:
-    """What tells subscribers, over `store`; it is to be started and stopped."""
+    """The notifier of subscribers in `store`. The caller starts and stops it."""
     from triage.server.notifications import Courier, Notifier, NotifierOptions
 
     options = NotifierOptions(public_url=settings.public_url or "")
@@ -199,7 +187,7 @@ def build_notifier(settings: Settings, store: Store, taxonomy: Taxonomy) -> Noti
 
 
 def open_history(settings: Settings, embedder: Embedder, folder: Path | None) -> ChromaHistory:
-    """The index of the history: a Chroma server if one is set, else in `folder`, or in memory where that is None."""
+    """The index of the history: in a Chroma server if one is set, else in `folder`, or in memory if that is None."""
     from triage.history.chroma import ChromaHistory
 
     if settings.chroma_url:
@@ -214,7 +202,7 @@ def ranking(settings: Settings) -> Ranking:
 
 
 def live_options(settings: Settings) -> LiveOptions:
-    """The window, the gate and the pace of live agreement that the settings name."""
+    """The window, gate and refresh time of live agreement."""
     from triage.insights.live_agreement import LiveOptions
 
     return LiveOptions(
@@ -226,17 +214,17 @@ def live_options(settings: Settings) -> LiveOptions:
 
 
 async def fill(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
-    """Bring the shipped history in, once, and the index up to date with the system of record."""
-    await _bring_shipped_history(casebook, store, settings, progress)
+    """Load the shipped history, once, and update the index."""
+    await _load_shipped_history(casebook, store, settings, progress)
     await casebook.prepare_index(progress)
 
 
-async def _bring_shipped_history(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
+async def _load_shipped_history(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
     from triage.evaluation.datasets import shipped_history
     from triage.store.records import SHARED_TEAM
 
     if settings.shipped_history and settings.taxonomy == "llm_inference" and not await store.has_gold():
-        # Of several processes that start together one does it, and the others find it done.
+        # If several processes start together, one loads the history and the others find it loaded.
         async with store.only_one("shipped-history"):
             records = [] if await store.has_gold() else shipped_history()
             await casebook.import_history(

@@ -1,0 +1,131 @@
+"""The components of a service: store, history, models and pipeline, put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from triage.app.settings import Settings
+from triage.app.wiring.calibrators import find_calibration
+from triage.app.wiring.models import (
+    build_classifier,
+    check_models,
+    daily_budget,
+    find_price,
+    incident_deadline_s,
+    is_replayed,
+    open_model,
+    provider_name,
+    shared_gate,
+    write_up_characters,
+)
+from triage.app.wiring.storage import Records, build_definition_reader, open_records, ranking
+from triage.domain.taxonomy import Taxonomy
+from triage.observability.progress import Progress, silent
+from triage.pipeline.calibration import UNCALIBRATED
+from triage.pipeline.pipeline import DEFAULT_OPTIONS, Pipeline, PipelineOptions, Way, circumstances
+
+if TYPE_CHECKING:
+    from triage.app.wiring.models import Model
+    from triage.history.casebook import Casebook
+    from triage.labels.preview import Previewer
+    from triage.models.chat import ChatModel
+    from triage.models.chat.gate import Gate
+    from triage.models.chat.observing import ModelObserver
+    from triage.store import Store
+
+
+class Components(NamedTuple):
+    """Everything needed to triage incidents and to keep them."""
+
+    taxonomy: Taxonomy
+    store: Store
+    casebook: Casebook
+    pipeline: Pipeline
+    model: Model | None
+    previewer: Previewer
+
+
+@asynccontextmanager
+async def open_components(
+    settings: Settings,
+    progress: Progress = silent,
+    *,
+    index_in_memory: bool = True,
+    observer: ModelObserver | None = None,
+    starts_model: bool = True,
+) -> AsyncIterator[Components]:
+    """The components for `settings`, with the shipped history loaded. All are closed at the end.
+
+    `observer` is called for every model call. Without `starts_model` a local model starts with the first question.
+    """
+    from triage.labels.preview import Previewer
+
+    async with (
+        open_records(settings, progress, index_in_memory=index_in_memory) as records,
+        _open_ways(settings, records, progress, observer, starts_model=starts_model) as (model, ways),
+    ):
+        now = circumstances(records.taxonomy, records.embedder, None, None)
+        pipeline = Pipeline(
+            records.taxonomy,
+            records.redactor,
+            records.embedder,
+            records.history,
+            ways,
+            pipeline_options(settings),
+            # A calibrator for no model is fitted for a service without one, not for models that fail.
+            calibration=UNCALIBRATED if ways else find_calibration(settings, now),
+            deadline_s=incident_deadline_s(settings),
+            definitions=build_definition_reader(settings, records.embedder, records.taxonomy),
+        )
+        previewer = Previewer(records.store, records.casebook, pipeline, ranking(settings))
+        yield Components(records.taxonomy, records.store, records.casebook, pipeline, model, previewer)
+
+
+@asynccontextmanager
+async def _open_ways(
+    settings: Settings, records: Records, progress: Progress, observer: ModelObserver | None, *, starts_model: bool
+) -> AsyncIterator[tuple[Model | None, list[Way]]]:
+    """The first model that the settings name, without its guards, and the ways: that model, then each fallback.
+
+    Their calls share rate limits and the daily budget with all other processes on the same database. Raises
+    `MisconfiguredService` if something is missing.
+    """
+    from triage.models.chat.guarded import guarded
+    from triage.models.chat.observing import Unobserved
+    from triage.models.chat.weights import QWEN_CODER_1_5B
+
+    check_models(settings)
+    ways: list[Way] = []
+    first: Model | None = None
+    gates: dict[str, Gate] = {}
+    async with AsyncExitStack() as stack:
+        for name in [] if settings.model == "none" else [settings.model, *settings.fallback_models]:
+            own = settings.model_copy(update={"model": name})
+            provider = provider_name(own)
+            if provider not in gates:
+                gates[provider] = shared_gate(own, records.store)
+            # A local fallback takes two gigabytes: it starts when it is first needed.
+            opened = open_model(own, progress, gates[provider], records.taxonomy, is_started=starts_model and not ways)
+            model = await stack.enter_async_context(opened)
+            first = first or model
+            price, chat = find_price(own), cast("ChatModel | None", model)
+            if model is not None and not is_replayed(own):
+                budget, ledger = daily_budget(own), records.store.spending.sparing(QWEN_CODER_1_5B.name)
+                chat = guarded(model, ledger, observer or Unobserved(), budget=budget, price=price)
+            if chat is not None and (classifier := build_classifier(own, chat)) is not None:
+                now = circumstances(records.taxonomy, records.embedder, classifier, chat.name)
+                calibration = find_calibration(own, now, is_fallback=bool(ways))
+                most_s = incident_deadline_s(own, alone=True)
+                ways.append(Way(chat.name, classifier, calibration, write_up_characters(own), most_s, price))
+        yield first, ways
+
+
+def pipeline_options(settings: Settings) -> PipelineOptions:
+    """The options of the pipeline by the settings, or by the kind of model where those are unset."""
+    return PipelineOptions(
+        # The local server caches one prompt: incidents that share it take turns.
+        turns=settings.turns or (1 if settings.is_local else DEFAULT_OPTIONS.turns),
+        ask_for_quotes=settings.quotes,
+    )
