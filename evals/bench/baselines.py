@@ -31,7 +31,7 @@ from sklearn.svm import LinearSVC
 from triage.agreement import Kappa, cohen_kappa
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Case, Run, Suite
-from triage.evaluation.scoring import ABSTAINED
+from triage.evaluation.metrics import ABSTAINED
 from triage.evaluation.suites import Folds
 from triage.models.embedding import Embedder
 from triage.models.embedding.onnx import MiniLM

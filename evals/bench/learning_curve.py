@@ -22,7 +22,7 @@ import numpy as np
 
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation import Case, Run, Suite
-from triage.evaluation.subject import PipelineUnderTest
+from triage.evaluation.subjects import PipelineUnderTest
 from triage.evaluation.suites import Folds
 from triage.history.chroma import ChromaHistory
 from triage.history.duplicates import is_near_duplicate

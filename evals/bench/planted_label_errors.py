@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.evaluation.metrics import finished
+from triage.evaluation.journal import finished
 from triage.evaluation.runs import Run
 from triage.evaluation.suspects import find_suspects
 

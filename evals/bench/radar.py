@@ -26,7 +26,7 @@ from evals.bench.learning_curve import RememberingEmbedder, RememberingRedactor
 from triage.agreement.proportion import Proportion
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation import Case, load_dataset
-from triage.evaluation.subject import PipelineUnderTest
+from triage.evaluation.subjects import PipelineUnderTest
 from triage.history import Example
 from triage.history.chroma import ChromaHistory
 from triage.insights.radar import DEFAULT_CRITERIA, Criteria, Radar, Sighting, Suspect, scan

@@ -29,7 +29,7 @@ from triage.domain.incident import Incident, Scalar, content_id
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Triage
 from triage.evaluation import Case, Suite, shipped_history
-from triage.evaluation.subject import PipelineUnderTest
+from triage.evaluation.subjects import PipelineUnderTest
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "evals/redteam/writeups.jsonl"

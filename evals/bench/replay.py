@@ -18,8 +18,8 @@ from pathlib import Path
 from triage.agreement import accuracy_at, cohen_kappa, expected_calibration_error, risk_coverage
 from triage.domain.errors import TriageError
 from triage.domain.taxonomy import Facet, Taxonomy
+from triage.evaluation.metrics import ABSTAINED
 from triage.evaluation.runs import Run
-from triage.evaluation.scoring import ABSTAINED
 from triage.pipeline.calibration import Observation, cross_fit
 
 SURE = 0.9

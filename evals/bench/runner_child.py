@@ -23,9 +23,9 @@ from triage.cli.pace import shown
 from triage.cli.terminal import watching
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Taxonomy
-from triage.evaluation.pace import Pace
-from triage.evaluation.prompted import ModelUnderTest
+from triage.evaluation.progress import Pace
 from triage.evaluation.runner import run_suite
+from triage.evaluation.subjects import ModelUnderTest
 from triage.evaluation.suites import Suite
 from triage.models.chat import Reply, Request
 from triage.models.chat.openai import Dialect

@@ -67,7 +67,7 @@ def test_quadratic_weights_give_the_concordance_of_the_places_on_the_scale() -> 
 
 
 def test_weights_need_the_order_of_the_labels() -> None:
-    with pytest.raises(ValueError, match="not on it: high"):
+    with pytest.raises(ValueError, match="missing: high"):
         cohen_kappa(["low", "high"], ["low", "low"], scale=["low", "medium"], weights="linear")
 
 

@@ -14,7 +14,7 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Run, Suite
 from triage.evaluation.compare import Comparison, compare, difference, mcnemar
-from triage.evaluation.metrics import Scores
+from triage.evaluation.scores import Scores
 
 from .records import record, write_run
 

@@ -12,7 +12,7 @@ from sklearn.metrics import cohen_kappa_score, f1_score
 
 from triage.agreement import Confusion, expected_calibration_error, kappa_of
 from triage.domain.taxonomy import Taxonomy
-from triage.evaluation.metrics import Scores
+from triage.evaluation.scores import Scores
 
 from .records import record
 

@@ -11,10 +11,10 @@ import pytest
 from tests.evaluation.noisy_runs import IDS, TAXONOMY, write_noisy_run
 from triage.domain.errors import InvalidInput, NotFound
 from triage.evaluation import Run
+from triage.evaluation.runs import cases_of
 from triage.evaluation.second_look import Key, KeyItem, export, read_answers
 from triage.evaluation.second_look_results import FacetSecondLook, evaluate
 from triage.evaluation.suspects import FacetSuspects, find_suspects
-from triage.evaluation.write_ups import cases_of
 from triage.intake.rows import InvalidDataset
 
 PLANTED = range(0, 120, 12)

@@ -15,8 +15,7 @@ from sklearn.model_selection import StratifiedKFold
 from triage.domain.errors import NotFound
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Suite
-from triage.evaluation.folds import stratified_folds
-from triage.evaluation.suites import InvalidSuite
+from triage.evaluation.suites import InvalidSuite, stratified_folds
 
 from .conftest import vllm_row
 
@@ -56,11 +55,11 @@ def test_shipped_suites_fit_their_taxonomies(path: Path) -> None:
         ({"history": "everything"}, r"line \d: history: input should be 'leave_one_out', 'as_of'"),
         ({"history": "other_split"}, "needs a split: add `split: {part: test}`"),
         ({"gates": ["kappa.cause >= high"]}, "is no gate: write it like"),
-        ({"gates": ["kapa.cause >= 0.7"]}, "'kapa.cause' is no metric; there are kappa"),
+        ({"gates": ["kapa.cause >= 0.7"]}, "unknown metric 'kapa.cause'; there are kappa"),
         ({"gates": ["kappa.colour >= 0.7"]}, "kappa has no facet 'colour'; the suite scores cause"),
-        ({"gates": ["kappa >= 0.7"]}, "kappa names no facet; the suite scores cause"),
+        ({"gates": ["kappa >= 0.7"]}, "kappa needs a facet; the suite scores cause"),
         ({"gates": ["delta.kappa.cause >= -0.02"]}, "`delta.` and `vs RUN` belong together"),
-        ({"metrics": ["latency.p99"]}, "'latency.p99' is no metric; there are latency.p95"),
+        ({"metrics": ["latency.p99"]}, "unknown metric 'latency.p99'; there are latency.p95"),
         ({"budget": {"cost": -1}}, "budget.cost: input should be greater than 0"),
         ({"facets": []}, "facets"),
         ({"concurrency": 0}, "concurrency"),

@@ -1,4 +1,4 @@
-"""Agreement of labellings of the same incidents: pure functions on labels, results that explain themselves.
+"""Agreement of labellings of the same incidents, as pure functions on labels.
 
 Start with `agreement_report` for annotations, `cohen_kappa` for two lists of labels, `krippendorff_alpha` for more, and
 `read` for what a figure means.
@@ -7,14 +7,13 @@ Start with `agreement_report` for annotations, `cohen_kappa` for two lists of la
 from __future__ import annotations
 
 from triage.agreement.alpha import Alpha, krippendorff_alpha, set_alpha
-from triage.agreement.balance import Balance, LabelKappa, balance_of, kappa_by_label
+from triage.agreement.balance import balance_of, kappa_by_label
 from triage.agreement.confusion import Confusion, LabelScore
 from triage.agreement.distance import jaccard_distance, masi_distance
-from triage.agreement.fleiss import FleissKappa, fleiss_kappa
+from triage.agreement.interpretation import Reading, read
 from triage.agreement.interval import Interval
-from triage.agreement.kappa import Kappa, cohen_kappa, kappa_of
+from triage.agreement.kappa import Kappa, cohen_kappa, fleiss_kappa, kappa_of
 from triage.agreement.pairs import MeanAgreement, mean_agreement
-from triage.agreement.reading import Reading, read
 from triage.agreement.reliability import (
     Bin,
     Coverage,
@@ -36,22 +35,18 @@ from triage.agreement.report import (
     model_beside_people,
     pair_figure,
 )
-from triage.agreement.sets import LabelAgreement, SetAgreement, compare_sets
+from triage.agreement.sets import SetAgreement, compare_sets
 
 __all__ = [
     "AgreementReport",
     "Alpha",
-    "Balance",
     "Bin",
     "Confusion",
     "Coverage",
     "FacetAgreement",
-    "FleissKappa",
     "Interval",
     "Kappa",
-    "LabelAgreement",
     "LabelAlpha",
-    "LabelKappa",
     "LabelScore",
     "MeanAgreement",
     "ModelAgreement",

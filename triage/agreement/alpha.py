@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Sequence
-from typing import Literal
+from typing import Literal, Unpack
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from triage.agreement.bootstrap import METHOD, Floats, Statistic, bootstrap, quotient
+from triage.agreement.bootstrap import Floats, Resampling, Statistic, bootstrap, quotient
 from triage.agreement.distance import SetDistance, disagreement, set_distances
-from triage.agreement.interval import CONFIDENCE, RESAMPLES, Interval, Method
+from triage.agreement.interval import Interval, shown
 
 Distance = Literal["nominal", "ordinal"] | SetDistance
 
@@ -19,9 +19,9 @@ Distance = Literal["nominal", "ordinal"] | SetDistance
 class Alpha(BaseModel, frozen=True):
     """Krippendorff's alpha, at most 1: 1 is perfect agreement, 0 is what chance alone gives.
 
-    `n` counts the incidents with at least two labels, `ratings` the labels on them; the others say nothing about
-    agreement and are left out. `observed` and `expected` are mean distances of two labels of the same incident, and of
-    any two labels. Where alpha does not exist, `value` is None and `undefined` says why.
+    `n` counts the incidents with at least two labels, and `ratings` the labels on them; other incidents are left out.
+    `observed` is the mean distance of two labels of the same incident, `expected` that of any two labels. If alpha is
+    undefined, `value` is None and `undefined` says why.
     """
 
     value: float | None
@@ -34,12 +34,10 @@ class Alpha(BaseModel, frozen=True):
     undefined: str | None = None
 
     def __str__(self) -> str:
-        if self.value is None:
-            return f"undefined ({self.undefined})"
-        return f"{self.value:.2f} {self.interval}" if self.interval else f"{self.value:.2f}"
+        return shown(self.value, self.interval, self.undefined)
 
     def explain(self) -> str:
-        """What the figure says, in one sentence."""
+        """The figure in one sentence."""
         if self.value is None or not self.expected or self.observed is None:
             return f"Krippendorff's alpha ({self.distance}) is undefined: {self.undefined}."
         text = (
@@ -54,43 +52,35 @@ def krippendorff_alpha(
     ratings: Sequence[Sequence[str | None]],
     *,
     scale: Sequence[str] | None = None,
-    method: Method = METHOD,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
+    **options: Unpack[Resampling],
 ) -> Alpha:
-    """Alpha of incidents with their labels, one for each annotator; None where an annotator gave none.
+    """Alpha of incidents, each with one label per annotator; None where an annotator gave none.
 
-    Nominal, or ordinal where `scale` gives the labels in their order. Source: K. Krippendorff, Computing
+    Ordinal if `scale` lists the labels in order, else nominal. Source: K. Krippendorff, Computing
     Krippendorff's alpha-reliability, University of Pennsylvania (2011). Raises ValueError for labels that are not on
     the scale.
 
     >>> str(krippendorff_alpha([("a", "a", None), ("b", "b", "a"), (None, "b", "b")], resamples=0))
     '0.50'
     """
-    given = {label for labels in ratings for label in labels if label is not None}
-    strange = given - set(scale or given)
-    if strange:
-        raise ValueError(f"ordinal alpha needs every label on the scale; not on it: {', '.join(sorted(strange))}")
-    names = sorted(given) if scale is None else list(dict.fromkeys(scale))
+    used = {label for labels in ratings for label in labels if label is not None}
+    unknown = used - set(scale or used)
+    if unknown:
+        raise ValueError(f"ordinal alpha needs every label on the scale; missing: {', '.join(sorted(unknown))}")
+    names = sorted(used) if scale is None else list(dict.fromkeys(scale))
     apart = disagreement(len(names)) if scale is None else None
-    return _alpha(
-        _kinds(ratings, names), names, apart, "ordinal" if scale else "nominal", method, resamples, confidence, seed
-    )
+    return _alpha(_kinds(ratings, names), names, apart, "ordinal" if scale else "nominal", options)
 
 
 def set_alpha(
     ratings: Sequence[Sequence[Collection[str] | None]],
     *,
     distance: SetDistance = "masi",
-    method: Method = METHOD,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
+    **options: Unpack[Resampling],
 ) -> Alpha:
-    """Alpha of incidents with a set of labels from each annotator; None where an annotator gave none.
+    """Alpha of incidents, each with a set of labels per annotator; None where an annotator gave none.
 
-    Sets are as far apart as `masi_distance` or `jaccard_distance` says. Source: R. Passonneau, LREC 2006.
+    The distance of two sets is `masi_distance` or `jaccard_distance`. Source: R. Passonneau, LREC 2006.
 
     >>> str(set_alpha([({"a"}, {"a", "b"}), ({"b"}, {"b"}), ({"c"}, {"c"})], resamples=0))
     '0.72'
@@ -99,7 +89,7 @@ def set_alpha(
     names = sorted({labels for row in frozen for labels in row if labels is not None}, key=sorted)
     shown = ["{" + ", ".join(sorted(labels)) + "}" for labels in names]
     apart = set_distances(names, distance)
-    return _alpha(_kinds(frozen, names), shown, apart, distance, method, resamples, confidence, seed)
+    return _alpha(_kinds(frozen, names), shown, apart, distance, options)
 
 
 def alpha_statistic(kinds: Floats, apart: Floats | None) -> Statistic:
@@ -113,14 +103,14 @@ def alpha_statistic(kinds: Floats, apart: Floats | None) -> Statistic:
 
 
 def _kinds(ratings: Sequence[Sequence[Hashable | None]], names: Sequence[Hashable]) -> Counter[tuple[int, ...]]:
-    """How many incidents have how many labels of each value; those with fewer than two labels are left out."""
+    """How many incidents have which counts of each value; incidents with fewer than two labels are left out."""
     place = {name: i for i, name in enumerate(names)}
     found: Counter[tuple[int, ...]] = Counter()
     for row in ratings:
-        given = [place[label] for label in row if label is not None]
-        if len(given) > 1:
+        codes = [place[label] for label in row if label is not None]
+        if len(codes) > 1:
             counts = [0] * len(names)
-            for i in given:
+            for i in codes:
                 counts[i] += 1
             found[tuple(counts)] += 1
     return found
@@ -131,10 +121,7 @@ def _alpha(
     names: Sequence[str],
     apart: Floats | None,
     distance: Distance,
-    method: Method,
-    resamples: int,
-    confidence: float,
-    seed: int,
+    options: Resampling,
 ) -> Alpha:
     if not found:
         return Alpha(value=None, distance=distance, n=0, undefined="no incident has labels of two annotators")
@@ -148,13 +135,11 @@ def _alpha(
     if used.size == 1:
         only = f"all labels are {names[int(used[0])]!r}, so chance alone explains all agreement"
         return result.model_copy(update={"undefined": only})
-    if resamples and n > 1 and (np.count_nonzero(kinds, axis=1) == 1).all():
+    chance = None
+    if (np.count_nonzero(kinds, axis=1) == 1).all():
         all_labels = float(totals.sum())
         chance = 1 - float((totals * (totals - 1)).sum()) / (all_labels * (all_labels - 1))
-        interval: Interval | None = Interval.of_unseen(n, chance, confidence)
-    else:
-        statistic = alpha_statistic(kinds, apart)
-        interval = bootstrap(statistic, times, method=method, resamples=resamples, confidence=confidence, seed=seed)
+    interval = bootstrap(alpha_statistic(kinds, apart), times, chance_disagreement=chance, **options)
     return result.model_copy(update={"value": 1 - observed / expected, "interval": interval})
 
 

@@ -1,26 +1,26 @@
-"""What distorts kappa: how unevenly the labels are used, and how differently by the two sides."""
+"""How unevenly labels are used, which distorts kappa."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from triage.agreement.bootstrap import METHOD
+from triage.agreement.bootstrap import Resampling
 from triage.agreement.confusion import Confusion
-from triage.agreement.interval import CONFIDENCE, RESAMPLES, Method
 from triage.agreement.kappa import Kappa, kappa_of
 
 
 class Balance(BaseModel, frozen=True):
-    """How the labels of two labellings are spread.
+    """How the labels of two labellings are distributed.
 
-    `common` is the label used most and `share` its part of all labels of both sides. For two labels `prevalence` is
-    the difference of the shares on which both say the first and both say the second label, and `bias` the difference
-    of the shares on which only the first and only the second side says the first label, both -1 to 1; for more labels
-    they do not exist. `pabak` is the kappa that the same raw agreement would give with all labels used equally often
-    by both: 2 p_o - 1 for two labels, (k p_o - 1) / (k - 1) for k. Where nothing is compared all are None.
+    `common` is the most used label and `share` its share of all labels of both sides. `prevalence` and `bias`, -1 to 1,
+    are defined for two labels only: the share on which both give the first label less that on which both give the
+    second, and the share on which only the first side gives the first label less that on which only the second does.
+    `pabak` is the kappa of the same raw agreement if both used all labels equally often: 2 p_o - 1 for two labels,
+    (k p_o - 1) / (k - 1) for k. All are None if there is nothing to compare.
 
     Sources: T. Byrt, J. Bishop & J. B. Carlin, Bias, prevalence and kappa, Journal of Clinical Epidemiology 46 (1993);
     for more than two labels E. M. Bennett, R. Alpert & A. C. Goldstein, Public Opinion Quarterly 18 (1954).
@@ -35,7 +35,7 @@ class Balance(BaseModel, frozen=True):
 
 
 class LabelKappa(BaseModel, frozen=True):
-    """Agreement on whether one label applies: kappa of this label against all others, and what may distort it."""
+    """Agreement on whether one label applies: its kappa against all other labels, and their balance."""
 
     label: str
     kappa: Kappa
@@ -43,10 +43,7 @@ class LabelKappa(BaseModel, frozen=True):
 
 
 def balance_of(confusion: Confusion) -> Balance:
-    """The balance of a confusion matrix; its first label is the one that `prevalence` and `bias` speak of.
-
-    Labels of the matrix that nobody used count in `pabak`: they could have been used.
-    """
+    """The balance of a confusion matrix. Labels that nobody used count in `pabak`: they could have been used."""
     n, size = confusion.n, len(confusion.labels)
     if n == 0:
         return Balance(undefined="there is nothing to compare")
@@ -68,19 +65,15 @@ def balance_of(confusion: Confusion) -> Balance:
 def kappa_by_label(
     confusion: Confusion,
     labels: Sequence[str] = (),
-    *,
-    method: Method = METHOD,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
+    **options: Unpack[Resampling],
 ) -> tuple[LabelKappa, ...]:
-    """Kappa of each of `labels` (by default all in the matrix) against all others together."""
+    """Kappa of each of `labels` (default: all in the matrix) against all others together."""
     counts, found = confusion.array, []
     for label in labels or confusion.labels:
         here = confusion.labels.index(label)
         both, first, second = int(counts[here, here]), int(counts[here].sum()), int(counts[:, here].sum())
         others = confusion.n - first - second + both
-        one = Confusion(labels=(label, f"not {label}"), counts=((both, first - both), (second - both, others)))
-        kappa = kappa_of(one, method=method, resamples=resamples, confidence=confidence, seed=seed)
-        found.append(LabelKappa(label=label, kappa=kappa, balance=balance_of(one)))
+        applies = Confusion(labels=(label, f"not {label}"), counts=((both, first - both), (second - both, others)))
+        kappa = kappa_of(applies, **options)
+        found.append(LabelKappa(label=label, kappa=kappa, balance=balance_of(applies)))
     return tuple(found)

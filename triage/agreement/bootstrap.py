@@ -1,9 +1,9 @@
-"""Resampling incidents: any statistic that can be read off counts of kinds of incidents gets its interval here."""
+"""Bootstrap intervals of statistics that are computed from counts of kinds of incidents."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,23 @@ from triage.agreement.interval import CONFIDENCE, RESAMPLES, Interval, Method
 Floats = NDArray[np.float64]
 
 Statistic = Callable[[Floats], Floats]
-"""From counts, shape (draws, kinds), to the statistic of each draw, NaN where it does not exist.
+"""From counts, shape (draws, kinds), to the statistic of each draw, NaN where it is undefined.
 
-Incidents that were labelled in the same way by everyone are of one kind, so drawing incidents with replacement is one
-multinomial draw over the kinds."""
+Incidents with the same labels from everyone are of one kind, so drawing incidents with replacement is one multinomial
+draw over the kinds."""
 
 METHOD: Method = "bca"
-"""BCa covers better than percentiles where incidents are few or agreement is high: measured in docs/agreement.md."""
+"""BCa covers better than percentiles where incidents are few or agreement is high: see docs/agreement.md."""
+
+
+class Resampling(TypedDict, total=False):
+    """How intervals are made: `bootstrap` has the defaults. `resamples=0` leaves them out."""
+
+    method: Method
+    resamples: int
+    confidence: float
+    seed: int
+
 
 _CELLS_AT_A_TIME = 4_000_000
 _STEP = 1e-5
@@ -29,18 +39,22 @@ def bootstrap(
     statistic: Statistic,
     times: NDArray[Any],
     *,
+    chance_disagreement: float | None = None,
     method: Method = METHOD,
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> Interval | None:
-    """The interval of `statistic`, where `times` counts the incidents of each kind (fractions too, and none of them 0).
+    """The interval of `statistic`, where `times` counts the incidents of each kind: positive, possibly fractional.
 
-    None with `resamples=0`, for fewer than two incidents, and where the statistic does not exist.
+    With `chance_disagreement`, for incidents that nobody disagreed on, it is `Interval.of_unseen`. None with
+    `resamples=0`, for fewer than two incidents, and where the statistic is undefined.
     """
     n = round(float(times.sum()))
     if not resamples or n < 2:
         return None
+    if chance_disagreement is not None:
+        return Interval.of_unseen(n, chance_disagreement, confidence)
     shares = times / times.sum()
     drawn = _resampled(statistic, shares, n, resamples, seed)
     if method == "percentile":

@@ -1,4 +1,4 @@
-"""The confusion matrix of two labellings, and what can be read from it: accuracy, precision, recall, F1."""
+"""The confusion matrix of two labellings, with accuracy, precision, recall and F1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 class LabelScore(BaseModel, frozen=True):
     """How well one label was found.
 
-    `support` counts the incidents whose gold label it is, `predicted` those that were given it. A figure without a
+    `support` counts the incidents with this gold label, `predicted` those with this prediction. A figure without a
     denominator is None and `undefined` says why.
     """
 
@@ -34,7 +34,7 @@ class Confusion(BaseModel, frozen=True):
 
     @classmethod
     def of(cls, gold: Sequence[str], predicted: Sequence[str], labels: Iterable[str] = ()) -> Self:
-        """Count the pairs. `labels` fixes the order and may hold labels that never occur; the others follow by name.
+        """Count the pairs. `labels` come first, in this order, whether or not they occur; others follow by name.
 
         >>> Confusion.of(["a", "a", "b"], ["a", "b", "b"]).counts
         ((1, 1), (0, 1))
@@ -60,7 +60,7 @@ class Confusion(BaseModel, frozen=True):
 
     @property
     def accuracy(self) -> float | None:
-        """The share of incidents on which the two agree; None where there is nothing to compare."""
+        """The share of incidents on which the two agree; None without incidents."""
         return sum(row[i] for i, row in enumerate(self.counts)) / self.n if self.n else None
 
     def used(self) -> Self:

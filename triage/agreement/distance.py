@@ -1,4 +1,4 @@
-"""How far apart two labels, or two sets of labels, are: 0 for equal ones, 1 for those furthest apart."""
+"""Distances of labels and of sets of labels, from 0 (equal) to 1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SetDistance = Literal["masi", "jaccard"]
 
 
 def disagreement(size: int, weights: Weights | None = None) -> Floats:
-    """The weight of every disagreement among `size` labels, shape (size, size): 1 each, or by distance on a scale.
+    """The weight of each disagreement of two of `size` labels, shape (size, size): 1, or by distance on a scale.
 
     Sources: D. V. Cicchetti & T. Allison, American Journal of EEG Technology 11 (1971) for `linear`; J. L. Fleiss &
     J. Cohen, Educational and Psychological Measurement 33 (1973) for `quadratic`.
@@ -37,7 +37,7 @@ def jaccard_distance(a: Collection[str], b: Collection[str]) -> float:
 
 
 def masi_distance(a: Collection[str], b: Collection[str]) -> float:
-    """The Jaccard index times 1, 2/3, 1/3 or 0 for equal, nested, overlapping or disjoint sets, taken from 1.
+    """1 less the Jaccard index times 1, 2/3, 1/3 or 0 for equal, nested, overlapping or disjoint sets.
 
     Source: R. Passonneau, Measuring agreement on set-valued items (MASI) for semantic and pragmatic annotation, LREC
     2006.
@@ -53,7 +53,7 @@ def masi_distance(a: Collection[str], b: Collection[str]) -> float:
 
 
 def set_distances(sets: Sequence[Collection[str]], distance: SetDistance) -> Floats:
-    """The distances among all of `sets`, shape (sets, sets)."""
+    """The distances between all `sets`, shape (sets, sets)."""
     apart = masi_distance if distance == "masi" else jaccard_distance
     found = np.zeros((len(sets), len(sets)))
     for i, one in enumerate(sets):

@@ -1,4 +1,4 @@
-"""Whether labels are given in other proportions than before."""
+"""Whether the proportions of labels changed between two periods."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Drift(BaseModel, frozen=True):
     """The labels of a recent period against those of a reference period.
 
     `p` is the share of random divisions of the same labels into two such periods that differ at least as much (G-test
-    by permutation, which holds for small counts too). `psi` is the population stability index, 0 where the shares are
-    the same; it tells how large a shift is and grows by chance with few cases. `risen` and `fallen` are the labels
-    whose share changed most, with the shares before and now.
+    by permutation, valid for small counts too). `psi` is the population stability index, the size of the shift: 0 for
+    equal shares, larger by chance with few cases. `risen` and `fallen` are the labels whose share changed most, with
+    the shares before and now.
     """
 
     recent: int = Field(ge=0)
@@ -33,11 +33,11 @@ class Drift(BaseModel, frozen=True):
 def label_drift(
     recent: Sequence[str], reference: Sequence[str], *, permutations: int = PERMUTATIONS, seed: int = 0
 ) -> Drift:
-    """Compare the labels of two periods. Without labels in one of them nothing is compared.
+    """Compare the labels of two periods.
 
     Sources: R. Sokal and F. Rohlf, Biometry (1995), for the G-test; permutation p-value (hits + 1) / (draws + 1) after
     B. Phipson and G. Smyth, Permutation p-values should never be zero, Statistical Applications in Genetics and
-    Molecular Biology 9 (2010). The index adds half a case to every count, so that it exists where a label is new.
+    Molecular Biology 9 (2010). The index adds half a case to every count, so that new labels don't make it infinite.
     """
     if not recent or not reference:
         empty = "recent" if not recent else "reference"
@@ -46,7 +46,7 @@ def label_drift(
     labels = sorted(now | before)
     a = np.array([now[label] for label in labels], dtype=np.int64)
     b = np.array([before[label] for label in labels], dtype=np.int64)
-    # Every division of the labels into two periods of these sizes is a draw without replacement.
+    # A random division into two periods of these sizes is a draw without replacement.
     drawn = np.random.default_rng(seed).multivariate_hypergeometric(a + b, int(a.sum()), size=permutations)
     observed = _g(a[None, :], b[None, :])[0]
     hits = int((_g(drawn, a + b - drawn) >= observed - 1e-9).sum())

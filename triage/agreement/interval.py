@@ -1,4 +1,4 @@
-"""Confidence intervals of bootstrap statistics: percentile and BCa, and what can be said where nothing varies."""
+"""Confidence intervals of bootstrap statistics: percentile, BCa, and one for statistics that no resample changes."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _TIE = 1e-12
 
 
 class Interval(BaseModel, frozen=True):
-    """A confidence interval. `method` says how it was made:
+    """A confidence interval, by one of these methods:
 
     - `percentile`: quantiles of the bootstrap statistics (Efron & Tibshirani, An Introduction to the Bootstrap, 1993,
       chapter 13);
     - `bca`: the same with quantiles corrected for bias and skewness (B. Efron, Better bootstrap confidence intervals,
       Journal of the American Statistical Association 82, 1987), the acceleration from the infinitesimal jackknife;
-    - `unseen`: no incident was disagreed on, so resamples can't vary; see `of_unseen`.
+    - `unseen`: nobody disagreed on any incident, so resamples can't vary; see `of_unseen`.
 
-    `undefined_resamples` counts the resamples in which the statistic did not exist; they are left out.
+    `undefined_resamples` counts the resamples that are left out because the statistic is undefined in them.
     """
 
     low: float
@@ -40,7 +40,7 @@ class Interval(BaseModel, frozen=True):
 
     @classmethod
     def of(cls, statistics: NDArray[np.float64], confidence: float = CONFIDENCE) -> Self | None:
-        """The percentile interval of bootstrap statistics (NaN where undefined); None where no resample defines any."""
+        """The percentile interval of bootstrap statistics, NaN where undefined; None if all are undefined."""
         tail = (1 - confidence) / 2
         return cls._between(statistics, tail, 1 - tail, confidence, "percentile")
 
@@ -53,10 +53,10 @@ class Interval(BaseModel, frozen=True):
         weights: NDArray[np.float64],
         confidence: float = CONFIDENCE,
     ) -> Self | None:
-        """The BCa interval: `value` is the statistic of what was drawn from, and `influence` how each kind moves it.
+        """The BCa interval. `value` is the statistic of the sample and `influence` how each kind of incident moves it.
 
-        `weights` holds how many incidents there are of each kind. Where all resamples lie on one side of `value` there
-        is nothing to correct with, and the interval is the percentile one.
+        `weights` holds the number of incidents of each kind. If all resamples lie on one side of `value`, the bias
+        can't be estimated and the interval is the percentile one.
         """
         defined = statistics[~np.isnan(statistics)]
         if not defined.size:
@@ -72,11 +72,11 @@ class Interval(BaseModel, frozen=True):
 
     @classmethod
     def of_unseen(cls, n: int, chance_disagreement: float, confidence: float = CONFIDENCE) -> Self:
-        """The interval of an agreement of 1 on `n` incidents, where every resample is 1 as well.
+        """The interval of an agreement of 1 on `n` incidents, where every resample is 1 too.
 
-        Disagreements may be too rare to show in `n` incidents: up to the share 1 - (tail)^(1/n) of them (C. J. Clopper
-        & E. S. Pearson, Biometrika 26, 1934). `chance_disagreement` is the share of incidents on which chance alone
-        would disagree; the lower end is 1 minus the ratio of the two shares.
+        A share of up to 1 - (tail)^(1/n) of disagreements may not show in `n` incidents (C. J. Clopper & E. S. Pearson,
+        Biometrika 26, 1934). The lower end is 1 minus the ratio of that share to `chance_disagreement`, the share of
+        incidents on which chance alone would disagree.
         """
         unseen = 1 - math.pow((1 - confidence) / 2, 1 / n)
         low = max(-1.0, 1 - unseen / chance_disagreement)
@@ -103,7 +103,7 @@ class Interval(BaseModel, frozen=True):
         return f"[{self.low:.2f}, {self.high:.2f}]"
 
     def explain(self) -> str:
-        """The interval with how it was made, in words."""
+        """The interval and its method, in words."""
         how = {
             "percentile": f"percentile bootstrap, {self.resamples:,} resamples",
             "bca": f"BCa bootstrap, {self.resamples:,} resamples",
@@ -112,8 +112,15 @@ class Interval(BaseModel, frozen=True):
         return f"{self.confidence:.0%} interval {self} ({how[self.method]})"
 
 
+def shown(value: float | None, interval: Interval | None, undefined: str | None) -> str:
+    """A figure with its interval, or why it is undefined."""
+    if value is None:
+        return f"undefined ({undefined})"
+    return f"{value:.2f} {interval}" if interval else f"{value:.2f}"
+
+
 def _acceleration(influence: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    """A sixth of the skewness of the influences; 0 where they don't vary."""
+    """A sixth of the skewness of the influences; 0 if they don't vary."""
     known = ~np.isnan(influence)
     moves, times = influence[known], weights[known]
     squares = float(times @ moves**2)
@@ -121,7 +128,7 @@ def _acceleration(influence: NDArray[np.float64], weights: NDArray[np.float64]) 
 
 
 def _corrected(bias: float, acceleration: float, z: float) -> float:
-    """The quantile to read where the normal quantile `z` is meant."""
+    """The corrected probability of the normal quantile `z`."""
     room = 1 - acceleration * (bias + z)
     if room <= 0:
         return float(z > 0)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from triage.agreement.alpha import alpha_statistic
-from triage.agreement.bootstrap import METHOD, Floats, Statistic, bootstrap
+from triage.agreement.bootstrap import Floats, Resampling, Statistic, bootstrap
 from triage.agreement.distance import disagreement, set_distances
-from triage.agreement.interval import CONFIDENCE, RESAMPLES, Interval, Method
+from triage.agreement.interval import Interval, shown
 from triage.agreement.kappa import kappa_statistic
 from triage.agreement.ratings import LabelSet
 
@@ -22,8 +23,8 @@ Pair = tuple[int, int]
 class MeanAgreement(BaseModel, frozen=True):
     """The unweighted mean of an agreement over `pairs` pairs of annotators, or a difference of two such means.
 
-    `n` counts the incidents that at least one pair labelled; the interval resamples them for all pairs together. Where
-    the mean does not exist, `value` is None and `undefined` says why.
+    `n` counts the incidents that at least one pair labelled; the interval resamples them for all pairs together. If the
+    mean is undefined, `value` is None and `undefined` says why.
     """
 
     value: float | None
@@ -33,9 +34,7 @@ class MeanAgreement(BaseModel, frozen=True):
     undefined: str | None = None
 
     def __str__(self) -> str:
-        if self.value is None:
-            return f"undefined ({self.undefined})"
-        return f"{self.value:.2f} {self.interval}" if self.interval else f"{self.value:.2f}"
+        return shown(self.value, self.interval, self.undefined)
 
 
 def mean_agreement(
@@ -44,24 +43,20 @@ def mean_agreement(
     minus: Sequence[Pair] = (),
     *,
     of_sets: bool = False,
-    method: Method = METHOD,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
+    **options: Unpack[Resampling],
 ) -> MeanAgreement:
-    """The mean over `pairs` of columns of `rows` of Cohen's kappa on the first labels, less that over `minus`.
+    """The mean of Cohen's kappa on the first labels over `pairs` of columns of `rows`, less that over `minus`.
 
-    With `of_sets` Krippendorff's alpha with the MASI distance takes the place of kappa. Pairs without a figure are
-    left out of the mean.
+    With `of_sets` it is the mean of Krippendorff's alpha with the MASI distance. Undefined pairs are left out.
     """
     values = sorted({labels if of_sets else labels[:1] for row in rows for labels in row if labels})
     place = {labels: i for i, labels in enumerate(values)}
     codes = [[place[labels if of_sets else labels[:1]] if labels else -1 for labels in row] for row in rows]
     kinds, times = np.unique(np.array(codes, dtype=np.int64).reshape(len(rows), -1), axis=0, return_counts=True)
-    concerned = np.zeros(len(kinds), dtype=bool)
+    relevant = np.zeros(len(kinds), dtype=bool)
     for first, second in (*pairs, *minus):
-        concerned |= (kinds[:, first] >= 0) & (kinds[:, second] >= 0)
-    kinds, times = kinds[concerned], times[concerned]
+        relevant |= (kinds[:, first] >= 0) & (kinds[:, second] >= 0)
+    kinds, times = kinds[relevant], times[relevant]
     n = int(times.sum())
     if not n or not pairs:
         return MeanAgreement(value=None, pairs=len(pairs), undefined="no incident was labelled by both of any pair")
@@ -77,10 +72,8 @@ def mean_agreement(
     if np.isnan(value):
         only = "every pair uses one label only, so chance alone explains all agreement"
         return MeanAgreement(value=None, pairs=len(pairs), n=n, undefined=only)
-    if resamples and n > 1 and not minus and value > 1 - 1e-12:
-        interval: Interval | None = Interval.of_unseen(n, _chance_disagreement(kinds, times, pairs), confidence)
-    else:
-        interval = bootstrap(statistic, times, method=method, resamples=resamples, confidence=confidence, seed=seed)
+    chance = _chance_disagreement(kinds, times, pairs) if not minus and value > 1 - 1e-12 else None
+    interval = bootstrap(statistic, times, chance_disagreement=chance, **options)
     return MeanAgreement(value=value, pairs=len(pairs), n=n, interval=interval)
 
 

@@ -1,4 +1,4 @@
-"""A share of cases with its Wilson interval, which also holds for few cases and for shares near 0 and 1."""
+"""A share of cases with its Wilson interval, which holds for few cases and for shares near 0 and 1 too."""
 
 from __future__ import annotations
 

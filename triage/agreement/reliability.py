@@ -1,4 +1,4 @@
-"""Whether stated probabilities come true, and what answering only the surer cases gains."""
+"""Calibration of stated probabilities, and accuracy when only the surer cases are answered."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LEAST_IN_BIN = 15
 
 
 class Bin(BaseModel, frozen=True):
-    """Cases with a similar stated probability: its mean, and the share of them that were right."""
+    """Cases with similar stated probabilities: the mean probability and the share that were right."""
 
     stated: float
     right: float
@@ -19,7 +19,7 @@ class Bin(BaseModel, frozen=True):
 
 
 class Coverage(BaseModel, frozen=True):
-    """What is right among the surest cases: `accuracy` when the share `coverage` of the cases is answered."""
+    """The `accuracy` when the surest share `coverage` of the cases is answered."""
 
     coverage: float = Field(gt=0, le=1)
     accuracy: float = Field(ge=0, le=1)
@@ -27,10 +27,10 @@ class Coverage(BaseModel, frozen=True):
 
 
 def reliability(stated: Sequence[float], right: Sequence[bool], bins: int = 5) -> list[Bin]:
-    """Bins of equal size, least sure first: at most `bins`, each with at least 15 cases where there are as many.
+    """At most `bins` bins of equal size, least sure first, each with at least 15 cases if there are so many.
 
-    Equal size instead of equal width, so that no bin rests on a handful of cases (adaptive bins: Nguyen and O'Connor,
-    'Posterior calibration and exploratory analysis for natural language processing models', EMNLP 2015).
+    Source of bins of equal size: Nguyen and O'Connor, 'Posterior calibration and exploratory analysis for natural
+    language processing models', EMNLP 2015.
     """
     if len(stated) != len(right):
         raise ValueError(f"{len(stated)} probabilities and {len(right)} outcomes don't belong together")
@@ -57,9 +57,9 @@ def expected_calibration_error(stated: Sequence[float], right: Sequence[bool], b
 
 
 def calibration_error_by_chance(stated: Sequence[float], *, resamples: int = 200, seed: int = 0) -> float | None:
-    """The expected calibration error that so many cases show on average where every probability is exactly true.
+    """The mean expected calibration error of so many cases if every probability is exactly true. None without cases.
 
-    With few cases the error is never 0: a share of 30 cases strays by some 0.08. None without cases.
+    With few cases it is not 0: with 30 cases it is about 0.08.
     """
     if not stated:
         return None
@@ -70,7 +70,7 @@ def calibration_error_by_chance(stated: Sequence[float], *, resamples: int = 200
 
 
 def risk_coverage(stated: Sequence[float], right: Sequence[bool]) -> list[Coverage]:
-    """The accuracy among the surest cases, for every number of them; ties are answered together.
+    """The accuracy among the surest cases, for every number of cases; ties are answered together.
 
     The curve of El-Yaniv and Wiener, 'On the foundations of noise-free selective classification', JMLR 2010.
     """

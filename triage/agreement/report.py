@@ -1,34 +1,32 @@
-"""The agreement report: for every facet, people with people, the ceiling that this sets, and models held against it."""
+"""The agreement report: for every facet, people with people, and models beside the ceiling that this sets."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Unpack
 
 from pydantic import BaseModel, Field
 
 from triage.agreement.alpha import Alpha, krippendorff_alpha, set_alpha
 from triage.agreement.balance import Balance, LabelKappa, balance_of, kappa_by_label
-from triage.agreement.bootstrap import METHOD
+from triage.agreement.bootstrap import METHOD, Resampling
 from triage.agreement.confusion import Confusion
 from triage.agreement.distance import Weights
-from triage.agreement.fleiss import FleissKappa, fleiss_kappa
+from triage.agreement.interpretation import Reading, read
 from triage.agreement.interval import CONFIDENCE, RESAMPLES, Method
-from triage.agreement.kappa import Kappa, kappa_of
+from triage.agreement.kappa import FleissKappa, Kappa, fleiss_kappa, kappa_of
 from triage.agreement.pairs import MeanAgreement, mean_agreement
-from triage.agreement.ratings import LabelSet, Ratings, pairs_of
-from triage.agreement.reading import Reading, read
+from triage.agreement.ratings import LabelPairs, Ratings, pairs_of
 from triage.agreement.sets import SetAgreement, compare_sets
 from triage.domain.annotation import Annotation, Origin
 from triage.domain.taxonomy import Facet, Taxonomy
 
 GOLD, DERIVED_GOLD = "gold", "gold (derived)"
 
-_LabelPairs = Sequence[tuple[LabelSet, LabelSet]]
-
 
 class AnnotatorSummary(BaseModel, frozen=True):
-    """Who labelled how many incidents."""
+    """How many incidents an annotator labelled."""
 
     name: str
     origin: Origin
@@ -38,9 +36,9 @@ class AnnotatorSummary(BaseModel, frozen=True):
 class PairAgreement(BaseModel, frozen=True):
     """Agreement of two annotators, or of gold labels and one annotator, on the `n` incidents that both labelled.
 
-    A facet with one label, or a primary one, has `kappa` on it, `weighted` ones where its labels are ordered, the
-    `balance` and `labels` one by one. A facet with several labels has `sets`, with a kappa for each label in it, and
-    `alpha` of the sets (MASI distance); one with a primary label has both.
+    A facet with one label or a primary label has its `kappa`, `weighted` ones if its labels are ordered, the `balance`,
+    and `labels` one by one. A facet with several labels has `sets`, with a kappa for each label, and `alpha` of the
+    sets (MASI distance). A facet with several labels and a primary one has both.
     """
 
     first: str
@@ -56,7 +54,7 @@ class PairAgreement(BaseModel, frozen=True):
 
     @property
     def main(self) -> Kappa | Alpha | None:
-        """The figure to look at first."""
+        """The main figure."""
         return self.kappa or self.alpha
 
 
@@ -71,8 +69,8 @@ class LabelAlpha(BaseModel, frozen=True):
 class ModelAgreement(BaseModel, frozen=True):
     """One model against gold labels and against each person.
 
-    `mean` is its mean agreement with people; `gap` is that mean less the ceiling, both on the incidents that the model
-    and at least two people labelled: below 0 it agrees less with people than they do among themselves.
+    `mean` is its mean agreement with people. `gap` is that mean less the ceiling, both on the incidents that the model
+    and at least two people labelled: below 0, the model agrees with people less than they agree with each other.
     """
 
     model: str
@@ -82,7 +80,7 @@ class ModelAgreement(BaseModel, frozen=True):
     gap: MeanAgreement
 
     def explain(self, ceiling: MeanAgreement) -> str:
-        """The model beside the ceiling, in plain words."""
+        """The model beside the ceiling, in words."""
         if self.mean.value is None:
             return f"{self.model} can't be held against people: {self.mean.undefined}."
         text = f"{self.model} agrees with people at {self.mean} on average"
@@ -105,9 +103,9 @@ class ModelAgreement(BaseModel, frozen=True):
 class FacetAgreement(BaseModel, frozen=True):
     """Agreement on one facet. `overlap` counts the incidents that at least two people labelled.
 
-    `alpha` and `fleiss` take in all people; `ordinal` is alpha on the scale of an ordered facet, `set_alpha` that of
-    whole label sets. `ceiling` is the mean over all pairs of people: what a model can hope for. Its figure is Cohen's
-    kappa, on the primary label where there are several, and alpha of the sets (MASI) where none is primary.
+    `alpha` and `fleiss` compare all people at once; `ordinal` is alpha on the scale of an ordered facet, `set_alpha`
+    that of whole label sets. `ceiling`, the best that a model can be expected to reach, is the mean over all pairs of
+    people of Cohen's kappa on the (primary) label, or of alpha of the sets (MASI) where no label is primary.
     """
 
     facet: str
@@ -128,7 +126,7 @@ class FacetAgreement(BaseModel, frozen=True):
 
 
 class AgreementReport(BaseModel, frozen=True):
-    """Agreement on every facet that was labelled. `ignored` says which annotations were left out, and why."""
+    """Agreement on every labelled facet. `ignored` says which annotations were left out and why."""
 
     taxonomy: str
     annotations: int = Field(ge=0)
@@ -138,17 +136,6 @@ class AgreementReport(BaseModel, frozen=True):
     seed: int
     facets: tuple[FacetAgreement, ...]
     ignored: tuple[str, ...] = ()
-
-
-class _Options(NamedTuple):
-    method: Method
-    resamples: int
-    confidence: float
-    seed: int
-
-    @property
-    def given(self) -> dict[str, Any]:
-        return self._asdict()
 
 
 def agreement_report(
@@ -161,110 +148,41 @@ def agreement_report(
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> AgreementReport:
-    """Measure agreement on `facets` (by default all that were labelled). `annotations` stand oldest first.
+    """Measure agreement on `facets` (default: all that were labelled). `annotations` are oldest first.
 
-    Of one annotator's annotations of a facet of an incident the last counts. Only labels of origin `human` count as
-    people's. Raises `UnknownFacet` for one of `facets` that the taxonomy does not have.
+    If an annotator labelled a facet of an incident several times, the last one counts. Only labels of origin `human`
+    count as people's. Raises `UnknownFacet` if the taxonomy has no such facet.
     """
-    wanted = [taxonomy.facet(facet).id for facet in facets]
+    chosen = [taxonomy.facet(facet).id for facet in facets]
     known = {facet.id: set(facet.ids) for facet in taxonomy.facets}
-    found: dict[str, list[Annotation]] = {}
-    strange: dict[str, int] = {}
-    for one in annotations:
-        unknown = [label for label in one.labels if label not in known.get(one.facet, set())]
-        if one.facet not in known or unknown:
-            what = f"facet {one.facet!r}" if one.facet not in known else f"{unknown[0]!r} of facet {one.facet!r}"
-            strange[what] = strange.get(what, 0) + 1
-        elif not wanted or one.facet in wanted:
-            found.setdefault(one.facet, []).append(one)
-    options = _Options(method, resamples, confidence, seed)
+    by_facet: dict[str, list[Annotation]] = {}
+    ignored: Counter[str] = Counter()
+    for annotation in annotations:
+        facet_id = annotation.facet
+        unknown = [label for label in annotation.labels if label not in known.get(facet_id, set())]
+        if facet_id not in known or unknown:
+            ignored[f"facet {facet_id!r}" if facet_id not in known else f"{unknown[0]!r} of facet {facet_id!r}"] += 1
+        elif not chosen or facet_id in chosen:
+            by_facet.setdefault(facet_id, []).append(annotation)
+    options: Resampling = {"method": method, "resamples": resamples, "confidence": confidence, "seed": seed}
     return AgreementReport(
         taxonomy=f"{taxonomy.id}@{taxonomy.version}",
-        annotations=sum(map(len, found.values())),
-        **options.given,
+        annotations=sum(map(len, by_facet.values())),
+        **options,
         facets=tuple(
-            facet_agreement(facet, Ratings.of(found[facet.id]), **options.given)
+            facet_agreement(facet, Ratings.of(by_facet[facet.id]), **options)
             for facet in taxonomy.facets
-            if facet.id in found
+            if facet.id in by_facet
         ),
-        ignored=tuple(f"{n} with {what}, which is not in the taxonomy" for what, n in strange.items()),
+        ignored=tuple(f"{n} with {what}, which is not in the taxonomy" for what, n in ignored.items()),
     )
 
 
-def pair_figure(
-    facet: Facet,
-    both: _LabelPairs,
-    *,
-    method: Method = METHOD,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
-) -> Kappa | Alpha:
-    """The figure to look at first for two labellings, which is `PairAgreement.main`, without all others."""
-    return _main(facet, both, _Options(method, resamples, confidence, seed))
-
-
-def human_ceiling(
-    facet: Facet,
-    ratings: Ratings,
-    person: int | None = None,
-    *,
-    method: Method = METHOD,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
-) -> MeanAgreement:
-    """How far people agree, as in `FacetAgreement.ceiling`; with the column of a `person` only this one with others."""
-    people = ratings.columns("human")
-    pairs = [pair for pair in pairs_of(people) if person is None or person in pair]
-    return _ceiling(facet, ratings, people, pairs, _Options(method, resamples, confidence, seed))
-
-
-def model_beside_people(
-    facet: Facet,
-    ratings: Ratings,
-    column: int,
-    ceiling: MeanAgreement,
-    *,
-    method: Method = METHOD,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
-) -> ModelAgreement:
-    """The model of a column beside the ceiling, without its agreement with each person and with gold labels."""
-    options = _Options(method, resamples, confidence, seed)
-    return _beside(facet, ratings, column, ratings.columns("human"), ceiling, options)
-
-
-def alpha_by_label(
-    facet: Facet,
-    ratings: Ratings,
-    *,
-    method: Method = METHOD,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
-) -> tuple[LabelAlpha, ...]:
-    """How far people agree on each label that they gave, as in `FacetAgreement.labels`."""
-    rows = ratings.of_columns(ratings.columns("human"))
-    return tuple(_by_label(facet, rows, _Options(method, resamples, confidence, seed)))
-
-
-def facet_agreement(
-    facet: Facet,
-    ratings: Ratings,
-    *,
-    method: Method = METHOD,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
-) -> FacetAgreement:
+def facet_agreement(facet: Facet, ratings: Ratings, **options: Unpack[Resampling]) -> FacetAgreement:
     """Measure agreement on one facet."""
-    options = _Options(method, resamples, confidence, seed)
     people, models = ratings.columns("human"), ratings.columns("model")
-    rows = ratings.of_columns(people)
     names = [annotator.name for annotator in ratings.annotators]
-    ceiling = _ceiling(facet, ratings, people, pairs_of(people), options)
+    ceiling = human_ceiling(facet, ratings, **options)
     result = FacetAgreement(
         facet=facet.id,
         cardinality=facet.cardinality,
@@ -277,30 +195,59 @@ def facet_agreement(
         overlap=ratings.overlap(people),
         pairs=tuple(_pair(facet, names[a], names[b], ratings.both(a, b), options) for a, b in pairs_of(people)),
         ceiling=ceiling,
-        models=tuple(_model(facet, ratings, column, people, ceiling, options) for column in models),
+        models=tuple(_model(facet, ratings, column, ceiling, options) for column in models),
         notes=tuple(_notes(ratings, people, ceiling)),
     )
-    return result.model_copy(update=_of_all(facet, rows, options)) if len(people) > 1 else result
+    return result.model_copy(update=_of_all(facet, ratings, options)) if len(people) > 1 else result
 
 
-def _of_all(facet: Facet, rows: Sequence[Sequence[LabelSet | None]], options: _Options) -> dict[str, Any]:
-    """The figures that take in all people at once."""
-    found: dict[str, Any] = {"labels": tuple(_by_label(facet, rows, options))}
-    if facet.cardinality != "single":
-        found["set_alpha"] = set_alpha(rows, **options.given)
-    if facet.cardinality == "multi":
-        return found
-    primary = [[labels[0] if labels else None for labels in row] for row in rows]
-    # An incident that one person alone labelled says nothing about agreement, so it need not stop Fleiss' kappa.
-    shared = [row for row in primary if sum(label is not None for label in row) > 1]
-    found |= {"alpha": krippendorff_alpha(primary, **options.given), "fleiss": fleiss_kappa(shared, **options.given)}
-    if facet.ordered:
-        found["ordinal"] = krippendorff_alpha(primary, scale=facet.ids, **options.given)
-    return found
+def pair_figure(facet: Facet, both: LabelPairs, **options: Unpack[Resampling]) -> Kappa | Alpha:
+    """The main figure for two labellings, `PairAgreement.main`, without the others."""
+    return set_alpha(both, **options) if facet.cardinality == "multi" else kappa_of(_confusion(facet, both), **options)
 
 
-def _by_label(facet: Facet, rows: Sequence[Sequence[LabelSet | None]], options: _Options) -> Iterator[LabelAlpha]:
+def human_ceiling(
+    facet: Facet, ratings: Ratings, person: int | None = None, **options: Unpack[Resampling]
+) -> MeanAgreement:
+    """How far people agree: `FacetAgreement.ceiling`, or that of the `person` in one column with the others."""
+    people = ratings.columns("human")
+    pairs = [pair for pair in pairs_of(people) if person is None or person in pair]
+    if len(people) < 2:
+        reason = f"only {ratings.annotators[people[0]].name} labelled this facet" if people else "no person labelled it"
+        return MeanAgreement(value=None, pairs=0, undefined=reason)
+    if len(pairs) > 1:
+        return mean_agreement(ratings.rows, pairs, of_sets=facet.cardinality == "multi", **options)
+    figure = pair_figure(facet, ratings.both(*pairs[0]), **options)
+    if figure.value is None:
+        reason = figure.undefined or "" if figure.n else "no incident was labelled by both of any pair"
+        return MeanAgreement(value=None, pairs=1, n=figure.n, undefined=reason)
+    return MeanAgreement(value=figure.value, pairs=1, n=figure.n, interval=figure.interval)
+
+
+def model_beside_people(
+    facet: Facet, ratings: Ratings, column: int, ceiling: MeanAgreement, **options: Unpack[Resampling]
+) -> ModelAgreement:
+    """The model in a column beside the ceiling, without its agreement with each person and with gold labels."""
+    people = ratings.columns("human")
+    name = ratings.annotators[column].name
+    with_people = [(person, column) for person in people]
+    of_sets = facet.cardinality == "multi"
+    mean = MeanAgreement(value=None, pairs=0, undefined="no person labelled this facet")
+    if people:
+        mean = mean_agreement(ratings.rows, with_people, of_sets=of_sets, **options)
+    shared = [row for row in ratings.rows if row[column] and sum(row[person] is not None for person in people) > 1]
+    reason = ceiling.undefined or f"{name} labelled no incident of theirs"
+    gap = MeanAgreement(value=None, pairs=len(people), undefined=reason)
+    if shared:
+        gap = mean_agreement(shared, with_people, pairs_of(people), of_sets=of_sets, **options)
+    return ModelAgreement(model=name, mean=mean, gap=gap)
+
+
+def alpha_by_label(facet: Facet, ratings: Ratings, **options: Unpack[Resampling]) -> tuple[LabelAlpha, ...]:
+    """How far people agree on each label that they gave: `FacetAgreement.labels`."""
+    rows = ratings.of_columns(ratings.columns("human"))
     considered = [[labels if facet.cardinality == "multi" else labels and labels[:1] for labels in row] for row in rows]
+    found = []
     for label in facet.ids:
         given = sum(label in labels for row in considered for labels in row if labels)
         if given:
@@ -308,94 +255,63 @@ def _by_label(facet: Facet, rows: Sequence[Sequence[LabelSet | None]], options: 
                 [None if not labels else label if label in labels else f"not {label}" for labels in row]
                 for row in considered
             ]
-            yield LabelAlpha(label=label, given=given, alpha=krippendorff_alpha(applies, **options.given))
+            found.append(LabelAlpha(label=label, given=given, alpha=krippendorff_alpha(applies, **options)))
+    return tuple(found)
 
 
-def _main(facet: Facet, both: _LabelPairs, options: _Options) -> Kappa | Alpha:
+def _of_all(facet: Facet, ratings: Ratings, options: Resampling) -> dict[str, Any]:
+    """The figures of all people at once."""
+    rows = ratings.of_columns(ratings.columns("human"))
+    found: dict[str, Any] = {"labels": alpha_by_label(facet, ratings, **options)}
+    if facet.cardinality != "single":
+        found["set_alpha"] = set_alpha(rows, **options)
     if facet.cardinality == "multi":
-        return set_alpha(both, **options.given)
-    return kappa_of(Confusion.of([a[0] for a, _ in both], [b[0] for _, b in both], facet.ids), **options.given)
+        return found
+    primary = [[labels[0] if labels else None for labels in row] for row in rows]
+    # An incident with one label has no pair to agree, and would leave Fleiss' kappa undefined.
+    shared = [row for row in primary if sum(label is not None for label in row) > 1]
+    found |= {"alpha": krippendorff_alpha(primary, **options), "fleiss": fleiss_kappa(shared, **options)}
+    if facet.ordered:
+        found["ordinal"] = krippendorff_alpha(primary, scale=facet.ids, **options)
+    return found
 
 
-def _pair(facet: Facet, first: str, second: str, both: _LabelPairs, options: _Options) -> PairAgreement:
+def _confusion(facet: Facet, both: LabelPairs) -> Confusion:
+    return Confusion.of([a[0] for a, _ in both], [b[0] for _, b in both], facet.ids)
+
+
+def _pair(facet: Facet, first: str, second: str, both: LabelPairs, options: Resampling) -> PairAgreement:
     result: dict[str, Any] = {"first": first, "second": second, "n": len(both)}
     if facet.cardinality != "single":
-        one, other = [a for a, _ in both], [b for _, b in both]
-        result["sets"] = compare_sets(one, other, facet.ids, **options.given)
-        result["alpha"] = set_alpha(both, **options.given)
+        result["sets"] = compare_sets([a for a, _ in both], [b for _, b in both], facet.ids, **options)
+        result["alpha"] = set_alpha(both, **options)
     if facet.cardinality == "multi":
         return PairAgreement(**result, reading=read(result["alpha"]))
-    confusion = Confusion.of([a[0] for a, _ in both], [b[0] for _, b in both], facet.ids)
+    confusion = _confusion(facet, both)
     kinds: tuple[Weights, ...] = ("linear", "quadratic") if facet.ordered else ()
-    kappa, balance = kappa_of(confusion, **options.given), balance_of(confusion)
+    kappa, balance = kappa_of(confusion, **options), balance_of(confusion)
     return PairAgreement(
         **result,
         kappa=kappa,
-        weighted=tuple(kappa_of(confusion, weights=weights, **options.given) for weights in kinds),
+        weighted=tuple(kappa_of(confusion, weights=weights, **options) for weights in kinds),
         balance=balance,
-        labels=kappa_by_label(confusion, confusion.used().labels, **options.given) if both else (),
+        labels=kappa_by_label(confusion, confusion.used().labels, **options) if both else (),
         reading=read(kappa, balance),
     )
 
 
-def _ceiling(
-    facet: Facet, ratings: Ratings, people: Sequence[int], pairs: Sequence[tuple[int, int]], options: _Options
-) -> MeanAgreement:
-    if len(people) < 2:
-        who = f"only {ratings.annotators[people[0]].name} labelled this facet" if people else "no person labelled it"
-        return MeanAgreement(value=None, pairs=0, undefined=who)
-    if len(pairs) == 1:
-        return _only(_main(facet, ratings.both(*pairs[0]), options))
-    return mean_agreement(ratings.rows, pairs, of_sets=facet.cardinality == "multi", **options.given)
-
-
-def _only(figure: Kappa | Alpha) -> MeanAgreement:
-    """The ceiling that one pair sets: its own figure."""
-    if figure.value is None:
-        why = figure.undefined if figure.n else "no incident was labelled by both of any pair"
-        return MeanAgreement(value=None, pairs=1, n=figure.n, undefined=why)
-    return MeanAgreement(value=figure.value, pairs=1, n=figure.n, interval=figure.interval)
-
-
-def _model(
-    facet: Facet, ratings: Ratings, column: int, people: Sequence[int], ceiling: MeanAgreement, options: _Options
-) -> ModelAgreement:
-    golds = ((GOLD, ratings.gold), (DERIVED_GOLD, ratings.derived_gold))
-    beside = _beside(facet, ratings, column, people, ceiling, options)
-    name = beside.model
-    more = {
-        "gold": tuple(
-            _pair(facet, said, name, both, options) for said, gold in golds if (both := ratings.with_gold(column, gold))
-        ),
-        "people": tuple(
-            _pair(facet, ratings.annotators[person].name, name, ratings.both(person, column), options)
-            for person in people
-        ),
-    }
-    return beside.model_copy(update=more)
-
-
-def _beside(
-    facet: Facet, ratings: Ratings, column: int, people: Sequence[int], ceiling: MeanAgreement, options: _Options
-) -> ModelAgreement:
-    name = ratings.annotators[column].name
-    with_people = [(person, column) for person in people]
-    of_sets = facet.cardinality == "multi"
-    shared = [row for row in ratings.rows if row[column] and sum(row[person] is not None for person in people) > 1]
-    gap = (
-        mean_agreement(shared, with_people, pairs_of(people), of_sets=of_sets, **options.given)
-        if shared
-        else MeanAgreement(
-            value=None, pairs=len(people), undefined=ceiling.undefined or f"{name} labelled no incident of theirs"
-        )
+def _model(facet: Facet, ratings: Ratings, column: int, ceiling: MeanAgreement, options: Resampling) -> ModelAgreement:
+    beside = model_beside_people(facet, ratings, column, ceiling, **options)
+    golds = [(GOLD, ratings.gold), (DERIVED_GOLD, ratings.derived_gold)]
+    with_gold = [(name, both) for name, gold in golds if (both := ratings.with_gold(column, gold))]
+    with_people = [
+        (ratings.annotators[person].name, ratings.both(person, column)) for person in ratings.columns("human")
+    ]
+    gold, people = (
+        tuple(_pair(facet, name, beside.model, both, options) for name, both in pairs)
+        for pairs in (with_gold, with_people)
     )
-    return ModelAgreement(
-        model=name,
-        mean=mean_agreement(ratings.rows, with_people, of_sets=of_sets, **options.given)
-        if people
-        else MeanAgreement(value=None, pairs=0, undefined="no person labelled this facet"),
-        gap=gap,
-    )
+    return beside.model_copy(update={"gold": gold, "people": people})
 
 
 def _notes(ratings: Ratings, people: Sequence[int], ceiling: MeanAgreement) -> Iterator[str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 from pydantic import BaseModel, Field
 
-from triage.agreement.bootstrap import METHOD, Floats, bootstrap
+from triage.agreement.bootstrap import Floats, Resampling, bootstrap
 from triage.agreement.confusion import Confusion, LabelScore
-from triage.agreement.interval import CONFIDENCE, RESAMPLES, Interval, Method
+from triage.agreement.interval import Interval, shown
 from triage.agreement.kappa import Kappa, kappa_of
 
 
@@ -25,9 +25,9 @@ class LabelAgreement(BaseModel, frozen=True):
 class SetAgreement(BaseModel, frozen=True):
     """Agreement of two labellings that give each incident a set of labels.
 
-    `jaccard` is the mean over incidents of |A and B| / |A or B| (Jaccard 1901), 1 where both sets are empty;
-    `exact` the share of incidents with equal sets; `mean_kappa` the unweighted mean of the defined per-label kappas.
-    Where there is nothing to compare they are None and `undefined` says so.
+    `jaccard` is the mean over incidents of |A and B| / |A or B| (Jaccard 1901), 1 where both sets are empty; `exact`
+    the share of incidents with equal sets; `mean_kappa` the unweighted mean of the defined per-label kappas. Without
+    incidents they are None and `undefined` says so.
     """
 
     n: int = Field(ge=0)
@@ -39,20 +39,14 @@ class SetAgreement(BaseModel, frozen=True):
     undefined: str | None = None
 
     def __str__(self) -> str:
-        if self.jaccard is None:
-            return f"undefined ({self.undefined})"
-        return f"{self.jaccard:.2f} {self.jaccard_interval}" if self.jaccard_interval else f"{self.jaccard:.2f}"
+        return shown(self.jaccard, self.jaccard_interval, self.undefined)
 
 
 def compare_sets(
     gold: Sequence[Collection[str]],
     predicted: Sequence[Collection[str]],
     labels: Iterable[str] = (),
-    *,
-    method: Method = METHOD,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
+    **options: Unpack[Resampling],
 ) -> SetAgreement:
     """Compare two labellings with any number of labels per incident. `labels` fixes the order of the report.
 
@@ -72,7 +66,6 @@ def compare_sets(
         shares: Floats = draws @ values / draws.sum(axis=1)
         return shares
 
-    options: dict[str, Any] = {"method": method, "resamples": resamples, "confidence": confidence, "seed": seed}
     interval = bootstrap(mean, times, **options)
     named = list(dict.fromkeys(labels))
     names = (*named, *sorted(set().union(*first, *second) - set(named)))
@@ -88,7 +81,7 @@ def compare_sets(
     )
 
 
-def _on_label(label: str, gold: list[set[str]], predicted: list[set[str]], options: dict[str, Any]) -> LabelAgreement:
+def _on_label(label: str, gold: list[set[str]], predicted: list[set[str]], options: Resampling) -> LabelAgreement:
     absent = f"not {label}"
     confusion = Confusion.of(
         [label if label in one else absent for one in gold],

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from triage.agreement import AgreementReport, Alpha, FacetAgreement, Kappa, MeanAgreement, PairAgreement
-from triage.agreement.reading import Reading, read
+from triage.agreement.interpretation import Reading, read
 from triage.agreement.report import LabelAlpha, ModelAgreement
 from triage.render.quantities import percent
 

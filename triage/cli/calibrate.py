@@ -37,7 +37,7 @@ def calibrate(
     """
     from triage.app.wiring import calibrators_folder
     from triage.evaluation.calibrating import calibrate as fit
-    from triage.evaluation.charts import chart_calibration
+    from triage.evaluation.reports.charts import chart_calibration
     from triage.evaluation.runs import Run
     from triage.render.charts import format_of, write_picture
 

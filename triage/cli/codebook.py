@@ -103,9 +103,9 @@ async def _codebook(wanted: _Wanted) -> _Found:
     from triage.app.wiring import build_definition_reader, build_embedder, open_model
     from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.archive import Archive
-    from triage.evaluation.metrics import finished
+    from triage.evaluation.journal import finished
+    from triage.evaluation.runs import cases_of
     from triage.evaluation.suites import Split
-    from triage.evaluation.write_ups import cases_of
     from triage.intake.annotations import read_annotations
     from triage.labels.codebook.codebook import Codebook, confused_pairs, of_annotators, of_run, rules_of
     from triage.labels.codebook.rule_drafting import phrase

@@ -111,7 +111,7 @@ async def _run_round(
 ) -> tuple[Path | None, Run | None, int]:
     """Run all cases once; returns the folder of the run that this is a round of, what was done, and the exit code."""
     from triage.app.wiring import find_price, open_subject, provider_gate, suite_settings
-    from triage.evaluation.pace import Pace
+    from triage.evaluation.progress import Pace
     from triage.evaluation.runner import run_suite as examine
     from triage.evaluation.runs import RunIdentity, default_folder, round_folder
 
@@ -152,8 +152,8 @@ async def _run_round(
 
 def _check_gates(run: Run, out: Path, as_json: bool) -> int:
     from triage.evaluation.archive import Archive
-    from triage.evaluation.reporting import report_on
-    from triage.evaluation.reports.verdicts import print_gates
+    from triage.evaluation.reports import report_on
+    from triage.evaluation.reports.terminal import print_gates
 
     report = report_on(run, Archive(out))
     print_gates(report.gates, messages() if as_json else output())
@@ -162,8 +162,8 @@ def _check_gates(run: Run, out: Path, as_json: bool) -> int:
 
 def _print_scores(result: Run, taxonomy: Taxonomy, planned: int, as_json: bool) -> None:
     """Print the scores, and keep those of a whole run."""
-    from triage.evaluation.reports.scores import print_report, write_summary
-    from triage.evaluation.scoring import summarise
+    from triage.evaluation.reports.terminal import print_report
+    from triage.evaluation.summary import summarise, write_summary
 
     summary = summarise(result, taxonomy).model_copy(update={"planned": planned})
     if planned == len(result.records):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from triage.cli.terminal import Watch
 
 if TYPE_CHECKING:
-    from triage.evaluation.pace import Pace
+    from triage.evaluation.progress import Pace
     from triage.observability.progress import Progress
 
 _EVERY_S = 0.25

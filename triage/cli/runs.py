@@ -78,8 +78,7 @@ def show(
     if as_json:
         print_json(report.model_dump(mode="json"))
         return
-    from triage.evaluation.reports.scores import print_report
-    from triage.evaluation.reports.verdicts import print_comparison, print_gates
+    from triage.evaluation.reports.terminal import print_comparison, print_gates, print_report
 
     print_report(report.summary, output())
     print_gates(report.gates, output())
@@ -105,7 +104,7 @@ def compare(
     if as_json:
         print_json([report.comparison and report.comparison.model_dump(mode="json") for report in reports])
         return
-    from triage.evaluation.reports.verdicts import print_comparison
+    from triage.evaluation.reports.terminal import print_comparison
 
     for report in reports:
         print_comparison(report.comparison, output(), cases)
@@ -144,7 +143,7 @@ def gate(
         )
         raise typer.Exit(MISUSE)
     else:
-        from triage.evaluation.reports.verdicts import print_gates
+        from triage.evaluation.reports.terminal import print_gates
 
         print_gates(report.gates, output())
     code = exit_code(report, accept_inconclusive=accept_inconclusive)
@@ -201,7 +200,7 @@ def exit_code(report: Report, *, accept_inconclusive: bool = False) -> int:
 
 def _open(root: Path, name: str, bases: list[str], gates: list[str] | None = None) -> tuple[Run, Report]:
     from triage.evaluation.archive import Archive
-    from triage.evaluation.reporting import report_on
+    from triage.evaluation.reports import report_on
     from triage.evaluation.suites import Suite
 
     archive = Archive(root)
@@ -213,11 +212,11 @@ def _open(root: Path, name: str, bases: list[str], gates: list[str] | None = Non
 
 def _write(run: Run, report: Report, format_: str, path: Path, *, with_text: bool = True) -> None:
     from triage.domain.taxonomy import Taxonomy
-    from triage.evaluation.reports.cases_csv import as_csv
-    from triage.evaluation.reports.charts import charts_of
     from triage.evaluation.reports.html import write_html
     from triage.evaluation.reports.junit import as_junit
     from triage.evaluation.reports.markdown import as_markdown
+    from triage.evaluation.reports.run_view import charts_of
+    from triage.evaluation.reports.tables import cases_csv
     from triage.render.charts import write_pictures
 
     if format_ == "html":
@@ -230,7 +229,7 @@ def _write(run: Run, report: Report, format_: str, path: Path, *, with_text: boo
         "json": lambda: report.model_dump_json(indent=2) + "\n",
         "markdown": lambda: as_markdown(report),
         "junit": lambda: as_junit(report),
-        "csv": lambda: as_csv(run),
+        "csv": lambda: cases_csv(run),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(make[format_](), encoding="utf-8")

@@ -52,9 +52,9 @@ def suspects(
     """
     from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.archive import Archive
+    from triage.evaluation.runs import cases_of
     from triage.evaluation.second_look import export as write
     from triage.evaluation.suspects import find_suspects
-    from triage.evaluation.write_ups import cases_of
 
     try:
         finished = Archive(out).find(run)

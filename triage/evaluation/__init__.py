@@ -5,11 +5,11 @@ from __future__ import annotations
 from triage.evaluation.cases import Case, Dataset
 from triage.evaluation.datasets import load_dataset, shipped_history
 from triage.evaluation.journal import CaseRecord
-from triage.evaluation.reports.scores import print_report, write_summary
+from triage.evaluation.reports.terminal import print_report
 from triage.evaluation.runner import TriageUnderTest, run_suite
 from triage.evaluation.runs import Run, RunIdentity, RunMismatch, default_folder
-from triage.evaluation.scoring import FacetSummary, Summary, summarise
 from triage.evaluation.suites import Suite
+from triage.evaluation.summary import FacetSummary, Summary, summarise, write_summary
 
 __all__ = [
     "Case",

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel
 
 from triage.domain.errors import InvalidInput, NotFound
 from triage.evaluation.runs import Run, RunInfo, RunMismatch
-from triage.evaluation.scoring import summary_of
+from triage.evaluation.summary import read_summary
 from triage.render.atomic_write import write_atomically
 
 _TAGS = "tags.json"
@@ -112,7 +112,7 @@ def listed(archive: Archive) -> list[Listed]:
     tags = archive.tags()
     rows = []
     for folder, info in archive.infos():
-        summary = summary_of(folder)
+        summary = read_summary(folder)
         facets = summary.facets if summary else ()
         rows.append(
             Listed(

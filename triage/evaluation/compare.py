@@ -11,13 +11,12 @@ from pydantic import BaseModel, Field
 
 from triage.agreement.interval import RESAMPLES, Interval
 from triage.domain.taxonomy import Taxonomy
-from triage.evaluation.journal import CaseRecord
-from triage.evaluation.metrics import Scores, finished, interval_of, names_of
+from triage.evaluation.journal import CaseRecord, finished
+from triage.evaluation.metrics import ABSTAINED, default_metrics, find_metric
 from triage.evaluation.runs import Run, rounds_of
-from triage.evaluation.scoring import ABSTAINED
+from triage.evaluation.scores import Scores, interval_of
 
 _Z_CONFIDENCE, _Z_POWER = 1.959964, 0.841621
-_FEWER_IS_BETTER = ("latency", "tokens", "cost", "calls", "retries", "failed", "degraded", "ece", "flips")
 
 
 class Difference(BaseModel, frozen=True):
@@ -44,7 +43,7 @@ class Difference(BaseModel, frozen=True):
     @property
     def is_improvement(self) -> bool:
         """Whether the difference goes the better way, shown or not."""
-        better = -1 if self.metric.startswith(_FEWER_IS_BETTER) else 1
+        better = -1 if find_metric(self.metric)[0].is_less_better else 1
         return self.value is not None and self.value * better > 0
 
     def __str__(self) -> str:
@@ -149,7 +148,7 @@ def compare(
     pair = Pair.of(base, other, taxonomy)
     before, after, ids = pair.base, pair.other, pair.ids
     facets = [taxonomy.facet(name) for name in other.suite.facets if name in base.suite.facets]
-    wanted = metrics or other.suite.metrics or names_of(facets)
+    wanted = metrics or other.suite.metrics or default_metrics(facets)
     differences = tuple(difference(before, after, name, resamples=resamples, seed=seed) for name in wanted)
     changes = tuple(change for facet in facets for key in ids if (change := _change(*pair.records(key), facet.id)))
     return Comparison(
@@ -179,17 +178,18 @@ def difference(base: Scores, other: Scores, metric: str, *, resamples: int = RES
         return Difference(**values, value=value)
     drawn = np.concatenate(
         [
-            other.values(metric, weights, theirs) - base.values(metric, weights, ours)
-            for (weights, ours), (_, theirs) in zip(
+            other.values(metric, draws, theirs) - base.values(metric, draws, ours)
+            for (draws, ours), (_, theirs) in zip(
                 base.draws(resamples, seed), other.draws(resamples, seed), strict=True
             )
         ]
     )
+    jackknives = other.without_one(metric), base.without_one(metric)
     interval = interval_of(
-        metric,
+        find_metric(metric)[0],
         drawn,
         value,
-        lambda name: other.without_one(name) - base.without_one(name),
+        lambda: jackknives[0]() - jackknives[1](),
         max((u for u in (base.unseen(metric), other.unseen(metric)) if u is not None), default=None),
         limits=(-2.0, 2.0),
     )

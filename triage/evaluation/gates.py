@@ -12,8 +12,9 @@ from triage.agreement.interval import RESAMPLES, Interval
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.compare import Pair, difference, needed_for
 from triage.evaluation.gate_rules import Gate
-from triage.evaluation.metrics import Scores, finished
+from triage.evaluation.journal import finished
 from triage.evaluation.runs import Run
+from triage.evaluation.scores import Scores
 
 Status = Literal["passed", "failed", "inconclusive"]
 

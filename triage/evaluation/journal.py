@@ -89,6 +89,11 @@ class Journal:
         return wanted
 
 
+def finished(records: Sequence[CaseRecord]) -> dict[str, CaseRecord]:
+    """The finished cases by id, in their order."""
+    return {record.case_id: record for record in records if record.status == "done"}
+
+
 def read_journal(path: Path) -> list[CaseRecord]:
     """The latest record of each case, without touching the file."""
     return list(_read(path)[0].values())

@@ -1,291 +1,426 @@
-"""Every metric of a run as a function of how often each case counts, so that all can be bootstrapped in step."""
+"""The metrics of a suite, one object each in `METRICS`: to add one, add a row there."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
 
-from triage.agreement import Confusion, kappa_of
-from triage.agreement.interval import CONFIDENCE, RESAMPLES, Interval
+from triage.agreement import Confusion, expected_calibration_error
+from triage.agreement.bootstrap import Floats
+from triage.agreement.distance import disagreement
+from triage.agreement.kappa import kappa_statistic
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.evaluation.gate_rules import FACET_METRICS, RUN_METRICS
+from triage.domain.triage_result import Provenance
 from triage.evaluation.journal import CaseRecord
-from triage.evaluation.runs import Run, rounds_of
-from triage.evaluation.statistics import (
-    FACET_STATISTICS,
-    Columns,
-    Values,
-    Weights,
-    mean,
-    read_columns,
-    summarise_figures,
-)
 from triage.models.chat.prices import Price
 
-_CHUNK = 4_000_000
-_EXACT = {"cost.total", "tokens.total", "calls.total", "retries.total", "failed.count", "degraded.count"}
-_SHARES = {
-    *("kappa", "accuracy", "answered_kappa", "answered_accuracy", "coverage", "evidence", "neighbour_hit"),
-    *("failed.share", "degraded.share", "flips.share"),
-}
-_ROUGH = {"latency", "ece"}
-_DEFAULT = ("kappa", "accuracy", "macro_f1", "coverage", "ece", "evidence", "neighbour_hit")
+ABSTAINED = "(abstained)"
+"""Stands for the prediction of a case on which triage abstained. It agrees with no gold label."""
+
+Draws = NDArray[np.int64]
+"""How often each case counts in each bootstrap draw: shape (draws, cases)."""
+
+Values = Floats
+"""One value per draw, NaN where the statistic is undefined."""
 
 
-class Measured(BaseModel, frozen=True):
-    """A metric of a run with its bootstrap interval over the cases; totals are exact and have none."""
+class FacetCases(NamedTuple):
+    """The cases that have a gold label of one facet, as arrays.
 
-    metric: str
-    value: float | None
-    interval: Interval | None = None
-    n: int = Field(ge=0)
-    undefined: str | None = None
+    `at` holds their positions among all cases, `stated` the probability of the likeliest label. `gold` and `predicted`
+    are positions in `names` of the primary labels; `gold_sets` and `predicted_sets` have shape (cases, names).
+    """
+
+    facet: Facet
+    names: tuple[str, ...]
+    at: NDArray[np.intp]
+    gold: NDArray[np.intp]
+    predicted: NDArray[np.intp]
+    gold_sets: NDArray[np.bool_]
+    predicted_sets: NDArray[np.bool_]
+    stated: Floats
+    is_right: NDArray[np.bool_]
+    has_evidence: Floats
+    has_hit: Floats
+
+    @classmethod
+    def of(cls, records: Sequence[CaseRecord], facet: Facet) -> FacetCases:
+        """The labelled ones among `records`."""
+        labelled = [(n, record) for n, record in enumerate(records) if record.gold.get(facet.id)]
+        gold = [record.gold[facet.id] for _, record in labelled]
+        predicted = [record.predicted.get(facet.id, ()) for _, record in labelled]
+        names = tuple(dict.fromkeys([*facet.ids, *(label for one in (*gold, *predicted) for label in one), ABSTAINED]))
+        code = {name: n for n, name in enumerate(names)}
+        best = [_likeliest(record.distributions.get(facet.id, {})) for _, record in labelled]
+        hits = [any(r.gold[facet.id][0] in n.labels.get(facet.id, ()) for n in r.neighbours) for _, r in labelled]
+        return cls(
+            facet=facet,
+            names=names,
+            at=np.array([n for n, _ in labelled], dtype=np.intp),
+            gold=np.array([code[labels[0]] for labels in gold], dtype=np.intp),
+            predicted=np.array([code[labels[0] if labels else ABSTAINED] for labels in predicted], dtype=np.intp),
+            gold_sets=_as_sets(gold, code),
+            predicted_sets=_as_sets(predicted, code),
+            stated=np.array([probability for _, probability in best]),
+            is_right=np.array([label == labels[0] for (label, _), labels in zip(best, gold, strict=True)], dtype=bool),
+            has_evidence=np.array([float(record.evidence.get(facet.id, 0) > 0) for _, record in labelled]),
+            has_hit=np.array(hits, dtype=np.float64),
+        )
 
     @property
-    def is_exact(self) -> bool:
-        """True for counts and totals of this very run: no sample of anything."""
-        return self.metric in _EXACT
+    def is_multi(self) -> bool:
+        """True if the facet takes several labels of equal standing."""
+        return self.facet.cardinality == "multi"
 
-    def __str__(self) -> str:
-        if self.value is None:
-            return f"undefined ({self.undefined})"
-        if self.is_exact:
-            return f"{self.value:,.4g}" if self.value % 1 else f"{self.value:,.0f}"
-        return f"{self.value:.3g} {self.interval}" if self.interval else f"{self.value:.3g}"
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Which cases were not abstained on."""
+        return np.asarray(self.predicted_sets.any(axis=1), dtype=bool)
+
+    def confusion(self, *, answered_only: bool = False) -> Confusion:
+        """Gold against predicted primary labels, in the order of the taxonomy."""
+        counted = self.answered if answered_only else np.ones(len(self.at), dtype=bool)
+        gold, predicted = ([self.names[code] for code in codes[counted]] for codes in (self.gold, self.predicted))
+        return Confusion.of(gold, predicted, self.facet.ids)
 
 
-class Scores:
-    """The metrics of one run, given as the records of its repeats, on the cases `ids` (all of them finished).
+class Round:
+    """The finished cases of one round of a run. `flips` is the share of each case's labels that change between rounds.
 
     Tokens, calls and costs are those of a run that takes nothing from a cache, so that runs can be compared.
     """
 
-    def __init__(
-        self,
-        repeats: Sequence[Mapping[str, CaseRecord]],
-        taxonomy: Taxonomy,
-        ids: Sequence[str],
-        price: Price | None = None,
-    ) -> None:
-        self.n = len(ids)
-        self._rounds = [_Round([records[key] for key in ids], taxonomy, price) for records in repeats]
-
-    @classmethod
-    def of(cls, repeats: Sequence[Sequence[CaseRecord]], taxonomy: Taxonomy, price: Price | None = None) -> Scores:
-        """The metrics on all cases that are finished in every repeat."""
-        by_id = [finished(records) for records in repeats]
-        return cls(by_id, taxonomy, [key for key in by_id[0] if all(key in other for other in by_id[1:])], price)
-
-    @classmethod
-    def of_run(cls, run: Run, taxonomy: Taxonomy) -> Scores:
-        """The metrics of a run with its repeats."""
-        return cls.of([one.records for one in rounds_of(run)], taxonomy, run.info.price)
-
-    def values(self, metric: str, weights: Weights, rounds: NDArray[np.float64] | None = None) -> Values:
-        """The metric for each draw: the mean over the repeats, or their sum weighted by `rounds` (draws, repeats)."""
-        if metric == "flips.share":
-            return self._flips(weights)
-        each = np.stack([one.values(metric, weights) for one in self._rounds], axis=1)
-        return np.asarray(each.mean(axis=1) if rounds is None else (each * rounds).sum(axis=1), dtype=np.float64)
-
-    def measure(
-        self, metric: str, *, resamples: int = RESAMPLES, confidence: float = CONFIDENCE, seed: int = 0
-    ) -> Measured:
-        """The metric with its interval."""
-        if not self.n:
-            return Measured(metric=metric, value=None, n=0, undefined="no case is finished")
-        value, n = float(self.values(metric, np.ones((1, self.n), dtype=np.int64))[0]), self.counted(metric)
-        if np.isnan(value):
-            return Measured(metric=metric, value=None, n=n, undefined=_why_undefined(metric))
-        if metric in _EXACT or not resamples:
-            return Measured(metric=metric, value=value, n=n)
-        if (confusion := self._confusion_of_one_round(metric)) is not None:
-            # The same figure, with the same interval, as everywhere else.
-            kappa = kappa_of(confusion, resamples=resamples, confidence=confidence, seed=seed)
-            return Measured(metric=metric, value=value, n=n, interval=kappa.interval)
-        drawn = np.concatenate(
-            [self.values(metric, weights, rounds) for weights, rounds in self.draws(resamples, seed)]
-        )
-        interval = interval_of(metric, drawn, value, self.without_one, self.unseen(metric, confidence), confidence)
-        return Measured(metric=metric, value=value, n=n, interval=interval)
-
-    def _confusion_of_one_round(self, metric: str) -> Confusion | None:
-        """The counts where `metric` is the kappa of a facet with one label, and nothing was repeated."""
-        name, _, facet = metric.partition(".")
-        if name not in {"kappa", "answered_kappa"} or len(self._rounds) > 1:
-            return None
-        columns = self._rounds[0].columns(facet)
-        if columns.is_multi:
-            return None
-        counted = columns.answered if name == "answered_kappa" else np.ones(len(columns.at), dtype=bool)
-        gold, said = ([columns.names[code] for code in codes[counted]] for codes in (columns.gold, columns.said))
-        return Confusion.of(gold, said, columns.names)
-
-    def draws(self, resamples: int, seed: int) -> Iterator[tuple[Weights, NDArray[np.float64]]]:
-        """Bootstrap weights of cases and of repeats, the same for the same seed, n and number of repeats.
-
-        A case counts as a whole: all its repeats come and go together. The repeats are drawn too, so that an interval
-        holds what a model changes by itself.
-        """
-        cases, repeats = np.random.default_rng(seed), np.random.default_rng(seed + 1)
-        rows = max(1, _CHUNK // max(self.n, 1))
-        for start in range(0, resamples, rows):
-            size = min(rows, resamples - start)
-            count = len(self._rounds)
-            weights = cases.multinomial(self.n, np.full(self.n, 1 / self.n), size=size)
-            yield weights, repeats.multinomial(count, np.full(count, 1 / count), size=size) / count
-
-    def counted(self, metric: str) -> int:
-        """How many cases the metric stands on."""
-        name, _, facet = metric.partition(".")
-        if name not in FACET_METRICS:
-            return self.n
-        columns = self._rounds[0].columns(facet)
-        return int(columns.answered.sum()) if name.startswith(("answered", "evidence")) else len(columns.at)
-
-    def without_one(self, metric: str) -> Values:
-        """The metric without each case in turn."""
-        rows = max(1, _CHUNK // max(self.n, 1))
-        identity = np.eye(self.n, dtype=np.int64)
-        return np.concatenate(
-            [self.values(metric, 1 - identity[start : start + rows]) for start in range(0, self.n, rows)]
-        )
-
-    def unseen(self, metric: str, confidence: float = CONFIDENCE) -> float | None:
-        """How far the true value may be from one that no resample changes; None for metrics that are no share.
-
-        What these cases never show may still be up to 1 - (tail)^(1/n) of all cases (C. J. Clopper & E. S. Pearson,
-        Biometrika 26, 1934); for kappa that share counts more, by the disagreement that chance leaves.
-        """
-        name, _, facet = metric.partition(".")
-        if name not in _SHARES and metric not in _SHARES:
-            return None
-        columns = self._rounds[0].columns(facet) if name in FACET_METRICS else None
-        n = self.counted(metric)
-        if not n:
-            return None
-        share = 1 - math.pow((1 - confidence) / 2, 1 / n)
-        if columns is not None and "kappa" in name and not columns.is_multi:
-            chance = 1 - float(((np.bincount(columns.gold) / len(columns.gold)) ** 2).sum())
-            return min(2.0, share / chance) if chance else None
-        return share
-
-    def _flips(self, weights: Weights) -> Values:
-        pairs = [first.differs_from(second) for i, first in enumerate(self._rounds) for second in self._rounds[i + 1 :]]
-        if not pairs:
-            return np.full(len(weights), np.nan)
-        return mean(np.mean(pairs, axis=0), weights)
-
-
-def interval_of(
-    metric: str,
-    drawn: Values,
-    value: float,
-    without_one: Callable[[str], Values],
-    unseen: float | None,
-    confidence: float = CONFIDENCE,
-    limits: tuple[float, float] = (0.0, 1.0),
-) -> Interval | None:
-    """The interval of a metric from its resamples: BCa, or percentiles where the metric is no smooth function of cases.
-
-    Where no resample differs, the interval reaches as far as so many cases could have missed; `limits` are those of
-    the metric.
-    """
-    defined = drawn[~np.isnan(drawn)]
-    if unseen is not None and defined.size and np.ptp(defined) < 1e-12:
-        low, high = max(limits[0], value - unseen), min(limits[1], value + unseen)
-        return Interval(low=low, high=high, confidence=confidence, resamples=0, method="unseen")
-    if metric.partition(".")[0] in _ROUGH:
-        return Interval.of(drawn, confidence)
-    jackknife = without_one(metric)
-    if np.isnan(jackknife).all():
-        return Interval.of(drawn, confidence)
-    influence = np.nanmean(jackknife) - jackknife
-    return Interval.of_bca(drawn, value, influence, np.ones(len(influence)), confidence)
-
-
-def finished(records: Sequence[CaseRecord]) -> dict[str, CaseRecord]:
-    """The finished cases by id, in their order."""
-    return {record.case_id: record for record in records if record.status == "done"}
-
-
-def names_of(facets: Sequence[Facet]) -> list[str]:
-    """The metrics that are shown where a suite names none."""
-    each = [f"{name}.{facet.id}" for facet in facets for name in _DEFAULT if _suits(name, facet)]
-    return [*each, "latency.median", "latency.p95", "tokens.mean", "degraded.share"]
-
-
-def _suits(name: str, facet: Facet) -> bool:
-    return facet.cardinality != "multi" or name != "ece"
-
-
-class _Round:
-    """One repeat: the records as arrays."""
-
-    def __init__(self, records: Sequence[CaseRecord], taxonomy: Taxonomy, price: Price | None) -> None:
-        self._price = price
-        self._records = records
+    def __init__(self, records: Sequence[CaseRecord], taxonomy: Taxonomy, price: Price | None, flips: Floats) -> None:
+        self.records = records
+        self.price = price
+        self.flips = flips
         self._taxonomy = taxonomy
-        self._columns: dict[str, Columns] = {}
+        self._facets: dict[str, FacetCases] = {}
 
-    def values(self, metric: str, weights: Weights) -> Values:
-        if metric in RUN_METRICS:
-            kind, _, how = metric.partition(".")
-            return summarise_figures(how, self._figures(kind), weights)
-        name, _, facet = metric.partition(".")
-        columns = self.columns(facet)
-        return FACET_STATISTICS[name](columns, weights[:, columns.at])
+    def facet(self, facet_id: str) -> FacetCases:
+        """The cases with a gold label of a facet."""
+        if facet_id not in self._facets:
+            self._facets[facet_id] = FacetCases.of(self.records, self._taxonomy.facet(facet_id))
+        return self._facets[facet_id]
 
-    def differs_from(self, other: _Round) -> NDArray[np.float64]:
-        """Per case: the share of its facets whose labels differ."""
-        return np.array(
-            [
-                np.mean([float(labels != theirs.predicted.get(key)) for key, labels in mine.predicted.items()] or [0.0])
-                for mine, theirs in zip(self._records, other._records, strict=True)
-            ]
-        )
-
-    def _figures(self, kind: str) -> NDArray[np.float64]:
-        """One number per case."""
-        about = [record.provenance for record in self._records]
-        match kind:
-            case "latency":
-                found = [record.seconds for record in self._records]
-            case "degraded":
-                found = [float(record.degraded) for record in self._records]
-            case "tokens":
-                found = [float(p.prompt_tokens + p.completion_tokens) if p else np.nan for p in about]
-            case "calls":
-                found = [float(p.model_calls) if p else np.nan for p in about]
-            case "retries":
-                found = [float(p.retries) if p else np.nan for p in about]
-            case "cost" if self._price is not None:
-                found = [self._price.of(p.prompt_tokens, p.completion_tokens) if p else np.nan for p in about]
-            case _:
-                found = [np.nan] * len(about)
-        return np.array(found, dtype=np.float64)
-
-    def columns(self, facet_id: str) -> Columns:
-        """What is known of one facet."""
-        if facet_id not in self._columns:
-            self._columns[facet_id] = read_columns(self._records, self._taxonomy.facet(facet_id))
-        return self._columns[facet_id]
+    def spent(self, amount: Callable[[Provenance], float]) -> Floats:
+        """What each case took; NaN where it has no provenance."""
+        return np.array([amount(r.provenance) if r.provenance else np.nan for r in self.records], dtype=np.float64)
 
 
-def _why_undefined(metric: str) -> str:
-    name = metric.partition(".")[0]
-    match name:
-        case "kappa" | "answered_kappa":
-            return "both sides use one label only, or no case has a gold label"
-        case "flips":
-            return "the run has no repeats: set `repeats: 2` or more in the suite"
-        case "cost":
-            return "the price of the model is not known: set TRIAGE_PRICES"
-        case "ece":
-            return "no probabilities are recorded"
-        case _:
-            return "no case has it" if name in FACET_METRICS else "it is not recorded"
+@dataclass(frozen=True)
+class FacetMetric:
+    """A metric of one facet, written `NAME.FACET`.
+
+    `statistic` gives its value for each draw. What these cases never show may still happen, so the interval of a share
+    (`is_share`) stays open where all draws are alike. A statistic that jumps with single cases (not `is_smooth`) gets a
+    percentile interval instead of BCa.
+    """
+
+    name: str
+    meaning: str
+    statistic: Callable[[FacetCases, Draws], Values]
+    undefined: str = "no case has it"
+    is_share: bool = False
+    is_answered_only: bool = False
+    is_smooth: bool = True
+    is_less_better: bool = False
+    is_of_facet = True
+    is_exact = False
+    is_cost = False
+    unit = ""
+
+    @property
+    def is_kappa(self) -> bool:
+        """True for Cohen's kappa, on whichever cases."""
+        return self.statistic is kappa
+
+    def values(self, cases: Round, facet: str, draws: Draws) -> Values:
+        """The metric for each draw of the cases of one round."""
+        labelled = cases.facet(facet)
+        counted = draws[:, labelled.at]
+        return self.statistic(labelled, counted * labelled.answered if self.is_answered_only else counted)
+
+
+@dataclass(frozen=True)
+class RunMetric:
+    """A metric of a whole run, named `WHAT.HOW`: `figures` are one number for each case, HOW says how they add up.
+
+    Totals and counts are exact (`is_exact`): they have no interval. All are the better the smaller they are.
+    """
+
+    name: str
+    meaning: str
+    figures: Callable[[Round], Floats]
+    undefined: str = "it is not recorded"
+    unit: str = ""
+    is_smooth: bool = True
+    is_of_facet = False
+    is_answered_only = False
+    is_kappa = False
+    is_less_better = True
+
+    @property
+    def how(self) -> str:
+        return self.name.partition(".")[2]
+
+    @property
+    def is_exact(self) -> bool:
+        return self.how in ("total", "count")
+
+    @property
+    def is_share(self) -> bool:
+        return self.how == "share"
+
+    @property
+    def is_cost(self) -> bool:
+        """True for what is listed among the costs of a run."""
+        return self.how not in ("share", "count")
+
+    def values(self, cases: Round, _: str, draws: Draws) -> Values:
+        """The metric for each draw of the cases of one round."""
+        return _SUMMARIES[self.how](self.figures(cases), draws)
+
+
+Metric = FacetMetric | RunMetric
+
+
+def find_metric(name: str) -> tuple[Metric, str]:
+    """The metric of `kappa.category` or `cost.total`, and the facet's id or an empty text."""
+    if name in METRICS:
+        return METRICS[name], ""
+    base, _, facet = name.partition(".")
+    return METRICS[base], facet
+
+
+def check_metric(name: str, facets: Sequence[str] = (), text: str = "") -> None:
+    """Raise `ValueError` with a hint if there is no such metric. `text` is what the name was read from."""
+    base, _, facet = name.partition(".")
+    is_of_facet = base in METRICS
+    if (name in METRICS and not is_of_facet) or (is_of_facet and facet and (not facets or facet in facets)):
+        return
+    text = text or name
+    if is_of_facet and facets:
+        problem = f"has no facet {facet!r}" if facet else "needs a facet"
+        raise ValueError(f"{text!r}: {base} {problem}; the suite scores {', '.join(facets)}")
+    known = [f"{one.name}.FACET" if one.is_of_facet else one.name for one in METRICS.values()]
+    close = difflib.get_close_matches(base, METRICS, n=3) or known
+    raise ValueError(f"{text!r}: unknown metric {name!r}; there are {', '.join(close)}")
+
+
+def default_metrics(facets: Sequence[Facet]) -> list[str]:
+    """The metrics that are shown where a suite names none. Calibration is measured on facets with one label."""
+    each = [
+        f"{name}.{facet.id}"
+        for facet in facets
+        for name in _DEFAULTS_OF_FACET
+        if facet.cardinality != "multi" or name != "ece"
+    ]
+    return [*each, *_DEFAULTS_OF_RUN]
+
+
+def ratio(above: NDArray[Any], below: NDArray[Any]) -> Values:
+    """`above` over `below`; NaN where `below` is 0."""
+    return np.asarray(np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0))
+
+
+def mean(figures: Floats, draws: Draws) -> Values:
+    """The mean of one figure per case, for each draw."""
+    return ratio(draws @ figures, draws.sum(axis=1))
+
+
+def kappa(cases: FacetCases, draws: Draws) -> Values:
+    """Cohen's kappa for each draw; the mean over the labels where a facet takes several of equal standing."""
+    times = draws.astype(np.float64)
+    if not cases.is_multi:
+        return kappa_statistic(cases.gold, cases.predicted, disagreement(len(cases.names)))(times)
+    sets = zip(cases.gold_sets.T.astype(np.intp), cases.predicted_sets.T.astype(np.intp), strict=True)
+    return _mean_of_defined([kappa_statistic(gold, predicted, disagreement(2))(times) for gold, predicted in sets])
+
+
+def _likeliest(distribution: Mapping[str, float]) -> tuple[str, float]:
+    label = max(distribution, key=lambda one: distribution[one], default="")
+    return label, distribution.get(label, np.nan)
+
+
+def _as_sets(labels: Sequence[Sequence[str]], code: Mapping[str, int]) -> NDArray[np.bool_]:
+    sets = np.zeros((len(labels), len(code)), dtype=bool)
+    for row, ids in enumerate(labels):
+        sets[row, [code[one] for one in ids]] = True
+    return sets
+
+
+def _total(figures: Floats, draws: Draws) -> Values:
+    return np.asarray(draws @ figures, dtype=np.float64)
+
+
+def _quantile(q: float) -> Callable[[Floats, Draws], Values]:
+    """The smallest figure that at least the share `q` of the drawn figures does not exceed."""
+
+    def of(figures: Floats, draws: Draws) -> Values:
+        order = np.argsort(figures, kind="stable")
+        upto = draws[:, order].cumsum(axis=1)
+        least = np.maximum(np.ceil(q * upto[:, -1:]), 1)
+        return np.asarray(figures[order][(upto >= least).argmax(axis=1)], dtype=np.float64)
+
+    return of
+
+
+def _accuracy(cases: FacetCases, draws: Draws) -> Values:
+    hits = (cases.gold_sets == cases.predicted_sets).all(axis=1) if cases.is_multi else cases.gold == cases.predicted
+    return mean(hits.astype(np.float64), draws)
+
+
+def _coverage(cases: FacetCases, draws: Draws) -> Values:
+    return mean(cases.answered.astype(np.float64), draws)
+
+
+def _macro_f1(cases: FacetCases, draws: Draws) -> Values:
+    gold, predicted = cases.gold_sets, cases.predicted_sets
+    if not cases.is_multi:
+        identity = np.eye(len(cases.names), dtype=bool)[:, :-1]  # without the abstention, which is no label
+        gold, predicted = identity[cases.gold], identity[cases.predicted]
+    hits = draws @ (gold & predicted).astype(np.float64)
+    either = draws @ gold.astype(np.float64) + draws @ predicted.astype(np.float64)
+    return _mean_of_defined(list(ratio(2 * hits, either).T))
+
+
+def _jaccard(cases: FacetCases, draws: Draws) -> Values:
+    both = (cases.gold_sets & cases.predicted_sets).sum(axis=1)
+    either = (cases.gold_sets | cases.predicted_sets).sum(axis=1)
+    return mean(np.divide(both, either, out=np.ones(len(both)), where=either > 0), draws)
+
+
+def _calibration_error(cases: FacetCases, draws: Draws) -> Values:
+    known = ~np.isnan(cases.stated)
+    stated, right = cases.stated[known], cases.is_right[known]
+    drawn = (np.repeat(np.arange(len(stated)), row) for row in draws[:, known])
+    errors = [expected_calibration_error(stated[rows].tolist(), right[rows].tolist()) for rows in drawn]
+    return np.array([np.nan if error is None else error for error in errors])
+
+
+def _mean_of_defined(each: Sequence[Values]) -> Values:
+    table = np.stack(each)
+    known = ~np.isnan(table)
+    return ratio(np.where(known, table, 0.0).sum(axis=0), known.sum(axis=0))
+
+
+_SUMMARIES = {
+    "total": _total,
+    "count": _total,
+    "mean": mean,
+    "share": mean,
+    "median": _quantile(0.5),
+    "p95": _quantile(0.95),
+}
+
+_ONE_LABEL = "both sides use one label only, or no case has a gold label"
+_NO_PRICE = "the price of the model is not known: set TRIAGE_PRICES"
+
+
+def _costs(cases: Round) -> Floats:
+    price = cases.price
+    if price is None:
+        return _unknown(cases)
+    return cases.spent(lambda p: price.of(p.prompt_tokens, p.completion_tokens))
+
+
+def _tokens(cases: Round) -> Floats:
+    return cases.spent(lambda p: p.prompt_tokens + p.completion_tokens)
+
+
+def _seconds(cases: Round) -> Floats:
+    return np.array([record.seconds for record in cases.records], dtype=np.float64)
+
+
+def _degraded(cases: Round) -> Floats:
+    return np.array([float(record.degraded) for record in cases.records])
+
+
+def _unknown(cases: Round) -> Floats:
+    return np.full(len(cases.records), np.nan)
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        FacetMetric(
+            "kappa",
+            "Cohen's kappa against the gold labels; the mean per-label kappa where a facet takes several labels",
+            kappa,
+            _ONE_LABEL,
+            is_share=True,
+        ),
+        FacetMetric(
+            "accuracy", "share of cases with the gold label; an abstention is no hit", _accuracy, is_share=True
+        ),
+        FacetMetric("macro_f1", "mean F1 over the labels that either side uses", _macro_f1),
+        FacetMetric("jaccard", "mean overlap of the label sets", _jaccard),
+        FacetMetric(
+            "answered_kappa",
+            "kappa of the cases that were not abstained on",
+            kappa,
+            _ONE_LABEL,
+            is_share=True,
+            is_answered_only=True,
+        ),
+        FacetMetric(
+            "answered_accuracy",
+            "accuracy of the cases that were not abstained on",
+            _accuracy,
+            is_share=True,
+            is_answered_only=True,
+        ),
+        FacetMetric("coverage", "share of cases that were not abstained on", _coverage, is_share=True),
+        FacetMetric(
+            "ece",
+            "expected calibration error of the stated probabilities",
+            _calibration_error,
+            "no probabilities are recorded",
+            is_smooth=False,
+            is_less_better=True,
+        ),
+        FacetMetric(
+            "evidence",
+            "share of labelled cases whose label has a span of the write-up",
+            lambda cases, draws: mean(cases.has_evidence, draws),
+            is_share=True,
+            is_answered_only=True,
+        ),
+        FacetMetric(
+            "neighbour_hit",
+            "share of cases with a neighbour that has the same gold label",
+            lambda cases, draws: mean(cases.has_hit, draws),
+            is_share=True,
+        ),
+        RunMetric("cost.total", "what the run cost, in the currency of the prices", _costs, _NO_PRICE),
+        RunMetric("cost.mean", "what a case cost", _costs, _NO_PRICE),
+        RunMetric("tokens.total", "prompt and completion tokens", _tokens),
+        RunMetric("tokens.mean", "tokens of a case", _tokens),
+        RunMetric("calls.total", "calls of the model", lambda cases: cases.spent(lambda p: p.model_calls)),
+        RunMetric("retries.total", "calls that had to be repeated", lambda cases: cases.spent(lambda p: p.retries)),
+        RunMetric("latency.median", "seconds of a case, median", _seconds, unit="s", is_smooth=False),
+        RunMetric("latency.p95", "seconds of a case, 95th percentile", _seconds, unit="s", is_smooth=False),
+        RunMetric("latency.mean", "seconds of a case, mean", _seconds, unit="s", is_smooth=False),
+        # A round holds no failed case: gates count those in the journal.
+        RunMetric("failed.share", "share of cases that failed", _unknown),
+        RunMetric("failed.count", "cases that failed", _unknown),
+        RunMetric("degraded.share", "share of cases answered without the model", _degraded),
+        RunMetric("degraded.count", "cases answered without the model", _degraded),
+        RunMetric(
+            "flips.share",
+            "share of labels that change between repeats of the same run",
+            lambda cases: cases.flips,
+            "the run has no repeats: set `repeats: 2` or more in the suite",
+        ),
+    )
+}
+"""Every metric by name."""
+
+_DEFAULTS_OF_FACET = ("kappa", "accuracy", "macro_f1", "coverage", "ece", "evidence", "neighbour_hit")
+_DEFAULTS_OF_RUN = ("latency.median", "latency.p95", "tokens.mean", "degraded.share")

@@ -22,11 +22,10 @@ from triage.evaluation.archive import Archive
 from triage.evaluation.cases import Case
 from triage.evaluation.compare import Comparison, compare
 from triage.evaluation.gates import GateResult
-from triage.evaluation.reporting import report_on
+from triage.evaluation.reports import report_on
 from triage.evaluation.reports.run_view import RunView, view_run
-from triage.evaluation.runs import CASES, Run, RunInfo
-from triage.evaluation.scoring import Summary, summary_of
-from triage.evaluation.write_ups import cases_of
+from triage.evaluation.runs import CASES, Run, RunInfo, cases_of
+from triage.evaluation.summary import Summary, read_summary
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -151,7 +150,7 @@ class RunCache:
         for name in names:
             folder = self.root / name
             is_small = _size([folder / "summary.json"]) <= LARGEST_DESCRIPTION
-            found[name] = summary_of(folder) if is_small else None
+            found[name] = read_summary(folder) if is_small else None
         return found
 
     def is_at_hand(self, name: str) -> bool:

@@ -18,8 +18,8 @@ from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Triage
 from triage.evaluation.cases import Case, Dataset
 from triage.evaluation.journal import CaseRecord, Journal, NeighbourRecord
+from triage.evaluation.run_budget import Spending
 from triage.evaluation.runs import CASES, Run, RunIdentity, claim
-from triage.evaluation.spending import Spending
 from triage.evaluation.suites import Suite
 from triage.models.chat.cache import asked_anew
 from triage.models.chat.gate import Gate

@@ -12,10 +12,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
-from triage.domain.errors import Conflict, NotFound
+from triage.domain.errors import Conflict, InvalidInput, NotFound
 from triage.domain.incident import Scalar
 from triage.domain.taxonomy import Taxonomy
-from triage.evaluation.cases import Dataset
+from triage.evaluation.cases import Case, Dataset
 from triage.evaluation.journal import CaseRecord, read_journal
 from triage.evaluation.suites import Suite
 from triage.models.chat.prices import Price
@@ -173,3 +173,21 @@ def _read_info(folder: Path) -> RunInfo | None:
         return None
     except ValidationError as error:
         raise RunMismatch(f"{path} is damaged: delete the folder to start afresh.", path=str(path)) from error
+
+
+def cases_of(run: Run, taxonomy: Taxonomy, path: Path | None = None) -> dict[str, Case]:
+    """Case id -> case, from `path` or else from where the run read them.
+
+    Raises `NotFound` where the file is gone, `InvalidInput` where it holds other data than the run was made on.
+    """
+    file = path or Path(run.info.data_path)
+    if not file.exists():
+        raise NotFound(f"The run was made on {file}, which is not there: name its file with --data.", path=str(file))
+    dataset = run.suite.load_data(taxonomy, file)
+    if dataset.sha256 != run.info.identity.data:
+        raise InvalidInput(
+            f"{dataset.path} has changed since the run (its SHA-256 was {run.info.identity.data[:12]} and is "
+            f"{dataset.sha256[:12]}): name the file that it was made on with --data, or run the suite again.",
+            field="data",
+        )
+    return {case.id: case for case in dataset.cases}

@@ -15,8 +15,7 @@ from pydantic import BaseModel
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.cases import Case
-from triage.evaluation.journal import CaseRecord
-from triage.evaluation.metrics import finished
+from triage.evaluation.journal import CaseRecord, finished
 from triage.evaluation.runs import Run
 from triage.evaluation.suspects import FacetSuspects
 from triage.intake.rows import DataProblem, InvalidDataset, Row, RowError, read_rows

@@ -13,11 +13,11 @@ from triage.agreement import Kappa, cohen_kappa
 from triage.agreement.interval import RESAMPLES, Interval
 from triage.agreement.proportion import Proportion
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.evaluation.journal import CaseRecord
-from triage.evaluation.metrics import Measured, finished
+from triage.evaluation.journal import CaseRecord, finished
+from triage.evaluation.metrics import Draws, FacetCases, kappa
 from triage.evaluation.runs import Run
+from triage.evaluation.scores import Measured
 from triage.evaluation.second_look import Answer, Answers, KeyItem, corrected
-from triage.evaluation.statistics import FACET_STATISTICS, Weights, read_columns
 from triage.evaluation.suspects import NOT
 
 _SCALE = 1_000
@@ -178,17 +178,17 @@ def _kappa(
     if not n:
         return Measured(metric=metric, value=None, n=0, undefined="there is nothing to compare")
     groups = groups if groups is not None else [(list(range(n)), 1)]
-    columns, statistic = read_columns(records, facet), FACET_STATISTICS["kappa"]
-    once: Weights = np.zeros((1, n), dtype=np.int64)
-    drawn: Weights = np.zeros((RESAMPLES, n), dtype=np.int64)
+    cases = FacetCases.of(records, facet)
+    once: Draws = np.zeros((1, n), dtype=np.int64)
+    drawn: Draws = np.zeros((RESAMPLES, n), dtype=np.int64)
     rng = np.random.default_rng(seed)
     for at, factor in groups:
         once[:, at] = factor
         drawn[:, at] = factor * rng.multinomial(len(at), np.full(len(at), 1 / len(at)), size=RESAMPLES)
-    value = float(statistic(columns, once)[0])
+    value = float(kappa(cases, once)[0])
     if np.isnan(value):
         return Measured(metric=metric, value=None, n=n, undefined="both sides use one label only")
-    return Measured(metric=metric, value=value, n=n, interval=Interval.of(statistic(columns, drawn)) if n > 1 else None)
+    return Measured(metric=metric, value=value, n=n, interval=Interval.of(kappa(cases, drawn)) if n > 1 else None)
 
 
 def _between(by_case: Mapping[str, Mapping[str, tuple[str, ...]]]) -> tuple[PairAgreement, ...]:

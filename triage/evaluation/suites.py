@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -16,8 +17,8 @@ from triage.domain.taxonomy import Taxonomy
 from triage.domain.yaml_file import Problem, read_yaml
 from triage.evaluation.cases import Case, Dataset
 from triage.evaluation.datasets import ADAPTERS, load_dataset
-from triage.evaluation.folds import stratified_folds
-from triage.evaluation.gate_rules import Gate, check_metric_name, parse_gate
+from triage.evaluation.gate_rules import Gate, parse_gate
+from triage.evaluation.metrics import check_metric
 
 
 class Folds(BaseModel, frozen=True, extra="forbid"):
@@ -95,7 +96,7 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def _are_metrics(cls, metrics: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         for metric in metrics:
-            check_metric_name(metric, info.data.get("facets", ()))
+            check_metric(metric, info.data.get("facets", ()))
         return metrics
 
     @field_validator("gates")
@@ -224,3 +225,24 @@ def _near(folder: Path, name: str, value: Scalar) -> Scalar:
 def _listed(path: Path, problems: list[Problem]) -> str:
     lines = "\n".join(f"  line {problem.line}: {problem.message}" for problem in problems)
     return f"{path} has {len(problems)} mistake(s):\n{lines}"
+
+
+def stratified_folds(labels: Sequence[str], k: int, seed: int = 0) -> list[int]:
+    """The fold, 0 to k-1, of each case.
+
+    The same folds as scikit-learn's `StratifiedKFold(k, shuffle=True, random_state=seed)` gives, so that runs and the
+    baselines of `evals/bench` stand on equal ground.
+    """
+    if k > len(labels):
+        raise ValueError(f"{len(labels)} case(s) can't be cut into {k} folds")
+    rng = np.random.RandomState(seed)
+    order = {label: index for index, label in enumerate(dict.fromkeys(labels))}
+    codes = np.array([order[label] for label in labels])
+    in_order = np.sort(codes)
+    folds = np.empty(len(codes), dtype=np.int64)
+    sizes = np.array([np.bincount(in_order[fold::k], minlength=len(order)) for fold in range(k)])
+    for code in range(len(order)):
+        mine = np.arange(k).repeat(sizes[:, code])
+        rng.shuffle(mine)
+        folds[codes == code] = mine
+    return [int(fold) for fold in folds]

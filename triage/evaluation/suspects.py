@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from triage.agreement.interval import Interval
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.evaluation.confident import (
+from triage.evaluation.confident_learning import (
     Codes,
     Matrix,
     confident_joint,
@@ -20,10 +20,9 @@ from triage.evaluation.confident import (
     self_confidence,
     share_without_errors,
 )
-from triage.evaluation.journal import CaseRecord
-from triage.evaluation.metrics import finished
+from triage.evaluation.journal import CaseRecord, finished
+from triage.evaluation.metrics import FacetCases, kappa
 from triage.evaluation.runs import Run
-from triage.evaluation.statistics import FACET_STATISTICS, read_columns
 from triage.pipeline.calibration import Observation, cross_fit
 from triage.pipeline.decision import SEVERAL
 
@@ -219,7 +218,7 @@ def _said(facet: Facet, sources: Mapping[str, Mapping[str, float]], names: tuple
 
 
 def _what_if(facet: Facet, records: Sequence[CaseRecord], suspected: set[str], seed: int) -> WhatIf:
-    columns, statistic = read_columns(records, facet), FACET_STATISTICS["kappa"]
+    columns, statistic = FacetCases.of(records, facet), kappa
     n = len(records)
     kept = np.array([[int(record.case_id not in suspected) for record in records]], dtype=np.int64)
     dropped = n - int(kept.sum())

@@ -12,7 +12,7 @@ from tests.cli.conftest import Run as Command
 from tests.cli.conftest import shared_data, triage  # noqa: F401  the command, as users run it
 from tests.evaluation.records import record, write_run
 from triage.evaluation import Suite
-from triage.evaluation.reports.charts import charts_of
+from triage.evaluation.reports.run_view import charts_of
 
 from .conftest import Shown, show
 

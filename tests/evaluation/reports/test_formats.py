@@ -14,9 +14,9 @@ from tests.evaluation.records import record, write_run
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Run, Suite
 from triage.evaluation.reports import report_of
-from triage.evaluation.reports.cases_csv import as_csv
 from triage.evaluation.reports.junit import as_junit
 from triage.evaluation.reports.markdown import as_markdown
+from triage.evaluation.reports.tables import cases_csv
 
 GATES = ["kappa.cause >= 0.2", "accuracy.cause >= 0.99", "kappa.cause >= 0.75", "delta.kappa.cause >= -0.02 vs main"]
 
@@ -73,7 +73,7 @@ def test_control_characters_do_not_break_the_xml(
 
 
 def test_csv_has_a_line_for_each_case_and_facet(runs: tuple[Run, Run]) -> None:
-    rows = list(csv.DictReader(io.StringIO(as_csv(runs[0]))))
+    rows = list(csv.DictReader(io.StringIO(cases_csv(runs[0]))))
     assert len(rows) == 61
     assert rows[1] == {
         "case": "c|1<b>",
@@ -94,4 +94,4 @@ def test_a_spreadsheet_runs_no_text_as_a_formula(tmp_path: Path, write_suite: Ca
     for error, told in (("=cmd|'/c calc'!A1", "'=cmd|'/c calc'!A1"), ("It failed.\r=1", '"It failed.\r=1"')):
         failed = record("a", ["code"], [], failed=True).model_copy(update={"error": error})
         run = write_run(tmp_path / str(len(error)), write_suite(), [failed])
-        assert as_csv(run).endswith(f",{told}\r\n")
+        assert cases_csv(run).endswith(f",{told}\r\n")

@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from triage.evaluation.reports.case_lists import CaseList
+from triage.evaluation.metrics import ABSTAINED
+from triage.evaluation.reports.facet_view import CaseList
 from triage.evaluation.reports.html import file_of, part_of
 from triage.evaluation.reports.run_view import RunView, view_run
 from triage.evaluation.reports.tables import cases_table, comparison_tables, tables_of
 from triage.evaluation.reports.worst_cases import told_case
-from triage.evaluation.scoring import ABSTAINED
 from triage.render.tables import as_csv
 
 from .conftest import HOSTILE, SECRET, Shown

@@ -11,9 +11,9 @@ from triage.agreement import Interval
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Label
 from triage.evaluation import Case, CaseRecord
-from triage.evaluation.metrics import Measured
-from triage.evaluation.reports.bars import bar_of
+from triage.evaluation.reports.run_view import bar_of
 from triage.evaluation.reports.worst_cases import WriteUps, worst_cases
+from triage.evaluation.scores import Measured
 from triage.redaction import Redactor
 
 WORDS = st.sampled_from(["router", "jane@example.org", "10.1.2.3", "password=hunter2", "é", "<b>", "🔥", "\n"])

@@ -15,7 +15,7 @@ from tests.parts import HashingEmbedder
 from triage.domain.annotation import Annotation
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import CaseRecord, Run
-from triage.evaluation.write_ups import cases_of
+from triage.evaluation.runs import cases_of
 from triage.intake.annotations import read_annotations
 from triage.labels.codebook.codebook import (
     Codebook,

@@ -65,7 +65,7 @@ async def open_model(
         yield None
         return
     if is_replayed(settings):
-        from triage.evaluation.replaying import open_replay
+        from triage.evaluation.recordings import open_replay
 
         source = settings.model.removeprefix(REPLAY)
         model = open_replay(source, taxonomy or Taxonomy.load(settings.taxonomy))

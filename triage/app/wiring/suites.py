@@ -32,9 +32,8 @@ from triage.pipeline.pipeline import DEFAULT_OPTIONS, Pipeline, PipelineOptions,
 from triage.redaction import Redactor
 
 if TYPE_CHECKING:
-    from triage.evaluation.prompted import ModelUnderTest
     from triage.evaluation.runner import TriageUnderTest
-    from triage.evaluation.subject import PipelineUnderTest
+    from triage.evaluation.subjects import ModelUnderTest, PipelineUnderTest
     from triage.evaluation.suites import Suite
     from triage.models.chat import ChatModel
     from triage.pipeline.classification import Classifier
@@ -120,7 +119,7 @@ def suite_settings(settings: Settings, suite: Suite) -> Settings:
 def _model_under_test(
     settings: Settings, suite: Suite, taxonomy: Taxonomy, model: ChatModel | None, classifier: Classifier | None
 ) -> ModelUnderTest:
-    from triage.evaluation.prompted import ModelUnderTest
+    from triage.evaluation.subjects import ModelUnderTest
 
     if model is None or classifier is None:
         raise MisconfiguredService(
@@ -140,7 +139,7 @@ async def _pipeline_under_test(
     options: PipelineOptions,
 ) -> AsyncIterator[tuple[PipelineUnderTest, dict[str, Scalar]]]:
     from triage.evaluation.runner import MOST_OPEN
-    from triage.evaluation.subject import PipelineUnderTest
+    from triage.evaluation.subjects import PipelineUnderTest
     from triage.history.chroma import ChromaHistory
 
     if not settings.is_local:

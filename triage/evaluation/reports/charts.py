@@ -1,34 +1,96 @@
-"""The charts of a report."""
+"""Charts of what a run or a calibration measured."""
 
 from __future__ import annotations
 
-from triage.domain.taxonomy import Taxonomy
-from triage.evaluation.charts import chart_seconds
-from triage.evaluation.reports import Report
-from triage.evaluation.reports.facet_views import FacetView, view_facet
-from triage.evaluation.runs import Run
-from triage.render.charts import Chart
+from collections.abc import Callable, Mapping, Sequence
+
+from triage.agreement import Bin, Confusion, Coverage
+from triage.agreement.proportion import Proportion
+from triage.pipeline.calibration import Calibrator, FacetCalibration
+from triage.render.charts import (
+    Chart,
+    Covered,
+    Series,
+    Stated,
+    confusion_chart,
+    coverage_chart,
+    panels_chart,
+    reliability_chart,
+    seconds_chart,
+)
 
 
-def charts_of(report: Report, run: Run, taxonomy: Taxonomy) -> list[Chart]:
-    """Confusion, reliability and coverage of each facet, and the time of a case: what of it there is."""
-    charts = [chart for view in views_of(report, run, taxonomy) for chart in view.charts]
-    seconds = seconds_of(report, run)
-    return [*charts, seconds] if seconds else charts
+def chart_reliability(key: str, about: str, bins: Sequence[Bin]) -> Chart:
+    """Stated probability against the share right."""
+    caption = (
+        "On the dotted line, what is stated comes true. Bands are 95% intervals; "
+        f"n = {sum(one.n for one in bins)}, in bins of equal size."
+    )
+    return reliability_chart(f"reliability-{key}", f"Reliability: {about}", caption, _points(bins))
 
 
-def views_of(report: Report, run: Run, taxonomy: Taxonomy) -> list[FacetView]:
-    """The view of each facet of the suite."""
-    return [
-        view_facet(taxonomy.facet(name), summary, run.records)
-        for name, summary in zip(run.suite.facets, report.summary.facets, strict=True)
+def chart_coverage(key: str, about: str, curve: Sequence[Coverage]) -> Chart:
+    """The accuracy among the surest cases, for every share of the cases that is answered."""
+    caption = "What is right if only the surest cases are answered."
+    return coverage_chart(f"coverage-{key}", f"Risk and coverage: {about}", caption, _curve(curve))
+
+
+def chart_confusion(key: str, about: str, confusion: Confusion, name_of: Callable[[str], str]) -> Chart:
+    """Gold labels against those predicted."""
+    caption = f"n = {confusion.n}. The fill is the share of the row; right ones are framed."
+    names = [name_of(label) for label in confusion.labels]
+    return confusion_chart(
+        f"confusion-{key}", f"Confusion: {about}", caption, names, confusion.counts, "gold", "predicted"
+    )
+
+
+def chart_seconds(seconds: Sequence[float], marks: Mapping[str, float]) -> Chart:
+    """How many of the cases were done within so many seconds, with quantiles marked by name."""
+    dotted = f" The dotted lines are the {' and the '.join(marks)}." if marks else ""
+    caption = f"How many of the {len(seconds)} cases were done within so long.{dotted}"
+    return seconds_chart("seconds", "Time of a case", caption, seconds, marks)
+
+
+def chart_calibration(calibrator: Calibrator) -> Chart:
+    """Reliability and coverage of each facet, side by side."""
+    panels = [
+        panel
+        for name, facet in calibrator.facets.items()
+        if facet.reliability
+        for panel in (_before_and_after(name, facet), _chosen(name, facet))
     ]
+    caption = (
+        "Left: on the dotted line, what is stated comes true; bands are 95% intervals. Right: what is right if only "
+        "the surest cases are answered; the dotted line is the precision aimed at, the dot the threshold chosen, which "
+        "the title tells with the share of the cases above it."
+    )
+    return panels_chart("calibration", f"Calibration on {calibrator.data}", caption, panels)
 
 
-def seconds_of(report: Report, run: Run) -> Chart | None:
-    """How long cases took; None where none is done."""
-    summary = report.summary
-    if summary.median_seconds is None or summary.p95_seconds is None:
-        return None
-    seconds = [record.seconds for record in run.records if record.status == "done"]
-    return chart_seconds(seconds, {"median": summary.median_seconds, "95th percentile": summary.p95_seconds})
+def _before_and_after(name: str, facet: FacetCalibration) -> Chart:
+    before = None
+    if facet.reliability_before and facet.ece_before is not None:
+        before = Series(f"before, ECE {facet.ece_before:.2f}", _points(facet.reliability_before))
+    after = "calibrated" if facet.ece is None else f"calibrated, ECE {facet.ece:.2f}"
+    return reliability_chart(
+        f"reliability-{name}", f"{name}, n = {facet.n}", "", _points(facet.reliability), after, before
+    )
+
+
+def _chosen(name: str, facet: FacetCalibration) -> Chart:
+    chosen, title = None, name
+    if facet.coverage is not None and facet.precision is not None:
+        chosen = Covered(facet.coverage, facet.precision)
+        title = f"{name}: {facet.coverage:.0%} above {facet.abstain_below:.2f}"
+    return coverage_chart(f"coverage-{name}", title, "", _curve(facet.risk_coverage), facet.target_precision, chosen)
+
+
+def _points(bins: Sequence[Bin]) -> tuple[Stated, ...]:
+    return tuple(
+        Stated(one.stated, one.right, one.n, Proportion(hits=round(one.right * one.n), n=one.n).interval)
+        for one in bins
+    )
+
+
+def _curve(curve: Sequence[Coverage]) -> list[Covered]:
+    return [Covered(one.coverage, one.accuracy) for one in curve]

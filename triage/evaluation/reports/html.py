@@ -18,15 +18,13 @@ import triage
 from triage.domain.errors import TriageError
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.cases import Case
-from triage.evaluation.metrics import Measured
+from triage.evaluation.metrics import ABSTAINED
 from triage.evaluation.reports import Report
-from triage.evaluation.reports.case_lists import CaseList
-from triage.evaluation.reports.facet_views import name_of
+from triage.evaluation.reports.facet_view import CaseList, name_of
 from triage.evaluation.reports.run_view import RunView, meaning_of, view_run
 from triage.evaluation.reports.worst_cases import SHOWN
-from triage.evaluation.runs import Run
-from triage.evaluation.scoring import ABSTAINED
-from triage.evaluation.write_ups import cases_of
+from triage.evaluation.runs import Run, cases_of
+from triage.evaluation.scores import Measured
 from triage.render.atomic_write import write_atomically
 from triage.render.charts import as_figure, stylesheet
 
@@ -140,7 +138,8 @@ def _value(one: Measured) -> str:
         return ""
     if one.is_exact:
         return f"{one.value:,.0f}" if not one.value % 1 else f"{one.value:,.2f}"
-    return f"{one.value:.3g} s" if one.metric.startswith("latency.") else _figure(one.value)
+    unit = one.definition.unit
+    return f"{one.value:.3g} {unit}" if unit else _figure(one.value)
 
 
 def _figure(value: float | None) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from triage.evaluation.compare import Comparison
-from triage.evaluation.metrics import Measured
 from triage.evaluation.reports import Report
+from triage.evaluation.scores import Measured
 from triage.render.markdown import code, plain
 
 _SHOWN_CHANGES = 20

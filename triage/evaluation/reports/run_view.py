@@ -6,24 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from triage.agreement import Interval
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.cases import Case
 from triage.evaluation.compare import Comparison, Difference
-from triage.evaluation.gate_rules import FACET_METRICS, RUN_METRICS
 from triage.evaluation.journal import CaseRecord
-from triage.evaluation.metrics import Measured, Scores
+from triage.evaluation.metrics import METRICS, find_metric
 from triage.evaluation.reports import Report
-from triage.evaluation.reports.bars import Bar, bar_of, bars_of
-from triage.evaluation.reports.charts import seconds_of, views_of
-from triage.evaluation.reports.facet_views import FacetView
+from triage.evaluation.reports.charts import chart_seconds
+from triage.evaluation.reports.facet_view import FacetView, view_facet
 from triage.evaluation.reports.worst_cases import ToldCase, WriteUps, worst_cases
 from triage.evaluation.runs import Run, RunInfo, rounds_of
+from triage.evaluation.scores import Measured, Scores
 from triage.render.charts import Chart
-
-_COSTS = (
-    *("cost.total", "cost.mean", "tokens.total", "tokens.mean", "calls.total", "retries.total"),
-    *("latency.median", "latency.p95", "latency.mean"),
-)
 
 
 class Origins(NamedTuple):
@@ -89,7 +84,7 @@ def view_run(report: Report, run: Run, taxonomy: Taxonomy, cases: Mapping[str, C
         rounds=len(rounds_of(run)),
         metrics=tuple((one, bar_of(one), meaning_of(one.metric)) for one in report.metrics),
         facets=tuple(views_of(report, run, taxonomy)),
-        costs=tuple(scores.measure(name, resamples=0) for name in _COSTS),
+        costs=tuple(scores.measure(name, resamples=0) for name, metric in METRICS.items() if metric.is_cost),
         seconds=seconds_of(report, run),
         compared=Compared.of(report.comparison) if report.comparison else None,
         write_ups=WriteUps(cases or {}),
@@ -102,7 +97,7 @@ def view_run(report: Report, run: Run, taxonomy: Taxonomy, cases: Mapping[str, C
 
 def meaning_of(metric: str) -> str:
     """What a metric is, in words."""
-    return RUN_METRICS.get(metric) or FACET_METRICS.get(metric.partition(".")[0], "")
+    return find_metric(metric)[0].meaning
 
 
 def _origins(records: Sequence[CaseRecord]) -> Origins:
@@ -124,3 +119,79 @@ def _origins(records: Sequence[CaseRecord]) -> Origins:
 
 def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))
+
+
+class Bar(NamedTuple):
+    """Positions in percent of the scale's width; `zero` is None where 0 is an end of the scale."""
+
+    value: float
+    low: float
+    high: float
+    zero: float | None
+    scale: str
+
+
+def bar_of(measured: Measured) -> Bar | None:
+    """A metric on its natural scale: shares and kappa up to 1, all else from 0 to the end of its interval."""
+    if measured.value is None or measured.interval is None:
+        return None
+    if _is_of_facet(measured.metric) or measured.metric.endswith(".share"):
+        return _bar(measured.value, measured.interval, min(0.0, -1.0 * (measured.interval.low < 0)), 1.0)
+    return _bar(measured.value, measured.interval, min(0.0, measured.interval.low), measured.interval.high * 1.1)
+
+
+def bars_of(differences: Sequence[Difference]) -> list[Bar | None]:
+    """Differences around 0: those of the facets' metrics on one scale, each other one on its own."""
+    alike = [_reach(one.interval) for one in differences if _is_of_facet(one.metric) and one.interval]
+    widest = max(alike, default=0.0)
+    bars: list[Bar | None] = []
+    for one in differences:
+        if one.value is None or one.interval is None:
+            bars.append(None)
+            continue
+        reach = (widest if _is_of_facet(one.metric) else _reach(one.interval)) * 1.1
+        bars.append(_bar(one.value, one.interval, -reach, reach))
+    return bars
+
+
+def _is_of_facet(metric: str) -> bool:
+    return find_metric(metric)[0].is_of_facet
+
+
+def _reach(interval: Interval) -> float:
+    return max(abs(interval.low), abs(interval.high))
+
+
+def _bar(value: float, interval: Interval, start: float, end: float) -> Bar | None:
+    if end <= start:
+        return None
+
+    def at(figure: float) -> float:
+        return round(min(max(100 * (figure - start) / (end - start), 0.0), 100.0), 2)
+
+    zero = at(0.0) if start < 0 < end else None
+    return Bar(at(value), at(interval.low), at(interval.high), zero, f"{start:.3g} to {end:.3g}")
+
+
+def charts_of(report: Report, run: Run, taxonomy: Taxonomy) -> list[Chart]:
+    """Confusion, reliability and coverage of each facet, and the time of a case: what of it there is."""
+    charts = [chart for view in views_of(report, run, taxonomy) for chart in view.charts]
+    seconds = seconds_of(report, run)
+    return [*charts, seconds] if seconds else charts
+
+
+def views_of(report: Report, run: Run, taxonomy: Taxonomy) -> list[FacetView]:
+    """The view of each facet of the suite."""
+    return [
+        view_facet(taxonomy.facet(name), summary, run.records)
+        for name, summary in zip(run.suite.facets, report.summary.facets, strict=True)
+    ]
+
+
+def seconds_of(report: Report, run: Run) -> Chart | None:
+    """How long cases took; None where none is done."""
+    summary = report.summary
+    if summary.median_seconds is None or summary.p95_seconds is None:
+        return None
+    seconds = [record.seconds for record in run.records if record.status == "done"]
+    return chart_seconds(seconds, {"median": summary.median_seconds, "95th percentile": summary.p95_seconds})

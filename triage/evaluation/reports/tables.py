@@ -1,16 +1,18 @@
-"""The tables of a run as values, for files: each has the id that it has in the report."""
+"""The tables of a run as values, for files. Each has the id that it has in the report."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator, Sequence
 
 from triage.agreement import Interval
 from triage.evaluation.compare import Comparison, Difference
-from triage.evaluation.reports.case_lists import CaseList
-from triage.evaluation.reports.facet_views import FacetView
+from triage.evaluation.metrics import ABSTAINED
+from triage.evaluation.reports.facet_view import CaseList, FacetView
 from triage.evaluation.reports.run_view import RunView
-from triage.evaluation.scoring import ABSTAINED
-from triage.render.tables import Cell, Column, Row, Table
+from triage.evaluation.runs import Run
+from triage.render.tables import Cell, Column, Row, Table, formula_safe
 
 _INTERVAL = (Column("from", "number"), Column("to", "number"))
 
@@ -199,3 +201,24 @@ def _said(labels: Sequence[str]) -> str:
 
 def _ends(interval: Interval | None) -> tuple[Cell, Cell]:
     return (interval.low, interval.high) if interval else (None, None)
+
+
+_COLUMNS = ("case", "facet", "gold", "predicted", "probability", "right", "status", "degraded", "seconds", "error")
+
+
+def cases_csv(run: Run) -> str:
+    """The cases; text that a spreadsheet would run as a formula is quoted."""
+    file = io.StringIO()
+    # As in `triage.render.tables`: a cell with a line end of either kind is quoted.
+    writer = csv.writer(file, lineterminator="\r\n")
+    writer.writerow(_COLUMNS)
+    for record in run.records:
+        for facet in run.suite.facets:
+            gold, said = record.gold.get(facet, ()), record.predicted.get(facet, ())
+            probability = record.distributions.get(facet, {}).get(said[0]) if said else None
+            is_right = str(gold[:1] == said[:1]).lower() if gold and record.status == "done" else ""
+            row = [record.case_id, facet, ";".join(gold), ";".join(said)]
+            row += ["" if probability is None else f"{probability:.4f}", is_right, record.status]
+            row += [str(record.degraded).lower(), f"{record.seconds:.3f}", record.error or ""]
+            writer.writerow([formula_safe(cell) for cell in row])
+    return file.getvalue()

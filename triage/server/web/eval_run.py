@@ -11,12 +11,10 @@ from fastapi import Depends, Query, Request, Response
 from markupsafe import Markup
 
 from triage.domain.errors import NotFound
-from triage.evaluation.reports.case_lists import CaseList
-from triage.evaluation.reports.cases_csv import as_csv
-from triage.evaluation.reports.facet_views import FacetView
+from triage.evaluation.reports.facet_view import CaseList, FacetView
 from triage.evaluation.reports.html import Part, file_of, part_of
 from triage.evaluation.reports.markdown import as_markdown
-from triage.evaluation.reports.tables import cases_table, tables_of
+from triage.evaluation.reports.tables import cases_csv, cases_table, tables_of
 from triage.evaluation.reports.worst_cases import told_case
 from triage.evaluation.run_cache import OpenedRun, RunCache
 from triage.render.charts import Theme
@@ -207,7 +205,7 @@ async def report(opened: Opened, ending: ReportFormat) -> Response:
 @router.get("/evals/runs/{name}/all-cases.csv", dependencies=ALLOWED)
 async def all_cases(opened: Opened) -> Response:
     """Send every case of a run with its labels, one line for each facet."""
-    return _file(opened, as_csv(opened.run), "cases.csv", "text/csv")
+    return _file(opened, cases_csv(opened.run), "cases.csv", "text/csv")
 
 
 def _facet(opened: OpenedRun, facet: str) -> FacetView:

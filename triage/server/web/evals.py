@@ -15,7 +15,7 @@ from triage.evaluation.reports.html import part_of
 from triage.evaluation.reports.run_view import Compared
 from triage.evaluation.reports.tables import comparison_tables
 from triage.evaluation.run_cache import CachedRun, Listing, RunCache
-from triage.evaluation.scoring import Summary
+from triage.evaluation.summary import Summary
 from triage.render.tables import Cell, Column, Row, Table
 from triage.server.web.downloads import TableFormat, find_table, table_file
 from triage.server.web.eval_run import ALLOWED, FRESH, RunLinks, Runs, run_path

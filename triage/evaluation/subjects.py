@@ -1,10 +1,10 @@
-"""The baseline that every other way has to beat: the chat model alone, asked about the write-up and nothing else."""
+"""What a suite examines: the pipeline that serves, or the chat model alone."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,51 @@ from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.evaluation.cases import Case
+from triage.history import History
+from triage.models.embedding import Embedder
 from triage.observability.progress import Progress
 from triage.pipeline.classification import Classification, Classifier, Subject, Usage
 from triage.pipeline.classification.evidence import locate
 from triage.pipeline.classification.sentences import before_resolution, condense, split
 from triage.pipeline.decision import decide
+from triage.pipeline.pipeline import Pipeline
 from triage.redaction import Redacted, Redactor
+
+_BATCH = 32
+
+
+class PipelineUnderTest:
+    """A pipeline with the empty `history` that it reads from."""
+
+    def __init__(self, pipeline: Pipeline, history: History, redactor: Redactor, embedder: Embedder) -> None:
+        self._pipeline = pipeline
+        self._history = history
+        self._redactor = redactor
+        self._embedder = embedder
+
+    async def prepare(self, cases: Sequence[Case], progress: Progress) -> None:
+        """Redact, embed and remember `cases` with their gold labels."""
+        for start in range(0, len(cases), _BATCH):
+            portion = cases[start : start + _BATCH]
+            incidents = await asyncio.to_thread(
+                lambda batch: [self._redactor.redact_incident(case.incident) for case in batch], portion
+            )
+            vectors = await self._embedder.embed([incident.text for incident in incidents])
+            labels = [case.gold for case in portion]
+            await self._history.remember(list(zip(incidents, labels, strict=True)), vectors)
+            progress("history", start + len(portion), len(cases))
+
+    async def run(
+        self,
+        incident: Incident,
+        *,
+        exclude: Collection[str] = (),
+        duplicates: bool = True,
+        as_of: datetime | None = None,
+    ) -> Triage:
+        """See `Pipeline.run`."""
+        return (await self._pipeline.run(incident, exclude=exclude, duplicates=duplicates, as_of=as_of)).triage
+
 
 _LONG_CHARACTERS = 4_000
 """Redacting a longer text keeps the event loop from other cases for milliseconds, more than a thread costs."""

@@ -14,7 +14,7 @@ from triage.app.wiring import open_subject
 from triage.domain.errors import InvalidInput
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Run, Suite, run_suite
-from triage.evaluation.replaying import open_replay
+from triage.evaluation.recordings import open_replay
 
 from .conftest import PLACES, vllm_row
 

@@ -1,4 +1,4 @@
-"""A figure of agreement in plain words: how good it is, and what to be careful about."""
+"""A figure of agreement in words: how good it is, and cautions."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ MEASURED_FROM = 50
 
 
 class Reading(BaseModel, frozen=True):
-    """What a figure says. `band` is None where the figure does not exist, `lowest` the band of its interval's low end.
+    """What a figure means. `band` is None if it is undefined; `lowest` is the band of its interval's low end.
 
-    `text` speaks of the bands alone; `cautions` may be empty.
+    `text` names the bands; `cautions` may be empty.
     """
 
     band: str | None
@@ -40,10 +40,9 @@ class Reading(BaseModel, frozen=True):
 
 
 def band(value: float) -> str:
-    """The name that Landis and Koch gave to a kappa of this size.
+    """The name by convention of a kappa of this size.
 
-    Source: J. R. Landis & G. G. Koch, The measurement of observer agreement for categorical data, Biometrics 33
-    (1977); a convention, no law.
+    Source: J. R. Landis & G. G. Koch, The measurement of observer agreement for categorical data, Biometrics 33 (1977).
 
     >>> band(0.6), band(0.61), band(-0.1)
     ('moderate', 'substantial', 'poor')
@@ -54,7 +53,7 @@ def band(value: float) -> str:
 
 
 def read(figure: Kappa | Alpha, balance: Balance | None = None) -> Reading:
-    """The figure in plain words; with `balance` also whether unevenly used labels distort it."""
+    """The figure in words; with `balance` also whether unevenly used labels distort it."""
     if figure.value is None:
         return Reading(band=None, text=f"It can't be told: {figure.undefined}.", cautions=tuple(_one_label(figure)))
     name, interval = band(figure.value), figure.interval

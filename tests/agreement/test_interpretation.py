@@ -4,7 +4,7 @@ import doctest
 
 import pytest
 
-from triage.agreement import Confusion, balance_of, cohen_kappa, kappa_of, krippendorff_alpha, read, reading
+from triage.agreement import Confusion, balance_of, cohen_kappa, interpretation, kappa_of, krippendorff_alpha, read
 
 
 def table(*rows: tuple[int, ...]) -> Confusion:
@@ -28,7 +28,7 @@ def table(*rows: tuple[int, ...]) -> Confusion:
     ],
 )
 def test_bands_are_those_of_landis_and_koch(value: float, name: str) -> None:
-    assert reading.band(value) == name
+    assert interpretation.band(value) == name
 
 
 def test_high_agreement_with_low_kappa_is_explained() -> None:
@@ -82,4 +82,4 @@ def test_weighted_kappa_is_not_read_as_plain() -> None:
 
 
 def test_the_examples_in_the_documentation_run() -> None:
-    assert not doctest.testmod(reading).failed
+    assert not doctest.testmod(interpretation).failed

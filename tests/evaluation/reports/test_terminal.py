@@ -13,7 +13,7 @@ from tests.evaluation.conftest import KeywordTriage, vllm_row
 from triage.agreement import Confusion
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Suite, print_report, run_suite, summarise, write_summary
-from triage.evaluation.reports.scores import _matrix
+from triage.evaluation.reports.terminal import _matrix
 
 
 async def test_a_report_shows_agreement_confusion_and_every_trouble(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triage.evaluation.confident import (
+from triage.evaluation.confident_learning import (
     calibrated,
     confident_joint,
     noise_interval,

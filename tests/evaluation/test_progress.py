@@ -8,7 +8,7 @@ import pytest
 
 from triage.domain.triage_result import Provenance
 from triage.evaluation.journal import CaseRecord
-from triage.evaluation.pace import Pace
+from triage.evaluation.progress import Pace
 from triage.models.chat.gate import Gate
 from triage.models.chat.prices import Price
 

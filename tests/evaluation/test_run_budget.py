@@ -7,7 +7,7 @@ from pathlib import Path
 
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Suite, run_suite
-from triage.evaluation.spending import Spending
+from triage.evaluation.run_budget import Spending
 from triage.evaluation.suites import Budget
 from triage.models.chat.prices import Price
 

@@ -1,4 +1,4 @@
-"""From the records of a run to its figures."""
+"""The summary of a run: the figures of each facet, what failed, and what it took."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from pydantic import BaseModel, Field, ValidationError
 from triage.agreement import Confusion, Kappa, LabelScore, SetAgreement, compare_sets, kappa_of
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.journal import CaseRecord
+from triage.evaluation.metrics import ABSTAINED, FacetCases
 from triage.evaluation.runs import Run
+from triage.render.atomic_write import write_atomically
 
-ABSTAINED = "(abstained)"
-"""Stands for the prediction of a case where triage abstained: it agrees with no gold label."""
+_FILE = "summary.json"
 
 
 class FacetSummary(BaseModel, frozen=True):
     """Agreement on one facet, over the finished cases that have a gold label for it.
 
-    On a facet with several labels where the first is the primary, `kappa`, `accuracy` and `confusion` are about the
-    primaries; `sets` compares the whole sets. `answered` is the agreement without the cases that were abstained on.
+    Where a facet takes several labels and the first is the primary one, `kappa`, `accuracy` and `confusion` compare the
+    primary labels and `sets` the whole sets. `answered` is the kappa without the cases that were abstained on.
     """
 
     facet: str
@@ -41,7 +42,7 @@ class FacetSummary(BaseModel, frozen=True):
 
 
 class Summary(BaseModel, frozen=True):
-    """The figures of a run. Every one of them can be computed again from the run's `cases.jsonl`."""
+    """The figures of a run. All can be computed again from the run's `cases.jsonl`."""
 
     suite: str
     description: str
@@ -68,7 +69,7 @@ class Summary(BaseModel, frozen=True):
 
 
 def summarise(run: Run, taxonomy: Taxonomy) -> Summary:
-    """Score a run. Failed cases have no prediction: they are counted and shown, not scored."""
+    """Score a run. Failed cases are counted and listed; they have no prediction to score."""
     done = [record for record in run.records if record.status == "done"]
     failures = {record.case_id: record.error or "" for record in run.records if record.status == "failed"}
     reasons = [record.degraded_reason or "no reason given" for record in done if record.degraded]
@@ -100,17 +101,24 @@ def summarise(run: Run, taxonomy: Taxonomy) -> Summary:
     )
 
 
-def summary_of(folder: Path) -> Summary | None:
-    """The summary that was written into a run's folder; None for a run that was not finished."""
-    path = folder / "summary.json"
+def write_summary(summary: Summary, folder: Path) -> Path:
+    """Write `summary.json` into the run's folder, whole or not at all."""
+    path = folder / _FILE
+    write_atomically(path, summary.model_dump_json(indent=2) + "\n")
+    return path
+
+
+def read_summary(folder: Path) -> Summary | None:
+    """The summary in a run's folder; None for a run that was not finished."""
     try:
-        return Summary.model_validate_json(path.read_bytes())
+        return Summary.model_validate_json((folder / _FILE).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
 
 
 def _score(facet: Facet, done: Sequence[CaseRecord], seed: int) -> FacetSummary:
-    labelled = [record for record in done if record.gold.get(facet.id)]
+    cases = FacetCases.of(done, facet)
+    labelled = [done[n] for n in cases.at]
     gold = [record.gold[facet.id] for record in labelled]
     predicted = [record.predicted.get(facet.id, ()) for record in labelled]
     summary = FacetSummary(
@@ -118,17 +126,13 @@ def _score(facet: Facet, done: Sequence[CaseRecord], seed: int) -> FacetSummary:
         cardinality=facet.cardinality,
         n=len(labelled),
         unlabelled=len(done) - len(labelled),
-        abstained=sum(not labels for labels in predicted),
+        abstained=len(labelled) - int(cases.answered.sum()),
         most_common=_most_common(labels[0] for labels in gold),
         sets=None if facet.cardinality == "single" else compare_sets(gold, predicted, facet.ids, seed=seed),
     )
-    if facet.cardinality == "multi":
+    if cases.is_multi:
         return summary
-    pairs = [(g[0], p[0] if p else ABSTAINED) for g, p in zip(gold, predicted, strict=True)]
-    confusion, answered = (
-        Confusion.of([g for g, _ in some], [p for _, p in some], facet.ids)
-        for some in (pairs, [pair for pair in pairs if pair[1] != ABSTAINED])
-    )
+    confusion, answered = cases.confusion(), cases.confusion(answered_only=True)
     return summary.model_copy(
         update={
             "accuracy": confusion.accuracy,

@@ -1,0 +1,63 @@
+"""The report of a run: its summary, metrics, gates, and the comparison with a base run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel
+
+from triage.domain.taxonomy import Taxonomy
+from triage.evaluation.archive import Archive
+from triage.evaluation.compare import Comparison, compare
+from triage.evaluation.gates import GateResult, check_gates
+from triage.evaluation.metrics import default_metrics
+from triage.evaluation.runs import Run
+from triage.evaluation.scores import Measured, Scores
+from triage.evaluation.summary import Summary, summarise
+
+
+class Report(BaseModel, frozen=True):
+    """Everything that is told of a run. `comparison` is against the base run, where one was given."""
+
+    run: str
+    summary: Summary
+    metrics: tuple[Measured, ...]
+    gates: tuple[GateResult, ...]
+    comparison: Comparison | None = None
+
+    @property
+    def passed(self) -> bool:
+        """True if no gate failed and none is inconclusive."""
+        return all(gate.status == "passed" for gate in self.gates)
+
+
+def report_of(run: Run, taxonomy: Taxonomy, base: Run | None = None, bases: Mapping[str, Run] | None = None) -> Report:
+    """Score a run, check its gates and compare it with `base`. `bases` are the runs that gates name."""
+    scores = Scores.of_run(run, taxonomy)
+    facets = [taxonomy.facet(name) for name in run.suite.facets]
+    names = run.suite.metrics or default_metrics(facets)
+    return Report(
+        run=run.folder.name,
+        summary=summarise(run, taxonomy),
+        metrics=tuple(scores.measure(name, seed=run.suite.seed) for name in names),
+        gates=tuple(check_gates(run, taxonomy, bases)),
+        comparison=compare(base, run, taxonomy, seed=run.suite.seed) if base is not None else None,
+    )
+
+
+def report_on(run: Run, archive: Archive, bases: Sequence[str] = ()) -> Report:
+    """The report of a run; the first of `bases`, else the first run that a gate names, is what it is compared with.
+
+    A base is a run as `Archive.find` knows it, or NAME=RUN for the one that gates call by this name.
+    """
+    given = {}
+    for one in bases:
+        name, _, folder = one.rpartition("=")
+        given[name or folder] = archive.find(folder, run.suite.name)
+    named = {gate.base for gate in run.suite.parsed_gates if gate.base}
+    known = {name: found for name in named - given.keys() if (found := archive.find_or_none(name, run.suite.name))}
+    # One base given by its folder alone stands for whatever single name the gates use.
+    if len(given) == 1 and len(named) == 1 and not named & given.keys():
+        known = dict.fromkeys(named, next(iter(given.values())))
+    first = next(iter(given.values()), None) or next(iter(known.values()), None)
+    return report_of(run, Taxonomy.load(run.suite.taxonomy), first, {**known, **given})
