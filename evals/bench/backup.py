@@ -32,12 +32,12 @@ async def _fill(url: str, incidents: int, characters: int) -> None:
             imported={key: Incident(id=key, title=_WORDS, write_up=write_up) for key in keys},
             taxonomy="t",
             fingerprint="bench",
-            embedded={key: random.normal(size=384).astype(np.float32) for key in keys},
+            vectors={key: random.normal(size=384).astype(np.float32) for key in keys},
         )
         for key in keys[::10]:
             facets = {"category": FacetResult(facet="category", labels=("infrastructure",), rationale=_WORDS)}
             provenance = Provenance(taxonomy="t", taxonomy_version="1.0.0")
-            await store.save_triage(key, Triage(incident_id=key, facets=facets, provenance=provenance))
+            await store.triages.save(key, Triage(incident_id=key, facets=facets, provenance=provenance))
     await store.close()
 
 

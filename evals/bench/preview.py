@@ -53,12 +53,14 @@ async def fill(components: Components, shipped: list[Record], size: int, recent:
     more = made(shipped, max(size - len(shipped), 0), "more-", seed=1)
     await components.casebook.import_history(more, "the project", "derived", team=SHARED_TEAM)
     records = made(shipped, recent, "recent-", seed=2)
-    triaged = {one.incident.id for one in await components.store.recent(components.taxonomy.id, _EVER, recent)}
+    triaged = {
+        one.incident.id for one in await components.store.triages.list_recent(components.taxonomy.id, _EVER, recent)
+    }
     for incident, _ in records:
         if incident.id not in triaged:
             await components.casebook.accept(incident)
             triage, vector = await components.pipeline.run(incident, teams={"default", SHARED_TEAM})
-            await components.store.save_triage(incident.id, triage, vector)
+            await components.store.triages.save(incident.id, triage, vector)
     for incident, labels in records[: round(gold * recent)]:
         await components.casebook.annotate(incident.id, annotations(incident.id, labels))
 

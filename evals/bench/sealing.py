@@ -11,12 +11,12 @@ from pathlib import Path
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Evidence, FacetResult, Provenance, Triage
 from triage.store import Store, upgrade
-from triage.store.encryption import Sealer, new_key
+from triage.store.encryption import Cipher, new_key
 
 _WORDS = "The node lost its network and requests queued up until the scheduler was restarted. "
 
 
-async def _measure(sealer: Sealer, incidents: int, characters: int, url: str | None) -> tuple[float, float, float]:
+async def _measure(cipher: Cipher, incidents: int, characters: int, url: str | None) -> tuple[float, float, float]:
     """Microseconds per incident: stored, its triage stored, and both read again."""
     write_up = (_WORDS * (characters // len(_WORDS) + 1))[:characters]
     evidence = tuple(found for found in [Evidence.locate("lost its network", write_up)] if found)
@@ -27,32 +27,32 @@ async def _measure(sealer: Sealer, incidents: int, characters: int, url: str | N
     with tempfile.TemporaryDirectory() as folder:
         url = url or f"sqlite:///{Path(folder) / 'triage.db'}"
         await upgrade(url)
-        store = Store(url, sealer)
+        store = Store(url, cipher)
         took = []
         keys = [f"{time.time_ns()}-{n}" for n in range(incidents)]
         for work in ("incident", "triage", "read"):
             started = time.perf_counter()
             for key in keys:
                 if work == "incident":
-                    await store.add_incident(Incident(id=key, title=_WORDS, write_up=write_up), "t")
+                    await store.incidents.add(Incident(id=key, title=_WORDS, write_up=write_up), "t")
                 elif work == "triage":
                     provenance = Provenance(taxonomy="t", taxonomy_version="1.0.0")
-                    await store.save_triage(key, Triage(incident_id=key, facets=facets, provenance=provenance))
+                    await store.triages.save(key, Triage(incident_id=key, facets=facets, provenance=provenance))
                 else:
-                    await store.incident(key)
-                    await store.triage_document(key)
+                    await store.incidents.get(key)
+                    await store.triages.find_document(key)
             took.append((time.perf_counter() - started) / incidents * 1e6)
         await store.close()
     return took[0], took[1], took[2]
 
 
-def _alone(sealer: Sealer, characters: int, times: int = 2_000) -> tuple[float, float]:
+def _alone(cipher: Cipher, characters: int, times: int = 2_000) -> tuple[float, float]:
     text = (_WORDS * (characters // len(_WORDS) + 1))[:characters]
     started = time.perf_counter()
-    kept = [sealer.seal(text) for _ in range(times)]
+    kept = [cipher.encrypt(text) for _ in range(times)]
     middle = time.perf_counter()
     for one in kept:
-        sealer.open(one)
+        cipher.decrypt(one)
     return (middle - started) / times * 1e6, (time.perf_counter() - middle) / times * 1e6
 
 
@@ -62,12 +62,12 @@ def main() -> None:
     parser.add_argument("--characters", type=int, default=2_000, help="length of each write-up")
     parser.add_argument("--url", help="a database to fill instead of SQLite in a temporary folder")
     options = parser.parse_args()
-    sealing = Sealer([new_key()])
+    sealing = Cipher([new_key()])
     for characters in (100, options.characters, 5 * options.characters):
         seal, opened = _alone(sealing, characters)
         print(f"one text of {characters} characters: sealed in {seal:.0f} us, opened in {opened:.0f} us")
-    for name, sealer in (("plain", Sealer()), ("sealed", sealing)):
-        took = asyncio.run(_measure(sealer, options.incidents, options.characters, options.url))
+    for name, cipher in (("plain", Cipher()), ("sealed", sealing)):
+        took = asyncio.run(_measure(cipher, options.incidents, options.characters, options.url))
         print(
             f"{name:>6}: incident stored {took[0]:.0f} us, triage stored {took[1]:.0f} us, both read {took[2]:.0f} us"
         )

@@ -43,7 +43,7 @@ def stored(folder: Path) -> int:
     async def count() -> int:
         store = Store(f"sqlite:///{folder / 'data' / 'triage.db'}")
         try:
-            return await store.history_size()
+            return await store.gold.count()
         except SQLAlchemyError:  # the tables are not there yet
             return 0
         finally:

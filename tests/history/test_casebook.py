@@ -100,7 +100,7 @@ async def test_an_annotation_that_is_not_gold_is_no_history(casebook: Casebook, 
     await casebook.accept(SWITCH)
     await casebook.annotate("switch", [gold("Infrastructure", is_gold=False)])
 
-    assert [a.labels for a in await store.annotations("switch")] == [("infrastructure",)]
+    assert [a.labels for a in await store.annotations.list("switch")] == [("infrastructure",)]
     assert await casebook.search("switch", 1) == []
 
 
@@ -110,7 +110,7 @@ async def test_an_unknown_label_stores_nothing_of_the_whole_list(casebook: Caseb
     with pytest.raises(UnknownLabel, match="infrastructure"):
         await casebook.annotate("switch", [gold("infrastructure"), gold("infrastrcture", annotator="grace")])
 
-    assert await store.annotations("switch") == []
+    assert await store.annotations.list("switch") == []
 
 
 async def test_a_gold_child_label_must_fit_the_gold_parent(casebook: Casebook) -> None:
@@ -141,16 +141,16 @@ async def test_importing_the_history_twice_is_like_importing_it_once(
 
     assert done == [2]
     assert embedder.embedded == 2
-    assert len(await store.annotations("switch")) == 2
+    assert len(await store.annotations.list("switch")) == 2
     assert (await casebook.search("uplinks of a switch", 1))[0].labels == RECORDS[0][1]
-    assert [i.status for i in (await store.page(5)).incidents] == ["imported", "imported"]
+    assert [i.status for i in (await store.incidents.list(5)).incidents] == ["imported", "imported"]
 
 
 async def test_an_import_with_an_unknown_label_stores_nothing(casebook: Casebook, store: Store) -> None:
     with pytest.raises(UnknownLabel):
         await casebook.import_history([*RECORDS, (SWITCH, {"category": ("weather",)})], "the project", "derived")
 
-    assert not (await store.page(5)).incidents
+    assert not (await store.incidents.list(5)).incidents
 
 
 async def test_a_newer_edition_of_the_history_replaces_the_older_one(
@@ -160,7 +160,7 @@ async def test_a_newer_edition_of_the_history_replaces_the_older_one(
     newer = KERNEL.model_copy(update={"write_up": "A quantised kernel produced wrong tokens."})
     await casebook.import_history([(newer, RECORDS[1][1])], "the project", "derived")
 
-    assert (await store.incident("kernel")).incident == newer
+    assert (await store.incidents.get("kernel")).incident == newer
     assert "quantised" in (await casebook.search("quantised", 1))[0].excerpt
     assert embedder.embedded == 4
 
@@ -175,7 +175,7 @@ async def test_posting_an_imported_incident_asks_for_its_triage(casebook: Casebo
     await casebook.import_history(RECORDS, "the project", "derived")
     assert not await casebook.accept(SWITCH)
 
-    assert [pending.id for pending in await store.pending()] == ["switch"]
+    assert [pending.id for pending in await store.attempts.list_pending()] == ["switch"]
 
 
 async def test_a_lost_index_is_built_again_from_the_vectors_in_sql(
@@ -214,8 +214,8 @@ async def test_another_embedder_makes_and_keeps_vectors_of_its_own(casebook: Cas
 
     await Casebook(store, history, Redactor(), other, TAXONOMY).rebuild_index()
 
-    assert set(await store.vectors("hashing-other", ["switch", "kernel"])) == {"switch", "kernel"}
-    assert set(await store.vectors("hashing-64", ["switch", "kernel"])) == {"switch", "kernel"}
+    assert set(await store.vectors.find_many("hashing-other", ["switch", "kernel"])) == {"switch", "kernel"}
+    assert set(await store.vectors.find_many("hashing-64", ["switch", "kernel"])) == {"switch", "kernel"}
     history.close()
 
 
@@ -227,7 +227,7 @@ async def test_the_index_never_holds_what_is_redacted_but_the_store_does(caseboo
     excerpt = (await casebook.search("switch uplinks", 1))[0].excerpt
     assert "jane.doe" not in excerpt
     assert "uplinks" in excerpt
-    assert (await store.incident("leaky")).incident == leaky
+    assert (await store.incidents.get("leaky")).incident == leaky
 
 
 async def test_annotations_made_elsewhere_come_in_with_their_incidents_and_once(
@@ -243,8 +243,8 @@ async def test_annotations_made_elsewhere_come_in_with_their_incidents_and_once(
     assert await casebook.import_annotations(given, incidents) == 2
     assert await casebook.import_annotations(given, incidents) == 0
 
-    assert (await store.incident("switch")).incident == SWITCH
-    assert (await store.incident("kernel")).status == "imported"
+    assert (await store.incidents.get("switch")).incident == SWITCH
+    assert (await store.incidents.get("kernel")).status == "imported"
     assert [n.incident_id for n in await casebook.search("kernel", 5)] == ["kernel"]
     assert await casebook.verify_index()
 
@@ -262,7 +262,7 @@ async def test_annotations_of_an_unknown_incident_or_that_cannot_be_gold_togethe
     with pytest.raises(InvalidInput, match="Incident 'switch': 'network' of facet 'failure_mode' belongs under"):
         await casebook.import_annotations([fine, unfit])
 
-    assert await store.annotations("switch") == []
+    assert await store.annotations.list("switch") == []
 
 
 async def test_two_teams_may_import_histories_with_the_same_ids(casebook: Casebook, store: Store) -> None:
@@ -270,8 +270,8 @@ async def test_two_teams_may_import_histories_with_the_same_ids(casebook: Casebo
         record = Incident(id="INC-1", write_up=text), {"category": ("infrastructure",)}
         await casebook.import_history([record], "ann", "human", team=team)
 
-    assert (await store.incident("payments:INC-1")).incident.write_up == "The network failed."
-    assert (await store.incident("search:INC-1")).team == "search"
+    assert (await store.incidents.get("payments:INC-1")).incident.write_up == "The network failed."
+    assert (await store.incidents.get("search:INC-1")).team == "search"
     found = await casebook.search("network", 5, teams={"payments"})
     assert [each.incident_id for each in found] == ["payments:INC-1"]
 
@@ -293,4 +293,4 @@ async def test_vectors_are_made_once_and_no_more_than_was_asked_for(
 
 async def test_the_vector_of_an_incident_that_is_gone_is_not_kept(casebook: Casebook, store: Store) -> None:
     assert list(await casebook.vectors([SWITCH])) == ["switch"]
-    assert await store.vectors(casebook.fingerprint, ["switch"]) == {}
+    assert await store.vectors.find_many(casebook.fingerprint, ["switch"]) == {}

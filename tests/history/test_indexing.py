@@ -17,13 +17,13 @@ from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline
 from triage.domain.annotation import Labels
 from triage.domain.errors import NotFound
 from triage.domain.incident import Incident
+from triage.domain.principal import SHARED_TEAM
 from triage.history import IndexUnavailable
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.redaction import Redactor
 from triage.server.index_keeper import index_keeper
 from triage.store import Store, upgrade
-from triage.store.records import SHARED_TEAM
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ class Unreachable:
 
 
 async def waiting(store: Store) -> int:
-    return (await store.index_marks.change()).waiting
+    return (await store.index_marks.get_version()).waiting
 
 
 async def test_every_change_takes_its_marks_away_once_the_index_follows(casebook: Casebook, store: Store) -> None:
@@ -78,7 +78,7 @@ async def test_every_change_takes_its_marks_away_once_the_index_follows(casebook
     await casebook.delete("kernel", "ada")
 
     assert await waiting(store) == 0
-    assert (await store.index_marks.change()).last == 4
+    assert (await store.index_marks.get_version()).last == 4
     assert await casebook.verify_index()
 
 
@@ -116,9 +116,9 @@ async def test_the_keeper_works_off_what_was_left(
 async def test_a_mark_that_is_written_meanwhile_stays(casebook: Casebook, store: Store) -> None:
     await casebook.accept(SWITCH)
     await store.record([gold("infrastructure").model_copy(update={"incident_id": "switch"})])
-    seen = await store.index_marks.left(before=datetime.now(UTC) + timedelta(seconds=1), limit=10)
+    seen = await store.index_marks.list(before=datetime.now(UTC) + timedelta(seconds=1), limit=10)
     await store.record([gold("operational").model_copy(update={"incident_id": "switch"})])
-    await store.index_marks.take_away(seen)
+    await store.index_marks.delete_through(seen)
 
     assert await waiting(store) == 1
 
@@ -127,10 +127,10 @@ async def test_what_changes_nothing_of_the_history_leaves_no_mark(casebook: Case
     await casebook.accept(SWITCH)
     await casebook.annotate("switch", [gold("infrastructure", is_gold=False)])
     await casebook.import_history(RECORDS[1:], "the project", "derived")
-    before = await store.index_marks.change()
+    before = await store.index_marks.get_version()
     await casebook.import_history(RECORDS[1:], "the project", "derived")
 
-    assert await store.index_marks.change() == before
+    assert await store.index_marks.get_version() == before
 
 
 class Overtaken:
@@ -260,12 +260,12 @@ async def test_examples_stay_the_same_object_until_the_history_changes(
 async def test_a_deleted_incident_is_gone_and_does_not_come_back(casebook: Casebook, store: Store) -> None:
     triage, _ = await KeywordPipeline(TAXONOMY).run(KERNEL)
     await casebook.import_history(RECORDS, "the project", "derived")
-    await store.save_triage("run-1", triage)
+    await store.triages.save("run-1", triage)
     await casebook.delete("kernel", "ada")
 
-    await store.save_triage("run-2", triage)
-    assert await store.find("kernel") is None
-    assert await store.triage("kernel") is None
+    await store.triages.save("run-2", triage)
+    assert await store.incidents.find("kernel") is None
+    assert await store.triages.find("kernel") is None
     assert [n.incident_id for n in await casebook.search("a kernel", 5)] == ["switch"]
     with pytest.raises(NotFound):
         await casebook.delete("kernel", "ada")
@@ -354,7 +354,7 @@ async def test_one_process_at_a_time_builds_the_index(new_database: Callable[[],
 
     async def work(store: Store) -> None:
         nonlocal inside, most
-        async with store.only_one("index"):
+        async with store.lock("index"):
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0.05)
@@ -362,6 +362,6 @@ async def test_one_process_at_a_time_builds_the_index(new_database: Callable[[],
 
     await asyncio.gather(*(work(store) for store in stores * 3))
     assert most == 1
-    assert (await stores[0].index_marks.change()).waiting == 0
+    assert (await stores[0].index_marks.get_version()).waiting == 0
     for store in stores:
         await store.close()

@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Column, Float, Integer, LargeBinary, String, Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from triage.store import service_tables  # noqa: F401 - its tables join the metadata
-from triage.store.sealed import SealedTriage
+from triage.store.encryption import EncryptedTriage
 from triage.store.tables import Moment, metadata
 
 WORDS = ("switch", "naïve 節点", "line\nbreak", 'quote " and \\', "\u2028", "tab\t", "🔥", "' OR 1=1 --", "")
@@ -40,7 +39,7 @@ def _value(table: Table, column: Column[Any], n: int, chance: random.Random) -> 
         return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=chance.randrange(10**14))
     if isinstance(kind, JSON) or isinstance(getattr(kind, "impl", None), JSON):
         return [{"a": chance.random(), "words": chance.choice(WORDS)}, [1, 2.5, True, "ü"]][n % 2]
-    if isinstance(kind, SealedTriage):
+    if isinstance(kind, EncryptedTriage):
         return '{"facets":{}}'
     if isinstance(kind, Boolean):
         return bool(n % 2)

@@ -17,7 +17,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     url = f"sqlite:///{tmp_path / 'triage.db'}"
     await upgrade(url)
     store = Store(url)
-    await store.add_incident(Incident(id="a", write_up="It failed."), "t", "payments")
+    await store.incidents.add(Incident(id="a", write_up="It failed."), "t", "payments")
     yield store
     await store.close()
 
@@ -29,10 +29,10 @@ def said(label: str, annotator: str = "ada", **fields: object) -> Annotation:
 
 async def test_a_label_is_written_down_with_what_was_before_and_who_did_it(store: Store) -> None:
     with acting_as("key:1 pager"):
-        await store.record([said("infrastructure")], is_given_here=True)
-        await store.record([said("operational", is_gold=True)], is_given_here=True)
+        await store.record([said("infrastructure")], is_interactive=True)
+        await store.record([said("operational", is_gold=True)], is_interactive=True)
 
-    last, first = (await store.audit.page(10)).entries
+    last, first = (await store.audit.list(10)).entries
     assert (first.actor, first.action, first.team, first.incident_id) == ("key:1 pager", "label.given", "payments", "a")
     assert first.details == {"facet": "category", "annotator": "ada", "before": None, "after": ["infrastructure"]}
     assert last.details == {
@@ -46,21 +46,21 @@ async def test_a_label_is_written_down_with_what_was_before_and_who_did_it(store
 
 
 async def test_what_changes_nothing_is_not_written_down(store: Store) -> None:
-    await store.record([said("infrastructure")], is_given_here=True)
-    await store.record([said("infrastructure")], is_given_here=True)
-    assert len((await store.audit.page(10)).entries) == 1
+    await store.record([said("infrastructure")], is_interactive=True)
+    await store.record([said("infrastructure")], is_interactive=True)
+    assert len((await store.audit.list(10)).entries) == 1
 
 
 async def test_a_change_that_is_undone_leaves_no_entry(store: Store) -> None:
     with pytest.raises(Exception, match="no incident 'nobody'"):
-        await store.record([said("infrastructure"), said("x", incident_id="nobody")], is_given_here=True)
-    assert (await store.audit.page(10)).entries == ()
+        await store.record([said("infrastructure"), said("x", incident_id="nobody")], is_interactive=True)
+    assert (await store.audit.list(10)).entries == ()
 
 
 async def test_an_adjudication_tells_which_gold_label_it_replaces(store: Store) -> None:
-    await store.record([said("infrastructure", is_gold=True)], is_given_here=True)
-    await store.record([said("operational", "lin", is_gold=True, settles=(1,))], is_given_here=True)
-    last = (await store.audit.page(1)).entries[0]
+    await store.record([said("infrastructure", is_gold=True)], is_interactive=True)
+    await store.record([said("operational", "lin", is_gold=True, settles=(1,))], is_interactive=True)
+    last = (await store.audit.list(1)).entries[0]
     assert (last.action, last.details["gold_before"], last.details["after"]) == (
         "label.adjudicated",
         ["infrastructure"],
@@ -75,7 +75,7 @@ async def test_an_import_is_one_entry_and_one_more_for_each_label_that_it_change
     again = [said("y", "import", incident_id="b", origin="derived", is_gold=True)]
     await store.record(again, taxonomy="t")
 
-    entries = (await store.audit.page(10)).entries
+    entries = (await store.audit.list(10)).entries
     assert [entry.action for entry in entries] == ["label.given", "labels.imported", "labels.imported"]
     assert entries[-1].details == {"incidents": 2, "labels": 2, "annotators": ["import"]}
     assert (entries[0].incident_id, entries[0].details["gold_before"]) == ("b", ["x"])
@@ -83,32 +83,32 @@ async def test_an_import_is_one_entry_and_one_more_for_each_label_that_it_change
 
 async def test_the_log_is_read_in_pages_by_incident_and_by_team(store: Store) -> None:
     for n in range(5):
-        await store.record([said(f"label{n}")], is_given_here=True)
-    first = await store.audit.page(3)
-    second = await store.audit.page(3, first.next_cursor)
+        await store.record([said(f"label{n}")], is_interactive=True)
+    first = await store.audit.list(3)
+    second = await store.audit.list(3, first.next_cursor)
 
     assert [entry.details["after"][0][-1] for entry in (*first.entries, *second.entries)] == list("43210")
     assert second.next_cursor is None
-    assert (await store.audit.page(3, incident_id="b")).entries == ()
-    assert len((await store.audit.page(9, teams=["payments"])).entries) == 5
-    assert (await store.audit.page(9, teams=["default"])).entries == ()
+    assert (await store.audit.list(3, incident_id="b")).entries == ()
+    assert len((await store.audit.list(9, teams=["payments"])).entries) == 5
+    assert (await store.audit.list(9, teams=["default"])).entries == ()
     with pytest.raises(InvalidInput, match="cursor"):
-        await store.audit.page(3, "nonsense")
+        await store.audit.list(3, "nonsense")
 
 
 async def test_a_change_of_a_secret_is_written_down_without_the_secret(store: Store) -> None:
-    subscription, _ = await store.subscriptions.add("https://receiver.example/hook", "payments")
-    source, _ = await store.webhook_sources.add("generic", "payments")
+    subscription, _ = await store.subscriptions.create("https://receiver.example/hook", "payments")
+    source, _ = await store.webhook_sources.create("generic", "payments")
     with acting_as("key:1 ann"):
-        rotated = await store.subscriptions.rotate(subscription.id)
+        rotated = await store.subscriptions.rotate_secret(subscription.id)
         await store.webhook_sources.set_secret(source.id, "a secret of the sender's")
 
-    entries = (await store.audit.page(2, teams=["payments"])).entries
+    entries = (await store.audit.list(2, teams=["payments"])).entries
     assert [(each.actor, each.action, each.details) for each in entries] == [
         ("key:1 ann", "webhook_source.secret_changed", {"id": source.id}),
         ("key:1 ann", "subscription.secret_changed", {"id": subscription.id}),
     ]
-    assert (await store.subscriptions.secrets(subscription.id))[0] == rotated
-    for change in (store.subscriptions.rotate("sub_x"), store.webhook_sources.set_secret("src_x", "x" * 20)):
+    assert (await store.subscriptions.get_secrets(subscription.id))[0] == rotated
+    for change in (store.subscriptions.rotate_secret("sub_x"), store.webhook_sources.set_secret("src_x", "x" * 20)):
         with pytest.raises(NotFound):
             await change

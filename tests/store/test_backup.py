@@ -19,8 +19,8 @@ from tests.store.test_resealing import MARKER, check, fill
 from triage.domain.errors import Conflict, InvalidInput, MisconfiguredService, NotFound
 from triage.domain.incident import Incident
 from triage.store import Store, downgrade, restore_backup, upgrade, verify_backup, write_backup
-from triage.store.encryption import Sealer, new_key
-from triage.store.engine import create_engine
+from triage.store.database import create_engine
+from triage.store.encryption import Cipher, new_key
 from triage.store.tables import metadata
 
 BOTH = ["sqlite", "postgresql"]
@@ -73,8 +73,8 @@ async def test_every_table_comes_back_the_same_in_either_database(
     assert len(manifest.embedders) == len(set(manifest.embedders)) > 0
     # New rows are numbered behind those that were restored.
     store = Store(new)
-    await store.add_incident(Incident(id="new", write_up="After the restore."), "t")
-    assert (await store.page(1)).incidents[0].id == "new"
+    await store.incidents.add(Incident(id="new", write_up="After the restore."), "t")
+    assert (await store.incidents.list(1)).incidents[0].id == "new"
     await store.close()
 
 
@@ -125,8 +125,8 @@ async def test_a_backup_of_a_sealed_store_is_sealed_and_opens_with_its_keys(
 ) -> None:
     old, new, key = empty("sqlite"), empty("sqlite"), new_key()
     await upgrade(old)
-    store = Store(old, Sealer([key]))
-    await store.check_seal()
+    store = Store(old, Cipher([key]))
+    await store.check_keys()
     await fill(store, "ab")
     await store.close()
 
@@ -136,9 +136,9 @@ async def test_a_backup_of_a_sealed_store_is_sealed_and_opens_with_its_keys(
 
     await restore_backup(new, tmp_path / "b.zip")
     with pytest.raises(MisconfiguredService):
-        await Store(new).check_seal()
-    store = Store(new, Sealer([key]))
-    await store.check_seal()
+        await Store(new).check_keys()
+    store = Store(new, Cipher([key]))
+    await store.check_keys()
     await check(store, "ab")
     await store.close()
 
@@ -159,7 +159,7 @@ async def test_a_backup_of_an_earlier_revision_is_restored_there_and_upgraded(
     await restore_backup(new, tmp_path / "b.zip")
 
     store = Store(new)
-    await store.check_seal()
+    await store.check_keys()
     await check(store, "ab")
     await store.close()
 
@@ -173,13 +173,13 @@ async def test_a_database_that_holds_something_is_replaced_only_when_asked(
     await write_backup(old, tmp_path / "b.zip")
     await upgrade(new)
     store = Store(new)
-    await store.add_incident(Incident(id="mine", write_up="Something of value."), "t")
+    await store.incidents.add(Incident(id="mine", write_up="Something of value."), "t")
 
     for dry_run in (False, True):
         with pytest.raises(Conflict, match="incidents"):
             await restore_backup(new, tmp_path / "b.zip", dry_run=dry_run)
     await restore_backup(new, tmp_path / "b.zip", replace=True, dry_run=True)
-    assert await store.incident_ids() == ["mine"]
+    assert await store.incidents.list_ids() == ["mine"]
     await store.close()
 
     await restore_backup(new, tmp_path / "b.zip", replace=True)
@@ -197,7 +197,7 @@ async def test_a_restore_that_fails_in_the_middle_changes_nothing(
     await write_backup(old, path)
     await upgrade(new)
     store = Store(new)
-    await store.add_incident(Incident(id="mine", write_up="Something of value."), "t")
+    await store.incidents.add(Incident(id="mine", write_up="Something of value."), "t")
     await store.close()
 
     def stop(_: str, done: int, total: int) -> None:
@@ -208,7 +208,7 @@ async def test_a_restore_that_fails_in_the_middle_changes_nothing(
         await restore_backup(new, path, replace=True, progress=stop)
 
     store = Store(new)
-    assert await store.incident_ids() == ["mine"]
+    assert await store.incidents.list_ids() == ["mine"]
     await store.close()
 
 

@@ -27,7 +27,7 @@ async def store(new_database: Callable[[], str]) -> AsyncIterator[Store]:
 
 async def add(store: Store, *names: str, **values: str) -> None:
     for name in names:
-        await store.add_incident(Incident(id=name, write_up="It failed.", **values), "llm_inference")
+        await store.incidents.add(Incident(id=name, write_up="It failed.", **values), "llm_inference")
 
 
 def triage(name: str, *, degraded: bool = False) -> Triage:
@@ -37,24 +37,24 @@ def triage(name: str, *, degraded: bool = False) -> Triage:
 
 
 async def follow(store: Store, cursor: str | None) -> tuple[list[str], str]:
-    page = await store.finished(100, cursor)
+    page = await store.triages.list_finished(100, cursor)
     return [each.incident_id for each in page.triages], page.next_cursor
 
 
 async def test_a_triage_that_is_committed_late_is_not_missed_by_a_client_that_goes_forward(store: Store) -> None:
     await add(store, "first", "late", "quick")
-    await store.save_triage("first", triage("first"))
+    await store.triages.save("first", triage("first"))
     seen, cursor = await follow(store, None)
     assert seen == ["first"]
 
-    late = store._engine.connect()
+    late = store.database.engine.connect()
     async with late as connection, connection.begin():
         await announce(connection)
         values = {"incident_id": "late", "run_id": "late", "document": "{}", "degraded": False}
         await connection.execute(triage_table.insert().values(**values, created_at=datetime.now(UTC)))
         # Another one gets a larger id, is there first, and doesn't wait.
         async with asyncio.timeout(5):
-            await store.save_triage("quick", triage("quick"))
+            await store.triages.save("quick", triage("quick"))
         while_open, cursor = await follow(store, cursor)
     after, cursor = await follow(store, cursor)
     nothing, _ = await follow(store, cursor)
@@ -66,18 +66,18 @@ async def test_a_triage_that_is_committed_late_is_not_missed_by_a_client_that_go
 
 async def test_one_that_gives_up_leaves_a_gap_that_nobody_waits_for(store: Store) -> None:
     await add(store, "one", "two")
-    async with store._engine.connect() as connection:
+    async with store.database.engine.connect() as connection:
         await announce(connection)
         await connection.execute(text("SELECT nextval('triages_id_seq')"))
         await connection.rollback()
-    await store.save_triage("one", triage("one"))
+    await store.triages.save("one", triage("one"))
     assert (await follow(store, None))[0] == ["one"]
 
 
 async def test_a_client_that_follows_while_many_are_stored_sees_each_once(store: Store) -> None:
     names = [f"i{n}" for n in range(60)]
     await add(store, *names)
-    saving = asyncio.gather(*(store.save_triage(name, triage(name)) for name in names))
+    saving = asyncio.gather(*(store.triages.save(name, triage(name)) for name in names))
     seen: list[str] = []
     cursor = None
     async with asyncio.timeout(20):
@@ -93,13 +93,13 @@ async def test_lists_can_be_narrowed(store: Store) -> None:
     await add(store, "a", service="chat", severity="SEV-1")
     await add(store, "b", service="chat", severity="SEV-2")
     await add(store, "c", service="search")
-    await store.save_triage("a-1", triage("a", degraded=True))
-    await store.save_triage("a-2", triage("a"))
-    await store.save_triage("b", triage("b", degraded=True))
+    await store.triages.save("a-1", triage("a", degraded=True))
+    await store.triages.save("a-2", triage("a"))
+    await store.triages.save("b", triage("b", degraded=True))
     now = datetime.now(UTC)
 
     async def listed(wanted: Wanted) -> str:
-        return "".join(each.id for each in (await store.page(10, wanted=wanted)).incidents)
+        return "".join(each.id for each in (await store.incidents.list(10, wanted=wanted)).incidents)
 
     assert await listed(Wanted()) == "cba"
     assert await listed(Wanted(service="chat")) == "ba"
@@ -109,19 +109,23 @@ async def test_lists_can_be_narrowed(store: Store) -> None:
     assert await listed(Wanted(since=now - timedelta(hours=1), until=now)) == "cba"
     assert await listed(Wanted(since=now)) == ""
     assert await listed(Wanted(teams=("other",))) == ""
-    assert [each.incident_id for each in (await store.finished(9, teams=("default",))).triages] == ["a", "a", "b"]
-    assert (await store.finished(9, teams=("other",))).triages == ()
+    assert [each.incident_id for each in (await store.triages.list_finished(9, teams=("default",))).triages] == [
+        "a",
+        "a",
+        "b",
+    ]
+    assert (await store.triages.list_finished(9, teams=("other",))).triages == ()
 
 
 async def test_pages_hold_each_incident_once_while_others_come_and_go(store: Store) -> None:
     await add(store, *(f"i{n}" for n in range(6)))
     seen, cursor = [], None
     for n in range(3):
-        page = await store.page(2, cursor)
+        page = await store.incidents.list(2, cursor)
         seen += [each.id for each in page.incidents]
         cursor = page.next_cursor
         await add(store, f"new{n}")
-        async with store._writing.begin() as connection:
+        async with store.database.write() as connection:
             await connection.execute(text(f"DELETE FROM incidents WHERE id = '{seen[-1]}'"))
 
     assert seen == ["i5", "i4", "i3", "i2", "i1", "i0"]

@@ -21,11 +21,11 @@ async def triaged(
     run: str = "",
     team: str = "default",
 ) -> None:
-    await store.add_incident(Incident(id=key, write_up=f"Write-up of {key}."), "t", team)
+    await store.incidents.add(Incident(id=key, write_up=f"Write-up of {key}."), "t", team)
     labels = (label,) if label else ()
     facets = {"category": FacetResult(facet="category", labels=labels)}
     provenance = Provenance(taxonomy="t", taxonomy_version="1.0.0")
-    await store.save_triage(run or key, Triage(incident_id=key, facets=facets, provenance=provenance, created_at=at))
+    await store.triages.save(run or key, Triage(incident_id=key, facets=facets, provenance=provenance, created_at=at))
 
 
 def said(key: str, label: str, *, by: str = "ada", minutes: float = 5, **more: object) -> Annotation:
@@ -35,7 +35,7 @@ def said(key: str, label: str, *, by: str = "ada", minutes: float = 5, **more: o
 
 async def judged(store: Store, **more: object) -> list[tuple[str, str, str]]:  # noqa: F811
     values = {"taxonomy": "t", "facets": ["category"], "since": LONG_AGO, "limit": 100} | more
-    found = await store.judgements(**values)  # type: ignore[arg-type]
+    found = await store.reviews.list(**values)  # type: ignore[arg-type]
     return [(one.annotator, one.labels[0], "none" if one.triaged is None else " ".join(one.triaged)) for one in found]
 
 
@@ -84,13 +84,13 @@ async def test_the_latest_triage_of_each_incident_is_listed_with_what_people_lab
     await triaged(store, "c", None, at=NOW)
     await store.record([said("b", "code"), said("b", "code", by="a rule", origin="derived", facet="symptom")])
 
-    found = await store.triaged_incidents("t", ["category", "symptom"], LONG_AGO, 10)
+    found = await store.reviews.list_triaged("t", ["category", "symptom"], LONG_AGO, 10)
 
     assert [one.labels for one in found] == [{"category": ()}, {"category": ("network",)}, {"category": ("code",)}]
     assert [one.labelled for one in found] == [frozenset(), frozenset(), {"category"}]
     assert found[1].created_at == NOW
-    assert len(await store.triaged_incidents("t", ["category"], NOW - timedelta(hours=1), 10)) == 2
-    assert len(await store.triaged_incidents("t", ["category"], LONG_AGO, 2)) == 2
+    assert len(await store.reviews.list_triaged("t", ["category"], NOW - timedelta(hours=1), 10)) == 2
+    assert len(await store.reviews.list_triaged("t", ["category"], LONG_AGO, 2)) == 2
 
 
 async def test_the_newest_judgements_of_each_facet_are_those_of_these_teams_and_this_person(store: Store) -> None:  # noqa: F811
@@ -101,7 +101,7 @@ async def test_the_newest_judgements_of_each_facet_are_those_of_these_teams_and_
         )
         await store.record([said(f"i{n}", "code", by="bo", minutes=n + 1)])
 
-    found = await store.judgements("t", ["category", "symptom"], LONG_AGO, 2)
+    found = await store.reviews.list("t", ["category", "symptom"], LONG_AGO, 2)
     assert [(one.incident_id, one.facet, one.annotator) for one in found] == [
         ("i2", "category", "bo"),
         ("i2", "category", "ada"),
@@ -110,9 +110,9 @@ async def test_the_newest_judgements_of_each_facet_are_those_of_these_teams_and_
     assert await judged(store, teams=["two"]) == [("bo", "code", "power"), ("ada", "power", "power")]
     assert await judged(store, teams=[]) == []
     assert await judged(store, annotator="bo", limit=2) == [("bo", "code", "power")] * 2
-    many = await store.judgements("t", ["category", "symptom"], LONG_AGO, 100, with_untriaged=True)
+    many = await store.reviews.list("t", ["category", "symptom"], LONG_AGO, 100, with_untriaged=True)
     assert len([one for one in many if one.facet == "symptom" and one.triaged is None]) == 3
-    triages = await store.triaged_incidents("t", ["category"], LONG_AGO, 9, ["one"])
+    triages = await store.reviews.list_triaged("t", ["category"], LONG_AGO, 9, ["one"])
     assert len(triages) == 2
 
 
@@ -138,7 +138,7 @@ async def test_coverage_counts_the_newest_triaged_incidents_and_those_that_a_per
 
     async def coverage(**more: object) -> tuple[int, dict[str, int]]:
         values = {"taxonomy": "t", "facets": ["category", "symptom"], "since": LONG_AGO, "limit": 100} | more
-        return await store.coverage(**values)  # type: ignore[arg-type]
+        return await store.reviews.count_coverage(**values)  # type: ignore[arg-type]
 
     assert await coverage() == (4, {"category": 3, "symptom": 0})
     assert await coverage(limit=2) == (2, {"category": 2, "symptom": 0})
@@ -154,19 +154,19 @@ async def test_the_people_who_labelled_are_listed_by_name(store: Store) -> None:
     await store.record([said("a", "power", by=name) for name in ("cy", "ada", "bo")])
     await store.record([said("b", "power", by="dan"), said("b", "power", by="model:x", origin="model")])
 
-    assert await store.annotators("t", 9) == ["ada", "bo", "cy", "dan"]
-    assert await store.annotators("t", 2) == ["ada", "bo"]
-    assert await store.annotators("t", 9, ["two"]) == ["dan"]
-    assert await store.annotators("other", 9) == []
+    assert await store.reviews.list_annotators("t", 9) == ["ada", "bo", "cy", "dan"]
+    assert await store.reviews.list_annotators("t", 2) == ["ada", "bo"]
+    assert await store.reviews.list_annotators("t", 9, ["two"]) == ["dan"]
+    assert await store.reviews.list_annotators("other", 9) == []
 
 
 async def test_incidents_are_listed_by_id_without_their_write_ups(store: Store) -> None:  # noqa: F811
     await triaged(store, "a", "power")
-    await store.add_incident(Incident(id="b", title="B", write_up="Long."), "t", "one")
+    await store.incidents.add(Incident(id="b", title="B", write_up="Long."), "t", "one")
 
-    found = await store.listed(["b", "nothing", "a"])
+    found = await store.incidents.find_listed(["b", "nothing", "a"])
     assert {key: (one.title, one.team, one.status) for key, one in found.items()} == {
         "a": ("", "default", "triaged"),
         "b": ("B", "one", "pending"),
     }
-    assert await store.listed([]) == {}
+    assert await store.incidents.find_listed([]) == {}

@@ -112,7 +112,7 @@ async def test_every_change_of_a_key_is_in_the_audit_log_without_its_secret(stor
         rotated = await store.keys.rotate(made.key.id)
         await store.keys.revoke(made.key.id)
 
-    entries = (await store.audit.page(10)).entries
+    entries = (await store.audit.list(10)).entries
     assert [entry.action for entry in entries] == ["key.revoked", "key.rotated", "key.created"]
     assert {(entry.actor, entry.team, entry.details["key"]) for entry in entries} == {
         ("cli:ada", "payments", made.key.id)

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
 from triage.store import Pending, Store, downgrade, upgrade
-from triage.store.engine import create_engine
+from triage.store.database import create_engine
 from triage.store.migrations import known_revisions, read_revision
 
 # As version 0.1.0 wrote them: SQL of that revision, not of today's tables.
@@ -118,8 +118,8 @@ async def check(url: str, revision: str) -> None:
     """What was written at `revision` comes out of today's store."""
     store = Store(url)
     try:
-        await store.check_seal()
-        waits = await store.incident("waits")
+        await store.check_keys()
+        waits = await store.incidents.get("waits")
         assert waits.incident == Incident(
             id="waits",
             title="Tïtle",
@@ -132,30 +132,38 @@ async def check(url: str, revision: str) -> None:
             attributes={"n": 1, "x": 0.5, "ok": True, "none": None},
         )
         assert waits.created_at == datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-        assert await store.pending() == [Pending("waits", 0)]
-        failed = await store.incident("failed")
+        assert await store.attempts.list_pending() == [Pending("waits", 0)]
+        failed = await store.incidents.get("failed")
         assert (failed.failures, failed.failure, failed.attempts) == (2, 'It broke: "why"', 2)
         assert failed.retry_at == datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
-        assert [one.id for one in (await store.page(9)).incidents] == ["imported", "shipped", "failed", "done", "waits"]
-        assert {one.id: one.team for one in (await store.page(9)).incidents} == {
+        assert [one.id for one in (await store.incidents.list(9)).incidents] == [
+            "imported",
+            "shipped",
+            "failed",
+            "done",
+            "waits",
+        ]
+        assert {one.id: one.team for one in (await store.incidents.list(9)).incidents} == {
             "imported": "default",
             "shipped": "shared",
             "failed": "default",
             "done": "default",
             "waits": "default",
         }
-        triage = await store.triage("done")
+        triage = await store.triages.find("done")
         assert triage is not None
         assert triage.facets["category"].labels == ("power",)
-        given = await store.annotations("done")
+        given = await store.annotations.list("done")
         assert [(one.labels, one.note) for one in given] == [(("power",), "was unsure"), (("network", "power"), "")]
         later = [(True, ()), (None, (1,))] if revision >= "0002" else [(None, ()), (None, ())]
         assert [(one.saw_model, one.settles) for one in given] == later
-        assert (await store.gold(["done"]))["done"] == {"category": ("network", "power")}
-        assert await store.gold_ids() == {"done", "shipped", "imported"}
-        assert np.array_equal((await store.vectors("one", ["done"]))["done"], np.array([0.5, -1, 2], dtype=np.float32))
-        assert len(await store.assignments.all()) == (1 if revision >= "0002" else 0)
-        judged = await store.judgements("t", ["category"], datetime(2026, 1, 1, tzinfo=UTC), 9)
+        assert (await store.gold.find_many(["done"]))["done"] == {"category": ("network", "power")}
+        assert await store.gold.list_ids() == {"done", "shipped", "imported"}
+        assert np.array_equal(
+            (await store.vectors.find_many("one", ["done"]))["done"], np.array([0.5, -1, 2], dtype=np.float32)
+        )
+        assert len(await store.assignments.list()) == (1 if revision >= "0002" else 0)
+        judged = await store.reviews.list("t", ["category"], datetime(2026, 1, 1, tzinfo=UTC), 9)
         assert {one.triaged for one in judged} == {("power",)}
     finally:
         await store.close()
@@ -220,7 +228,7 @@ async def test_a_database_of_a_newer_version_is_worked_on_or_refused_by_what_it_
         await upgrade(url)
         await check(url, "0002")
         store = Store(url)
-        assert await store.add_incident(Incident(id="new", write_up="By the older program."), "t")
+        assert await store.incidents.add(Incident(id="new", write_up="By the older program."), "t")
         await store.close()
     else:
         with pytest.raises(MisconfiguredService, match=r"newer triage \(revision 0099\).*knows up to"):

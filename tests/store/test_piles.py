@@ -20,14 +20,14 @@ def triage(incident_id: str, *, degraded: bool = False, **labels: tuple[str, ...
 async def fill(store: Store) -> None:  # noqa: F811
     """One incident of each sort, in the order of the alphabet."""
     for name in ("abstained", "better", "degraded", "failed", "labelled", "new", "waits"):
-        await store.add_incident(incident(name, service=name[0], severity="high"), "t")
-    await store.save_triage("abstained", triage("abstained", category=(), severity=("high",)))
-    await store.save_triage("better", triage("better", degraded=True, category=("x",)))
-    await store.save_triage("better~2", triage("better", category=("y",)))
-    await store.save_triage("degraded", triage("degraded", degraded=True, category=("x",)))
-    await store.save_failure(Pending("failed", 0), "It tripped.", datetime(2030, 1, 1, tzinfo=UTC))
-    await store.save_triage("labelled", triage("labelled", category=("x",)))
-    await store.save_triage("new", triage("new", category=("x", "y")))
+        await store.incidents.add(incident(name, service=name[0], severity="high"), "t")
+    await store.triages.save("abstained", triage("abstained", category=(), severity=("high",)))
+    await store.triages.save("better", triage("better", degraded=True, category=("x",)))
+    await store.triages.save("better~2", triage("better", category=("y",)))
+    await store.triages.save("degraded", triage("degraded", degraded=True, category=("x",)))
+    await store.attempts.fail(Pending("failed", 0), "It tripped.", datetime(2030, 1, 1, tzinfo=UTC))
+    await store.triages.save("labelled", triage("labelled", category=("x",)))
+    await store.triages.save("new", triage("new", category=("x", "y")))
     await store.record([annotation("y", incident_id="labelled"), annotation("z", incident_id="labelled")])
     await store.record([annotation("x", "a rule", incident_id="new", origin="derived")])
     await store.record([], imported={"old": incident("old", service="o")}, taxonomy="t")
@@ -37,7 +37,7 @@ async def test_each_pile_holds_what_its_name_says_newest_first(store: Store) -> 
     await fill(store)
 
     held = {
-        pile: [one.incident.id for one in await store.piles.portion(pile, ANY, limit=99)]
+        pile: [one.incident.id for one in await store.review_queues.list(pile, ANY, limit=99)]
         for pile in ("new", "degraded", "untriaged", "triaged", "labelled", "all")
     }
 
@@ -50,9 +50,9 @@ async def test_each_pile_holds_what_its_name_says_newest_first(store: Store) -> 
         "all": ["old", "waits", "new", "labelled", "failed", "degraded", "better", "abstained"],
     }
     for pile, ids in held.items():
-        assert await store.piles.ids(pile, ANY) == ids[::-1]
-        assert await store.piles.count(pile, ANY, 99) == len(ids)
-    assert await store.piles.count("all", ANY, 3) == 3
+        assert await store.review_queues.list_ids(pile, ANY) == ids[::-1]
+        assert await store.review_queues.count(pile, ANY, 99) == len(ids)
+    assert await store.review_queues.count("all", ANY, 3) == 3
 
 
 async def test_a_candidate_comes_with_what_its_latest_triage_says(store: Store) -> None:  # noqa: F811
@@ -60,7 +60,7 @@ async def test_a_candidate_comes_with_what_its_latest_triage_says(store: Store) 
 
     found = {
         one.incident.id: one
-        for one in await store.piles.portion("all", ANY, limit=99, facets=("category", "severity", "no_such"))
+        for one in await store.review_queues.list("all", ANY, limit=99, facets=("category", "severity", "no_such"))
     }
 
     assert found["abstained"].labels == {"category": (), "severity": ("high",)}
@@ -71,61 +71,64 @@ async def test_a_candidate_comes_with_what_its_latest_triage_says(store: Store) 
     assert (failed.failure, failed.triage_id, failed.labels, failed.is_degraded) == ("It tripped.", None, {}, False)
     assert failed.retry_at == datetime(2030, 1, 1, tzinfo=UTC)
     ids = {one.triage_id: name for name, one in found.items() if one.triage_id is not None}
-    documents = await store.piles.documents([*ids, 12345])
+    documents = await store.triages.find_documents_by_id([*ids, 12345])
     assert {Triage.model_validate_json(text).incident_id for text in documents.values()} == set(ids.values())
     assert Triage.model_validate_json(documents[found["better"].triage_id or 0]).facets["category"].labels == ("y",)
 
 
 async def test_a_portion_begins_behind_a_place_and_does_not_shift(store: Store) -> None:  # noqa: F811
     await fill(store)
-    first = await store.piles.portion("triaged", ANY, limit=2)
-    await store.add_incident(incident("later"), "t")
-    await store.save_triage("later", triage("later"))
+    first = await store.review_queues.list("triaged", ANY, limit=2)
+    await store.incidents.add(incident("later"), "t")
+    await store.triages.save("later", triage("later"))
 
-    then = await store.piles.portion("triaged", ANY, before=first[-1].seq, limit=2)
+    then = await store.review_queues.list("triaged", ANY, before=first[-1].seq, limit=2)
 
     assert [one.incident.id for one in (*first, *then)] == ["new", "labelled", "degraded", "better"]
 
 
 async def test_piles_are_narrowed_like_every_list(store: Store) -> None:  # noqa: F811
     await fill(store)
-    await store.add_incident(Incident(id="payments:new", write_up="Theirs.", service="p"), "t", "payments")
-    await store.save_triage("payments:new", triage("payments:new"))
+    await store.incidents.add(Incident(id="payments:new", write_up="Theirs.", service="p"), "t", "payments")
+    await store.triages.save("payments:new", triage("payments:new"))
 
     async def narrowed(**wanted: object) -> list[str]:
-        return await store.piles.ids("new", Wanted(**wanted))  # type: ignore[arg-type]
+        return await store.review_queues.list_ids("new", Wanted(**wanted))  # type: ignore[arg-type]
 
     assert await narrowed(service="n") == ["new"]
     assert await narrowed(severity="low") == []
     assert await narrowed(teams=("payments",)) == ["payments:new"]
     assert await narrowed(since=datetime.now(UTC) + timedelta(days=1)) == []
-    in_use = await store.piles.in_use(None, 4)
+    in_use = await store.review_queues.list_filter_values(None, 4)
     assert (in_use.services, in_use.severities, in_use.teams) == (
         ["l", "n", "p", "w"],
         ["high"],
         ["default", "payments"],
     )
-    assert (await store.piles.in_use(("payments",), 99)).services == ["p"]
+    assert (await store.review_queues.list_filter_values(("payments",), 99)).services == ["p"]
 
 
 async def test_an_incident_that_failed_or_whose_triage_is_degraded_can_be_tried_again(store: Store) -> None:  # noqa: F811
     await fill(store)
 
-    again = [name for name in await store.incident_ids() if await store.request_another(name)]
+    again = [name for name in await store.incidents.list_ids() if await store.attempts.request_again(name)]
 
     assert again == ["degraded", "failed"]
     # The attempt of the failure was counted, that of the degraded triage is used up: both next runs are new ones.
-    assert [one for one in await store.pending() if one.id in again] == [Pending("degraded", 1), Pending("failed", 1)]
-    failed = await store.incident("failed")
+    assert [one for one in await store.attempts.list_pending() if one.id in again] == [
+        Pending("degraded", 1),
+        Pending("failed", 1),
+    ]
+    failed = await store.incidents.get("failed")
     assert (failed.failure, failed.retry_at, failed.failures) == (None, None, 0)
-    assert not await store.request_another("degraded")
-    await store.save_triage("degraded~2", triage("degraded"))
-    assert not await store.request_another("degraded")
+    assert not await store.attempts.request_again("degraded")
+    await store.triages.save("degraded~2", triage("degraded"))
+    assert not await store.attempts.request_again("degraded")
 
 
 async def test_those_are_found_to_whom_a_facet_was_given_another_label(store: Store) -> None:  # noqa: F811
     for name in ("agree", "alone", "apart", "differ", "settled"):
-        await store.add_incident(incident(name), "t")
+        await store.incidents.add(incident(name), "t")
     said = [("agree", "x", "x"), ("differ", "x", "y"), ("settled", "x", "x")]
     await store.record(
         [
@@ -140,33 +143,33 @@ async def test_those_are_found_to_whom_a_facet_was_given_another_label(store: St
     )
     await store.record([annotation("z", "lin", incident_id="settled", settles=(1,))])
 
-    assert [name for _, name in await store.labelled(2, differing=True)] == ["settled", "differ"]
-    assert [name for _, name in await store.labelled(2)] == ["settled", "differ", "agree"]
+    assert [name for _, name in await store.annotations.list_labelled(2, differing=True)] == ["settled", "differ"]
+    assert [name for _, name in await store.annotations.list_labelled(2)] == ["settled", "differ", "agree"]
 
 
 async def test_a_cursor_leads_behind_an_incident(store: Store) -> None:  # noqa: F811
     await fill(store)
 
-    behind = await store.page(2, await store.cursor_behind("new"))
+    behind = await store.incidents.list(2, await store.incidents.find_cursor("new"))
 
     assert [one.id for one in behind.incidents] == ["labelled", "failed"]
-    assert await store.cursor_behind("none") is None
+    assert await store.incidents.find_cursor("none") is None
 
 
 async def test_who_has_assignments_is_told_by_team(store: Store) -> None:  # noqa: F811
-    await store.add_incident(incident("a"), "t")
-    await store.add_incident(incident("payments:a"), "t", "payments")
+    await store.incidents.add(incident("a"), "t")
+    await store.incidents.add(incident("payments:a"), "t", "payments")
     given = [("a", "grace"), ("a", "ada"), ("payments:a", "lin")]
     await store.assignments.add(
         [Assignment(incident_id=name, annotator=who, facets=("category",)) for name, who in given]
     )
 
-    assert await store.assignments.annotators() == ["ada", "grace", "lin"]
-    assert await store.assignments.annotators(("payments",)) == ["lin"]
+    assert await store.assignments.list_annotators() == ["ada", "grace", "lin"]
+    assert await store.assignments.list_annotators(("payments",)) == ["lin"]
 
 
 async def test_the_annotations_of_one_annotator_can_be_read_alone(store: Store) -> None:  # noqa: F811
-    await store.add_incident(incident("a"), "t")
+    await store.incidents.add(incident("a"), "t")
     await store.record([annotation("x", "ada"), annotation("y", "grace")])
 
-    assert [one.labels for one in (await store.annotations_of(["a"], "grace"))["a"]] == [("y",)]
+    assert [one.labels for one in (await store.annotations.list_many(["a"], "grace"))["a"]] == [("y",)]

@@ -13,8 +13,8 @@ from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
 from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.store import Pending, Store, reseal
-from triage.store.encryption import OFF, Sealer, new_key
-from triage.store.engine import create_engine
+from triage.store.database import create_engine
+from triage.store.encryption import OFF, Cipher, new_key
 from triage.store.tables import metadata
 
 MARKER = "a phrase found nowhere else"
@@ -35,27 +35,29 @@ def triage(key: str) -> Triage:
 
 async def fill(store: Store, keys: str) -> None:
     for key in keys:
-        await store.add_incident(incident(key), "t")
-        await store.save_triage(key, triage(key))
+        await store.incidents.add(incident(key), "t")
+        await store.triages.save(key, triage(key))
         note = {"facet": "category", "labels": ("power",), "annotator": "ada", "is_gold": True, "note": MARKER}
         await store.record([Annotation.model_validate(note | {"incident_id": key})])
     failing = f"{keys[0]}-failing"
-    await store.add_incident(incident(failing), "t")
-    await store.save_failure(Pending(failing, 0), MARKER, None)
+    await store.incidents.add(incident(failing), "t")
+    await store.attempts.fail(Pending(failing, 0), MARKER, None)
 
 
 async def check(store: Store, keys: str) -> None:
     """All that was put in by `fill` comes out again."""
     for key in keys:
-        assert (await store.incident(key)).incident == incident(key)
-        assert await store.triage(key) == triage(key)
-        assert [one.note for one in await store.annotations(key)] == [MARKER]
-    assert (await store.incident(f"{keys[0]}-failing")).failure == MARKER
-    assert MARKER in (await store.page(1)).incidents[0].title
-    judged = await store.judgements("t", ["category"], datetime(2020, 1, 1, tzinfo=UTC), 100)
+        assert (await store.incidents.get(key)).incident == incident(key)
+        assert await store.triages.find(key) == triage(key)
+        assert [one.note for one in await store.annotations.list(key)] == [MARKER]
+    assert (await store.incidents.get(f"{keys[0]}-failing")).failure == MARKER
+    assert MARKER in (await store.incidents.list(1)).incidents[0].title
+    judged = await store.reviews.list("t", ["category"], datetime(2020, 1, 1, tzinfo=UTC), 100)
     assert set(keys) <= {one.incident_id for one in judged if one.triaged == ("power",)}
-    assert {one.labels["category"] for one in await store.triaged_incidents("t", ["category"], NOW, 9)} == {("power",)}
-    assert {one.labels for one in await store.all_annotations("t") if one.origin == "model"} == {("power",)}
+    assert {one.labels["category"] for one in await store.reviews.list_triaged("t", ["category"], NOW, 9)} == {
+        ("power",)
+    }
+    assert {one.labels for one in await store.annotations.list_all("t") if one.origin == "model"} == {("power",)}
 
 
 async def at_rest(url: str, folder: Path) -> str:  # noqa: F811
@@ -71,8 +73,8 @@ async def at_rest(url: str, folder: Path) -> str:  # noqa: F811
 
 
 async def test_no_text_of_a_sealed_store_lies_in_the_database(url: str, tmp_path: Path) -> None:  # noqa: F811
-    store = Store(url, Sealer([OLD]))
-    await store.check_seal()
+    store = Store(url, Cipher([OLD]))
+    await store.check_keys()
     await fill(store, "ab")
 
     assert MARKER not in await at_rest(url, tmp_path)
@@ -88,54 +90,54 @@ async def test_a_store_is_sealed_gets_a_new_key_and_becomes_plain_again(url: str
     assert MARKER in await at_rest(url, tmp_path)
 
     # A service that has the key goes on meanwhile, over plain and sealed rows side by side.
-    beside = Store(url, Sealer([OLD]))
-    await beside.check_seal()
+    beside = Store(url, Cipher([OLD]))
+    await beside.check_keys()
     await fill(beside, "cd")
     await check(beside, "ab")
     seen: list[tuple[int, int]] = []
-    first = await reseal(url, Sealer([OLD]), lambda _, done, total: seen.append((done, total)))
+    first = await reseal(url, Cipher([OLD]), lambda _, done, total: seen.append((done, total)))
 
     assert first == (14, 7, True)
     assert seen[-1] == (14, 14)
     assert MARKER not in await at_rest(url, tmp_path)
     await check(beside, "cd")
-    assert (await reseal(url, Sealer([OLD]))).changed == 0
+    assert (await reseal(url, Cipher([OLD]))).changed == 0
 
-    assert (await reseal(url, Sealer([NEW, OLD]))).changed == 14
+    assert (await reseal(url, Cipher([NEW, OLD]))).changed == 14
     await beside.close()
-    only_new = Store(url, Sealer([NEW]))
-    await only_new.check_seal()
+    only_new = Store(url, Cipher([NEW]))
+    await only_new.check_keys()
     await check(only_new, "ab")
     await only_new.close()
 
-    assert (await reseal(url, Sealer([OFF, NEW]))).changed == 14
+    assert (await reseal(url, Cipher([OFF, NEW]))).changed == 14
     plain = Store(url)
-    await plain.check_seal()
+    await plain.check_keys()
     await check(plain, "cd")
     await plain.close()
 
 
 async def test_a_wrong_or_missing_key_is_told_at_the_start(url: str) -> None:  # noqa: F811
-    sealed = Store(url, Sealer([OLD]))
-    await sealed.check_seal()
+    sealed = Store(url, Cipher([OLD]))
+    await sealed.check_keys()
     await sealed.close()
 
     for keys in ((), (NEW,), (OFF, NEW)):
-        store = Store(url, Sealer(keys))
+        store = Store(url, Cipher(keys))
         with pytest.raises(MisconfiguredService, match="TRIAGE_ENCRYPTION_KEYS to the key"):
-            await store.check_seal()
+            await store.check_keys()
         await store.close()
     with pytest.raises(MisconfiguredService):
-        await reseal(url, Sealer([NEW]))
-    both = Store(url, Sealer([NEW, OLD]))
-    await both.check_seal()
+        await reseal(url, Cipher([NEW]))
+    both = Store(url, Cipher([NEW, OLD]))
+    await both.check_keys()
     await both.close()
 
 
 async def test_what_was_cut_off_is_taken_up_again(url: str) -> None:  # noqa: F811
     store = Store(url)
     for n in range(450):
-        await store.add_incident(Incident(id=f"i{n}", write_up=f"{MARKER} {n}"), "t")
+        await store.incidents.add(Incident(id=f"i{n}", write_up=f"{MARKER} {n}"), "t")
     await store.close()
 
     def stop(_: str, done: int, total: int) -> None:
@@ -143,12 +145,12 @@ async def test_what_was_cut_off_is_taken_up_again(url: str) -> None:  # noqa: F8
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await reseal(url, Sealer([OLD]), stop)
-    assert (await reseal(url, Sealer([OLD]))).changed == 250
+        await reseal(url, Cipher([OLD]), stop)
+    assert (await reseal(url, Cipher([OLD]))).changed == 250
 
 
 async def test_rows_that_others_write_meanwhile_keep_what_was_written(url: str) -> None:  # noqa: F811
-    store = Store(url, Sealer([NEW, OLD]))
+    store = Store(url, Cipher([NEW, OLD]))
     await fill(store, "ab")
 
     async def write() -> None:
@@ -157,29 +159,29 @@ async def test_rows_that_others_write_meanwhile_keep_what_was_written(url: str) 
 
     async def change() -> None:
         for keys in ((OLD, NEW), (NEW, OLD)):
-            await reseal(url, Sealer(keys))
+            await reseal(url, Cipher(keys))
 
     await asyncio.gather(write(), change())
 
-    assert (await store.incident("a")).incident.write_up == "Edition 19."
+    assert (await store.incidents.get("a")).incident.write_up == "Edition 19."
     await store.close()
 
 
 async def test_a_text_that_looks_sealed_does_no_harm_in_a_plain_store(url: str) -> None:  # noqa: F811
     store = Store(url)
     odd = Incident(id="odd", title="sealed:1:x", write_up="plain:1:sealed:1:x", attributes={"sealed": "sealed:1:x"})
-    await store.add_incident(odd, "t")
-    assert (await store.incident("odd")).incident == odd
+    await store.incidents.add(odd, "t")
+    assert (await store.incidents.get("odd")).incident == odd
     await store.close()
 
-    await reseal(url, Sealer([OLD]))
-    store = Store(url, Sealer([OLD]))
-    assert (await store.incident("odd")).incident == odd
+    await reseal(url, Cipher([OLD]))
+    store = Store(url, Cipher([OLD]))
+    assert (await store.incidents.get("odd")).incident == odd
     await store.close()
 
 
 def test_every_table_with_sealed_columns_has_one_key_to_go_by() -> None:
-    from triage.store.resealing import _columns
+    from triage.store.reencryption import _columns
 
     for table in metadata.sorted_tables:
         assert not list(_columns(table)) or len(table.primary_key.columns) == 1

@@ -52,13 +52,13 @@ async def test_what_calls_took_is_kept_by_day_and_model_over_all_processes(
         await BudgetedChat(chat, store.spending, price=PRICE, now=lambda now=now: now).complete(REQUEST)  # type: ignore[misc]
     await BudgetedChat(chat, stores[0].spending, now=lambda: DAY - timedelta(days=9)).complete(REQUEST)
 
-    days = await stores[0].spending.days(2)
+    days = await stores[0].spending.list(2)
     assert [(one.day, one.calls, one.prompt_tokens, one.completion_tokens) for one in days] == [
         ("2026-11-26", 2, 10, 4),
         ("2026-11-25", 1, 5, 2),
     ]
     assert [one.cost for one in days] == [pytest.approx(0.05), pytest.approx(0.025)]
-    assert (await stores[0].spending.days(9))[-1].cost is None  # no price, no cost
+    assert (await stores[0].spending.list(9))[-1].cost is None  # no price, no cost
 
 
 async def test_a_budget_ends_the_calls_of_all_processes_until_the_next_day(
@@ -99,7 +99,7 @@ async def test_concurrent_workers_overspend_by_no_more_than_what_is_in_flight(
         return answered
 
     answered = sum(await asyncio.gather(*(ask_on(model) for model in models for _ in range(4))))
-    taken = (await stores[0].spending.days(1))[0]
+    taken = (await stores[0].spending.list(1))[0]
 
     assert taken.calls == answered == len(fake_openai.requests)
     assert taken.cost == pytest.approx(0.025 * answered)
@@ -117,12 +117,12 @@ async def test_a_call_that_failed_gives_back_its_reservation(
     fake_openai.otherwise = Answer("six seven")
     await model.complete(REQUEST)
 
-    assert (await stores[0].spending.days(1))[0].prompt_tokens == 5
+    assert (await stores[0].spending.list(1))[0].prompt_tokens == 5
 
 
 async def test_models_that_cost_nothing_take_nothing_of_the_budget(stores: list[Store], chat: OpenAIChat) -> None:
     await BudgetedChat(chat, stores[0].spending, now=lambda: DAY).complete(REQUEST)
-    sparing = stores[1].spending.sparing("big")
+    sparing = stores[1].spending.excluding("big")
     assert (await BudgetedChat(chat, sparing, Budget(tokens=1), now=lambda: DAY).complete(REQUEST)).text
 
 

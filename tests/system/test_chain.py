@@ -51,7 +51,7 @@ async def components_of(settings: Settings, **changes: object) -> AsyncIterator[
 async def test_a_well_model_answers_and_says_what_it_cost(settings: Settings) -> None:
     async with components_of(settings) as (components, counters):
         triage, _ = await components.pipeline.run(INCIDENT)
-        kept = await components.store.spending.days()
+        kept = await components.store.spending.list()
 
     assert not triage.degraded
     source = triage.provenance

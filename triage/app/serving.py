@@ -85,7 +85,7 @@ async def open_worker(settings: Settings, progress: Progress = silent) -> AsyncI
     async with _running(settings, "worker", progress) as (components, jobs, metrics, _):
 
         async def exposition() -> bytes:
-            await metrics.workload.refresh(components.store.workload, components.casebook.index_size)
+            await metrics.workload.refresh(components.store.get_workload, components.casebook.index_size)
             return metrics.exposition()
 
         if settings.metrics_port is None:

@@ -66,5 +66,5 @@ async def _measure(
         annotations = sorted(given, key=lambda annotation: annotation.created_at)
     else:
         async with open_store(settings) as (store, _):
-            annotations = await store.all_annotations(taxonomy.id)
+            annotations = list(await store.annotations.list_all(taxonomy.id))
     return agreement_report(annotations, taxonomy, facets, resamples=resamples, seed=seed)

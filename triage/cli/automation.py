@@ -39,11 +39,10 @@ async def _find(criteria: Criteria, teams: list[str] | None) -> tuple[Opportunit
     from triage.app.wiring import open_importing
     from triage.insights.automation import opportunities, redacted_texts
     from triage.redaction import Redactor
-    from triage.store.past import past_incidents
 
     with watching() as progress:
         async with open_importing(Settings(), progress) as (casebook, store):
-            records = await past_incidents(store, teams)
+            records = await store.gold.list_incidents(teams)
             texts = redacted_texts(records, Redactor())
             return opportunities(casebook.taxonomy, records, texts, criteria), casebook.taxonomy
 

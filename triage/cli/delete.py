@@ -47,7 +47,7 @@ async def _delete(incident_ids: list[str]) -> tuple[list[str], list[str]]:
     async with open_store(settings) as (store, _):
         for incident_id in incident_ids:
             try:
-                await store.delete(incident_id, f"cli:{getpass.getuser()}")
+                await store.incidents.delete(incident_id, f"cli:{getpass.getuser()}")
             except NotFound:
                 unknown.append(incident_id)
             else:

@@ -165,11 +165,11 @@ async def _database(settings: Settings) -> str:
 
 
 async def _encryption(settings: Settings) -> str:
-    from triage.app.wiring import build_sealer, prepare_store
+    from triage.app.wiring import build_cipher, prepare_store
 
     store = await prepare_store(settings)
     await store.close()
-    if build_sealer(settings).seals:
+    if build_cipher(settings).encrypts:
         return "on: what is written is sealed at rest (`triage encrypt` seals what was there before)"
     return "off: write-ups rest as plain text (TRIAGE_ENCRYPTION_KEYS turns it on)"
 

@@ -45,7 +45,7 @@ async def _encrypt(off: bool) -> Resealed:
     from triage.app.wiring import make_data_folder
     from triage.domain.errors import MisconfiguredService
     from triage.store import reseal, upgrade
-    from triage.store.encryption import OFF, Sealer
+    from triage.store.encryption import OFF, Cipher
 
     settings = Settings()
     keys = settings.encryption_keys.get_secret_value() if settings.encryption_keys else ""
@@ -55,8 +55,8 @@ async def _encrypt(off: bool) -> Resealed:
             "kept, and set it for every process.",
             setting="TRIAGE_ENCRYPTION_KEYS",
         )
-    sealer = Sealer.of(f"{OFF},{keys}" if off else keys)
+    cipher = Cipher.parse(f"{OFF},{keys}" if off else keys)
     make_data_folder(settings)
     await upgrade(settings.sql_url)
     with watching() as progress:
-        return await reseal(settings.sql_url, sealer, progress)
+        return await reseal(settings.sql_url, cipher, progress)

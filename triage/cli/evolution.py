@@ -166,10 +166,10 @@ async def _of_store(settings: Settings, old: Taxonomy) -> tuple[list[Annotation]
     try:
         cursor, is_more = None, True
         while is_more:
-            page = await store.page(_PAGE, cursor)
+            page = await store.incidents.list(_PAGE, cursor)
             ids = [listed.id for listed in page.incidents]
-            for incident_id, stored in (await store.incidents(ids)).items():
-                given += await store.annotations(incident_id)
+            for incident_id, stored in (await store.incidents.find_many(ids)).items():
+                given += await store.annotations.list(incident_id)
                 write_ups[incident_id] = stored.incident.text
             cursor, is_more = page.next_cursor, page.next_cursor is not None
     finally:

@@ -109,7 +109,7 @@ async def _import(file: Path, annotator: str, human: bool, team: str, skip_bad: 
                 rate = (done - before) / max(now - since, 1e-9)
                 latest.append((now, done))
                 progress("Importing incidents", done, total, f"{rate:.0f}/s, {(total - done) / rate / 60:.1f} min left")
-            return _Imported(len(ids), skipped, total - len(ids), tuple(unused), await store.history_size())
+            return _Imported(len(ids), skipped, total - len(ids), tuple(unused), await store.gold.count())
 
 
 def search(

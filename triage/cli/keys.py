@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -170,9 +170,9 @@ async def _create(
         )
 
 
-async def _list() -> list[Key]:
+async def _list() -> Sequence[Key]:
     async with _store() as store:
-        return await store.keys.all()
+        return await store.keys.list()
 
 
 async def _rotate(key_id: str, grace_s: float) -> MadeKey:
@@ -187,4 +187,4 @@ async def _revoke(key_id: str) -> Key:
 
 async def _audit(incident: str | None, limit: int) -> AuditPage:
     async with _store() as store:
-        return await store.audit.page(limit, incident_id=incident)
+        return await store.audit.list(limit, incident_id=incident)

@@ -43,7 +43,6 @@ async def _ledger(
 ) -> Ledger:
     from triage.app.wiring import open_importing
     from triage.insights.ledger import Kind, ledger
-    from triage.store.past import past_incidents
 
     for pair in pairs:
         facet, separator, name = pair.partition("=")
@@ -53,7 +52,7 @@ async def _ledger(
     with watching() as progress:
         async with open_importing(Settings(), progress) as (casebook, store):
             kind = Kind.of(casebook.taxonomy, given, severity)
-            return ledger(casebook.taxonomy, await past_incidents(store, teams, kind.has), kind, least)
+            return ledger(casebook.taxonomy, await store.gold.list_incidents(teams, kind.has), kind, least)
 
 
 def _print(found: Ledger, console: Console) -> None:

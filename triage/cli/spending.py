@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,8 +46,8 @@ def spending(
         console.print(f"\nThe budget of a day: {' and '.join(budget)}; it starts anew at 00:00 UTC.")
 
 
-async def _days(settings: Settings, days: int) -> list[DaySpending]:
+async def _days(settings: Settings, days: int) -> Sequence[DaySpending]:
     from triage.app.wiring import open_store
 
     async with open_store(settings) as (store, _):
-        return await store.spending.days(days)
+        return await store.spending.list(days)

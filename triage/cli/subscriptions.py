@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -93,21 +94,21 @@ async def _add(
         raise InvalidInput(f"There is no event {unknown[0]!r}: take one of {', '.join(EVENTS)}.", field="event")
     check_url(url, private=settings.private_webhooks)
     async with open_store(settings) as (store, _):
-        return await store.subscriptions.add(url, team, kind, [event for event in EVENTS if event in events])
+        return await store.subscriptions.create(url, team, kind, [event for event in EVENTS if event in events])
 
 
-async def _all(settings: Settings, team: str | None) -> list[Subscription]:
+async def _all(settings: Settings, team: str | None) -> Sequence[Subscription]:
     from triage.app.wiring import open_store
 
     async with open_store(settings) as (store, _):
-        return await store.subscriptions.all(team)
+        return await store.subscriptions.list(team)
 
 
 async def _remove(settings: Settings, subscription_id: str) -> None:
     from triage.app.wiring import open_store
 
     async with open_store(settings) as (store, _):
-        await store.subscriptions.remove(subscription_id)
+        await store.subscriptions.delete(subscription_id)
 
 
 async def _test(settings: Settings, subscription_id: str) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -87,28 +88,28 @@ async def _add(settings: Settings, kind: str, team: str) -> tuple[WebhookSource,
     if kind not in PROVIDERS:
         raise InvalidInput(f"There is no kind {kind!r} of webhook: take one of {', '.join(PROVIDERS)}.", field="kind")
     async with open_store(settings) as (store, _):
-        return await store.webhook_sources.add(kind, team)
+        return await store.webhook_sources.create(kind, team)
 
 
-async def _all(settings: Settings) -> list[WebhookSource]:
+async def _all(settings: Settings) -> Sequence[WebhookSource]:
     from triage.app.wiring import open_store
 
     async with open_store(settings) as (store, _):
-        return await store.webhook_sources.all()
+        return await store.webhook_sources.list()
 
 
 async def _remove(settings: Settings, source_id: str) -> None:
     from triage.app.wiring import open_store
 
     async with open_store(settings) as (store, _):
-        await store.webhook_sources.remove(source_id)
+        await store.webhook_sources.delete(source_id)
 
 
 async def _set_secret(settings: Settings, source_id: str, given: str) -> None:
     from triage.app.wiring import open_store
 
     async with open_store(settings) as (store, _):
-        kinds = {source.id: source.kind for source in await store.webhook_sources.all()}
+        kinds = {source.id: source.kind for source in await store.webhook_sources.list()}
         if source_id not in kinds:
             raise NotFound(f"There is no webhook source {source_id!r}.", source_id=source_id)
         await store.webhook_sources.set_secret(source_id, PROVIDERS[kinds[source_id]].check_secret(given))

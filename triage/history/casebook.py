@@ -13,7 +13,7 @@ from typing import NamedTuple
 from triage.domain.annotation import Annotation, Labels, Origin, standing
 from triage.domain.errors import Conflict, InvalidInput, NotFound
 from triage.domain.incident import Incident, content_id
-from triage.domain.principal import SHARED_TEAM, team_id
+from triage.domain.principal import DEFAULT_TEAM, SHARED_TEAM, team_id
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
 from triage.history import Example, IndexUnavailable
@@ -22,7 +22,7 @@ from triage.history.indexing import INDEX_TURN, SETTLED_S, Index, Indexer, Index
 from triage.models.embedding import Embedder, Vectors
 from triage.observability.progress import Progress, silent
 from triage.redaction import Redactor
-from triage.store import DEFAULT_TEAM, Labelled, Store
+from triage.store import Labelled, Store
 
 _log = logging.getLogger(__name__)
 
@@ -86,16 +86,16 @@ class Casebook:
         One that was there but without a triage to come (imported, or failed for good) gets another chance.
         Raises `Conflict` if its id is taken by other content.
         """
-        if await self._store.add_incident(incident, self.taxonomy.id, team):
+        if await self._store.incidents.add(incident, self.taxonomy.id, team):
             if self.on_accepted is not None:
                 self.on_accepted()
             return True
-        stored = await self._store.incident(incident.id)
+        stored = await self._store.incidents.get(incident.id)
         if stored.team != team:
             raise _taken(incident)
         if differing := _differences(stored.incident, incident):
             raise _conflict(incident, differing)
-        await self._store.request_triage(incident.id)
+        await self._store.attempts.request(incident.id)
         return False
 
     async def accept_many(self, incidents: Sequence[Incident], team: str = DEFAULT_TEAM) -> list[bool | Conflict]:
@@ -103,9 +103,11 @@ class Casebook:
         outcomes: list[bool | Conflict] = []
         for start in range(0, len(incidents), _ACCEPTED_AT_ONCE):
             portion = incidents[start : start + _ACCEPTED_AT_ONCE]
-            new = await self._store.add_incidents(portion, self.taxonomy.id, team)
+            new = await self._store.incidents.add_many(portion, self.taxonomy.id, team)
             times = Counter(each.id for each in portion)
-            stored = await self._store.incidents([name for name, n in times.items() if name not in new or n > 1])
+            stored = await self._store.incidents.find_many(
+                [name for name, n in times.items() if name not in new or n > 1]
+            )
             for incident in portion:
                 if incident.id in new:
                     new.remove(incident.id)
@@ -120,7 +122,7 @@ class Casebook:
                     continue
                 outcomes.append(_conflict(incident, differing) if differing else False)
                 if not differing and known.status in ("imported", "failed"):
-                    await self._store.request_triage(incident.id)
+                    await self._store.attempts.request(incident.id)
         return outcomes
 
     async def annotate(
@@ -132,33 +134,31 @@ class Casebook:
         or label is unknown or a gold child label doesn't fit its parent, or `Outdated` if the incident has got further
         than `expected`.
         """
-        incident = (await self._store.incident(incident_id)).incident
+        incident = (await self._store.incidents.get(incident_id)).incident
         given = [self._canonical(incident_id, annotation) for annotation in annotations]
-        marked: dict[str, int] = {}
         async with self._labelling:
-            before = await self._store.annotations(incident_id)
+            before = await self._store.annotations.list(incident_id)
             gold = _standing_gold([*before, *given])
             self.taxonomy.validate_labels(gold)
             embedded = await self._indexer.embed_missing([incident]) if gold else {}
-            kept = await self._store.record(
+            recorded = await self._store.record(
                 given,
                 fingerprint=self._embedder.fingerprint,
-                embedded=embedded,
-                is_given_here=True,
+                vectors=embedded,
+                is_interactive=True,
                 expected=expected,
-                marked=marked,
             )
-        await self._align(marked, marked)
-        return kept
+        await self._align(recorded.marks, recorded.marks)
+        return recorded.annotations
 
     async def foresee(self, incident_id: str, annotations: Sequence[Annotation]) -> Foreseen:
         """What `annotate` would make of the history, with nothing stored. Raises what it would raise."""
-        stored = await self._store.incident(incident_id)
+        stored = await self._store.incidents.get(incident_id)
         given = [self._canonical(incident_id, annotation) for annotation in annotations]
-        annotated = await self._store.annotations(incident_id)
+        annotated = await self._store.annotations.list(incident_id)
         before, after = _standing_gold(annotated), _standing_gold([*annotated, *given])
         self.taxonomy.validate_labels(after)
-        vectors = await self._store.vectors(self._embedder.fingerprint, [incident_id])
+        vectors = await self._store.vectors.find_many(self._embedder.fingerprint, [incident_id])
         vectors |= await self._indexer.embed_missing([stored.incident]) if incident_id not in vectors else {}
         told = (await self._indexer.texts.texts([incident_id])).get(incident_id)
         if told is None:
@@ -197,13 +197,13 @@ class Casebook:
         """
         given = [self._canonical(annotation.incident_id, annotation) for annotation in annotations]
         ids = list(dict.fromkeys(annotation.incident_id for annotation in given))
-        stored = await self._store.incidents(ids)
+        stored = await self._store.incidents.find_many(ids)
         new = {key: incident for key, incident in (incidents or {}).items() if key in ids and key not in stored}
         if missing := [key for key in ids if key not in stored and key not in new]:
             raise NotFound(f"There is no incident {', '.join(map(repr, missing[:10]))}.", incident_ids=missing)
         known = {key: entry.incident for key, entry in stored.items()} | new
         async with self._labelling:
-            before = await self._store.annotations_of(ids)
+            before = await self._store.annotations.list_many(ids)
             after = {key: list(annotations) for key, annotations in before.items()}
             for annotation in given:
                 after[annotation.incident_id].append(annotation)
@@ -214,17 +214,17 @@ class Casebook:
                 except InvalidInput as error:
                     raise InvalidInput(f"Incident {key!r}: {error.detail}", **error.data) from error
             embedded = await self._indexer.embed_missing([known[key] for key in ids if gold[key]])
-            marked: dict[str, int] = {}
-            kept = await self._store.record(
+            recorded = await self._store.record(
                 given,
                 imported=new,
                 taxonomy=self.taxonomy.id,
                 fingerprint=self._embedder.fingerprint,
-                embedded=embedded,
-                marked=marked,
+                vectors=embedded,
             )
-        await self._align(marked, marked)
-        return len({each.id for each in kept} - {each.id for of_one in before.values() for each in of_one})
+        await self._align(recorded.marks, recorded.marks)
+        return len(
+            {each.id for each in recorded.annotations} - {each.id for of_one in before.values() for each in of_one}
+        )
 
     async def search(
         self, text: str, k: int, as_of: datetime | None = None, teams: Collection[str] | None = None
@@ -266,14 +266,14 @@ class Casebook:
         Those that were never embedded are embedded now and kept, the first `most` of them; the rest are left out.
         `progress` is called with how many of them are done. Raises `ModelUnavailable` where the embedder is away.
         """
-        found = await self._store.vectors(self._embedder.fingerprint, [incident.id for incident in incidents])
+        found = await self._store.vectors.find_many(self._embedder.fingerprint, [incident.id for incident in incidents])
         missing = [incident for incident in incidents if incident.id not in found][:most]
         for start in range(0, len(missing), _EMBEDDED_AT_ONCE):
             progress(_EMBEDDING, start, len(missing))
             made = await self._indexer.embed_missing(missing[start : start + _EMBEDDED_AT_ONCE])
             # One that was deleted meanwhile is not there to be kept.
             with contextlib.suppress(NotFound):
-                await self._store.save_vectors(self._embedder.fingerprint, made)
+                await self._store.vectors.save(self._embedder.fingerprint, made)
             found |= made
         if missing:
             progress(_EMBEDDING, len(missing), len(missing))
@@ -284,7 +284,7 @@ class Casebook:
 
         Its job is not deleted here: see `Jobs.forget`.
         """
-        marked = await self._store.delete(incident_id, actor)
+        marked = await self._store.incidents.delete(incident_id, actor)
         await self._align([incident_id], marked)
 
     async def repair(self, older_than_s: float = SETTLED_S) -> int:
@@ -316,7 +316,7 @@ class Casebook:
         Vectors come from the store; those that this embedder never made are made now and kept. `progress` is called
         with how many are done and how many there are. One process does so at a time.
         """
-        async with self._store.only_one(INDEX_TURN):
+        async with self._store.lock(INDEX_TURN):
             return await self._indexer.rebuild(progress)
 
     async def index_size(self) -> int:
@@ -326,7 +326,7 @@ class Casebook:
     async def _import_batch(
         self, records: Sequence[tuple[Incident, Labels]], annotator: str, origin: Origin, team: str
     ) -> None:
-        stored = await self._store.incidents([incident.id for incident, _ in records])
+        stored = await self._store.incidents.find_many([incident.id for incident, _ in records])
         imported = {}
         for incident, _ in records:
             known = stored.get(incident.id)
@@ -347,19 +347,17 @@ class Casebook:
             for incident, labels in records
             for facet, ids in labels.items()
         ]
-        marked: dict[str, int] = {}
         embedded = await self._indexer.embed_missing([incident for incident, _ in records], anew=imported)
         async with self._labelling:
-            await self._store.record(
+            recorded = await self._store.record(
                 given,
                 imported=imported,
                 taxonomy=self.taxonomy.id,
                 fingerprint=self._embedder.fingerprint,
-                embedded=embedded,
+                vectors=embedded,
                 team=team,
-                marked=marked,
             )
-        await self._align(marked, marked)
+        await self._align(recorded.marks, recorded.marks)
 
     def _canonical(self, incident_id: str, annotation: Annotation) -> Annotation:
         labels = self.taxonomy.canonical(annotation.facet, annotation.labels)
@@ -410,6 +408,6 @@ def _normal(incident: Incident, field: str) -> str:
 
 
 def _standing_gold(annotations: Iterable[Annotation]) -> Labels:
-    """Gold labels out of one incident's annotations, oldest first, by the same rule as `Store.gold`."""
+    """Gold labels out of one incident's annotations, oldest first, by the same rule as `Gold`."""
     by_rank = sorted(standing(annotations), key=lambda annotation: annotation.origin == "human")
     return {annotation.facet: annotation.labels for annotation in by_rank if annotation.is_gold}

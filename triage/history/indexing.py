@@ -27,7 +27,7 @@ SETTLED_S = 5.0
 """A mark this old was left by a process that died or could not reach the index."""
 
 INDEX_TURN = "index"
-"""The name under which one process at a time builds the index, see `Store.only_one`."""
+"""The name under which one process at a time builds the index, see `Store.lock`."""
 
 _PAGE = 500
 _MOST_TRIES = 20
@@ -90,12 +90,12 @@ class StoredTexts:
 
     async def texts(self, incident_ids: Collection[str]) -> Mapping[str, Told]:
         """Incident id -> its text, for those that are stored."""
-        stored = await self._store.incidents(incident_ids)
+        stored = await self._store.incidents.find_many(incident_ids)
         return await asyncio.to_thread(lambda: {key: self._told(one.incident) for key, one in stored.items()})
 
     async def change(self) -> Hashable:
         """A sign that is another one after each change of the history."""
-        return await self._store.index_marks.change()
+        return await self._store.index_marks.get_version()
 
     def _told(self, incident: Incident) -> Told:
         redacted = self._redactor.redact_incident(incident)
@@ -130,17 +130,17 @@ class Indexer:
                 raise IndexUnavailable("The labels change faster than the index follows.")
         # An index in memory is gone with this process: the one that others search has yet to follow.
         if marked and self._history.is_durable:
-            await self._store.index_marks.take_away_exactly(marked.values())
+            await self._store.index_marks.delete(marked.values())
 
     async def repair(self, older_than_s: float) -> int:
         """Work off the marks that are older than that; returns how many incidents that were."""
         done = 0
         while self._history.is_durable:
             before = datetime.now(UTC) - timedelta(seconds=older_than_s)
-            if not (left := await self._store.index_marks.left(before, _PAGE)):
+            if not (left := await self._store.index_marks.list(before, _PAGE)):
                 break
             await self.align(left)
-            await self._store.index_marks.take_away(left)
+            await self._store.index_marks.delete_through(left)
             done += len(left)
         return done
 
@@ -149,14 +149,14 @@ class Indexer:
         if not self._history.is_durable:
             await self.mend(progress, _BUILDING)
             return
-        async with self._store.only_one(INDEX_TURN):
+        async with self._store.lock(INDEX_TURN):
             await self.repair(SETTLED_S)
-            if await self._history.size() != await self._store.history_size():
+            if await self._history.size() != await self._store.gold.count():
                 await self.mend(progress, _BUILDING)
 
     async def compare(self, progress: Progress, *, all_vectors: bool) -> IndexReport:
         """Compare all of the index with the store, in portions. What was changed meanwhile is looked at twice."""
-        marks = (await self._store.index_marks.change()).waiting
+        marks = (await self._store.index_marks.get_version()).waiting
         counts = {"missing": 0, "surplus": 0, "differing": 0, "other_vectors": 0}
         incidents = vectors = 0
         examples: list[str] = []
@@ -185,7 +185,7 @@ class Indexer:
 
     async def embed_missing(self, incidents: Sequence[Incident], anew: Collection[str] = ()) -> dict[str, Vectors]:
         """Vectors of those incidents that have none of this embedder, and of those with an id in `anew`."""
-        known = await self._store.vectors(self._embedder.fingerprint, [incident.id for incident in incidents])
+        known = await self._store.vectors.find_many(self._embedder.fingerprint, [incident.id for incident in incidents])
         missing = [incident for incident in incidents if incident.id not in known or incident.id in anew]
         if not missing:
             return {}
@@ -194,12 +194,12 @@ class Indexer:
 
     async def _wanted(self, incident_ids: Collection[str]) -> dict[str, _Wanted]:
         """What the index should hold of these incidents; nothing of those without gold labels."""
-        gold = await self._store.gold(incident_ids)
-        stored = await self._store.incidents(gold)
-        vectors = await self._store.vectors(self._embedder.fingerprint, stored)
+        gold = await self._store.gold.find_many(incident_ids)
+        stored = await self._store.incidents.find_many(gold)
+        vectors = await self._store.vectors.find_many(self._embedder.fingerprint, stored)
         if missing := [one.incident for key, one in stored.items() if key not in vectors]:
             made = await self.embed_missing(missing)
-            await self._store.save_vectors(self._embedder.fingerprint, made)
+            await self._store.vectors.save(self._embedder.fingerprint, made)
             vectors |= made
         return {
             key: _Wanted(one.incident, gold[key], one.team, np.asarray(vectors[key], np.float32).tobytes())
@@ -217,13 +217,13 @@ class Indexer:
         self, work: str, progress: Progress, *, all_vectors: bool, twice: bool = True
     ) -> AsyncIterator[tuple[IndexReport, dict[str, str]]]:
         """For each portion how much was looked at, and incident id -> what is wrong with it."""
-        total, done, present = await self._store.history_size(), 0, 0
+        total, done, present = await self._store.gold.count(), 0, 0
         progress(work, 0, total)
-        async for gold in self._store.gold_pages(_PAGE):
+        async for gold in self._store.gold.pages(_PAGE):
             checked = {key for place, key in enumerate(gold) if all_vectors or place % _SAMPLE_EVERY == 0}
             found, there = await self._compare(gold, checked)
             if found and twice:
-                found, _ = await self._compare(await self._store.gold(found), checked & set(found))
+                found, _ = await self._compare(await self._store.gold.find_many(found), checked & set(found))
             present += there
             done += len(gold)
             progress(work, min(done, total), total)
@@ -236,10 +236,10 @@ class Indexer:
         """Incident id -> what is wrong with its entry, and how many entries there are."""
         if not gold:
             return {}, 0
-        stored = await self._store.incidents(gold)
+        stored = await self._store.incidents.find_many(gold)
         entries = await self._history.entries([key for key in gold if key in stored])
         with_vectors = await self._history.entries(list(checked), vectors=True) if checked else {}
-        vectors = await self._store.vectors(self._embedder.fingerprint, checked)
+        vectors = await self._store.vectors.find_many(self._embedder.fingerprint, checked)
         found: dict[str, str] = {}
         for key, labels in gold.items():
             if key not in stored:
@@ -259,7 +259,7 @@ class Indexer:
         async for ids in self._history.ids():
             gold: set[str] = set()
             for chunk in _portions(ids):
-                gold |= set(await self._store.gold(chunk))
+                gold |= set(await self._store.gold.find_many(chunk))
             surplus += [key for key in ids if key not in gold]
         for chunk in _portions(dict.fromkeys(surplus)):
             yield dict.fromkeys(chunk, "surplus")

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
+from triage.store.annotations import Labelled
+from triage.store.attempts import Pending
 from triage.store.backup import Manifest, verify_backup, write_backup
-from triage.store.judgements import Coverage, Judgement, TriagedIncident
+from triage.store.incidents import Listed, Page, Posted, StoredIncident, Wanted
 from triage.store.migrations import downgrade, upgrade
 from triage.store.notifications import Claimed, Notification, NotificationState
-from triage.store.piles import Candidate, InUse, Pile
-from triage.store.records import (
-    DEFAULT_TEAM,
-    Finished,
-    FinishedPage,
-    Labelled,
-    Listed,
-    Made,
-    Page,
-    Pending,
-    Posted,
-    Recent,
-    StoredIncident,
-    Wanted,
-)
-from triage.store.resealing import Resealed, reseal
-from triage.store.restoring import restore_backup
-from triage.store.store import Store
+from triage.store.reencryption import Resealed, reseal
+from triage.store.restore import restore_backup
+from triage.store.review_queues import Candidate, InUse, Pile
+from triage.store.reviews import Coverage, Judgement, TriagedIncident
+from triage.store.store import Recorded, Store, Workload
 from triage.store.subscriptions import Subscription, WebhookSource
+from triage.store.triages import Finished, FinishedPage, Made, Recent
 
 __all__ = [
-    "DEFAULT_TEAM",
     "Candidate",
     "Claimed",
     "Coverage",
@@ -46,6 +35,7 @@ __all__ = [
     "Pile",
     "Posted",
     "Recent",
+    "Recorded",
     "Resealed",
     "Store",
     "StoredIncident",
@@ -53,6 +43,7 @@ __all__ = [
     "TriagedIncident",
     "Wanted",
     "WebhookSource",
+    "Workload",
     "downgrade",
     "reseal",
     "restore_backup",

@@ -1,17 +1,19 @@
-"""The audit log: who did what to labels, incidents and keys, written in the transaction that did it."""
+"""The audit log: who changed which labels, incidents and keys, written in the transaction of the change."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.store.rows import read_cursor, write_cursor
-from triage.store.service_tables import audit_table
+from triage.store.cursor import read_cursor, write_cursor
+from triage.store.database import Database
+from triage.store.tables import audit_table
 
 
 class AuditEntry(BaseModel, frozen=True):
@@ -33,7 +35,36 @@ class AuditPage(BaseModel, frozen=True):
     next_cursor: str | None
 
 
-async def record(
+@dataclass
+class Audit:
+    """The audit log. Entries are only ever added."""
+
+    database: Database
+
+    async def list(
+        self,
+        limit: int,
+        cursor: str | None = None,
+        incident_id: str | None = None,
+        teams: Collection[str] | None = None,
+    ) -> AuditPage:
+        """Changes, newest first: all, those of an incident, or those of `teams`. Raises `InvalidInput` for a wrong
+        cursor."""
+        query = select(audit_table).order_by(audit_table.c.seq.desc()).limit(limit + 1)
+        if cursor is not None:
+            query = query.where(audit_table.c.seq < read_cursor(cursor))
+        if incident_id is not None:
+            query = query.where(audit_table.c.incident_id == incident_id)
+        if teams is not None:
+            query = query.where(audit_table.c.team.in_(teams))
+        found = await self.database.rows(query)
+        return AuditPage(
+            entries=tuple(AuditEntry.model_construct(**row._mapping) for row in found[:limit]),  # noqa: SLF001 - SQLAlchemy's public name
+            next_cursor=write_cursor(found[limit - 1].seq) if len(found) > limit else None,
+        )
+
+
+async def write_audit(
     connection: AsyncConnection,
     actor: str,
     action: str,
@@ -41,7 +72,7 @@ async def record(
     incident_id: str | None,
     details: Mapping[str, Any],
 ) -> None:
-    """Write down a change in the transaction that makes it. `details` are JSON, and hold neither secrets nor texts."""
+    """Log a change in the transaction that makes it. `details` are JSON without secrets and texts."""
     await connection.execute(
         audit_table.insert().values(
             created_at=datetime.now(UTC),
@@ -52,32 +83,3 @@ async def record(
             details=dict(details),
         )
     )
-
-
-class Audit:
-    """The log, to be read. It is only ever added to."""
-
-    def __init__(self, reading: AsyncEngine) -> None:
-        self._engine = reading
-
-    async def page(
-        self,
-        limit: int,
-        cursor: str | None = None,
-        incident_id: str | None = None,
-        teams: Collection[str] | None = None,
-    ) -> AuditPage:
-        """Changes, newest first: all, those of an incident, or those of `teams`. `InvalidInput` for a wrong cursor."""
-        query = select(audit_table).order_by(audit_table.c.seq.desc()).limit(limit + 1)
-        if cursor is not None:
-            query = query.where(audit_table.c.seq < read_cursor(cursor))
-        if incident_id is not None:
-            query = query.where(audit_table.c.incident_id == incident_id)
-        if teams is not None:
-            query = query.where(audit_table.c.team.in_(teams))
-        async with self._engine.connect() as connection:
-            found = (await connection.execute(query)).all()
-        return AuditPage(
-            entries=tuple(AuditEntry.model_construct(**row._mapping) for row in found[:limit]),  # noqa: SLF001 - SQLAlchemy's public name
-            next_cursor=write_cursor(found[limit - 1].seq) if len(found) > limit else None,
-        )

@@ -36,10 +36,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.domain.errors import InvalidInput, MisconfiguredService, NotFound
 from triage.observability.progress import Progress, silent
-from triage.store import service_tables  # noqa: F401 - its tables join the metadata
-from triage.store.engine import create_engine
+from triage.store.database import create_engine
 from triage.store.migrations import known_revisions, read_revision
-from triage.store.resealing import is_store_sealed
+from triage.store.reencryption import is_store_encrypted
 from triage.store.tables import metadata
 
 FORMAT = 1
@@ -49,8 +48,6 @@ _MANIFEST = "manifest.json"
 _KEYS = frozenset({"api_keys", "sessions"})
 _PORTION = 200
 _READ_BYTES = 1 << 20
-
-"""Called with how many rows are done and how many there are."""
 
 
 class TableFile(BaseModel, frozen=True):
@@ -205,7 +202,7 @@ async def _write(
         format=FORMAT,
         revision=revision,
         created_at=datetime.now(UTC),
-        is_sealed="schema_info" in by_name and await is_store_sealed(connection),
+        is_sealed="schema_info" in by_name and await is_store_encrypted(connection),
         has_keys=with_keys,
         embedders=tuple(sorted(await connection.scalars(select(fingerprint).distinct()))),
         tables=files,

@@ -1,8 +1,8 @@
-"""The order in which triages were finished.
+"""The order in which triages finished.
 
-PostgreSQL gives out ids before it commits: a triage with a smaller id can become visible after one with a larger.
-Each writer therefore says beforehand, by a lock that ends with its transaction, from which id on it may add one, and
-a reader who goes forward stops there. Nobody waits for anyone.
+PostgreSQL assigns ids before it commits: a triage with a smaller id can become visible after one with a larger id.
+Each writer therefore announces, with a lock that ends with its transaction, from which id on it may add a triage, and
+a reader stops there. Nobody waits for anyone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.store.tables import incident_table, triage_table
 
-# Any number will do that no other lock of the database has.
+# Any number that no other lock of the database has.
 _LOCKS = 2511
 _LAST_ID = "coalesce(pg_sequence_last_value(pg_get_serial_sequence('triages', 'id')::regclass), 0)"
 _ANNOUNCE = text(f"SELECT pg_advisory_xact_lock_shared(:locks, least({_LAST_ID}, 2147483647)::int)")
@@ -27,16 +27,16 @@ _ANNOUNCED = text(
 
 
 async def announce(connection: AsyncConnection) -> None:
-    """Say that this transaction will store a triage. Call it before the id is taken."""
+    """Announce that this transaction will store a triage. Call it before the id is assigned."""
     if connection.dialect.name == "postgresql":
         await connection.execute(_ANNOUNCE, {"locks": _LOCKS})
 
 
-async def finished(
+async def read_finished(
     connection: AsyncConnection, limit: int, after: int | None, since: datetime | None, teams: Collection[str] | None
 ) -> Sequence[Row[Any]]:
-    """Triages with ids behind `after`, before which none can be added any more."""
-    last = await settled(connection)
+    """Triages with ids after `after`, up to the last id before which none can be added any more."""
+    last = await read_last_final(connection)
     query = select(triage_table).where(triage_table.c.id <= last).order_by(triage_table.c.id).limit(limit)
     if after is not None:
         query = query.where(triage_table.c.id > after)
@@ -48,12 +48,12 @@ async def finished(
     return (await connection.execute(query)).all()
 
 
-async def settled(connection: AsyncConnection) -> int:
+async def read_last_final(connection: AsyncConnection) -> int:
     """The id up to which no triage can be added any more."""
     if connection.dialect.name == "postgresql":
-        # Each statement is to see what was committed before it.
+        # Each statement must see what was committed before it.
         await connection.execution_options(isolation_level="READ COMMITTED")
-    # The newest id is read before the locks: who comes later takes a larger one.
+    # Read the newest id before the locks: a later writer gets a larger id.
     newest = (await connection.execute(select(func.max(triage_table.c.id)))).scalar_one() or 0
     if connection.dialect.name == "postgresql":
         announced = (await connection.execute(_ANNOUNCED, {"locks": _LOCKS})).scalar_one()

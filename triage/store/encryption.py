@@ -1,28 +1,37 @@
-"""Texts sealed for rest: authenticated encryption with keys that can be rotated, or none."""
+"""Encryption of text at rest: authenticated encryption with rotatable keys, and the columns that use it.
+
+Nothing is searched or sorted by an encrypted column: each encryption of the same text differs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import JSON, Dialect, Text, TypeDecorator
 
 from triage.domain.errors import MisconfiguredService
 
 OFF = "none"
-"""In the first key's place: what is written is left plain, and the keys behind it open what was sealed before."""
+"""In place of the first key: new text is stored plain, and the other keys decrypt what was encrypted before."""
 
+# Both marks stand in stored data and must not change.
 _MARK = "sealed:1:"
 _PLAIN_MARK = "plain:1:"
+_ENCRYPTED_TRIAGE = '{"sealed":'
 
 
-class Sealer:
-    """Seals with the first of its keys and opens with any; without keys it leaves texts as they are.
+class Cipher:
+    """Encrypts with the first of its keys and decrypts with any; without keys it leaves text as it is.
 
-    A sealed text is a Fernet token (AES-128-CBC with HMAC-SHA256) behind a mark, so that sealed and plain texts can
-    stand side by side while a store is being sealed. A plain text that begins like a mark is kept behind one of its
-    own, so that nobody can post a text that then does not open. Raises `MisconfiguredService` for a key that is none.
+    An encrypted text is a Fernet token (AES-128-CBC with HMAC-SHA256) after a mark, so that encrypted and plain texts
+    can coexist while a store is being encrypted. A plain text that starts like a mark is stored after a mark of its
+    own, so that a posted text can't be mistaken for an encrypted one. Raises `MisconfiguredService` for an invalid key.
     """
 
     def __init__(self, keys: Sequence[str] = ()) -> None:
-        self._sealing = self._opening = None
+        self._encrypting = self._decrypting = None
         if real := [key for key in keys if key != OFF]:
             from cryptography.fernet import Fernet, MultiFernet
 
@@ -33,61 +42,64 @@ class Sealer:
                     "An encryption key must be 32 bytes in URL-safe Base64: `triage encrypt --new-key` makes one.",
                     setting="TRIAGE_ENCRYPTION_KEYS",
                 ) from error
-            self._opening = MultiFernet(fernets)
-            self._sealing = None if keys[0] == OFF else fernets[0]
+            self._decrypting = MultiFernet(fernets)
+            self._encrypting = None if keys[0] == OFF else fernets[0]
 
     @classmethod
-    def of(cls, keys: str | None) -> Sealer:
-        """The sealer for a comma-separated list of keys, or for none."""
+    def parse(cls, keys: str | None) -> Cipher:
+        """The cipher for a comma-separated list of keys, or for none."""
         return cls([key for key in (part.strip() for part in (keys or "").split(",")) if key])
 
     @property
-    def seals(self) -> bool:
-        """True if what is written is sealed."""
-        return self._sealing is not None
+    def encrypts(self) -> bool:
+        """True if new text is encrypted."""
+        return self._encrypting is not None
 
-    def seal(self, text: str) -> str:
-        """`text` as it is to be kept. Without keys that is the text itself, or nearly; an empty one always is."""
+    def encrypt(self, text: str) -> str:
+        """`text` as it is stored. An empty text always stays as it is, and so does any text without keys."""
         if not text:
             return text
-        if self._sealing is None:
+        if self._encrypting is None:
             return _PLAIN_MARK + text if text.startswith((_MARK, _PLAIN_MARK)) else text
-        return _MARK + self._sealing.encrypt(text.encode()).decode()
+        return _MARK + self._encrypting.encrypt(text.encode()).decode()
 
-    def open(self, kept: str) -> str:
-        """The text that was sealed, or that was kept plain. Raises `MisconfiguredService` where no key fits."""
-        if not kept.startswith(_MARK):
-            return kept.removeprefix(_PLAIN_MARK)
+    def decrypt(self, stored: str) -> str:
+        """The original of a stored text, encrypted or plain. Raises `MisconfiguredService` if no key fits."""
+        if not stored.startswith(_MARK):
+            return stored.removeprefix(_PLAIN_MARK)
         from cryptography.fernet import InvalidToken
 
-        if self._opening is not None:
+        if self._decrypting is not None:
             try:
-                return self._opening.decrypt(kept.removeprefix(_MARK)).decode()
+                return self._decrypting.decrypt(stored.removeprefix(_MARK)).decode()
             except InvalidToken:
                 pass
         raise MisconfiguredService(
-            "A text is sealed with a key that is not in TRIAGE_ENCRYPTION_KEYS: add the key that it was sealed with.",
+            "A text is encrypted with a key that is not in TRIAGE_ENCRYPTION_KEYS: add the key it was encrypted with.",
             setting="TRIAGE_ENCRYPTION_KEYS",
         )
 
-    def is_current(self, kept: str) -> bool:
-        """True if `kept` is as `seal` writes now: sealed with the first key, or plain where nothing is sealed."""
-        if not kept:
+    def is_current(self, stored: str) -> bool:
+        """True if `stored` is what `encrypt` would write now: encrypted with the first key, or plain without one."""
+        if not stored:
             return True
-        if not kept.startswith(_MARK) or self._sealing is None:
-            return kept.startswith(_MARK) == self.seals
+        if not stored.startswith(_MARK) or self._encrypting is None:
+            return stored.startswith(_MARK) == self.encrypts
         from cryptography.fernet import InvalidToken
 
         try:
-            self._sealing.decrypt(kept.removeprefix(_MARK))
+            self._encrypting.decrypt(stored.removeprefix(_MARK))
         except InvalidToken:
             return False
         return True
 
 
-def is_sealed(kept: str) -> bool:
-    """True if a kept text is sealed, with whatever key."""
-    return kept.startswith(_MARK)
+_PLAIN = Cipher()
+
+
+def is_encrypted(stored: str) -> bool:
+    """True if a stored text is encrypted, with whatever key."""
+    return stored.startswith(_MARK)
 
 
 def new_key() -> str:
@@ -95,3 +107,89 @@ def new_key() -> str:
     from cryptography.fernet import Fernet
 
     return Fernet.generate_key().decode()
+
+
+def set_cipher(dialect: Dialect, cipher: Cipher | None) -> None:
+    """Set the cipher for the encrypted columns of an engine with this dialect; with None they hold raw values."""
+    dialect.triage_cipher = cipher  # type: ignore[attr-defined]
+
+
+def _cipher(dialect: Dialect) -> Cipher | None:
+    # Each engine has its own dialect, so two stores in one process don't share their keys.
+    return getattr(dialect, "triage_cipher", _PLAIN)
+
+
+class EncryptedText(TypeDecorator[str]):
+    """A text that is encrypted as a whole."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        cipher = _cipher(dialect)
+        return value if value is None or cipher is None else self.encrypt(value, cipher)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        cipher = _cipher(dialect)
+        return value if value is None or cipher is None else self.decrypt(value, cipher)
+
+    def encrypt(self, value: str, cipher: Cipher) -> str:
+        """`value` as it is stored."""
+        return cipher.encrypt(value)
+
+    def decrypt(self, stored: str, cipher: Cipher) -> str:
+        """The value that was stored."""
+        return cipher.decrypt(stored)
+
+    def is_current(self, stored: str, cipher: Cipher) -> bool:
+        """True if `stored` is what `encrypt` would write now."""
+        return cipher.is_current(stored)
+
+
+class EncryptedTriage(EncryptedText):
+    """A triage's JSON. The labels of its facets stay readable beside the encrypted document, for use in queries.
+
+    Labels are not part of the write-up; the annotations hold them in plain text too.
+    """
+
+    cache_ok = True
+
+    def encrypt(self, value: str, cipher: Cipher) -> str:
+        if not cipher.encrypts:
+            return value
+        facets = json.loads(value)["facets"]
+        labels = {facet: {"labels": result["labels"]} for facet, result in facets.items()}
+        return json.dumps({"sealed": cipher.encrypt(value), "facets": labels}, separators=(",", ":"))
+
+    def decrypt(self, stored: str, cipher: Cipher) -> str:
+        return cipher.decrypt(json.loads(stored)["sealed"]) if stored.startswith(_ENCRYPTED_TRIAGE) else stored
+
+    def is_current(self, stored: str, cipher: Cipher) -> bool:
+        return cipher.is_current(json.loads(stored)["sealed"] if stored.startswith(_ENCRYPTED_TRIAGE) else stored)
+
+
+class EncryptedMapping(TypeDecorator[Mapping[str, Any]]):
+    """A JSON object; encrypted, it is stored as a JSON string."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        cipher = _cipher(dialect)
+        return value if cipher is None else self.encrypt(value, cipher)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        cipher = _cipher(dialect)
+        return value if cipher is None else self.decrypt(value, cipher)
+
+    def encrypt(self, value: Any, cipher: Cipher) -> Any:
+        """`value` as it is stored."""
+        return cipher.encrypt(json.dumps(value, ensure_ascii=False)) if value and cipher.encrypts else value
+
+    def decrypt(self, stored: Any, cipher: Cipher) -> Any:
+        """The value that was stored."""
+        return json.loads(cipher.decrypt(stored)) if isinstance(stored, str) and is_encrypted(stored) else stored
+
+    def is_current(self, stored: Any, cipher: Cipher) -> bool:
+        """True if `stored` is what `encrypt` would write now."""
+        return cipher.is_current(stored) if isinstance(stored, str) else not (stored and cipher.encrypts)

@@ -1,76 +1,125 @@
-"""Gold labels as they are read: of some incidents, or of all, which are the history."""
+"""Gold labels; the incidents that have some are the history."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, distinct, exists, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Row, Select, distinct, exists, func, select
 
 from triage.domain.annotation import Labels
-from triage.store import rows
-from triage.store.standing import standing_ids
-from triage.store.statements import chunks
+from triage.domain.incident import Incident
+from triage.domain.principal import seen_teams
+from triage.store.annotations import current_ids
+from triage.store.database import CHUNK, Database, chunks
+from triage.store.incidents import Incidents
 from triage.store.tables import annotation_table, incident_table
 
 
-async def is_any_gold(connection: AsyncConnection) -> bool:
-    """True if any incident has a gold label."""
-    return bool((await connection.execute(select(exists().where(annotation_table.c.is_gold)))).scalar_one())
+@dataclass
+class Gold:
+    """The gold labels of all incidents.
+
+    Of each facet the latest gold annotation and the latest gold adjudication of each annotator are candidates; among
+    them a person's counts before any other, then the newest.
+    """
+
+    database: Database
+    incidents: Incidents
+
+    async def find_many(self, incident_ids: Collection[str]) -> dict[str, Labels]:
+        """Incident id -> gold labels; incidents without any are left out."""
+        found: dict[str, Labels] = {}
+        async with self.database.read() as connection:
+            for chunk in chunks(incident_ids):
+                found |= _by_incident(await connection.execute(_gold(chunk)))
+        return found
+
+    async def exists(self) -> bool:
+        """True if any incident has a gold label."""
+        return bool(await self.database.value(select(exists().where(annotation_table.c.is_gold))))
+
+    async def count(self) -> int:
+        """How many incidents have gold labels."""
+        gold = _gold(None).order_by(None).subquery()
+        return int(await self.database.value(select(func.count(distinct(gold.c.incident_id)))))
+
+    async def list_ids(self) -> set[str]:
+        """The ids of all incidents with gold labels."""
+        return {row.incident_id for row in await self.database.rows(_gold(None))}
+
+    async def list_newest(self, taxonomy: str, limit: int, teams: Collection[str] | None = None) -> dict[str, Labels]:
+        """Incident id -> gold labels, of the `limit` newest incidents of a taxonomy that have any, newest first.
+
+        With `teams` only incidents of these teams.
+        """
+        is_gold = annotation_table.c.is_gold & (annotation_table.c.incident_id == incident_table.c.id)
+        query = (
+            select(incident_table.c.id)
+            .where(incident_table.c.taxonomy == taxonomy, exists().where(is_gold).correlate(incident_table))
+            .order_by(incident_table.c.seq.desc())
+            .limit(limit)
+        )
+        if teams is not None:
+            query = query.where(incident_table.c.team.in_(teams))
+        ids = await self.database.values(query)
+        gold = await self.find_many(ids)
+        return {incident_id: gold[incident_id] for incident_id in ids if incident_id in gold}
+
+    async def pages(self, size: int = CHUNK) -> AsyncIterator[dict[str, Labels]]:
+        """Incident id -> gold labels, of all incidents that have any, in pages by id. Memory is bounded."""
+        after = ""
+        while ids := await self.database.values(_ids_after(after, size)):
+            yield await self.find_many(ids)
+            after = ids[-1]
+
+    async def incident_pages(
+        self, teams: Collection[str] | None = None, accepts: Callable[[Labels], bool] = lambda _: True
+    ) -> AsyncIterator[list[tuple[Incident, Labels]]]:
+        """Incidents with their gold labels, in pages by id. Memory is bounded.
+
+        Only incidents whose labels are accepted, of these teams and the shared one (None: of all teams).
+        """
+        seen = seen_teams(teams)
+        async for gold in self.pages():
+            accepted = {incident_id: labels for incident_id, labels in gold.items() if accepts(labels)}
+            stored = await self.incidents.find_many(accepted)
+            yield [
+                (stored[incident_id].incident, labels)
+                for incident_id, labels in accepted.items()
+                if incident_id in stored and (seen is None or stored[incident_id].team in seen)
+            ]
+
+    async def list_incidents(
+        self, teams: Collection[str] | None = None, accepts: Callable[[Labels], bool] = lambda _: True
+    ) -> list[tuple[Incident, Labels]]:
+        """All of `incident_pages` in memory."""
+        return [pair async for page in self.incident_pages(teams, accepts) for pair in page]
 
 
-async def read_gold(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[str, Labels]:
-    """Incident id -> gold labels, for those of `incident_ids` that have any."""
-    found: dict[str, Labels] = {}
-    for chunk in chunks(incident_ids):
-        found |= rows.gold_labels(await connection.execute(_gold(chunk)))
-    return found
+def _gold(incident_ids: Collection[str] | None) -> Select[Any]:
+    """The current gold annotations of these incidents, or of all; the last one of a facet counts."""
+    return (
+        select(annotation_table.c.incident_id, annotation_table.c.facet, annotation_table.c.labels)
+        .where(annotation_table.c.is_gold, annotation_table.c.id.in_(current_ids(incident_ids)))
+        .order_by(annotation_table.c.origin == "human", annotation_table.c.id)
+    )
 
 
-async def read_gold_ids(connection: AsyncConnection) -> set[str]:
-    """The ids of all incidents with gold labels."""
-    return {row.incident_id for row in await connection.execute(_gold(None))}
-
-
-async def count_gold(connection: AsyncConnection) -> int:
-    """How many incidents have gold labels."""
-    gold = _gold(None).order_by(None).subquery()
-    return int((await connection.execute(select(func.count(distinct(gold.c.incident_id))))).scalar_one())
-
-
-async def next_gold_ids(connection: AsyncConnection, after: str, size: int) -> list[str]:
-    """The ids of the first incidents behind `after` that ever had a gold label, in their order."""
-    query = (
+def _ids_after(after: str, size: int) -> Select[Any]:
+    """The ids of the first incidents after `after` that ever had a gold label."""
+    return (
         select(annotation_table.c.incident_id)
         .where(annotation_table.c.is_gold, annotation_table.c.incident_id > after)
         .distinct()
         .order_by(annotation_table.c.incident_id)
         .limit(size)
     )
-    return list((await connection.execute(query)).scalars())
 
 
-async def newest_gold_ids(
-    connection: AsyncConnection, taxonomy: str, limit: int, teams: Collection[str] | None
-) -> list[str]:
-    """The ids of those incidents of a taxonomy that came in last and ever had a gold label, newest first."""
-    is_gold = annotation_table.c.is_gold & (annotation_table.c.incident_id == incident_table.c.id)
-    query = (
-        select(incident_table.c.id)
-        .where(incident_table.c.taxonomy == taxonomy, exists().where(is_gold).correlate(incident_table))
-        .order_by(incident_table.c.seq.desc())
-        .limit(limit)
-    )
-    if teams is not None:
-        query = query.where(incident_table.c.team.in_(teams))
-    return list((await connection.execute(query)).scalars())
-
-
-def _gold(incident_ids: Collection[str] | None) -> Select[Any]:
-    """The gold annotations of these incidents, or of all; of one facet the last one counts."""
-    return (
-        select(annotation_table.c.incident_id, annotation_table.c.facet, annotation_table.c.labels)
-        .where(annotation_table.c.is_gold, annotation_table.c.id.in_(standing_ids(incident_ids)))
-        .order_by(annotation_table.c.origin == "human", annotation_table.c.id)
-    )
+def _by_incident(gold: Iterable[Row[Any]]) -> dict[str, Labels]:
+    labels: dict[str, Labels] = {}
+    for row in gold:
+        labels.setdefault(row.incident_id, {})[row.facet] = tuple(row.labels)
+    return labels

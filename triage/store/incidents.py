@@ -1,85 +1,264 @@
-"""Incidents as they are kept: accepted or imported, found by id, and listed."""
+"""Stored incidents: accepted or imported, found by id, listed, and deleted with everything that belongs to them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, exists, select, union_all
+from pydantic import AwareDatetime, BaseModel
+from sqlalchemy import ColumnElement, Row, ScalarSelect, Select, exists, select, union_all
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.domain.enums import Status
 from triage.domain.errors import NotFound
 from triage.domain.incident import Incident
-from triage.store import rows
-from triage.store.records import Listed, Page, Posted, StoredIncident, Wanted
-from triage.store.statements import chunks, insert_or_leave
-from triage.store.tables import incident_table, triage_table, vector_table
+from triage.domain.principal import DEFAULT_TEAM
+from triage.store.audit import write_audit
+from triage.store.cursor import read_cursor, write_cursor
+from triage.store.database import Database, chunks, insert_or_ignore
+from triage.store.index_marks import write_marks
+from triage.store.tables import (
+    annotation_table,
+    assignment_table,
+    incident_table,
+    notification_table,
+    serving_table,
+    triage_table,
+    vector_table,
+)
+
+_BELONGING = (annotation_table, assignment_table, serving_table, triage_table, vector_table, notification_table)
 
 
-async def accept(connection: AsyncConnection, incident: Incident, taxonomy: str, team: str) -> bool:
-    """Keep an incident that waits for triage. False, and nothing done, if the id is taken.
+class StoredIncident(BaseModel, frozen=True):
+    """An incident and its state. `retry_at` is None for a failed one that is not retried automatically."""
 
-    Raises `IntegrityError` where another process takes the id in the same moment.
+    incident: Incident
+    taxonomy: str
+    status: Status
+    attempts: int = 0
+    failures: int = 0
+    failure: str | None = None
+    retry_at: AwareDatetime | None = None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    team: str = DEFAULT_TEAM
+
+
+class Listed(BaseModel, frozen=True):
+    """An incident in a list: without its write-up."""
+
+    id: str
+    title: str
+    source: str
+    service: str
+    severity: str
+    url: str
+    status: Status
+    taxonomy: str
+    started_at: AwareDatetime | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    team: str = DEFAULT_TEAM
+
+
+class Posted(Listed, frozen=True):
+    """An incident that was posted for triage, in a list. `degraded` is that of its latest triage, None without one."""
+
+    retry_at: AwareDatetime | None
+    degraded: bool | None
+
+
+class Page(BaseModel, frozen=True):
+    """Some incidents, newest first, and the cursor of the next page (None on the last)."""
+
+    incidents: tuple[Listed, ...]
+    next_cursor: str | None
+
+
+class Wanted(NamedTuple):
+    """Which incidents to list; None stands for any. `since` and `until` bound when they were stored.
+
+    `degraded` selects those whose latest triage is, or is not, degraded.
     """
-    if await _is_there(connection, incident.id):
-        return False
-    await connection.execute(incident_table.insert().values(_accepted(incident, taxonomy, team, datetime.now(UTC))))
-    return True
+
+    status: Status | None = None
+    teams: Collection[str] | None = None
+    service: str | None = None
+    severity: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    degraded: bool | None = None
+
+    def within(self, teams: Collection[str] | None) -> Wanted:
+        """The same filter for incidents of these teams only; None stands for all teams."""
+        if teams is None:
+            return self
+        return self._replace(teams=teams if self.teams is None else set(teams) & set(self.teams))
 
 
-async def accept_many(connection: AsyncConnection, incidents: Sequence[Incident], taxonomy: str, team: str) -> set[str]:
-    """Keep incidents that wait for triage; returns the ids of those that are new. Of several with one id the first
-    counts."""
+LIST_COLUMNS = [incident_table.c.seq, *(incident_table.c[name] for name in Listed.model_fields)]
+
+
+@dataclass
+class Incidents:
+    """All incidents."""
+
+    database: Database
+
+    async def add(self, incident: Incident, taxonomy: str, team: str = DEFAULT_TEAM) -> bool:
+        """Accept an incident of `team` for triage. Does nothing and returns False if the id is taken."""
+        values = _accepted(incident, taxonomy, team, datetime.now(UTC))
+        try:
+            async with self.database.write() as connection:
+                if await _exists(connection, incident.id):
+                    return False
+                await connection.execute(incident_table.insert().values(values))
+                return True
+        except IntegrityError:
+            # Another process was faster (PostgreSQL; SQLite lets one writer in at a time).
+            return False
+
+    async def add_many(self, incidents: Sequence[Incident], taxonomy: str, team: str = DEFAULT_TEAM) -> set[str]:
+        """Accept incidents of `team` for triage, in one transaction. Returns the ids of the new ones.
+
+        Of several incidents with one id the first counts.
+        """
+        if not incidents:
+            return set()
+        now = datetime.now(UTC)
+        values: dict[str, dict[str, Any]] = {}
+        for incident in incidents:
+            values.setdefault(incident.id, _accepted(incident, taxonomy, team, now))
+        async with self.database.write() as connection:
+            insert = insert_or_ignore(connection.dialect.name, incident_table).returning(incident_table.c.id)
+            return set((await connection.execute(insert, [*values.values()])).scalars())
+
+    async def find(self, incident_id: str) -> StoredIncident | None:
+        """The incident with this id, or None."""
+        return (await self.find_many([incident_id])).get(incident_id)
+
+    async def get(self, incident_id: str) -> StoredIncident:
+        """The incident with this id. Raises `NotFound`."""
+        found = await self.find(incident_id)
+        if found is None:
+            raise _not_found(incident_id)
+        return found
+
+    async def find_many(self, incident_ids: Collection[str]) -> dict[str, StoredIncident]:
+        """The incidents with these ids, by id; missing ones are left out."""
+        async with self.database.read() as connection:
+            return {
+                row.id: _read_stored(row)
+                for chunk in chunks(incident_ids)
+                for row in await connection.execute(select(incident_table).where(incident_table.c.id.in_(chunk)))
+            }
+
+    async def find_listed(self, incident_ids: Collection[str]) -> dict[str, Listed]:
+        """The incidents with these ids, by id, without their write-ups; missing ones are left out."""
+        async with self.database.read() as connection:
+            return {
+                row.id: read_listed(row)
+                for chunk in chunks(incident_ids)
+                for row in await connection.execute(select(*LIST_COLUMNS).where(incident_table.c.id.in_(chunk)))
+            }
+
+    async def find_team(self, incident_id: str) -> str | None:
+        """The team of an incident, or None if there is no such incident."""
+        return (await self.find_teams([incident_id])).get(incident_id)
+
+    async def find_teams(self, incident_ids: Collection[str]) -> dict[str, str]:
+        """Incident id -> team; missing incidents are left out."""
+        async with self.database.read() as connection:
+            return await read_teams(connection, incident_ids)
+
+    async def find_cursor(self, incident_id: str) -> str | None:
+        """The cursor of everything older than an incident, for every list that is newest first; None if there is no
+        such incident."""
+        seq = await self.database.value(select(incident_table.c.seq).where(incident_table.c.id == incident_id))
+        return None if seq is None else write_cursor(seq)
+
+    async def list_ids(self, status: Status | None = None) -> Sequence[str]:
+        """The ids of all incidents, or of those with this status, oldest first."""
+        query = select(incident_table.c.id).order_by(incident_table.c.seq)
+        return await self.database.values(query if status is None else query.where(incident_table.c.status == status))
+
+    async def list(self, limit: int, cursor: str | None = None, wanted: Wanted | None = None) -> Page:
+        """Incidents, newest first. Raises `InvalidInput` for an invalid cursor."""
+        query = select(*LIST_COLUMNS).order_by(incident_table.c.seq.desc()).limit(limit + 1)
+        if cursor is not None:
+            query = query.where(incident_table.c.seq < read_cursor(cursor))
+        if wanted is not None:
+            query = query.where(*conditions(wanted))
+        found = await self.database.rows(query)
+        return Page(
+            incidents=tuple(map(read_listed, found[:limit])),
+            next_cursor=write_cursor(found[limit - 1].seq) if len(found) > limit else None,
+        )
+
+    async def list_posted(self, limit: int, teams: Collection[str] | None = None) -> Sequence[Posted]:
+        """Incidents posted for triage, newest first, at most `limit`; with `teams` only theirs."""
+        of = incident_table.c
+        visible = [] if teams is None else [of.team.in_(teams)]
+        # Each status is read newest first from its index, so that the imported history, often the largest part, is not.
+        newest = [
+            select(of.seq).where(of.status == status, *visible).order_by(of.seq.desc()).limit(limit).subquery().select()
+            for status in ("pending", "triaged", "failed")
+        ]
+        columns = [column for column in LIST_COLUMNS if column is not of.seq]
+        query: Select[Any] = (
+            select(*columns, of.retry_at, _latest_degraded().label("degraded"))
+            .where(of.seq.in_(union_all(*newest)))
+            .order_by(of.seq.desc())
+            .limit(limit)
+        )
+        return [Posted.model_construct(**row._mapping) for row in await self.database.rows(query)]  # noqa: SLF001 - SQLAlchemy's public name
+
+    async def delete(self, incident_id: str, actor: str) -> dict[str, int]:
+        """Delete an incident and everything that belongs to it, and log who did. Raises `NotFound`.
+
+        Returns its mark for the index: incident id -> the mark's `seq`.
+        """
+        async with self.database.write() as connection:
+            query = select(incident_table.c.team).where(incident_table.c.id == incident_id).with_for_update()
+            team = (await connection.execute(query)).scalar_one_or_none()
+            if team is None:
+                raise _not_found(incident_id)
+            rows = {}
+            for table in _BELONGING:
+                deleted = await connection.execute(table.delete().where(table.c.incident_id == incident_id))
+                rows[table.name] = deleted.rowcount
+            await connection.execute(incident_table.delete().where(incident_table.c.id == incident_id))
+            await write_audit(connection, actor, "incident.deleted", team, incident_id, {"rows": rows})
+            marks = await write_marks(connection, [incident_id])
+        await self.database.empty_log()
+        return marks
+
+
+async def import_incident(connection: AsyncConnection, incident: Incident, taxonomy: str, team: str) -> None:
+    """Store an imported incident. It replaces one with its id, which keeps its team and loses its vectors."""
     now = datetime.now(UTC)
-    values: dict[str, dict[str, Any]] = {}
-    for incident in incidents:
-        values.setdefault(incident.id, _accepted(incident, taxonomy, team, now))
-    insert = insert_or_leave(connection.dialect.name, incident_table).returning(incident_table.c.id)
-    return set((await connection.execute(insert, list(values.values()))).scalars())
-
-
-async def take_over(connection: AsyncConnection, incident: Incident, taxonomy: str, team: str) -> None:
-    """Keep an imported incident, in place of one with its id, which keeps its team and loses its vectors."""
-    now = datetime.now(UTC)
-    values = rows.incident_values(incident) | {"taxonomy": taxonomy, "updated_at": now}
-    if await _is_there(connection, incident.id):
+    values = incident.model_dump() | {"taxonomy": taxonomy, "updated_at": now}
+    if await _exists(connection, incident.id):
         await connection.execute(incident_table.update().where(incident_table.c.id == incident.id).values(**values))
         await connection.execute(vector_table.delete().where(vector_table.c.incident_id == incident.id))
     else:
         await connection.execute(incident_table.insert().values(**values, team=team, status="imported", created_at=now))
 
 
-async def hold(connection: AsyncConnection, incident_ids: Collection[str]) -> None:
-    """Keep incidents from being deleted until this transaction ends. Raises `NotFound` if one is not there."""
+async def lock_incidents(connection: AsyncConnection, incident_ids: Collection[str]) -> None:
+    """Keep incidents from being deleted until this transaction ends. Raises `NotFound` if one does not exist."""
     for chunk in chunks(incident_ids):
-        # Held, so that a deletion comes before all of this or after it.
         query = select(incident_table.c.id).where(incident_table.c.id.in_(chunk)).with_for_update(read=True)
         if missing := set(chunk) - set((await connection.execute(query)).scalars()):
             raise NotFound(f"There is no incident {', '.join(map(repr, sorted(missing)[:10]))}.")
 
 
-async def read_incidents(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[str, StoredIncident]:
-    """Those of `incident_ids` that are there, by id."""
-    found: dict[str, StoredIncident] = {}
-    for chunk in chunks(incident_ids):
-        for row in await connection.execute(select(incident_table).where(incident_table.c.id.in_(chunk))):
-            found[row.id] = rows.read_stored(row)
-    return found
-
-
-async def read_listed(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[str, Listed]:
-    """Those of `incident_ids` that are there, by id, without their write-ups."""
-    found: dict[str, Listed] = {}
-    for chunk in chunks(incident_ids):
-        for row in await connection.execute(select(*rows.LIST_COLUMNS).where(incident_table.c.id.in_(chunk))):
-            found[row.id] = rows.read_listed(row)
-    return found
-
-
 async def read_teams(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[str, str]:
-    """Incident id -> team, of those of `incident_ids` that are there."""
+    """Incident id -> team; missing incidents are left out."""
     found: dict[str, str] = {}
     for chunk in chunks(incident_ids):
         query = select(incident_table.c.id, incident_table.c.team).where(incident_table.c.id.in_(chunk))
@@ -87,82 +266,52 @@ async def read_teams(connection: AsyncConnection, incident_ids: Collection[str])
     return found
 
 
-async def read_seq(connection: AsyncConnection, incident_id: str) -> int | None:
-    """The place of an incident in the order of arrival; None where there is no such incident."""
-    query = select(incident_table.c.seq).where(incident_table.c.id == incident_id)
-    seq: int | None = (await connection.execute(query)).scalar_one_or_none()
-    return seq
+def read_incident(row: Row[Any]) -> Incident:
+    """The incident of a row. It is not validated again, so it stays readable if the rules become stricter."""
+    return Incident.model_construct(**{name: getattr(row, name) for name in Incident.model_fields})
 
 
-async def read_ids(connection: AsyncConnection, status: Status | None) -> list[str]:
-    """The ids of all incidents, or of those with this status, oldest first."""
-    query = select(incident_table.c.id).order_by(incident_table.c.seq)
-    if status is not None:
-        query = query.where(incident_table.c.status == status)
-    return list((await connection.execute(query)).scalars())
+def read_listed(row: Row[Any]) -> Listed:
+    """The incident of a row for a list."""
+    return Listed.model_construct(**{name: getattr(row, name) for name in Listed.model_fields})
 
 
-async def read_page(connection: AsyncConnection, limit: int, cursor: str | None, wanted: Wanted | None) -> Page:
-    """See `Store.page`."""
-    query = select(*rows.LIST_COLUMNS).order_by(incident_table.c.seq.desc()).limit(limit + 1)
-    if cursor is not None:
-        query = query.where(incident_table.c.seq < rows.read_cursor(cursor))
-    if wanted is not None:
-        query = query.where(*conditions(wanted))
-    found = (await connection.execute(query)).all()
-    more = len(found) > limit
-    return Page(
-        incidents=tuple(map(rows.read_listed, found[:limit])),
-        next_cursor=rows.write_cursor(found[limit - 1].seq) if more else None,
-    )
-
-
-async def read_posted(connection: AsyncConnection, limit: int, teams: Collection[str] | None) -> list[Posted]:
-    """See `Store.posted`."""
+def conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    """What must be true of an incident to be listed."""
     of = incident_table.c
-    visible = [] if teams is None else [of.team.in_(teams)]
-    # Each state by itself is read from its index, newest first; the imported history, mostly the largest, is not.
-    newest = [
-        select(of.seq).where(of.status == status, *visible).order_by(of.seq.desc()).limit(limit).subquery().select()
-        for status in ("pending", "triaged", "failed")
-    ]
-    columns = [column for column in rows.LIST_COLUMNS if column is not of.seq]
-    query: Select[Any] = (
-        select(*columns, of.retry_at, _latest_degraded().label("degraded"))
-        .where(of.seq.in_(union_all(*newest)))
-        .order_by(of.seq.desc())
-        .limit(limit)
-    )
-    return [rows.read_posted(row) for row in await connection.execute(query)]
+    values = {name: getattr(wanted, name) for name in ("status", "service", "severity")}
+    found: list[ColumnElement[bool]] = [of[name] == value for name, value in values.items() if value is not None]
+    if wanted.teams is not None:
+        found.append(of.team.in_(wanted.teams))
+    if wanted.since is not None:
+        found.append(of.created_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(of.created_at < wanted.until)
+    if wanted.degraded is not None:
+        found.append(_latest_degraded().is_(wanted.degraded))
+    return found
 
 
-async def _is_there(connection: AsyncConnection, incident_id: str) -> bool:
+async def _exists(connection: AsyncConnection, incident_id: str) -> bool:
     return bool((await connection.execute(select(exists().where(incident_table.c.id == incident_id)))).scalar_one())
 
 
 def _accepted(incident: Incident, taxonomy: str, team: str, now: datetime) -> dict[str, Any]:
     state = {"taxonomy": taxonomy, "team": team, "status": "pending", "created_at": now, "updated_at": now}
-    return {**rows.incident_values(incident), **state}
+    return {**incident.model_dump(), **state}
 
 
-def conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
-    """What must hold of an incident for it to be listed."""
-    of = incident_table.c
-    given = {name: getattr(wanted, name) for name in ("status", "service", "severity")}
-    held: list[ColumnElement[bool]] = [of[name] == value for name, value in given.items() if value is not None]
-    if wanted.teams is not None:
-        held.append(of.team.in_(wanted.teams))
-    if wanted.since is not None:
-        held.append(of.created_at >= wanted.since)
-    if wanted.until is not None:
-        held.append(of.created_at < wanted.until)
-    if wanted.degraded is not None:
-        held.append(_latest_degraded().is_(wanted.degraded))
-    return held
+def _read_stored(row: Row[Any]) -> StoredIncident:
+    own = {name: getattr(row, name) for name in StoredIncident.model_fields if name != "incident"}
+    return StoredIncident.model_construct(incident=read_incident(row), **own)
+
+
+def _not_found(incident_id: str) -> NotFound:
+    return NotFound(f"There is no incident {incident_id!r}.", incident_id=incident_id)
 
 
 def _latest_degraded() -> ScalarSelect[Any]:
-    """Whether an incident's latest triage is degraded; NULL where it has none."""
+    """Whether an incident's latest triage is degraded; NULL if it has none."""
     return (
         select(triage_table.c.degraded)
         .where(triage_table.c.incident_id == incident_table.c.id)

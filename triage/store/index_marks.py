@@ -1,50 +1,37 @@
-"""Marks of incidents whose entry in the index may differ from the gold labels. Written with the change itself."""
+"""Index marks: incidents whose index entry may be outdated, marked in the transaction that changes them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import func, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.store.service_tables import index_mark_table
-from triage.store.statements import chunks
+from triage.store.database import Database, chunks
+from triage.store.tables import index_mark_table
 
 _COLUMNS = 3
-_MOST_VALUES = 900
+_MAX_PARAMETERS = 900
 
 
-class Change(NamedTuple):
-    """How far the history has come: the last mark that was ever written, and how many are not worked off."""
+class HistoryVersion(NamedTuple):
+    """The number of the last index mark ever written, and how many marks are still waiting."""
 
     last: int
     waiting: int
 
 
-async def write_marks(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[str, int]:
-    """Mark incidents in the transaction that changes them; returns incident id -> the mark's `seq`.
-
-    Write them last: a mark's number is taken when it is written, and others look for new ones.
-    """
-    now, marked = datetime.now(UTC), dict[str, int]()
-    for chunk in chunks(sorted(incident_ids), _MOST_VALUES // _COLUMNS):
-        insert = index_mark_table.insert().returning(index_mark_table.c.seq, index_mark_table.c.incident_id)
-        rows = await connection.execute(insert.values([{"incident_id": key, "created_at": now} for key in chunk]))
-        marked |= {row.incident_id: row.seq for row in rows}
-    return marked
-
-
+@dataclass
 class IndexMarks:
-    """The marks, for those who bring the index in line and then take them away."""
+    """The marks. Whoever updates the index deletes them afterwards."""
 
-    def __init__(self, engine: AsyncEngine, writing: AsyncEngine) -> None:
-        self._engine = engine
-        self._writing = writing
+    database: Database
 
-    async def left(self, before: datetime, limit: int) -> dict[str, int]:
-        """Incident id -> its last mark, of incidents that were marked before that moment, oldest first."""
+    async def list(self, before: datetime, limit: int) -> dict[str, int]:
+        """Incident id -> its last mark, of incidents marked before that moment, oldest first."""
         oldest = (
             select(index_mark_table.c.incident_id)
             .where(index_mark_table.c.created_at < before)
@@ -57,33 +44,45 @@ class IndexMarks:
             .where(index_mark_table.c.incident_id.in_(oldest.scalar_subquery()))
             .group_by(index_mark_table.c.incident_id)
         )
-        async with self._engine.connect() as connection:
-            return {row[0]: row[1] for row in await connection.execute(query)}
+        return {row[0]: row[1] for row in await self.database.rows(query)}
 
-    async def take_away(self, seen: Mapping[str, int]) -> None:
-        """Take away the marks of these incidents up to the `seq` that was seen; later ones stay."""
-        if not seen:
+    async def delete_through(self, marks: Mapping[str, int]) -> None:
+        """Delete the marks of these incidents up to the given `seq`; later ones stay."""
+        if not marks:
             return
-        async with self._writing.begin() as connection:
-            for incident_id, seq in seen.items():
+        async with self.database.write() as connection:
+            for incident_id, seq in marks.items():
                 mine = (index_mark_table.c.incident_id == incident_id) & (index_mark_table.c.seq <= seq)
                 await connection.execute(index_mark_table.delete().where(mine))
 
-    async def take_away_exactly(self, seqs: Collection[int]) -> None:
-        """Take away these marks and no others."""
+    async def delete(self, seqs: Collection[int]) -> None:
+        """Delete exactly these marks."""
         if not seqs:
             return
-        async with self._writing.begin() as connection:
-            for chunk in chunks(sorted(seqs), _MOST_VALUES):
+        async with self.database.write() as connection:
+            for chunk in chunks(sorted(seqs), _MAX_PARAMETERS):
                 await connection.execute(index_mark_table.delete().where(index_mark_table.c.seq.in_(chunk)))
 
-    async def change(self) -> Change:
-        """A cheap sign of whether the history changed: it differs after every change and once the index follows."""
-        if self._engine.dialect.name == "postgresql":
+    async def get_version(self) -> HistoryVersion:
+        """A cheap version of the history: it differs after every change, and again once the index is up to date."""
+        if self.database.engine.dialect.name == "postgresql":
             last = text("SELECT last_value FROM index_marks_seq_seq")
         else:
             last = text("SELECT seq FROM sqlite_sequence WHERE name = 'index_marks'")
-        async with self._engine.connect() as connection:
+        async with self.database.read() as connection:
             written = (await connection.execute(last)).scalar_one_or_none() or 0
             waiting = (await connection.execute(select(func.count()).select_from(index_mark_table))).scalar_one()
-        return Change(int(written), int(waiting))
+        return HistoryVersion(int(written), int(waiting))
+
+
+async def write_marks(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[str, int]:
+    """Mark incidents in the transaction that changes them; returns incident id -> the mark's `seq`.
+
+    Call this last: a mark takes its number when it is written, and other processes look for new numbers.
+    """
+    now, marks = datetime.now(UTC), dict[str, int]()
+    for chunk in chunks(sorted(incident_ids), _MAX_PARAMETERS // _COLUMNS):
+        insert = index_mark_table.insert().returning(index_mark_table.c.seq, index_mark_table.c.incident_id)
+        rows = await connection.execute(insert.values([{"incident_id": key, "created_at": now} for key in chunk]))
+        marks |= {row.incident_id: row.seq for row in rows}
+    return marks

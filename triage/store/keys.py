@@ -1,4 +1,4 @@
-"""API keys: made, found, rotated and revoked. Only a hash of each secret is kept."""
+"""API keys. Only a hash of each secret is stored."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import hmac
 import logging
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import Row, func, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.domain.errors import Conflict, NotFound
 from triage.domain.principal import Principal, Scope, actor
-from triage.store.audit import record
-from triage.store.service_tables import key_table, session_table
+from triage.store.audit import write_audit
+from triage.store.database import Database
+from triage.store.tables import key_table, session_table
 
 _log = logging.getLogger(__name__)
 
@@ -27,12 +29,12 @@ _PREFIX = "triage_"
 _TEXT = re.compile(r"triage_[0-9a-f]{12}_[A-Za-z0-9_-]{43}")
 _ALL = "*"
 _TOUCH_S = 60
-# What an unknown id is compared with, so that it takes as long as a known one.
+# An unknown id is compared with this, so that it takes as long as a known one.
 _NO_HASH = "0" * 64
 
 
 class Key(BaseModel, frozen=True):
-    """A key as it is kept. `teams` None: it is not limited to teams. After a rotation the secret before opens until
+    """A stored key. With `teams` None it is not limited to teams. After a rotation the previous secret is valid until
     `previous_until`."""
 
     id: str
@@ -52,28 +54,27 @@ class Key(BaseModel, frozen=True):
 
     @property
     def team_limit(self) -> frozenset[str] | None:
-        """The teams that it is limited to; None for no limit."""
+        """The teams it is limited to; None for no limit."""
         return None if self.teams is None else frozenset(self.teams)
 
     @property
     def principal(self) -> Principal:
-        """Who comes with it."""
+        """The caller that uses this key."""
         return Principal(self.name, frozenset(self.scopes), self.team_limit, self.id)
 
 
 class MadeKey(NamedTuple):
-    """A key, and the text that its user sends. The text can't be had again."""
+    """A key, and the text that its user sends. The text is not shown again."""
 
     key: Key
     text: str
 
 
+@dataclass
 class Keys:
-    """All keys. Every change is in the audit log."""
+    """All keys. Every change is logged in the audit log."""
 
-    def __init__(self, reading: AsyncEngine, writing: AsyncEngine) -> None:
-        self._engine = reading
-        self._writing = writing
+    database: Database
 
     async def create(
         self,
@@ -84,7 +85,7 @@ class Keys:
         expires_at: datetime | None = None,
         requests_per_minute: int | None = None,
     ) -> MadeKey:
-        """Make a key."""
+        """Create a key."""
         secret = _new_secret()
         key = Key(
             id=secrets.token_hex(6),
@@ -99,26 +100,25 @@ class Keys:
             "scopes": list(key.scopes),
             "teams": [_ALL] if teams is None else list(key.teams or ()),
         }
-        async with self._writing.begin() as connection:
+        async with self.database.write() as connection:
             await connection.execute(key_table.insert().values(**values, hash=_hash(secret)))
             details = key.model_dump(mode="json", include={"scopes", "teams", "expires_at", "requests_per_minute"})
-            await _record(connection, "key.created", key, details)
+            await _audit(connection, "key.created", key, details)
         return MadeKey(key, _text(key.id, secret))
 
     async def find(self, text: str) -> Key | None:
-        """The key that a text belongs to, also one that is expired; None for an unknown text and a revoked key.
+        """The key of a text, even if it has expired; None for an unknown text and for a revoked key.
 
-        Found by its text before a rotation it expires when that text does. Keeps when it was last used, to the minute.
+        A key found by its previous text expires when that text does. Stores when it was last used, to the minute.
         """
         if not _TEXT.fullmatch(text):
             return None
         key_id, _, secret = text.removeprefix(_PREFIX).partition("_")
-        async with self._engine.connect() as connection:
-            row = (await connection.execute(select(key_table).where(key_table.c.id == key_id))).one_or_none()
+        row = await self.database.row(select(key_table).where(key_table.c.id == key_id))
         now = datetime.now(UTC)
         previous = row.previous_hash if row is not None and row.previous_until and now < row.previous_until else None
         given = _hash(secret)
-        # Both are always compared, in a time that does not depend on how much fits.
+        # Always compare both, in constant time.
         is_current = hmac.compare_digest(given, _NO_HASH if row is None else row.hash)
         is_previous = hmac.compare_digest(given, previous or _NO_HASH)
         if row is None or row.revoked_at is not None or not (is_current or is_previous):
@@ -131,13 +131,9 @@ class Keys:
             await self._touch(key, now)
         return key
 
-    async def of_session(self, key_id: str) -> Key | None:
-        """The key that a session was begun with, also one that is expired; None for one that is revoked.
-
-        Keeps when it was last used, to the minute.
-        """
-        async with self._engine.connect() as connection:
-            row = (await connection.execute(select(key_table).where(key_table.c.id == key_id))).one_or_none()
+    async def find_by_id(self, key_id: str) -> Key | None:
+        """The key of a session, even if it has expired; None if it is revoked. Stores when it was last used."""
+        row = await self.database.row(select(key_table).where(key_table.c.id == key_id))
         if row is None or row.revoked_at is not None:
             return None
         key, now = _read(row), datetime.now(UTC)
@@ -145,36 +141,34 @@ class Keys:
             await self._touch(key, now)
         return key
 
-    async def all(self) -> list[Key]:
-        """Every key, oldest first, also the revoked ones."""
-        async with self._engine.connect() as connection:
-            query = select(key_table).order_by(key_table.c.created_at, key_table.c.id)
-            return [_read(row) for row in await connection.execute(query)]
+    async def list(self) -> Sequence[Key]:
+        """Every key, oldest first, including revoked ones."""
+        query = select(key_table).order_by(key_table.c.created_at, key_table.c.id)
+        return [_read(row) for row in await self.database.rows(query)]
 
     async def get(self, key_id: str) -> Key:
         """The key with this id. Raises `NotFound`."""
-        async with self._engine.connect() as connection:
+        async with self.database.read() as connection:
             return await _get(connection, key_id)
 
     async def count(self) -> int:
-        """How many keys open something now."""
+        """How many keys are valid now."""
         now = datetime.now(UTC)
         lasts = key_table.c.expires_at.is_(None) | (key_table.c.expires_at > now)
         query = select(func.count()).select_from(key_table).where(key_table.c.revoked_at.is_(None), lasts)
-        async with self._engine.connect() as connection:
-            return int((await connection.execute(query)).scalar_one())
+        return int(await self.database.value(query))
 
     async def rotate(self, key_id: str, grace_s: float = 86_400) -> MadeKey:
-        """Give a key a new secret; the one before opens for another `grace_s` seconds, one older than that no more.
+        """Give a key a new secret. The previous one stays valid for `grace_s` seconds, older ones become invalid.
 
-        Its sessions so far last no longer than the secret before. Its expiry stays. Raises `NotFound`, and
-        `Conflict` for a key that is revoked.
+        Its sessions last no longer than the previous secret. Its expiry stays. Raises `NotFound`, and `Conflict` for a
+        revoked key.
         """
         secret, until = _new_secret(), datetime.now(UTC) + timedelta(seconds=grace_s)
-        async with self._writing.begin() as connection:
+        async with self.database.write() as connection:
             key = await _get(connection, key_id)
             if key.revoked_at is not None:
-                raise Conflict(f"Key {key_id!r} is revoked: make a new one.", key_id=key_id)
+                raise Conflict(f"Key {key_id!r} is revoked: create a new one.", key_id=key_id)
             await connection.execute(
                 key_table.update()
                 .where(key_table.c.id == key_id)
@@ -182,32 +176,32 @@ class Keys:
             )
             mine = session_table.update().where(session_table.c.key_id == key_id, session_table.c.expires_at > until)
             await connection.execute(mine.values(expires_at=until))
-            await _record(connection, "key.rotated", key, {"previous_until": until.isoformat()})
+            await _audit(connection, "key.rotated", key, {"previous_until": until.isoformat()})
         return MadeKey(key.model_copy(update={"previous_until": until}), _text(key_id, secret))
 
     async def revoke(self, key_id: str) -> Key:
-        """End a key for good, with all its secrets. A second time it changes nothing. Raises `NotFound`."""
+        """Invalidate a key for good, with all its secrets. Does nothing if it is revoked. Raises `NotFound`."""
         now = datetime.now(UTC)
-        async with self._writing.begin() as connection:
+        async with self.database.write() as connection:
             key = await _get(connection, key_id)
             if key.revoked_at is not None:
                 return key
             await connection.execute(key_table.update().where(key_table.c.id == key_id).values(revoked_at=now))
-            await _record(connection, "key.revoked", key, {})
+            await _audit(connection, "key.revoked", key, {})
         return key.model_copy(update={"revoked_at": now})
 
     async def _touch(self, key: Key, now: datetime) -> None:
         since = now - timedelta(seconds=_TOUCH_S)
         if key.last_used_at is not None and key.last_used_at > since:
             return
-        # Nobody is turned away because this could not be written.
+        # A failed write must not reject the request.
         stale = key_table.c.last_used_at.is_(None) | (key_table.c.last_used_at <= since)
         try:
-            async with self._writing.begin() as connection:
+            async with self.database.write() as connection:
                 mine = key_table.update().where(key_table.c.id == key.id, stale)
                 await connection.execute(mine.values(last_used_at=now))
         except SQLAlchemyError as error:
-            _log.warning("Could not keep that key %s was used: %s", key.id, type(error).__name__)
+            _log.warning("Could not store when key %s was last used: %s", key.id, type(error).__name__)
 
 
 def _new_secret() -> str:
@@ -215,7 +209,7 @@ def _new_secret() -> str:
 
 
 def _hash(secret: str) -> str:
-    # A slow hash is for passwords, which can be guessed. Nobody guesses 256 random bits, and every request pays for it.
+    # Slow hashes are for passwords, which can be guessed. 256 random bits can't, and every request hashes its key.
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -236,6 +230,6 @@ def _read(row: Row[Any]) -> Key:
     return Key.model_construct(**(values | {"scopes": tuple(row.scopes), "teams": teams}))
 
 
-async def _record(connection: AsyncConnection, action: str, key: Key, details: dict[str, Any]) -> None:
+async def _audit(connection: AsyncConnection, action: str, key: Key, details: dict[str, Any]) -> None:
     team = key.teams[0] if key.teams is not None and len(key.teams) == 1 else ""
-    await record(connection, actor(), action, team, None, {"key": key.id, "name": key.name} | details)
+    await write_audit(connection, actor(), action, team, None, {"key": key.id, "name": key.name} | details)

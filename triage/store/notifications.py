@@ -1,7 +1,7 @@
-"""The outbox: what is to be told to whom, written in the transaction that made it happen, told at least once.
+"""The outbox of notifications. They are written in the transaction of their event and delivered at least once.
 
-A notification is claimed before it is sent: its next time is moved ahead by a lease, so that no other process sends it
-meanwhile. One whose process died is due again when the lease is over, under the same id.
+A notification is claimed before it is sent: its next time moves ahead by a lease, so that no other process sends it
+meanwhile. If the process dies, the notification is due again after the lease, under the same id.
 """
 
 from __future__ import annotations
@@ -9,28 +9,28 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import ColumnElement, Row, and_, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.domain.annotation import Annotation
 from triage.domain.enums import Event
 from triage.domain.errors import NotFound
 from triage.domain.triage_result import Triage
-from triage.store.service_tables import notification_table, subscription_table
-from triage.store.statements import insert_or_leave
-from triage.store.tables import incident_table, triage_table
+from triage.store.database import Database, insert_or_ignore
+from triage.store.tables import incident_table, notification_table, subscription_table, triage_table
 
 NotificationState = Literal["waiting", "delivered", "failed"]
 
 
 class Notification(BaseModel, frozen=True):
-    """One event for one subscription. `attempts` counts the sendings that were begun; `failure` is the last one's.
+    """One event for one subscription. `attempts` counts the deliveries that were started; `failure` is the last one's.
 
-    `next_at` is when it is sent next, or sent again should its process have died.
+    `next_at` is when it is sent next, or sent again if its process has died.
     """
 
     id: str
@@ -46,7 +46,7 @@ class Notification(BaseModel, frozen=True):
 
 
 class Claimed(NamedTuple):
-    """A notification that this process is to send now. `attempt` counts from 1 and tells this claim from others."""
+    """A notification that this process must send now. `attempt` counts from 1 and tells this claim from others."""
 
     id: str
     subscription_id: str
@@ -57,25 +57,24 @@ class Claimed(NamedTuple):
     created_at: datetime
 
 
+@dataclass
 class Notifications:
-    """All notifications. `added` is set whenever this process stored some, for whoever sends them."""
+    """All notifications. `added` is set whenever this process stored some, to wake whoever sends them."""
 
-    def __init__(self, reading: AsyncEngine, writing: AsyncEngine) -> None:
-        self._engine = reading
-        self._writing = writing
-        self.added = asyncio.Event()
+    database: Database
+    added: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def claim(
         self, now: datetime, lease: timedelta, each: int, limit: int, busy: Collection[str] = ()
-    ) -> list[Claimed]:
-        """Take up to `limit` due notifications, at most `each` of a subscription, none of those that are `busy`.
+    ) -> Sequence[Claimed]:
+        """Claim up to `limit` due notifications, at most `each` of a subscription, none of the `busy` subscriptions.
 
-        They are due again after `lease`, unless `delivered`, `again` or `failed` is called for them before.
+        They are due again after `lease`, unless one of the `mark_...` methods or `reschedule` is called before.
         """
         table = notification_table
         due = and_(table.c.state == "waiting", table.c.next_at <= now)
         if busy:
-            due = and_(due, table.c.subscription_id.not_in(list(busy)))
+            due = and_(due, table.c.subscription_id.not_in([*busy]))
         place = func.row_number().over(partition_by=table.c.subscription_id, order_by=(table.c.next_at, table.c.seq))
         ranked = select(table.c.seq, place.label("place")).where(due).subquery()
         first = select(ranked.c.seq).where(ranked.c.place <= each)
@@ -86,7 +85,7 @@ class Notifications:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        async with self._writing.begin() as connection:
+        async with self.database.write() as connection:
             rows = (await connection.execute(query)).all()
             if rows:
                 await connection.execute(
@@ -101,18 +100,17 @@ class Notifications:
             for row in rows
         ]
 
-    async def next_at(self) -> datetime | None:
+    async def find_next_time(self) -> datetime | None:
         """When the next one is due; None if none waits."""
         table = notification_table
         query = select(table.c.next_at).where(table.c.state == "waiting").order_by(table.c.next_at).limit(1)
-        async with self._engine.connect() as connection:
-            moment: datetime | None = (await connection.execute(query)).scalar_one_or_none()
+        moment: datetime | None = await self.database.value(query)
         return moment
 
-    async def delivered(self, claimed: Claimed) -> None:
-        """It arrived."""
-        # Also where the lease was over: what arrived need not be sent again.
-        await self._end(
+    async def mark_delivered(self, claimed: Claimed) -> None:
+        """Store that it arrived."""
+        # Even if the lease has expired: what arrived need not be sent again.
+        await self._update(
             notification_table.c.id == claimed.id,
             state="delivered",
             failure=None,
@@ -120,40 +118,34 @@ class Notifications:
             delivered_at=datetime.now(UTC),
         )
 
-    async def again(self, claimed: Claimed, failure: str, at: datetime) -> None:
-        """It did not arrive, and is to be sent again `at` a later time."""
-        await self._end(_mine(claimed), failure=failure, next_at=at)
+    async def reschedule(self, claimed: Claimed, failure: str, at: datetime) -> None:
+        """Store that it did not arrive and is sent again `at` a later time."""
+        await self._update(_still_claimed(claimed), failure=failure, next_at=at)
 
-    async def failed(self, claimed: Claimed, failure: str) -> None:
-        """It did not arrive, and is not sent again by itself."""
-        await self._end(_mine(claimed), state="failed", failure=failure, next_at=None)
+    async def mark_failed(self, claimed: Claimed, failure: str) -> None:
+        """Store that it did not arrive and is not sent again automatically."""
+        await self._update(_still_claimed(claimed), state="failed", failure=failure, next_at=None)
 
-    async def of_subscription(
-        self, subscription_id: str, limit: int = 100, state: NotificationState | None = None
-    ) -> list[Notification]:
-        """The notifications of a subscription, newest first, at most `limit`."""
-        table = notification_table
-        query = (
-            select(table).where(table.c.subscription_id == subscription_id).order_by(table.c.seq.desc()).limit(limit)
-        )
-        if state is not None:
-            query = query.where(table.c.state == state)
-        async with self._engine.connect() as connection:
-            return [_read(row) for row in await connection.execute(query)]
-
-    async def of_incident(self, incident_id: str, limit: int = 100) -> list[Notification]:
-        """The notifications of an incident, newest first, at most `limit`."""
-        table = notification_table
-        query = select(table).where(table.c.incident_id == incident_id).order_by(table.c.seq.desc()).limit(limit)
-        async with self._engine.connect() as connection:
-            return [_read(row) for row in await connection.execute(query)]
+    async def list(
+        self,
+        *,
+        subscription_id: str | None = None,
+        incident_id: str | None = None,
+        state: NotificationState | None = None,
+        limit: int = 100,
+    ) -> Sequence[Notification]:
+        """The notifications of a subscription or an incident, newest first, at most `limit`."""
+        wanted = {"subscription_id": subscription_id, "incident_id": incident_id, "state": state}
+        query = select(notification_table).filter_by(**{k: v for k, v in wanted.items() if v is not None})
+        query = query.order_by(notification_table.c.seq.desc()).limit(limit)
+        return [_read(row) for row in await self.database.rows(query)]
 
     async def redeliver(self, subscription_id: str, notification_id: str) -> Notification:
-        """Send it anew now, under its id, whatever became of it. Raises `NotFound`."""
+        """Send it again now, under its id, whatever its state. Raises `NotFound`."""
         table = notification_table
         this = and_(table.c.id == notification_id, table.c.subscription_id == subscription_id)
         values = {"state": "waiting", "attempts": 0, "next_at": datetime.now(UTC), "failure": None}
-        async with self._writing.begin() as connection:
+        async with self.database.write() as connection:
             changed = await connection.execute(table.update().where(this).values(**values))
             if not changed.rowcount:
                 raise NotFound(
@@ -164,15 +156,14 @@ class Notifications:
         self.added.set()
         return _read(row)
 
-    async def _end(self, which: ColumnElement[bool], **values: Any) -> None:
-        async with self._writing.begin() as connection:
-            await connection.execute(notification_table.update().where(which).values(**values))
+    async def _update(self, which: ColumnElement[bool], **values: Any) -> None:
+        await self.database.execute(notification_table.update().where(which).values(**values))
 
 
 async def notify(connection: AsyncConnection, event: Event, incident_id: str, run_id: str) -> bool:
-    """In this transaction: one notification for each active subscription of the incident's team to `event`.
+    """In this transaction, add one notification for each active subscription of the incident's team to `event`.
 
-    A second time with the same event and run it adds nothing. True if there is anyone to be told.
+    A second call with the same event and run adds nothing. True if anyone is notified.
     """
     query = (
         select(subscription_table.c.id, subscription_table.c.events)
@@ -183,7 +174,7 @@ async def notify(connection: AsyncConnection, event: Event, incident_id: str, ru
     if not subscribed:
         return False
     now = datetime.now(UTC)
-    told = [
+    notifications = [
         {
             "id": notification_id(subscription_id, event, run_id),
             "subscription_id": subscription_id,
@@ -196,15 +187,14 @@ async def notify(connection: AsyncConnection, event: Event, incident_id: str, ru
         }
         for subscription_id in subscribed
     ]
-    insert = insert_or_leave(connection.dialect.name, notification_table)
-    await connection.execute(insert, told)
+    await connection.execute(insert_or_ignore(connection.dialect.name, notification_table), notifications)
     return True
 
 
-async def notify_of_corrections(connection: AsyncConnection, kept: Sequence[Annotation]) -> bool:
-    """In this transaction: notifications of people's new gold labels that differ from what the triage had said."""
+async def notify_of_corrections(connection: AsyncConnection, added: Sequence[Annotation]) -> bool:
+    """In this transaction, add notifications of people's new gold labels that differ from the triage's labels."""
     is_any = False
-    for annotation in kept:
+    for annotation in added:
         if not annotation.is_gold or annotation.origin != "human":
             continue
         query = (
@@ -222,13 +212,13 @@ async def notify_of_corrections(connection: AsyncConnection, kept: Sequence[Anno
 
 
 def notification_id(subscription_id: str, event: str, run_id: str) -> str:
-    """The same for the same event and subscription, however often it is sent."""
+    """The same for the same event, subscription and run, however often it is sent."""
     content = f"{subscription_id}\x1f{event}\x1f{run_id}"
     return "msg_" + hashlib.sha256(content.encode()).hexdigest()[:40]
 
 
-def _mine(claimed: Claimed) -> ColumnElement[bool]:
-    """Still this claim, and not one made after its lease was over."""
+def _still_claimed(claimed: Claimed) -> ColumnElement[bool]:
+    """True of this claim, and not of one made after its lease expired."""
     table = notification_table
     return and_(table.c.id == claimed.id, table.c.state == "waiting", table.c.attempts == claimed.attempt)
 

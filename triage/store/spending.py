@@ -1,23 +1,24 @@
-"""What the models took, by day (UTC) and model, counted over all processes."""
+"""What model calls cost, by day (UTC) and model, over all processes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.models.chat.budget import Budget, Taken, told_if_used_up
-from triage.store.service_tables import spending_table
-from triage.store.statements import insert
+from triage.store.database import Database, insert
+from triage.store.tables import spending_table
 
 _FIGURES = Taken._fields
 
 
 class DaySpending(BaseModel, frozen=True):
-    """What one model took on one day. `cost` is in US dollars, None where no price of the model is known."""
+    """What one model used on one day. `cost` is in US dollars, None if the model has no known price."""
 
     day: str
     model: str
@@ -27,24 +28,23 @@ class DaySpending(BaseModel, frozen=True):
     cost: float | None = None
 
 
+@dataclass
 class Spending:
     """The spending on one database. Implements the `Ledger` port.
 
-    Tokens of the models in `free` don't count towards a budget.
+    Usage of the models in `free` does not count towards a budget.
     """
 
-    def __init__(self, reading: AsyncEngine, writing: AsyncEngine, free: Collection[str] = ()) -> None:
-        self._engine = reading
-        self._writing = writing
-        self._free = tuple(free)
+    database: Database
+    free: Collection[str] = ()
 
-    def sparing(self, *free: str) -> Spending:
+    def excluding(self, *free: str) -> Spending:
         """The same spending, in which these models count towards no budget."""
-        return Spending(self._engine, self._writing, free)
+        return replace(self, free=free)
 
     async def reserve(self, day: str, model: str, expected: Taken, budget: Budget, *, is_priced: bool) -> Taken:
         """See `Ledger.reserve`."""
-        async with self._writing.begin() as connection:
+        async with self.database.write() as connection:
             before = await self._taken(connection, day)
             if not told_if_used_up(day, before, budget):
                 await _add(connection, day, model, expected, is_priced=is_priced)
@@ -52,23 +52,22 @@ class Spending:
 
     async def add(self, day: str, model: str, taken: Taken, *, is_priced: bool) -> None:
         """See `Ledger.add`."""
-        async with self._writing.begin() as connection:
+        async with self.database.write() as connection:
             await _add(connection, day, model, taken, is_priced=is_priced)
 
-    async def days(self, days: int = 7) -> list[DaySpending]:
-        """The latest `days` on which a model was asked, newest first, by model."""
+    async def list(self, days: int = 7) -> Sequence[DaySpending]:
+        """The latest `days` with model calls, newest first, by model."""
         latest = select(spending_table.c.day).distinct().order_by(spending_table.c.day.desc()).limit(days)
         query = (
             select(spending_table)
             .where(spending_table.c.day.in_(latest))
             .order_by(spending_table.c.day.desc(), spending_table.c.model)
         )
-        async with self._engine.connect() as connection:
-            return [_read(row._asdict()) for row in await connection.execute(query)]
+        return [_read(row._asdict()) for row in await self.database.rows(query)]
 
     async def _taken(self, connection: AsyncConnection, day: str) -> Taken:
         sums = [func.coalesce(func.sum(spending_table.c[name]), 0) for name in _FIGURES]
-        counted = (spending_table.c.day == day) & spending_table.c.model.not_in(self._free)
+        counted = (spending_table.c.day == day) & spending_table.c.model.not_in(self.free)
         calls, prompt, completion, cost = (await connection.execute(select(*sums).where(counted))).one()
         return Taken(int(calls), int(prompt), int(completion), float(cost))
 

@@ -1,535 +1,270 @@
-"""The store: everything that is kept, behind one class. A method is one transaction."""
+"""The store: everything the service keeps. Its parts are named after what they hold; each method is one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import NamedTuple
 
-from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
+from filelock import FileLock, Timeout
+from sqlalchemy import func, select, text
 
-from triage.domain.annotation import Annotation, Labels
-from triage.domain.enums import Status
-from triage.domain.errors import NotFound
+from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
-from triage.domain.triage_result import Triage
+from triage.domain.principal import DEFAULT_TEAM
 from triage.models.embedding import Vectors
-from triage.store import rows
-from triage.store.annotations import read_all_annotations, read_annotation, read_annotations, read_labelled
-from triage.store.assignments import Assignments
-from triage.store.attempts import (
-    count_pending,
-    keep_failure,
-    read_pending,
-    rearm_failed,
-    request_another,
-    request_attempt,
-)
-from triage.store.audit import Audit
-from triage.store.completion import settled
-from triage.store.deletion import delete_incident, empty_log
-from triage.store.encryption import Sealer
-from triage.store.engine import WRITES, create_engine
-from triage.store.gold import count_gold, is_any_gold, newest_gold_ids, next_gold_ids, read_gold, read_gold_ids
-from triage.store.incidents import (
-    accept,
-    accept_many,
-    read_ids,
-    read_incidents,
-    read_listed,
-    read_page,
-    read_posted,
-    read_seq,
-    read_teams,
-)
-from triage.store.index_marks import IndexMarks
-from triage.store.judgements import (
-    Coverage,
-    Judgement,
-    TriagedIncident,
-    read_annotators,
-    read_coverage,
-    read_judgements,
-    read_triaged,
-)
-from triage.store.keys import Keys
-from triage.store.notifications import Notifications
-from triage.store.pace import Pace
-from triage.store.piles import Piles
-from triage.store.processes import Processes
-from triage.store.recording import record
-from triage.store.records import (
-    DEFAULT_TEAM,
-    FinishedPage,
+from triage.store.annotations import (
+    Annotations,
     Labelled,
-    Listed,
-    Made,
-    Page,
-    Pending,
-    Posted,
-    Recent,
-    StoredIncident,
-    Wanted,
+    author,
+    check_unchanged,
+    is_repeat,
+    of_facet,
+    read_current,
+    save_annotation,
+    with_saw_model,
 )
-from triage.store.resealing import check_seal
+from triage.store.assignments import Assignments
+from triage.store.attempts import Attempts
+from triage.store.audit import Audit
+from triage.store.database import Database
+from triage.store.encryption import Cipher
+from triage.store.gold import Gold
+from triage.store.incidents import Incidents, import_incident, lock_incidents
+from triage.store.index_marks import IndexMarks, write_marks
+from triage.store.keys import Keys
+from triage.store.label_changes import LabelChanges
+from triage.store.notifications import Notifications, notify_of_corrections
+from triage.store.processes import SEEN_WITHIN, Processes
+from triage.store.rate_limits import RateLimits
+from triage.store.reencryption import check_keys
+from triage.store.review_queues import ReviewQueues
+from triage.store.reviews import Reviews
 from triage.store.sessions import Sessions
 from triage.store.spending import Spending
-from triage.store.statements import CHUNK
 from triage.store.subscriptions import Subscriptions, WebhookSources
-from triage.store.tables import incident_table
-from triage.store.triages import (
-    document_of_run,
-    has_result,
-    keep_triage,
-    latest_document,
-    latest_documents,
-    latest_documents_of,
-    read_finished,
-    read_made,
-    read_recent,
+from triage.store.tables import (
+    incident_table,
+    index_mark_table,
+    notification_table,
+    process_table,
+    spending_table,
 )
-from triage.store.turns import only_one
-from triage.store.vectors import read_vectors
-from triage.store.workload import Workload, read_workload
+from triage.store.triages import Triages
+from triage.store.vectors import StoredVectors, save_vector
+
+_POLL_S = 0.2
+
+
+class Recorded(NamedTuple):
+    """What `Store.record` stored.
+
+    `annotations` are the current ones in place of those passed in, in their order; `marks` are the index marks of
+    changed incidents (incident id -> the mark's `seq`).
+    """
+
+    annotations: list[Annotation]
+    marks: dict[str, int]
+
+
+class Workload(NamedTuple):
+    """The load of the service, over all processes.
+
+    `incidents` counts pending and failed ones by status, `notifications` undelivered ones by state, and `processes`
+    by role those seen in the last minute. `cost` (US dollars) and `tokens` are today's (UTC), by model; a model without
+    a price has no cost.
+    """
+
+    incidents: dict[str, int]
+    oldest_pending_s: float
+    index_marks: int
+    notifications: dict[str, int]
+    processes: dict[str, int]
+    cost: dict[str, float]
+    tokens: dict[str, int]
 
 
 class Store:
-    """The system of record. The tables must be there: see `upgrade`. Times come out in UTC.
+    """The system of record. Create its tables with `upgrade` first. Times are in UTC.
 
-    What holds text of write-ups is sealed at rest where `sealer` has keys.
+    Texts of write-ups are encrypted at rest if `cipher` has keys.
     """
 
-    def __init__(self, database_url: str, sealer: Sealer | None = None) -> None:
-        self._sealer = sealer or Sealer()
-        self._engine = create_engine(database_url, self._sealer)
-        self._writing = self._engine.execution_options(**WRITES)
-        self.assignments = Assignments(self._engine, self._writing)
-        self.piles = Piles(self._engine)
-        self.index_marks = IndexMarks(self._engine, self._writing)
-        self.processes = Processes(self._engine, self._writing)
-        self.pace = Pace(self._engine, self._writing)
-        self.spending = Spending(self._engine, self._writing)
-        self.keys = Keys(self._engine, self._writing)
-        self.sessions = Sessions(self._engine, self._writing, self.keys)
-        self.audit = Audit(self._engine)
-        self.notifications = Notifications(self._engine, self._writing)
-        self.subscriptions = Subscriptions(self._engine, self._writing, self._sealer)
-        self.webhook_sources = WebhookSources(self._engine, self._writing, self._sealer)
+    def __init__(self, database_url: str, cipher: Cipher | None = None) -> None:
+        self.database = database = Database(database_url, cipher)
+        self.notifications = Notifications(database)
+        self.incidents = Incidents(database)
+        self.attempts = Attempts(database, self.notifications)
+        self.triages = Triages(database, self.notifications)
+        self.annotations = Annotations(database)
+        self.assignments = Assignments(database)
+        self.gold = Gold(database, self.incidents)
+        self.reviews = Reviews(database)
+        self.review_queues = ReviewQueues(database)
+        self.vectors = StoredVectors(database)
+        self.index_marks = IndexMarks(database)
+        self.processes = Processes(database)
+        self.rate_limits = RateLimits(database)
+        self.spending = Spending(database)
+        self.keys = Keys(database)
+        self.sessions = Sessions(database, self.keys)
+        self.audit = Audit(database)
+        self.subscriptions = Subscriptions(database)
+        self.webhook_sources = WebhookSources(database)
 
     async def close(self) -> None:
-        """Let go of the connections."""
-        await self._engine.dispose()
+        """Close all connections."""
+        await self.database.engine.dispose()
 
-    async def check_seal(self) -> None:
-        """Raise `MisconfiguredService` unless the keys open this store. The first process with keys marks it sealed."""
-        await check_seal(self._writing, self._sealer)
+    async def check_keys(self) -> None:
+        """Raise `MisconfiguredService` unless the encryption keys fit this store. The first process with keys marks it
+        as encrypted."""
+        await check_keys(self.database)
 
     async def ping(self) -> None:
         """Raise if the database or its tables can't be reached."""
-        async with self._engine.connect() as connection:
-            await connection.execute(select(incident_table.c.seq).limit(1))
+        await self.database.rows(select(incident_table.c.seq).limit(1))
 
-    async def workload(self) -> Workload:
-        """What waits, what is at work and what was spent today."""
-        return await read_workload(self._engine)
+    @asynccontextmanager
+    async def lock(self, name: str) -> AsyncIterator[None]:
+        """Let one process at a time into this block: the others with the same `name` wait.
 
-    # Incidents
-
-    async def add_incident(self, incident: Incident, taxonomy: str, team: str = DEFAULT_TEAM) -> bool:
-        """Accept an incident of `team` for triage. False, and nothing done, if the id is taken."""
+        Uses PostgreSQL's advisory lock, or a lock file beside an SQLite database. It is released if its process dies.
+        """
+        engine = self.database.engine
+        if engine.dialect.name == "postgresql":
+            key = int.from_bytes(hashlib.sha256(f"triage {name}".encode()).digest()[:8], "big", signed=True)
+            async with engine.connect() as connection:
+                # Outside a transaction, which would keep old rows alive for as long as the work takes.
+                alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
+                # Polled, because a wait inside the database would hold up its maintenance.
+                query = text("SELECT pg_try_advisory_lock(:key)")
+                while not (await alone.execute(query, {"key": key})).scalar_one():  # noqa: ASYNC110 - others are processes
+                    await asyncio.sleep(_POLL_S)
+                try:
+                    yield
+                finally:
+                    await alone.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+            return
+        path = engine.url.database
+        if not path or path == ":memory:":
+            yield
+            return
+        lock = FileLock(f"{path}.{name}.lock", thread_local=False)
+        while True:
+            try:
+                lock.acquire(blocking=False)
+                break
+            except Timeout:
+                await asyncio.sleep(_POLL_S)
         try:
-            async with self._writing.begin() as connection:
-                return await accept(connection, incident, taxonomy, team)
-        except IntegrityError:
-            # Another process was faster (PostgreSQL; SQLite lets one writer in at a time).
-            return False
-
-    async def add_incidents(self, incidents: Sequence[Incident], taxonomy: str, team: str = DEFAULT_TEAM) -> set[str]:
-        """Accept incidents of `team` for triage, in one transaction. Returns the ids of those that are new.
-
-        Of several with one id the first counts.
-        """
-        if not incidents:
-            return set()
-        async with self._writing.begin() as connection:
-            return await accept_many(connection, incidents, taxonomy, team)
-
-    async def find(self, incident_id: str) -> StoredIncident | None:
-        """The incident with this id, or None."""
-        return (await self.incidents([incident_id])).get(incident_id)
-
-    async def incident(self, incident_id: str) -> StoredIncident:
-        """The incident with this id. Raises `NotFound`."""
-        found = await self.find(incident_id)
-        if found is None:
-            raise NotFound(f"There is no incident {incident_id!r}.", incident_id=incident_id)
-        return found
-
-    async def incidents(self, incident_ids: Collection[str]) -> dict[str, StoredIncident]:
-        """Those incidents of `incident_ids` that are there, by id."""
-        async with self._engine.connect() as connection:
-            return await read_incidents(connection, incident_ids)
-
-    async def listed(self, incident_ids: Collection[str]) -> dict[str, Listed]:
-        """Those incidents of `incident_ids` that are there, by id, without their write-ups."""
-        async with self._engine.connect() as connection:
-            return await read_listed(connection, incident_ids)
-
-    async def delete(self, incident_id: str, actor: str) -> dict[str, int]:
-        """Delete an incident with all that is kept of it, and record who did; returns its mark for the index.
-
-        Raises `NotFound`.
-        """
-        async with self._writing.begin() as connection:
-            marked = await delete_incident(connection, incident_id, actor)
-        if marked is None:
-            raise NotFound(f"There is no incident {incident_id!r}.", incident_id=incident_id)
-        await empty_log(self._engine)
-        return marked
-
-    def only_one(self, what: str) -> AbstractAsyncContextManager[None]:
-        """A block in which one process is at a time, see `turns.py`."""
-        return only_one(self._engine, what)
-
-    async def team_of(self, incident_id: str) -> str | None:
-        """The team of an incident; None where there is no such incident."""
-        return (await self.teams_of([incident_id])).get(incident_id)
-
-    async def teams_of(self, incident_ids: Collection[str]) -> dict[str, str]:
-        """Incident id -> team, of those of `incident_ids` that are there."""
-        async with self._engine.connect() as connection:
-            return await read_teams(connection, incident_ids)
-
-    async def cursor_behind(self, incident_id: str) -> str | None:
-        """The cursor of what is older than an incident, in every list that is newest first; None if it is not there."""
-        async with self._engine.connect() as connection:
-            seq = await read_seq(connection, incident_id)
-        return None if seq is None else rows.write_cursor(seq)
-
-    async def page(self, limit: int, cursor: str | None = None, wanted: Wanted | None = None) -> Page:
-        """Incidents, newest first. Raises `InvalidInput` for a cursor that is none."""
-        async with self._engine.connect() as connection:
-            return await read_page(connection, limit, cursor, wanted)
-
-    async def posted(self, limit: int, teams: Collection[str] | None = None) -> list[Posted]:
-        """What came in to be triaged, newest first, at most `limit`; with `teams` only their incidents."""
-        async with self._engine.connect() as connection:
-            return await read_posted(connection, limit, teams)
-
-    async def incident_ids(self, status: Status | None = None) -> list[str]:
-        """The ids of all incidents, or of those with this status, oldest first."""
-        async with self._engine.connect() as connection:
-            return await read_ids(connection, status)
-
-    # Triage and its attempts
-
-    async def pending(self, after: str | None = None, limit: int = CHUNK) -> list[Pending]:
-        """Incidents that wait for their triage, by id, those behind `after`."""
-        async with self._engine.connect() as connection:
-            return await read_pending(connection, after, limit)
-
-    async def pending_count(self, limit: int) -> int:
-        """How many incidents wait for their triage, counted up to `limit`."""
-        async with self._engine.connect() as connection:
-            return await count_pending(connection, limit)
-
-    async def has_triage(self, run_id: str) -> bool:
-        """True if the result of this run is stored."""
-        async with self._engine.connect() as connection:
-            return await has_result(connection, run_id)
-
-    async def save_triage(self, run_id: str, triage: Triage, vector: Vectors | None = None) -> None:
-        """Keep a result. A second time with the same `run_id` changes nothing, nor does one of a deleted incident.
-
-        With it is kept the `vector` of the incident's redacted text, made by the embedder that the triage names.
-        """
-        async with self._writing.begin() as connection:
-            is_told = await keep_triage(connection, run_id, triage, vector)
-        if is_told:
-            self.notifications.added.set()
-
-    async def save_failure(self, pending: Pending, reason: str, retry_at: datetime | None) -> bool:
-        """Keep why an attempt failed. False, and nothing done, if the incident moved on since that attempt."""
-        async with self._writing.begin() as connection:
-            is_kept, is_told = await keep_failure(connection, pending, reason, retry_at)
-        if is_told:
-            self.notifications.added.set()
-        return is_kept
-
-    async def rearm(self, now: datetime) -> int:
-        """Make failed incidents whose time to be tried again has come pending. Returns how many."""
-        async with self._writing.begin() as connection:
-            return await rearm_failed(connection, now)
-
-    async def request_triage(self, incident_id: str) -> None:
-        """Make an incident that was imported, or failed for good, pending. Does nothing to any other."""
-        async with self._writing.begin() as connection:
-            await request_attempt(connection, incident_id)
-
-    async def request_another(self, incident_id: str) -> bool:
-        """Make an incident pending that failed, or whose latest triage is degraded. False, and nothing done, for any
-        other."""
-        async with self._writing.begin() as connection:
-            return await request_another(connection, incident_id)
-
-    async def triage_document(self, incident_id: str) -> str | None:
-        """The latest triage of an incident as JSON, as it was stored; None if there is none."""
-        async with self._engine.connect() as connection:
-            return await latest_document(connection, incident_id)
-
-    async def triage_documents(self, incident_ids: Collection[str]) -> dict[str, str]:
-        """Incident id -> its latest triage as JSON, for those of `incident_ids` that have one."""
-        async with self._engine.connect() as connection:
-            return await latest_documents_of(connection, incident_ids)
-
-    async def triage_of_run(self, run_id: str) -> Triage | None:
-        """The triage that this run made, or None."""
-        async with self._engine.connect() as connection:
-            document = await document_of_run(connection, run_id)
-        return None if document is None else Triage.model_validate_json(document)
-
-    async def annotation(self, annotation_id: int) -> Annotation | None:
-        """The annotation with this id, or None."""
-        async with self._engine.connect() as connection:
-            return await read_annotation(connection, annotation_id)
-
-    async def triage(self, incident_id: str) -> Triage | None:
-        """The latest triage of an incident, or None."""
-        document = await self.triage_document(incident_id)
-        return None if document is None else Triage.model_validate_json(document)
-
-    async def triages(self, incident_id: str, limit: int) -> list[Made]:
-        """The triages of an incident, newest first, at most `limit`."""
-        async with self._engine.connect() as connection:
-            return await read_made(connection, incident_id, limit)
-
-    async def recent(
-        self, taxonomy: str, since: datetime, limit: int, teams: Collection[str] | None = None
-    ) -> list[Recent]:
-        """Incidents of these teams whose latest triage was made since then, newest first, at most `limit`."""
-        async with self._engine.connect() as connection:
-            return await read_recent(connection, taxonomy, since, limit, teams)
-
-    async def finished(
-        self,
-        limit: int,
-        cursor: str | None = None,
-        *,
-        since: datetime | None = None,
-        teams: Collection[str] | None = None,
-    ) -> FinishedPage:
-        """Triages in the order in which they were stored, those behind the cursor or, without one, made `since` then.
-
-        A client that goes on from `next_cursor` sees each triage once and misses none, whatever is stored meanwhile.
-        """
-        async with self._engine.connect() as connection:
-            return await read_finished(connection, limit, cursor, since, teams)
-
-    async def newest_cursor(self) -> str:
-        """The cursor for `finished` behind which stands what is stored from now on."""
-        async with self._engine.connect() as connection:
-            return rows.write_cursor(await settled(connection))
-
-    async def judgements(
-        self,
-        taxonomy: str,
-        facets: Sequence[str],
-        since: datetime,
-        limit: int,
-        *,
-        teams: Collection[str] | None = None,
-        annotator: str | None = None,
-        with_untriaged: bool = False,
-    ) -> list[Judgement]:
-        """What people said since then beside what the triage had said; newest first, at most `limit` of each facet.
-
-        With `annotator` only that person's, with `with_untriaged` also of incidents that had no triage by then.
-        """
-        async with self._engine.connect() as connection:
-            return await read_judgements(
-                connection,
-                taxonomy,
-                facets,
-                since,
-                limit,
-                teams=teams,
-                annotator=annotator,
-                with_untriaged=with_untriaged,
-            )
-
-    async def triaged_incidents(
-        self,
-        taxonomy: str,
-        facets: Sequence[str],
-        since: datetime,
-        limit: int,
-        teams: Collection[str] | None = None,
-    ) -> list[TriagedIncident]:
-        """The latest triages made since then, newest first, at most `limit`."""
-        async with self._engine.connect() as connection:
-            return await read_triaged(connection, taxonomy, facets, since, limit, teams)
-
-    async def coverage(
-        self,
-        taxonomy: str,
-        facets: Sequence[str],
-        since: datetime,
-        limit: int,
-        *,
-        teams: Collection[str] | None = None,
-        annotator: str | None = None,
-    ) -> Coverage:
-        """Of the newest `limit` incidents triaged since then: how many a person, or this one, labelled."""
-        async with self._engine.connect() as connection:
-            return await read_coverage(connection, taxonomy, facets, since, limit, teams=teams, annotator=annotator)
-
-    async def annotators(
-        self, taxonomy: str, limit: int, teams: Collection[str] | None = None, annotator: str | None = None
-    ) -> list[str]:
-        """The names of the first `limit` people, by name, who labelled incidents; or just this one's, if they did."""
-        async with self._engine.connect() as connection:
-            return await read_annotators(connection, taxonomy, limit, teams, annotator)
-
-    # Annotations and the history
+            yield
+        finally:
+            lock.release()
 
     async def record(
         self,
-        annotated: Sequence[Annotation],
+        annotations: Sequence[Annotation],
         *,
         imported: Mapping[str, Incident] | None = None,
         taxonomy: str = "",
         fingerprint: str = "",
-        embedded: Mapping[str, Vectors] | None = None,
-        is_given_here: bool = False,
+        vectors: Mapping[str, Vectors] | None = None,
+        is_interactive: bool = False,
         team: str = DEFAULT_TEAM,
-        marked: dict[str, int] | None = None,
         expected: Labelled | None = None,
-    ) -> list[Annotation]:
-        """Keep annotations, the `imported` incidents they are of, and vectors (incident id -> vector), all or nothing.
+    ) -> Recorded:
+        """Store annotations, the `imported` incidents they belong to, and vectors by incident id, all or nothing.
 
-        An imported incident takes the place of one with its id, which loses its vectors. An annotation that says what
-        its annotator said last is not kept again, and the one that stands is returned in its place; unless it is a
-        person's gold label that another one has replaced since. With `is_given_here` people's annotations get their
-        `saw_model` from what was served to them, whatever they say themselves. Raises `Outdated` if the one incident
-        that they are of has got further than `expected`.
+        An imported incident replaces one with its id, which loses its vectors; new ones belong to `team`. An annotation
+        that repeats its annotator's current one is not stored again, unless it is a person's gold label that another
+        one has replaced since. With `is_interactive` people's annotations get their `saw_model` from what they were
+        shown, whatever they say themselves.
 
-        Incidents whose gold labels or texts this changes are marked for the index, in `marked` too (incident id -> the
-        mark's `seq`). New incidents are of `team`. Raises `NotFound` for an annotation of an incident that is gone.
+        Incidents whose gold labels or texts change are marked for the index. Raises `NotFound` for an annotation of a
+        missing incident, and `Outdated` if the incident's annotations changed since `expected` (pass those of one
+        incident only).
         """
-        async with self._writing.begin() as connection:
-            recorded = await record(
-                connection,
-                annotated,
-                imported=imported or {},
-                taxonomy=taxonomy,
-                fingerprint=fingerprint,
-                embedded=embedded or {},
-                is_given_here=is_given_here,
-                team=team,
-                expected=expected,
-            )
-        if recorded.is_told:
+        imported, vectors = imported or {}, vectors or {}
+        changed, stored, added = set(imported), list[Annotation](), list[Annotation]()
+        async with self.database.write() as connection:
+            if expected is not None:
+                await check_unchanged(connection, annotations[0].incident_id, expected)
+            for incident in imported.values():
+                await import_incident(connection, incident, taxonomy, team)
+            await lock_incidents(connection, {a.incident_id for a in annotations} | set(vectors))
+            for incident_id, vector in vectors.items():
+                await save_vector(connection, incident_id, fingerprint, vector)
+            current = await read_current(connection, {a.incident_id for a in annotations})
+            changes = LabelChanges(current.values(), imported, is_interactive=is_interactive)
+            gold_by = {of_facet(a): author(a) for a in current.values() if a.is_gold}
+            for requested in annotations:
+                annotation = await with_saw_model(connection, requested) if is_interactive else requested
+                facet, key = of_facet(annotation), (*of_facet(annotation), *author(annotation))
+                before = current.get(key)
+                is_replaced = annotation.is_gold and gold_by.get(facet) != author(annotation)
+                if (
+                    before is None
+                    or not is_repeat(before, annotation)
+                    or (is_replaced and annotation.origin == "human")
+                ):
+                    if annotation.is_gold or facet in gold_by:
+                        changed.add(annotation.incident_id)
+                    if annotation.is_gold:
+                        gold_by[facet] = author(annotation)
+                    changes.add(before, annotation)
+                    before = current[key] = await save_annotation(connection, annotation)
+                    added.append(before)
+                stored.append(before)
+            marks = await write_marks(connection, changed)
+            await changes.write(connection)
+            is_notified = is_interactive and await notify_of_corrections(connection, added)
+        if is_notified:
             self.notifications.added.set()
-        if marked is not None:
-            marked |= recorded.marks
-        return recorded.kept
+        return Recorded(stored, marks)
 
-    async def annotations(self, incident_id: str) -> list[Annotation]:
-        """All annotations of an incident, oldest first."""
-        return (await self.annotations_of([incident_id]))[incident_id]
+    async def get_workload(self) -> Workload:
+        """Count what waits, what runs and what was spent today.
 
-    async def annotations_of(
-        self, incident_ids: Collection[str], annotator: str | None = None
-    ) -> dict[str, list[Annotation]]:
-        """Incident id -> all its annotations, or those of one annotator, oldest first, for each of `incident_ids`."""
-        async with self._engine.connect() as connection:
-            return await read_annotations(connection, incident_ids, annotator)
-
-    async def labelled(
-        self,
-        annotators: int = 1,
-        *,
-        before: int | None = None,
-        limit: int | None = None,
-        teams: Collection[str] | None = None,
-        differing: bool = False,
-    ) -> list[tuple[int, str]]:
-        """Place and id of incidents of which so many people labelled one and the same facet, newest first.
-
-        With `before` only those behind that place, with `teams` only those of these teams, and where they are to be
-        `differing` only those where not all labels that people ever gave to that facet are the same.
+        Triaged incidents and delivered notifications are left out: they are many and need no monitoring.
         """
-        async with self._engine.connect() as connection:
-            return await read_labelled(connection, annotators, before, limit, teams, differing=differing)
-
-    async def all_annotations(self, taxonomy: str) -> list[Annotation]:
-        """All annotations of incidents that are labelled with this taxonomy, oldest first.
-
-        Behind them stand the labels of the latest triage of each incident, of origin `model`.
-        """
-        async with self._engine.connect() as connection:
-            annotated = await read_all_annotations(connection, taxonomy)
-            documents = await latest_documents(connection, taxonomy)
-        said = [annotation for document in documents for annotation in rows.said_by_model(document)]
-        return [*annotated, *said]
-
-    async def has_gold(self) -> bool:
-        """True if any incident has a gold label."""
-        async with self._engine.connect() as connection:
-            return await is_any_gold(connection)
-
-    async def gold(self, incident_ids: Collection[str]) -> dict[str, Labels]:
-        """Incident id -> gold labels, for those of `incident_ids` that have any.
-
-        An annotator's latest word on a facet counts, and so does their latest adjudication of it; of several gold ones
-        a person's before any other, then the newest.
-        """
-        async with self._engine.connect() as connection:
-            return await read_gold(connection, incident_ids)
-
-    async def newest_gold(self, taxonomy: str, limit: int, teams: Collection[str] | None = None) -> dict[str, Labels]:
-        """Incident id -> gold labels, of the `limit` incidents of a taxonomy that came in last and have any.
-
-        Newest first; with `teams` only those of these teams.
-        """
-        async with self._engine.connect() as connection:
-            ids = await newest_gold_ids(connection, taxonomy, limit, teams)
-            gold = await read_gold(connection, ids)
-        return {incident_id: gold[incident_id] for incident_id in ids if incident_id in gold}
-
-    async def gold_ids(self) -> set[str]:
-        """The ids of all incidents with gold labels: the history."""
-        async with self._engine.connect() as connection:
-            return await read_gold_ids(connection)
-
-    async def history_size(self) -> int:
-        """How many incidents have gold labels."""
-        async with self._engine.connect() as connection:
-            return await count_gold(connection)
-
-    async def gold_pages(self, size: int = CHUNK) -> AsyncIterator[dict[str, Labels]]:
-        """Incident id -> gold labels, of all incidents that have any, in portions by id. Bounded in memory."""
-        after = ""
-        while True:
-            async with self._engine.connect() as connection:
-                ids = await next_gold_ids(connection, after, size)
-            if not ids:
-                return
-            yield await self.gold(ids)
-            after = ids[-1]
-
-    async def history(self, chunk: int = CHUNK) -> AsyncIterator[list[tuple[Incident, Labels]]]:
-        """Every incident with gold labels and those labels, in portions by id. Bounded in memory."""
-        async for gold in self.gold_pages(chunk):
-            stored = await self.incidents(gold)
-            yield [(stored[key].incident, labels) for key, labels in gold.items() if key in stored]
-
-    async def vectors(self, fingerprint: str, incident_ids: Collection[str]) -> dict[str, Vectors]:
-        """Incident id -> vector by the embedder with this fingerprint, for those that have one."""
-        async with self._engine.connect() as connection:
-            return await read_vectors(connection, fingerprint, incident_ids)
-
-    async def save_vectors(self, fingerprint: str, embedded: Mapping[str, Vectors]) -> None:
-        """Keep vectors (incident id -> vector), in place of earlier ones of the same embedder."""
-        await self.record([], fingerprint=fingerprint, embedded=embedded)
+        now = datetime.now(UTC)
+        incidents, notifications, processes = incident_table.c, notification_table.c, process_table.c
+        spent = spending_table.c
+        by_status = (
+            select(incidents.status, func.count())
+            .where(incidents.status.in_(("pending", "failed")))
+            .group_by(incidents.status)
+        )
+        # Since when it waits: for a retried one that is not when it was posted.
+        oldest = select(func.min(incidents.updated_at)).where(incidents.status == "pending")
+        by_state = (
+            select(notifications.state, func.count())
+            .where(notifications.state != "delivered")
+            .group_by(notifications.state)
+        )
+        is_seen = processes.seen_at > now - SEEN_WITHIN
+        by_role = select(processes.role, func.count()).where(is_seen).group_by(processes.role)
+        tokens = spent.prompt_tokens + spent.completion_tokens
+        today = select(spent.model, spent.cost, spent.is_priced, tokens.label("tokens")).where(
+            spent.day == now.date().isoformat()
+        )
+        async with self.database.read() as connection:
+            counts = [
+                {row[0]: row[1] for row in await connection.execute(query)} for query in (by_status, by_state, by_role)
+            ]
+            since = (await connection.execute(oldest)).scalar_one_or_none()
+            marks = (await connection.execute(select(func.count()).select_from(index_mark_table))).scalar_one()
+            spending = (await connection.execute(today)).all()
+        return Workload(
+            incidents=counts[0],
+            oldest_pending_s=max((now - since).total_seconds(), 0.0) if since else 0.0,
+            index_marks=marks,
+            notifications=counts[1],
+            processes=counts[2],
+            cost={row.model: row.cost for row in spending if row.is_priced},
+            tokens={row.model: row.tokens for row in spending},
+        )

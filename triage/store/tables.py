@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -23,9 +24,10 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     false,
+    true,
 )
 
-from triage.store.sealed import SealedMapping, SealedText, SealedTriage
+from triage.store.encryption import EncryptedMapping, EncryptedText, EncryptedTriage
 
 metadata = MetaData(
     naming_convention={
@@ -79,22 +81,22 @@ incident_table = Table(
     metadata,
     serial("seq"),
     Column("id", String(128), nullable=False, unique=True),
-    Column("title", SealedText, nullable=False),
-    Column("write_up", SealedText, nullable=False),
+    Column("title", EncryptedText, nullable=False),
+    Column("write_up", EncryptedText, nullable=False),
     Column("source", Text, nullable=False),
     Column("service", Text, nullable=False),
     Column("severity", Text, nullable=False),
-    Column("url", SealedText, nullable=False),
+    Column("url", EncryptedText, nullable=False),
     Column("started_at", Moment),
     Column("detected_at", Moment),
     Column("mitigated_at", Moment),
     Column("resolved_at", Moment),
-    Column("attributes", SealedMapping, nullable=False),
+    Column("attributes", EncryptedMapping, nullable=False),
     Column("taxonomy", String(100), nullable=False),
     Column("status", String(16), nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("failures", Integer, nullable=False, server_default="0"),
-    Column("failure", SealedText),
+    Column("failure", EncryptedText),
     Column("retry_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -116,7 +118,7 @@ annotation_table = Table(
     Column("annotator", String(200), nullable=False),
     Column("origin", String(16), nullable=False),
     Column("is_gold", Boolean, nullable=False, server_default=false()),
-    Column("note", SealedText, nullable=False),
+    Column("note", EncryptedText, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("saw_model", Boolean),
     Column("settles", JSON(none_as_null=True)),
@@ -156,7 +158,7 @@ triage_table = Table(
     serial("id"),
     _of_incident(),
     Column("run_id", String(200), nullable=False, unique=True),
-    Column("document", SealedTriage, nullable=False),
+    Column("document", EncryptedTriage, nullable=False),
     Column("degraded", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
     Index(None, "incident_id", "id"),
@@ -171,4 +173,142 @@ vector_table = Table(
     Column("fingerprint", String(200), primary_key=True),
     Column("dimension", Integer, nullable=False),
     Column("vector", LargeBinary, nullable=False),
+)
+
+# The key itself is never kept: `hash` is the SHA-256 of a secret with 256 random bits. After a rotation the secret
+# before still opens until `previous_until`.
+key_table = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("previous_hash", String(64)),
+    Column("previous_until", Moment),
+    Column("scopes", JSON, nullable=False),
+    Column("teams", JSON, nullable=False),
+    Column("requests_per_minute", Integer),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+    Column("last_used_at", Moment),
+)
+
+# Browsers in which somebody gave their key. `hash` is the SHA-256 of the token that the browser keeps as a cookie.
+session_table = Table(
+    "sessions",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("key_id", String(32), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+
+# What was done to labels, incidents and keys, by whom. No foreign key: the record of a deletion outlives the incident.
+audit_table = Table(
+    "audit",
+    metadata,
+    serial("seq"),
+    Column("created_at", Moment, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("team", String(64), nullable=False),
+    Column("incident_id", String(128)),
+    Column("details", JSON, nullable=False),
+    Index(None, "incident_id", "seq"),
+    Index(None, "team", "seq"),
+    sqlite_autoincrement=True,
+)
+
+# Who is told of finished triages. `secret` signs what is sent; it is sealed where the store seals.
+subscription_table = Table(
+    "subscriptions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("team", String(64), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("is_active", Boolean, nullable=False, server_default=true()),
+    Column("created_at", Moment, nullable=False),
+)
+
+# One row for each event and subscription, written in the transaction that made the event happen.
+notification_table = Table(
+    "notifications",
+    metadata,
+    serial("seq"),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("subscription_id", String(32), nullable=False),
+    Column("event", String(32), nullable=False),
+    Column("incident_id", String(128), nullable=False),
+    Column("run_id", String(200), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_at", Moment),
+    Column("failure", Text),
+    Column("created_at", Moment, nullable=False),
+    Column("delivered_at", Moment),
+    UniqueConstraint("subscription_id", "event", "run_id"),
+    Index(None, "state", "next_at"),
+    Index(None, "incident_id"),
+    sqlite_autoincrement=True,
+)
+
+# Where incidents may come in by webhook, each with the secret that its sender signs with.
+webhook_source_table = Table(
+    "webhook_sources",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("team", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("is_active", Boolean, nullable=False, server_default=true()),
+    Column("created_at", Moment, nullable=False),
+)
+
+# Processes that are at work. One that was not seen for a while is dead, and others take up its work.
+process_table = Table(
+    "processes",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+
+# Incidents whose entry in the index may differ from the gold labels here; a mark is taken away by its `seq`.
+index_mark_table = Table(
+    "index_marks",
+    metadata,
+    serial("seq"),
+    Column("incident_id", String(128), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index(None, "incident_id"),
+    sqlite_autoincrement=True,
+)
+
+# What all processes together have asked of a provider: the moment, in Unix seconds, at which its allowance is full
+# again (the theoretical arrival time of the generic cell rate algorithm).
+provider_pace_table = Table(
+    "provider_pace",
+    metadata,
+    Column("provider", String(200), primary_key=True),
+    Column("measure", String(16), primary_key=True),
+    Column("full_at", Float, nullable=False),
+)
+
+# What the models took, by day (UTC) and model.
+spending_table = Table(
+    "spending",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("calls", BigInteger, nullable=False, server_default="0"),
+    Column("prompt_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("completion_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("cost", Float, nullable=False, server_default="0"),
+    Column("is_priced", Boolean, nullable=False, server_default=false()),
 )

@@ -1,149 +1,204 @@
-"""Results of triage as they are kept: one for each run, of which an incident's latest counts."""
+"""Stored triage results: one for each run; the latest of an incident counts."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
-from sqlalchemy import exists, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Select, exists, func, select
 
+from triage.domain.incident import Incident
 from triage.domain.triage_result import Triage
 from triage.models.embedding import Vectors
-from triage.store import rows
-from triage.store.completion import announce, finished
-from triage.store.notifications import notify
-from triage.store.records import Finished, FinishedPage, Made, Recent
-from triage.store.statements import chunks
+from triage.store.completion import announce, read_finished, read_last_final
+from triage.store.cursor import read_cursor, write_cursor
+from triage.store.database import Database, chunks
+from triage.store.incidents import read_incident
+from triage.store.notifications import Notifications, notify
 from triage.store.tables import incident_table, triage_table
-from triage.store.vectors import keep_vector
+from triage.store.vectors import save_vector
 
 
-async def has_result(connection: AsyncConnection, run_id: str) -> bool:
-    """True if the result of this run is stored."""
-    return bool((await connection.execute(select(exists().where(triage_table.c.run_id == run_id)))).scalar_one())
+class Finished(NamedTuple):
+    """A stored triage; `document` is all of it as JSON."""
+
+    incident_id: str
+    degraded: bool
+    created_at: datetime
+    document: str
 
 
-async def keep_triage(connection: AsyncConnection, run_id: str, triage: Triage, vector: Vectors | None = None) -> bool:
-    """Keep a result, see `Store.save_triage`. True if anyone is to be notified of it."""
-    if await has_result(connection, run_id):
-        return False
-    # Held until the result is in: a deletion comes before both or after both.
-    held = select(incident_table.c.id).where(incident_table.c.id == triage.incident_id)
-    if (await connection.execute(held.with_for_update())).one_or_none() is None:
-        return False
-    await announce(connection)
-    await connection.execute(
-        triage_table.insert().values(
-            incident_id=triage.incident_id,
-            run_id=run_id,
-            document=triage.model_dump_json(),
-            degraded=triage.degraded,
-            created_at=triage.created_at,
+class FinishedPage(NamedTuple):
+    """Some triages, first stored first, and the cursor after the last of them."""
+
+    triages: tuple[Finished, ...]
+    next_cursor: str
+    has_more: bool
+
+
+class Made(NamedTuple):
+    """A triage of an incident, and the run that made it."""
+
+    run_id: str
+    triage: Triage
+
+
+class Recent(NamedTuple):
+    """An incident with its latest triage; `document` is all of it as JSON."""
+
+    incident: Incident
+    team: str
+    document: str
+
+
+@dataclass
+class Triages:
+    """The triages of all incidents."""
+
+    database: Database
+    notifications: Notifications
+
+    async def save(self, run_id: str, triage: Triage, vector: Vectors | None = None) -> None:
+        """Store a result, and the `vector` of the incident's redacted text by the embedder that the triage names.
+
+        Does nothing if this run is stored already or the incident was deleted.
+        """
+        async with self.database.write() as connection:
+            if (await connection.execute(_of_run(run_id))).first() is not None:
+                return
+            # Locked until the result is stored: a deletion comes before both or after both.
+            held = select(incident_table.c.id).where(incident_table.c.id == triage.incident_id)
+            if (await connection.execute(held.with_for_update())).one_or_none() is None:
+                return
+            await announce(connection)
+            await connection.execute(
+                triage_table.insert().values(
+                    incident_id=triage.incident_id,
+                    run_id=run_id,
+                    document=triage.model_dump_json(),
+                    degraded=triage.degraded,
+                    created_at=triage.created_at,
+                )
+            )
+            if vector is not None:
+                await save_vector(connection, triage.incident_id, triage.provenance.embedder, vector)
+            await connection.execute(
+                incident_table.update()
+                .where(incident_table.c.id == triage.incident_id)
+                .values(status="triaged", failures=0, failure=None, retry_at=None, updated_at=datetime.now(UTC))
+            )
+            is_notified = await notify(connection, "triaged", triage.incident_id, run_id)
+        if is_notified:
+            self.notifications.added.set()
+
+    async def exists(self, run_id: str) -> bool:
+        """True if the result of this run is stored."""
+        return await self.database.value(_of_run(run_id)) is not None
+
+    async def find(self, incident_id: str) -> Triage | None:
+        """The latest triage of an incident, or None."""
+        return _parsed(await self.find_document(incident_id))
+
+    async def find_of_run(self, run_id: str) -> Triage | None:
+        """The triage that this run made, or None."""
+        query = select(triage_table.c.document).where(triage_table.c.run_id == run_id)
+        return _parsed(await self.database.value(query))
+
+    async def find_document(self, incident_id: str) -> str | None:
+        """The latest triage of an incident as the stored JSON, or None."""
+        document: str | None = await self.database.value(_newest_first(triage_table.c.document, incident_id, 1))
+        return document
+
+    async def find_documents(self, incident_ids: Collection[str]) -> dict[str, str]:
+        """Incident id -> its latest triage as JSON; incidents without one are left out."""
+        found: dict[str, str] = {}
+        async with self.database.read() as connection:
+            for chunk in chunks(incident_ids):
+                latest = (
+                    select(func.max(triage_table.c.id))
+                    .where(triage_table.c.incident_id.in_(chunk))
+                    .group_by(triage_table.c.incident_id)
+                )
+                query = select(triage_table.c.incident_id, triage_table.c.document).where(triage_table.c.id.in_(latest))
+                found |= {row.incident_id: row.document for row in await connection.execute(query)}
+        return found
+
+    async def find_documents_by_id(self, triage_ids: Collection[int]) -> dict[int, str]:
+        """Triage id -> the triage as JSON; missing ones are left out."""
+        found: dict[int, str] = {}
+        async with self.database.read() as connection:
+            for chunk in chunks(triage_ids):
+                query = select(triage_table.c.id, triage_table.c.document).where(triage_table.c.id.in_(chunk))
+                found |= {row.id: row.document for row in await connection.execute(query)}
+        return found
+
+    async def list(self, incident_id: str, limit: int) -> Sequence[Made]:
+        """The triages of an incident, newest first, at most `limit`."""
+        found = await self.database.rows(_newest_first(triage_table, incident_id, limit))
+        return [Made(row.run_id, Triage.model_validate_json(row.document)) for row in found]
+
+    async def list_recent(
+        self, taxonomy: str, since: datetime, limit: int, teams: Collection[str] | None = None
+    ) -> Sequence[Recent]:
+        """Incidents of these teams whose latest triage was made since then, newest first, at most `limit`."""
+        newest = newest_triages(taxonomy, since, limit, teams).subquery()
+        query = (
+            select(incident_table, triage_table.c.document)
+            .join(newest, newest.c.id == triage_table.c.id)
+            .join(incident_table, incident_table.c.id == triage_table.c.incident_id)
+            .order_by(triage_table.c.created_at.desc(), triage_table.c.id.desc())
         )
-    )
-    if vector is not None:
-        await keep_vector(connection, triage.incident_id, triage.provenance.embedder, vector)
-    await connection.execute(
-        incident_table.update()
-        .where(incident_table.c.id == triage.incident_id)
-        .values(status="triaged", failures=0, failure=None, retry_at=None, updated_at=datetime.now(UTC))
-    )
-    return await notify(connection, "triaged", triage.incident_id, run_id)
+        return [Recent(read_incident(row), row.team, row.document) for row in await self.database.rows(query)]
+
+    async def list_finished(
+        self,
+        limit: int,
+        cursor: str | None = None,
+        *,
+        since: datetime | None = None,
+        teams: Collection[str] | None = None,
+    ) -> FinishedPage:
+        """Triages in the order in which they were stored: those after the cursor or, without one, made `since` then.
+
+        A client that continues from `next_cursor` sees each triage once and misses none, whatever is stored meanwhile.
+        """
+        after = None if cursor is None else read_cursor(cursor)
+        async with self.database.read() as connection:
+            found = await read_finished(connection, limit + 1, after, since, teams)
+        last = found[:limit][-1].id if found else after or 0
+        listed = tuple(Finished(row.incident_id, row.degraded, row.created_at, row.document) for row in found[:limit])
+        return FinishedPage(listed, write_cursor(last), has_more=len(found) > limit)
+
+    async def get_newest_cursor(self) -> str:
+        """The cursor for `list_finished` after which everything stored from now on follows."""
+        async with self.database.read() as connection:
+            return write_cursor(await read_last_final(connection))
 
 
-async def latest_document(connection: AsyncConnection, incident_id: str) -> str | None:
-    """The latest triage of an incident as JSON, as it was stored; None if there is none."""
-    query = (
-        select(triage_table.c.document)
-        .where(triage_table.c.incident_id == incident_id)
-        .order_by(triage_table.c.id.desc())
-        .limit(1)
-    )
-    document: str | None = (await connection.execute(query)).scalar_one_or_none()
-    return document
-
-
-async def latest_documents_of(connection: AsyncConnection, incident_ids: Collection[str]) -> dict[str, str]:
-    """Incident id -> its latest triage as JSON, for those of `incident_ids` that have one."""
-    found: dict[str, str] = {}
-    for chunk in chunks(incident_ids):
-        latest = (
-            select(func.max(triage_table.c.id))
-            .where(triage_table.c.incident_id.in_(chunk))
-            .group_by(triage_table.c.incident_id)
-        )
-        query = select(triage_table.c.incident_id, triage_table.c.document).where(triage_table.c.id.in_(latest))
-        found.update((row.incident_id, row.document) for row in await connection.execute(query))
-    return found
-
-
-async def latest_documents(connection: AsyncConnection, taxonomy: str) -> Sequence[str]:
-    """The latest triage of each incident that is labelled with this taxonomy as JSON, oldest first."""
-    latest = select(func.max(triage_table.c.id)).group_by(triage_table.c.incident_id)
-    query = (
-        select(triage_table.c.document)
-        .join(incident_table, incident_table.c.id == triage_table.c.incident_id)
-        .where(incident_table.c.taxonomy == taxonomy, triage_table.c.id.in_(latest))
-        .order_by(triage_table.c.id)
-    )
-    return (await connection.execute(query)).scalars().all()
-
-
-async def read_recent(
-    connection: AsyncConnection, taxonomy: str, since: datetime, limit: int, teams: Collection[str] | None
-) -> list[Recent]:
-    """See `Store.recent`."""
+def newest_triages(taxonomy: str, since: datetime, limit: int, teams: Collection[str] | None) -> Select[Any]:
+    """Ids and incidents of the latest triages of at most `limit` incidents, made since then, newest first."""
     later = triage_table.alias()
     has_later = exists().where(later.c.incident_id == triage_table.c.incident_id, later.c.id > triage_table.c.id)
-    newest = (
-        select(triage_table.c.id)
+    query = (
+        select(triage_table.c.id, triage_table.c.incident_id)
         .join(incident_table, incident_table.c.id == triage_table.c.incident_id)
         .where(triage_table.c.created_at >= since, ~has_later, incident_table.c.taxonomy == taxonomy)
         .order_by(triage_table.c.created_at.desc(), triage_table.c.id.desc())
         .limit(limit)
     )
-    if teams is not None:
-        newest = newest.where(incident_table.c.team.in_(sorted(teams)))
-    chosen = newest.subquery()
-    query = (
-        select(incident_table, triage_table.c.document)
-        .join(chosen, chosen.c.id == triage_table.c.id)
-        .join(incident_table, incident_table.c.id == triage_table.c.incident_id)
-        .order_by(triage_table.c.created_at.desc(), triage_table.c.id.desc())
-    )
-    return [Recent(rows.read_incident(row), row.team, row.document) for row in await connection.execute(query)]
+    return query if teams is None else query.where(incident_table.c.team.in_(teams))
 
 
-async def document_of_run(connection: AsyncConnection, run_id: str) -> str | None:
-    """The triage that this run made as JSON, or None."""
-    query = select(triage_table.c.document).where(triage_table.c.run_id == run_id)
-    document: str | None = (await connection.execute(query)).scalar_one_or_none()
-    return document
+def _of_run(run_id: str) -> Select[Any]:
+    return select(triage_table.c.id).where(triage_table.c.run_id == run_id)
 
 
-async def read_made(connection: AsyncConnection, incident_id: str, limit: int) -> list[Made]:
-    """See `Store.triages`."""
-    query = (
-        select(triage_table.c.run_id, triage_table.c.document)
-        .where(triage_table.c.incident_id == incident_id)
-        .order_by(triage_table.c.id.desc())
-        .limit(limit)
-    )
-    found = await connection.execute(query)
-    return [Made(row.run_id, Triage.model_validate_json(row.document)) for row in found]
+def _newest_first(columns: Any, incident_id: str, limit: int) -> Select[Any]:
+    mine = triage_table.c.incident_id == incident_id
+    return select(columns).where(mine).order_by(triage_table.c.id.desc()).limit(limit)
 
 
-async def read_finished(
-    connection: AsyncConnection,
-    limit: int,
-    cursor: str | None,
-    since: datetime | None,
-    teams: Collection[str] | None,
-) -> FinishedPage:
-    """See `Store.finished`."""
-    after = None if cursor is None else rows.read_cursor(cursor)
-    found = await finished(connection, limit + 1, after, since, teams)
-    last = found[:limit][-1].id if found else after or 0
-    listed = tuple(Finished(row.incident_id, row.degraded, row.created_at, row.document) for row in found[:limit])
-    return FinishedPage(listed, rows.write_cursor(last), has_more=len(found) > limit)
+def _parsed(document: str | None) -> Triage | None:
+    return None if document is None else Triage.model_validate_json(document)

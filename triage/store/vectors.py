@@ -1,20 +1,51 @@
-"""Vectors of write-ups as they are kept: one for each incident and embedder."""
+"""Stored vectors of write-ups: one for each incident and embedder."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.models.embedding import Vectors
-from triage.store import rows
-from triage.store.statements import chunks
+from triage.store.database import Database, chunks
+from triage.store.incidents import lock_incidents
 from triage.store.tables import vector_table
 
 
-async def keep_vector(connection: AsyncConnection, incident_id: str, fingerprint: str, vector: Vectors) -> None:
-    """Keep a vector, in place of an earlier one of the same embedder."""
+@dataclass
+class StoredVectors:
+    """Vectors by incident id and by the fingerprint of the embedder that made them."""
+
+    database: Database
+
+    async def find_many(self, fingerprint: str, incident_ids: Collection[str]) -> dict[str, Vectors]:
+        """Incident id -> vector, for those of `incident_ids` that have one."""
+        found: dict[str, Vectors] = {}
+        async with self.database.read() as connection:
+            for chunk in chunks(incident_ids):
+                query = select(vector_table.c.incident_id, vector_table.c.vector).where(
+                    vector_table.c.fingerprint == fingerprint, vector_table.c.incident_id.in_(chunk)
+                )
+                for incident_id, content in await connection.execute(query):
+                    found[incident_id] = np.frombuffer(content, dtype="<f4").astype(np.float32)
+        return found
+
+    async def save(self, fingerprint: str, vectors: Mapping[str, Vectors]) -> None:
+        """Store vectors by incident id, replacing earlier ones of the same embedder.
+
+        Raises `NotFound` if an incident does not exist.
+        """
+        async with self.database.write() as connection:
+            await lock_incidents(connection, vectors)
+            for incident_id, vector in vectors.items():
+                await save_vector(connection, incident_id, fingerprint, vector)
+
+
+async def save_vector(connection: AsyncConnection, incident_id: str, fingerprint: str, vector: Vectors) -> None:
+    """Store a vector, replacing an earlier one of the same embedder."""
     mine = (vector_table.c.incident_id == incident_id) & (vector_table.c.fingerprint == fingerprint)
     await connection.execute(vector_table.delete().where(mine))
     await connection.execute(
@@ -22,20 +53,6 @@ async def keep_vector(connection: AsyncConnection, incident_id: str, fingerprint
             incident_id=incident_id,
             fingerprint=fingerprint,
             dimension=vector.shape[-1],
-            vector=rows.write_vector(vector),
+            vector=np.ascontiguousarray(vector, dtype="<f4").tobytes(),
         )
     )
-
-
-async def read_vectors(
-    connection: AsyncConnection, fingerprint: str, incident_ids: Collection[str]
-) -> dict[str, Vectors]:
-    """Incident id -> vector by the embedder with this fingerprint, for those that have one."""
-    found: dict[str, Vectors] = {}
-    for chunk in chunks(incident_ids):
-        query = select(vector_table.c.incident_id, vector_table.c.vector).where(
-            vector_table.c.fingerprint == fingerprint, vector_table.c.incident_id.in_(chunk)
-        )
-        for incident_id, content in await connection.execute(query):
-            found[incident_id] = rows.read_vector(content)
-    return found

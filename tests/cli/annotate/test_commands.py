@@ -117,7 +117,7 @@ async def test_a_correction_is_previewed_and_not_made(triage: Run, tmp_path: Pat
             incident = Incident(id=name, title=f"Zone {name}", write_up=f"The core router of zone {name} fell silent.")
             await components.casebook.accept(incident)
             result, _ = await components.pipeline.run(incident, teams={"default", SHARED_TEAM})
-            await components.store.save_triage(name, result)
+            await components.store.triages.save(name, result)
 
     arguments = ["annotate", "preview", "three", "category=inference_engine"]
     shown = triage(*arguments, **settings)

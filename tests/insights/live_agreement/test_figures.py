@@ -49,12 +49,12 @@ async def incident(
 ) -> None:
     at = NOW - timedelta(days=days_ago)
     team = str(more.pop("team", "default"))
-    await store.add_incident(Incident(id=key, title=f"Title of {key}", write_up="It broke."), TAXONOMY.id, team)
+    await store.incidents.add(Incident(id=key, title=f"Title of {key}", write_up="It broke."), TAXONOMY.id, team)
     if model is not None:
         result = FacetResult(facet=FACET.id, labels=(model,))
         provenance = Provenance(taxonomy=TAXONOMY.id, taxonomy_version=TAXONOMY.version)
         made = Triage(incident_id=key, facets={FACET.id: result}, provenance=provenance, created_at=at)
-        await store.save_triage(key, made)
+        await store.triages.save(key, made)
     given = [
         Annotation.model_validate(
             {"incident_id": key, "facet": FACET.id, "labels": (label,), "annotator": name}
@@ -209,7 +209,7 @@ async def test_the_judgements_behind_a_count_are_a_table_with_their_incidents(st
     await incident(store, "gone", "bug", {"bo": "usage"})
     found = figures(store)
     judged = await found.judgements(Selection(), FACET.id)
-    table = judgements_table(FACET, judged, await store.listed(["here"]))
+    table = judgements_table(FACET, judged, await store.incidents.find_listed(["here"]))
 
     cells = {row.incident_ids[0]: row.cells for row in table.rows}
     assert cells["here"][1] == "Title of here"

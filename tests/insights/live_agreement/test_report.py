@@ -34,11 +34,11 @@ async def incident(
     store: Store, key: str, label: str, person: str | None = None, *, days_ago: float = 1, team: str = "default"
 ) -> None:
     at = NOW - timedelta(days=days_ago)
-    await store.add_incident(Incident(id=key, write_up=f"Write-up of {key}."), TAXONOMY.id, team)
+    await store.incidents.add(Incident(id=key, write_up=f"Write-up of {key}."), TAXONOMY.id, team)
     result = FacetResult(facet="issue_type", labels=(label,))
     provenance = Provenance(taxonomy=TAXONOMY.id, taxonomy_version=TAXONOMY.version)
     triage = Triage(incident_id=key, facets={"issue_type": result}, provenance=provenance, created_at=at)
-    await store.save_triage(key, triage)
+    await store.triages.save(key, triage)
     if person is not None:
         given = Annotation(
             incident_id=key,

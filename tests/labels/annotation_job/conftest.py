@@ -23,10 +23,12 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await upgrade(url)
     store = Store(url)
     for name in ("one", "two", "three"):
-        await store.add_incident(Incident(id=name, title=f"Incident {name}", write_up=f"Write-up {name}."), TAXONOMY.id)
+        await store.incidents.add(
+            Incident(id=name, title=f"Incident {name}", write_up=f"Write-up {name}."), TAXONOMY.id
+        )
         facets = {"category": FacetResult(facet="category", labels=("operational",))}
         provenance = Provenance(taxonomy=TAXONOMY.id, taxonomy_version=TAXONOMY.version)
-        await store.save_triage(name, Triage(incident_id=name, facets=facets, provenance=provenance))
+        await store.triages.save(name, Triage(incident_id=name, facets=facets, provenance=provenance))
     yield store
     await store.close()
 

@@ -38,7 +38,7 @@ async def say(store: Store, annotator: str, incident_id: str = "one", **labels: 
         Annotation(incident_id=incident_id, facet=facet, labels=(label,), annotator=annotator)
         for facet, label in labels.items()
     ]
-    return await store.record(given)
+    return (await store.record(given)).annotations
 
 
 async def test_a_settled_disagreement_is_gold_history_and_keeps_what_it_was_made_from(
@@ -62,7 +62,7 @@ async def test_settling_a_child_accepts_what_all_say_of_its_parent(adjudication:
 
     await adjudication.settle("one", "lin", [Ruling("failure_mode", ("node",))])
 
-    assert await store.gold(["one"]) == {"one": {"category": ("infrastructure",), "failure_mode": ("node",)}}
+    assert await store.gold.find_many(["one"]) == {"one": {"category": ("infrastructure",), "failure_mode": ("node",)}}
 
 
 async def test_what_can_not_be_settled_is_explained_and_stores_nothing(
@@ -81,12 +81,12 @@ async def test_what_can_not_be_settled_is_explained_and_stores_nothing(
         await adjudication.settle("one", "lin", [Ruling("severity", (TAXONOMY.facet("severity").ids[0],))])
     with pytest.raises(NotFound):
         await adjudication.settle("nobody", "lin", [Ruling("category", ("operational",))])
-    assert await store.gold(["one"]) == {}
+    assert await store.gold.find_many(["one"]) == {}
 
     await adjudication.settle(
         "one", "lin", [Ruling("category", ("operational",)), Ruling("failure_mode", ("deployment",))]
     )
-    assert len((await store.gold(["one"]))["one"]) == 2
+    assert len((await store.gold.find_many(["one"]))["one"]) == 2
 
 
 async def test_who_has_yet_to_label_an_incident_neither_sees_nor_settles_it(
@@ -104,7 +104,7 @@ async def test_who_has_yet_to_label_an_incident_neither_sees_nor_settles_it(
     await say(store, "lin", category="operational", failure_mode="deployment")
     assert len((await adjudication.page(5, adjudicator="lin")).incidents) == 1
     await adjudication.settle("one", "lin", [Ruling("category", ("infrastructure",))])
-    own = [each.labels for each in await store.annotations("one") if each.annotator == "lin" and not each.settles]
+    own = [each.labels for each in await store.annotations.list("one") if each.annotator == "lin" and not each.settles]
     assert own == [("operational",), ("deployment",)]
 
 
@@ -132,7 +132,7 @@ async def test_what_all_agree_on_becomes_gold_in_one_step_and_once(adjudication:
 
     assert (accepted.facets, accepted.incidents, accepted.left_out) == (2, 2, [])
     assert steps == [(1, 2), (2, 2)]
-    assert await store.gold(["one", "two", "three"]) == {
+    assert await store.gold.find_many(["one", "two", "three"]) == {
         "one": {"category": ("infrastructure",)},
         "two": {"detection": ("automated",)},
     }
@@ -170,8 +170,8 @@ async def test_settling_goes_from_parent_to_child_and_can_be_revised(adjudicatio
     assert again.settled is not None
     assert again.settled.labels == ("deployment",)
     await adjudication.settle("one", "lin", [Ruling("failure_mode", ("capacity_planning",))])
-    assert (await store.gold(["one"]))["one"]["failure_mode"] == ("capacity_planning",)
-    assert next(each.note for each in await store.annotations("one") if each.is_adjudication) == "A release."
+    assert (await store.gold.find_many(["one"]))["one"]["failure_mode"] == ("capacity_planning",)
+    assert next(each.note for each in await store.annotations.list("one") if each.is_adjudication) == "A release."
 
 
 async def test_a_page_ends_after_looking_at_so_many_and_goes_on_from_there(

@@ -90,7 +90,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await upgrade(url)
     store = Store(url)
     for n in range(6):
-        await store.add_incident(Incident(id=f"i{n}", write_up=f"Write-up {n}."), TAXONOMY.id)
+        await store.incidents.add(Incident(id=f"i{n}", write_up=f"Write-up {n}."), TAXONOMY.id)
     yield store
     await store.close()
 
@@ -102,7 +102,7 @@ async def test_assignments_are_stored_and_a_second_portion_is_of_other_incidents
 
     assert (first.added, second.added) == ({"ada": 2, "grace": 2}, {"ada": 3, "grace": 3})
     assert (rest.incidents, (await assign(store, TAXONOMY, ["ada", "grace"])).added) == (1, {"ada": 0, "grace": 0})
-    of_ada = await store.assignments.all("ada")
+    of_ada = await store.assignments.list("ada")
     assert sorted(a.incident_id for a in of_ada) == [f"i{n}" for n in range(6)]
     assert of_ada[0].facets == tuple(facet.id for facet in TAXONOMY.facets)
 
@@ -112,7 +112,7 @@ async def test_other_facets_of_an_assigned_incident_go_to_annotators_again(store
     again = await assign(store, TAXONOMY, ["ada"], per_incident=1, facets=["severity"], incident_ids=["i1"])
 
     assert again.added == {"ada": 1}
-    assert [(a.incident_id, a.facets) for a in await store.assignments.all()] == [("i1", ("category", "severity"))]
+    assert [(a.incident_id, a.facets) for a in await store.assignments.list()] == [("i1", ("category", "severity"))]
 
 
 async def test_a_third_annotator_can_join_later(store: Store) -> None:
@@ -120,7 +120,7 @@ async def test_a_third_annotator_can_join_later(store: Store) -> None:
     joined = await assign(store, TAXONOMY, ["joan"], per_incident=3, incident_ids=["i0", "i1"])
 
     assert joined.added == {"joan": 2}
-    assert len(await store.assignments.all()) == 6
+    assert len(await store.assignments.list()) == 6
 
 
 async def test_what_can_not_be_assigned_is_explained(store: Store) -> None:
@@ -134,7 +134,7 @@ async def test_what_can_not_be_assigned_is_explained(store: Store) -> None:
         await assign(store, TAXONOMY, ["ada", "grace"], incident_ids=["i1", "nobody"])
     with pytest.raises(NotFound, match="--from"):
         await assign(store, TAXONOMY, ["ada", "grace"], status="triaged")
-    assert await store.assignments.all() == []
+    assert await store.assignments.list() == []
 
 
 async def test_each_of_these_is_given_to_each_of_them_beside_what_they_have(store: Store) -> None:
@@ -143,7 +143,7 @@ async def test_each_of_these_is_given_to_each_of_them_beside_what_they_have(stor
     given = await assign_each(store, TAXONOMY, ["ada", " grace"], ["i1", "i2", "i2"], shows_model=True)
 
     assert given == (2, {"ada": 2, "grace": 2})
-    mine = {each.incident_id: each for each in await store.assignments.all("ada")}
+    mine = {each.incident_id: each for each in await store.assignments.list("ada")}
     assert set(mine["i1"].facets) == {facet.id for facet in TAXONOMY.facets}
     assert (mine["i1"].shows_model, mine["i2"].shows_model) == (False, True)
     assert await assign_each(store, TAXONOMY, ["ada"], ["i1"]) == (0, {"ada": 0})

@@ -26,7 +26,7 @@ async def test_the_models_labels_become_those_of_a_person_who_saw_them(casebook:
     done = await confirm(casebook, store, ["one", "two", "one"], "ada")
 
     assert done == (2, 2, {})
-    given = await store.annotations("one")
+    given = await store.annotations.list("one")
     assert [(each.labels, each.annotator, each.origin, each.saw_model, each.is_gold) for each in given] == [
         (("operational",), "ada", "human", True, False)
     ]
@@ -50,7 +50,7 @@ async def test_what_the_annotator_said_stays(casebook: Casebook, store: Store) -
     done = await confirm(casebook, store, ["one", "two"], "ada")
 
     assert (done.incidents, list(done.left_out)) == (1, ["one"])
-    assert [each.labels for each in await store.annotations("one")] == [("infrastructure",)]
+    assert [each.labels for each in await store.annotations.list("one")] == [("infrastructure",)]
 
 
 async def test_what_is_to_be_labelled_blind_is_left_out(casebook: Casebook, store: Store) -> None:
@@ -60,16 +60,16 @@ async def test_what_is_to_be_labelled_blind_is_left_out(casebook: Casebook, stor
 
     assert done.incidents == 1
     assert "without seeing the model's" in done.left_out["one"]
-    assert await store.annotations("one") == []
+    assert await store.annotations.list("one") == []
     # It was not put before them either.
     await store.record(
-        [Annotation(incident_id="one", facet="category", labels=("x",), annotator="ada")], is_given_here=True
+        [Annotation(incident_id="one", facet="category", labels=("x",), annotator="ada")], is_interactive=True
     )
-    assert (await store.annotations("one"))[0].saw_model is None
+    assert (await store.annotations.list("one"))[0].saw_model is None
 
 
 async def test_an_incident_without_a_triage_holds_up_no_other(casebook: Casebook, store: Store) -> None:
-    await store.add_incident(Incident(id="waits", write_up="It waits."), TAXONOMY.id)
+    await store.incidents.add(Incident(id="waits", write_up="It waits."), TAXONOMY.id)
 
     done = await confirm(casebook, store, ["waits", "three"], "ada")
 

@@ -110,14 +110,14 @@ async def test_what_is_given_is_a_persons_word_that_had_seen_the_triage(correcti
         ("category", "human", True, False, "Seen."),
         ("severity", "human", True, False, "Seen."),
     ]
-    assert await store.annotations("one") == kept
-    assert await store.gold(["one"]) == {}
+    assert await store.annotations.list("one") == kept
+    assert await store.gold.find_many(["one"]) == {}
 
 
 async def test_without_a_triage_there_is_nothing_that_could_have_been_seen(
     corrections: Corrections, store: Store
 ) -> None:
-    await store.add_incident(Incident(id="fresh", write_up="It just fell over."), TAXONOMY.id)
+    await store.incidents.add(Incident(id="fresh", write_up="It just fell over."), TAXONOMY.id)
 
     kept = await corrections.give("fresh", {"severity": ("high",)}, "ada")
 
@@ -131,7 +131,7 @@ async def test_gold_labels_join_the_history_all_together_or_not_at_all(
         await corrections.give(
             "one", {"category": ("infrastructure",), "failure_mode": ("deployment",)}, "ada", is_gold=True
         )
-    assert await store.annotations("one") == []
+    assert await store.annotations.list("one") == []
 
     await corrections.give("one", {"category": ("operational",)}, "ada", is_gold=True)
     assert [one.incident_id for one in await casebook.search("Write-up one.", 1)] == ["one"]

@@ -37,7 +37,7 @@ async def test_incidents_come_in_their_order_and_every_answer_is_stored_at_once(
     assert task.incident.id == "two"
 
     piece = await labelling.give_all(task.piece, {"category": Answer(("Infrastructure",), "The switch.")})
-    assert [(a.labels, a.note, a.annotator) for a in await store.annotations("two")] == [
+    assert [(a.labels, a.note, a.annotator) for a in await store.annotations.list("two")] == [
         (("infrastructure",), "The switch.", "ada")
     ]
     assert [facet.id for facet in piece.open_facets(TAXONOMY)] == ["failure_mode", "mitigation"]
@@ -86,7 +86,7 @@ async def test_an_incident_that_is_done_can_be_answered_again(store: Store, labe
     assert (await labelling.next("ada"))[0] is None
 
     await labelling.give_all(piece, {"category": Answer(("operational",))})
-    assert (await store.annotations("one"))[-1].labels == ("operational",)
+    assert (await store.annotations.list("one"))[-1].labels == ("operational",)
 
 
 async def test_a_skipped_incident_comes_again_at_the_end(store: Store, labelling: Labelling) -> None:
@@ -109,7 +109,7 @@ async def test_an_annotation_records_whether_the_models_labels_were_shown(store:
     assert task.model == {"category": ("operational",)}
     await labelling.give_all(task.piece, {"category": Answer(("operational",))})
 
-    assert [(await store.annotations(name))[-1].saw_model for name in ("one", "two")] == [False, True]
+    assert [(await store.annotations.list(name))[-1].saw_model for name in ("one", "two")] == [False, True]
 
 
 async def test_without_an_assignment_the_error_names_the_next_command(store: Store, labelling: Labelling) -> None:
@@ -136,7 +136,7 @@ async def test_a_sheet_has_all_questions_and_shows_what_answers_would_change(
     assert (category.given, category.is_open) == (Answer(("operational",), "Why."), False)
     assert {label.parent for label in failure_mode.labels} == {"operational"}
     assert (failure_mode.is_open, mitigation.is_open) == (True, True)
-    assert await store.annotations("one") == []
+    assert await store.annotations.list("one") == []
 
 
 async def test_several_answers_are_kept_together_or_none_is(store: Store, labelling: Labelling) -> None:
@@ -144,14 +144,14 @@ async def test_several_answers_are_kept_together_or_none_is(store: Store, labell
 
     with pytest.raises(InvalidInput, match="does not fit"):
         await labelling.give_all(piece, {"failure_mode": Answer(("timeout",)), "category": Answer(("infrastructure",))})
-    assert await store.annotations("one") == []
+    assert await store.annotations.list("one") == []
 
     after = await labelling.give_all(
         piece, {"failure_mode": Answer(("network",)), "category": Answer(("infrastructure",), "The switch.")}
     )
     assert after.labels == {"category": ("infrastructure",), "failure_mode": ("network",)}
     assert [facet.id for facet in after.open_facets(TAXONOMY)] == ["mitigation"]
-    assert [(each.facet, each.note, each.saw_model) for each in await store.annotations("one")] == [
+    assert [(each.facet, each.note, each.saw_model) for each in await store.annotations.list("one")] == [
         ("category", "The switch.", None),
         ("failure_mode", "", None),
     ]
@@ -198,7 +198,7 @@ async def test_what_an_annotator_has_yet_to_label_is_told_blind_or_not(store: St
     assert await labelling.waiting("ada", blind=True) == {"one": {"failure_mode", "mitigation"}}
     assert await labelling.waiting("ada", ["two", "three"], blind=True) == {}
     # What they have seen by now they can't label blind any more.
-    await store.assignments.serve("one", "ada", showed_model=True)
+    await store.assignments.record_serving("one", "ada", showed_model=True)
     assert await labelling.waiting("ada", blind=True) == {}
     assert "one" in await labelling.waiting("ada")
     assert await labelling.waiting("grace") == {}
@@ -218,7 +218,7 @@ def test_the_store_holds_the_last_answers_and_complete_ones_fit_together(
         await upgrade(url)
         store = Store(url)
         for name in "ab":
-            await store.add_incident(Incident(id=name, write_up=name), TAXONOMY.id)
+            await store.incidents.add(Incident(id=name, write_up=name), TAXONOMY.id)
         await store.assignments.add([assigned(name) for name in "ab"])
         labelling = Labelling(store, TAXONOMY)
         last: dict[tuple[str, str], tuple[str, ...]] = {}

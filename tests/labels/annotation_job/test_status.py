@@ -21,7 +21,7 @@ async def test_the_status_tells_who_is_done_what_is_open_and_how_well_people_agr
     await store.assignments.add(
         [assigned(name, who, facets=("category",)) for who in ("ada", "grace") for name in ("one", "two", "three")]
     )
-    await store.assignments.serve("one", "ada", showed_model=True)
+    await store.assignments.record_serving("one", "ada", showed_model=True)
     given_ = [
         said("ada", "one", "infrastructure"),
         said("ada", "two", "operational"),
@@ -30,7 +30,7 @@ async def test_the_status_tells_who_is_done_what_is_open_and_how_well_people_agr
         said("grace", "three", "operational"),
         said("model:x@1", "three", "infrastructure", origin="model"),
     ]
-    kept = await store.record(given_, is_given_here=True)
+    kept = (await store.record(given_, is_interactive=True)).annotations
     found = await job_status(store, TAXONOMY)
 
     assert [(a.annotator, a.assigned, a.done, a.labels, a.saw_model) for a in found.annotators] == [
@@ -49,7 +49,7 @@ async def test_the_status_tells_who_is_done_what_is_open_and_how_well_people_agr
 
 
 async def test_the_status_can_be_of_some_teams(store: Store) -> None:
-    await store.add_incident(Incident(id="payments:one", write_up="Theirs."), TAXONOMY.id, "payments")
+    await store.incidents.add(Incident(id="payments:one", write_up="Theirs."), TAXONOMY.id, "payments")
     await store.assignments.add([assigned("payments:one", "max"), assigned("one", "ada")])
     await store.record([said("grace", "two", "operational")])
 

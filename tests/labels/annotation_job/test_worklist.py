@@ -20,11 +20,11 @@ def worklist(store: Store) -> Worklist:
 
 
 async def triaged(store: Store, name: str, *, degraded: bool = False, **labels: tuple[str, ...]) -> None:
-    await store.add_incident(Incident(id=name, write_up=f"Write-up {name}."), TAXONOMY.id)
+    await store.incidents.add(Incident(id=name, write_up=f"Write-up {name}."), TAXONOMY.id)
     facets = {facet: FacetResult(facet=facet, labels=given) for facet, given in labels.items()}
     provenance = Provenance(taxonomy=TAXONOMY.id, taxonomy_version=TAXONOMY.version)
     made = Triage(incident_id=name, facets=facets, degraded=degraded, provenance=provenance)
-    await store.save_triage(name, made)
+    await store.triages.save(name, made)
 
 
 async def say(store: Store, name: str, annotator: str = "ada", *, is_gold: bool = False, **labels: str) -> None:
@@ -76,7 +76,7 @@ async def test_two_people_are_open_until_somebody_settles_it(store: Store, workl
     page = await worklist.page("disagreed", ANY, limit=9)
     assert [item.reasons.between_people for item in page.items] == [("category",)]
 
-    ids_ = tuple(each.id or 0 for each in await store.annotations("one"))
+    ids_ = tuple(each.id or 0 for each in await store.annotations.list("one"))
     gold = Annotation(
         incident_id="one", facet="category", labels=("operational",), annotator="lin", is_gold=True, settles=ids_
     )
@@ -169,5 +169,5 @@ async def test_a_long_search_is_cut_off_and_can_be_gone_on_with(
 async def test_the_triage_comes_with_its_probabilities(store: Store, worklist: Worklist) -> None:
     page = await worklist.page("new", ANY, limit=1)
 
-    assert page.items[0].triage == await store.triage("three")
+    assert page.items[0].triage == await store.triages.find("three")
     assert page.items[0].reasons == (True, False, (), (), ())

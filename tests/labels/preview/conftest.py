@@ -64,12 +64,12 @@ class Desk:
         """Triage an incident with the history as it is now."""
         triage, vector = await self.pipeline.run(incident, teams={team, SHARED_TEAM})
         if keeps:
-            await self.store.save_triage(uuid.uuid4().hex, triage, vector)
+            await self.store.triages.save(uuid.uuid4().hex, triage, vector)
         return triage
 
     async def decided(self, incident_ids: Iterable[str], *, keeps: bool = False) -> dict[str, dict[str, FacetResult]]:
         """What would be decided of incidents now."""
-        stored = await self.store.incidents(list(incident_ids))
+        stored = await self.store.incidents.find_many(list(incident_ids))
         return {key: (await self.again(one.incident, one.team, keeps=keeps)).facets for key, one in stored.items()}
 
     async def preview(self, incident_id: str, *annotations: Annotation, **options: Any) -> Preview:

@@ -16,7 +16,7 @@ from triage.store import Store
 
 async def main(database_url: str, base_url: str, per_minute: int, seconds: float) -> None:
     store = Store(database_url)
-    gate = Gate(pace=SharedPace(store.pace, "fake", Limits(requests_per_minute=per_minute)))
+    gate = Gate(pace=SharedPace(store.rate_limits, "fake", Limits(requests_per_minute=per_minute)))
     chat = OpenAIChat("any", base_url, "key", gate=gate)
     request = Request(messages=(Message(role="user", content="Why?"),))
 

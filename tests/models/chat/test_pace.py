@@ -75,13 +75,13 @@ async def test_the_statement_does_what_the_algorithm_says(url: str) -> None:
     ]:
         now += pause_s
         wanted = reserved(full_at, now, amount, rate, ahead_s, owed)
-        found = await store.pace.reserve("any", rate, amount, ahead_s, owed, now)
+        found = await store.rate_limits.reserve("any", rate, amount, ahead_s, owed, now)
         assert found == (None if wanted is None else pytest.approx(wanted[1], abs=1e-5))
         full_at = full_at if wanted is None else wanted[0]
         waits.append(found)
-    await store.pace.hold("any", rate, 7.0, now)
-    held = await store.pace.reserve("any", rate, 5, 60, 0, now)
-    elsewhere = await store.pace.reserve("another", rate, 5, 0)
+    await store.rate_limits.hold("any", rate, 7.0, now)
+    held = await store.rate_limits.reserve("any", rate, 5, 60, 0, now)
+    elsewhere = await store.rate_limits.reserve("another", rate, 5, 0)
     await store.close()
 
     assert waits[:2] == [0.0, None]
@@ -121,15 +121,15 @@ async def test_at_a_high_rate_one_reservation_serves_many_calls(tmp_path: Path) 
     await upgrade(url)
     store = Store(url)
     booked = 0
-    reserve = store.pace.reserve
+    reserve = store.rate_limits.reserve
 
     async def counted(*arguments: object) -> float | None:
         nonlocal booked
         booked += 1
         return await reserve(*arguments)  # type: ignore[arg-type]
 
-    store.pace.reserve = counted  # type: ignore[method-assign, assignment]
-    pace = SharedPace(store.pace, "any", Limits(requests_per_minute=6_000))
+    store.rate_limits.reserve = counted  # type: ignore[method-assign, assignment]
+    pace = SharedPace(store.rate_limits, "any", Limits(requests_per_minute=6_000))
     for _ in range(50):
         await pace.take(0)
     await store.close()
@@ -142,7 +142,7 @@ async def test_without_the_database_a_process_keeps_to_its_share_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store(f"sqlite:///{tmp_path / 'nothing' / 'here.db'}")
-    pace = SharedPace(store.pace, "any", Limits(requests_per_minute=600))
+    pace = SharedPace(store.rate_limits, "any", Limits(requests_per_minute=600))
     start = time.perf_counter()
     with caplog.at_level(logging.WARNING):
         for _ in range(14):
@@ -162,7 +162,7 @@ async def test_a_limit_that_leaves_no_room_in_time_says_so_at_once(tmp_path: Pat
         "any",
         fake_openai.base_url,
         "key",
-        gate=Gate(pace=SharedPace(store.pace, "any", Limits(requests_per_minute=2))),
+        gate=Gate(pace=SharedPace(store.rate_limits, "any", Limits(requests_per_minute=2))),
     )
     await chat.complete(REQUEST)
     start = time.perf_counter()
@@ -181,7 +181,7 @@ async def test_tokens_are_counted_as_the_answer_tells_them(tmp_path: Path, fake_
     url = f"sqlite:///{tmp_path / 'triage.db'}"
     await upgrade(url)
     store = Store(url)
-    pace = SharedPace(store.pace, "any", Limits(tokens_per_minute=600))
+    pace = SharedPace(store.rate_limits, "any", Limits(tokens_per_minute=600))
     await pace.take(3)
     pace.settle(40)  # it took 43, where 10 come in a second
     start = time.perf_counter()
@@ -197,7 +197,7 @@ async def test_where_many_are_refused_others_wait_too(tmp_path: Path, fake_opena
     await upgrade(url)
     here, there = Store(url), Store(url)
     limits = Limits(requests_per_minute=6_000)
-    gate = Gate(pace=SharedPace(here.pace, "any", limits))
+    gate = Gate(pace=SharedPace(here.rate_limits, "any", limits))
     chat = OpenAIChat("any", fake_openai.base_url, "key", gate=gate, policy=RetryPolicy(attempts=1))
     fake_openai.otherwise = Status(429, headers={"retry-after": "20"})
     async with within(3.0):
@@ -205,7 +205,7 @@ async def test_where_many_are_refused_others_wait_too(tmp_path: Path, fake_opena
     await asyncio.sleep(0.3)
     with pytest.raises(ModelUnavailable):
         async with within(3.0):
-            await SharedPace(there.pace, "any", limits).take(0)
+            await SharedPace(there.rate_limits, "any", limits).take(0)
     await chat.aclose()
     await here.close()
     await there.close()

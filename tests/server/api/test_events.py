@@ -80,8 +80,8 @@ def test_no_text_within_an_event_breaks_it(client: httpx.Client, database: str, 
 
     async def save() -> None:
         store = Store(database)
-        await store.add_incident(Incident(id=name, write_up="It failed."), "llm_inference")
-        await store.save_triage(name, triage)
+        await store.incidents.add(Incident(id=name, write_up="It failed."), "llm_inference")
+        await store.triages.save(name, triage)
         await store.close()
 
     asyncio.run(save())

@@ -71,12 +71,12 @@ def test_an_error_that_nobody_expected_names_its_request_too(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch, lines: list[dict[str, object]]
 ) -> None:
     # A defect, made: the store's own method raises what nobody catches.
-    from triage.store import Store
+    from triage.store.incidents import Incidents
 
     async def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Store, "page", broken)
+    monkeypatch.setattr(Incidents, "list", broken)
     # On a connection of its own: the server ends it after such an error.
     answered = httpx.get(client.base_url.join("/v1/incidents"), headers={"X-Request-Id": "run-9"})
 

@@ -47,7 +47,7 @@ async def _triage(database: str) -> None:
                 incident = Incident(id=f"{team}:{n}", title=f"secretof{team}", write_up=write_up)
                 await casebook.accept(incident, team)
                 triage, _ = await pipeline.run(incident, teams={team, SHARED_TEAM})
-                await store.save_triage(incident.id, triage)
+                await store.triages.save(incident.id, triage)
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ async def _fill(database: str) -> None:
                 await casebook.accept(incident, team)
                 unsure = FacetResult(facet="category", labels=(), probability=0.3, abstention="Not sure enough.")
                 provenance = Provenance(taxonomy="llm_inference", taxonomy_version="1.0.0")
-                await store.save_triage(
+                await store.triages.save(
                     name, Triage(incident_id=name, facets={"category": unsure}, provenance=provenance)
                 )
 
@@ -141,7 +141,7 @@ async def test_labels_of_an_earlier_version_of_the_taxonomy_are_left_out_and_tol
         await old.accept(Incident(id=name, write_up=text("invoice", len(name))))
         result = FacetResult(facet="category", labels=labels, probability=0.3, abstention="Not sure enough.")
         provenance = Provenance(taxonomy="llm_inference", taxonomy_version="1.0.0")
-        await store.save_triage(name, Triage(incident_id=name, facets={"category": result}, provenance=provenance))
+        await store.triages.save(name, Triage(incident_id=name, facets={"category": result}, provenance=provenance))
     await old.import_history([(Incident(id="h", write_up=text("invoice", 2)), {"category": ("gone",)})], "ada", "human")
 
     found = await look(store, now, Scope("category"))

@@ -54,7 +54,7 @@ async def _fill(database: str) -> None:
         name = f"{team}:one"
         result = FacetResult(facet="category", labels=("infrastructure",), rationale=mark(team))
         provenance = Provenance(taxonomy="llm_inference", taxonomy_version="1.0.0")
-        await store.save_triage(name, Triage(incident_id=name, facets={"category": result}, provenance=provenance))
+        await store.triages.save(name, Triage(incident_id=name, facets={"category": result}, provenance=provenance))
         await store.assignments.add(
             [Assignment(incident_id=name, annotator=who, facets=("category",)) for who in ("anything", mark(team))]
         )

@@ -48,12 +48,12 @@ def working(store: Store, tmp_path: Path) -> Callable[..., object]:
 
 
 async def post(store: Store, id: str, write_up: str = "A network switch failed.") -> None:  # noqa: A002
-    await store.add_incident(Incident(id=id, write_up=write_up), TAXONOMY.id)
+    await store.incidents.add(Incident(id=id, write_up=write_up), TAXONOMY.id)
 
 
 async def until(store: Store, id: str, status: Status, attempts: int = 0) -> None:  # noqa: A002
     deadline = time.monotonic() + 60
-    while (stored := await store.incident(id)).status != status or stored.attempts < attempts:
+    while (stored := await store.incidents.get(id)).status != status or stored.attempts < attempts:
         assert time.monotonic() < deadline, f"{id} is {stored.status} after {stored.attempts} attempts, not {status}"
         await asyncio.sleep(0.02)
 
@@ -73,7 +73,7 @@ async def test_a_queued_incident_is_triaged_once(store: Store, working: Callable
         await jobs.enqueue("a")
         await asyncio.sleep(0.3)
 
-    triage = await store.triage("a")
+    triage = await store.triages.find("a")
     assert triage is not None
     assert triage.facets["category"].labels == ("infrastructure",)
     assert pipeline.seen == ["a"]
@@ -92,7 +92,7 @@ async def test_the_vector_that_was_made_is_kept_with_the_triage(store: Store, wo
         await jobs.enqueue("a")
         await jobs.wait("a", 10)
 
-    assert (await store.vectors("an embedder", ["a"]))["a"].tolist() == [0, 1, 2]
+    assert (await store.vectors.find_many("an embedder", ["a"]))["a"].tolist() == [0, 1, 2]
 
 
 async def test_waiting_ends_with_the_result_or_with_the_time(store: Store, working: Callable) -> None:
@@ -101,9 +101,9 @@ async def test_waiting_ends_with_the_result_or_with_the_time(store: Store, worki
         await jobs.enqueue("a")
         start = time.monotonic()
         await jobs.wait("a", 0.1)
-        assert (await store.incident("a")).status == "pending"
+        assert (await store.incidents.get("a")).status == "pending"
         await jobs.wait("a", 20)
-        assert (await store.incident("a")).status == "triaged"
+        assert (await store.incidents.get("a")).status == "triaged"
         assert time.monotonic() - start < 3
         await jobs.wait("a", 20)
 
@@ -124,7 +124,7 @@ async def test_an_unexpected_error_is_stored_and_the_incident_tried_again(store:
     async with working(pipeline, FAST._replace(retry_s=0.5)) as jobs:
         await jobs.enqueue("a")
         await jobs.wait("a", 10)
-        failed = await store.incident("a")
+        failed = await store.incidents.get("a")
         assert failed.status == "failed"
         assert failed.failure is not None
         assert "(RuntimeError)" in failed.failure
@@ -133,7 +133,7 @@ async def test_an_unexpected_error_is_stored_and_the_incident_tried_again(store:
         await until(store, "a", "triaged")
 
     assert pipeline.seen == ["a", "a"]
-    assert (await store.incident("a")).failure is None
+    assert (await store.incidents.get("a")).failure is None
 
 
 async def test_an_incident_that_keeps_failing_is_given_up_with_its_reason(store: Store, working: Callable) -> None:
@@ -144,7 +144,7 @@ async def test_an_incident_that_keeps_failing_is_given_up_with_its_reason(store:
         await until(store, "a", "failed", attempts=2)
         await asyncio.sleep(0.4)
 
-    given_up = await store.incident("a")
+    given_up = await store.incidents.get("a")
     assert (given_up.status, given_up.attempts, given_up.retry_at) == ("failed", 2, None)
     assert pipeline.seen == ["a", "a"]
 
@@ -156,7 +156,7 @@ async def test_what_was_given_up_or_is_degraded_is_triaged_again_when_somebody_a
     await post(store, "a", "Words that trip the pipeline.")
     await post(store, "b")
     provenance = Provenance(taxonomy=TAXONOMY.id, taxonomy_version=TAXONOMY.version)
-    await store.save_triage("b", Triage(incident_id="b", facets={}, degraded=True, provenance=provenance))
+    await store.triages.save("b", Triage(incident_id="b", facets={}, degraded=True, provenance=provenance))
     async with working(pipeline, FAST._replace(attempts=1)) as jobs:
         await jobs.enqueue("a")
         await until(store, "a", "failed", attempts=1)
@@ -165,7 +165,7 @@ async def test_what_was_given_up_or_is_degraded_is_triaged_again_when_somebody_a
         await until(store, "a", "triaged")
         await until(store, "b", "triaged")
 
-    triage = await store.triage("b")
+    triage = await store.triages.find("b")
     assert triage is not None
     assert not triage.degraded
     assert sorted(pipeline.seen) == ["a", "a", "b"]
@@ -178,12 +178,12 @@ async def test_what_was_running_at_a_stop_is_finished_after_the_next_start(store
         await jobs.enqueue("a")
         await first.began.wait()
 
-    assert (await store.incident("a")).status == "pending"
+    assert (await store.incidents.get("a")).status == "pending"
     second = KeywordPipeline(TAXONOMY)
     async with working(second) as jobs:
         await jobs.wait("a", 10)
 
-    assert (await store.incident("a")).status == "triaged"
+    assert (await store.incidents.get("a")).status == "triaged"
     assert second.seen == ["a"]
 
 
@@ -202,16 +202,16 @@ async def test_a_workflow_that_ended_without_a_result_becomes_a_failure(store: S
         await DBOS.cancel_workflow_async("a")
         await until(store, "a", "failed")
 
-    assert "CANCELLED" in str((await store.incident("a")).failure)
+    assert "CANCELLED" in str((await store.incidents.get("a")).failure)
 
 
 async def test_the_phase_of_what_has_ended_meanwhile_goes_no_step_back(store: Store, working: Callable) -> None:
     await post(store, "a")
-    waiting = await store.incident("a")
+    waiting = await store.incidents.get("a")
     async with working(KeywordPipeline(TAXONOMY)) as jobs:
         await until(store, "a", "triaged")
         assert await jobs.phase(waiting) == "done"
-        await store.delete("a", "ada")
+        await store.incidents.delete("a", "ada")
         assert await jobs.phase(waiting) == "done"
 
 

@@ -54,7 +54,7 @@ def child(url: str, *, slow_s: float = 0.0, role: str = "worker") -> Iterator[su
 
 
 async def post(store: Store, jobs: Jobs, id: str) -> None:  # noqa: A002
-    await store.add_incident(Incident(id=id, write_up=WRITE_UP), TAXONOMY.id)
+    await store.incidents.add(Incident(id=id, write_up=WRITE_UP), TAXONOMY.id)
     await jobs.enqueue(id)
 
 
@@ -69,7 +69,7 @@ def workflows(url: str, what: str = "*") -> list[tuple]:
 async def test_what_a_killed_worker_had_in_work_is_done_by_another(store: Store, url: str) -> None:
     pipeline = KeywordPipeline(TAXONOMY)
     jobs = Jobs(store, pipeline, url, WORKER)
-    await store.add_incident(Incident(id="a", write_up=WRITE_UP), TAXONOMY.id)
+    await store.incidents.add(Incident(id="a", write_up=WRITE_UP), TAXONOMY.id)
     with child(url, slow_s=60) as other:
         deadline = time.monotonic() + 20
         while not workflows_pending(url):
@@ -78,17 +78,17 @@ async def test_what_a_killed_worker_had_in_work_is_done_by_another(store: Store,
         await jobs.start()
         try:
             await jobs.wait("a", 3)
-            assert (await store.incident("a")).status == "pending", "a living worker keeps its work"
+            assert (await store.incidents.get("a")).status == "pending", "a living worker keeps its work"
             other.kill()
             await jobs.wait("a", 15)
-            processes = [process.id for process in await store.processes.all()]
+            processes = [process.id for process in await store.processes.list()]
         finally:
             await jobs.stop()
 
-    assert (await store.incident("a")).status == "triaged"
+    assert (await store.incidents.get("a")).status == "triaged"
     assert pipeline.seen == ["a"]
     assert processes == [jobs.executor]
-    assert await store.processes.all() == []
+    assert await store.processes.list() == []
 
 
 def workflows_pending(url: str) -> list[tuple]:
@@ -105,10 +105,10 @@ async def test_an_api_only_queues_and_waits_for_what_a_worker_does(store: Store,
     try:
         await post(store, jobs, "a")
         await jobs.wait("a", 1.5)
-        assert (await store.incident("a")).status == "pending"
+        assert (await store.incidents.get("a")).status == "pending"
         with child(url):
             await jobs.wait("a", 15)
-            assert (await store.incident("a")).status == "triaged"
+            assert (await store.incidents.get("a")).status == "triaged"
             kept = json.dumps(workflows(url), default=str)
             assert "switch" not in kept
             await jobs.forget("a")
@@ -122,7 +122,7 @@ async def test_too_many_waiting_incidents_are_refused_but_none_that_is_stored(st
     jobs = Jobs(store, KeywordPipeline(TAXONOMY), url, API._replace(most_pending=2))
     for name in ("a", "b"):
         await jobs.admit(name)
-        await store.add_incident(Incident(id=name, write_up=WRITE_UP), TAXONOMY.id)
+        await store.incidents.add(Incident(id=name, write_up=WRITE_UP), TAXONOMY.id)
     await jobs.admit("a")
     with pytest.raises(Overloaded) as refused:
         await jobs.admit("c")
@@ -140,7 +140,7 @@ async def test_a_connection_cut_while_the_pipeline_runs_costs_neither_the_result
         await asyncio.wait_for(pipeline.began.wait(), 10)
         cut_all(url)
         await jobs.wait("a", 20)
-        stored = await store.incident("a")
+        stored = await store.incidents.get("a")
     finally:
         await jobs.stop()
     assert (stored.status, stored.attempts) == ("triaged", 0)
@@ -170,7 +170,7 @@ async def test_while_the_index_is_away_an_incident_is_tried_again_for_ever(store
     try:
         await post(store, jobs, "a")
         deadline = time.monotonic() + 20
-        while (stored := await store.incident("a")).status != "triaged":
+        while (stored := await store.incidents.get("a")).status != "triaged":
             assert stored.status == "pending" or stored.retry_at is not None
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
@@ -183,7 +183,7 @@ async def test_only_one_process_at_a_time_does_what_must_be_done_alone(store: St
     other, order = Store(url), []
 
     async def work(store: Store, name: str) -> None:
-        async with store.only_one("test"):
+        async with store.lock("test"):
             order.append(name)
             await asyncio.sleep(0.1)
             order.append(name)

@@ -17,9 +17,8 @@ from triage.server.metrics import Metrics
 from triage.server.metrics.server import serve_metrics
 from triage.server.metrics.workload import WorkloadMetrics
 from triage.store import Store, upgrade
-from triage.store.engine import create_engine
-from triage.store.service_tables import index_mark_table, notification_table, process_table, spending_table
-from triage.store.tables import incident_table
+from triage.store.database import create_engine
+from triage.store.tables import incident_table, index_mark_table, notification_table, process_table, spending_table
 
 
 def samples(exposition: bytes | str) -> dict[str, float]:
@@ -88,9 +87,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def test_what_waits_is_read_from_the_store(url: str) -> None:
     await upgrade(url)
     store, now = Store(url), datetime.now(UTC)
-    empty = await store.workload()
+    empty = await store.get_workload()
     for n in range(3):
-        await store.add_incident(Incident(id=f"waiting-{n}", write_up="A switch failed."), "llm_inference")
+        await store.incidents.add(Incident(id=f"waiting-{n}", write_up="A switch failed."), "llm_inference")
     engine = create_engine(url)
     async with engine.begin() as connection:
         changed = incident_table.update().where(incident_table.c.id == "waiting-1")
@@ -117,7 +116,7 @@ async def test_what_waits_is_read_from_the_store(url: str) -> None:
         today | {"model": "unpriced", "cost": 0.0, "is_priced": False},
         today | {"model": "priced", "day": "2020-01-01", "cost": 9.0, "is_priced": True},
     )
-    found = await store.workload()
+    found = await store.get_workload()
     await store.close()
 
     assert empty == ({}, 0.0, 0, {}, {}, {}, {})
@@ -139,12 +138,12 @@ async def test_gauges_are_read_a_while_apart_and_forget_what_is_gone(tmp_path: P
     await put(url, process_table, {"id": "w", "role": "worker", "version": "1", "started_at": now, "seen_at": now})
 
     async def read() -> tuple[dict[str, float], dict[str, float]]:
-        await patient.workload.refresh(store.workload)
-        await eager.refresh(store.workload)
+        await patient.workload.refresh(store.get_workload)
+        await eager.refresh(store.get_workload)
         return samples(patient.exposition()), samples(generate_latest(registry))
 
     first = await read()
-    await store.add_incident(Incident(id="waiting", write_up="A switch failed."), "llm_inference")
+    await store.incidents.add(Incident(id="waiting", write_up="A switch failed."), "llm_inference")
     await put(url, process_table.delete())
     second = await read()
     await store.close()

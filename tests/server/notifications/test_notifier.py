@@ -36,10 +36,10 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 async def triaged(store: Store, incident_id: str, team: str = "default") -> None:
-    await store.add_incident(Incident(id=incident_id, title="Down", write_up="All fell over."), "llm_inference", team)
+    await store.incidents.add(Incident(id=incident_id, title="Down", write_up="All fell over."), "llm_inference", team)
     facets = {"category": FacetResult(facet="category", labels=("infrastructure",))}
     provenance = Provenance(taxonomy="llm_inference", taxonomy_version="1.0.0")
-    await store.save_triage(incident_id, Triage(incident_id=incident_id, facets=facets, provenance=provenance))
+    await store.triages.save(incident_id, Triage(incident_id=incident_id, facets=facets, provenance=provenance))
 
 
 @asynccontextmanager
@@ -53,9 +53,8 @@ async def notifying(store: Store, options: NotifierOptions = QUICK, timeout_s: f
 
 
 async def until(store: Store, subscription_id: str, done: Callable[[list[Notification]], bool]) -> list[Notification]:
-    listed = store.notifications.of_subscription
     async with asyncio.timeout(60):
-        while not done(found := await listed(subscription_id)):  # noqa: ASYNC110 - a database tells nobody
+        while not done(found := await store.notifications.list(subscription_id=subscription_id)):  # noqa: ASYNC110 - a database tells nobody
             await asyncio.sleep(0.01)
     return found
 
@@ -66,7 +65,7 @@ def all_in(state: str) -> Callable[[list[Notification]], bool]:
 
 async def test_a_triage_is_told_at_once_and_any_receiver_can_verify_it(store: Store) -> None:
     async with receiving() as receiver, notifying(store, QUICK._replace(poll_s=30)):
-        subscription, secret = await store.subscriptions.add(receiver.url, "default")
+        subscription, secret = await store.subscriptions.create(receiver.url, "default")
         await triaged(store, "inc-1")
         await receiver.wait_for(1)
         (notification,) = await until(store, subscription.id, all_in("delivered"))
@@ -81,7 +80,7 @@ async def test_a_triage_is_told_at_once_and_any_receiver_can_verify_it(store: St
 
 async def test_after_an_error_it_is_sent_again_under_the_same_id(store: Store) -> None:
     async with receiving(lambda n: web.Response(status=500 if n == 1 else 204)) as receiver, notifying(store):
-        subscription, _ = await store.subscriptions.add(receiver.url, "default")
+        subscription, _ = await store.subscriptions.create(receiver.url, "default")
         await triaged(store, "inc-1")
         (notification,) = await until(store, subscription.id, all_in("delivered"))
     assert receiver.ids == [notification.id] * 2
@@ -90,7 +89,7 @@ async def test_after_an_error_it_is_sent_again_under_the_same_id(store: Store) -
 
 async def test_it_fails_for_good_after_the_last_try_and_can_be_sent_anew(store: Store) -> None:
     async with receiving(lambda n: web.Response(status=404 if n <= 4 else 200)) as receiver, notifying(store):
-        subscription, _ = await store.subscriptions.add(receiver.url, "default")
+        subscription, _ = await store.subscriptions.create(receiver.url, "default")
         await triaged(store, "inc-1")
         (failed,) = await until(store, subscription.id, all_in("failed"))
         assert (failed.attempts, failed.failure, failed.next_at) == (4, "404 Not Found", None)
@@ -103,7 +102,7 @@ async def test_it_fails_for_good_after_the_last_try_and_can_be_sent_anew(store: 
 async def test_retry_after_is_honoured(store: Store) -> None:
     answer = web.Response(status=429, headers={"Retry-After": "1000"})
     async with receiving(lambda _: answer) as receiver, notifying(store):
-        subscription, _ = await store.subscriptions.add(receiver.url, "default")
+        subscription, _ = await store.subscriptions.create(receiver.url, "default")
         await triaged(store, "inc-1")
         (waiting,) = await until(store, subscription.id, lambda found: bool(found) and found[0].failure is not None)
     assert waiting.next_at is not None
@@ -112,7 +111,7 @@ async def test_retry_after_is_honoured(store: Store) -> None:
 
 async def test_a_receiver_that_is_gone_is_told_nothing_more(store: Store) -> None:
     async with receiving(lambda _: web.Response(status=410)) as receiver, notifying(store):
-        subscription, _ = await store.subscriptions.add(receiver.url, "default")
+        subscription, _ = await store.subscriptions.create(receiver.url, "default")
         await triaged(store, "inc-1")
         (notification,) = await until(store, subscription.id, all_in("failed"))
         await triaged(store, "inc-2")
@@ -126,14 +125,14 @@ async def test_a_receiver_that_hangs_holds_up_no_other(store: Store) -> None:
     options = QUICK._replace(each=2, at_once=6)
     async with receiving(hangs=True) as stuck, receiving() as well, notifying(store, options, timeout_s=60):
         # Each that hangs would do so for 60 s, and `until` waits no longer.
-        hanging, _ = await store.subscriptions.add(stuck.url, "a")
-        working, _ = await store.subscriptions.add(well.url, "b")
+        hanging, _ = await store.subscriptions.create(stuck.url, "a")
+        working, _ = await store.subscriptions.create(well.url, "b")
         for i in range(20):
             await triaged(store, f"a{i}", "a")
         for i in range(20):
             await triaged(store, f"b{i}", "b")
         await until(store, working.id, lambda found: len(found) == 20 and all_in("delivered")(found))
-        waiting = await store.notifications.of_subscription(hanging.id)
+        waiting = await store.notifications.list(subscription_id=hanging.id)
     assert 1 <= stuck.most_at_once <= 2
     assert well.most_at_once <= 2
     assert not any(n.state == "delivered" or n.failure for n in waiting)
@@ -142,7 +141,7 @@ async def test_a_receiver_that_hangs_holds_up_no_other(store: Store) -> None:
 
 async def test_a_receiver_that_does_not_answer_in_time_is_told_so(store: Store) -> None:
     async with receiving(hangs=True) as stuck, notifying(store, timeout_s=1):
-        subscription, _ = await store.subscriptions.add(stuck.url, "default")
+        subscription, _ = await store.subscriptions.create(stuck.url, "default")
         await triaged(store, "inc-1")
         (waiting,) = await until(store, subscription.id, lambda found: any(n.failure for n in found))
     assert waiting.failure == "no answer within 1 s"
@@ -150,8 +149,8 @@ async def test_a_receiver_that_does_not_answer_in_time_is_told_so(store: Store) 
 
 async def test_during_a_change_of_secrets_both_verify(store: Store) -> None:
     async with receiving() as receiver, notifying(store):
-        subscription, former = await store.subscriptions.add(receiver.url, "default")
-        secret = await store.subscriptions.rotate(subscription.id)
+        subscription, former = await store.subscriptions.create(receiver.url, "default")
+        secret = await store.subscriptions.rotate_secret(subscription.id)
         await triaged(store, "inc-1")
         await receiver.wait_for(1)
     assert receiver.verified(0, former) == receiver.verified(0, secret)
@@ -159,7 +158,7 @@ async def test_during_a_change_of_secrets_both_verify(store: Store) -> None:
 
 async def test_slack_gets_blocks(store: Store) -> None:
     async with receiving() as receiver, notifying(store):
-        await store.subscriptions.add(receiver.url, "default", "slack")
+        await store.subscriptions.create(receiver.url, "default", "slack")
         await triaged(store, "inc-1")
         await receiver.wait_for(1)
     assert json.loads(receiver.bodies[0])["blocks"][0]["text"]["text"].startswith("*Triage:* Down\n")
@@ -170,7 +169,7 @@ async def test_a_test_message_tells_what_came_of_it_and_wakes_what_was_off(store
         receiving(lambda n: web.Response(status=500 if n == 1 else 200)) as receiver,
         notifying(store) as notifier,
     ):
-        subscription, secret = await store.subscriptions.add(receiver.url, "default")
+        subscription, secret = await store.subscriptions.create(receiver.url, "default")
         await store.subscriptions.deactivate(subscription.id, "gone")
         first = await notifier.test(subscription.id)
         assert (first.result, first.detail) == ("again", "500 Internal Server Error")
@@ -178,7 +177,7 @@ async def test_a_test_message_tells_what_came_of_it_and_wakes_what_was_off(store
         assert (await notifier.test(subscription.id)).result == "delivered"
         assert (await store.subscriptions.get(subscription.id)).is_active
     assert receiver.verified(1, secret)["type"] == "test"
-    assert await store.notifications.of_subscription(subscription.id) == []
+    assert await store.notifications.list(subscription_id=subscription.id) == []
 
 
 CLAIM_AND_DIE = """
@@ -197,7 +196,7 @@ asyncio.run(claim())
 
 async def test_what_a_killed_process_had_claimed_is_sent_when_its_lease_is_over(store: Store, tmp_path: Path) -> None:
     async with receiving() as receiver:
-        subscription, _ = await store.subscriptions.add(receiver.url, "default")
+        subscription, _ = await store.subscriptions.create(receiver.url, "default")
         await triaged(store, "inc-1")
         command = [sys.executable, "-c", CLAIM_AND_DIE, f"sqlite:///{tmp_path / 'triage.db'}"]
         killed = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
@@ -215,7 +214,7 @@ async def test_two_notifiers_on_one_postgresql_deliver_each_message_once(new_dat
     await upgrade(url)
     one, two = Store(url), Store(url)
     async with receiving() as receiver, notifying(one), notifying(two):
-        subscriptions = [await one.subscriptions.add(receiver.url, f"team{i}") for i in range(4)]
+        subscriptions = [await one.subscriptions.create(receiver.url, f"team{i}") for i in range(4)]
         for i in range(40):
             await triaged(one if i % 2 else two, f"inc-{i}", f"team{i % 4}")
         for subscription, _ in subscriptions:
@@ -228,7 +227,7 @@ async def test_two_notifiers_on_one_postgresql_deliver_each_message_once(new_dat
 
 async def test_a_refused_address_is_seen_in_the_notification(store: Store) -> None:
     notifier = Notifier(store, options=QUICK)
-    subscription, _ = await store.subscriptions.add("https://169.254.169.254/latest", "default")
+    subscription, _ = await store.subscriptions.create("https://169.254.169.254/latest", "default")
     outcome = await notifier.test(subscription.id)
     await notifier.stop()
     assert outcome.result == "again"

@@ -85,11 +85,11 @@ async def _add(store: Store, name: str, team: str) -> None:
         severity="sev2",
         started_at=datetime(2026, 3, 2, 9, 12, tzinfo=UTC),
     )
-    await store.add_incident(incident, TAXONOMY.id, team)
+    await store.incidents.add(incident, TAXONOMY.id, team)
     if sort == "failed":
-        await store.save_failure(Pending(name, 0), "The model refused the key.", None)
+        await store.attempts.fail(Pending(name, 0), "The model refused the key.", None)
         return
-    await store.save_triage(name, triage_of(name, abstains="severity" * (sort == "unsure"), degraded=sort == "worse"))
+    await store.triages.save(name, triage_of(name, abstains="severity" * (sort == "unsure"), degraded=sort == "worse"))
     said = {"against": {"ada": "operational"}, "apart": {"ada": "operational", "grace": "infrastructure"}}
     await store.record(
         [

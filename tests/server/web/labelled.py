@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from triage.app.settings import Settings
-from triage.app.wiring import build_sealer
+from triage.app.wiring import build_cipher
 from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
@@ -32,16 +32,16 @@ async def label(
 
     For the model "" is an abstention. Labels are given a few hours after each other, the first `days_ago`.
     """
-    store = Store(settings.sql_url, build_sealer(settings))
+    store = Store(settings.sql_url, build_cipher(settings))
     try:
         for n, key in enumerate(keys):
             at = datetime.now(UTC) - timedelta(days=days_ago, hours=-n / 20)
             incident = Incident(id=key, title=title.format(key=key), write_up=f"{title.format(key=key)}: it broke.")
-            await store.add_incident(incident, TAXONOMY.id, team)
+            await store.incidents.add(incident, TAXONOMY.id, team)
             found = FacetResult(facet="category", labels=(model[n],) if model[n] else ())
             provenance = Provenance(taxonomy=TAXONOMY.id, taxonomy_version=TAXONOMY.version)
             triage = Triage(incident_id=key, facets={"category": found}, provenance=provenance, created_at=at)
-            await store.save_triage(f"made-{key}", triage)
+            await store.triages.save(f"made-{key}", triage)
             given = {"incident_id": key, "facet": "category", "created_at": at + timedelta(minutes=9)}
             await store.record(
                 [

@@ -491,7 +491,7 @@ def test_who_wants_to_see_what_is_theirs_to_label_blind_is_known_to_have_seen_it
 
 def test_notifications_stand_in_the_timeline_without_their_addresses(service: Site) -> None:
     async def subscribe(store: Any) -> Any:
-        return (await store.subscriptions.add("https://hooks.example.org/secret-path", "default"))[0]
+        return (await store.subscriptions.create("https://hooks.example.org/secret-path", "default"))[0]
 
     subscription = in_store(service, subscribe)
     name = keep(service, "told-of")

@@ -148,8 +148,8 @@ def keep(service: Site, name: str, team: str = "default", **fields: Any) -> str:
     made = incident(name)
 
     async def store_it(store: Store) -> None:
-        await store.add_incident(made, "llm_inference", team)
-        await store.save_triage(name, triage(made, **fields))
+        await store.incidents.add(made, "llm_inference", team)
+        await store.triages.save(name, triage(made, **fields))
 
     in_store(service, store_it)
     return name
@@ -159,8 +159,8 @@ def keep_failed(service: Site, name: str, retry_at: datetime | None = None) -> s
     """Store an incident whose triage failed."""
 
     async def store_it(store: Store) -> None:
-        await store.add_incident(incident(name), "llm_inference")
-        await store.save_failure(Pending(name, 0), "The embedder's endpoint refused the key <x>.", retry_at)
+        await store.incidents.add(incident(name), "llm_inference")
+        await store.attempts.fail(Pending(name, 0), "The embedder's endpoint refused the key <x>.", retry_at)
 
     in_store(service, store_it)
     return name

@@ -13,9 +13,9 @@ from triage.app.wiring.models import (
     provider_gate,
 )
 from triage.app.wiring.storage import (
+    build_cipher,
     build_definition_reader,
     build_notifier,
-    build_sealer,
     live_options,
     make_data_folder,
     open_importing,
@@ -31,10 +31,10 @@ __all__ = [
     "LOCAL_DEADLINE_S",
     "LOCAL_WRITE_UP_CHARACTERS",
     "Components",
+    "build_cipher",
     "build_definition_reader",
     "build_embedder",
     "build_notifier",
-    "build_sealer",
     "calibrators_folder",
     "examine_calibration",
     "find_calibration",

@@ -112,7 +112,7 @@ async def _open_ways(
             first = first or model
             price, chat = find_price(own), cast("ChatModel | None", model)
             if model is not None and not is_replayed(own):
-                budget, ledger = daily_budget(own), records.store.spending.sparing(QWEN_CODER_1_5B.name)
+                budget, ledger = daily_budget(own), records.store.spending.excluding(QWEN_CODER_1_5B.name)
                 chat = guarded(model, ledger, observer or Unobserved(), budget=budget, price=price)
             if chat is not None and (classifier := build_classifier(own, chat)) is not None:
                 now = circumstances(records.taxonomy, records.embedder, classifier, chat.name)

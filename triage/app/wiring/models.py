@@ -179,7 +179,7 @@ def shared_gate(settings: Settings, store: Store) -> Gate:
     from triage.models.chat.pace import SharedPace
 
     limits = Limits(None, settings.requests_per_minute, settings.tokens_per_minute)
-    return Gate(pace=SharedPace(store.pace, provider_name(settings), limits)) if any(limits) else Gate()
+    return Gate(pace=SharedPace(store.rate_limits, provider_name(settings), limits)) if any(limits) else Gate()
 
 
 async def _local_model(settings: Settings, progress: Progress, *, is_started: bool) -> LocalChat:

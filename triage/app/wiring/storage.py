@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from triage.redaction import Redactor
     from triage.server.notifications import Notifier
     from triage.store import Store
-    from triage.store.encryption import Sealer
+    from triage.store.encryption import Cipher
 
 
 class Records(NamedTuple):
@@ -57,7 +57,7 @@ async def open_records(
     history = open_history(settings, embedder, None if index_in_memory else settings.data_dir / "index")
     try:
         casebook = Casebook(store, history, redactor, embedder, taxonomy)
-        async with store.only_one("fill"):
+        async with store.lock("fill"):
             await fill(casebook, store, settings, progress)
         yield Records(taxonomy, store, history, redactor, embedder, casebook)
     finally:
@@ -137,9 +137,9 @@ async def prepare_store(settings: Settings) -> Store:
 
     make_data_folder(settings)
     await upgrade(settings.sql_url)
-    store = Store(settings.sql_url, build_sealer(settings))
+    store = Store(settings.sql_url, build_cipher(settings))
     try:
-        await store.check_seal()
+        await store.check_keys()
     except BaseException:
         await store.close()
         raise
@@ -163,11 +163,11 @@ def make_data_folder(settings: Settings) -> None:
         )
 
 
-def build_sealer(settings: Settings) -> Sealer:
+def build_cipher(settings: Settings) -> Cipher:
     """What encrypts texts at rest, with the keys of the settings."""
-    from triage.store.encryption import Sealer
+    from triage.store.encryption import Cipher
 
-    return Sealer.of(settings.encryption_keys.get_secret_value() if settings.encryption_keys else None)
+    return Cipher.parse(settings.encryption_keys.get_secret_value() if settings.encryption_keys else None)
 
 
 def build_definition_reader(settings: Settings, embedder: Embedder, taxonomy: Taxonomy) -> DefinitionReader:
@@ -220,13 +220,13 @@ async def fill(casebook: Casebook, store: Store, settings: Settings, progress: P
 
 
 async def _load_shipped_history(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
+    from triage.domain.principal import SHARED_TEAM
     from triage.evaluation.datasets import shipped_history
-    from triage.store.records import SHARED_TEAM
 
-    if settings.shipped_history and settings.taxonomy == "llm_inference" and not await store.has_gold():
+    if settings.shipped_history and settings.taxonomy == "llm_inference" and not await store.gold.exists():
         # If several processes start together, one loads the history and the others find it loaded.
-        async with store.only_one("shipped-history"):
-            records = [] if await store.has_gold() else shipped_history()
+        async with store.lock("shipped-history"):
+            records = [] if await store.gold.exists() else shipped_history()
             await casebook.import_history(
                 records,
                 annotator="llm_incidents",

@@ -88,5 +88,5 @@ async def _history(incident_id: str) -> list[Verdict]:
     from triage.labels.annotation_job.disagreement import verdicts
 
     async with open_store(Settings()) as (store, _):
-        await store.incident(incident_id)
-        return verdicts(await store.annotations(incident_id))
+        await store.incidents.get(incident_id)
+        return verdicts(await store.annotations.list(incident_id))

@@ -89,14 +89,14 @@ async def _export(form: Format, out: Path | None, earlier: bool) -> int:
     from triage.labels.annotation_job.files import csv_rows, json_lines, label_studio_tasks
 
     async with open_store(Settings()) as (store, taxonomy):
-        by_incident = await store.annotations_of(await store.incident_ids())
+        by_incident = await store.annotations.list_many(await store.incidents.list_ids())
         found = [each for given in by_incident.values() for each in (given if earlier else standing(given))]
         if not found:
             messages().print("There are no annotations yet. Start with: triage annotate assign --help")
         with contextlib.ExitStack() as stack:
             target = sys.stdout if out is None else stack.enter_context(out.open("w", encoding="utf-8", newline=""))
             if form == "label-studio":
-                stored = await store.incidents({each.incident_id for each in found})
+                stored = await store.incidents.find_many({each.incident_id for each in found})
                 incidents = {key: entry.incident for key, entry in stored.items()}
                 tasks = label_studio_tasks(found, incidents, taxonomy)
                 target.write(json.dumps(tasks, ensure_ascii=False, indent=1) + "\n")

@@ -15,7 +15,6 @@ from triage.insights.live_agreement import LiveAgreement
 from triage.insights.study import Roles
 from triage.labels.annotation_job.status import job_status
 from triage.store import Store
-from triage.store.past import past_incidents
 
 
 async def measure_adoption(
@@ -33,10 +32,10 @@ async def measure_adoption(
 
     Without `roles` those shipped for the taxonomy say which facets tell how incidents were detected and ended.
     """
-    annotations = await store.all_annotations(taxonomy.id)
+    annotations = await store.annotations.list_all(taxonomy.id)
     corpus = Corpus(
         taxonomy,
-        await past_incidents(store),
+        await store.gold.list_incidents(),
         await job_status(store, taxonomy),
         [one.created_at for one in annotations if one.is_adjudication],
         await asyncio.to_thread(gates_in, suites, runs),

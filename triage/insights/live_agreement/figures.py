@@ -168,9 +168,9 @@ class LiveFigures:
         self._taxonomy.facet(facet)
         return selection.with_model((await self._window(selection)).judged.get(facet, []))
 
-    async def annotators(self, teams: frozenset[str] | None) -> list[str]:
+    async def annotators(self, teams: frozenset[str] | None) -> Sequence[str]:
         """The people who labelled anything, by name; at most `MOST_ANNOTATORS`."""
-        return await self._store.annotators(self._taxonomy.id, MOST_ANNOTATORS, teams)
+        return await self._store.reviews.list_annotators(self._taxonomy.id, MOST_ANNOTATORS, teams)
 
     async def _window(self, selection: Selection) -> _Window:
         async with self._lock:
@@ -189,10 +189,14 @@ class LiveFigures:
         taxonomy, facets = self._taxonomy.id, [facet.id for facet in self._taxonomy.facets]
         since, teams, name = selection.since(now), selection.teams, selection.annotator
         # Else any name would take the time of a measurement, and the place of a window that somebody looks at.
-        if name is not None and not await self._store.annotators(taxonomy, 1, teams, name):
+        if name is not None and not await self._store.reviews.list_annotators(taxonomy, 1, teams, name):
             raise NotFound(f"{name!r} has labelled nothing: choose somebody of the list.", annotator=name)
-        given = await self._store.judgements(taxonomy, facets, since, MOST_JUDGEMENTS, teams=teams, with_untriaged=True)
-        covered = await self._store.coverage(taxonomy, facets, since, MOST_JUDGEMENTS, teams=teams, annotator=name)
+        given = await self._store.reviews.list(
+            taxonomy, facets, since, MOST_JUDGEMENTS, teams=teams, with_untriaged=True
+        )
+        covered = await self._store.reviews.count_coverage(
+            taxonomy, facets, since, MOST_JUDGEMENTS, teams=teams, annotator=name
+        )
         watch = await self._watch.report(teams)
         judged: dict[str, list[Judgement]] = {}
         for one in given:

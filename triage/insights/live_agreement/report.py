@@ -113,8 +113,8 @@ class LiveAgreement:
         options, facets = self._options, self._taxonomy.triaged
         ids = [facet.id for facet in facets]
         since = now - timedelta(days=options.days)
-        given = await self._store.judgements(self._taxonomy.id, ids, since, options.cases, teams=teams)
-        triaged = await self._store.triaged_incidents(
+        given = await self._store.reviews.list(self._taxonomy.id, ids, since, options.cases, teams=teams)
+        triaged = await self._store.reviews.list_triaged(
             self._taxonomy.id, ids, since - timedelta(days=options.days), 2 * options.cases, teams
         )
         judged = [[one for one in given if one.facet == facet] for facet in ids]

@@ -59,17 +59,17 @@ async def look(
     facet = facet_of(taxonomy, scope.facet)
     teams = seen_teams(scope.teams)
     stored = await _recent(store, taxonomy, scope.recent, teams)
-    gold = await store.gold(stored)
+    gold = await store.gold.find_many(stored)
     given = {name: labels.get(facet.id, ()) for name, labels in gold.items()}
     fitting = {name: _fitting(facet, labels) for name, labels in given.items()}
-    documents = await store.triage_documents([name for name in stored if not fitting.get(name)])
+    documents = await store.triages.find_documents([name for name in stored if not fitting.get(name)])
     triages = await asyncio.to_thread(
         lambda: {name: Triage.model_validate_json(document) for name, document in documents.items()}
     )
     labelled = await _labelled(store, casebook, facet, teams)
     places = _stacked(labelled)
     usual = await asyncio.to_thread(usual_nearest, places, criteria.far)
-    known = await store.vectors(casebook.fingerprint, stored)
+    known = await store.vectors.find_many(casebook.fingerprint, stored)
     sightings = _sightings(facet, stored, fitting, triages, casebook.fingerprint)
     said = [triage.facets[facet.id].labels for triage in triages.values() if facet.id in triage.facets]
     strange = sum(len(labels) - len(_fitting(facet, labels)) for labels in (*given.values(), *said))
@@ -125,9 +125,9 @@ async def _recent(
     found: dict[str, StoredIncident] = {}
     cursor, left = None, most
     while left > 0:
-        page = await store.page(min(left, _PAGE), cursor, Wanted(teams=teams))
+        page = await store.incidents.list(min(left, _PAGE), cursor, Wanted(teams=teams))
         ids = [listed.id for listed in page.incidents if listed.taxonomy == taxonomy.id]
-        stored = await store.incidents(ids)
+        stored = await store.incidents.find_many(ids)
         found |= {name: stored[name] for name in ids if name in stored}
         cursor, left = page.next_cursor, left - len(page.incidents)
         if cursor is None:
@@ -139,11 +139,11 @@ async def _labelled(
     store: Store, casebook: Casebook, facet: Facet, teams: Collection[str] | None
 ) -> list[tuple[Incident, Labels, Vectors]]:
     """The newest incidents with a gold label of the facet that says what they are, newest first."""
-    gold = await store.newest_gold(casebook.taxonomy.id, _MOST_LABELLED, teams)
+    gold = await store.gold.list_newest(casebook.taxonomy.id, _MOST_LABELLED, teams)
     says = {label.id for label in facet.labels if not (label.residual or label.undisclosed)}
     fitting = [name for name, labels in gold.items() if says & set(labels.get(facet.id, ())[:1])]
-    vectors = await store.vectors(casebook.fingerprint, fitting)
-    stored = await store.incidents(vectors)
+    vectors = await store.vectors.find_many(casebook.fingerprint, fitting)
+    stored = await store.incidents.find_many(vectors)
     return [(stored[name].incident, gold[name], vectors[name]) for name in fitting if name in stored]
 
 

@@ -22,7 +22,6 @@ from triage.insights.study.study import Study, StudyOptions, make_study
 from triage.intake.fields import read_fields
 from triage.intake.labelled import read_labelled
 from triage.store import Store
-from triage.store.past import past_portions
 
 MOST = 20_000
 """Incidents studied at once, the newest: more would take minutes of a core, see docs/study.md."""
@@ -88,9 +87,9 @@ async def stored_corpus(
     records, n = await _newest(store, teams, most)
     fitting, strange = _fitting(records, taxonomy)
     seen = seen_teams(teams)
-    several = [key for _, key in await store.labelled(2, limit=most, teams=seen)]
+    several = [key for _, key in await store.annotations.list_labelled(2, limit=most, teams=seen)]
     annotations = await _annotations(store, {*several, *(record.id for record in fitting)}, taxonomy)
-    vectors = await store.vectors(fingerprint, [record.id for record in fitting]) if fingerprint else {}
+    vectors = await store.vectors.find_many(fingerprint, [record.id for record in fitting]) if fingerprint else {}
     notes = []
     if n > len(records):
         notes.append(f"The newest {len(records)} of {n} labelled incidents are studied.")
@@ -134,7 +133,7 @@ async def _newest(store: Store, teams: Collection[str] | None, most: int) -> tup
     """The incidents that began last, and how many there are in all. Those without a start count as oldest."""
     kept: list[Record] = []
     n = 0
-    async for portion in past_portions(store, teams):
+    async for portion in store.gold.incident_pages(teams):
         n += len(portion)
         kept += _records(portion)
         if len(kept) > 2 * most:
@@ -170,7 +169,7 @@ def _fitting(records: Iterable[Record], taxonomy: Taxonomy) -> tuple[list[Record
 async def _annotations(store: Store, incident_ids: Collection[str], taxonomy: Taxonomy) -> list[Annotation]:
     """All annotations of these incidents with facets of the taxonomy, oldest first."""
     known = {facet.id for facet in taxonomy.facets}
-    found = await store.annotations_of(sorted(incident_ids))
+    found = await store.annotations.list_many(sorted(incident_ids))
     return sorted(
         (one for annotations in found.values() for one in annotations if one.facet in known),
         key=lambda one: one.id or 0,

@@ -79,9 +79,9 @@ class Material:
     @classmethod
     async def read(cls, store: Store, incident_id: str, taxonomy: Taxonomy, roles: Roles, redactor: Redactor) -> Self:
         """What is kept of an incident. Raises `NotFound`."""
-        stored = await store.incident(incident_id)
-        triages = await store.triages(incident_id, _MOST_TRIAGES)
-        annotations = await store.annotations(incident_id)
+        stored = await store.incidents.get(incident_id)
+        triages = await store.triages.list(incident_id, _MOST_TRIAGES)
+        annotations = await store.annotations.list(incident_id)
         return cls(stored, triages, annotations, roles.applied(taxonomy), roles, redactor)
 
     @property

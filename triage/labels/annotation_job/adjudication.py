@@ -25,7 +25,7 @@ from triage.labels.annotation_job.disagreement import (
 from triage.labels.annotation_job.labelling import Labelling
 from triage.observability.progress import Progress, silent
 from triage.store import Labelled, Store
-from triage.store.rows import read_cursor, write_cursor
+from triage.store.cursor import read_cursor, write_cursor
 
 _CHUNK = 100
 
@@ -107,17 +107,19 @@ class Adjudication:
         found: list[tuple[int, str, list[Disagreement]]] = []
         looked_at, is_end = 0, False
         while len(found) <= limit and not is_end and (most is None or looked_at < most):
-            chunk = await self._store.labelled(2, before=before, limit=_CHUNK, teams=teams, differing=True)
+            chunk = await self._store.annotations.list_labelled(
+                2, before=before, limit=_CHUNK, teams=teams, differing=True
+            )
             looked_at, is_end = looked_at + len(chunk), len(chunk) < _CHUNK
             blind = await self._blind(adjudicator, [incident_id for _, incident_id in chunk])
-            annotations = await self._store.annotations_of([incident_id for _, incident_id in chunk])
+            annotations = await self._store.annotations.list_many([incident_id for _, incident_id in chunk])
             for seq, incident_id in chunk:
                 if incident_id not in blind and (open_ := disagreements(annotations[incident_id], self.taxonomy)):
                     found.append((seq, incident_id, open_))
             before = chunk[-1][0] if chunk else before
         shown = found[:limit]
         last = shown[-1][0] if len(found) > limit else None if is_end else before
-        stored = await self._store.incidents([incident_id for _, incident_id, _ in shown])
+        stored = await self._store.incidents.find_many([incident_id for _, incident_id, _ in shown])
         return DisputedPage(
             incidents=tuple(
                 Disputed(incident_id=key, title=stored[key].incident.title, disagreements=tuple(open_))
@@ -133,8 +135,8 @@ class Adjudication:
 
         None if there is none. Raises `NotFound`, and `Conflict` if the adjudicator has still to label the facet.
         """
-        incident = (await self._store.incident(incident_id)).incident
-        annotations = await self._store.annotations(incident_id)
+        incident = (await self._store.incidents.get(incident_id)).incident
+        annotations = await self._store.annotations.list(incident_id)
         if facet_id is None:
             open_ = next(iter(disagreements(annotations, self.taxonomy)), None)
         else:
@@ -161,8 +163,8 @@ class Adjudication:
         adjudicator has still to label the facet themselves, `InvalidInput` for what nobody labelled or what does not
         fit together, and `Outdated` if the incident's annotations have got further than `expected`.
         """
-        await self._store.incident(incident_id)
-        annotations = await self._store.annotations(incident_id)
+        await self._store.incidents.get(incident_id)
+        annotations = await self._store.annotations.list(incident_id)
         waiting = await self._blind(adjudicator, [incident_id])
         decided = {ruling.facet: ruling for ruling in rulings}
         for ruling in rulings:
@@ -188,12 +190,12 @@ class Adjudication:
 
         With `teams` only that of incidents of these teams, and with `most` that of so many incidents at most.
         """
-        ids = [incident_id for _, incident_id in await self._store.labelled(2, teams=teams)]
+        ids = [incident_id for _, incident_id in await self._store.annotations.list_labelled(2, teams=teams)]
         facets, incidents, left_out = 0, 0, list[str]()
         for done, incident_id in enumerate(ids, start=1):
             if incidents == most:
                 return Accepted(facets, incidents, left_out, is_cut_off=True)
-            annotations = await self._store.annotations(incident_id)
+            annotations = await self._store.annotations.list(incident_id)
             rulings = []
             for one in agreed(annotations, self.taxonomy):
                 try:
@@ -216,8 +218,8 @@ class Adjudication:
 
     async def history(self, incident_id: str) -> list[Verdict]:
         """Every adjudication of an incident, oldest first, with what it was made from. Raises `NotFound`."""
-        await self._store.incident(incident_id)
-        return verdicts(await self._store.annotations(incident_id))
+        await self._store.incidents.get(incident_id)
+        return verdicts(await self._store.annotations.list(incident_id))
 
     def _check(self, facet_id: str, labels: Sequence[str], parents: Sequence[str] | None) -> None:
         facet = self.taxonomy.facet(facet_id)

@@ -86,7 +86,7 @@ async def assign(
     """
     names = _annotators(annotators)
     wanted = _facets(taxonomy, facets)
-    ids = await store.incident_ids(status) if incident_ids is None else list(dict.fromkeys(incident_ids))
+    ids = await store.incidents.list_ids(status) if incident_ids is None else list(dict.fromkeys(incident_ids))
     if incident_ids is not None:
         await _check_known(store, ids)
     if not ids:
@@ -95,7 +95,7 @@ async def assign(
             status=status,
         )
     already: dict[str, set[str]] = {}
-    for assignment in await store.assignments.all():
+    for assignment in await store.assignments.list():
         if set(wanted) <= set(assignment.facets):
             already.setdefault(assignment.incident_id, set()).add(assignment.annotator)
     lacking = [key for key in ids if len(already.get(key, ())) < per_incident]
@@ -134,7 +134,7 @@ async def assign_each(
     await _check_known(store, ids)
     new = []
     for name in names:
-        mine = {each.incident_id: each.facets for each in await store.assignments.all(name)}
+        mine = {each.incident_id: each.facets for each in await store.assignments.list(name)}
         new += [
             Assignment(incident_id=key, annotator=name, facets=wanted, shows_model=shows_model)
             for key in ids
@@ -147,7 +147,7 @@ async def assign_each(
 
 
 async def _check_known(store: Store, incident_ids: Sequence[str]) -> None:
-    if missing := set(incident_ids) - set(await store.teams_of(incident_ids)):
+    if missing := set(incident_ids) - set(await store.incidents.find_teams(incident_ids)):
         raise NotFound(
             f"There is no incident {', '.join(sorted(missing)[:10])}: import or post it first.",
             incident_ids=sorted(missing),

@@ -48,8 +48,8 @@ async def confirm(
 
 async def _confirmed(casebook: Casebook, store: Store, incident_id: str, annotator: str, *, is_gold: bool) -> int:
     """How many labels were kept."""
-    triage = await store.triage(incident_id)
-    mine = own(await store.annotations(incident_id), annotator)
+    triage = await store.triages.find(incident_id)
+    mine = own(await store.annotations.list(incident_id), annotator)
     said = {} if triage is None else triage.facets
     labels = {facet: result.labels for facet, result in said.items() if result.labels and facet not in mine}
     return (

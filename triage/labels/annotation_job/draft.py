@@ -79,7 +79,7 @@ class Corrections:
 
     async def show(self, incident_id: str, annotator: str) -> None:
         """Keep that the annotator was shown the triage: what they say from here on is not blind."""
-        await self._store.assignments.serve(incident_id, annotator, showed_model=True)
+        await self._store.assignments.record_serving(incident_id, annotator, showed_model=True)
 
     async def give(
         self, incident_id: str, labels: Labels, annotator: str, *, is_gold: bool = False, note: str = ""
@@ -90,7 +90,7 @@ class Corrections:
         """
         if not labels:
             raise InvalidInput("There is no label to keep: choose one first.", field="labels")
-        if await self._store.triage_document(incident_id) is not None:
+        if await self._store.triages.find_document(incident_id) is not None:
             await self.show(incident_id, annotator)
         now = datetime.now(UTC)
         given = [

@@ -34,7 +34,7 @@ async def bring_in(incidents: Sequence[Incident], store: Store, taxonomy: Taxono
     Raises `Conflict` for an id under which another text is stored.
     """
     by_id = {incident.id: incident for incident in incidents}
-    stored = await store.incidents(by_id)
+    stored = await store.incidents.find_many(by_id)
     for key, known in stored.items():
         if _content(known.incident) != _content(by_id[key]):
             raise Conflict(f"Incident {key!r} is stored with another text: give this one an id of its own.", id=key)
@@ -53,7 +53,7 @@ async def take_in(path: Path, reading: AnnotationReading, casebook: Casebook, st
     Raises `InvalidDataset` with the lines of incidents that are neither stored nor in the file with their text.
     """
     ids = {given.annotation.incident_id for given in reading.given}
-    stored = await store.incidents(ids)
+    stored = await store.incidents.find_many(ids)
     lines: dict[str, int] = {}
     for line, annotation in reading.given:
         if annotation.incident_id not in stored and annotation.incident_id not in reading.incidents:

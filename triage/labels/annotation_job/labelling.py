@@ -127,16 +127,16 @@ class Labelling:
 
         Raises `NotFound` where nothing is.
         """
-        assignments = await self._store.assignments.all(annotator, teams)
+        assignments = await self._store.assignments.list(annotator, teams)
         if not assignments:
-            others = sorted({each.annotator for each in await self._store.assignments.all(teams=teams)})
+            others = sorted({each.annotator for each in await self._store.assignments.list(teams=teams)})
             there = f"There are assignments for: {', '.join(others)}. Give" if others else "Give"
             raise NotFound(
                 f"Nothing is assigned to {annotator!r}. {there} them incidents with: "
                 f"triage annotate assign --annotators {annotator},... ",
                 annotator=annotator,
             )
-        by_incident = await self._store.annotations_of([each.incident_id for each in assignments], annotator)
+        by_incident = await self._store.annotations.list_many([each.incident_id for each in assignments], annotator)
         return [Piece(each, own(by_incident[each.incident_id], annotator)) for each in assignments]
 
     def progress(self, pieces: Sequence[Piece]) -> Progress:
@@ -159,13 +159,13 @@ class Labelling:
     async def serve(self, piece: Piece) -> Task:
         """Put an incident before its annotator, and keep that it was, and whether with the model's labels."""
         assignment = piece.assignment
-        stored = await self._store.incident(assignment.incident_id)
-        triage = await self._store.triage(assignment.incident_id) if assignment.shows_model else None
+        stored = await self._store.incidents.get(assignment.incident_id)
+        triage = await self._store.triages.find(assignment.incident_id) if assignment.shows_model else None
         model = None
         if triage is not None:
             asked = {facet.id for facet in piece.facets(self.taxonomy)}
             model = {facet: result.labels for facet, result in triage.facets.items() if facet in asked}
-        await self._store.assignments.serve(
+        await self._store.assignments.record_serving(
             assignment.incident_id, assignment.annotator, showed_model=model is not None
         )
         return Task(piece, stored.incident, model)
@@ -180,8 +180,8 @@ class Labelling:
             annotation = self._checked(after, facet, answers[facet.id])
             given.append(annotation)
             after = after._replace(given=after.given | {facet.id: annotation})
-        kept = await self._store.record(given, is_given_here=True)
-        return piece._replace(given=piece.given | {each.facet: each for each in kept})
+        recorded = await self._store.record(given, is_interactive=True)
+        return piece._replace(given=piece.given | {each.facet: each for each in recorded.annotations})
 
     async def waiting(
         self, annotator: str, incident_ids: Collection[str] | None = None, *, blind: bool = False
@@ -191,15 +191,15 @@ class Labelling:
         Of all incidents, or of `incident_ids`; with `blind` only where they may not see the model's labels before, and
         have not seen them yet.
         """
-        shown = await self._store.assignments.shown(annotator) if blind else set()
+        shown = await self._store.assignments.list_shown(annotator) if blind else set()
         wanted = None if incident_ids is None else set(incident_ids)
         mine = [
             each
-            for each in await self._store.assignments.all(annotator)
+            for each in await self._store.assignments.list(annotator)
             if (wanted is None or each.incident_id in wanted)
             and not (blind and (each.shows_model or each.incident_id in shown))
         ]
-        annotations = await self._store.annotations_of([each.incident_id for each in mine], annotator)
+        annotations = await self._store.annotations.list_many([each.incident_id for each in mine], annotator)
         pieces = [Piece(each, own(annotations[each.incident_id], annotator)) for each in mine]
         waiting = {}
         for piece in pieces:

@@ -53,10 +53,10 @@ class JobStatus(BaseModel, frozen=True):
 
 async def job_status(store: Store, taxonomy: Taxonomy, teams: Collection[str] | None = None) -> JobStatus:
     """The status of all that is stored, or with `teams` of what is theirs."""
-    assignments = await store.assignments.all(teams=teams)
-    labelled = await store.labelled(teams=teams)
+    assignments = await store.assignments.list(teams=teams)
+    labelled = await store.annotations.list_labelled(teams=teams)
     ids = {incident_id for _, incident_id in labelled} | {each.incident_id for each in assignments}
-    annotations = await store.annotations_of(sorted(ids))
+    annotations = await store.annotations.list_many(sorted(ids))
     return await asyncio.to_thread(summarise, assignments, annotations, taxonomy)
 
 

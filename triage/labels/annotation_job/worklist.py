@@ -12,7 +12,7 @@ from triage.domain.triage_result import Triage
 from triage.labels.annotation_job.disagreement import against_model, disagreements, opinions
 from triage.labels.annotation_job.labelling import Labelling
 from triage.store import Candidate, Pile, Store, Wanted
-from triage.store.rows import read_cursor, write_cursor
+from triage.store.cursor import read_cursor, write_cursor
 
 Kind = Literal["new", "abstained", "disagreed", "degraded", "untriaged"]
 """Why an incident is to be looked at. `abstained`: on a facet that nobody has labelled since. `disagreed`: nobody has
@@ -130,7 +130,7 @@ class Worklist:
     async def count(self, kind: Kind, wanted: Wanted, said: Said | None = None, annotator: str = "") -> Count:
         """How many incidents of a kind `page` finds, of the newest `LOOKED_AT` or up to `COUNTED`."""
         if not _looks(kind, said):
-            n = await self._store.piles.count(_PILES[kind], wanted, COUNTED + 1)
+            n = await self._store.review_queues.count(_PILES[kind], wanted, COUNTED + 1)
             return Count(min(n, COUNTED), is_least=n > COUNTED)
         n, looked_at, before, is_end = 0, 0, None, False
         while not is_end and looked_at < LOOKED_AT:
@@ -140,9 +140,9 @@ class Worklist:
             before = portion[-1].seq if portion else before
         return Count(n, is_least=not is_end)
 
-    async def _portion(self, kind: Kind, wanted: Wanted, before: int | None, size: int) -> list[Candidate]:
+    async def _portion(self, kind: Kind, wanted: Wanted, before: int | None, size: int) -> Sequence[Candidate]:
         facets = self._facets
-        return await self._store.piles.portion(_PILES[kind], wanted, before=before, limit=size, facets=facets)
+        return await self._store.review_queues.list(_PILES[kind], wanted, before=before, limit=size, facets=facets)
 
     async def _fitting(
         self, kind: Kind, said: Said | None, portion: Sequence[Candidate], annotator: str
@@ -158,7 +158,7 @@ class Worklist:
         portion = [one for one in portion if one.incident.id not in blind]
         if kind not in ("abstained", "disagreed"):
             return portion
-        annotations = await self._store.annotations_of([one.incident.id for one in portion])
+        annotations = await self._store.annotations.list_many([one.incident.id for one in portion])
         reasons = {one.seq: why(one, annotations[one.incident.id], self.taxonomy) for one in portion}
         return [one for one in portion if _is_of(kind, reasons[one.seq])]
 
@@ -169,10 +169,10 @@ class Worklist:
 
     async def _items(self, shown: Sequence[Candidate], annotator: str) -> tuple[Item, ...]:
         ids = [one.incident.id for one in shown]
-        annotations = await self._store.annotations_of(ids)
+        annotations = await self._store.annotations.list_many(ids)
         blind = await self._blind(annotator, shown)
         open_ = [one.triage_id for one in shown if one.triage_id is not None and one.incident.id not in blind]
-        documents = await self._store.piles.documents(open_)
+        documents = await self._store.triages.find_documents_by_id(open_)
         items = []
         for one in shown:
             document = documents.get(one.triage_id or 0)

@@ -106,7 +106,7 @@ class Previewer:
         if reached is not None and teams is not None:
             reached &= set(teams)
         seen = teams if reached is None else reached
-        recent = await self._store.recent(self._pipeline.taxonomy.id, since, most + 1, seen)
+        recent = await self._store.triages.list_recent(self._pipeline.taxonomy.id, since, most + 1, seen)
         others = [one for one in recent if one.incident.id != incident_id][:most]
         return await asyncio.to_thread(
             lambda: [_Triaged(o.incident, o.team, Triage.model_validate_json(o.document)) for o in others]
@@ -117,7 +117,7 @@ class Previewer:
     ) -> dict[str, object]:
         comparable, not_compared = self._comparable(recent)
         reread = await self._reread(comparable, foreseen.example.vector, end)
-        people = await self._store.annotations_of([one.incident.id for one in reread])
+        people = await self._store.annotations.list_many([one.incident.id for one in reread])
         reached: list[str] = []
         changed: list[ChangedIncident] = []
         history = 0
@@ -209,7 +209,7 @@ class Previewer:
         """The incidents with the text and the vector of then, nearest first; without those that time did not allow."""
         texts = await asyncio.to_thread(lambda: [self._text(one) for one in recent])
         whole = [one.incident.id for one in recent if not one.triage.provenance.withheld_sentences]
-        stored = await self._store.vectors(self._pipeline.embedder.fingerprint, whole)
+        stored = await self._store.vectors.find_many(self._pipeline.embedder.fingerprint, whole)
         vectors = dict(stored)
         missing = {
             one.incident.id: text for one, text in zip(recent, texts, strict=True) if one.incident.id not in stored

@@ -100,7 +100,7 @@ def check(app: FastAPI, also_open: frozenset[str] = frozenset()) -> None:
 
 
 async def _check_team(service: Service, principal: Principal, incident_id: str) -> None:
-    team = await service.store.team_of(incident_id)
+    team = await service.store.incidents.find_team(incident_id)
     if team is None or not principal.sees(team):
         raise NotFound(f"There is no incident {incident_id!r}.", incident_id=incident_id)
 

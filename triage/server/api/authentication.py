@@ -75,11 +75,11 @@ class Authenticator:
 
     async def begin_session(self, request: Request, text: str) -> str:
         """The token of a new session for the owner of this key. Counts and raises as `identify` does."""
-        return await self._sessions.begin(await self._allowed(request, "key", text))
+        return await self._sessions.create(await self._allowed(request, "key", text))
 
     async def end_session(self, token: str) -> None:
         """End a session: at once in this process, within `CACHED_S` in others."""
-        await self._sessions.end(token)
+        await self._sessions.delete(token)
         self._cached.pop(_digest("session", token), None)
 
     async def _allowed(self, request: Request, kind: Kind, text: str) -> Key:

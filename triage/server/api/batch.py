@@ -91,7 +91,7 @@ async def post_batch(request: Request, service: Parts, principal: Poster, team_h
     """
     team = principal.team(team_header)
     contents = await _contents(request)
-    newest = await service.store.newest_cursor()
+    newest = await service.store.triages.get_newest_cursor()
     read = [_read(content, service, team, principal) for content in contents]
     outcomes = iter(await service.intake.take_in_all([each for each in read if isinstance(each, Incident)], team))
     items = [

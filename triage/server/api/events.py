@@ -96,7 +96,7 @@ async def follow_incident(
     Each change of state sends an event, and every 15 seconds without one sends a comment. The stream ends after the
     `triage` or `failed` event, or at the service's time limit: reconnect then, as event sources do.
     """
-    stored = await service.store.incident(incident_id)
+    stored = await service.store.incidents.get(incident_id)
     if stored.status == "imported":
         raise never_triaged(incident_id)
     event = await _event(request, service, stored)
@@ -116,7 +116,7 @@ async def _stream(request: Request, service: Service, incident_id: str, last_id:
             # Cleared before the state is read, so that no change in between is missed.
             notice.clear()
             try:
-                event = await _event(request, service, await service.store.incident(incident_id))
+                event = await _event(request, service, await service.store.incidents.get(incident_id))
             except NotFound:
                 return
             if event.id != last_id:
@@ -134,12 +134,12 @@ async def _stream(request: Request, service: Service, incident_id: str, last_id:
 
 async def _event(request: Request, service: Service, stored: StoredIncident) -> _Event:
     incident_id, attempt = stored.incident.id, stored.attempts
-    if stored.status == "triaged" and (document := await service.store.triage_document(incident_id)):
+    if stored.status == "triaged" and (document := await service.store.triages.find_document(incident_id)):
         return _Event(f"{attempt}.triaged", "triage", document)
     if stored.status == "failed" and stored.retry_at is None:
         return _Event(f"{attempt}.failed", "failed", problem_of(request, failed_for_good(stored)).model_dump_json())
     phase = "retry" if stored.status == "failed" else await service.jobs.phase(stored)
     if phase == "done":
-        return await _event(request, service, await service.store.incident(incident_id))
+        return await _event(request, service, await service.store.incidents.get(incident_id))
     progress = Progress(phase=phase, **IncidentStatus.of(stored).model_dump())
     return _Event(f"{attempt}.{phase}", "status", progress.model_dump_json())

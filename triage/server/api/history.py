@@ -30,7 +30,6 @@ from triage.server.api.openapi import json_body
 from triage.server.api.parameters import MomentInQuery
 from triage.server.api.problems import documented
 from triage.server.api.service import Parts, Service
-from triage.store.past import past_incidents
 
 router = APIRouter(prefix="/v1", tags=["history"])
 
@@ -104,7 +103,7 @@ async def get_ledger(
     taxonomy, query = service.casebook.taxonomy, request.query_params
     labels = {name: query.getlist(name) for name in dict.fromkeys(query) if name not in _LEDGER_OPTIONS}
     kind = Kind.of(taxonomy, labels, incident_severity)
-    records = await past_incidents(service.store, principal.teams, kind.has)
+    records = await service.store.gold.list_incidents(principal.teams, kind.has)
     return answer(await asyncio.to_thread(ledger, taxonomy, records, kind, least))
 
 
@@ -166,7 +165,7 @@ async def automation_of(
 ) -> Opportunities:
     """Automation opportunities in the history of these teams (None: of all) and the shared one."""
     async with service.analysis_lock:
-        records = await past_incidents(service.store, teams)
+        records = await service.store.gold.list_incidents(teams)
         return await asyncio.to_thread(_opportunities, service.casebook.taxonomy, records, criteria)
 
 

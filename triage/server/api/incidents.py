@@ -94,7 +94,7 @@ async def list_incidents(
     cursor: Cursor = None,
 ) -> Response:
     """List incidents, newest first, without their write-ups. New incidents don't shift the pages."""
-    page = await service.store.page(limit, cursor, wanted.within(principal.teams))
+    page = await service.store.incidents.list(limit, cursor, wanted.within(principal.teams))
     return answer(page, headers=next_link(request, page.next_cursor))
 
 
@@ -107,7 +107,7 @@ async def list_incidents(
 )
 async def get_incident(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Get an incident and its state."""
-    return tagged(request, IncidentAnswer.of(await service.store.incident(incident_id)))
+    return tagged(request, IncidentAnswer.of(await service.store.incidents.get(incident_id)))
 
 
 @router.delete(
@@ -151,8 +151,8 @@ async def _triage_or_status(
     if wait_s is not None:
         await service.jobs.wait(incident_id, wait_s)
         headers["Preference-Applied"] = f"wait={wait_s:g}"
-    stored = await service.store.incident(incident_id)
-    if stored.status == "triaged" and (document := await service.store.triage_document(incident_id)):
+    stored = await service.store.incidents.get(incident_id)
+    if stored.status == "triaged" and (document := await service.store.triages.find_document(incident_id)):
         return tagged(request, document, headers) if request.method == "GET" else raw_answer(document, 200, headers)
     if stored.status == "failed" and stored.retry_at is None:
         raise failed_for_good(stored)

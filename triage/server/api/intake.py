@@ -67,7 +67,7 @@ class Intake(NamedTuple):
         `Overloaded` for a new incident while the job queue is full.
         """
         is_new = False
-        if not (keep_known and await self.store.find(incident.id) is not None):
+        if not (keep_known and await self.store.incidents.find(incident.id) is not None):
             await self.jobs.admit(incident.id)
             try:
                 is_new = await self.casebook.accept(incident, team)

@@ -95,7 +95,7 @@ async def list_keys(service: Parts, principal: Administrator) -> Response:
 
 async def keys_of(service: Service, principal: Principal) -> list[Key]:
     """The keys that the principal may see, oldest first: those that reach no further than their own."""
-    return [key for key in await service.store.keys.all() if principal.sees_all_of(key.team_limit)]
+    return [key for key in await service.store.keys.list() if principal.sees_all_of(key.team_limit)]
 
 
 @router.post(

@@ -161,8 +161,8 @@ async def post_annotations(
 )
 async def list_annotations(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """List the annotations of an incident, oldest first."""
-    await service.store.incident(incident_id)
-    return tagged_annotations(request, await service.store.annotations(incident_id))
+    await service.store.incidents.get(incident_id)
+    return tagged_annotations(request, await service.store.annotations.list(incident_id))
 
 
 @router.post(

@@ -175,7 +175,7 @@ async def get_spending(service: Parts, days: Annotated[int, Query(ge=1, le=366)]
 
     Tokens include reservations for running calls. Costs are in US dollars, null where no price is known.
     """
-    return answer(SpendingReport(spending=tuple(await service.store.spending.days(days))))
+    return answer(SpendingReport(spending=tuple(await service.store.spending.list(days))))
 
 
 @router.get(
@@ -196,4 +196,4 @@ async def list_audit(
 
     A key that is limited to teams sees the changes to these teams.
     """
-    return answer(await service.store.audit.page(limit, cursor, incident, principal.teams))
+    return answer(await service.store.audit.list(limit, cursor, incident, principal.teams))

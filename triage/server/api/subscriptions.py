@@ -83,7 +83,7 @@ async def post_subscription(request: Request, service: Parts, principal: Adminis
     new = await read_model(request, NewSubscription)
     url = check_url(new.url, private=service.notifier.courier.private)
     events = tuple(dict.fromkeys(new.events))
-    subscription, secret = await service.store.subscriptions.add(url, principal.team(new.team), new.kind, events)
+    subscription, secret = await service.store.subscriptions.create(url, principal.team(new.team), new.kind, events)
     location = {"Location": f"/v1/subscriptions/{subscription.id}"}
     return answer(WithSecret(**subscription.model_dump(), secret=secret), 201, location)
 
@@ -95,7 +95,7 @@ async def list_subscriptions(
     team: Annotated[str | None, Query(max_length=64, description="Only subscriptions of this team.")] = None,
 ) -> Response:
     """List subscriptions, without their secrets."""
-    found = await service.store.subscriptions.all(team)
+    found = await service.store.subscriptions.list(team)
     return answer(Subscriptions(subscriptions=tuple(each for each in found if principal.sees(each.team))))
 
 
@@ -110,7 +110,7 @@ async def get_subscription(service: Parts, principal: Administrator, subscriptio
 @router.delete("/{subscription_id}", operation_id="delete_subscription", status_code=204, responses=documented(404))
 async def delete_subscription(service: Parts, principal: Administrator, subscription_id: str) -> Response:
     """Delete a subscription. Its pending messages are not sent."""
-    await service.store.subscriptions.remove((await _get(service, principal, subscription_id)).id)
+    await service.store.subscriptions.delete((await _get(service, principal, subscription_id)).id)
     return Response(status_code=204)
 
 
@@ -134,7 +134,7 @@ async def test_subscription(service: Parts, principal: Administrator, subscripti
 async def rotate_secret(service: Parts, principal: Administrator, subscription_id: str) -> Response:
     """Create a new secret. For a day, messages are signed with the previous one too."""
     subscription = await _get(service, principal, subscription_id)
-    return answer(Secret(secret=await service.store.subscriptions.rotate(subscription.id)))
+    return answer(Secret(secret=await service.store.subscriptions.rotate_secret(subscription.id)))
 
 
 @router.get(
@@ -152,7 +152,7 @@ async def list_notifications(
 ) -> Response:
     """List the messages of a subscription: their state, attempts, and why the last attempt failed."""
     subscription = await _get(service, principal, subscription_id)
-    found = await service.store.notifications.of_subscription(subscription.id, limit, state)
+    found = await service.store.notifications.list(subscription_id=subscription.id, limit=limit, state=state)
     return answer(Notifications(notifications=tuple(found)))
 
 

@@ -54,7 +54,7 @@ async def list_triages(
 
     A client that continues from `next_cursor` sees each triage once and misses none.
     """
-    page = await service.store.finished(limit, cursor, since=since, teams=principal.teams)
+    page = await service.store.triages.list_finished(limit, cursor, since=since, teams=principal.teams)
     items = ",".join(_item(each, with_document=documents) for each in page.triages)
     rest = FinishedTriages(triages=(), next_cursor=page.next_cursor, has_more=page.has_more)
     # Documents are passed on as stored, without parsing them.

@@ -104,7 +104,7 @@ async def post_webhook_source(request: Request, service: Parts, principal: Admin
     """Let a tool send incidents of a team. Only this answer contains the secret, beside the path to send to."""
     new = await read_model(request, NewWebhookSource)
     secret = PROVIDERS[new.kind].check_secret(new.secret) if new.secret else None
-    source, secret = await service.store.webhook_sources.add(new.kind, principal.team(new.team), secret)
+    source, secret = await service.store.webhook_sources.create(new.kind, principal.team(new.team), secret)
     return answer(SourceWithSecret(**source.model_dump(), url=f"/v1/webhooks/{source.id}", secret=secret), 201)
 
 
@@ -137,12 +137,12 @@ async def put_webhook_secret(request: Request, service: Parts, principal: Admini
 )
 async def delete_webhook_source(service: Parts, principal: Administrator, source_id: str) -> Response:
     """Remove a source; its incidents are kept."""
-    await service.store.webhook_sources.remove((await _get(service, principal, source_id)).id)
+    await service.store.webhook_sources.delete((await _get(service, principal, source_id)).id)
     return Response(status_code=204)
 
 
 async def _visible(service: Service, principal: Principal) -> list[WebhookSource]:
-    return [source for source in await service.store.webhook_sources.all() if principal.sees(source.team)]
+    return [source for source in await service.store.webhook_sources.list() if principal.sees(source.team)]
 
 
 async def _get(service: Service, principal: Principal, source_id: str) -> WebhookSource:

@@ -153,16 +153,16 @@ class Jobs:
         # Said last, when nothing more is claimed: whoever has no heartbeat has left its work to the others.
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_PATIENCE_WITH_DATABASE_S):
-                await self._store.processes.remove(self.executor)
+                await self._store.processes.delete(self.executor)
 
     async def admit(self, incident_id: str | None) -> None:
         """Raise `Overloaded` if too many incidents wait already, unless this one is stored: it is none too many."""
         now = time.monotonic()
         if now - self._counted_at > 1:
             self._counted_at = now
-            self._queue_length = await self._store.pending_count(self._options.most_pending)
+            self._queue_length = await self._store.attempts.count_pending(self._options.most_pending)
         is_full = self._queue_length >= self._options.most_pending
-        if is_full and (incident_id is None or await self._store.find(incident_id) is None):
+        if is_full and (incident_id is None or await self._store.incidents.find(incident_id) is None):
             raise Overloaded(
                 f"{self._queue_length} incidents wait for their triage, as many as may: post this one again later, "
                 "or run more workers.",
@@ -172,7 +172,7 @@ class Jobs:
 
     async def enqueue(self, incident_id: str) -> None:
         """Queue a stored incident. Does nothing for one that is queued, running or done."""
-        stored = await self._store.incident(incident_id)
+        stored = await self._store.incidents.get(incident_id)
         if stored.status != "pending":
             return
         try:
@@ -186,7 +186,7 @@ class Jobs:
 
         Where the new attempt fails, the earlier triage is still there, and the incident has failed.
         """
-        if not await self._store.request_another(incident_id):
+        if not await self._store.attempts.request_again(incident_id):
             return False
         await self.enqueue(incident_id)
         return True
@@ -207,7 +207,7 @@ class Jobs:
             return self._steps[incident_id]
         run = workflows.run_id(Pending(incident_id, stored.attempts))
         is_running = (await workflows.states([run])).get(run) == "PENDING"
-        now = await self._store.find(incident_id)
+        now = await self._store.incidents.find(incident_id)
         if now is None or (now.status, now.attempts) != (stored.status, stored.attempts):
             return "done"
         return self._steps.get(incident_id) or ("running" if is_running else "queued")
@@ -217,7 +217,7 @@ class Jobs:
         pause_s = _SHORTEST_WAIT_S
         with self.noticed(incident_id) as event, contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while (await self._store.incident(incident_id)).status == "pending":
+                while (await self._store.incidents.get(incident_id)).status == "pending":
                     # Without a notice it is looked at all the same: mostly another process does the work.
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(event.wait(), pause_s)
@@ -238,9 +238,9 @@ class Jobs:
 
         Returns how many it queued.
         """
-        await self._store.rearm(datetime.now(UTC))
+        await self._store.attempts.rearm(datetime.now(UTC))
         queued, after = 0, None
-        while pending := await self._store.pending(after):
+        while pending := await self._store.attempts.list_pending(after):
             by_run = {workflows.run_id(each): each for each in pending}
             known = await workflows.states(list(by_run))
             for run_id, each in by_run.items():
@@ -255,13 +255,13 @@ class Jobs:
     async def reap(self) -> int:
         """Put the work of dead processes back on the queue; returns how many workflows."""
         claimed = await workflows.claimed()
-        processes = await self._store.processes.all()
+        processes = await self._store.processes.list()
         orphans = self._reaper.orphans(claimed, {each.id: each.seen_at for each in processes}, self._own_runs())
         taken = await workflows.hand_back(orphans)
         if taken:
             _log.warning("%d triages were left by processes that are gone; they are taken up again", taken)
         for process_id in self._reaper.dead({each.id for each in processes}):
-            await self._store.processes.remove(process_id)
+            await self._store.processes.delete(process_id)
         return taken
 
     async def _start(self) -> None:
@@ -328,13 +328,13 @@ class Jobs:
         """One attempt, or nothing where its result is there already."""
         run_id = workflows.run_id(pending)
         try:
-            if await self._lasting(lambda: self._store.has_triage(run_id)):
+            if await self._lasting(lambda: self._store.triages.exists(run_id)):
                 return
-            stored = await self._lasting(lambda: self._store.incident(pending.id))
+            stored = await self._lasting(lambda: self._store.incidents.get(pending.id))
             with told(lambda step: self._began(pending.id, step)):
                 result = await self._run(pending, stored)
             if result is not None:
-                await self._lasting(lambda: self._store.save_triage(run_id, result.triage, result.vector))
+                await self._lasting(lambda: self._store.triages.save(run_id, result.triage, result.vector))
                 self.metrics.triaged(result.triage, stored.updated_at)
         except (NotFound, IntegrityError):
             _log.info("The triage of %s was stored by another process, or the incident deleted", run_id)
@@ -385,13 +385,13 @@ class Jobs:
             pause_s = min(5.0, pause_s * 2)
 
     async def _fail(self, pending: Pending, reason: str, *, will_pass: bool = False) -> None:
-        if (stored := await self._store.find(pending.id)) is None:
+        if (stored := await self._store.incidents.find(pending.id)) is None:
             return
         failures, retry_at = stored.failures, None
         if will_pass or failures + 1 < self._options.attempts:
             delay_s = self._options.retry_s * 4 ** min(failures, 10)
             retry_at = datetime.now(UTC) + timedelta(seconds=min(delay_s, _MOST_RETRY_S))
-        if await self._store.save_failure(pending, reason[:_REASON_CHARACTERS], retry_at):
+        if await self._store.attempts.fail(pending, reason[:_REASON_CHARACTERS], retry_at):
             self.metrics.failed(is_final=retry_at is None)
             _log.warning(
                 "Attempt %d to triage %s failed; next: %s", pending.attempt + 1, pending.id, retry_at or "none"

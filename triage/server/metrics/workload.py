@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Gauge
 
 if TYPE_CHECKING:
-    from triage.store.workload import Workload
+    from triage.store import Workload
 
 _KEPT_S = 5.0
 

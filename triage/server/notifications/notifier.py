@@ -111,7 +111,7 @@ class Notifier:
     async def _begin_due(self) -> None:
         free = self._options.at_once - sum(self._sizes.values())
         now = datetime.now(UTC)
-        next_at = await self._store.notifications.next_at()
+        next_at = await self._store.notifications.find_next_time()
         # Looked at first, since a claim is a transaction that writes.
         if free <= 0 or next_at is None or next_at > now:
             return
@@ -154,30 +154,32 @@ class Notifier:
     async def _keep(self, claimed: Claimed, outcome: Outcome | None) -> None:
         notifications = self._store.notifications
         if outcome is None:
-            await notifications.failed(claimed, "The subscription is inactive, or what it was to be told of is gone.")
+            await notifications.mark_failed(
+                claimed, "The subscription is inactive, or what it was to be told of is gone."
+            )
         elif outcome.result == "delivered":
-            await notifications.delivered(claimed)
+            await notifications.mark_delivered(claimed)
         elif outcome.result == "gone":
             _log.warning("Subscription %s is inactive now: %s", claimed.subscription_id, outcome.detail)
-            await notifications.failed(claimed, outcome.detail)
+            await notifications.mark_failed(claimed, outcome.detail)
             await self._store.subscriptions.deactivate(claimed.subscription_id, outcome.detail)
         elif claimed.attempt > len(self._options.retries_s):
             _log.error("Notification %s failed for good: %s", claimed.id, outcome.detail)
-            await notifications.failed(claimed, outcome.detail)
+            await notifications.mark_failed(claimed, outcome.detail)
         else:
             wait_s = self._options.retries_s[claimed.attempt - 1] * random.uniform(0.8, 1.2)  # noqa: S311
             wait_s = max(wait_s, outcome.retry_after_s or 0)
             _log.info("Notification %s did not arrive, next in %.0f s: %s", claimed.id, wait_s, outcome.detail)
-            await notifications.again(claimed, outcome.detail, datetime.now(UTC) + timedelta(seconds=wait_s))
+            await notifications.reschedule(claimed, outcome.detail, datetime.now(UTC) + timedelta(seconds=wait_s))
 
     async def _message(self, claimed: Claimed, subscription: Subscription) -> bytes | None:
-        stored = await self._store.incident(claimed.incident_id)
+        stored = await self._store.incidents.get(claimed.incident_id)
         triage = correction = None
         if claimed.event == "triaged":
-            triage = await self._store.triage_of_run(claimed.run_id)
+            triage = await self._store.triages.find_of_run(claimed.run_id)
         elif claimed.event == "corrected":
-            triage = await self._store.triage(claimed.incident_id)
-            correction = await self._store.annotation(int(claimed.run_id.rpartition(":")[2]))
+            triage = await self._store.triages.find(claimed.incident_id)
+            correction = await self._store.annotations.find(int(claimed.run_id.rpartition(":")[2]))
         if (claimed.event == "triaged" and triage is None) or (claimed.event == "corrected" and correction is None):
             return None
         told = news(
@@ -192,7 +194,7 @@ class Notifier:
         return slack(told, self._names) if subscription.kind == "slack" else generic(told)
 
     async def _send(self, subscription: Subscription, message_id: str, body: bytes) -> Outcome:
-        secrets = await self._store.subscriptions.secrets(subscription.id)
+        secrets = await self._store.subscriptions.get_secrets(subscription.id)
         return await self.courier.send(subscription.url, body, signed(secrets, message_id, body))
 
 

@@ -45,7 +45,7 @@ async def adjudicate(
     name = annotator_of(request)
     left = await _page(service, who, name, cursor) if name else DisputedPage(incidents=(), next_cursor=None)
     page = left
-    if after and (behind := await service.store.cursor_behind(after)):
+    if after and (behind := await service.store.incidents.find_cursor(after)):
         page = await _page(service, who, name, behind)
         page = page if page.incidents else left
     found = None

@@ -150,7 +150,7 @@ async def cases(
         n=len(judged),
         judged=shown,
         is_without_blind=bool(blind),
-        listed=await service.store.listed({one.incident_id for one in shown}),
+        listed=await service.store.incidents.find_listed({one.incident_id for one in shown}),
         names=_names(count.facet),
         page=page,
         pages=max(1, -(-len(judged) // _PER_PAGE)),
@@ -161,7 +161,7 @@ async def cases(
 async def cases_file(request: Request, service: Parts, view: Wanted, count: Counted, ending: TableFormat) -> Response:
     """Send the incidents of one count as a file."""
     judged = await _judged(service, view, count, await to_label_blind(request, service))
-    listed = await service.store.listed({one.incident_id for one in judged})
+    listed = await service.store.incidents.find_listed({one.incident_id for one in judged})
     return table_file(judgements_table(count.facet, judged, listed), ending)
 
 

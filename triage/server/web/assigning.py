@@ -51,7 +51,7 @@ async def assign_drawn(
         annotators.split(","),
         per_incident=per_incident,
         facets=facet,
-        incident_ids=await service.store.piles.ids(pile, Wanted(teams=who.teams)),
+        incident_ids=await service.store.review_queues.list_ids(pile, Wanted(teams=who.teams)),
         limit=limit,
         seed=seed,
         shows_model=shows_model,
@@ -63,7 +63,7 @@ async def _shown(
     request: Request, service: Service, who: Principal, given: Assigned | None = None, per_incident: int = 2
 ) -> Response:
     wanted = Wanted(teams=who.teams)
-    counts = {pile: await service.store.piles.count(pile, wanted, _COUNTED) for pile in _WHICH}
+    counts = {pile: await service.store.review_queues.count(pile, wanted, _COUNTED) for pile in _WHICH}
     return show(
         request,
         "_assign.html" if is_part(request) else "assign.html",
@@ -72,7 +72,7 @@ async def _shown(
         counts=counts,
         counted=_COUNTED,
         facets=service.casebook.taxonomy.facets,
-        known=await service.store.assignments.annotators(who.teams),
+        known=await service.store.assignments.list_annotators(who.teams),
         given=given,
         per_incident=per_incident,
         headers={"Cache-Control": "no-store"},

@@ -172,7 +172,7 @@ async def case(
         raise NotFound(f"This run has no case {case_id!r}.", case=case_id)
     told = told_case(record, [one.facet for one in opened.view.facets])
     part = await _part(opened, "case", case=told, is_open=True)
-    is_here = await service.store.team_of(case_id) is not None
+    is_here = await service.store.incidents.find_team(case_id) is not None
     known = {"heading": case_id, "record": record, "is_here": is_here}
     return await _show(request, runs, opened, "evals_case.html", "case", parts=[part], **known)
 

@@ -9,5 +9,5 @@ from triage.store import Listed, Store
 
 async def headlines(store: Store, listed: Iterable[Listed]) -> dict[str, str]:
     """Incident id -> its headline, for those without a title."""
-    untitled = await store.incidents([one.id for one in listed if not one.title])
+    untitled = await store.incidents.find_many([one.id for one in listed if not one.title])
     return {name: stored.incident.headline for name, stored in untitled.items()}

@@ -71,7 +71,7 @@ async def _page(
 
 
 async def _latest(service: Service, who: Principal) -> dict[str, Any]:
-    listed = await service.store.posted(_LATEST, who.teams)
+    listed = await service.store.incidents.list_posted(_LATEST, who.teams)
     return {
         "latest": listed,
         "headlines": await headlines(service.store, listed),

@@ -60,7 +60,7 @@ async def incident(
 @router.get("/incidents/{incident_id}/progress", dependencies=[requires("read")])
 async def progress(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Show how far it is, as a part of its page; when there is more to see, the whole page is loaded anew."""
-    stored = await service.store.incident(incident_id)
+    stored = await service.store.incidents.get(incident_id)
     if not _is_under_way(stored):
         return Response(status_code=204, headers={"HX-Refresh": "true"})
     return show(request, "_incident_progress.html", stored=stored, **await _progress(service, stored))
@@ -69,14 +69,14 @@ async def progress(request: Request, service: Parts, incident_id: IncidentInPath
 @router.get("/incidents/{incident_id}/export.md", dependencies=[requires("read")])
 async def export_markdown(service: Parts, incident_id: IncidentInPath) -> Response:
     """Send the incident as a file that can be posted and classified again: front matter and write-up."""
-    stored = await service.store.incident(incident_id)
+    stored = await service.store.incidents.get(incident_id)
     return kept_file(write_markdown(stored.incident), MARKDOWN, f"{incident_id}.md")
 
 
 @router.post("/incidents/{incident_id}/triage")
 async def triage(request: Request, service: Parts, who: Poster, incident_id: IncidentInPath) -> Response:  # noqa: ARG001 - says the scope
     """Have an incident triaged that failed for good, or came in as history."""
-    stored = await service.store.incident(incident_id)
+    stored = await service.store.incidents.get(incident_id)
     await service.intake.take_in(stored.incident, stored.team)
     return go_to(request, incident_path(incident_id))
 

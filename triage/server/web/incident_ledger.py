@@ -20,7 +20,6 @@ from triage.server.web.incident_sections import show_section
 from triage.server.web.incident_sheet import read_sheet
 from triage.server.web.rendering import page_router
 from triage.server.web.visible import visible
-from triage.store.past import past_incidents
 
 router = page_router([requires("read"), TELLS])
 
@@ -66,7 +65,7 @@ async def _read(request: Request, service: Service, who: Principal, incident_id:
     if not facets or taxonomy.mitigation is None:
         return None
     kinds = [Kind({one.id: labels[one.id][:1] for one in facets[: n + 1]}) for n in range(len(facets))]
-    records = await past_incidents(service.store, who.teams, kinds[0].has)
+    records = await service.store.gold.list_incidents(who.teams, kinds[0].has)
     ledgers = {
         one.id: await asyncio.to_thread(ledger, taxonomy, records, kind)
         for one, kind in zip(facets, kinds, strict=True)

@@ -40,11 +40,11 @@ class IncidentFile(BaseModel, frozen=True):
 async def show_timeline(request: Request, service: Parts, who: Reader, incident_id: IncidentInPath) -> Response:
     """Show what happened, in order."""
     store = service.store
-    stored = await store.incident(incident_id)
+    stored = await store.incidents.get(incident_id)
     # To whom it was told is an administrator's business, as at the API.
-    told = await store.notifications.of_incident(incident_id, _MOST) if who.may("admin") else []
+    told = await store.notifications.list(incident_id=incident_id, limit=_MOST) if who.may("admin") else []
     events = timeline(
-        stored, await store.triages(incident_id, _MOST_TRIAGES), await store.annotations(incident_id), told
+        stored, await store.triages.list(incident_id, _MOST_TRIAGES), await store.annotations.list(incident_id), told
     )
     return show_section(request, service, incident_id, "timeline", events=events)
 
@@ -52,16 +52,16 @@ async def show_timeline(request: Request, service: Parts, who: Reader, incident_
 @router.get("/incidents/{incident_id}/annotations")
 async def show_annotations(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Show who labelled what, newest first."""
-    await service.store.incident(incident_id)
-    annotations = await service.store.annotations(incident_id)
+    await service.store.incidents.get(incident_id)
+    annotations = await service.store.annotations.list(incident_id)
     return show_section(request, service, incident_id, "annotations", annotations=annotations[::-1])
 
 
 @router.get("/incidents/{incident_id}/annotations.{ending}")
 async def get_annotations(service: Parts, incident_id: IncidentInPath, ending: TableFormat) -> Response:
     """Send the annotations as a file."""
-    await service.store.incident(incident_id)
-    annotations = await service.store.annotations(incident_id)
+    await service.store.incidents.get(incident_id)
+    annotations = await service.store.annotations.list(incident_id)
     names = ("created_at", "facet", "labels", "annotator", "origin", "is_gold", "saw_model", "note")
     rows = [
         TableRow(
@@ -87,24 +87,24 @@ async def get_annotations(service: Parts, incident_id: IncidentInPath, ending: T
 @router.get("/incidents/{incident_id}/triages")
 async def show_triages(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Show every triage of the incident, newest first."""
-    await service.store.incident(incident_id)
-    made = await service.store.triages(incident_id, _MOST_TRIAGES)
+    await service.store.incidents.get(incident_id)
+    made = await service.store.triages.list(incident_id, _MOST_TRIAGES)
     return show_section(request, service, incident_id, "triages", made=made)
 
 
 @router.get("/incidents/{incident_id}/provenance")
 async def show_provenance(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Show where the latest triage comes from, and what it took."""
-    stored = await service.store.incident(incident_id)
+    stored = await service.store.incidents.get(incident_id)
     return show_section(
-        request, service, incident_id, "provenance", stored=stored, triage=await service.store.triage(incident_id)
+        request, service, incident_id, "provenance", stored=stored, triage=await service.store.triages.find(incident_id)
     )
 
 
 @router.get("/incidents/{incident_id}/audit")
 async def show_audit(request: Request, service: Parts, who: Administrator, incident_id: IncidentInPath) -> Response:
     """Show who changed what."""
-    page = await service.store.audit.page(_MOST, None, incident_id, who.teams)
+    page = await service.store.audit.list(_MOST, None, incident_id, who.teams)
     return show_section(request, service, incident_id, "audit", page=page)
 
 
@@ -123,11 +123,11 @@ async def get_summary(service: Parts, incident_id: IncidentInPath) -> Response:
 @router.get("/incidents/{incident_id}/export.json")
 async def export_json(service: Parts, incident_id: IncidentInPath) -> Response:
     """Send the incident, its latest triage and its annotations as a file."""
-    stored = await service.store.incident(incident_id)
+    stored = await service.store.incidents.get(incident_id)
     content = IncidentFile(
         incident=IncidentAnswer.of(stored),
-        triage=await service.store.triage(incident_id),
-        annotations=tuple(await service.store.annotations(incident_id)),
+        triage=await service.store.triages.find(incident_id),
+        annotations=tuple(await service.store.annotations.list(incident_id)),
     )
     return kept_file(content.model_dump_json(indent=1), "application/json", f"{incident_id}.json")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ class Sheet(NamedTuple):
 
     stored: StoredIncident
     triage: Triage | None
-    annotations: list[Annotation]
+    annotations: Sequence[Annotation]
     rows: list[Row]
     draft: Draft
     is_gold: bool
@@ -87,9 +88,9 @@ async def read_sheet(
     request: Request, service: Service, incident_id: str, draft: Draft | None = None, **more: Any
 ) -> Sheet:
     """The sheet of an incident; without a draft it confirms what is shown. Raises `NotFound`."""
-    stored = await service.store.incident(incident_id)
-    triage = await service.store.triage(incident_id)
-    annotations = await service.store.annotations(incident_id)
+    stored = await service.store.incidents.get(incident_id)
+    triage = await service.store.triages.find(incident_id)
+    annotations = await service.store.annotations.list(incident_id)
     taxonomy = service.casebook.taxonomy
     said = {facet.id: Said.of(facet.id, triage, annotations) for facet in taxonomy.facets}
     draft = draft or Draft.of(taxonomy, {facet: one.labels for facet, one in said.items()})

@@ -15,7 +15,6 @@ from triage.server.api.service import Parts
 from triage.server.web.downloads import TableFormat, table_file
 from triage.server.web.rendering import page_router, show
 from triage.server.web.visible import visible_behind
-from triage.store.past import past_incidents
 
 router = page_router()
 
@@ -33,7 +32,7 @@ async def _asked(
         if (labels := [label for label in request.query_params.getlist(facet.id) if label])
     }
     kind = Kind.of(taxonomy, chosen, severity or None)
-    records = await past_incidents(service.store, who.teams, kind.has)
+    records = await service.store.gold.list_incidents(who.teams, kind.has)
     return await asyncio.to_thread(ledger, taxonomy, records, kind)
 
 

@@ -239,7 +239,7 @@ async def _shown(
         outcome=outcome,
         has_scores=any(_is_uncalibrated(item) for item in page.items),
         facets=taxonomy.triaged,
-        in_use=None if in_part else await service.store.piles.in_use(who.teams, _SUGGESTED_OF),
+        in_use=None if in_part else await service.store.review_queues.list_filter_values(who.teams, _SUGGESTED_OF),
         headers={"Cache-Control": "no-store"},
     )
 

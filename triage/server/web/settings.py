@@ -45,7 +45,7 @@ async def health(request: Request, service: Parts, who: Reader) -> Response:
     """Show whether each part works, and which processes are at work."""
     readiness = await check_readiness(service)
     now = datetime.now(UTC)
-    processes = await service.store.processes.all() if who.teams is None else []
+    processes = await service.store.processes.list() if who.teams is None else []
     at_work = [(process, now - process.seen_at < SEEN_WITHIN) for process in processes]
     return show(request, "_health.html", readiness=readiness, processes=at_work)
 
@@ -63,7 +63,7 @@ async def all_settings(request: Request, options: Options, _who: Administrator) 
 
 
 async def _spending(service: Parts) -> Table:
-    days = await service.store.spending.days(_DAYS)
+    days = await service.store.spending.list(_DAYS)
     columns = (
         Column("day (UTC)"),
         Column("model"),

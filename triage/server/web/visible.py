@@ -14,7 +14,7 @@ LISTED = 100
 
 async def visible(service: Service, who: Principal, incident_ids: Iterable[str]) -> frozenset[str]:
     """Those of the incidents that are there and may be seen."""
-    teams = await service.store.teams_of(set(incident_ids))
+    teams = await service.store.incidents.find_teams(set(incident_ids))
     return frozenset(name for name, team in teams.items() if who.sees(team))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect, select, text
 
 from triage.domain.errors import MisconfiguredService
-from triage.store.engine import WRITES, create_engine
+from triage.store.database import WRITES, create_engine
 from triage.store.tables import schema_info_table
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from alembic import context
 
-from triage.store import service_tables  # noqa: F401 - its tables join the metadata
 from triage.store.tables import metadata
 
 context.configure(

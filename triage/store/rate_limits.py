@@ -1,20 +1,22 @@
-"""What all processes together have asked of a provider: the generic cell rate algorithm in one statement."""
+"""The rate limits of providers, shared by all processes: the generic cell rate algorithm in one statement."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import func, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.models.chat.pace import Rate
+from triage.store.database import Database
 from triage.store.processes import SEEN_WITHIN
-from triage.store.service_tables import process_table
+from triage.store.tables import process_table
 
 _PROVIDER_CHARACTERS = 200
 
-# PostgreSQL's own clock counts there: processes run on many machines. `now` takes its place in tests.
+# PostgreSQL uses its own clock, because processes run on many machines. Tests pass `now` instead.
 _NOW = "coalesce(CAST(:now AS double precision), extract(epoch from clock_timestamp())::double precision)"
 _RESERVE = """
 INSERT INTO provider_pace (provider, measure, full_at) VALUES (:provider, :measure, {now} + :step)
@@ -30,34 +32,31 @@ ON CONFLICT (provider, measure) DO UPDATE SET full_at = {greatest}(provider_pace
 _WORDS = {"postgresql": {"now": _NOW, "greatest": "greatest"}, "sqlite": {"now": ":now", "greatest": "max"}}
 
 
-class Pace:
-    """The shared pace of all processes on one database. Implements the `PaceBook` port."""
+@dataclass
+class RateLimits:
+    """What all processes on one database have asked of their providers. Implements the `PaceBook` port."""
 
-    def __init__(self, reading: AsyncEngine, writing: AsyncEngine) -> None:
-        self._engine = reading
-        self._writing = writing
+    database: Database
 
     async def reserve(
         self, provider: str, rate: Rate, amount: float, ahead_s: float, owed: float = 0.0, now: float | None = None
     ) -> float | None:
-        """See `PaceBook.reserve`. It does what `reserved` does, at the Unix time `now` if that is given."""
+        """See `PaceBook.reserve`. Computes what `reserved` does, at the Unix time `now` or now."""
         step, burst_s = (amount + owed) * rate.interval_s, max(rate.burst, amount) * rate.interval_s
         values = {"step": step, "most": max(ahead_s, 0.0) + burst_s}
-        async with self._writing.begin() as connection:
+        async with self.database.write() as connection:
             full_in_s = await _run(connection, _RESERVE, provider, rate, values, now)
         return None if full_in_s is None else max(full_in_s - burst_s, 0.0)
 
     async def hold(self, provider: str, rate: Rate, seconds: float, now: float | None = None) -> None:
         """See `PaceBook.hold`."""
-        async with self._writing.begin() as connection:
+        async with self.database.write() as connection:
             await _run(connection, _HOLD, provider, rate, {"step": seconds + rate.burst * rate.interval_s}, now)
 
     async def processes(self) -> int:
-        """See `PaceBook.processes`: those that were seen within the last minute."""
+        """See `PaceBook.processes`: those seen within the last minute."""
         seen = process_table.c.seen_at > datetime.now(UTC) - SEEN_WITHIN
-        async with self._engine.connect() as connection:
-            found = await connection.execute(select(func.count()).select_from(process_table).where(seen))
-            return max(found.scalar_one(), 1)
+        return max(int(await self.database.value(select(func.count()).select_from(process_table).where(seen))), 1)
 
 
 async def _run(

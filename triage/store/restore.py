@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from triage.domain.errors import Conflict, InvalidInput
 from triage.observability.progress import Progress, silent
 from triage.store.backup import Manifest, open_backup, read_rows, reflect, verify_backup
-from triage.store.engine import WRITES, create_engine
+from triage.store.database import WRITES, create_engine
 from triage.store.migrations import known_revisions, upgrade_on
 
 # Every database has these rows, whatever was done with it.
