@@ -16,7 +16,7 @@ from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Provenance, Triage
-from triage.models.embedding import Vectors
+from triage.pipeline.pipeline import PipelineResult
 from triage.server.jobs import JobOptions, Jobs
 from triage.store import Store, upgrade
 
@@ -81,11 +81,10 @@ async def test_a_queued_incident_is_triaged_once(store: Store, working: Callable
 
 async def test_the_vector_that_was_made_is_kept_with_the_triage(store: Store, working: Callable) -> None:
     class Embedding(KeywordPipeline):
-        async def run(self, incident: Incident, *, embedded: dict[str, Vectors], **_: object) -> Triage:
-            embedded[incident.id] = np.arange(3, dtype=np.float32)
-            triage = await super().run(incident)
+        async def run(self, incident: Incident, **_: object) -> PipelineResult:
+            triage, _vector = await super().run(incident)
             made = triage.provenance.model_copy(update={"embedder": "an embedder"})
-            return triage.model_copy(update={"provenance": made})
+            return PipelineResult(triage.model_copy(update={"provenance": made}), np.arange(3, dtype=np.float32))
 
     await post(store, "a")
     async with working(Embedding(TAXONOMY)) as jobs:
