@@ -59,7 +59,7 @@ def test_text_has_the_ids_behind_the_message(as_before: None) -> None:
     with logs.about_incident("inc-1"):
         logging.getLogger("triage.server.jobs").warning("failed")
 
-    assert stream.getvalue().endswith("WARNING triage.jobs: failed [incident_id=inc-1]\n")
+    assert stream.getvalue().endswith("WARNING triage.server.jobs: failed [incident_id=inc-1]\n")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_no_message_looks_like_a_line_of_its_own_or_speaks_to_the_terminal(as_be
     logging.getLogger("triage.server.jobs").warning("failed\n2026-01-01 ERROR forged\r\x1b[2J")
 
     first, second = stream.getvalue().splitlines()
-    assert first.endswith("WARNING triage.jobs: failed")
+    assert first.endswith("WARNING triage.server.jobs: failed")
     assert second == "  2026-01-01 ERROR forged\\r\\x1b[2J"
 
 

@@ -1,0 +1,5 @@
+"""The small taxonomy of the tests of evaluation."""
+
+from tests.evaluation.conftest import small
+
+__all__ = ["small"]
