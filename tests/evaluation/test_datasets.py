@@ -12,7 +12,7 @@ import pytest
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.taxonomy import Taxonomy, UnknownFacet
 from triage.evaluation import load_dataset, shipped_history
-from triage.intake.rows import InvalidDataset
+from triage.intake.data_files import InvalidDataset
 
 Write = Callable[..., Path]
 WORDS = "Requests to the service failed in one region while engineers looked for the fault " * 8

@@ -15,7 +15,7 @@ from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import CaseRecord, Suite, run_cache, summarise, write_summary
 from triage.evaluation.run_cache import RunCache, TooLarge
-from triage.intake.rows import InvalidDataset
+from triage.intake.data_files import InvalidDataset
 from triage.models.chat.prices import Price
 
 from .records import record, write_run

@@ -20,7 +20,7 @@ from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Provenance, Triage
 from triage.evaluation import Case, Dataset, Run, RunIdentity, RunMismatch, Suite, default_folder, run_suite
 from triage.history.chroma import ChromaHistory
-from triage.intake.rows import InvalidDataset
+from triage.intake.data_files import InvalidDataset
 from triage.observability.progress import Progress
 
 from .conftest import KeywordTriage, vllm_row

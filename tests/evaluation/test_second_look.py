@@ -15,7 +15,7 @@ from triage.evaluation.runs import cases_of
 from triage.evaluation.second_look import Key, KeyItem, export, read_answers
 from triage.evaluation.second_look_results import FacetSecondLook, evaluate
 from triage.evaluation.suspects import FacetSuspects, find_suspects
-from triage.intake.rows import InvalidDataset
+from triage.intake.data_files import InvalidDataset
 
 PLANTED = range(0, 120, 12)
 Exported = Callable[..., Key]

@@ -14,7 +14,7 @@ from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.incident import Incident, content_id
 from triage.domain.taxonomy import Taxonomy
 from triage.intake.annotations import AnnotationReading, read_annotations
-from triage.intake.json_items import json_items
+from triage.intake.data_files import json_items
 from triage.labels.annotation_job.files import csv_rows, json_lines, label_studio_tasks
 
 TAXONOMY = Taxonomy.load("llm_inference")
@@ -27,7 +27,7 @@ def read(folder: Path, name: str, content: str | Any, **options: Any) -> Annotat
 
 
 def told(reading: AnnotationReading) -> list[tuple[str, str, str, tuple[str, ...]]]:
-    return [(a.incident_id, a.annotator, a.facet, a.labels) for _, a in reading.given]
+    return [(a.incident_id, a.annotator, a.facet, a.labels) for _, a in reading.numbered]
 
 
 def test_csv_may_have_a_row_for_each_annotation(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_csv_may_have_a_row_for_each_annotation(tmp_path: Path) -> None:
     )
     reading = read(tmp_path, "a.csv", table)
 
-    annotation = reading.given[0].annotation
+    annotation = reading.numbered[0].annotation
     assert told(reading) == [("a", "ada", "category", ("infrastructure", "operational"))]
     assert (annotation.note, annotation.is_gold, annotation.saw_model) == ("The switch failed.", True, False)
     assert annotation.created_at == datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -56,8 +56,8 @@ def test_csv_may_have_a_column_for_each_facet(tmp_path: Path) -> None:
         ("a", "grace", "detection", ("automated",)),
         ("b", "grace", "category", ("infrastructure",)),
     ]
-    assert [line for line, _ in reading.given] == [2, 2, 2, 3]
-    assert reading.given[0].annotation.saw_model is None
+    assert [line for line, _ in reading.numbered] == [2, 2, 2, 3]
+    assert reading.numbered[0].annotation.saw_model is None
 
 
 def test_json_lines_may_have_one_facet_or_all_of_them_and_the_incident(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_json_lines_may_have_one_facet_or_all_of_them_and_the_incident(tmp_path:
     reading = read(tmp_path, "a.jsonl", lines)
 
     made = content_id("Down", "It was down.")
-    assert [(line, a.incident_id, a.facet) for line, a in reading.given] == [
+    assert [(line, a.incident_id, a.facet) for line, a in reading.numbered] == [
         (1, "a", "category"),
         (3, made, "severity"),
     ]
@@ -132,7 +132,7 @@ def test_label_studio_choices_are_labels_of_the_facet_that_the_control_is_named_
         (here, "ada", "mitigation", ("failover", "restart")),
         (here, "grace@example.org", "category", ("operational",)),
     ]
-    first = reading.given[0].annotation
+    first = reading.numbered[0].annotation
     assert (first.note, first.is_gold, first.created_at.microsecond) == ("The uplinks failed.", True, 500_000)
     assert reading.incidents[here].write_up == "A switch lost its uplinks."
     assert reading.left_out == {"skipped tasks": 1, "annotations without labels": 2, "predictions of a model": 1}
@@ -226,7 +226,7 @@ def test_the_one_question_of_a_version_1_record_must_be_named(tmp_path: Path) ->
     reading = read(tmp_path, "argilla.json", rows, facet="category")
 
     assert told(reading) == [("inc-1", "ada", "category", ("infrastructure",))]
-    assert reading.given[0].annotation.created_at.year == 2023
+    assert reading.numbered[0].annotation.created_at.year == 2023
     with pytest.raises(InvalidInput, match="say which facet it is, --facet"):
         read(tmp_path, "argilla.json", rows)
 
@@ -235,7 +235,7 @@ def test_what_can_not_be_read_is_explained(tmp_path: Path) -> None:
     for content, message in (
         ('[{"id": 1},', "cut off"),
         ('{"incident_id": "a"}\nnonsense\n', "line 2: is not JSON"),
-        ("[]", "holds no annotation"),
+        ("[]", "contains no annotation"),
         (json.dumps([task(result=[chosen("mood", "sad")])]), "--rename QUESTION=FACET"),
         ('{"incident_id": "a", "facet": "category", "labels": ["operational"], "annotator": "a", "note": 5}', "note"),
     ):
@@ -266,7 +266,7 @@ annotations = st.builds(
 def test_what_is_written_is_read_again(tmp_path_factory: pytest.TempPathFactory, given_: list[Annotation]) -> None:
     folder = tmp_path_factory.mktemp("round")
     for name, content in (("a.csv", csv_rows(given_)), ("a.jsonl", json_lines(given_))):
-        assert [a for _, a in read(folder, name, "".join(content)).given] == given_
+        assert [a for _, a in read(folder, name, "".join(content)).numbered] == given_
 
 
 def test_tasks_written_for_label_studio_are_read_again(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_tasks_written_for_label_studio_are_read_again(tmp_path: Path) -> None:
 
     assert told(reading) == [(a.incident_id, a.annotator, a.facet, a.labels) for a in given_]
     assert reading.incidents == incidents
-    assert all(a.is_gold for _, a in reading.given)
+    assert all(a.is_gold for _, a in reading.numbered)
 
 
 @settings(deadline=None)

@@ -62,7 +62,7 @@ def test_every_mistake_is_told_and_nothing_is_taken(tmp_path: Path) -> None:
         "line 3, field write_up",
         "line 4, field labels: gives no label",
         "line 5, field labels",
-        "line 7, field id: 'e' stands in the file before",
+        "line 7, field id: 'e' appears twice in the file",
     ):
         assert told in caught.value.detail
 

@@ -20,7 +20,7 @@ from tests.fake_openai import Answer, Chosen, FakeOpenAI, Status
 from triage.app.serving import open_app
 from triage.app.settings import Settings
 from triage.observability import spans
-from triage.server.jobs import watch
+from triage.server.jobs import workflows
 
 MARKERS = ("zanzibar", "quokka")
 WRITE_UP = "# Zanzibar completions fail\n\nThe quokka cluster ran out of connections. We restarted the zanzibar pods."
@@ -213,5 +213,5 @@ def test_a_job_keeps_the_trace_that_it_belongs_to_for_whichever_process_does_it(
 ) -> None:
     triaged(client, exporter, "across-1")
 
-    assert asyncio.run(watch.carrier("across-1"))["traceparent"].split("-")[1] == TRACE_ID
-    assert asyncio.run(watch.carrier("no-such-job")) == {}
+    assert asyncio.run(workflows.carrier("across-1"))["traceparent"].split("-")[1] == TRACE_ID
+    assert asyncio.run(workflows.carrier("no-such-job")) == {}

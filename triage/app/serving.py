@@ -79,7 +79,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
 @asynccontextmanager
 async def open_worker(settings: Settings, progress: Progress = silent) -> AsyncIterator[Jobs]:
     """The jobs of a worker, running. Raises `MisconfiguredService` if it shares no database and index with others."""
-    from triage.server.metrics.server import serve_metrics
+    from triage.server.metrics import serve_metrics
 
     _require_shared(settings, "`triage worker` shares the work with other processes")
     async with _running(settings, "worker", progress) as (components, jobs, metrics, _):

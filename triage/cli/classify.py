@@ -51,7 +51,7 @@ async def _classify(files: Sequence[Path], as_json: bool, as_of: bool) -> int:
 
 
 def _read(file: Path, settings: Settings) -> tuple[Incident, ...]:
-    from triage.intake.files import read_file, read_stream
+    from triage.intake.write_ups import read_file, read_stream
 
     if file == _STDIN:
         if sys.stdin.isatty():

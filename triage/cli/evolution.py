@@ -140,7 +140,7 @@ def _check_distinct(annotations: Path | None, out: Path, relabel: Path | None) -
 
 def _read(old: Taxonomy, annotations: Path | None, incidents: Path | None, from_store: bool) -> Material:
     from triage.intake.annotations import read_annotations
-    from triage.intake.files import read_file
+    from triage.intake.write_ups import read_file
 
     if annotations is not None and from_store:
         raise InvalidInput("Give either --annotations or --store.", field="annotations")

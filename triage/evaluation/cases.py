@@ -13,7 +13,7 @@ from triage.domain.annotation import Labels
 from triage.domain.errors import TriageError
 from triage.domain.incident import Incident, Scalar
 from triage.domain.taxonomy import Taxonomy
-from triage.intake.rows import DataProblem, Row, RowError
+from triage.intake.data_files import DataProblem, Row, RowError
 
 
 class Case(BaseModel, frozen=True):

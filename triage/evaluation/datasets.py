@@ -15,7 +15,7 @@ from triage.domain.incident import Incident, Scalar
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.cases import Case, Dataset, distinct, read_labels, repeated_ids
 from triage.evaluation.llm_incidents import read_llm_incident
-from triage.intake.rows import DataProblem, InvalidDataset, Row, RowError, make_incident, read_rows
+from triage.intake.data_files import DataProblem, InvalidDataset, Row, RowError, make_incident, read_rows
 
 CaseReader = Callable[[Row, Mapping[str, str], Taxonomy], Case]
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from triage.domain.annotation import Labels
 from triage.domain.triage_result import Provenance
-from triage.intake.rows import DataProblem, InvalidDataset
+from triage.intake.data_files import DataProblem, InvalidDataset
 from triage.render.atomic_write import write_atomically
 
 

@@ -12,7 +12,7 @@ from triage.domain.annotation import Labels
 from triage.domain.errors import TriageError
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.cases import Case
-from triage.intake.rows import Row, RowError, make_incident, rejection
+from triage.intake.data_files import Row, RowError, make_incident, rejection
 
 WORDS = (80, 250)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from triage.domain.errors import InvalidInput, MisconfiguredService
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.runs import Run
-from triage.intake.rows import read_rows
+from triage.intake.data_files import read_rows
 from triage.models.chat.replay import RecordedAnswer, Recording, ReplayChat, recordings_in
 from triage.pipeline.classification.letters import WITHOUT_CONTENT
 

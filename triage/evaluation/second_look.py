@@ -18,7 +18,7 @@ from triage.evaluation.cases import Case
 from triage.evaluation.journal import CaseRecord, finished
 from triage.evaluation.runs import Run
 from triage.evaluation.suspects import FacetSuspects
-from triage.intake.rows import DataProblem, InvalidDataset, Row, RowError, read_rows
+from triage.intake.data_files import DataProblem, InvalidDataset, Row, RowError, read_rows
 
 Role = Literal["suspect", "control"]
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from triage.intake.json_items import Item
-from triage.intake.opinions import Opinion, Source
-from triage.intake.rows import DataProblem, RowError
+from triage.intake.data_files import DataProblem, NumberedRow, RowError
+from triage.intake.raw_annotations import RawAnnotation, Source
 
 _RESPONSES, _USERS, _STATUS = ".responses", ".responses.users", ".responses.status"
 
@@ -24,20 +23,20 @@ def is_record(item: Mapping[str, Any]) -> bool:
     )
 
 
-def opinions(items: Sequence[Item], source: Source) -> Iterator[Opinion | DataProblem]:
-    """The labels of every submitted response. Drafts and discarded ones are left out."""
+def read(items: Sequence[NumberedRow], source: Source) -> Iterator[RawAnnotation | DataProblem]:
+    """The labels of every submitted response; drafts and discarded ones are left out."""
     for line, record in items:
         try:
             yield from (
-                _of_first_version(line, record, source)
+                _read_version_1(line, record, source)
                 if "annotation_agent" in record
-                else _of_record(line, record, source)
+                else _read_version_2(line, record, source)
             )
         except RowError as error:
             yield DataProblem(line, error.field, f"record {record.get('id')}: {error}")
 
 
-def _of_record(line: int, record: Mapping[str, Any], source: Source) -> Iterator[Opinion]:
+def _read_version_2(line: int, record: Mapping[str, Any], source: Source) -> Iterator[RawAnnotation]:
     fields = {**record, **_mapping(record.get("fields"))}
     named = _mapping(record.get("metadata")).get("incident_id", fields.get("incident_id", record.get("id")))
     incident_id = source.incident_id(named, fields)
@@ -49,14 +48,14 @@ def _of_record(line: int, record: Mapping[str, Any], source: Source) -> Iterator
                 source.left_out[f"{status} responses" if status != "submitted" else "responses without a value"] += 1
                 continue
             labels = _labels(response["value"], question)
-            yield Opinion(line, incident_id, str(facet), labels, source.annotator(response.get("user_id")))
+            yield RawAnnotation(line, incident_id, str(facet), labels, source.annotator(response.get("user_id")))
 
 
 def _responses(record: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Question -> its responses, from either form of version 2."""
+    """Question -> its responses, from both forms of version 2."""
     nested = {
-        question: [response for response in given or () if isinstance(response, dict)]
-        for question, given in _mapping(record.get("responses")).items()
+        question: [response for response in listed or () if isinstance(response, dict)]
+        for question, listed in _mapping(record.get("responses")).items()
     }
     for key, values in record.items():
         if key.endswith(_RESPONSES) and isinstance(values, list):
@@ -70,12 +69,12 @@ def _responses(record: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     return nested
 
 
-def _of_first_version(line: int, record: Mapping[str, Any], source: Source) -> Iterator[Opinion]:
+def _read_version_1(line: int, record: Mapping[str, Any], source: Source) -> Iterator[RawAnnotation]:
     if record.get("annotation") is None or str(record.get("status")).lower() == "discarded":
         source.left_out["records without an annotation"] += 1
         return
     if not source.unnamed_facet:
-        raise RowError("annotation", "the question of a version 1 export has no name: say which facet it is, --facet")
+        raise RowError("annotation", "version 1 does not name the question: say which facet it is, --facet")
     fields = {**record, **_mapping(record.get("inputs"))}
     named = _mapping(record.get("metadata")).get("incident_id", record.get("id"))
     stamp = record.get("event_timestamp")
@@ -83,13 +82,13 @@ def _of_first_version(line: int, record: Mapping[str, Any], source: Source) -> I
     incident_id = source.incident_id(named, fields)
     labels = _labels(record["annotation"], "annotation")
     agent = source.annotator(record.get("annotation_agent"))
-    yield Opinion(line, incident_id, source.unnamed_facet, labels, agent, others)
+    yield RawAnnotation(line, incident_id, source.unnamed_facet, labels, agent, others)
 
 
 def _labels(value: object, question: str) -> list[str]:
     labels = value if isinstance(value, list) else [value]
     if any(isinstance(label, (dict, list)) or label is None for label in labels):
-        raise RowError(question, f"has the value {value!r}, where names of labels belong")
+        raise RowError(question, f"has the value {value!r}, which is not a list of labels")
     return [str(label) for label in labels]
 
 

@@ -1,4 +1,4 @@
-"""Label Studio's JSON export: tasks with annotations, of which the results of Choices and Taxonomy tags are labels.
+"""Label Studio's JSON export: tasks with annotations, whose Choices and Taxonomy results are labels.
 
 Source: https://labelstud.io/guide/task_format and https://labelstud.io/tags/taxonomy
 """
@@ -9,23 +9,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from triage.domain.taxonomy import Taxonomy
-from triage.intake.json_items import Item
-from triage.intake.opinions import Opinion, Source
-from triage.intake.rows import DataProblem, RowError
+from triage.intake.data_files import DataProblem, NumberedRow, Row, RowError
+from triage.intake.raw_annotations import RawAnnotation, Source
 
 
 def is_task(item: Mapping[str, Any]) -> bool:
-    """True for a task of the export; those of versions before 1.0 say `completions`."""
+    """True for a task of the export. Versions before 1.0 say `completions`."""
     return isinstance(item.get("data"), dict) and ("annotations" in item or "completions" in item)
 
 
-def opinions(items: Sequence[Item], source: Source) -> Iterator[Opinion | DataProblem]:
-    """The labels of every annotation that was not skipped. A model's predictions are left out."""
+def read(items: Sequence[NumberedRow], source: Source) -> Iterator[RawAnnotation | DataProblem]:
+    """The labels of every annotation that was not skipped; a model's predictions are left out."""
     for line, task in items:
         source.left_out["predictions of a model"] += len(task.get("predictions") or ())
-        made = [a for a in task.get("annotations") or task.get("completions") or () if isinstance(a, dict)]
-        kept = [annotation for annotation in made if not annotation.get("was_cancelled")]
-        source.left_out["skipped tasks"] += len(made) - len(kept)
+        annotations = [a for a in task.get("annotations") or task.get("completions") or () if isinstance(a, dict)]
+        kept = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
+        source.left_out["skipped tasks"] += len(annotations) - len(kept)
         data = task.get("data") or {}
         try:
             incident_id = source.incident_id(data.get("incident_id", data.get("id")), data)
@@ -34,12 +33,12 @@ def opinions(items: Sequence[Item], source: Source) -> Iterator[Opinion | DataPr
             continue
         for annotation in kept:
             try:
-                yield from _of_annotation(line, incident_id, annotation, source)
+                yield from _read_annotation(line, incident_id, annotation, source)
             except RowError as error:
                 yield DataProblem(line, error.field, f"task {task.get('id')}: {error}")
 
 
-def _of_annotation(line: int, incident_id: str, annotation: dict[str, Any], source: Source) -> Iterator[Opinion]:
+def _read_annotation(line: int, incident_id: str, annotation: Row, source: Source) -> Iterator[RawAnnotation]:
     labels: dict[str, dict[str, None]] = {}
     notes: list[str] = []
     for result in annotation.get("result") or ():
@@ -51,9 +50,9 @@ def _of_annotation(line: int, incident_id: str, annotation: dict[str, Any], sour
         facet = source.facet(name)
         for path in paths if facet is not None else ():
             if not isinstance(path, list) or not path:
-                raise RowError(name, f"has the value {path!r}, where names of labels belong")
-            for each, label in zip(_levels(source.taxonomy, str(facet), len(path)), path, strict=True):
-                labels.setdefault(each, {})[str(label)] = None
+                raise RowError(name, f"has the value {path!r}, which is not a list of labels")
+            for level, label in zip(_levels(source.taxonomy, str(facet), len(path)), path, strict=True):
+                labels.setdefault(level, {})[str(label)] = None
     if not labels:
         source.left_out["annotations without labels"] += 1
     others = {
@@ -61,14 +60,14 @@ def _of_annotation(line: int, incident_id: str, annotation: dict[str, Any], sour
         "is_gold": bool(annotation.get("ground_truth")),
         "created_at": annotation.get("updated_at") or annotation.get("created_at"),
     }
-    by = annotation.get("completed_by")
-    annotator = source.annotator(by.get("email") or by.get("id") if isinstance(by, dict) else by)
-    for each, names in labels.items():
-        yield Opinion(line, incident_id, each, list(names), annotator, others)
+    user = annotation.get("completed_by")
+    annotator = source.annotator(user.get("email") or user.get("id") if isinstance(user, dict) else user)
+    for facet_id, names in labels.items():
+        yield RawAnnotation(line, incident_id, facet_id, list(names), annotator, others)
 
 
 def _levels(taxonomy: Taxonomy, facet_id: str, depth: int) -> list[str]:
-    """The facets of the levels of a Taxonomy tag's path: parents first, as deep as the path."""
+    """The facets of a Taxonomy path's levels, parents first."""
     levels = [taxonomy.facet(facet_id)]
     if depth == 1:
         return [facet_id]

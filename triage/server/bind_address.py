@@ -1,4 +1,4 @@
-"""Where the service listens, and whether it may be asked without a key there."""
+"""The address the service listens on, and whether requests there need keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from triage.domain.errors import MisconfiguredService
 
 
 def is_loopback(host: str) -> bool:
-    """True if only this machine reaches the address.
+    """True if only this machine can reach the address.
 
     >>> [is_loopback(host) for host in ("localhost", "127.0.0.2", "::1", "[::1]", "0.0.0.0", "example.org", "")]
     [True, True, True, True, False, False, False]
@@ -23,14 +23,14 @@ def is_loopback(host: str) -> bool:
 
 
 def needs_keys(host: str, auth: Literal["auto", "on", "off"]) -> bool:
-    """Whether a service that listens on `host` asks for keys: with `auto` everywhere but on loopback.
+    """Whether a service on `host` requires keys: with `auto`, everywhere except on loopback.
 
-    Raises `MisconfiguredService` where others could reach it without one.
+    Raises `MisconfiguredService` if other machines could reach it without a key.
     """
     if auth == "off" and not is_loopback(host):
         raise MisconfiguredService(
-            f"TRIAGE_AUTH is off and the service would listen on {host}: whoever reaches that address could read, "
-            "change and delete everything. Leave TRIAGE_AUTH out and make keys with `triage keys create`, or listen on "
+            f"TRIAGE_AUTH is off and the service would listen on {host}: anyone who reaches that address could read, "
+            "change and delete everything. Remove TRIAGE_AUTH and create keys with `triage keys create`, or listen on "
             "127.0.0.1.",
             setting="TRIAGE_AUTH",
         )

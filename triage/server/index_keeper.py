@@ -1,4 +1,4 @@
-"""A task that works off the index marks that processes left when they died, or while the index did not answer."""
+"""A task that repairs the index after crashes and index outages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVERY_S = 5.0
 
 @contextlib.asynccontextmanager
 async def index_keeper(casebook: Casebook, every_s: float = EVERY_S) -> AsyncIterator[None]:
-    """Repair the index every so often for the length of the block. Each process that serves or works has one."""
+    """Repair the index periodically inside the block. Every serving or working process has one."""
     task = asyncio.create_task(_keep(casebook, every_s), name="index keeper")
     try:
         yield
@@ -32,11 +32,11 @@ async def _keep(casebook: Casebook, every_s: float) -> None:
         await asyncio.sleep(every_s)
         try:
             if repaired := await casebook.repair():
-                _log.info("The index was brought in line for %d incident(s).", repaired)
+                _log.info("Repaired the index for %d incidents", repaired)
             is_failing = False
         except TriageError as error:
-            # Told once, not every few seconds for as long as the index is away.
-            _log.log(logging.DEBUG if is_failing else logging.WARNING, "The index waits: %s", error.detail)
+            # One warning for each outage.
+            _log.log(logging.DEBUG if is_failing else logging.WARNING, "The index needs repair: %s", error.detail)
             is_failing = True
-        except Exception:  # noqa: BLE001 - whatever it was, the next look may succeed
-            _log.exception("The index could not be repaired; it is tried again in %s s", every_s)
+        except Exception:  # noqa: BLE001 - the next run may succeed
+            _log.exception("The index could not be repaired; retrying in %s s", every_s)

@@ -1,4 +1,4 @@
-"""Errors that pass by themselves: a database or an index that is away for the moment, because it is restarted."""
+"""Transient errors: the database or the index is unavailable for a moment, for example during a restart."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import sqlalchemy.exc as sql
 
 
 def is_database_away(error: BaseException) -> bool:
-    """True if the database could not be reached or ended the connection: what was asked of it may be asked again."""
+    """True if the database could not be reached or closed the connection: the operation can be retried."""
     return any(
-        isinstance(one, sql.TimeoutError)
-        or (isinstance(one, (sql.OperationalError, sql.InterfaceError)) and not _is_wrong_sql(one))
-        or (isinstance(one, sql.DBAPIError) and one.connection_invalidated)
-        for one in _chain(error)
+        isinstance(each, sql.TimeoutError)
+        or (isinstance(each, (sql.OperationalError, sql.InterfaceError)) and not _is_wrong_sql(each))
+        or (isinstance(each, sql.DBAPIError) and each.connection_invalidated)
+        for each in _chain(error)
     )
 
 
 def is_index_away(error: BaseException) -> bool:
     """True if a Chroma server could not be reached, or was just starting or stopping."""
-    return any(isinstance(one, _index_errors()) for one in _chain(error))
+    return any(isinstance(each, _index_errors()) for each in _chain(error))
 
 
 def _is_wrong_sql(error: sql.DBAPIError) -> bool:
-    # SQLite calls a missing table or column an operational error too, and it does not come by waiting.
+    # SQLite reports a missing table or column as an operational error too, but waiting does not help.
     return getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR"
 
 
 def _index_errors() -> tuple[type[BaseException], ...]:
-    # What was not imported can't have raised, and chromadb takes its time to import.
+    # A module that was not imported can't have raised, and importing chromadb is slow.
     known: list[type[BaseException]] = [ConnectionError]
     if "httpx" in sys.modules:
         known.append(sys.modules["httpx"].TransportError)

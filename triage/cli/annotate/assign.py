@@ -70,7 +70,7 @@ async def _assign(
         if file is not None and file.suffix == ".txt":
             ids = _read_ids(file)
         elif file is not None:
-            from triage.intake.files import read_file
+            from triage.intake.write_ups import read_file
 
             incidents = read_file(file, settings.max_write_up_bytes).incidents
             new = await bring_in(incidents, store, taxonomy)

@@ -19,7 +19,7 @@ from triage.evaluation import shipped_history
 from triage.insights.study.corpus import Corpus, Record, origin_of
 from triage.insights.study.roles import Roles
 from triage.insights.study.study import Study, StudyOptions, make_study
-from triage.intake.fields import read_fields
+from triage.intake.custom_fields import read_fields
 from triage.intake.labelled import read_labelled
 from triage.store import Store
 

@@ -13,8 +13,8 @@ from triage.domain.errors import Conflict
 from triage.domain.incident import Incident, content_id
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.history.casebook import Casebook
-from triage.intake.annotations import BETWEEN_LABELS, AnnotationReading
-from triage.intake.rows import DataProblem, InvalidDataset
+from triage.intake.annotations import AnnotationReading
+from triage.intake.data_files import BETWEEN_LABELS, DataProblem, InvalidDataset
 from triage.store import Store
 
 _COLUMNS = ("incident_id", "facet", "labels", "annotator", "origin", "is_gold", "note", "created_at", "saw_model")
@@ -52,18 +52,18 @@ async def take_in(path: Path, reading: AnnotationReading, casebook: Casebook, st
 
     Raises `InvalidDataset` with the lines of incidents that are neither stored nor in the file with their text.
     """
-    ids = {given.annotation.incident_id for given in reading.given}
+    ids = {annotation.incident_id for annotation in reading.annotations}
     stored = await store.incidents.find_many(ids)
     lines: dict[str, int] = {}
-    for line, annotation in reading.given:
+    for line, annotation in reading.numbered:
         if annotation.incident_id not in stored and annotation.incident_id not in reading.incidents:
             lines.setdefault(annotation.incident_id, line)
     if lines:
         what = "and the file has no text of it: import or post it first, or add its title and write_up"
         problems = [DataProblem(n, "incident_id", f"there is no incident {key!r}, {what}") for key, n in lines.items()]
         raise InvalidDataset(path, problems)
-    new = await casebook.import_annotations([given.annotation for given in reading.given], reading.incidents)
-    return Taken(len(reading.given), new, len(ids - set(stored)))
+    new = await casebook.import_annotations(reading.annotations, reading.incidents)
+    return Taken(len(reading.numbered), new, len(ids - set(stored)))
 
 
 def csv_rows(annotations: Iterable[Annotation]) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""Durable triage: what was accepted is triaged exactly once, by any number of processes. `queue.py` is the way in."""
+"""The job queue: accepted incidents are triaged exactly once, by any number of processes. `jobs.py` is the entry."""
 
 from __future__ import annotations
 
-from triage.server.jobs.queue import JobOptions, Jobs, Role, Runs
+from triage.server.jobs.jobs import JobOptions, Jobs, Role, Runs
 
 __all__ = ["JobOptions", "Jobs", "Role", "Runs"]

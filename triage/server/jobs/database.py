@@ -1,4 +1,4 @@
-"""The queue's own database: how it is opened, and how jobs are deleted in it from outside the service."""
+"""The job queue's own database: opening it, and deleting jobs from outside the service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dbos import DBOSClient, DBOSPortableJSONSerializer
 
 
 def sqlite_engine(url: str) -> sqlalchemy.Engine | None:
-    """An engine with a write-ahead log where the URL is SQLite: steps then cost a tenth. None for other databases."""
+    """An engine with a write-ahead log, which makes steps ten times faster. None for databases other than SQLite."""
     if not url.startswith("sqlite"):
         return None
     engine = sqlalchemy.create_engine(url)
@@ -20,8 +20,8 @@ def sqlite_engine(url: str) -> sqlalchemy.Engine | None:
     @sqlalchemy.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = "IMMEDIATE"
-        # NORMAL may lose the last commits in a power cut, never in a crash; the sweep queues their incidents anew.
-        # What is deleted is overwritten.
+        # NORMAL may lose the last commits in a power cut, but not in a crash; the sweep then queues their incidents
+        # again. Deleted content is overwritten.
         for pragma in (
             "busy_timeout=30000",
             "journal_mode=WAL",
@@ -35,13 +35,13 @@ def sqlite_engine(url: str) -> sqlalchemy.Engine | None:
 
 
 def empty_log(engine: sqlalchemy.Engine) -> None:
-    """Carry what was deleted out of SQLite's write-ahead log too."""
+    """Empty SQLite's write-ahead log, which may still contain deleted content."""
     with engine.connect() as connection:
         connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 async def forget_jobs(system_database_url: str, incident_ids: Sequence[str]) -> None:
-    """Delete the jobs of incidents where no queue runs in this process; a service may run in another one."""
+    """Delete the jobs of incidents from a process that runs no queue. A service may run in another one."""
     await asyncio.to_thread(_forget, system_database_url, incident_ids)
 
 
@@ -50,10 +50,10 @@ def _forget(system_database_url: str, incident_ids: Sequence[str]) -> None:
     url = url.set(drivername=url.get_backend_name())
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         return
-    plain = url.render_as_string(hide_password=False)
-    engine = sqlite_engine(plain)
+    address = url.render_as_string(hide_password=False)
+    engine = sqlite_engine(address)
     client = DBOSClient(
-        system_database_url=plain, system_database_engine=engine, serializer=DBOSPortableJSONSerializer(), lazy=True
+        system_database_url=address, system_database_engine=engine, serializer=DBOSPortableJSONSerializer(), lazy=True
     )
     try:
         for incident_id in incident_ids:

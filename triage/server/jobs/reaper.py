@@ -1,4 +1,4 @@
-"""Which processes are dead, and which work they left: pure thinking on what was seen, by this process's own clock."""
+"""Which processes are dead, and which workflows they left, by this process's own clock. No I/O."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from datetime import datetime
 
 from triage.server.jobs.workflows import Claimed
 
-# Release 0.1 had no heartbeat: a process of it goes on until its work stood still.
+# Processes of release 0.1 have no heartbeat: they count as alive until `dead_after_s` has passed.
 _WITHOUT_HEARTBEAT = "embedded"
-# A workflow that was just claimed, or has just ended, is at no work for a moment.
+# A workflow that was just claimed or has just ended has no task for a moment.
 _LEAST_IDLE_S = 5.0
 
 
 class Reaper:
     """Watches the heartbeats of other processes.
 
-    A process is dead when its heartbeat is gone (it ended), or stood still for `dead_after_s` of looking. The clocks of
-    other machines don't matter, and neither does a time in which nobody could look: while the database is away nobody's
-    heart beats.
+    A process is dead if its heartbeat is gone (it ended) or did not change for `dead_after_s`. The clocks of other
+    machines don't matter. Time without observations doesn't count: while the database is away, nobody can beat.
     """
 
     def __init__(self, own: str, dead_after_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -28,27 +27,27 @@ class Reaper:
         self._clock = clock
         self._beats: dict[str, tuple[datetime | None, float]] = {}
         self._idle: dict[str, float] = {}
-        self._looked_at: float | None = None
+        self._observed_at: float | None = None
 
     def orphans(
         self, claimed: Sequence[Claimed], beats: Mapping[str, datetime], own_runs: Collection[str]
     ) -> list[Claimed]:
-        """Those of the `claimed` workflows that nobody works on. `beats` are the heartbeats by process.
+        """The `claimed` workflows that nobody works on. `beats` are the heartbeats by process.
 
-        Of this process's own they are those that it has had for as long without being at work on them: the claim went
-        through and the answer got lost.
+        A workflow claimed by this process is one if it had no task for as long: the claim succeeded, but the database's
+        answer got lost.
         """
         now = self._clock()
-        if self._looked_at is not None and now - self._looked_at > self._dead_after_s / 2 > 0:
+        if self._observed_at is not None and now - self._observed_at > self._dead_after_s / 2 > 0:
             self._beats.clear()
             self._idle.clear()
-        self._looked_at = now
-        watched = {each.executor for each in claimed} | set(beats)
+        self._observed_at = now
+        processes = {each.executor for each in claimed} | set(beats)
         self._beats = {
             process: known
             if (known := self._beats.get(process)) and known[0] == beats.get(process)
             else (beats.get(process), now)
-            for process in watched
+            for process in processes
             if process != self._own
         }
         idle = {each.run_id for each in claimed if each.executor == self._own} - set(own_runs)
@@ -62,7 +61,7 @@ class Reaper:
         ]
 
     def dead(self, processes: Collection[str]) -> set[str]:
-        """Those of `processes` that are dead, as far as was seen at the last look."""
+        """The dead ones among `processes`, by the last observation."""
         return {each for each in processes if each in self._beats and self._is_dead(each)}
 
     def _is_dead(self, process: str) -> bool:

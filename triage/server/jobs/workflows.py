@@ -1,31 +1,31 @@
-"""The workflows that carry the triage, kept by DBOS: all that is said to DBOS is said here.
+"""The workflows behind the jobs, in DBOS: only this module talks to DBOS.
 
-A workflow is named by its run, one attempt at one incident, and knows nothing but the incident's id and the number of
-the attempt. It is one idempotent piece: it looks whether its run has its result stored, and if not triages and stores.
-No step's result is kept by DBOS, so no write-up, quote or label is ever in its tables, and two executions of one
-workflow that overlap end in one stored triage.
+A workflow is named after its run, which is one attempt at one incident. It knows only the incident's id and the number
+of the attempt, and it is idempotent: it triages and stores, unless the run's result is stored already. DBOS stores no
+step results, so its tables never contain write-ups, quotes or labels, and two executions of one workflow that overlap
+end in one stored triage.
 
-**Versions.** DBOS gives a workflow only to a process with the workflow's own version, so the version is no release but
-a number for the workflow's shape: its name, its arguments and the meaning of its end. All releases with the same number
-share a queue, older beside newer, and take up each other's work. It changes only with the shape; then the old number's
-work is left to processes of the old release, and after those are gone the sweep finds its incidents by themselves.
-(Release 0.1 kept the results of two steps. It and later ones run each other's workflows all the same: neither needs
-what the other kept.)
+**Versions.** DBOS gives a workflow only to processes with the workflow's own version. The version is therefore not the
+release but a number for the workflow's shape: its name, its arguments and the meaning of its end. All releases with the
+same number share a queue and take over each other's work. Change it with the shape only: workflows of the old number
+are left to processes of the old release, and when those are gone the sweep queues their incidents again. (Release 0.1
+stored the results of two steps. It and later releases run each other's workflows anyway: neither needs the other's.)
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import sqlalchemy
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
 
+from triage.observability import logs, spans
 from triage.server.jobs.database import sqlite_engine
-from triage.server.jobs.watch import carry
 from triage.store import Pending
 
 QUEUE = "triage"
@@ -33,16 +33,18 @@ WORKFLOW = "triage_incident"
 WORKFLOW_VERSION = "triage-1"
 
 ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
-"""States of workflows that nobody works on any more."""
+"""The final states of workflows."""
 
-# Incident ids never hold it.
+# Incident ids never contain it.
 _ATTEMPT = "~"
 _BATCH = 500
 _CONNECTIONS = 6
+# Where DBOS stores the trace of a workflow. Its own spans, which would read it, need the HTTP exporter.
+_CARRIER = "dbos.otelContext"
 
 
 class Claimed(NamedTuple):
-    """A workflow that a process (`executor`) has taken from the queue and not ended."""
+    """A workflow that a process (`executor`) has taken from the queue and not finished."""
 
     run_id: str
     executor: str
@@ -60,10 +62,10 @@ async def launch(
 ) -> sqlalchemy.Engine | None:
     """Start DBOS in this process and on this event loop; if it `works`, it takes workflows from the queue.
 
-    Returns the engine to dispose of after `DBOS.destroy`, if one was made. How many workflows one process takes at a
-    time is kept beside the queue: the worker that started last decides for all.
+    Returns the engine to dispose of after `DBOS.destroy`, if one was made. DBOS stores the concurrency with the queue:
+    the worker that started last sets it for all.
     """
-    # Without a handler of its own DBOS would print to the console instead of following our logging.
+    # Without a handler of its own, DBOS would print to the console instead of following our logging.
     logging.getLogger("dbos").addHandler(logging.NullHandler())
     engine = sqlite_engine(database_url)
     config: DBOSConfig = {
@@ -81,8 +83,8 @@ async def launch(
     if not works:
         DBOS.listen_queues([])
     DBOS.workflow(name=WORKFLOW, max_recovery_attempts=crashes)(run)
-    # Called from inside the loop, so that DBOS runs its workflows here and not on a loop of its own, where the
-    # pipeline's and the store's connections could not be used.
+    # Called inside the loop, so that DBOS runs its workflows here. On a loop of its own they could not use the
+    # connections of the pipeline and the store.
     DBOS.launch()
     if works:
         await DBOS.register_queue_async(
@@ -92,62 +94,92 @@ async def launch(
 
 
 async def enqueue(pending: Pending) -> None:
-    """Queue a run. Does nothing for one that is queued, running or ended."""
+    """Queue a run, in the current trace if there is one. Does nothing for one that is queued, running or finished."""
     options: EnqueueOptions = {
         "workflow_name": WORKFLOW,
         "queue_name": QUEUE,
         "workflow_id": run_id(pending),
         "app_version": WORKFLOW_VERSION,
     }
-    await DBOS.enqueue_workflow_with_options_async(carry(options), pending.id, pending.attempt)
+    if (context := spans.current_context()) is not None:
+        options["otel_context"] = context
+    await DBOS.enqueue_workflow_with_options_async(options, pending.id, pending.attempt)
+
+
+@asynccontextmanager
+async def traced(pending: Pending) -> AsyncIterator[None]:
+    """A span for the whole job, in the trace of the request that posted it, and the incident's id in the log."""
+    with logs.about_incident(pending.id):
+        if not spans.is_on():
+            yield
+            return
+        run = run_id(pending)
+        attributes: dict[str, spans.Value | None] = {
+            "dbos.operation.workflow_id": run,
+            "triage.incident_id": pending.id,
+            "triage.attempt": pending.attempt + 1,
+        }
+        with spans.span(WORKFLOW, attributes, kind="consumer", carrier=await carrier(run)):
+            yield
+
+
+async def carrier(workflow_id: str) -> Mapping[str, str]:
+    """The trace that a job was queued with, as W3C Trace Context; empty without one."""
+    # In a thread outside the workflow: inside, DBOS would record this call as a step, and a restart with telemetry
+    # switched the other way would not find its steps.
+    loop = asyncio.get_running_loop()
+    status = await loop.run_in_executor(None, DBOS.get_workflow_status, workflow_id)
+    attributes = cast("Mapping[str, object]", (status and status.attributes) or {})
+    context = attributes.get(_CARRIER)
+    return cast("Mapping[str, str]", context) if isinstance(context, dict) else {}
 
 
 async def states(run_ids: Collection[str]) -> dict[str, str]:
-    """Run id -> state of its workflow, for those that have one."""
+    """Run id -> state of its workflow, for runs that have one."""
     found = await DBOS.list_workflows_async(workflow_ids=list(run_ids), load_input=False, load_output=False)
     return {each.workflow_id: each.status for each in found}
 
 
 async def claimed() -> list[Claimed]:
-    """The workflows that some process, alive or dead, has taken."""
+    """The workflows that processes have taken, alive or dead."""
     found = await DBOS.list_workflows_async(status="PENDING", name=WORKFLOW, load_input=False, load_output=False)
     return [Claimed(each.workflow_id, each.executor_id or "") for each in found]
 
 
 async def hand_back(work: Iterable[Claimed]) -> int:
-    """Put workflows back on the queue, if the executor named with each still has it; returns how many.
+    """Put workflows back on the queue, unless another executor has them by now; returns how many.
 
-    `DBOS.resume_workflow` would do so too, but not count how often a workflow brought its process down, take it from
-    a process that has it by now, and put it on a queue without a limit.
+    `DBOS.resume_workflow` would not count how often a workflow crashed its process, would take it from a new executor
+    too, and would put it on a queue without a limit.
     """
     database = _system_database()
-    back = 0
+    count = 0
     for each in work:
-        back += await asyncio.to_thread(database.reenqueue_for_recovery, each.run_id, [each.executor], QUEUE)
-    return back
+        count += await asyncio.to_thread(database.reenqueue_for_recovery, each.run_id, [each.executor], QUEUE)
+    return count
 
 
 async def forget(incident_id: str) -> int:
-    """Delete every workflow of an incident; returns how many there were."""
+    """Delete all workflows of an incident; returns how many."""
     first = await DBOS.list_workflows_async(workflow_ids=[incident_id], load_input=False, load_output=False)
     later = await DBOS.list_workflows_async(
         workflow_id_prefix=f"{incident_id}{_ATTEMPT}", load_input=False, load_output=False
     )
-    mine = [each.workflow_id for each in (*first, *later) if incident_of(each.workflow_id) == incident_id]
-    if mine:
-        await DBOS.delete_workflows_async(mine)
-    return len(mine)
+    own = [each.workflow_id for each in (*first, *later) if incident_of(each.workflow_id) == incident_id]
+    if own:
+        await DBOS.delete_workflows_async(own)
+    return len(own)
 
 
 async def forget_ended(before: datetime) -> int:
-    """Delete the workflows that were queued before then and have ended; returns how many."""
-    gone, until = 0, before.isoformat()
+    """Delete the finished workflows that were queued before a moment; returns how many."""
+    count, until = 0, before.isoformat()
     while found := await DBOS.list_workflows_async(
         status=list(ENDED), name=WORKFLOW, end_time=until, limit=_BATCH, load_input=False, load_output=False
     ):
         await DBOS.delete_workflows_async([each.workflow_id for each in found])
-        gone += len(found)
-    return gone
+        count += len(found)
+    return count
 
 
 def run_id(pending: Pending) -> str:
@@ -156,7 +188,7 @@ def run_id(pending: Pending) -> str:
 
 
 def incident_of(run: str) -> str:
-    """The incident that a run is of."""
+    """The incident of a run."""
     return run.partition(_ATTEMPT)[0]
 
 

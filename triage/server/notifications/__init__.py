@@ -1,4 +1,4 @@
-"""Telling others of triages: messages, their delivery over HTTP, and the task that works off the outbox."""
+"""Notifications of triages: messages, their delivery over HTTP, and the task that sends them from the outbox."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where messages may go: a URL of a subscription must not become a way into the network that the service stands in.
+"""Where messages may go: a subscription's URL must not give access to the service's own network (SSRF).
 
-Names are not judged, addresses are, and at the moment of connecting: what a name resolved to before is no promise
-(DNS rebinding). The URL is looked at too, so that a mistake is told when the subscription is made.
+The IP address is checked when connecting, because a name may resolve differently each time (DNS rebinding). The URL is
+checked too, so that mistakes are reported when the subscription is created.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ _IPV4_REFUSED = [
         "168.63.129.16/32",  # the platform's agent on Azure, at a public address
     )
 ]
-# Credentials of the machine lie here, with every large cloud: no receiver of ours, also in a private network.
+# The metadata services of large clouds, which hand out credentials: never a receiver, even in private networks.
 _METADATA = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")))
 
 
 class RefusedAddress(OSError):
-    """A connection to an address that messages may not go to."""
+    """A connection to an address that messages must not go to."""
 
 
 def is_allowed(address: str, *, private: bool = False) -> bool:
-    """True if messages may go to this IP address: a public one, with `private` also one of a private network.
+    """True if messages may go to this IP address: a public one, or with `private` one of a private network.
 
-    Link-local, multicast, unspecified and reserved addresses are refused in any case, and so is whatever is no address.
+    Link-local, multicast, unspecified and reserved addresses are always refused, and so is text that is no address.
     """
     try:
         ip = _plain(ipaddress.ip_address(address.partition("%")[0]))
     except ValueError:
         return False
-    # 0.0.0.0/8 and the unspecified :: reach this very machine.
+    # 0.0.0.0/8 and the unspecified :: reach this machine.
     if ip in _METADATA or ip.is_link_local or ip.is_multicast or ip.is_unspecified:
         return False
     if private and (ip.is_loopback or _is_private_network(ip)):
@@ -64,66 +64,65 @@ def is_allowed(address: str, *, private: bool = False) -> bool:
 
 
 def guarded_socket(*, private: bool) -> Any:
-    """A socket factory for aiohttp's connector, which calls it with each address that it is about to connect to."""
+    """A socket factory for aiohttp's connector, which calls it with each address before connecting."""
 
     def make(address: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, place = address
         if not is_allowed(str(place[0]), private=private):
-            raise RefusedAddress(f"{place[0]} is {_reason(private=private)}")
-        made = socket.socket(family=family, type=kind, proto=protocol)
-        made.setblocking(False)
-        return made
+            raise RefusedAddress(f"{place[0]} {_reason(private=private)}")
+        opened = socket.socket(family=family, type=kind, proto=protocol)
+        opened.setblocking(False)
+        return opened
 
     return make
 
 
 def check_url(url: str, *, private: bool = False) -> str:
-    """`url` if messages may be sent to it. Raises `InvalidInput` that says what is wrong.
+    """`url`, if messages may be sent to it. Raises `InvalidInput` with the reason.
 
-    `https` is required, or with `private` `http` as well. A host that is a name may still be refused when it is
-    connected to.
+    `https` is required; `private` allows `http` too. A host name may still be refused when connecting.
     """
 
-    def wrong(why: str) -> InvalidInput:
+    def invalid(why: str) -> InvalidInput:
         return InvalidInput(f"The URL {why}.", field="url")
 
     if len(url) > _MOST_CHARACTERS:
-        raise wrong(f"is longer than {_MOST_CHARACTERS:,} characters")
+        raise invalid(f"is longer than {_MOST_CHARACTERS:,} characters")
     if any(c.isspace() or not c.isprintable() for c in url):
-        raise wrong("holds white space or control characters")
+        raise invalid("contains white space or control characters")
     try:
-        # The client reads it with the same parser: two parsers may see two hosts in one URL.
+        # The client uses the same parser: two parsers may see different hosts in one URL.
         parsed = URL(url)
         host, port = parsed.host, parsed.port
     except ValueError as error:
-        raise wrong(f"can't be read ({error})") from error
+        raise invalid(f"can't be read ({error})") from error
     if parsed.scheme not in _SCHEMES or not host or not port:
-        raise wrong("must be an absolute one that begins with https://")
+        raise invalid("must be absolute and begin with https://")
     if parsed.scheme == "http" and not private:
-        raise wrong(
-            "must begin with https://: messages would be readable on their way (TRIAGE_PRIVATE_WEBHOOKS=true allows it)"
+        raise invalid(
+            "must begin with https://, so that messages are encrypted (TRIAGE_PRIVATE_WEBHOOKS=true allows http)"
         )
     if parsed.user is not None or parsed.password is not None:
-        raise wrong("holds a user name or password: leave them out, messages are signed")
+        raise invalid("contains a user name or password: leave them out, messages are signed")
     if parsed.fragment:
-        raise wrong("has a fragment (#...): it would not be sent")
+        raise invalid("has a fragment (#...), which is never sent")
     literal = _literal(host)
     if literal is not None and not is_allowed(literal, private=private):
-        raise wrong(f"leads to {host}, which is {_reason(private=private)}")
+        raise invalid(f"leads to {host}, which {_reason(private=private)}")
     return url
 
 
 def _reason(*, private: bool) -> str:
     if private:
-        return "no address that messages may go to, even with TRIAGE_PRIVATE_WEBHOOKS=true"
+        return "is an address that messages must not go to, even with TRIAGE_PRIVATE_WEBHOOKS=true"
     return (
-        "no address that messages may go to: use a public one, or set TRIAGE_PRIVATE_WEBHOOKS=true if receivers stand "
-        "in your own network"
+        "is an address that messages must not go to: use a public one, or set TRIAGE_PRIVATE_WEBHOOKS=true if the "
+        "receivers are in your own network"
     )
 
 
 def _plain(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 address stands for (IPv4-mapped, NAT64), else the address itself."""
+    """The IPv4 address inside an IPv6 address (IPv4-mapped, NAT64), else the address itself."""
     if isinstance(ip, IPv6Address) and (ip in _IPV4_MAPPED or ip in _NAT64):
         return IPv4Address(int(ip) & 0xFFFF_FFFF)
     return ip
@@ -135,7 +134,7 @@ def _is_private_network(ip: IPv4Address | IPv6Address) -> bool:
 
 
 def _literal(host: str) -> str | None:
-    """The address that `host` is, also in the forms that only `inet_aton` reads (2130706433, 0x7f.1, 0177.0.0.1)."""
+    """The IP address in `host`, also in forms that only `inet_aton` reads (2130706433, 0x7f.1), or None."""
     try:
         return str(ipaddress.ip_address(host.partition("%")[0]))
     except ValueError:

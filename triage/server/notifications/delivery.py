@@ -1,4 +1,4 @@
-"""A message on its way: one signed POST, and what came of it."""
+"""Delivery of a message: one signed POST, and its outcome."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PHRASES = {status.value: status.phrase for status in http.HTTPStatus}
 
 
 class Outcome(NamedTuple):
-    """What came of a sending. `gone`: the receiver wants no more. `detail` is for whoever looks into it."""
+    """The outcome of a delivery. `gone`: the receiver wants no more messages. `detail` is for people."""
 
     result: Literal["delivered", "again", "gone"]
     detail: str
@@ -34,8 +34,8 @@ class Outcome(NamedTuple):
 class Courier:
     """Sends messages. `private` allows receivers in private networks and without TLS; see `addresses`.
 
-    Proxies of the environment are not used, redirects not followed, cookies not kept, and answers not read beyond
-    their status: none of them may lead elsewhere, and nothing of them comes out again.
+    It ignores the environment's proxies, follows no redirects, stores no cookies and reads only the status of answers,
+    so that none of them leads elsewhere or reveals anything.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Courier:
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
-        """Post `body` to `url`. Whatever goes wrong is told in the outcome."""
+        """Post `body` to `url`. Failures are part of the outcome."""
         began = time.monotonic()
         try:
             check_url(url, private=self.private)
@@ -61,8 +61,8 @@ class Courier:
         except aiohttp.ClientConnectorError as error:
             outcome = Outcome("again", f"no connection: {error.os_error}"[:500])
         except aiohttp.ClientResponseError:
-            # Its message quotes what the receiver sent, and the URL, which may be a secret itself.
-            outcome = Outcome("again", "the receiver did not answer as HTTP does")
+            # Its message quotes the receiver's answer, and the URL, which may be a secret.
+            outcome = Outcome("again", "the receiver's answer is not valid HTTP")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             outcome = Outcome("again", f"{type(error).__name__}: {error}"[:500])
         return outcome._replace(seconds=round(time.monotonic() - began, 3))
@@ -76,7 +76,7 @@ class Courier:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
             connector = aiohttp.TCPConnector(
-                limit=0,  # the notifier bounds what is under way; a hanging receiver must not use up a pool
+                limit=0,  # the notifier limits deliveries; a hanging receiver must not use up a pool
                 resolver=self._resolver,
                 use_dns_cache=False,
                 socket_factory=guarded_socket(private=self.private),
@@ -93,7 +93,7 @@ class Courier:
 
 
 def signed(secrets: Sequence[str], message_id: str, body: bytes, now: datetime | None = None) -> dict[str, str]:
-    """The headers of Standard Webhooks, with one signature for each of `secrets`."""
+    """The headers of Standard Webhooks, with one signature for each secret."""
     moment = now or datetime.now(UTC)
     return {
         "webhook-id": message_id,
@@ -114,7 +114,7 @@ def _judge(status: int, retry_after: str | None) -> Outcome:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """The seconds of a Retry-After header, a number or a date, at most a day; None where there is none."""
+    """The seconds of a Retry-After header, a number or a date, at most a day; None without one."""
     if not retry_after:
         return None
     if retry_after.strip().isdecimal() and len(retry_after) < 12:

@@ -1,4 +1,4 @@
-"""What others are told: labels, how sure they are, what helped before. Never the write-up, nor quotes from it."""
+"""The content of notifications: labels, probabilities, mitigations. Never the write-up or quotes from it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _LONGEST_TITLE = 200
 
 
 class News(NamedTuple):
-    """What happened to an incident, made fit for others: its texts are redacted and short.
+    """An event of an incident, with redacted and shortened texts.
 
-    `at` is when it happened, ISO 8601. `link` leads to the triage, empty where the service's own address is not known.
+    `at` is its time, ISO 8601. `link` leads to the triage, empty if the service's public address is not known.
     """
 
     event: Event
@@ -46,7 +46,7 @@ def news(
     triage: Triage | None = None,
     correction: Annotation | None = None,
 ) -> News:
-    """The news of an incident. `public_url` is where the service is reached from outside."""
+    """The news of an incident. `public_url` is the service's public address."""
     incident = stored.incident
     link = f"{public_url.rstrip('/')}/v1/incidents/{incident.id}/triage" if public_url else ""
 
@@ -71,29 +71,29 @@ def news(
     )
 
 
-def generic(told: News) -> bytes:
-    """The body of a generic webhook, after the Standard Webhooks specification."""
+def generic(item: News) -> bytes:
+    """The body of a generic webhook, as in Standard Webhooks."""
     data: dict[str, Any] = {
-        "incident_id": told.incident_id,
-        "team": told.team,
-        "title": told.title,
-        "service": told.service,
-        "severity": told.severity,
-        "links": {"triage": told.link} if told.link else {},
+        "incident_id": item.incident_id,
+        "team": item.team,
+        "title": item.title,
+        "service": item.service,
+        "severity": item.severity,
+        "links": {"triage": item.link} if item.link else {},
     }
-    if told.triage is not None:
-        data |= _of_triage(told.triage)
-    if told.correction is not None:
-        facet = told.correction.facet
-        said = told.triage.facets.get(facet) if told.triage else None
+    if item.triage is not None:
+        data |= _of_triage(item.triage)
+    if item.correction is not None:
+        facet = item.correction.facet
+        result = item.triage.facets.get(facet) if item.triage else None
         data["correction"] = {
             "facet": facet,
-            "labels": list(told.correction.labels),
-            "triage_labels": list(said.labels) if said else [],
+            "labels": list(item.correction.labels),
+            "triage_labels": list(result.labels) if result else [],
         }
-    if told.event == "failed":
-        data["failure"] = told.failure
-    return encoded({"type": told.event, "timestamp": told.at, "data": data})
+    if item.event == "failed":
+        data["failure"] = item.failure
+    return encoded({"type": item.event, "timestamp": item.at, "data": data})
 
 
 def encoded(content: object) -> bytes:

@@ -1,4 +1,4 @@
-"""The task that works off the outbox: claims what is due, sends it, and keeps what came of it."""
+"""The task that sends notifications: claims due ones from the outbox, delivers them, and stores the outcome."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from triage.store import Claimed, Store, Subscription
 _log = logging.getLogger(__name__)
 
 RETRIES_S = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 43_200, 57_600, 57_600)
-"""How long it waits after each failed sending, give or take a fifth: three days in all."""
+"""The wait after each failed delivery, plus or minus a fifth: three days in total."""
 
 _STOP_WITHIN_S = 2.0
 
 
 class NotifierOptions(NamedTuple):
-    """How messages are sent. `each` bounds what is under way to one subscription, `at_once` to all of them together.
+    """How messages are sent. `each` limits the running deliveries of one subscription, `at_once` those of all together.
 
-    `poll_s` is how often it looks for what other processes stored; what this one stored is sent at once. `lease_s` is
-    after what time another process takes over from one that died, and must be well above the courier's timeout.
-    `public_url` is where the service is reached from outside, for links in messages.
+    `poll_s` is how often to look for notifications of other processes; this process's own are sent at once. Another
+    process takes over after `lease_s`, which must be well above the courier's timeout. `public_url` is the service's
+    public address, for links in messages.
     """
 
     each: int = 4
@@ -45,7 +45,7 @@ class NotifierOptions(NamedTuple):
 
 
 class Notifier:
-    """Tells subscribers of what was stored, at least once each. Any number of processes may have one on a store."""
+    """Sends every notification to its subscriber at least once. Any number of processes may run one on a store."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Notifier:
         self.courier = courier or Courier()
         self._options = options or NotifierOptions()
         self._loop: asyncio.Task[None] | None = None
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._deliveries: dict[str, asyncio.Task[None]] = {}
         self._sizes: dict[str, int] = {}
 
     @property
@@ -70,75 +70,72 @@ class Notifier:
         return self._loop is not None and not self._loop.done()
 
     async def start(self) -> None:
-        """Begin to send, on this event loop."""
-        self._loop = asyncio.create_task(self._send_for_ever(), name="notifications")
+        """Start sending, on this event loop."""
+        self._loop = asyncio.create_task(self._run(), name="notifications")
 
     async def stop(self) -> None:
-        """Stop. What is under way gets a moment; what does not end in it is sent again when its lease is over."""
+        """Stop. Running deliveries get 2 seconds; others are sent again when their lease expires."""
         if self._loop is not None:
             self._loop.cancel()
             await asyncio.gather(self._loop, return_exceptions=True)
-        if under_way := list(self._under_way.values()):
-            await asyncio.wait(under_way, timeout=_STOP_WITHIN_S)
-            for task in under_way:
+        if running := list(self._deliveries.values()):
+            await asyncio.wait(running, timeout=_STOP_WITHIN_S)
+            for task in running:
                 task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
         await self.courier.aclose()
 
     async def test(self, subscription_id: str) -> Outcome:
-        """Send a message that says only that it is a test. An inactive subscription that takes it is active again.
-
-        Raises `NotFound`.
-        """
+        """Send a test message. An inactive subscription that accepts it becomes active again. Raises `NotFound`."""
         subscription = await self._store.subscriptions.get(subscription_id)
         outcome = await self._send(subscription, f"msg_test_{uuid.uuid4().hex}", _test_message(subscription))
         if outcome.result == "delivered" and not subscription.is_active:
             await self._store.subscriptions.activate(subscription_id)
         return outcome
 
-    async def _send_for_ever(self) -> None:
+    async def _run(self) -> None:
         added = self._store.notifications.added
         while True:
             added.clear()
             try:
-                await self._begin_due()
-            except Exception as error:  # noqa: BLE001 - whatever it was, the next look may succeed
+                await self._start_due()
+            except Exception as error:  # noqa: BLE001 - the next run may succeed
                 trace = None if is_database_away(error) else error
-                _log.warning("The look for notifications failed (%s)", type(error).__name__, exc_info=trace)
+                _log.warning("Looking for notifications failed (%s)", type(error).__name__, exc_info=trace)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(added.wait(), self._options.poll_s)
 
-    async def _begin_due(self) -> None:
+    async def _start_due(self) -> None:
         free = self._options.at_once - sum(self._sizes.values())
         now = datetime.now(UTC)
         next_at = await self._store.notifications.find_next_time()
-        # Looked at first, since a claim is a transaction that writes.
+        # Checked first, since a claim is a write transaction.
         if free <= 0 or next_at is None or next_at > now:
             return
         lease = timedelta(seconds=self._options.lease_s)
-        claimed = await self._store.notifications.claim(now, lease, self._options.each, free, list(self._under_way))
-        portions: defaultdict[str, list[Claimed]] = defaultdict(list)
+        claimed = await self._store.notifications.claim(now, lease, self._options.each, free, list(self._deliveries))
+        batches: defaultdict[str, list[Claimed]] = defaultdict(list)
         for each in claimed:
-            portions[each.subscription_id].append(each)
-        for subscription_id, portion in portions.items():
-            self._sizes[subscription_id] = len(portion)
-            self._under_way[subscription_id] = asyncio.create_task(self._deliver_all(subscription_id, portion))
+            batches[each.subscription_id].append(each)
+        for subscription_id, batch in batches.items():
+            self._sizes[subscription_id] = len(batch)
+            self._deliveries[subscription_id] = asyncio.create_task(self._deliver_all(subscription_id, batch))
 
-    async def _deliver_all(self, subscription_id: str, portion: list[Claimed]) -> None:
+    async def _deliver_all(self, subscription_id: str, batch: list[Claimed]) -> None:
         try:
-            await asyncio.gather(*map(self._deliver, portion))
+            await asyncio.gather(*map(self._deliver, batch))
         finally:
-            del self._under_way[subscription_id], self._sizes[subscription_id]
+            del self._deliveries[subscription_id], self._sizes[subscription_id]
             self._store.notifications.added.set()
 
     async def _deliver(self, claimed: Claimed) -> None:
         try:
-            await self._keep(claimed, await self._attempt(claimed))
-        except Exception:  # noqa: BLE001 - without its outcome kept it is sent again when the lease is over
-            _log.exception("Could not keep what came of notification %s", claimed.id)
+            await self._store_outcome(claimed, await self._attempt(claimed))
+        except Exception:  # noqa: BLE001 - without a stored outcome it is sent again when the lease expires
+            _log.exception("Could not store the outcome of notification %s", claimed.id)
 
     async def _attempt(self, claimed: Claimed) -> Outcome | None:
-        """None if there is no longer anything to tell, or anyone to tell it to."""
+        """The outcome, or None if the subscription is inactive or the event's content is gone."""
         try:
             subscription = await self._store.subscriptions.get(claimed.subscription_id)
             body = await self._message(claimed, subscription) if subscription.is_active else None
@@ -147,16 +144,14 @@ class Notifier:
             return None
         except TriageError as error:
             return Outcome("again", error.detail)
-        except Exception as error:  # noqa: BLE001 - a defect is kept as what failed, and tried again as rarely
-            _log.exception("Notification %s can't be made", claimed.id)
+        except Exception as error:  # noqa: BLE001 - a defect counts as a failed delivery
+            _log.exception("Could not build notification %s", claimed.id)
             return Outcome("again", f"the message could not be made ({type(error).__name__})")
 
-    async def _keep(self, claimed: Claimed, outcome: Outcome | None) -> None:
+    async def _store_outcome(self, claimed: Claimed, outcome: Outcome | None) -> None:
         notifications = self._store.notifications
         if outcome is None:
-            await notifications.mark_failed(
-                claimed, "The subscription is inactive, or what it was to be told of is gone."
-            )
+            await notifications.mark_failed(claimed, "The subscription is inactive, or the event's content is gone.")
         elif outcome.result == "delivered":
             await notifications.mark_delivered(claimed)
         elif outcome.result == "gone":
@@ -169,7 +164,7 @@ class Notifier:
         else:
             wait_s = self._options.retries_s[claimed.attempt - 1] * random.uniform(0.8, 1.2)  # noqa: S311
             wait_s = max(wait_s, outcome.retry_after_s or 0)
-            _log.info("Notification %s did not arrive, next in %.0f s: %s", claimed.id, wait_s, outcome.detail)
+            _log.info("Notification %s failed, retrying in %.0f s: %s", claimed.id, wait_s, outcome.detail)
             await notifications.reschedule(claimed, outcome.detail, datetime.now(UTC) + timedelta(seconds=wait_s))
 
     async def _message(self, claimed: Claimed, subscription: Subscription) -> bytes | None:
@@ -182,7 +177,7 @@ class Notifier:
             correction = await self._store.annotations.find(int(claimed.run_id.rpartition(":")[2]))
         if (claimed.event == "triaged" and triage is None) or (claimed.event == "corrected" and correction is None):
             return None
-        told = news(
+        item = news(
             claimed.event,
             claimed.created_at.isoformat(),
             stored,
@@ -191,7 +186,7 @@ class Notifier:
             triage=triage,
             correction=correction,
         )
-        return slack(told, self._names) if subscription.kind == "slack" else generic(told)
+        return slack(item, self._names) if subscription.kind == "slack" else generic(item)
 
     async def _send(self, subscription: Subscription, message_id: str, body: bytes) -> Outcome:
         secrets = await self._store.subscriptions.get_secrets(subscription.id)
@@ -199,13 +194,13 @@ class Notifier:
 
 
 def _test_message(subscription: Subscription) -> bytes:
-    said = f"This is a test: incidents of team {subscription.team} will be told of here."
+    text = f"This is a test: notifications about incidents of team {subscription.team} arrive here."
     if subscription.kind == "slack":
-        return encoded({"text": said})
+        return encoded({"text": text})
     return encoded(
         {
             "type": "test",
             "timestamp": datetime.now(UTC).isoformat(),
-            "data": {"team": subscription.team, "message": said},
+            "data": {"team": subscription.team, "message": text},
         }
     )

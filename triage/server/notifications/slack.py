@@ -1,4 +1,4 @@
-"""A message for a Slack-compatible incoming webhook, to be read at three in the morning: the labels first."""
+"""Messages for Slack-compatible incoming webhooks, labels first."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _LONGEST_TITLE = 150
 _LONGEST_LINE = 300
 _LONGEST_LINK = 1_000
 _LONGEST_SECTION = 3_000
-"""Slack's own limit for the text of a section block."""
+"""Slack's limit for the text of a section block."""
 
 
-def slack(told: News, names: DisplayNames) -> bytes:
-    """The body: blocks, and a text for where blocks are not shown."""
-    title = shortened(told.title or told.incident_id, _LONGEST_TITLE)
-    headline = {"triaged": "Triage", "failed": "Triage failed", "corrected": "Corrected"}[told.event]
-    lines = [f"*{headline}:* {_linked(title, told.link)}", *_lines(told, names)]
-    about = [told.incident_id, f"team {told.team}", told.service, told.severity]
+def slack(item: News, names: DisplayNames) -> bytes:
+    """The body: blocks, and a text for clients that don't show blocks."""
+    title = shortened(item.title or item.incident_id, _LONGEST_TITLE)
+    headline = {"triaged": "Triage", "failed": "Triage failed", "corrected": "Corrected"}[item.event]
+    lines = [f"*{headline}:* {_linked(title, item.link)}", *_lines(item, names)]
+    about = [item.incident_id, f"team {item.team}", item.service, item.severity]
     return encoded(
         {
-            "text": _cut(f"{headline}: {escaped(title)}. {_summary(told, names)}", 1_000),
+            "text": _cut(f"{headline}: {escaped(title)}. {_summary(item, names)}", 1_000),
             "blocks": [
                 _section(lines),
                 {
@@ -42,27 +42,27 @@ def slack(told: News, names: DisplayNames) -> bytes:
 
 
 def escaped(text: str) -> str:
-    """`text` so that Slack shows it as it is: no mention, link or command can be made of it."""
+    """`text` escaped, so that Slack shows it as it is, without mentions, links or commands."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _lines(told: News, names: DisplayNames) -> list[str]:
+def _lines(item: News, names: DisplayNames) -> list[str]:
     lines = []
-    triage = told.triage
-    if told.event == "failed":
-        lines.append(escaped(f"No attempt is left: {told.failure or 'no reason was recorded'}"))
-    if told.correction is not None:
-        facet = told.correction.facet
-        said = triage.facets.get(facet) if triage else None
-        was = names.labels(facet, said.labels) if said and said.labels else "no label"
-        lines.append(f"{escaped(names.facet(facet))}: ~{escaped(was)}~ *{escaped(_now(told, names))}*")
+    triage = item.triage
+    if item.event == "failed":
+        lines.append(escaped(f"No attempt is left: {item.failure or 'no reason was recorded'}"))
+    if item.correction is not None:
+        facet = item.correction.facet
+        result = triage.facets.get(facet) if triage else None
+        was = names.labels(facet, result.labels) if result and result.labels else "no label"
+        lines.append(f"{escaped(names.facet(facet))}: ~{escaped(was)}~ *{escaped(_now(item, names))}*")
     elif triage is not None:
         lines += _of_triage(triage, names)
     return lines
 
 
-def _now(told: News, names: DisplayNames) -> str:
-    return names.labels(told.correction.facet, told.correction.labels) if told.correction else ""
+def _now(item: News, names: DisplayNames) -> str:
+    return names.labels(item.correction.facet, item.correction.labels) if item.correction else ""
 
 
 def _of_triage(triage: Triage, names: DisplayNames) -> list[str]:
@@ -99,19 +99,19 @@ def _advice(suggestion: Suggestion, names: DisplayNames) -> str:
     return used if ttm is None else f"{used}, median {duration(ttm)} to mitigate"
 
 
-def _summary(told: News, names: DisplayNames) -> str:
-    if told.triage is None or told.correction is not None:
-        return escaped(_now(told, names) or shortened(told.failure, _LONGEST_LINE))
-    said = [
+def _summary(item: News, names: DisplayNames) -> str:
+    if item.triage is None or item.correction is not None:
+        return escaped(_now(item, names) or shortened(item.failure, _LONGEST_LINE))
+    labels = [
         f"{names.facet(facet)}: {names.labels(facet, result.labels) or 'abstains'}"
-        for facet, result in told.triage.facets.items()
+        for facet, result in item.triage.facets.items()
     ]
-    degraded = "Degraded. " if told.triage.degraded else ""
-    return escaped(shortened(degraded + "; ".join(said), _LONGEST_LINE))
+    degraded = "Degraded. " if item.triage.degraded else ""
+    return escaped(shortened(degraded + "; ".join(labels), _LONGEST_LINE))
 
 
 def _linked(text: str, url: str) -> str:
-    """`text` as a link where `url` is one of the web."""
+    """`text` as a link, if `url` is a web address."""
     if not url.startswith(("https://", "http://")):
         return escaped(text)
     place = escaped(quote(url, safe=":/?#[]@!$&'()*+,;=%~"))
@@ -130,7 +130,7 @@ def _section(lines: list[str]) -> dict[str, Any]:
 
 
 def _cut(text: str, most: int) -> str:
-    """At most `most` characters of an escaped text, without half an entity at its end."""
+    """At most `most` characters of an escaped text, without cutting an entity."""
     if len(text) <= most:
         return text
     cut = text[:most]

@@ -13,9 +13,7 @@ from sqlalchemy import Delete, Table
 
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
-from triage.server.metrics import Metrics
-from triage.server.metrics.server import serve_metrics
-from triage.server.metrics.workload import WorkloadMetrics
+from triage.server.metrics import Metrics, WorkloadMetrics, serve_metrics
 from triage.store import Store, upgrade
 from triage.store.database import create_engine
 from triage.store.tables import incident_table, index_mark_table, notification_table, process_table, spending_table
@@ -133,7 +131,7 @@ async def test_gauges_are_read_a_while_apart_and_forget_what_is_gone(tmp_path: P
     url = f"sqlite:///{tmp_path / 'triage.db'}"
     await upgrade(url)
     store, registry = Store(url), CollectorRegistry()
-    patient, eager = Metrics(daily_cost=2.5), WorkloadMetrics(registry, kept_s=0)
+    patient, eager = Metrics(daily_cost=2.5), WorkloadMetrics(registry, refresh_s=0)
     now = datetime.now(UTC)
     await put(url, process_table, {"id": "w", "role": "worker", "version": "1", "started_at": now, "seen_at": now})
 

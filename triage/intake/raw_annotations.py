@@ -1,4 +1,4 @@
-"""What every file of annotations holds in its own form: someone's labels for one question about one incident."""
+"""Annotations as files of other tools hold them: someone's labels for one question about one incident."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pydantic import ValidationError
 
 from triage.domain.incident import Incident, content_id
 from triage.domain.taxonomy import Taxonomy
-from triage.intake.rows import RowError
+from triage.intake.data_files import RowError
 
 _TEXTS = ("write_up", "text", "body")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-class Opinion(NamedTuple):
-    """Labels as a file has them: names in place of ids. `others` are further fields of the annotation, as given."""
+class RawAnnotation(NamedTuple):
+    """Labels by the names in the file. `others` are further fields of the annotation, as written."""
 
     line: int
     incident_id: str
@@ -30,10 +30,10 @@ class Opinion(NamedTuple):
 
 
 class Source:
-    """What the readers of all forms share: which question is which facet, and what of the file is used for nothing.
+    """What the readers of all formats share: which question is which facet, and what of the file is not used.
 
-    `left_out` counts what was not taken, by its kind; `ignored` keeps the names of unknown questions and columns.
-    `incidents` are those whose text stands in the file.
+    `left_out` counts what was skipped, by its kind; `ignored` holds the names of unknown questions and columns.
+    `incidents` are those whose text is in the file.
     """
 
     def __init__(self, taxonomy: Taxonomy, renamed: Mapping[str, str], facet: str = "") -> None:
@@ -46,40 +46,39 @@ class Source:
         self._facets |= {facet.id: facet.id for facet in taxonomy.facets}
         self._renamed = renamed
 
-    def facet(self, question: str) -> str | None:
-        """The id of the facet that this question of the file is about; None, and kept as ignored, for any other."""
+    def find_facet(self, question: str) -> str | None:
+        """The id of the facet that a question is about, or None."""
         name = self._renamed.get(question, question)
-        found = self._facets.get(name) or self._facets.get(name.strip().casefold())
+        return self._facets.get(name) or self._facets.get(name.strip().casefold())
+
+    def facet(self, question: str) -> str | None:
+        """The id of the facet that a question is about; other questions are added to `ignored`."""
+        found = self.find_facet(question)
         if found is None:
             self.ignored[question] = None
         return found
 
-    def is_facet(self, question: str) -> bool:
-        """True if the question is a facet."""
-        name = self._renamed.get(question, question)
-        return name in self._facets or name.strip().casefold() in self._facets
-
     def annotator(self, name: object) -> str:
-        """The annotator's name, in the words of the caller where those were given."""
+        """The annotator's name, renamed if the caller asked for it."""
         text = "" if name is None else str(name).strip()
         return self._renamed.get(text, text)
 
     def incident_id(self, named: object, fields: Mapping[str, Any]) -> str:
-        """The id of the incident in `fields`, whose text is kept if it is there.
+        """The id of the incident in `fields`, whose text is added to `incidents`.
 
-        It is the one named; without one, or with a UUID that a labelling tool made up, the one that is made from the
-        text. Raises `RowError` where there is neither.
+        It is `named`; without a name, or with a UUID that a labelling tool made, it is derived from the text. Raises
+        `RowError` if there is neither.
         """
         text = next((fields[key] for key in _TEXTS if isinstance(fields.get(key), str) and fields[key].strip()), "")
         title = fields.get("title") if isinstance(fields.get("title"), str) else ""
-        given = str(named).strip() if named is not None else ""
-        if text and (not given or _UUID.fullmatch(given)):
-            given = content_id(title or "", text)
-        if not given:
+        incident_id = str(named).strip() if named is not None else ""
+        if text and (not incident_id or _UUID.fullmatch(incident_id)):
+            incident_id = content_id(title or "", text)
+        if not incident_id:
             raise RowError(
                 "incident_id", "names no incident: give its id as incident_id, or its text as write_up or text"
             )
-        if text and given not in self.incidents:
+        if text and incident_id not in self.incidents:
             with contextlib.suppress(ValidationError):
-                self.incidents[given] = Incident(id=given, title=title or "", write_up=text)
-        return given
+                self.incidents[incident_id] = Incident(id=incident_id, title=title or "", write_up=text)
+        return incident_id

@@ -1,4 +1,4 @@
-"""Durable triage: what was accepted is triaged exactly once, by any number of processes, whatever crashes."""
+"""The job queue: every accepted incident is triaged exactly once, by any number of processes, despite crashes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ from triage import __version__
 from triage.domain.errors import MisconfiguredService, NotFound, Overloaded, TriageError
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
-from triage.observability.steps import told
+from triage.observability import steps
 from triage.pipeline.pipeline import PipelineResult
 from triage.server.jobs import workflows
 from triage.server.jobs.database import empty_log
 from triage.server.jobs.reaper import Reaper
-from triage.server.jobs.watch import watched
 from triage.server.metrics import Metrics
 from triage.server.transient_errors import is_database_away, is_index_away
 from triage.store import Pending, Store, StoredIncident
@@ -37,29 +36,29 @@ _T = TypeVar("_T")
 _REASON_CHARACTERS = 500
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.1, 1.0
 _MOST_RETRY_S = 300.0
-# DBOS waits for its database as long as it takes; whoever posted an incident need not, once it is stored.
+# DBOS waits for its database without limit; callers need not, once the incident is stored.
 _PATIENCE_WITH_DATABASE_S = 3.0
 
 
 Role = Literal["all", "api", "worker"]
-"""What a process does: an `api` only queues, a `worker` only works on the queue."""
+"""An `api` process only queues jobs, a `worker` only runs them."""
 
 
 class Runs(Protocol):
-    """What triages one incident: the pipeline."""
+    """Triages one incident: the pipeline."""
 
     async def run(self, incident: Incident, *, teams: Collection[str] | None = None) -> PipelineResult: ...
 
 
 class JobOptions(NamedTuple):
-    """How the queue is worked off.
+    """How jobs run.
 
-    `concurrency` is how many incidents a process has in work at a time, and `role` whether it works at all: an `api`
-    only queues. `crashes` is how often one attempt may be started again after its process died; `attempts` is how
-    often an incident is tried when the pipeline fails, the first after `retry_s` seconds, each later one after four
-    times as long. A failure because the index is away, after `patience_s` of waiting for it, is always tried again.
-    A process that was not heard of for `dead_after_s` is dead, and others take up its work. With more than
-    `most_pending` incidents waiting new ones are refused. What ended is forgotten after `kept_days`.
+    `concurrency` is how many incidents a process triages at a time. `crashes` is how often an attempt is restarted
+    after its process died. `attempts` is how often an incident is tried if the pipeline fails: the first retry comes
+    after `retry_s` seconds, each further one after four times as long. If the index is still unavailable after
+    `patience_s`, the attempt is always retried. A process without a heartbeat for `dead_after_s` is dead, and others
+    take over its work. New incidents are refused while more than `most_pending` are pending. Finished jobs are deleted
+    after `kept_days`.
     """
 
     concurrency: int = 4
@@ -76,14 +75,14 @@ class JobOptions(NamedTuple):
 
 
 class Jobs:
-    """The queue of incidents that wait for their triage, and the work on it. One per process, on one event loop.
+    """The queue of pending incidents, and the work on it. One per process, on one event loop.
 
-    The incident is stored first and enqueued then; `sweep` finds those for which the second did not happen.
-    `system_database_url` is where DBOS keeps its own tables: an SQLite file of its own, which one process has for
-    itself, or the PostgreSQL of the store, which any number may share. `executor` is this process among them.
+    An incident is stored first and queued then; `sweep` queues those for which the second step did not happen.
+    `system_database_url` holds DBOS's own tables: an SQLite file for one process, or the store's PostgreSQL for any
+    number of them. `executor` identifies this process.
     """
 
-    # DBOS is one per process.
+    # DBOS allows one instance per process.
     _active: ClassVar[Jobs | None] = None
 
     def __init__(
@@ -101,7 +100,7 @@ class Jobs:
         self._options = options or JobOptions()
         self.metrics = metrics or Metrics()
         self.executor = uuid.uuid4().hex
-        # A database of one process's own: whoever else has work there is dead.
+        # SQLite is for one process: any other process with work there is dead.
         self._reaper = Reaper(self.executor, 0 if url.get_backend_name() == "sqlite" else self._options.dead_after_s)
         self._engine: sqlalchemy.Engine | None = None
         self._chores: list[asyncio.Task[None]] = []
@@ -115,18 +114,18 @@ class Jobs:
 
     @property
     def works(self) -> bool:
-        """True if this process triages, and does not only queue."""
+        """True if this process runs jobs, and does not only queue them."""
         return self._options.role != "api"
 
     @property
     def is_running(self) -> bool:
-        """True between `start` and `stop`, as long as what is done now and then is done."""
+        """True between `start` and `stop`, while all periodic tasks run."""
         return self._is_started and bool(self._chores) and all(not chore.done() for chore in self._chores)
 
     async def start(self) -> None:
-        """Take up the work that was left, and start on the queue. Call on the event loop that the pipeline lives on."""
+        """Start, and take over work that other processes left. Call it on the pipeline's event loop."""
         if Jobs._active is not None:
-            raise MisconfiguredService("This process works on a queue already: stop that one first.")
+            raise MisconfiguredService("This process already runs a job queue: stop that one first.")
         Jobs._active = self
         try:
             await self._start()
@@ -135,7 +134,7 @@ class Jobs:
             raise
 
     async def stop(self) -> None:
-        """Stop at once. What is running goes back to the queue, for another process or the next start."""
+        """Stop at once. Running jobs go back to the queue, for another process or the next start."""
         if Jobs._active is not self:
             return
         self._is_started = False
@@ -144,19 +143,19 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         loop = asyncio.get_running_loop()
-        # DBOS makes its own pool the loop's default and then closes it: others still need one.
+        # DBOS makes its own pool the loop's default and then closes it, but others still need a pool.
         loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
         if self._engine is not None:
             self._engine.dispose()
         Jobs._active = None
-        # Said last, when nothing more is claimed: whoever has no heartbeat has left its work to the others.
+        # Last, when this process can't claim jobs any more: without a heartbeat, others take over its work.
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_PATIENCE_WITH_DATABASE_S):
                 await self._store.processes.delete(self.executor)
 
     async def admit(self, incident_id: str | None) -> None:
-        """Raise `Overloaded` if too many incidents wait already, unless this one is stored: it is none too many."""
+        """Raise `Overloaded` if the queue is full, unless the incident is stored already (None: several new ones)."""
         now = time.monotonic()
         if now - self._counted_at > 1:
             self._counted_at = now
@@ -164,27 +163,27 @@ class Jobs:
         is_full = self._queue_length >= self._options.most_pending
         if is_full and (incident_id is None or await self._store.incidents.find(incident_id) is None):
             raise Overloaded(
-                f"{self._queue_length} incidents wait for their triage, as many as may: post this one again later, "
-                "or run more workers.",
+                f"The job queue is full with {self._queue_length} pending incidents: post this one again later, or run "
+                "more workers.",
                 retry_after_s=5,
             )
         self._queue_length += 1
 
     async def enqueue(self, incident_id: str) -> None:
-        """Queue a stored incident. Does nothing for one that is queued, running or done."""
+        """Queue a stored incident. Does nothing for one that is queued, running or finished."""
         stored = await self._store.incidents.get(incident_id)
         if stored.status != "pending":
             return
         try:
             async with asyncio.timeout(_PATIENCE_WITH_DATABASE_S):
                 await workflows.enqueue(Pending(incident_id, stored.attempts))
-        except Exception:  # noqa: BLE001 - it is safely stored all the same, and whoever posted it need not know
+        except Exception:  # noqa: BLE001 - the incident is stored, so nothing is lost
             _log.exception("Could not queue %s; the next sweep will", incident_id)
 
     async def retry(self, incident_id: str) -> bool:
-        """Have an incident triaged again that failed, or whose triage is degraded. False, and nothing done, for others.
+        """Triage an incident again that failed or has a degraded triage. Returns False for others.
 
-        Where the new attempt fails, the earlier triage is still there, and the incident has failed.
+        If the new attempt fails, the earlier triage is kept, and the incident's state is `failed`.
         """
         if not await self._store.attempts.request_again(incident_id):
             return False
@@ -192,15 +191,15 @@ class Jobs:
         return True
 
     def enqueue_soon(self, incident_ids: Sequence[str]) -> None:
-        """Queue stored incidents without being waited for. What a crash cuts off is left to the sweep."""
+        """Queue stored incidents in the background. After a crash, the sweep queues the rest."""
         task = asyncio.create_task(self._enqueue_all(incident_ids), name="enqueue")
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
 
     async def phase(self, stored: StoredIncident) -> str:
-        """What a pending incident is at: `queued`, `running`, or the step of it where this process does the work.
+        """The phase of a pending incident: `queued`, `running`, or the current step if this process triages it.
 
-        It is `done` where the attempt has ended since `stored` was read.
+        It is `done` if the attempt has ended since `stored` was read.
         """
         incident_id = stored.incident.id
         if incident_id in self._steps:
@@ -213,19 +212,19 @@ class Jobs:
         return self._steps.get(incident_id) or ("running" if is_running else "queued")
 
     async def wait(self, incident_id: str, timeout_s: float) -> None:
-        """Return when the incident is no longer pending, or after `timeout_s`, whichever is first."""
+        """Wait until the incident is no longer pending, for at most `timeout_s`."""
         pause_s = _SHORTEST_WAIT_S
         with self.noticed(incident_id) as event, contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while (await self._store.incidents.get(incident_id)).status == "pending":
-                    # Without a notice it is looked at all the same: mostly another process does the work.
+                    # Poll too: another process may do the work, and its notices don't arrive here.
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(event.wait(), pause_s)
                     event.clear()
                     pause_s = min(_LONGEST_WAIT_S, pause_s * 1.3)
 
     async def forget(self, incident_id: str) -> None:
-        """Delete what the queue knows of an incident, and stop the work on it in this process."""
+        """Delete the jobs of an incident, and stop the work on it in this process."""
         for task, running in list(self._running.items()):
             if workflows.incident_of(running) == incident_id:
                 task.cancel()
@@ -234,9 +233,9 @@ class Jobs:
             await asyncio.to_thread(empty_log, self._engine)
 
     async def sweep(self) -> int:
-        """Queue every pending incident that has no workflow, and fail those whose workflow ended without a result.
+        """Queue pending incidents without a workflow, and fail those whose workflow ended without a result.
 
-        Returns how many it queued.
+        Returns how many were queued.
         """
         await self._store.attempts.rearm(datetime.now(UTC))
         queued, after = 0, None
@@ -256,10 +255,12 @@ class Jobs:
         """Put the work of dead processes back on the queue; returns how many workflows."""
         claimed = await workflows.claimed()
         processes = await self._store.processes.list()
-        orphans = self._reaper.orphans(claimed, {each.id: each.seen_at for each in processes}, self._own_runs())
+        orphans = self._reaper.orphans(
+            claimed, {each.id: each.seen_at for each in processes}, set(self._running.values())
+        )
         taken = await workflows.hand_back(orphans)
         if taken:
-            _log.warning("%d triages were left by processes that are gone; they are taken up again", taken)
+            _log.warning("Took over %d jobs of dead processes", taken)
         for process_id in self._reaper.dead({each.id for each in processes}):
             await self._store.processes.delete(process_id)
         return taken
@@ -281,20 +282,20 @@ class Jobs:
         if self.works:
             await self.reap()
             await self.sweep()
-            self._chores.append(self._every(beat_s, "search for work of dead processes", self.reap))
-            self._chores.append(self._every(self._options.sweep_s, "sweep for waiting incidents", self._tidy_sweep))
+            self._chores.append(self._every(beat_s, "takeover of dead processes' jobs", self.reap))
+            self._chores.append(self._every(self._options.sweep_s, "sweep for pending incidents", self._tidy_sweep))
 
     def _every(self, seconds: float, chore: str, do: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
-        async def for_ever() -> None:
+        async def repeat() -> None:
             while True:
                 await asyncio.sleep(seconds)
                 try:
                     await do()
-                except Exception as error:  # noqa: BLE001 - whatever it was, the next time may succeed
+                except Exception as error:  # noqa: BLE001 - the next run may succeed
                     trace = None if is_database_away(error) else error
                     _log.warning("The %s failed (%s)", chore, type(error).__name__, exc_info=trace)
 
-        return asyncio.create_task(for_ever(), name=f"triage {chore}")
+        return asyncio.create_task(repeat(), name=f"triage {chore}")
 
     async def _beat(self) -> None:
         await self._store.processes.beat(self.executor, self._options.role, __version__)
@@ -305,18 +306,16 @@ class Jobs:
             self._tidied_at = time.monotonic()
             await workflows.forget_ended(datetime.now(UTC) - timedelta(days=self._options.kept_days))
 
-    def _own_runs(self) -> set[str]:
-        return set(self._running.values())
-
     def _workflow(self) -> Callable[[str, int], Awaitable[None]]:
         async def triage_incident(incident_id: str, attempt: int) -> None:
             task = asyncio.current_task()
             if task is None or not self._is_started:
                 raise asyncio.CancelledError
-            self._running[task] = workflows.run_id(Pending(incident_id, attempt))
+            pending = Pending(incident_id, attempt)
+            self._running[task] = workflows.run_id(pending)
             try:
-                async with watched(workflows.WORKFLOW, self._running[task], incident_id, attempt):
-                    await self._triage(Pending(incident_id, attempt))
+                async with workflows.traced(pending):
+                    await self._triage(pending)
             finally:
                 del self._running[task]
                 self._steps.pop(incident_id, None)
@@ -325,19 +324,19 @@ class Jobs:
         return triage_incident
 
     async def _triage(self, pending: Pending) -> None:
-        """One attempt, or nothing where its result is there already."""
+        """Make one attempt, unless its result is stored already."""
         run_id = workflows.run_id(pending)
         try:
             if await self._lasting(lambda: self._store.triages.exists(run_id)):
                 return
             stored = await self._lasting(lambda: self._store.incidents.get(pending.id))
-            with told(lambda step: self._began(pending.id, step)):
+            with steps.told(lambda step: self._began(pending.id, step)):
                 result = await self._run(pending, stored)
             if result is not None:
                 await self._lasting(lambda: self._store.triages.save(run_id, result.triage, result.vector))
                 self.metrics.triaged(result.triage, stored.updated_at)
         except (NotFound, IntegrityError):
-            _log.info("The triage of %s was stored by another process, or the incident deleted", run_id)
+            _log.info("Another process stored the triage of %s, or the incident was deleted", run_id)
 
     def _began(self, incident_id: str, step: str) -> None:
         self._steps[incident_id] = step
@@ -348,22 +347,22 @@ class Jobs:
             event.set()
 
     async def _run(self, pending: Pending, stored: StoredIncident) -> PipelineResult | None:
-        """The result, or None once the failure is stored."""
+        """The result, or None after storing the failure."""
         give_up_at = time.monotonic() + self._options.patience_s
         while True:
             try:
                 return await self._pipeline.run(stored.incident, teams={stored.team, SHARED_TEAM})
             except TriageError as error:
-                reason, will_pass = error.detail, is_index_away(error)
-            except Exception as error:  # noqa: BLE001 - a defect must end as a stored failure, not as silence
-                will_pass = is_database_away(error) or is_index_away(error)
-                # What an unexpected error says may quote the write-up, and the reason is told to others.
-                reason = f"It failed in a way that nobody foresaw ({type(error).__name__}): the log has more."
-                if not will_pass:
+                reason, is_transient = error.detail, is_index_away(error)
+            except Exception as error:  # noqa: BLE001 - a defect must end as a stored failure
+                is_transient = is_database_away(error) or is_index_away(error)
+                # The message of an unexpected error may quote the write-up, and others see the reason.
+                reason = f"An unexpected error occurred ({type(error).__name__}): see the log."
+                if not is_transient:
                     _log.exception("Triage of %s failed", pending.id)
-            if not will_pass or time.monotonic() >= give_up_at:
-                why = f"The index or the database was away. {reason}" if will_pass else reason
-                await self._lasting(lambda: self._fail(pending, why, will_pass=will_pass))  # noqa: B023
+            if not is_transient or time.monotonic() >= give_up_at:
+                reason = f"The index or the database was unavailable. {reason}" if is_transient else reason
+                await self._lasting(lambda: self._fail(pending, reason, is_transient=is_transient))  # noqa: B023
                 return None
             await asyncio.sleep(min(1.0, self._options.patience_s / 4))
 
@@ -372,7 +371,7 @@ class Jobs:
             await self.enqueue(incident_id)
 
     async def _lasting(self, ask: Callable[[], Awaitable[_T]]) -> _T:
-        """What the store answers, as soon as its database is there: a triage that was paid for is not given up."""
+        """The store's answer, retried while its database is away: a triage that cost money must not get lost."""
         pause_s = 0.2
         while True:
             try:
@@ -380,15 +379,15 @@ class Jobs:
             except Exception as error:
                 if not is_database_away(error):
                     raise
-                _log.warning("The database is away (%s); asking again in %.1f s", type(error).__name__, pause_s)
+                _log.warning("The database is unavailable (%s); retrying in %.1f s", type(error).__name__, pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(5.0, pause_s * 2)
 
-    async def _fail(self, pending: Pending, reason: str, *, will_pass: bool = False) -> None:
+    async def _fail(self, pending: Pending, reason: str, *, is_transient: bool = False) -> None:
         if (stored := await self._store.incidents.find(pending.id)) is None:
             return
         failures, retry_at = stored.failures, None
-        if will_pass or failures + 1 < self._options.attempts:
+        if is_transient or failures + 1 < self._options.attempts:
             delay_s = self._options.retry_s * 4 ** min(failures, 10)
             retry_at = datetime.now(UTC) + timedelta(seconds=min(delay_s, _MOST_RETRY_S))
         if await self._store.attempts.fail(pending, reason[:_REASON_CHARACTERS], retry_at):
@@ -399,7 +398,7 @@ class Jobs:
 
     @contextlib.contextmanager
     def noticed(self, incident_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set when this process begins a step of the incident, or ends its work on it."""
+        """An event that this process sets when it begins a step of the incident, or ends its work on it."""
         event = asyncio.Event()
         self._waiting[incident_id].add(event)
         try:

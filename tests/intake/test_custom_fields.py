@@ -11,8 +11,8 @@ import pytest
 
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.taxonomy import Taxonomy, UnknownFacet
-from triage.intake.fields import FieldsReading, read_fields
-from triage.intake.rows import InvalidDataset
+from triage.intake.custom_fields import FieldsReading, read_fields
+from triage.intake.data_files import InvalidDataset
 
 REPORTS = Taxonomy.load("cloud_reports")
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triage.domain.errors import InputTooLarge, InvalidInput, NotFound, TriageError
-from triage.intake.files import read_file, read_stream
 from triage.intake.markdown import parse_markdown
+from triage.intake.write_ups import read_file, read_stream
 
 LIMIT = 10_000
 MARKDOWN = """\
@@ -130,7 +130,7 @@ def test_every_mistake_is_told_with_its_line_and_field(tmp_path: Path) -> None:
         ("a.txt", "a\x00b", InvalidInput, "NUL"),
         ("a.txt", "x" * (LIMIT + 1), InvalidInput, "larger than 10,000 bytes"),
         ("a.json", "{", InvalidInput, "is not JSON"),
-        ("a.json", "[]", InvalidInput, "holds no incident"),
+        ("a.json", "[]", InvalidInput, "contains no incident"),
         ("a.md", "---\nid: [a\n---\ntext", InvalidInput, "front matter is not YAML"),
         ("a.md", "---\nwrite_up: x\n---\ntext", InvalidInput, "belongs below"),
     ],
