@@ -107,7 +107,7 @@ def _read_csv(text: str, source: Source) -> Iterator[RawAnnotation | DataProblem
         cells = filled_cells(row)
         if "facet" in row:
             label = cells.pop("label", "")
-            cells["labels"] = split_labels(cells["labels"] if "labels" in cells else label)
+            cells["labels"] = split_labels(str(cells.get("labels", label)))
         else:
             facets = [name for name in cells if source.find_facet(name)]
             cells["labels"] = {name: split_labels(cells.pop(name)) for name in facets}
