@@ -50,7 +50,7 @@ def test_a_database_that_is_away_is_told_as_a_page_and_as_a_notice(
     for answer in (page, part):
         assert answer.status_code == 503
         assert answer.headers["content-type"].startswith("text/html")
-        assert "The database can&#39;t be reached at the moment." in answer.text
+        assert "The database can&#39;t be reached at the moment:" in answer.text
     assert "<h1>The database is unavailable</h1>" in page.text
     assert part.text.startswith('<div class="notice bad"')
     assert "GET /queue: The database can't be reached" in caplog.text
