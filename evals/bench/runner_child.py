@@ -23,7 +23,7 @@ from triage.cli.pace import shown
 from triage.cli.terminal import watching
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Taxonomy
-from triage.evaluation.progress import Pace
+from triage.evaluation.run_progress import RunProgress
 from triage.evaluation.runner import run_suite
 from triage.evaluation.subjects import ModelUnderTest
 from triage.evaluation.suites import Suite
@@ -55,7 +55,7 @@ async def run_as_suite(path: Path, url: str, concurrency: int, out: Path) -> tup
     taxonomy = Taxonomy.load(suite.taxonomy)
     data = suite.load_data(taxonomy)
     gate = provider_gate(settings, concurrency)
-    pace = Pace(gate, None)
+    pace = RunProgress(gate, None)
     with watching() as watch:
         async with open_subject(settings, suite, taxonomy, gate=gate, cache=out / "cache") as (subject, decisive):
             started = time.process_time()

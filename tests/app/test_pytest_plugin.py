@@ -131,7 +131,7 @@ def test_junit_has_the_gates_with_their_figures(
     ("suite", "told"),
     [
         ({"gates": []}, "has no gates"),
-        ({"gates": ["kapa.cause >= 0.7"]}, "'kapa.cause' is no metric"),
+        ({"gates": ["kapa.cause >= 0.7"]}, "unknown metric 'kapa.cause'"),
     ],
 )
 def test_a_suite_that_can_not_be_used_is_an_error_of_collection(

@@ -111,13 +111,13 @@ async def _run_round(
 ) -> tuple[Path | None, Run | None, int]:
     """Run all cases once; returns the folder of the run that this is a round of, what was done, and the exit code."""
     from triage.app.wiring import find_price, open_subject, provider_gate, suite_settings
-    from triage.evaluation.progress import Pace
+    from triage.evaluation.run_progress import RunProgress
     from triage.evaluation.runner import run_suite as examine
     from triage.evaluation.runs import RunIdentity, default_folder, round_folder
 
     settings = suite_settings(Settings(), suite)
     gate, price = provider_gate(settings, suite.concurrency), find_price(settings)
-    pace = Pace(gate, price)
+    pace = RunProgress(gate, price)
     result = None
     with watching() as watch, interruptible() as interrupt:
         async with open_subject(settings, suite, taxonomy, watch, gate=gate, cache=cache) as (subject, decisive):

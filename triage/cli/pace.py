@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from triage.cli.terminal import Watch
 
 if TYPE_CHECKING:
-    from triage.evaluation.progress import Pace
+    from triage.evaluation.run_progress import RunProgress
     from triage.observability.progress import Progress
 
 _EVERY_S = 0.25
@@ -18,7 +18,7 @@ _CASES = "Running the cases"
 
 
 @contextlib.contextmanager
-def shown(pace: Pace, watch: Watch) -> Iterator[Progress]:
+def shown(pace: RunProgress, watch: Watch) -> Iterator[Progress]:
     """Show on `watch` what the yielded progress is told, with the rate, the cost and the end in sight."""
 
     def progress(work: str, done: int, total: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,17 +14,9 @@ from triage.evaluation.compare import Comparison
 from triage.evaluation.gates import GateResult
 from triage.evaluation.metrics import ABSTAINED
 from triage.evaluation.summary import FacetSummary, Summary
-from triage.render.atomic_write import write_atomically
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SHOWN_FAILURES = 5
-
-
-def write_summary(summary: Summary, folder: Path) -> Path:
-    """Write `summary.json` into the run's folder, whole or not at all."""
-    path = folder / "summary.json"
-    write_atomically(path, summary.model_dump_json(indent=2) + "\n")
-    return path
 
 
 def print_report(summary: Summary, console: Console) -> None:

@@ -13,7 +13,7 @@ from triage.models.chat.prices import Price
 _WINDOW_S = 30.0
 
 
-class Pace:
+class RunProgress:
     """Counts the cases of one session as they finish. Times are in seconds, tokens are those that were paid for."""
 
     def __init__(self, gate: Gate, price: Price | None, clock: Callable[[], float] = time.monotonic) -> None:

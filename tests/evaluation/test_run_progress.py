@@ -8,7 +8,7 @@ import pytest
 
 from triage.domain.triage_result import Provenance
 from triage.evaluation.journal import CaseRecord
-from triage.evaluation.progress import Pace
+from triage.evaluation.run_progress import RunProgress
 from triage.models.chat.gate import Gate
 from triage.models.chat.prices import Price
 
@@ -43,7 +43,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def run_for(pace: Pace, clock: Clock, cases: int, each_s: float) -> None:
+def run_for(pace: RunProgress, clock: Clock, cases: int, each_s: float) -> None:
     for _ in range(cases):
         clock.now += each_s
         pace.finish(record())
@@ -51,7 +51,7 @@ def run_for(pace: Pace, clock: Clock, cases: int, each_s: float) -> None:
 
 
 def test_the_rate_is_that_of_the_last_half_minute(clock: Clock) -> None:
-    pace = Pace(Gate(), None, clock)
+    pace = RunProgress(Gate(), None, clock)
     pace.reached(0, 1_000)
     assert pace.rate is None
     assert pace.eta_s is None
@@ -65,7 +65,7 @@ def test_the_rate_is_that_of_the_last_half_minute(clock: Clock) -> None:
 
 
 def test_when_nothing_finishes_the_end_moves_away(clock: Clock) -> None:
-    pace = Pace(Gate(), None, clock)
+    pace = RunProgress(Gate(), None, clock)
     pace.reached(0, 100)
     run_for(pace, clock, 50, 0.1)
     soon = pace.eta_s
@@ -82,7 +82,7 @@ def test_when_nothing_finishes_the_end_moves_away(clock: Clock) -> None:
 
 def test_the_end_is_not_before_the_last_waiting_call_tries_again(clock: Clock) -> None:
     gate = Waiting()
-    pace = Pace(gate, None, clock)
+    pace = RunProgress(gate, None, clock)
     pace.reached(0, 11)
     run_for(pace, clock, 10, 0.1)
     gate.longest_wait_s = 20.0
@@ -91,7 +91,7 @@ def test_the_end_is_not_before_the_last_waiting_call_tries_again(clock: Clock) -
 
 
 def test_cases_from_the_cache_and_from_earlier_sessions_promise_no_speed(clock: Clock) -> None:
-    pace = Pace(Gate(), None, clock)
+    pace = RunProgress(Gate(), None, clock)
     pace.reached(500, 1_000)
     clock.now += 1
     pace.finish(record(cached_calls=1, cached_prompt_tokens=1_000, cached_completion_tokens=100))
@@ -103,7 +103,7 @@ def test_cases_from_the_cache_and_from_earlier_sessions_promise_no_speed(clock: 
 
 
 def test_a_cost_is_told_where_the_price_is_known_and_never_guessed(clock: Clock) -> None:
-    known, unknown = Pace(Gate(), Price(prompt=1, completion=10), clock), Pace(Gate(), None, clock)
+    known, unknown = RunProgress(Gate(), Price(prompt=1, completion=10), clock), RunProgress(Gate(), None, clock)
     for pace in (known, unknown):
         pace.reached(0, 2_000)
         run_for(pace, clock, 1_000, 0.1)
