@@ -146,7 +146,7 @@ def test_a_file_without_text_or_in_another_encoding_is_refused(small: Taxonomy, 
 
 def test_unknown_adapters_and_facets_and_files_without_labels_are_refused(small: Taxonomy, write_jsonl: Write) -> None:
     path = write_jsonl(row(labels={}))
-    with pytest.raises(InvalidInput, match="no data adapter"):
+    with pytest.raises(InvalidInput, match="Unknown data adapter"):
         load_dataset("csv", path, small)
     with pytest.raises(UnknownFacet):
         load_dataset("vllm", path, small, {"colour": "colour"})
@@ -200,7 +200,7 @@ def test_mistakes_in_shipped_records_are_named(
 
 def test_a_shipped_id_that_stands_twice_is_refused(llm: Taxonomy, write_jsonl: Write) -> None:
     path = write_jsonl(llm_row(), llm_row(title="Another"))
-    with pytest.raises(InvalidDataset, match=r"line 2, field id: .* stands on line 1 already"):
+    with pytest.raises(InvalidDataset, match=r"line 2, field id: .* is already used on line 1"):
         load_dataset("llm_incidents", path, llm)
 
 

@@ -25,7 +25,7 @@ def test_a_gate_says_metric_condition_and_base(
     text: str, metric: str | None, operator: str, threshold: float, bound: str | None, base: str | None
 ) -> None:
     if metric is None:
-        with pytest.raises(ValueError, match="is no gate: write it like"):
+        with pytest.raises(ValueError, match="is not a gate: write it like"):
             parse_gate(text)
         return
     gate = parse_gate(text, ("category",))

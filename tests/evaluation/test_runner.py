@@ -110,7 +110,7 @@ async def test_a_damaged_line_in_the_middle_is_named(
     journal = folder / "cases.jsonl"
     lines = journal.read_text().splitlines()
     journal.write_text("\n".join([lines[0], lines[1][:30], *lines[2:]]) + "\n")
-    with pytest.raises(InvalidDataset, match="line 2: is no record of a case"):
+    with pytest.raises(InvalidDataset, match="line 2: is not a case record"):
         await run_suite(suite, data, small, KeywordTriage(small), folder)
 
 
@@ -312,4 +312,4 @@ async def test_a_case_without_a_time_can_not_be_run_as_of_it(
     run = await run_suite(suite, suite.load_data(small), small, KeywordTriage(small), folder)
 
     assert [record.status for record in run.records] == ["failed", "done"]
-    assert "has no time" in (run.records[0].error or "")
+    assert "has no start time" in (run.records[0].error or "")

@@ -1,4 +1,4 @@
-"""Evaluation: suites of labelled incidents, runs that can be interrupted, and reports that trace back to cases."""
+"""Evaluation: suites of labelled incidents, resumable runs of them, and reports that lead back to single cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs below one folder: found by path, name or tag."""
+"""The runs below one folder, found by path, name or tag."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TAGS = "tags.json"
 
 
 class Listed(BaseModel, frozen=True):
-    """A run in a list. `kappa` maps facet to the figure with its interval; empty for a run that isn't finished."""
+    """A run in a list. `kappa` maps facets to kappa with its interval; it is empty for an unfinished run."""
 
     run: str
     suite: str
@@ -31,14 +31,14 @@ class Listed(BaseModel, frozen=True):
 class Archive:
     """The runs in the folders below `root`.
 
-    A tag names one run for each suite, so that `vs main` in a gate means the run of that suite tagged `main`.
+    A tag names one run per suite: `vs main` in a gate means the run of the same suite that is tagged `main`.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def infos(self) -> list[tuple[Path, RunInfo]]:
-        """Each run's folder with what was run, newest first; folders that hold no run are left out."""
+        """Each run's folder and description, newest first. Damaged runs are left out."""
         found = []
         for path in sorted(self.root.glob("*/run.json")):
             try:
@@ -48,19 +48,19 @@ class Archive:
         return sorted(found, key=lambda item: item[1].started_at, reverse=True)
 
     def find(self, name: str, suite: str | None = None) -> Run:
-        """A run by its folder, its name, the unique beginning of its name, its tag, or `latest`. Raises `NotFound`.
+        """A run by its folder, name, unique prefix of its name, tag, or `latest`. Raises `NotFound`, `InvalidInput`.
 
-        `suite` tells which run a tag means where several suites have one.
+        A tag may name one run per suite; `suite` chooses among them.
         """
         return Run.read(self.folder(name, suite))
 
     def folder(self, name: str, suite: str | None = None) -> Path:
-        """Where the run is that `find` reads. Raises as it does."""
+        """The folder of the run that `find` reads. Raises the same errors."""
         for folder in (Path(name), self.root / name):
             if (folder / "run.json").is_file():
                 return folder
         tagged = self.tags().get(name, {})
-        # What a tag names for a suite is known without reading what every other run is.
+        # With a tag and a suite the other runs need not be read.
         if suite in tagged and (self.root / tagged[suite] / "run.json").is_file():
             return self.root / tagged[suite]
         runs = [(path, info) for path, info in self.infos() if suite is None or info.suite.name == suite]
@@ -72,14 +72,14 @@ class Archive:
             return matches[0]
         if matches:
             raise InvalidInput(
-                f"{name!r} means several runs: {', '.join(path.name for path in matches)}. Name one of them.",
+                f"{name!r} matches several runs: {', '.join(path.name for path in matches)}. Name one of them.",
                 field="run",
             )
         known = ", ".join(path.name for path, _ in runs[:5]) or "none yet: `triage eval run SUITE` makes one"
         raise NotFound(f"There is no run {name!r} below {self.root}. There are: {known}.", run=name)
 
     def find_or_none(self, name: str, suite: str) -> Run | None:
-        """As `find`, with None for a run that isn't there."""
+        """Like `find`, but None if there is no such run."""
         try:
             return self.find(name, suite)
         except (NotFound, RunMismatch):
@@ -94,9 +94,9 @@ class Archive:
         return {tag: dict(runs) for tag, runs in content.items()}
 
     def tag(self, run: Run, name: str) -> str | None:
-        """Give a run a tag; returns the name of the run of that suite that had it before."""
+        """Tag a run. Returns the name of the suite's run that had the tag before."""
         if not name.replace("-", "").replace("_", "").isalnum() or name == "latest":
-            raise InvalidInput(f"{name!r} can't be a tag: use letters, digits, - and _, and not 'latest'.", field="tag")
+            raise InvalidInput(f"Invalid tag {name!r}: use letters, digits, - and _, but not 'latest'.", field="tag")
         if run.folder.resolve().parent != self.root.resolve():
             raise InvalidInput(f"{run.folder} is not below {self.root}: give --out {run.folder.parent}.", field="run")
         with FileLock(self.root / f"{_TAGS}.lock"):

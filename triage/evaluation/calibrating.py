@@ -1,4 +1,4 @@
-"""From finished runs to what a calibrator is fitted on."""
+"""Fits a calibrator on a finished run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from triage.pipeline.calibration import Calibrator, Circumstances, Observation, 
 
 
 def calibrate(run: Run, precision: float) -> Calibrator:
-    """A calibrator from the cases of a run that were decided in full. Raises `InvalidInput` where they can't be used.
+    """A calibrator fitted on the cases of a run that are not degraded. Raises `InvalidInput` if they can't be used.
 
-    The run must stand on folds, or on leaving one out: a case that was in its own history would flatter its sources.
+    The run needs a history, in folds or leave-one-out: a case in its own history would overrate its sources.
     """
     if run.suite.history == "none":
         raise InvalidInput(
-            f"{run.folder} was run without a history, so it can't tell how much the history counts.", field="run"
+            f"{run.folder} was run without a history, so the history's weight can't be fitted.", field="run"
         )
     records = [r for r in run.records if r.status == "done" and _is_whole(r)]
     if not records:
@@ -35,7 +35,7 @@ def calibrate(run: Run, precision: float) -> Calibrator:
 
 
 def circumstances_of(run: Run) -> Circumstances:
-    """What the run's decisions came from. Raises `InvalidInput` where its cases differ in that."""
+    """The model, prompts and other circumstances of the run. Raises `InvalidInput` if its cases differ in them."""
     rule = str(run.info.identity.settings.get("decision", "unknown"))
     found: Sequence[Circumstances] = list(
         dict.fromkeys(
@@ -56,5 +56,5 @@ def circumstances_of(run: Run) -> Circumstances:
 
 
 def _is_whole(record: CaseRecord) -> bool:
-    """Whether all that was meant to be asked was asked: without a model by choice, an answer is degraded and whole."""
+    """True for an answer that used everything configured. Without a model by choice it is degraded, but whole."""
     return record.provenance is not None and (not record.degraded or record.provenance.model is None)

@@ -1,4 +1,4 @@
-"""Two runs on the same cases: what differs, whether that can be chance, and which cases changed."""
+"""Two runs on the same cases: differences with intervals, McNemar's test, and the cases that changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Z_CONFIDENCE, _Z_POWER = 1.959964, 0.841621
 class Difference(BaseModel, frozen=True):
     """A metric of two runs on the same cases: `value` is other minus base, with a paired bootstrap interval.
 
-    `needed` is how many cases like these would show a true difference of this size with a chance of 80%; None where
+    `needed` is the number of such cases that would show a true difference of this size with a power of 80%; None if
     the difference is shown already, is 0, or has no interval.
     """
 
@@ -42,7 +42,7 @@ class Difference(BaseModel, frozen=True):
 
     @property
     def is_improvement(self) -> bool:
-        """Whether the difference goes the better way, shown or not."""
+        """True if `other` is better, whether or not that is shown."""
         better = -1 if find_metric(self.metric)[0].is_less_better else 1
         return self.value is not None and self.value * better > 0
 
@@ -116,27 +116,27 @@ class Pair(NamedTuple):
         return cls(*scores, ids, before[0], after[0], len(shared))
 
     def records(self, case_id: str) -> tuple[CaseRecord, CaseRecord]:
-        """What the first round of either run says of a case."""
+        """The records of a case in the first round of each run."""
         return self.first[case_id], self.second[case_id]
 
     @property
     def only_base(self) -> int:
-        """How many cases the other run did not finish."""
+        """The number of cases that only the base finished."""
         return len(self.first) - self.shared
 
     @property
     def only_other(self) -> int:
-        """How many cases the base did not finish."""
+        """The number of cases that only the other run finished."""
         return len(self.second) - self.shared
 
     @property
     def gold_differs(self) -> int:
-        """How many cases have other gold labels in the other run."""
+        """The number of shared cases whose gold labels differ."""
         return self.shared - len(self.ids)
 
     @property
     def flips(self) -> float | None:
-        """The share of labels that change between repeats of one run, the larger of the two; None without repeats."""
+        """The larger share of labels that change between repeats of one of the runs; None without repeats."""
         shares = [one.measure("flips.share", resamples=0).value for one in (self.base, self.other)]
         return max((share for share in shares if share is not None), default=None)
 
@@ -144,7 +144,7 @@ class Pair(NamedTuple):
 def compare(
     base: Run, other: Run, taxonomy: Taxonomy, *, metrics: Sequence[str] = (), resamples: int = RESAMPLES, seed: int = 0
 ) -> Comparison:
-    """Compare two runs. `metrics` are those of the suite, or else the usual ones; the first decides the verdict."""
+    """Compare two runs by `metrics` (default: the suite's, or the default ones). The first decides the verdict."""
     pair = Pair.of(base, other, taxonomy)
     before, after, ids = pair.base, pair.other, pair.ids
     facets = [taxonomy.facet(name) for name in other.suite.facets if name in base.suite.facets]
@@ -168,7 +168,7 @@ def compare(
 
 
 def difference(base: Scores, other: Scores, metric: str, *, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
-    """Other minus base in one metric. Both must stand on the same cases, in the same order."""
+    """Other minus base in one metric. Both need the same cases in the same order."""
     one, two = (scores.measure(metric, resamples=0) for scores in (base, other))
     values = {"metric": metric, "base": one.value, "other": two.value, "n": one.n}
     if one.value is None or two.value is None:
@@ -197,9 +197,9 @@ def difference(base: Scores, other: Scores, metric: str, *, resamples: int = RES
 
 
 def needed_for(distance: float, interval: Interval, n: int) -> int | None:
-    """How many cases would bring the interval to one side of a bar at `distance`, with a chance of 80%.
+    """The number of cases that would bring the interval to one side of a bar at `distance`, with a power of 80%.
 
-    The half width falls with the root of n; None where the distance is nil, or where millions would be needed.
+    The half width shrinks with the root of n. None if the distance is 0, or if ten million cases would not do.
     """
     half = (interval.high - interval.low) / 2
     if half == 0 or abs(distance) < 1e-9:
@@ -209,7 +209,7 @@ def needed_for(distance: float, interval: Interval, n: int) -> int | None:
 
 
 def mcnemar(only_base: int, only_other: int) -> float:
-    """The exact two-sided p-value that the cases on which one run alone is right fall so unevenly by chance.
+    """The exact two-sided p-value of so uneven a split of the cases on which exactly one run is right.
 
     >>> round(mcnemar(1, 9), 4)
     0.0215

@@ -1,4 +1,4 @@
-"""Confident learning: which labels the probabilities of other cases speak against, and how many such there are.
+"""Confident learning: finds labels that contradict the probabilities, and estimates how many are wrong.
 
 Source: C. Northcutt, L. Jiang and I. Chuang, Confident learning: estimating uncertainty in dataset labels, Journal of
 Artificial Intelligence Research 70 (2021). Arrays: `given` holds a label's number for each case, shape (cases,), and
@@ -24,8 +24,7 @@ _ROUNDING = 1e-6
 
 
 class ConfidentJoint(NamedTuple):
-    """What was counted: `counts[i, j]` cases are labelled i and confidently j; `confident` holds each case's j, or -1
-    where no label is likely enough to count."""
+    """`counts[i, j]` cases are labelled i and confidently j. `confident` holds j for each case, -1 if there is none."""
 
     thresholds: Matrix
     confident: Codes
@@ -33,10 +32,10 @@ class ConfidentJoint(NamedTuple):
 
 
 def confident_joint(given: Codes, probabilities: Matrix) -> ConfidentJoint:
-    """Count the cases by given label and by the label that they confidently have.
+    """Count the cases by given label and confident label.
 
-    A label is confident where it is at least as likely as it is on average among the cases that are given it; of
-    several confident ones the likeliest counts. A label that no case is given is never confident.
+    A label is confident if it is at least as likely as it is on average among the cases with that given label; of
+    several, the likeliest counts. A label that no case is given is never confident.
     """
     labels = probabilities.shape[1]
     thresholds = np.array(
@@ -53,9 +52,9 @@ def confident_joint(given: Codes, probabilities: Matrix) -> ConfidentJoint:
 
 
 def calibrated(joint: ConfidentJoint, given: Codes) -> Matrix:
-    """The counts made to add up, row by row, to how often each label is given: shape (labels, labels).
+    """The counts scaled so that each row adds up to the number of cases with that label: shape (labels, labels).
 
-    A row in which nothing was counted says that its label is right.
+    The label of a row without counts is taken to be right.
     """
     counts = joint.counts.astype(np.float64)
     np.fill_diagonal(counts, np.maximum(counts.diagonal(), 1))
@@ -65,7 +64,7 @@ def calibrated(joint: ConfidentJoint, given: Codes) -> Matrix:
 
 
 def noise_share(given: Codes, probabilities: Matrix) -> float:
-    """The estimated share of cases whose given label is not the true one; NaN without cases."""
+    """The estimated share of wrong labels; NaN without cases."""
     if not len(given):
         return float("nan")
     counts = calibrated(confident_joint(given, probabilities), given)
@@ -88,10 +87,9 @@ def noise_interval(choices: Sequence[tuple[Codes, Matrix]], *, seed: int = 0) ->
 
 
 def share_without_errors(probabilities: Matrix, *, seed: int = 0) -> float:
-    """What `noise_share` says on average of labels that are drawn from the probabilities themselves.
+    """The mean `noise_share` of labels drawn from the probabilities themselves, which hold no further errors.
 
-    Those hold no error beyond what the probabilities admit: a model that is often unsure makes the estimate high with
-    nothing wrong in the labels.
+    An unsure model makes the estimate high although no label is wrong.
     """
     if not len(probabilities):
         return float("nan")
@@ -106,13 +104,13 @@ def share_without_errors(probabilities: Matrix, *, seed: int = 0) -> float:
 
 
 def self_confidence(given: Codes, probabilities: Matrix) -> Matrix:
-    """The probability of each case's given label: low where it is suspicious."""
+    """The probability of each case's given label: low if it is suspicious."""
     result: Matrix = probabilities[np.arange(len(given)), given]
     return result
 
 
 def normalised_margin(given: Codes, probabilities: Matrix) -> Matrix:
-    """The probability of the given label less that of the likeliest other one, -1 to 1: low where it is suspicious."""
+    """The probability of the given label less that of the likeliest other, -1 to 1: low if it is suspicious."""
     others = probabilities.copy()
     others[np.arange(len(given)), given] = -np.inf
     result: Matrix = self_confidence(given, probabilities) - others.max(axis=1)

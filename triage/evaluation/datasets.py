@@ -1,4 +1,4 @@
-"""Adapters that read labelled data sets as they were published, and name their labels as the taxonomy does."""
+"""Adapters that read published data sets and map their labels to the taxonomy."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from triage.domain.annotation import Labels
-from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.errors import InvalidInput, NotFound, TriageError
 from triage.domain.incident import Incident, Scalar
 from triage.domain.taxonomy import Taxonomy
-from triage.evaluation.cases import Case, Dataset, distinct, read_labels, repeated_ids
+from triage.evaluation.cases import Case, Dataset
 from triage.evaluation.llm_incidents import read_llm_incident
 from triage.intake.data_files import DataProblem, InvalidDataset, Row, RowError, make_incident, read_rows
 
@@ -29,17 +29,14 @@ def load_dataset(
     leave_out: Mapping[str, Scalar] | None = None,
     keep: Mapping[str, Scalar] | None = None,
 ) -> Dataset:
-    """The cases of a file. `facets` maps each wanted facet to the field of the data that holds its label.
+    """The cases of a file, or of the adapter's file in a folder.
 
-    Without `facets` all facets of the taxonomy are wanted, under their own names.
-
-    A row without a gold label for any facet is skipped and counted; so is one whose facts match all of `leave_out` or
-    not all of `keep`.
-    `path` may be the folder that holds the adapter's file. Raises `InvalidDataset` with every mistake, `NotFound`
-    without the file.
+    `facets` maps each facet to the data's field with its label (default: all facets, under their own names). Rows
+    without a gold label for any of them are skipped and counted, as are rows whose facts match all of `leave_out` or
+    not all of `keep`. Raises `InvalidDataset` with every mistake, `NotFound` without the file.
     """
     if adapter not in ADAPTERS:
-        raise InvalidInput(f"{adapter!r} is no data adapter. There are: {', '.join(ADAPTERS)}.", field="adapter")
+        raise InvalidInput(f"Unknown data adapter {adapter!r}. There are: {', '.join(ADAPTERS)}.", field="adapter")
     if facets is None:
         facets = {facet.id: facet.id for facet in taxonomy.facets}
     for name in facets:
@@ -48,7 +45,7 @@ def load_dataset(
     rows, problems, sha256 = read_rows(file)
     numbered = list(_read_cases(rows, ADAPTERS[adapter], facets, taxonomy, problems))
     if adapter == "llm_incidents":
-        problems += repeated_ids(numbered)
+        problems += _repeated_ids(numbered)
     if problems:
         raise InvalidDataset(file, sorted(problems))
     wanted = [
@@ -58,8 +55,8 @@ def load_dataset(
     ]
     labelled = [(line, case) for line, case in wanted if case.gold]
     if not labelled:
-        raise InvalidInput(f"{file} holds no row with a gold label for {', '.join(facets)}.", field="facets")
-    cases, repeats = distinct(labelled)
+        raise InvalidInput(f"{file} has no row with a gold label for {', '.join(facets)}.", field="facets")
+    cases, repeats = _distinct(labelled)
     return Dataset(
         name=file.stem,
         path=file,
@@ -72,7 +69,7 @@ def load_dataset(
 
 
 def shipped_history() -> list[tuple[Incident, Labels]]:
-    """The shipped incidents with all their labels, checked; as the history takes them."""
+    """The shipped incidents with all their labels, checked and ready for the history."""
     return load_dataset("llm_incidents", _shipped_file(), Taxonomy.load("llm_inference")).records
 
 
@@ -96,6 +93,57 @@ def _read_cases(
             problems.append(DataProblem(line, error.field, str(error)))
 
 
+def _distinct(numbered: Iterable[tuple[int, Case]]) -> tuple[list[Case], int]:
+    """The cases without exact duplicates, and the number of duplicates.
+
+    Published data may give one id to several reports: the later ones get `-2`, `-3` and so on.
+    """
+    kept: dict[str, Case] = {}
+    seen: dict[str, list[Case]] = {}
+    repeats = 0
+    for _, case in numbered:
+        same_id = seen.setdefault(case.id, [])
+        if case in same_id:
+            repeats += 1
+            continue
+        same_id.append(case)
+        new_id = case.id if len(same_id) == 1 else f"{case.id}-{len(same_id)}"
+        kept[new_id] = case.model_copy(update={"incident": case.incident.model_copy(update={"id": new_id})})
+    return list(kept.values()), repeats
+
+
+def _repeated_ids(numbered: Iterable[tuple[int, Case]]) -> Iterator[DataProblem]:
+    """A problem for each case whose id is taken by an earlier line."""
+    lines: dict[str, int] = {}
+    for line, case in numbered:
+        if case.id in lines:
+            yield DataProblem(line, "id", f"{case.id!r} is already used on line {lines[case.id]}")
+        lines.setdefault(case.id, line)
+
+
+def _read_labels(row: Row, fields: Mapping[str, str], taxonomy: Taxonomy) -> Labels:
+    """The gold labels of a row as taxonomy ids. `fields` maps each facet to its field in the row's `labels`.
+
+    Facets without a label are left out. Raises `RowError` for an unknown label.
+    """
+    given = row.get("labels")
+    if not isinstance(given, dict):
+        raise RowError("labels", "must be an object of labels")
+    labels: Labels = {}
+    for facet, field in fields.items():
+        value = given.get(field)
+        names = [value] if isinstance(value, str) else value
+        if not names:
+            continue
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise RowError(f"labels.{field}", f"must be a label or a list of labels, not {value!r}")
+        try:
+            labels[facet] = taxonomy.canonical(facet, names)
+        except TriageError as error:
+            raise RowError(f"labels.{field}", error.detail) from error
+    return labels
+
+
 def _matches(case: Case, facts: Mapping[str, Scalar]) -> bool:
     return all(case.facts.get(name) == value for name, value in facts.items())
 
@@ -112,7 +160,7 @@ def _file_in(path: Path, adapter: str) -> Path:
 
 def _read_issre22(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) -> Case:
     """Post-mortems of the ISSRE 2022 study 'Going through the life cycle of faults in clouds'."""
-    labels = read_labels(row, facets, taxonomy)
+    labels = _read_labels(row, facets, taxonomy)
     started = row.get("created_at")
     minutes = row["labels"].get("duration_min")
     times: dict[str, Any] = {"started_at": started}
@@ -123,11 +171,11 @@ def _read_issre22(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) -> Ca
 
 def _read_cloud_reports(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) -> Case:
     """Reports of Azure, AWS and Google Cloud from the ICPE 2026 study."""
-    labels = read_labels(row, facets, taxonomy)
+    labels = _read_labels(row, facets, taxonomy)
     start, end = (_moment_or_none(row["labels"].get(name)) for name in ("start", "end"))
     if start and end and end < start:
         start = end = None
-    # The recorded answers of models stay in the file: nothing of them may reach the pipeline.
+    # The file also holds answers of models; they must not reach the pipeline.
     incident = _incident(
         row, source=f"{row.get('source', '')} {row.get('vendor', '')}", started_at=start, resolved_at=end
     )
@@ -136,7 +184,7 @@ def _read_cloud_reports(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy)
 
 def _read_vllm(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) -> Case:
     """Issues of an inference engine with the labels of its maintainers."""
-    labels = read_labels(row, facets, taxonomy)
+    labels = _read_labels(row, facets, taxonomy)
     incident = _incident(row, started_at=row.get("created_at"), resolved_at=row.get("resolved_at"))
     return Case(incident=incident, gold=labels, facts=_facts(row))
 
@@ -168,12 +216,12 @@ def _incident(row: Row, **more: Any) -> Incident:
     try:
         return make_incident(fields | more)
     except RowError as error:
-        # Name the field as the file does.
+        # Use the field's name in the file.
         raise RowError("text" if error.field == "write_up" else error.field, str(error)) from error
 
 
 def _as_id(published: object) -> object:
-    """A published id without the characters that an incident's id can't have; `facts` keeps the original."""
+    """The published id without characters that incident ids can't have; `facts` keeps the original."""
     if not isinstance(published, str):
         return published
     return re.sub(r"[^A-Za-z0-9._:-]+", "-", published).lstrip("._:-")
@@ -186,12 +234,12 @@ def _facts(row: Row) -> dict[str, Scalar]:
 def _moment(value: str) -> datetime:
     moment = _moment_or_none(value)
     if moment is None:
-        raise RowError("created_at", f"is no date or time: {value!r}")
+        raise RowError("created_at", f"is not a date or time: {value!r}")
     return moment
 
 
 def _moment_or_none(value: object) -> datetime | None:
-    """A published time; None for 'UNKNOWN' and for a time of day without its date."""
+    """A published time; None for other text, like 'UNKNOWN' or a time without a date."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

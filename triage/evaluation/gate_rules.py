@@ -1,4 +1,4 @@
-"""Gates as they stand in a suite: `kappa.category.low >= 0.7`, `delta.accuracy.category >= -0.02 vs main`."""
+"""Gates as suites write them: `kappa.category.low >= 0.7`, `delta.accuracy.category >= -0.02 vs main`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _EXAMPLE = "write it like 'kappa.category.low >= 0.7', 'latency.p95 <= 8s' or 'd
 class Gate(NamedTuple):
     """One condition that a run must meet.
 
-    Without a `bound` the interval decides: the whole of it must lie on the right side. With `delta` the metric is the
-    difference to the run named `base` on the same cases.
+    Without a `bound` the whole interval must meet the condition. If `is_delta`, the metric is the difference to the run
+    named `base` on the same cases.
     """
 
     text: str
@@ -40,7 +40,7 @@ class Gate(NamedTuple):
         return self.operator.startswith(">")
 
     def holds(self, value: float) -> bool:
-        """Whether `value` meets the condition."""
+        """True if `value` meets the condition."""
         if math.isclose(value, self.threshold, rel_tol=1e-12, abs_tol=1e-12):
             # Rounding in the last digit of a kappa must not decide.
             return self.operator.endswith("=")
@@ -48,10 +48,10 @@ class Gate(NamedTuple):
 
 
 def parse_gate(text: str, facets: tuple[str, ...] = ()) -> Gate:
-    """A gate from its text. Raises `ValueError` with a hint; `facets` are those that there are (any, if empty)."""
+    """Parse a gate. Raises `ValueError` with a hint. Without `facets` any facet is accepted."""
     found = _GATE.match(text)
     if found is None:
-        raise ValueError(f"{text!r} is no gate: {_EXAMPLE}")
+        raise ValueError(f"{text!r} is not a gate: {_EXAMPLE}")
     parts = found["left"].split(".")
     is_delta = parts[0] == "delta"
     if is_delta:
@@ -62,6 +62,6 @@ def parse_gate(text: str, facets: tuple[str, ...] = ()) -> Gate:
     metric = ".".join(parts)
     check_metric(metric, facets, text)
     if is_delta != (found["base"] is not None):
-        raise ValueError(f"{text!r}: `delta.` and `vs RUN` belong together; {_EXAMPLE}")
+        raise ValueError(f"{text!r}: use `delta.` and `vs RUN` together; {_EXAMPLE}")
     threshold = float(found["number"].replace("_", "")) * _UNITS[found["unit"] or ""]
     return Gate(" ".join(text.split()), metric, found["operator"], threshold, bound, is_delta, found["base"])  # type: ignore[arg-type]

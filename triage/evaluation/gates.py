@@ -1,4 +1,4 @@
-"""Gates checked against a run: the interval decides and not the point, and too few cases are never a pass."""
+"""Checks gates against a run. The interval decides, not the point, so too few cases never pass."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Status = Literal["passed", "failed", "inconclusive"]
 
 
 class GateResult(BaseModel, frozen=True):
-    """What became of one gate.
+    """The result of one gate.
 
-    `inconclusive` is neither: the interval holds the threshold, so these cases can't tell; `needed` is how many like
-    them would, with a chance of 80% if the metric stays where it is. `flips` is the share of labels that change
-    between repeats of the same run; None where none were made.
+    `inconclusive` means that the interval contains the threshold. `needed` is the number of such cases that would
+    decide, with a power of 80% if the metric stays the same. `flips` is the share of labels that change between repeats
+    of the run; None without repeats.
     """
 
     gate: str
@@ -45,15 +45,14 @@ def check_gates(
     gates: Sequence[Gate] | None = None,
     resamples: int = RESAMPLES,
 ) -> list[GateResult]:
-    """Check `gates`, or those of the run's suite. `bases` are the runs that gates compare with, by the name there."""
+    """Check `gates` (default: the suite's). `bases` maps names in gates to the runs that they compare with."""
     scores = Scores.of_run(run, taxonomy)
     flips = scores.measure("flips.share", resamples=0).value if scores.n else None
-    wanted = run.suite.parsed_gates if gates is None else gates
     unfinished = len(run.records) - len(finished(run.records))
     results = []
-    # One for each base, however many gates compare with it.
+    # Gates with the same base share the pair.
     pairs: dict[Path, Pair] = {}
-    for gate in wanted:
+    for gate in run.suite.parsed_gates if gates is None else gates:
         if gate.is_delta:
             base = (bases or {}).get(gate.base or "")
             result = _check_delta(gate, run, base, taxonomy, resamples, pairs)

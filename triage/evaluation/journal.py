@@ -1,4 +1,4 @@
-"""The journal of a run: one JSON line for every finished case, so that an interrupt loses nothing."""
+"""The journal of a run: one JSON line per finished case, so that an interrupt loses nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from triage.render.atomic_write import write_atomically
 
 
 class NeighbourRecord(BaseModel, frozen=True):
-    """A neighbour that the case had, with what the decision step saw of it."""
+    """A neighbour of the case, as the decision step saw it."""
 
     incident_id: str
     similarity: float
@@ -25,12 +25,12 @@ class NeighbourRecord(BaseModel, frozen=True):
 
 
 class CaseRecord(BaseModel, frozen=True):
-    """What came of one case. `distributions` holds facet -> label -> probability, and `sources` the same for each
-    source that the decision combined, for study without another run.
+    """The result of one case.
 
-    `evidence` counts the spans of each facet; `evidence_spans` holds their offsets in `Incident.text`, which older
-    runs did not record. A facet in `predicted` without labels abstained; `abstentions` has the reason. A failed case
-    has an `error` and no prediction, and is tried again when the run is resumed.
+    `distributions` maps facet -> label -> probability, and `sources` facet -> source -> label -> probability for the
+    sources that the decision combined. `evidence` counts the spans of each facet; `evidence_spans` holds their offsets
+    in `Incident.text`, which older runs did not record. A facet in `predicted` without labels abstained, for the reason
+    in `abstentions`. A failed case has an `error` and no prediction; it is retried when the run is resumed.
     """
 
     case_id: str
@@ -53,9 +53,9 @@ class CaseRecord(BaseModel, frozen=True):
 
 
 class Journal:
-    """Appends records to `cases.jsonl` and knows which cases are finished. Used as a context manager.
+    """Appends records to `cases.jsonl` and knows the finished cases. A context manager.
 
-    A last line that was torn by a crash is dropped; a damaged line elsewhere raises `InvalidDataset`.
+    A last line that a crash cut off is dropped; another damaged line raises `InvalidDataset`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,7 +74,7 @@ class Journal:
             self._file.close()
 
     def append(self, record: CaseRecord) -> None:
-        """Write one record; it survives the process from here on."""
+        """Write one record to disk."""
         if self._file is None:
             raise ValueError("the journal is not open: use it as a context manager")
         self._file.write(_line(record))
@@ -82,11 +82,11 @@ class Journal:
         self.records[record.case_id] = record
 
     def settle(self, order: Sequence[str]) -> list[CaseRecord]:
-        """Rewrite the file in the given order of case ids, one line each; other cases follow. Returns the ordered."""
-        wanted = [self.records[case_id] for case_id in order if case_id in self.records]
+        """Rewrite the file in this order of case ids, one line each, then other cases. Returns the ordered records."""
+        ordered = [self.records[case_id] for case_id in order if case_id in self.records]
         others = [self.records[case_id] for case_id in sorted(self.records.keys() - set(order))]
-        write_atomically(self.path, b"".join(map(_line, (*wanted, *others))))
-        return wanted
+        write_atomically(self.path, b"".join(map(_line, (*ordered, *others))))
+        return ordered
 
 
 def finished(records: Sequence[CaseRecord]) -> dict[str, CaseRecord]:
@@ -95,7 +95,7 @@ def finished(records: Sequence[CaseRecord]) -> dict[str, CaseRecord]:
 
 
 def read_journal(path: Path) -> list[CaseRecord]:
-    """The latest record of each case, without touching the file."""
+    """The latest record of each case."""
     return list(_read(path)[0].values())
 
 
@@ -104,7 +104,7 @@ def _line(record: CaseRecord) -> bytes:
 
 
 def _read(path: Path) -> tuple[dict[str, CaseRecord], int]:
-    """The latest record of each case, and the length of the file without a torn last line."""
+    """The latest record of each case, and the length of the file without an incomplete last line."""
     content = path.read_bytes() if path.exists() else b""
     whole = content.rfind(b"\n") + 1
     records: dict[str, CaseRecord] = {}
@@ -112,7 +112,7 @@ def _read(path: Path) -> tuple[dict[str, CaseRecord], int]:
         try:
             record = CaseRecord.model_validate_json(line)
         except ValidationError as error:
-            problem = DataProblem(number, "", "is no record of a case; delete this line to run the case again")
+            problem = DataProblem(number, "", "is not a case record; delete this line to run the case again")
             raise InvalidDataset(path, [problem]) from error
         records[record.case_id] = record
     return records, whole

@@ -1,4 +1,4 @@
-"""The shipped data set: public incidents of LLM services, one checked JSON object a line."""
+"""The shipped data set: public incidents of LLM services, one JSON object per line, checked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class LlmIncident(BaseModel, frozen=True, extra="forbid", strict=True):
-    """One record of `evals/datasets/llm_incidents/incidents.jsonl`. Durations are None where none was published."""
+    """One record of `evals/datasets/llm_incidents/incidents.jsonl`. Unpublished durations are None."""
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=128)
     title: _Text
@@ -52,9 +52,9 @@ class LlmIncident(BaseModel, frozen=True, extra="forbid", strict=True):
 
 
 def read_llm_incident(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) -> Case:
-    """A case of the shipped set. All labels are checked, also those of facets that are not scored.
+    """A case of the shipped data set. Labels of unscored facets are checked too.
 
-    A date alone gives no hour, so the incident starts at midnight: its durations are right, its hours are not.
+    The data has dates only, so incidents start at midnight: their durations are right, their hours are not.
     """
     try:
         record = LlmIncident.model_validate(row)
@@ -85,7 +85,7 @@ def _after(started: datetime, minutes: float | None) -> datetime | None:
 
 
 def _checked_labels(record: LlmIncident, taxonomy: Taxonomy) -> Labels:
-    """The labels in canonical form: known, each child under a given parent, the primaries in line."""
+    """The labels in canonical form. Labels and primary labels must belong to the labels of the parent facet."""
     labels: Labels = {}
     for facet_id, names in record.labels.items():
         try:

@@ -1,4 +1,4 @@
-"""Recordings to replay: the `recorded` field of a data file, or an earlier run of ours."""
+"""Recorded answers of models to replay: from the `recorded` field of a data file, or from an earlier run."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from triage.pipeline.classification.letters import WITHOUT_CONTENT
 
 
 def open_replay(source: str, taxonomy: Taxonomy) -> ReplayChat:
-    """A chat model from `FILE.jsonl#RUN` (rows with `recorded`) or the folder of a run.
+    """A chat model that replays `FILE.jsonl#RUN` (rows with `recorded`) or a run's folder.
 
-    Raises `InvalidInput` or `MisconfiguredService` that names what there is to replay.
+    Raises `InvalidInput` or `MisconfiguredService`, naming what there is to replay.
     """
     names = {facet.id: {label.id: label.name for label in facet.labels} for facet in taxonomy.facets}
     place, _, run = source.partition("#")
@@ -49,7 +49,7 @@ def _of_run(run: Run, names: dict[str, dict[str, str]]) -> ReplayChat:
 
 
 def _without_content(run: Run, names: dict[str, dict[str, str]]) -> Recording:
-    """What the model said of a write-up without content: the square of its prior, see `LetterClassifier`."""
+    """The answer to a write-up without content: the square of the model's prior, see `LetterClassifier`."""
     answers = {}
     for facet, labels in names.items():
         priors = (record.sources.get(facet, {}).get("prior") for record in run.records)

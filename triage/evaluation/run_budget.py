@@ -1,4 +1,4 @@
-"""What a run may still spend: no case is begun that would pass the suite's budget."""
+"""The budget of a run: no case is started that might exceed it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from triage.models.chat.prices import Price
 
 
 class Spending:
-    """Counts what the cases of a run took, those of earlier sessions among them, and says when to stop.
+    """Counts what the cases of a run spent, in earlier sessions too, and decides whether to start another.
 
-    A case to come is taken to cost as much as the dearest so far, so the first runs alone. Replies from a cache cost
-    nothing. Without a price a budget in money can't be kept, and nothing is begun.
+    The next case is assumed to cost as much as the most expensive one so far, so the first case runs alone. Replies
+    from a cache are free. Without a known price, a budget in money starts no case.
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class Spending:
         self._dearest = dict.fromkeys(_KINDS, 0.0)
         self._seen = False
         self.stopped: str | None = None
-        """Why no further case is begun; None while there is room."""
+        """Why no further case is started; None while the budget allows more."""
         for record in earlier:
             self.finish(record)
 
     def finish(self, record: CaseRecord) -> None:
-        """Take note of what a case took."""
+        """Count what a case spent."""
         took = record.provenance
         if took is None:
             return
@@ -55,7 +55,7 @@ class Spending:
             self._dearest[kind] = max(self._dearest[kind], amount)
 
     def allows(self, open_cases: int) -> bool:
-        """Whether one more case may be begun while so many are open."""
+        """True if another case may start while so many are open."""
         limits = {kind: limit for kind in _KINDS if (limit := getattr(self._budget, kind)) is not None}
         if not limits:
             return True

@@ -1,7 +1,6 @@
-"""Runs to be looked at: which there are, and those that were opened last, with all that is made of them.
+"""Caches runs and their reports for the service's pages.
 
-Names are only ever those of the listing: whatever else is asked for is not there. What is too large to be held beside
-a running service is left to the terminal, and said so.
+Only names from the listing are accepted. Runs that are too large for a page are refused with a hint to use the CLI.
 """
 
 from __future__ import annotations
@@ -31,23 +30,23 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MOST_RUNS = 1_000
-"""Runs that are listed: those whose `run.json` was written last."""
+"""The maximum of listed runs: those whose `run.json` was written last."""
 LARGEST_CASES = 20_000_000
-"""Bytes of records, of a run with its repeats, that are opened: some ten thousand cases."""
+"""The maximum bytes of records, with repeats, of a run to open: about ten thousand cases."""
 LARGEST_DATA = 100_000_000
-"""Bytes of the data file from which write-ups are read."""
+"""The maximum bytes of a data file to read write-ups from."""
 LARGEST_DESCRIPTION = 5_000_000
-"""Bytes of `run.json` and `summary.json` each."""
+"""The maximum bytes of `run.json` and of `summary.json`."""
 
 _KEPT_BYTES = 2 * LARGEST_CASES
 _KEPT_COMPARISONS = 8
 
 _Marks = tuple[tuple[str, int, int], ...]
-"""Path, time and size of every file that a result was made of: where they are the same, so is the result."""
+"""Path, time and size of every file that a result depends on: it is valid while they don't change."""
 
 
 class TooLarge(Conflict):
-    """A run that is too large to be opened in a service."""
+    """The run is too large to open in the service."""
 
     title = "The run is too large for a page"
 
@@ -70,14 +69,14 @@ class CachedRun(NamedTuple):
         return str(self.info.identity.settings.get("prompts", ""))
 
     def cost(self, summary: Summary | None) -> float | None:
-        """What the run cost without a cache; None where the price was not known or it has no summary yet."""
+        """What the run cost without a cache; None without a known price or a summary."""
         if self.info.price is None or summary is None:
             return None
         return self.info.price.of(summary.prompt_tokens, summary.completion_tokens)
 
 
 class Broken(NamedTuple):
-    """A folder that looks like a run and can't be read, and why."""
+    """A run that can't be read, and why."""
 
     name: str
     reason: str
@@ -92,7 +91,7 @@ class Listing(NamedTuple):
 
 
 class OpenedRun(NamedTuple):
-    """A run as it is shown; `no_cases` says why its write-ups are not at hand, and is empty where they are."""
+    """A run as pages show it. `no_cases` says why its write-ups are unavailable; it is empty if they are available."""
 
     name: str
     run: Run
@@ -108,15 +107,15 @@ class _Kept(NamedTuple):
 
 
 class RunCache:
-    """The runs below `root`. Methods that are not awaited read files: call them in a thread.
+    """The runs below `root`. Call synchronous methods in a thread, since they read files.
 
-    What is awaited is computed one at a time in a thread of the shelf's own: however many runs are asked for at once,
-    the threads that all else shares are not held up.
+    The asynchronous methods compute in one thread of the cache, one run at a time, so that requests for many runs don't
+    use up the threads that the service shares.
     """
 
     def __init__(self, root: Path) -> None:
         self._archive = Archive(root)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="shelf")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="run-cache")
         self._infos: dict[str, tuple[_Marks, RunInfo | Broken]] = {}
         self._opened: OrderedDict[str, _Kept] = OrderedDict()
         self._gates: dict[str, tuple[_Marks, tuple[GateResult, ...]]] = {}
@@ -128,7 +127,7 @@ class RunCache:
         return self._archive.root
 
     def listing(self) -> Listing:
-        """What there is."""
+        """All runs."""
         names = self._names()
         shown = names[:MOST_RUNS]
         found = {name: self._info(name) for name in shown}
@@ -145,7 +144,7 @@ class RunCache:
         return Listing(tuple(runs), (*broken, *broken_tags), len(names) - len(shown))
 
     def summaries(self, names: Iterable[str]) -> dict[str, Summary | None]:
-        """The figures that were kept of runs of the listing; None for a run that isn't finished."""
+        """The saved summaries of listed runs; None for an unfinished run."""
         found: dict[str, Summary | None] = {}
         for name in names:
             folder = self.root / name
@@ -154,29 +153,29 @@ class RunCache:
         return found
 
     def is_at_hand(self, name: str) -> bool:
-        """True if the run need not be computed first. Raises `NotFound` for one that is not in the listing."""
+        """True if the run is cached. Raises `NotFound` if it is not listed."""
         self._check(name)
         kept = self._opened.get(name)
         return kept is not None and kept.marks == self._marks(name)
 
     async def open(self, name: str) -> OpenedRun:
-        """A run of the listing with its report. Raises `NotFound`, `TooLarge`, and what reading it raises."""
+        """A listed run with its report. Raises `NotFound`, `TooLarge`, and whatever reading it raises."""
         return await self._in_turn(self._open, name)
 
     async def gates(self, name: str) -> tuple[GateResult, ...]:
-        """What the gates of a run say, kept also when the run itself no longer is. Raises as `open` does."""
+        """The results of a run's gates, cached longer than the run itself. Raises as `open` does."""
         kept = await asyncio.to_thread(self._kept_gates, name)
         return (await self.open(name)).view.report.gates if kept is None else kept
 
     async def compare(self, base: str, other: str) -> Comparison:
-        """Two runs of the listing on the cases that they share. Raises as `open` does, and `InvalidInput`."""
+        """Compare two listed runs on their shared cases. Raises as `open` does, and `InvalidInput`."""
         return await self._in_turn(self._compare, base, other)
 
     async def _in_turn(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.wrap_future(self._thread.submit(work, *args, **kwargs))
 
     def _names(self) -> list[str]:
-        """The folders with a `run.json`, those whose one was written last first."""
+        """The folders with a `run.json`, the last written first."""
         found: list[tuple[int, str]] = []
         try:
             with os.scandir(self.root) as entries:
@@ -184,7 +183,7 @@ class RunCache:
         except FileNotFoundError:
             return []
         for name in names:
-            # Whoever deletes a run meanwhile hides no other.
+            # The run may be deleted meanwhile.
             with suppress(OSError):
                 stat = (self.root / name / "run.json").stat()
                 if S_ISREG(stat.st_mode):
@@ -259,7 +258,7 @@ class RunCache:
         return self._compared[key]
 
     def _marks(self, name: str) -> _Marks:
-        """Of all files that a run is opened from: its own, its taxonomy, its data, and the runs of its gates."""
+        """The marks of all files that an opened run depends on: its own, taxonomy, data, and its gates' base runs."""
         found = self._info(name)
         read = [self.root / name / "run.json", *self._journals(name), self.root / "tags.json"]
         if isinstance(found, RunInfo):
@@ -283,7 +282,7 @@ def _opened(archive: Archive, name: str) -> OpenedRun:
 
 
 def _cases(run: Run, taxonomy: Taxonomy) -> tuple[Mapping[str, Case] | None, str]:
-    """The cases with their texts, or why they are not at hand."""
+    """The cases with their texts, or why they are unavailable."""
     path = Path(run.info.data_path)
     try:
         if path.is_file() and path.stat().st_size > LARGEST_DATA:

@@ -1,4 +1,4 @@
-"""How a run is going: its rate, what it took so far, and when it will be done as far as one can tell."""
+"""The progress of a run: rate, remaining time, tokens and cost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WINDOW_S = 30.0
 
 
 class RunProgress:
-    """Counts the cases of one session as they finish. Times are in seconds, tokens are those that were paid for."""
+    """Counts the cases of one session as they finish. Tokens from the cache don't count."""
 
     def __init__(self, gate: Gate, price: Price | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.done = self.total = self.failed = self.cached_calls = self.prompt_tokens = self.completion_tokens = 0
@@ -25,13 +25,13 @@ class RunProgress:
         self._asked: deque[float] = deque()
 
     def reached(self, done: int, total: int) -> None:
-        """Say how many cases are done, those of earlier sessions among them."""
+        """Set how many cases are done, those of earlier sessions included."""
         self.done, self.total = done, total
         if self._started is None:
             self._started = self._clock()
 
     def finish(self, record: CaseRecord) -> None:
-        """Take note of what a case took."""
+        """Count what a case spent."""
         self.failed += record.status == "failed"
         took = record.provenance
         if took is not None:
@@ -43,12 +43,12 @@ class RunProgress:
 
     @property
     def retries(self) -> int:
-        """Tries beyond the first, those of unfinished cases among them."""
+        """The number of retries, including those of unfinished cases."""
         return self._gate.retries
 
     @property
     def rate(self) -> float | None:
-        """Cases a second over the last half minute, without those answered from the cache; None before there is one."""
+        """Cases per second over the last 30 seconds, without those from the cache; None before the first."""
         now = self._clock()
         while self._asked and self._asked[0] < now - _WINDOW_S:
             self._asked.popleft()
@@ -57,13 +57,13 @@ class RunProgress:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds to the end at this rate, and at least until the last waiting call tries again; None if unknown."""
+        """Seconds left at this rate, at least until the last waiting call is retried; None if unknown."""
         rate = self.rate
         return None if rate is None else max((self.total - self.done) / rate, self._gate.longest_wait_s)
 
     @property
     def cost(self) -> float | None:
-        """US dollars for the tokens of this session; None where the model's price is not known."""
+        """US dollars for the tokens of this session; None if the model's price is unknown."""
         return None if self._price is None else self._price.of(self.prompt_tokens, self.completion_tokens)
 
     def __str__(self) -> str:
@@ -82,7 +82,7 @@ class RunProgress:
 
 
 def _short(number: int) -> str:
-    """A count in three figures or so.
+    """A short form of a count.
 
     >>> [_short(n) for n in (950, 1234, 5_678_000)]
     ['950', '1.2k', '5.7M']

@@ -1,4 +1,4 @@
-"""Runs a suite: bounded concurrency, every finished case journalled at once, resumed after an interrupt."""
+"""Runs a suite with bounded concurrency. Finished cases are journalled at once, so an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from triage.models.chat.prices import Price
 from triage.observability.progress import Progress, silent
 
 MOST_OPEN = 3
-"""Cases open at a time, as a multiple of the concurrency, while others wait for the retry of a call."""
+"""The maximum of open cases, as a multiple of the concurrency, while calls wait for a retry."""
 
 
 class TriageUnderTest(Protocol):
-    """What a suite examines: the pipeline over a history that holds the given cases."""
+    """What a suite examines, with a history made of the suite's cases."""
 
     async def prepare(self, cases: Sequence[Case], progress: Progress) -> None:
-        """Make `cases` with their gold labels the whole history. Called once, before the first run."""
+        """Fill the history with `cases` and their gold labels. Called once, before the first run."""
         ...
 
     async def run(
@@ -65,13 +65,13 @@ async def run_suite(
 ) -> Run:
     """Run the suite's cases, or those that an earlier run in `folder` did not finish.
 
-    A case that raises is recorded as failed with its reason and tried again on the next run; so is a degraded one with
-    `retry_degraded`, and the model is asked anew then. `finished` is told of each record once it is in the journal.
-    With the `gate` that the subject's model calls go through, further cases are begun while calls wait for a retry.
-    The suite's budget is kept by `price`; a run that it stops says so in `stopped`.
+    A case that raises is recorded as failed and retried on the next run; so is a degraded one with `retry_degraded`.
+    Retries bypass the reply cache. `finished` is called with each record once it is in the journal. With the `gate` of
+    the subject's model calls, more cases are started while calls wait for a retry. `price` converts tokens for a
+    budget in money; a run that the budget ends says so in `stopped`.
 
-    Raises `RunMismatch` if the folder holds a run of another suite, data, taxonomy or settings, or is in use; passes
-    `MisconfiguredService` on, since every further case would fail likewise.
+    Raises `RunMismatch` if the folder is in use or holds a run of another suite, data, taxonomy or settings, and
+    `MisconfiguredService`, since every further case would fail too.
     """
     identity = RunIdentity.of(suite, dataset, taxonomy, settings or {})
     planned = suite.sample(dataset.cases)
@@ -85,7 +85,7 @@ async def run_suite(
             done = itertools.count(before + 1)
 
             async def run(case: Case) -> None:
-                # What failed is not answered from the cache: the cached reply may be what it failed on.
+                # A cached reply may be what the case failed on.
                 with asked_anew(case.id in journal.records):
                     record = await _run_case(case, subject, exclusions)
                 journal.append(record)
@@ -111,10 +111,7 @@ async def run_suite(
 
 @contextmanager
 def _spared_garbage() -> Iterator[None]:
-    """Keeps what is there already, mostly the code of libraries, from being searched for garbage again and again.
-
-    That search takes 6% of the CPU of a run otherwise.
-    """
+    """Exclude existing objects, mostly library code, from garbage collection: scanning them takes 6% of a run's CPU."""
     gc.freeze()
     try:
         yield
@@ -127,7 +124,7 @@ def _is_open(record: CaseRecord | None, retry_degraded: bool) -> bool:
 
 
 class _Exclusions:
-    """What each case may not see: itself, copies of it and, with folds, all cases of its fold."""
+    """What is hidden from each case: itself, its copies and, with folds, all cases of its fold."""
 
     def __init__(self, suite: Suite, cases: tuple[Case, ...]) -> None:
         self.folds = suite.folds_of(cases) or {}
@@ -140,12 +137,12 @@ class _Exclusions:
             self._members.setdefault(fold, set()).add(case_id)
 
     def as_of(self, case: Case) -> datetime | None:
-        """The moment up to which the case may know the history; None for all of it."""
+        """The time up to which the case sees the history; None for all of it."""
         if not self._is_as_of:
             return None
         if case.incident.started_at is None:
             raise InvalidInput(
-                f"{case.id} has no time, which `history: as_of` needs: give it one, or choose other folds.",
+                f"{case.id} has no start time, which `history: as_of` needs: add it, or choose another history.",
                 field="started_at",
             )
         return case.incident.started_at
@@ -156,10 +153,10 @@ class _Exclusions:
 
 
 class _Crew:
-    """Workers that take case after case: `concurrency` of them, and one more for each call that waits for its retry.
+    """Workers that run case after case: `concurrency` of them, plus one for each call that waits for a retry.
 
-    The requests in flight are bounded by the gate, the open cases by `MOST_OPEN` times the concurrency. No case is
-    begun unless `allows`, given how many are open, says that it may.
+    The gate bounds the requests in flight; `MOST_OPEN` times the concurrency bounds the open cases. `allows` decides,
+    from the number of open cases, whether another may start.
     """
 
     def __init__(
@@ -179,7 +176,7 @@ class _Crew:
         self._size = 0
 
     async def work(self) -> None:
-        """Run all cases. Raises what a worker raises, and ends the others then."""
+        """Run all cases. If a worker raises, the others are cancelled and its error is raised."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -188,10 +185,10 @@ class _Crew:
                 while self._usual < self._concurrency:
                     self._usual += 1
                     self._fill_up()
-                    # Replies to requests that went out together come back together, and then wait for each other.
+                    # Requests sent together are answered together, and their replies then queue.
                     await asyncio.sleep(apart_s if apart_s > _TICK_S else 0)
         except ExceptionGroup as errors:
-            # The first cause tells the user what to do; the others are mostly repeats of it.
+            # The others mostly repeat the first error.
             raise errors.exceptions[0] from None
         finally:
             self._gate.on_wait = None
@@ -211,10 +208,10 @@ class _Crew:
     async def _take(self, case: Case | None) -> None:
         while case is not None:
             await self._run(case)
-            # One that came in for a call that waited leaves when that has its turn again.
+            # An extra worker stops once the call that waited continues.
             case = self._next(self._size - 1) if self._size <= self._wanted else None
             if case is not None:
-                # Where the budget let fewer begin, there may be room for more by now.
+                # The budget may have room for more cases by now.
                 self._fill_up()
         self._size -= 1
 
@@ -229,7 +226,7 @@ async def _run_case(case: Case, subject: TriageUnderTest, exclusions: _Exclusion
     except MisconfiguredService:
         raise
     except Exception as error:  # noqa: BLE001
-        # One bad case must not end a run of hours: it is counted, shown, and tried again on resume.
+        # One failed case must not end a run of hours.
         reason = f"{type(error).__name__}: {error}"
         return CaseRecord(**known, status="failed", error=reason, seconds=time.perf_counter() - started)
     results = triage.facets.items()
@@ -252,6 +249,6 @@ async def _run_case(case: Case, subject: TriageUnderTest, exclusions: _Exclusion
 
 
 _APART_S, _SPREAD_S = 0.002, 0.1
-"""The first requests are so far apart, though all within that time."""
+"""The first requests are sent this far apart, but all within the second time."""
 _TICK_S = 0.001
 _NEIGHBOUR_FIELDS = set(NeighbourRecord.model_fields)

@@ -25,13 +25,13 @@ CASES = "cases.jsonl"
 
 
 class RunMismatch(Conflict):
-    """The run folder belongs to a run of something else."""
+    """The folder holds a run with another identity."""
 
     title = "The folder holds another run"
 
 
 class RunIdentity(BaseModel, frozen=True, extra="forbid"):
-    """Everything that decides a run's results. Two runs with the same identity can share finished cases."""
+    """Everything that determines a run's results. Runs with the same identity share finished cases."""
 
     suite: str
     data: str
@@ -40,7 +40,7 @@ class RunIdentity(BaseModel, frozen=True, extra="forbid"):
 
     @classmethod
     def of(cls, suite: Suite, dataset: Dataset, taxonomy: Taxonomy, settings: Mapping[str, Scalar]) -> RunIdentity:
-        """`settings` names the model, prompts, embedder and all else that the wiring chose."""
+        """`settings` names the model, prompts, embedder and whatever else was configured."""
         name = f"{taxonomy.id} {taxonomy.version} {taxonomy.fingerprint}"
         return cls(suite=suite.fingerprint, data=dataset.sha256, taxonomy=name, settings=dict(settings))
 
@@ -50,7 +50,7 @@ class RunIdentity(BaseModel, frozen=True, extra="forbid"):
         return hashlib.sha256(content.encode()).hexdigest()[:10]
 
     def differences(self, other: RunIdentity) -> list[str]:
-        """What changed from `other` to this one, in words."""
+        """What changed from `other` to this identity, in words."""
         found = [name for name in ("suite", "data", "taxonomy") if getattr(self, name) != getattr(other, name)]
         for name in sorted(self.settings.keys() | other.settings.keys()):
             before, after = other.settings.get(name), self.settings.get(name)
@@ -60,7 +60,7 @@ class RunIdentity(BaseModel, frozen=True, extra="forbid"):
 
 
 class RunInfo(BaseModel, frozen=True):
-    """`run.json`: what was run, on what, since when, and what the model charged, as far as that was known."""
+    """`run.json`: what was run, on which data, when it started, and the model's price if it was known."""
 
     identity: RunIdentity
     suite: Suite
@@ -73,7 +73,7 @@ class RunInfo(BaseModel, frozen=True):
 class Run(BaseModel, frozen=True):
     """One execution of a suite: its folder and the record of each case, in the order of the data.
 
-    `stopped` says why not all of them were begun; None where they were.
+    `stopped` says why some cases were not started; None if all were.
     """
 
     folder: Path
@@ -87,23 +87,23 @@ class Run(BaseModel, frozen=True):
 
     @property
     def info(self) -> RunInfo:
-        """What was run, on what. Raises `RunMismatch` where the folder is gone."""
+        """The description of the run. Raises `NotFound` if the folder is gone."""
         return _existing_info(self.folder)
 
     @classmethod
     def read(cls, folder: Path) -> Run:
-        """A run from its folder. Raises `RunMismatch` where there is none."""
+        """Read a run from its folder. Raises `NotFound` if there is none."""
         info = _existing_info(folder)
         return cls(folder=folder, suite=info.suite, records=tuple(read_journal(folder / CASES)))
 
 
 def rounds_of(run: Run) -> list[Run]:
-    """The run and its repeats: the same suite run again, with nothing shared, in folders inside the run's own."""
+    """The run and its repeats, which are independent runs of the same suite in folders inside the run's."""
     return [run, *(Run.read(folder) for folder in sorted(run.folder.glob(f"{_ROUND}*")) if folder.is_dir())]
 
 
 def round_folder(folder: Path, number: int) -> Path:
-    """Where the round with this number, from 1 on, of the run in `folder` is kept."""
+    """The folder of a round of the run in `folder`, counted from 1."""
     return folder if number == 1 else folder / f"{_ROUND}{number:02}"
 
 
@@ -111,7 +111,7 @@ _ROUND = "round-"
 
 
 def default_folder(root: Path, suite: Suite, identity: RunIdentity) -> Path:
-    """The folder of this run below `root`: the same for the same identity, another for any other."""
+    """The folder of this run below `root`, one per identity."""
     return root / f"{suite.name}-{identity.hash}"
 
 
@@ -119,9 +119,9 @@ def default_folder(root: Path, suite: Suite, identity: RunIdentity) -> Path:
 def claim(
     folder: Path, suite: Suite, dataset: Dataset, identity: RunIdentity, price: Price | None = None
 ) -> Iterator[None]:
-    """Hold the folder for this run: new, or that of an earlier run with the same identity.
+    """Lock the folder for this run: a new one, or that of an earlier run with the same identity.
 
-    Gates, metrics and the like are those of the suite as it is now, also in the folder.
+    The description in the folder is updated to the suite's current gates, metrics and the like.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -176,13 +176,13 @@ def _read_info(folder: Path) -> RunInfo | None:
 
 
 def cases_of(run: Run, taxonomy: Taxonomy, path: Path | None = None) -> dict[str, Case]:
-    """Case id -> case, from `path` or else from where the run read them.
+    """The cases of a run by id, with their write-ups, from `path` or the run's own data file.
 
-    Raises `NotFound` where the file is gone, `InvalidInput` where it holds other data than the run was made on.
+    Raises `NotFound` if the file is gone, `InvalidInput` if its content has changed since the run.
     """
     file = path or Path(run.info.data_path)
     if not file.exists():
-        raise NotFound(f"The run was made on {file}, which is not there: name its file with --data.", path=str(file))
+        raise NotFound(f"The data file of the run, {file}, does not exist: give it with --data.", path=str(file))
     dataset = run.suite.load_data(taxonomy, file)
     if dataset.sha256 != run.info.identity.data:
         raise InvalidInput(

@@ -1,5 +1,4 @@
-"""A blind second look: suspects mixed with unsuspicious cases, labelled anew by people who know neither which is which
-nor what anyone said before."""
+"""A blind second look: people label suspects and controls again, without knowing which is which or earlier labels."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ _UNNAMED = "second look"
 
 
 class KeyItem(BaseModel, frozen=True):
-    """What an item is, kept from those who label it. `suggested` is empty for a control."""
+    """What an item is; hidden from those who label it. `suggested` is empty for a control."""
 
     item: str
     case_id: str
@@ -37,7 +36,7 @@ class KeyItem(BaseModel, frozen=True):
 
 
 class Key(BaseModel, frozen=True):
-    """The key of one exported file. `population` is facet -> how many suspects and how many others the run has."""
+    """The key of an exported file. `population` maps facets to the run's numbers of suspects and of other cases."""
 
     name: str
     population: dict[str, tuple[int, int]]
@@ -45,7 +44,7 @@ class Key(BaseModel, frozen=True):
 
 
 class Answer(BaseModel, frozen=True):
-    """What one person said of one item, in the order of the file."""
+    """One person's labels of one item."""
 
     item: KeyItem
     labels: tuple[str, ...]
@@ -53,7 +52,7 @@ class Answer(BaseModel, frozen=True):
 
 
 class Answers(BaseModel, frozen=True):
-    """All answers of a labelled file, with the key it belongs to."""
+    """The answers of a labelled file, in its order, with its key."""
 
     key: Key
     answers: tuple[Answer, ...]
@@ -70,11 +69,11 @@ def export(
     twice: int = 0,
     seed: int = 0,
 ) -> Key:
-    """Write the items to be labelled to `path`, one JSON line each, and keep their key in the run's folder.
+    """Write the items to label to `path`, one JSON line each, and their key to the run's folder.
 
-    Each facet has its suspects, or a random sample of `most` of them, and as many other cases, drawn at random from
-    those with a gold label. `twice` of the items come a second time under another name, to see how much one person
-    agrees with themselves. The order is random; equal seeds give equal files. Raises `InvalidInput` without a suspect.
+    Each facet contributes its suspects, or a random sample of `most` of them, and as many random controls with a gold
+    label. `twice` of the items are repeated under another name, to measure self-agreement. The order is random; equal
+    seeds give equal files. Raises `InvalidInput` if there are no suspects.
     """
     rng = np.random.default_rng(seed)
     records = finished(run.records)
@@ -116,9 +115,9 @@ def export(
 
 
 def read_answers(run: Run, taxonomy: Taxonomy, path: Path) -> Answers:
-    """The answers in a labelled file; lines whose `labels` are still empty are left out.
+    """The answers in a labelled file. Lines with empty `labels` are left out.
 
-    Raises `InvalidDataset` with every mistake, `NotFound` where the run's folder has no key for the file.
+    Raises `InvalidDataset` with every mistake, `NotFound` if the run's folder has no key for the file.
     """
     rows, problems, _ = read_rows(path)
     name = next((str(row["item"]).partition("-")[0] for _, row in rows if row.get("item")), "")
@@ -172,7 +171,7 @@ def _line(item: KeyItem, taxonomy: Taxonomy, case: Case) -> dict[str, Any]:
 def _answer(row: Row, by_item: Mapping[str, KeyItem], taxonomy: Taxonomy) -> Answer | None:
     item = by_item.get(str(row.get("item", "")))
     if item is None:
-        raise RowError("item", f"{row.get('item')!r} is no item of this file: leave the items as they were exported")
+        raise RowError("item", f"{row.get('item')!r} is not an item of this file: don't change exported items")
     given = row.get("labels")
     labels = [given] if isinstance(given, str) else given
     if not labels:
@@ -187,7 +186,7 @@ def _answer(row: Row, by_item: Mapping[str, KeyItem], taxonomy: Taxonomy) -> Ans
 
 
 def corrected(records: Iterable[CaseRecord], facet: str, labels: Mapping[str, tuple[str, ...]]) -> list[CaseRecord]:
-    """The records with the gold of `labels` (case id -> labels) in place of their own."""
+    """The records with their gold labels replaced by `labels` (case id -> labels)."""
     return [
         record.model_copy(update={"gold": record.gold | {facet: labels[record.case_id]}})
         if record.case_id in labels

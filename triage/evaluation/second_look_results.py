@@ -1,4 +1,4 @@
-"""What a blind second look found: how often it contradicts gold, and what the run's kappa is worth then."""
+"""The results of a blind second look: how often it contradicts gold, and the run's kappa after corrections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DRAWS = 10_000
 
 
 class PairAgreement(BaseModel, frozen=True):
-    """Two annotators on the items that both answered; or one annotator twice on the same write-up (`a` is `b`)."""
+    """Agreement of two annotators, or of one with themselves on repeated items (`a` is `b`)."""
 
     a: str
     b: str
@@ -36,15 +36,15 @@ class PairAgreement(BaseModel, frozen=True):
 class FacetSecondLook(BaseModel, frozen=True):
     """The second look at one facet.
 
-    `suspects` and `controls` count the answered cases whose second label contradicts gold, `as_suggested` the
-    contradicted suspects whose second label is the one that was suggested. `undecided` cases had as many votes for one
-    label as for another. `wrong` is the share of the run's cases that the second look would contradict, estimated by
-    weighing both groups as they stand in the run, with a 95% interval.
+    `suspects` and `controls` count the answered cases whose second label contradicts gold; `as_suggested` the
+    contradicted suspects whose second label is the suggested one. `undecided` cases have a tied vote. `wrong` estimates
+    the share of the run's cases that the second look would contradict, with a 95% interval, weighting both groups by
+    their size in the run.
 
-    `kappa_gold` is the run's kappa against gold as it was, `kappa_replaced` with what was contradicted replaced, and
-    `kappa_without` without it, all on every case of the run; `kappa_second_look` is that against the second look alone,
-    `human` that of the second look against gold: both on the answered cases, weighed as they stand in the run. Where
-    more suspects than controls were looked at, `kappa_replaced` flatters the run; `kappa_second_look` does not.
+    On all cases of the run, `kappa_gold` is its kappa against gold, `kappa_replaced` with contradicted labels replaced,
+    and `kappa_without` without those cases. On the answered cases, weighted by group, `kappa_second_look` is the run's
+    kappa against the second labels and `human` that of the second labels against gold. `kappa_replaced` flatters the
+    run if more suspects than controls were labelled; `kappa_second_look` does not.
     """
 
     facet: str
@@ -66,7 +66,7 @@ class FacetSecondLook(BaseModel, frozen=True):
 
 
 def evaluate(run: Run, taxonomy: Taxonomy, given: Answers) -> list[FacetSecondLook]:
-    """What the answers say of each facet that was looked at."""
+    """The results for each facet in the answers."""
     records = list(finished(run.records).values())
     return [
         _of_facet(taxonomy.facet(name), records, given, run.suite.seed)
@@ -79,7 +79,7 @@ def _of_facet(facet: Facet, records: Sequence[CaseRecord], given: Answers, seed:
     answers = [answer for answer in given.answers if answer.item.facet == facet.id]
     by_case: dict[str, dict[str, tuple[str, ...]]] = {}
     for answer in answers:
-        # The first answer counts; a second one of the same person only tells how steady they are.
+        # The first answer of a person counts; a repeat measures self-agreement only.
         by_case.setdefault(answer.item.case_id, {}).setdefault(answer.annotator, answer.labels)
     settled = {key: labels for key, votes in by_case.items() if (labels := _settled(list(votes.values()), facet))}
     contradicted = {key: labels for key, labels in settled.items() if _differ(items[key].gold, labels, facet)}
@@ -120,7 +120,7 @@ def _of_facet(facet: Facet, records: Sequence[CaseRecord], given: Answers, seed:
 
 
 def _settled(votes: Sequence[tuple[str, ...]], facet: Facet) -> tuple[str, ...] | None:
-    """The labels that most votes agree on, by the primary one where there is one; None where two have as many."""
+    """The labels with most votes, compared by the primary label if there is one; None for a tie."""
     keyed = [tuple(sorted(vote)) if facet.cardinality == "multi" else vote[:1] for vote in votes]
     ranked = Counter(keyed).most_common(2)
     if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
@@ -147,7 +147,7 @@ def _wrong(suspects: Proportion, controls: Proportion, population: tuple[int, in
 def _wrong_interval(
     suspects: Proportion, controls: Proportion, population: tuple[int, int], seed: int
 ) -> tuple[float, float] | None:
-    """The central 95% of the posterior of both shares, each with Jeffreys' prior, weighed as in the run."""
+    """The central 95% of the posterior of both shares with Jeffreys' prior, weighted by group size in the run."""
     if not suspects.n or not controls.n:
         return None
     rng = np.random.default_rng(seed)
@@ -160,7 +160,7 @@ def _wrong_interval(
 def _factors(
     looked: Sequence[CaseRecord], items: Mapping[str, KeyItem], population: tuple[int, int]
 ) -> list[tuple[list[int], int]]:
-    """For each group the positions in `looked` and how many thousandths of a case of the run each stands for."""
+    """For each group the positions in `looked`, and each one's weight in thousandths of a case of the run."""
     found = []
     for role, size in zip(("suspect", "control"), population, strict=True):
         at = [i for i, record in enumerate(looked) if items[record.case_id].role == role]
@@ -172,7 +172,7 @@ def _factors(
 def _kappa(
     records: Sequence[CaseRecord], facet: Facet, seed: int, groups: Sequence[tuple[list[int], int]] | None = None
 ) -> Measured:
-    """Kappa with its bootstrap interval; cases are drawn within each of `groups` and weigh as it says."""
+    """Kappa with its bootstrap interval. Cases are drawn within each of `groups` and have its weight."""
     n = len(records)
     metric = f"kappa.{facet.id}"
     if not n:

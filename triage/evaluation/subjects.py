@@ -27,7 +27,7 @@ _BATCH = 32
 
 
 class PipelineUnderTest:
-    """A pipeline with the empty `history` that it reads from."""
+    """A pipeline and the history that it reads, empty at first."""
 
     def __init__(self, pipeline: Pipeline, history: History, redactor: Redactor, embedder: Embedder) -> None:
         self._pipeline = pipeline
@@ -36,7 +36,7 @@ class PipelineUnderTest:
         self._embedder = embedder
 
     async def prepare(self, cases: Sequence[Case], progress: Progress) -> None:
-        """Redact, embed and remember `cases` with their gold labels."""
+        """Redact and embed `cases`, and add them to the history with their gold labels."""
         for start in range(0, len(cases), _BATCH):
             portion = cases[start : start + _BATCH]
             incidents = await asyncio.to_thread(
@@ -60,15 +60,14 @@ class PipelineUnderTest:
 
 
 _LONG_CHARACTERS = 4_000
-"""Redacting a longer text keeps the event loop from other cases for milliseconds, more than a thread costs."""
+"""Longer texts are redacted in a thread: they would block the event loop for milliseconds."""
 
 
 class ModelUnderTest:
-    """A zero-shot prompted model: no history, no learned sources, no decision but the model's own.
+    """The baseline: a zero-shot prompted model without history or learned sources, whose answer is the decision.
 
-    Write-ups are redacted, as always before they leave the process, and shortened to `write_up_characters`; sentences
-    that talk to the model are not withheld. An unreachable model raises `ModelUnavailable`: there is nothing to fall
-    back to. An answer that is no label is an abstention with that reason: it agrees with no gold label.
+    Write-ups are redacted and shortened to `write_up_characters`; prompt injections are not removed. An unreachable
+    model raises `ModelUnavailable`, since there is no fallback. An unusable answer counts as an abstention.
     """
 
     def __init__(
@@ -81,11 +80,11 @@ class ModelUnderTest:
         self._write_up_characters = write_up_characters
 
     async def prepare(self, cases: Sequence[Case], progress: Progress) -> None:  # noqa: ARG002
-        """Ask what is asked once only; `cases` are not looked at. Raises `ModelUnavailable`."""
+        """Prepare the classifier; `cases` are ignored. Raises `ModelUnavailable`."""
         await self._classifier.prepare(self._taxonomy)
 
     async def run(self, incident: Incident, *, as_of: datetime | None = None, **_: Any) -> Triage:
-        """Triage one incident. With `as_of` the model doesn't read how it ended."""
+        """Triage one incident. With `as_of` the model does not read how it ended."""
         started = time.perf_counter()
         redacted = await self._redacted(incident.text)
         sentences = split(redacted.text)

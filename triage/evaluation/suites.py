@@ -28,22 +28,22 @@ class Folds(BaseModel, frozen=True, extra="forbid"):
 
 
 class Split(BaseModel, frozen=True, extra="forbid"):
-    """One of two parts of the data. A case's part depends on its words and the seed alone: copies stay together, and
-    new cases move no old one."""
+    """One of two parts of the data. A case's part depends on its words and the seed only: copies stay together, and new
+    cases don't move old ones."""
 
     part: Literal["dev", "test"]
     test_share: float = Field(default=0.3, gt=0, lt=1)
     seed: int = Field(default=0, ge=0)
 
     def holds(self, case: Case) -> bool:
-        """Whether the case is in this part."""
+        """True if the case is in this part."""
         drawn = hashlib.sha256(f"{self.seed} {case.group}".encode()).digest()
         is_test = int.from_bytes(drawn[:8]) / 2**64 < self.test_share
         return is_test == (self.part == "test")
 
 
 class Budget(BaseModel, frozen=True, extra="forbid"):
-    """What a run may spend; it stops before it would be passed. `cost` is in the currency of the prices."""
+    """What a run may spend before it stops. `cost` is in the currency of the prices."""
 
     cost: float | None = Field(default=None, gt=0)
     tokens: int | None = Field(default=None, ge=1)
@@ -52,7 +52,7 @@ class Budget(BaseModel, frozen=True, extra="forbid"):
 
 
 class InvalidSuite(InvalidInput):
-    """A suite file that can't be used as it is."""
+    """An invalid suite file."""
 
     title = "The suite is not valid"
 
@@ -60,15 +60,17 @@ class InvalidSuite(InvalidInput):
 class Suite(BaseModel, frozen=True, extra="forbid"):
     """One evaluation: data, what to run, what to score, what must hold.
 
-    `facets` are scored; `labels` names the data's field for a facet where it differs from the facet's id. `leave_out`
-    drops the rows whose facts match all of it, `keep` those whose facts don't match all of it. `history` is
-    `leave_one_out` (all other cases), `folds: k` (the other folds), `as_of` (those that began before it, its write-up
-    being read without how it ended), `other_split` (the part that is not run) or `none`; the case itself and copies of
-    it are never in it. `split` and `limit` (a seeded sample) choose the cases that are run; the history stays whole.
-    `subject` is the `pipeline`, or the prompted `model` alone as a baseline for it. `pipeline` overrides settings
-    (model, answers, samples, calibrator, prompts, half_life_days, embedding_model) and options (neighbours, ...) of the
-    pipeline. `repeats` runs everything so often, to measure how much labels change by themselves. `metrics` are shown
-    first and compared, `gates` must hold: see `gate_rules.py`.
+    - `facets` are scored; `labels` maps a facet to the data's field if that differs from the facet's id.
+    - `leave_out` drops the rows whose facts match all of it, `keep` those whose facts don't match all of it.
+    - `history` of a case is `leave_one_out` (all other cases), `folds: k` (the other folds), `as_of` (cases that began
+      before it; how it ended is hidden), `other_split` (the part that is not run) or `none`. It never holds the case
+      itself or its copies.
+    - `split` and `limit` (a seeded sample) choose the cases to run; the history stays whole.
+    - `subject` is the `pipeline`, or as a baseline the prompted `model` alone.
+    - `pipeline` overrides settings (model, answers, samples, calibrator, prompts, half_life_days, embedding_model) and
+      options (neighbours, ...) of the pipeline.
+    - `repeats` is the number of independent rounds, which show how much labels change by chance.
+    - `metrics` are reported and compared (see `metrics.py`); `gates` must hold (see `gate_rules.py`).
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -114,12 +116,12 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def _is_known(cls, adapter: str) -> str:
         if adapter not in ADAPTERS:
-            raise ValueError(f"{adapter!r} is no data adapter; there are: {', '.join(ADAPTERS)}")
+            raise ValueError(f"unknown data adapter {adapter!r}; there are: {', '.join(ADAPTERS)}")
         return adapter
 
     @classmethod
     def load(cls, path: Path) -> Suite:
-        """A suite from its YAML file; relative paths in it are relative to the file. Raises `InvalidSuite`."""
+        """Read a suite from YAML. Paths in it are relative to the file. Raises `NotFound`, `InvalidSuite`."""
         if not path.is_file():
             raise NotFound(f"There is no suite file {path}.", path=str(path))
         file = read_yaml(path, cls, "name, description, taxonomy, adapter and facets")
@@ -133,15 +135,15 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
 
     @classmethod
     def checked(cls, suite: Suite, **changes: Any) -> Suite:
-        """`suite` with some fields changed. Raises `InvalidSuite` where one of them is not valid."""
+        """`suite` with some fields changed. Raises `InvalidSuite` if one of them is invalid."""
         try:
             return cls.model_validate({**suite.model_dump(), **changes})
         except ValidationError as error:
-            said = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
-            raise InvalidSuite(said, field=", ".join(changes)) from error
+            message = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+            raise InvalidSuite(message, field=", ".join(changes)) from error
 
     def load_data(self, taxonomy: Taxonomy, path: Path | None = None) -> Dataset:
-        """The suite's cases, from `path` or else from the suite's own data."""
+        """The suite's cases, from `path` or the suite's own data."""
         if path is None and self.data is None:
             raise InvalidSuite(f"Suite {self.name!r} has no data of its own: give the file with --data.", field="data")
         facets = {facet: self.labels.get(facet, facet) for facet in self.facets}
@@ -155,23 +157,23 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
         )
 
     def narrow(self, taxonomy: Taxonomy) -> Taxonomy:
-        """The taxonomy in which only the scored facets, and the facets they refine, are asked for."""
+        """The taxonomy with only the scored facets, and their parents, to be triaged."""
         asked = set(self.facets) | {parent for name in self.facets if (parent := taxonomy.facet(name).parent)}
         facets = tuple(f.model_copy(update={"triage": f.id in asked}) for f in taxonomy.facets)
         return taxonomy.model_copy(update={"facets": facets})
 
     def folds_of(self, cases: tuple[Case, ...]) -> dict[str, int] | None:
-        """Case id -> fold; None where the suite has no folds."""
+        """The fold of each case id; None if the suite has no folds."""
         if not isinstance(self.history, Folds):
             return None
         if len(cases) < self.history.folds:
-            raise InvalidSuite(f"{len(cases)} case(s) can't be cut into {self.history.folds} folds.", field="history")
+            raise InvalidSuite(f"{len(cases)} case(s) don't make {self.history.folds} folds.", field="history")
         labels = [" ".join(case.gold.get(self.facets[0], ())[:1]) for case in cases]
         folds = stratified_folds(labels, self.history.folds, self.seed)
         return {case.id: fold for case, fold in zip(cases, folds, strict=True)}
 
     def sample(self, cases: tuple[Case, ...]) -> list[Case]:
-        """The cases to run, in the order of the file. A larger limit gives a superset of a smaller one's."""
+        """The cases to run, in the order of the file. A larger limit gives a superset."""
         part = [case for case in cases if self.split is None or self.split.holds(case)]
         if self.limit is None or self.limit >= len(part):
             return part
@@ -179,7 +181,7 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
         return [part[index] for index in sorted(chosen.tolist())]
 
     def history_of(self, cases: tuple[Case, ...]) -> tuple[Case, ...]:
-        """The cases that the history is made of."""
+        """The cases in the history."""
         if self.history == "none":
             return ()
         if self.history == "other_split" and self.split is not None:
@@ -188,18 +190,18 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def parsed_gates(self) -> list[Gate]:
-        """The gates, ready to be checked."""
+        """The gates, parsed."""
         return [parse_gate(gate, self.facets) for gate in self.gates]
 
     @property
     def fingerprint(self) -> str:
-        """Changes with everything that can change a case's result; not with pace, paths and the sample's size."""
+        """Changes with everything that can change a case's result, but not with concurrency, paths or sample size."""
         leave = {"description", "concurrency", "limit", "data", "taxonomy", "repeats", "metrics", "gates", "budget"}
-        # Runs from before there was a choice stay what they are.
+        # Older runs, without these fields, keep their fingerprint.
         unset = {name for name in ("keep", "split") if not getattr(self, name)}
         unset |= {"subject"} if self.subject == "pipeline" else set()
         kept = self.model_dump(mode="json", exclude=leave | unset)
-        # What these files hold is named by the run's settings; where they lie changes nothing.
+        # The run's settings identify the content of these files; their paths don't matter.
         kept["pipeline"] = {k: v for k, v in self.pipeline.items() if k not in _FILES and not _is_replay(v)}
         content = json.dumps(kept, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
@@ -213,7 +215,7 @@ def _is_replay(value: Scalar) -> bool:
 
 
 def _near(folder: Path, name: str, value: Scalar) -> Scalar:
-    """A path of the suite's pipeline relative to the suite's file; anything else as it is."""
+    """A path in the suite's pipeline made absolute; any other value unchanged."""
     if name in _FILES and isinstance(value, str) and value not in ("auto", "none"):
         return str((folder / value).resolve())
     if _is_replay(value):
@@ -228,13 +230,13 @@ def _listed(path: Path, problems: list[Problem]) -> str:
 
 
 def stratified_folds(labels: Sequence[str], k: int, seed: int = 0) -> list[int]:
-    """The fold, 0 to k-1, of each case.
+    """The fold, 0 to k-1, of each case; labels are spread evenly.
 
-    The same folds as scikit-learn's `StratifiedKFold(k, shuffle=True, random_state=seed)` gives, so that runs and the
-    baselines of `evals/bench` stand on equal ground.
+    They are those of scikit-learn's `StratifiedKFold(k, shuffle=True, random_state=seed)`, so that runs are comparable
+    with the baselines of `evals/bench`.
     """
     if k > len(labels):
-        raise ValueError(f"{len(labels)} case(s) can't be cut into {k} folds")
+        raise ValueError(f"{len(labels)} case(s) don't make {k} folds")
     rng = np.random.RandomState(seed)
     order = {label: index for index, label in enumerate(dict.fromkeys(labels))}
     codes = np.array([order[label] for label in labels])

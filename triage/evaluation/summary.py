@@ -146,7 +146,7 @@ def _score(facet: Facet, done: Sequence[CaseRecord], seed: int) -> FacetSummary:
 
 
 def _quantile(ordered: Sequence[float], q: float) -> float | None:
-    """The smallest value that at least the share `q` of the values does not exceed."""
+    """The smallest value that at least the share `q` of the values do not exceed."""
     return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else None
 
 

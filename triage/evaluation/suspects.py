@@ -1,4 +1,4 @@
-"""Gold labels that look wrong: ranked for a second look, with what dropping them would and would not show."""
+"""Gold labels that look wrong, ranked for a second look, and the kappa without them."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from triage.pipeline.calibration import Observation, cross_fit
 from triage.pipeline.decision import SEVERAL
 
 Ranking = Literal["margin", "self_confidence"]
-"""By the given label's probability less the likeliest other one's, or by the given label's probability alone."""
+"""By the given label's probability less that of the likeliest other label, or by its probability alone."""
 
 LEAST_CASES = 20
 NOT = "not "
-"""Stands before a label that does not apply, in a facet with several."""
+"""Precedes a label that does not apply, in a facet with several labels."""
 
 _DROPS = 1_000
 _APPLIES = 0.5
 
 
 class Suspect(BaseModel, frozen=True):
-    """A gold label that probabilities of other cases speak against.
+    """A gold label that contradicts the probabilities.
 
-    `given` is the label in question and `suggested` the one confidently held instead; in a facet with several labels
-    of equal standing they are `x` and `not x`. `against` names the sources that hold another label for likelier than
-    the given one, `agreeing` those of them that hold the suggested one likeliest, of `sources` with a say. Words,
-    embedding and neighbours learn from the gold labels of other cases; the model and the definitions from none.
+    `given` is the label in question and `suggested` the confident one; in a facet with several labels of equal standing
+    they are `x` and `not x`. Of the number of `sources`, those in `against` find another label likeliest, and those in
+    `agreeing` the suggested one. Words, embedding and neighbours learn from the gold labels of other cases; the model
+    and the definitions learn from none.
     """
 
     case_id: str
@@ -60,10 +60,10 @@ class Suspect(BaseModel, frozen=True):
 
 
 class WhatIf(BaseModel, frozen=True):
-    """Kappa of the run on all cases, without the suspected ones, and without as many random ones.
+    """Kappa of the run on all cases, without the suspects, and without as many random cases.
 
-    Dropping what the model disagrees with raises kappa whether the labels are wrong or the model is: no gain in it is
-    a finding. `random` is the mean over random drops, between `random_low` and `random_high` in 95% of them.
+    Dropping cases that the model disagrees with raises kappa even if the model is wrong, so a gain proves nothing.
+    `random` is the mean over random drops, and 95% of them lie between `random_low` and `random_high`.
     """
 
     kappa: float | None
@@ -77,8 +77,8 @@ class WhatIf(BaseModel, frozen=True):
 class FacetSuspects(BaseModel, frozen=True):
     """The suspects of one facet, most suspicious first, among `n` cases.
 
-    `share` is the estimated share of wrong labels; `share_without_errors` is what the same estimate says of labels
-    that hold no error beyond what the probabilities admit. Where there are too few cases, `undefined` says so.
+    `share` is the estimated share of wrong labels; `share_without_errors` is the same estimate for labels drawn from
+    the probabilities themselves. With too few cases, `undefined` says so.
     """
 
     facet: str
@@ -93,7 +93,7 @@ class FacetSuspects(BaseModel, frozen=True):
 
 
 class _Held(NamedTuple):
-    """What is known of a facet's labelled cases: out-of-sample probabilities, shape (cases, labels)."""
+    """A facet's labelled cases with out-of-sample probabilities, shape (cases, labels)."""
 
     records: list[CaseRecord]
     probabilities: Matrix
@@ -101,7 +101,7 @@ class _Held(NamedTuple):
 
 
 class _Question(NamedTuple):
-    """One choice to check: which of `names` is right, in every case."""
+    """One choice to check for every case: which of `names` is right."""
 
     names: tuple[str, ...]
     given: Codes
@@ -109,7 +109,7 @@ class _Question(NamedTuple):
 
 
 def find_suspects(run: Run, taxonomy: Taxonomy, *, rank: Ranking = "margin") -> list[FacetSuspects]:
-    """The suspects of each scored facet. The run's probabilities must not have seen the gold of their own case."""
+    """The suspects of each scored facet. A case's probabilities must not depend on its own gold label."""
     records = list(finished(run.records).values())
     return [
         _of_facet(taxonomy.facet(name), records, seed=run.suite.seed, rank=rank)
@@ -147,7 +147,7 @@ def _of_facet(facet: Facet, records: Sequence[CaseRecord], *, seed: int, rank: R
 
 
 def _probabilities(facet: Facet, records: Sequence[CaseRecord], seed: int) -> _Held:
-    """Calibrated probabilities, cross-fitted, where there are enough cases; else those that the run recorded."""
+    """Calibrated, cross-fitted probabilities if there are enough cases; else those that the run recorded."""
     if facet.cardinality != "multi":
         observations = [Observation(record.sources, record.gold, record.fold) for record in records]
         cross = cross_fit(facet, observations, seed=seed)
@@ -177,7 +177,7 @@ def _questions(facet: Facet, held: _Held) -> list[_Question]:
 def _suspected(
     facet: Facet, question: _Question, records: Sequence[CaseRecord], rank: Ranking
 ) -> list[tuple[float, Suspect]]:
-    """The cases counted off the diagonal of the confident joint whose given label is not the likeliest, with ranks."""
+    """The cases off the diagonal of the confident joint whose given label is not the likeliest, with ranks."""
     joint = confident_joint(question.given, question.probabilities)
     margins = normalised_margin(question.given, question.probabilities)
     likely = self_confidence(question.given, question.probabilities)
@@ -205,7 +205,7 @@ def _suspected(
 
 
 def _said(facet: Facet, sources: Mapping[str, Mapping[str, float]], names: tuple[str, ...]) -> dict[str, str]:
-    """Source -> which of `names` it holds for likeliest."""
+    """The likeliest of `names` for each source."""
     said = {}
     for source, shares in sources.items():
         if source == "prior" or not shares or (facet.cardinality == "multi" and source not in SEVERAL):

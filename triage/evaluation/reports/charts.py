@@ -1,4 +1,4 @@
-"""Charts of what a run or a calibration measured."""
+"""Charts of a run and of a calibration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from triage.render.charts import (
 
 
 def chart_reliability(key: str, about: str, bins: Sequence[Bin]) -> Chart:
-    """Stated probability against the share right."""
+    """Stated probability against the share of right answers."""
     caption = (
         "On the dotted line, what is stated comes true. Bands are 95% intervals; "
         f"n = {sum(one.n for one in bins)}, in bins of equal size."
@@ -30,13 +30,13 @@ def chart_reliability(key: str, about: str, bins: Sequence[Bin]) -> Chart:
 
 
 def chart_coverage(key: str, about: str, curve: Sequence[Coverage]) -> Chart:
-    """The accuracy among the surest cases, for every share of the cases that is answered."""
+    """Accuracy against the share of cases that are answered, surest first."""
     caption = "What is right if only the surest cases are answered."
     return coverage_chart(f"coverage-{key}", f"Risk and coverage: {about}", caption, _curve(curve))
 
 
 def chart_confusion(key: str, about: str, confusion: Confusion, name_of: Callable[[str], str]) -> Chart:
-    """Gold labels against those predicted."""
+    """Gold against predicted labels."""
     caption = f"n = {confusion.n}. The fill is the share of the row; right ones are framed."
     names = [name_of(label) for label in confusion.labels]
     return confusion_chart(
@@ -45,7 +45,7 @@ def chart_confusion(key: str, about: str, confusion: Confusion, name_of: Callabl
 
 
 def chart_seconds(seconds: Sequence[float], marks: Mapping[str, float]) -> Chart:
-    """How many of the cases were done within so many seconds, with quantiles marked by name."""
+    """The number of cases done within a time, with named quantiles marked."""
     dotted = f" The dotted lines are the {' and the '.join(marks)}." if marks else ""
     caption = f"How many of the {len(seconds)} cases were done within so long.{dotted}"
     return seconds_chart("seconds", "Time of a case", caption, seconds, marks)

@@ -28,14 +28,14 @@ from triage.evaluation.summary import FacetSummary
 from triage.render.charts import Chart
 
 LISTED = 200
-"""So many cases of one group are listed; a report of thousands must still open."""
+"""The maximum of listed cases of one group, so that a report of thousands still opens."""
 
 Outcome = Literal["right", "wrong", "abstained", "missed", "wrongly given"]
 OF_A_LABEL: tuple[Outcome, ...] = ("right", "missed", "wrongly given")
 
 
 class ListedCase(NamedTuple):
-    """One case in a list, with the probabilities stated of what was said and of the gold label."""
+    """One case in a list, with the stated probabilities of the predicted and of the gold label."""
 
     case_id: str
     said: float | None
@@ -43,7 +43,7 @@ class ListedCase(NamedTuple):
 
 
 class CaseList(NamedTuple):
-    """The cases of one count. `predicted` is None where a facet takes several labels: the count is then of `gold`."""
+    """The cases behind one count. `predicted` is None in a facet with several labels, where `gold` alone is counted."""
 
     anchor: str
     facet: str
@@ -60,7 +60,7 @@ def labelled(records: Iterable[CaseRecord], facet: Facet) -> list[CaseRecord]:
 
 
 def by_pair(records: Sequence[CaseRecord], facet: Facet, order: Sequence[str]) -> dict[tuple[str, str], CaseList]:
-    """The cases of each cell of a confusion matrix, by gold and predicted label; both in the given order."""
+    """The cases of each cell of a confusion matrix, by gold and predicted label, both in this order."""
     groups: dict[tuple[str, str], list[ListedCase]] = {}
     for record in records:
         gold = record.gold[facet.id][0]
@@ -108,7 +108,7 @@ _COVERAGES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 
 class Cell(NamedTuple):
-    """One count of the matrix, with its share of the row and the list of its cases."""
+    """One count of the matrix, its share of the row, and its cases."""
 
     n: int
     share: float
@@ -117,12 +117,12 @@ class Cell(NamedTuple):
 
     @property
     def heat(self) -> int:
-        """The share in tenths, from 1 on where there is any case."""
+        """The share in tenths, rounded up."""
         return math.ceil(10 * self.share)
 
 
 class MatrixRow(NamedTuple):
-    """The cases with one gold label, by what was predicted."""
+    """The cases with one gold label, by predicted label."""
 
     label: str
     n: int
@@ -130,7 +130,7 @@ class MatrixRow(NamedTuple):
 
 
 class LabelRow(NamedTuple):
-    """How well one label was found; the lists are of a facet with several labels."""
+    """The scores of one label. Only facets with several labels have the lists."""
 
     score: LabelScore
     kappa: Kappa | None = None
@@ -140,7 +140,7 @@ class LabelRow(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """Whether the stated probabilities came true. `curve` is thinned to a few points for the table beside the plot."""
+    """The calibration of the stated probabilities. `curve` holds a few points for the table beside the plot."""
 
     n: int
     bins: tuple[Bin, ...]
@@ -152,7 +152,7 @@ class Calibration(NamedTuple):
 
 
 class FacetView(NamedTuple):
-    """Everything that is shown of one facet."""
+    """What is shown of one facet."""
 
     facet: Facet
     summary: FacetSummary
@@ -163,11 +163,11 @@ class FacetView(NamedTuple):
     lists: tuple[CaseList, ...]
 
     def name(self, label: str) -> str:
-        """What the taxonomy calls a label; the label itself where the taxonomy doesn't have it."""
+        """The taxonomy's name of a label; the label itself if it is unknown."""
         return name_of(self.facet, label)
 
     def told(self, cases: CaseList) -> str:
-        """What the cases of a count have in common."""
+        """A title for the cases behind a count."""
         name = self.name(cases.gold)
         if cases.predicted is None:
             return f"{name}: {cases.outcome}"
@@ -179,7 +179,7 @@ class FacetView(NamedTuple):
 
     @property
     def charts(self) -> tuple[Chart, ...]:
-        """All there are of the facet; the page shows its confusion as a table that leads to the cases instead."""
+        """All charts of the facet. The page shows the confusion as a table with links to cases instead."""
         found = self.summary.confusion
         charts = [chart_confusion(self.facet.id, self.facet.name, found, self.name) if found and found.n else None]
         if self.calibration is not None:
@@ -188,12 +188,12 @@ class FacetView(NamedTuple):
 
 
 def name_of(facet: Facet, label: str) -> str:
-    """What the taxonomy calls a label; the label itself where the taxonomy doesn't have it."""
+    """The taxonomy's name of a label; the label itself if it is unknown."""
     return next((one.name for one in facet.labels if one.id == label), label)
 
 
 def view_facet(facet: Facet, summary: FacetSummary, records: Sequence[CaseRecord]) -> FacetView:
-    """The view of a facet whose figures are `summary`, from the records that these were computed from."""
+    """The view of a facet, from its summary and the records behind it."""
     known = labelled(records, facet)
     make = partial(FacetView, facet=facet, summary=summary, calibration=_calibration(known, facet))
     if facet.cardinality == "multi":
@@ -230,7 +230,7 @@ def _rows(summary: FacetSummary, pairs: dict[tuple[str, str], CaseList]) -> Iter
 
 
 def _calibration(records: Sequence[CaseRecord], facet: Facet) -> Calibration | None:
-    """None where no probabilities are recorded."""
+    """None if no probabilities are recorded."""
     stated, right = _each_label(records, facet) if facet.cardinality == "multi" else _best_label(records, facet)
     if not stated:
         return None
@@ -255,7 +255,7 @@ def _best_label(records: Sequence[CaseRecord], facet: Facet) -> tuple[list[float
 
 
 def _each_label(records: Sequence[CaseRecord], facet: Facet) -> tuple[list[float], list[bool]]:
-    """The probability of each label of each case, which stands alone, and whether the case has it."""
+    """The independent probability of each label of each case, and whether the case has the label."""
     pairs = [
         (probability, label in record.gold[facet.id])
         for record in records

@@ -1,6 +1,6 @@
-"""A run as HTML: the report in one file, and its parts for pages that show them with links of their own.
+"""A run as HTML: the report in one file, and its parts for the service's pages.
 
-The file asks the network for nothing, needs no script, and traces every count to its cases.
+The file makes no network request, needs no script, and links every count to its cases.
 """
 
 from __future__ import annotations
@@ -37,10 +37,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\uf
 
 
 class Links(Protocol):
-    """Where the cases of a count, and a single case, are told, and where a table or chart is a file.
-
-    An empty text stands for a case that is told nowhere, and for what is no file.
-    """
+    """URLs of the cases behind a count, of a single case, and of a table or chart as a file; empty if there is none."""
 
     def cases(self, of: CaseList) -> str: ...
 
@@ -50,7 +47,7 @@ class Links(Protocol):
 
 
 class _InFile:
-    """Links within the report's own file, which tells only the worst cases in full."""
+    """Links within the report's file, which shows only the worst cases in full."""
 
     def __init__(self, view: RunView) -> None:
         self._told = {one.record.case_id: one.anchor for one in view.wrong[:SHOWN]}
@@ -66,7 +63,7 @@ class _InFile:
 
 
 def write_html(path: Path, report: Report, run: Run, taxonomy: Taxonomy, *, with_text: bool = True) -> Path:
-    """Write the report, whole or not at all. Without `with_text` it holds no word of any write-up."""
+    """Write the report atomically. Without `with_text` it holds no text of write-ups."""
     cases = read_cases(run, taxonomy) if with_text else None
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, as_html(report, run, taxonomy, cases))
@@ -74,7 +71,7 @@ def write_html(path: Path, report: Report, run: Run, taxonomy: Taxonomy, *, with
 
 
 def read_cases(run: Run, taxonomy: Taxonomy) -> dict[str, Case] | None:
-    """The run's cases with their texts; None where the data can't be read any more, or changed since the run."""
+    """The run's cases with their texts; None if the data can't be read or has changed since the run."""
     try:
         return cases_of(run, taxonomy)
     except (TriageError, OSError):
@@ -82,24 +79,18 @@ def read_cases(run: Run, taxonomy: Taxonomy) -> dict[str, Case] | None:
 
 
 def as_html(report: Report, run: Run, taxonomy: Taxonomy, cases: Mapping[str, Case] | None) -> str:
-    """The report in one file. Without `cases` it says that the texts are not at hand.
-
-    The same run gives the same file, byte for byte.
-    """
+    """The report in one file, the same for the same run byte by byte. Without `cases` it has no texts."""
     return file_of(view_run(report, run, taxonomy, cases))
 
 
 def file_of(view: RunView) -> str:
-    """The report in one file, of a run that is viewed already."""
+    """The report in one file, from a view of the run."""
     known = {"links": _InFile(view), "lists_cases": True, "version": triage.__version__}
     return _rendered("report.html", view, known)
 
 
 def part_of(run: RunView, part: Part, links: Links, /, **known: Any) -> Markup:
-    """One part of the report for a page.
-
-    What it tells of is in `known`: the `view` of a facet, the `compared` runs and their `place`, the `case`.
-    """
+    """One part of the report for a page. `known` has what it shows: a facet's `view`, `compared`, `place`, `case`."""
     text = _rendered(f"{part}.html", run, {"links": links, "lists_cases": False} | known)
     return Markup(text)  # noqa: S704 - all that was put into the template was escaped
 
@@ -133,7 +124,7 @@ def _environment() -> Environment:
 
 
 def _value(one: Measured) -> str:
-    """The metric's value with its unit; an empty text where it is undefined."""
+    """The metric's value with its unit; empty if it is undefined."""
     if one.value is None:
         return ""
     if one.is_exact:
@@ -151,7 +142,7 @@ def _signed(value: float | None) -> str:
 
 
 def _probability(value: float | None) -> str:
-    """A probability; two digits, since no more of it is known. Never 1 or 0 by rounding alone."""
+    """A probability with two digits, never rounded to 0 or 1."""
     if value is None:
         return "none"
     if 0 < value < 0.005:

@@ -1,4 +1,4 @@
-"""A report as JUnit XML: a test case for every gate, so that any CI shows which one failed."""
+"""A report as JUnit XML, with a test case for every gate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from triage.evaluation.reports import Report
 
 
 def as_junit(report: Report) -> str:
-    """The gates as test cases. An inconclusive gate is an error, not a failure: it says nothing about the run."""
+    """The gates as test cases. An inconclusive gate is an error, not a failure."""
     gates = report.gates
     suite = ET.Element(
         "testsuite",

@@ -1,4 +1,4 @@
-"""A report as Markdown, made for a comment on a pull request: the verdict first, the rest folded away."""
+"""A report as Markdown for a comment on a pull request: the verdict first, changed cases folded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MARKS = {"passed": "✅ passed", "failed": "❌ failed", "inconclusive": "⚠�
 
 
 def as_markdown(report: Report) -> str:
-    """The report; nothing in it can break out of its cell."""
+    """The report. All values are escaped."""
     summary = report.summary
     parts = [f"## triage eval: {plain(summary.suite)}", "", _headline(report), ""]
     if report.gates:

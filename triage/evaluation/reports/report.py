@@ -17,7 +17,7 @@ from triage.evaluation.summary import Summary, summarise
 
 
 class Report(BaseModel, frozen=True):
-    """Everything that is told of a run. `comparison` is against the base run, where one was given."""
+    """The figures of a run. `comparison` is with the base run, if there is one."""
 
     run: str
     summary: Summary
@@ -27,12 +27,12 @@ class Report(BaseModel, frozen=True):
 
     @property
     def passed(self) -> bool:
-        """True if no gate failed and none is inconclusive."""
+        """True if every gate passed."""
         return all(gate.status == "passed" for gate in self.gates)
 
 
 def report_of(run: Run, taxonomy: Taxonomy, base: Run | None = None, bases: Mapping[str, Run] | None = None) -> Report:
-    """Score a run, check its gates and compare it with `base`. `bases` are the runs that gates name."""
+    """Score a run, check its gates and compare it with `base`. `bases` maps names in gates to runs."""
     scores = Scores.of_run(run, taxonomy)
     facets = [taxonomy.facet(name) for name in run.suite.facets]
     names = run.suite.metrics or default_metrics(facets)
@@ -46,9 +46,9 @@ def report_of(run: Run, taxonomy: Taxonomy, base: Run | None = None, bases: Mapp
 
 
 def report_on(run: Run, archive: Archive, bases: Sequence[str] = ()) -> Report:
-    """The report of a run; the first of `bases`, else the first run that a gate names, is what it is compared with.
+    """The report of a run, compared with the first of `bases`, else with the first run that a gate names.
 
-    A base is a run as `Archive.find` knows it, or NAME=RUN for the one that gates call by this name.
+    A base is a run as `Archive.find` accepts it, or NAME=RUN for the run that gates call NAME.
     """
     given = {}
     for one in bases:
@@ -56,7 +56,7 @@ def report_on(run: Run, archive: Archive, bases: Sequence[str] = ()) -> Report:
         given[name or folder] = archive.find(folder, run.suite.name)
     named = {gate.base for gate in run.suite.parsed_gates if gate.base}
     known = {name: found for name in named - given.keys() if (found := archive.find_or_none(name, run.suite.name))}
-    # One base given by its folder alone stands for whatever single name the gates use.
+    # A single base without a name stands for the single name that the gates use.
     if len(given) == 1 and len(named) == 1 and not named & given.keys():
         known = dict.fromkeys(named, next(iter(given.values())))
     first = next(iter(given.values()), None) or next(iter(known.values()), None)

@@ -22,7 +22,7 @@ from triage.render.charts import Chart
 
 
 class Origins(NamedTuple):
-    """What the answers came from, as the cases' provenance has it; several where a run was taken up with changes."""
+    """What produced the answers, from the cases' provenance; several values if a resumed run changed."""
 
     models: tuple[str, ...]
     prompts: tuple[str, ...]
@@ -46,9 +46,9 @@ class Compared(NamedTuple):
 
 
 class RunView(NamedTuple):
-    """A run as it is shown. `metrics` stand with their bar and their meaning, `wrong` are all cases with a mistake.
+    """A run as it is shown. `metrics` have their bar and meaning; `wrong` are all cases with a mistake.
 
-    `has_text` is False where the write-ups are not at hand; `names` maps the taxonomy's facets by id.
+    `has_text` is False if the write-ups are unavailable; `names` maps facet ids to facets.
     """
 
     report: Report
@@ -68,13 +68,13 @@ class RunView(NamedTuple):
 
     @property
     def charts(self) -> tuple[Chart, ...]:
-        """Every chart there is of the run."""
+        """All charts of the run."""
         of_facets = tuple(chart for view in self.facets for chart in view.charts)
         return (*of_facets, self.seconds) if self.seconds else of_facets
 
 
 def view_run(report: Report, run: Run, taxonomy: Taxonomy, cases: Mapping[str, Case] | None) -> RunView:
-    """The view of a run; without `cases` it holds no word of any write-up."""
+    """The view of a run. Without `cases` it holds no text of write-ups."""
     facets = [taxonomy.facet(name) for name in run.suite.facets]
     scores = Scores.of_run(run, taxonomy)
     return RunView(
@@ -122,7 +122,7 @@ def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 class Bar(NamedTuple):
-    """Positions in percent of the scale's width; `zero` is None where 0 is an end of the scale."""
+    """Positions in percent of the scale's width. `zero` is None if 0 is not inside the scale."""
 
     value: float
     low: float
@@ -132,7 +132,7 @@ class Bar(NamedTuple):
 
 
 def bar_of(measured: Measured) -> Bar | None:
-    """A metric on its natural scale: shares and kappa up to 1, all else from 0 to the end of its interval."""
+    """A metric on its scale: metrics of facets and shares end at 1, others above their interval."""
     if measured.value is None or measured.interval is None:
         return None
     if _is_of_facet(measured.metric) or measured.metric.endswith(".share"):
@@ -141,7 +141,7 @@ def bar_of(measured: Measured) -> Bar | None:
 
 
 def bars_of(differences: Sequence[Difference]) -> list[Bar | None]:
-    """Differences around 0: those of the facets' metrics on one scale, each other one on its own."""
+    """Differences around 0. Metrics of facets share one scale; each other metric has its own."""
     alike = [_reach(one.interval) for one in differences if _is_of_facet(one.metric) and one.interval]
     widest = max(alike, default=0.0)
     bars: list[Bar | None] = []
@@ -174,7 +174,7 @@ def _bar(value: float, interval: Interval, start: float, end: float) -> Bar | No
 
 
 def charts_of(report: Report, run: Run, taxonomy: Taxonomy) -> list[Chart]:
-    """Confusion, reliability and coverage of each facet, and the time of a case: what of it there is."""
+    """The available charts: confusion, reliability and coverage of each facet, and the time of a case."""
     charts = [chart for view in views_of(report, run, taxonomy) for chart in view.charts]
     seconds = seconds_of(report, run)
     return [*charts, seconds] if seconds else charts
@@ -189,7 +189,7 @@ def views_of(report: Report, run: Run, taxonomy: Taxonomy) -> list[FacetView]:
 
 
 def seconds_of(report: Report, run: Run) -> Chart | None:
-    """How long cases took; None where none is done."""
+    """How long cases took; None if none is done."""
     summary = report.summary
     if summary.median_seconds is None or summary.p95_seconds is None:
         return None

@@ -18,7 +18,7 @@ _INTERVAL = (Column("from", "number"), Column("to", "number"))
 
 
 def tables_of(view: RunView) -> list[Table]:
-    """Every table of a run that holds anything."""
+    """All tables of a run that have rows."""
     found = [_gates(view), _metrics(view), _worst(view), _costs(view), _steps(view), _settings(view)]
     found += [_degraded(view), _failures(view)]
     found += [table for facet in view.facets for table in _of_facet(facet)]
@@ -26,12 +26,12 @@ def tables_of(view: RunView) -> list[Table]:
 
 
 def comparison_tables(found: Comparison, place: str = "comparison") -> list[Table]:
-    """The tables of a comparison that hold anything; `place` begins their ids."""
+    """The tables of a comparison that have rows; `place` is the prefix of their ids."""
     return [table for table in _of_comparison(found, place) if table.rows]
 
 
 def cases_table(view: FacetView, cases: CaseList) -> Table:
-    """The cases of one count, those stated most surely first."""
+    """The cases behind one count, the most probable predictions first."""
     several = view.facet.cardinality == "multi"
     columns = (Column("case"), *_probabilities(several))
     rows = [Row((case.case_id, case.said, *(() if several else (case.gold,))), (case.case_id,)) for case in cases.cases]
@@ -207,7 +207,7 @@ _COLUMNS = ("case", "facet", "gold", "predicted", "probability", "right", "statu
 
 
 def cases_csv(run: Run) -> str:
-    """The cases; text that a spreadsheet would run as a formula is quoted."""
+    """The cases of a run as CSV, one line per case and facet. Spreadsheet formulas are quoted."""
     file = io.StringIO()
     # As in `triage.render.tables`: a cell with a line end of either kind is quoted.
     writer = csv.writer(file, lineterminator="\r\n")

@@ -20,7 +20,7 @@ _SHOWN_FAILURES = 5
 
 
 def print_report(summary: Summary, console: Console) -> None:
-    """Print the figures of a run; readable from 80 columns on, made for 100."""
+    """Print the figures of a run, laid out for 100 columns and readable in 80."""
     console.print(f"\n[bold]{escape(summary.suite)}[/bold]  {escape(summary.description.strip())}")
     console.print(_counts(summary))
     console.print("\nAgreement with the gold labels:")
@@ -133,7 +133,7 @@ def _score_cells(score: LabelScore) -> list[str]:
 
 
 def _matrix(confusion: Confusion) -> Table:
-    """One letter a column keeps a matrix of thirty labels within 100 columns."""
+    """The matrix with one letter per column, so that thirty labels fit into 100 columns."""
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("")
     letters = [_LETTERS[i] if i < len(_LETTERS) else str(i) for i in range(len(confusion.labels))]

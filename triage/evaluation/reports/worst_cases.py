@@ -1,4 +1,4 @@
-"""Cases told in full, the surest mistakes first: what was said, why, and the text with its evidence marked."""
+"""Cases in full, the surest mistakes first: the answers, their sources, and the text with its evidence marked."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ class Piece(NamedTuple):
 
 
 class Heading(NamedTuple):
-    """The redacted title of a case, and where it was published."""
+    """The redacted title of a case and its URL."""
 
     title: str
     url: str
 
 
 class WriteUp(NamedTuple):
-    """A redacted text: the pieces that it is made of, and how many characters were cut off its end."""
+    """A redacted text in pieces, and the number of characters cut off its end."""
 
     pieces: tuple[Piece, ...]
     cut: int
 
 
 class Source(NamedTuple):
-    """What one source said: its own first choice, and the probability it gave to each label in question."""
+    """One source: its first choice, and its probability of each label in question."""
 
     name: str
     meaning: str
@@ -56,9 +56,9 @@ class Source(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came of one facet of a case. `labels` are those in question: the predicted ones, then the gold ones.
+    """The answer on one facet of a case. `labels` are those in question: the predicted ones, then the gold ones.
 
-    `confidence` is the highest probability that was stated of something wrong; None where nothing is, or was stated.
+    `confidence` is the highest probability stated for something wrong; None if nothing is wrong or was stated.
     """
 
     facet: Facet
@@ -73,7 +73,7 @@ class Answer(NamedTuple):
 
 
 class ToldCase(NamedTuple):
-    """A case with what is told of it: its mistakes, the surest first, or all its answers."""
+    """A case with its mistakes, the surest first, or with all its answers."""
 
     anchor: str
     record: CaseRecord
@@ -86,7 +86,7 @@ class ToldCase(NamedTuple):
 
 
 def worst_cases(records: Iterable[CaseRecord], facets: Sequence[Facet]) -> list[ToldCase]:
-    """All cases with a wrong label, those first whose wrong label was most probable; an abstention is no mistake."""
+    """All cases with a wrong label, the most probable one first. An abstention is not a mistake."""
     found = []
     for record in records:
         answers = [_answer(record, facet) for facet in facets if _is_wrong(record, facet)]
@@ -155,7 +155,7 @@ def _led(first: str, record: CaseRecord, facet: Facet) -> str:
 
 
 class WriteUps:
-    """The texts of the cases as they may be shown: redacted, with the evidence marked."""
+    """The redacted texts of the cases, with the evidence marked."""
 
     def __init__(self, cases: Mapping[str, Case], redactor: Redactor | None = None) -> None:
         self._cases = cases
@@ -163,11 +163,11 @@ class WriteUps:
         self._redacted: dict[str, Redacted] = {}
 
     def heading(self, case_id: str) -> Heading:
-        """The title and the link of a case; both empty for a case that isn't there."""
+        """The title and link of a case; both empty for an unknown case."""
         case = self._cases.get(case_id)
         if case is None:
             return Heading("", "")
-        # The title is redacted as a part of the whole: what is a secret may show in the write-up alone.
+        # Redact the title within the whole text: a secret may be recognisable in the write-up only.
         redacted = self._redact(case)
         _, end = redacted.redacted_span(0, len(case.incident.title))
         url = case.incident.url
@@ -175,7 +175,7 @@ class WriteUps:
         return Heading(redacted.text[:end], url if is_link else "")
 
     def of(self, case_id: str, spans: Mapping[str, Sequence[tuple[int, int]]] | None = None) -> WriteUp | None:
-        """The text of a case; `spans` are offsets in `Incident.text` by facet. None for a case that isn't there."""
+        """The text of a case; `spans` maps facets to offsets in `Incident.text`. None for an unknown case."""
         case = self._cases.get(case_id)
         if case is None:
             return None
@@ -196,7 +196,7 @@ class WriteUps:
 
 
 def _pieces(text: str, marked: Sequence[tuple[int, int, str]]) -> Iterable[Piece]:
-    """`text` cut wherever evidence begins or ends."""
+    """`text` split wherever evidence begins or ends."""
     edges = sorted({0, len(text), *(min(edge, len(text)) for start, end, _ in marked for edge in (start, end))})
     for start, end in itertools.pairwise(edges):
         facets = dict.fromkeys(facet for first, last, facet in marked if first <= start and end <= last)
