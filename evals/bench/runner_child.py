@@ -19,7 +19,7 @@ import openai
 
 from triage.app.settings import Settings
 from triage.app.wiring import open_subject, provider_gate
-from triage.cli.pace import shown
+from triage.cli.eval.run import showing_pace
 from triage.cli.terminal import watching
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Taxonomy
@@ -59,7 +59,7 @@ async def run_as_suite(path: Path, url: str, concurrency: int, out: Path) -> tup
     with watching() as watch:
         async with open_subject(settings, suite, taxonomy, gate=gate, cache=out / "cache") as (subject, decisive):
             started = time.process_time()
-            with shown(pace, watch) as progress:
+            with showing_pace(pace, watch) as progress:
                 run = await run_suite(
                     suite,
                     data,

@@ -8,7 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from triage.cli.terminal import SafeConsole, output, without_orders
+from triage.cli.terminal import SafeConsole, output, without_control
 
 ORDERS = "before\x1b]52;c;ZWNobw==\x07\x1b[2J\x9b31m\x7fafter\nline\ttab"
 
@@ -45,5 +45,5 @@ def test_every_command_writes_through_it(capsys: pytest.CaptureFixture[str]) -> 
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_a_text_without_orders_stays_as_long() -> None:
-    assert without_orders(ORDERS) == "before�]52;c;ZWNobw==��[2J�31m�after\nline\ttab"
+def test_a_text_without_control_stays_as_long() -> None:
+    assert without_control(ORDERS) == "before�]52;c;ZWNobw==��[2J�31m�after\nline\ttab"

@@ -45,7 +45,7 @@ def test_subscriptions_are_added_listed_tested_and_removed(triage: Invoke) -> No
 
 def test_webhook_sources_are_added_with_a_url_and_removed(triage: Invoke) -> None:
     own = {"TRIAGE_PUBLIC_URL": "https://triage.example/"}
-    assert "take one of alertmanager" in " ".join(triage("webhooks", "add", "pigeon", **own).stderr.split())
+    assert "use one of alertmanager" in " ".join(triage("webhooks", "add", "pigeon", **own).stderr.split())
     made = json.loads(triage("webhooks", "add", "pagerduty", "--json", **own).stdout)
     assert made["url"] == f"https://triage.example/v1/webhooks/{made['id']}"
     assert triage("webhooks", "secret", made["id"], stdin="short\n", **own).exit_code == 2

@@ -6,28 +6,32 @@ import os
 import re
 import sys
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from triage import __version__
-from triage.cli import annotate, evaluate, index, keys, subscriptions, taxonomy, webhooks
+from triage.cli import annotate, index, keys, subscriptions, taxonomy, webhooks
+from triage.cli import eval as evaluate
 from triage.cli.agreement import agreement
+from triage.cli.audit import audit
 from triage.cli.automation import automation
-from triage.cli.backup import backup, restore
+from triage.cli.backup import backup
 from triage.cli.calibrate import calibrate
 from triage.cli.checklist import checklist
 from triage.cli.classify import classify
 from triage.cli.delete import delete
 from triage.cli.demo import demo
 from triage.cli.doctor import doctor
-from triage.cli.encryption import encrypt
-from triage.cli.history import import_file, search
+from triage.cli.encrypt import encrypt
+from triage.cli.import_history import import_file
 from triage.cli.ledger import ledger
 from triage.cli.live import live
 from triage.cli.radar import radar
+from triage.cli.restore import restore
+from triage.cli.search import search
 from triage.cli.serve import serve
 from triage.cli.spending import spending
 from triage.cli.study import study
@@ -43,10 +47,10 @@ _PANELS = {
     "Triage": (demo, classify, search, doctor),
     "Labels, agreement and suites": (annotate, agreement, calibrate, evaluate, live, taxonomy),
     "What past incidents tell": (summary, study, ledger, automation, radar, checklist),
-    "A service": (serve, worker, spending, keys, keys.audit, subscriptions, webhooks),
+    "A service": (serve, worker, spending, keys, audit, subscriptions, webhooks),
     "What is kept": (import_file, delete, index, backup, restore, encrypt),
 }
-_NAMES = {import_file: "import", evaluate: "eval"}
+_NAMES: dict[Any, str] = {import_file: "import"}
 
 for panel, commands in _PANELS.items():
     for command in commands:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run
+from triage.cli.terminal import JSON_OPTION, messages, output, plain_table, print_json, run
+from triage.render.quantities import percent
 
 if TYPE_CHECKING:
-    from triage.agreement import AgreementReport
+    from triage.agreement import AgreementReport, Alpha, FacetAgreement, Kappa, MeanAgreement, PairAgreement
+    from triage.agreement.interpretation import Reading
+    from triage.agreement.report import LabelAlpha, ModelAgreement
+
+
+_SHOWN_CAUTIONS = 2
 
 
 def agreement(
@@ -42,9 +53,7 @@ def agreement(
     if as_json:
         print_json(report.model_dump(mode="json"))
         return
-    from triage.cli.agreement_report import print_agreement
-
-    print_agreement(report, output())
+    _print(report, output())
     if not report.facets:
         messages().print(
             "Give a file of annotations, or annotate incidents of the service: POST /v1/incidents/{id}/annotations."
@@ -68,3 +77,137 @@ async def _measure(
         async with open_store(settings) as (store, _):
             annotations = list(await store.annotations.list_all(taxonomy.id))
     return agreement_report(annotations, taxonomy, facets, resamples=resamples, seed=seed)
+
+
+def _print(report: AgreementReport, console: Console) -> None:
+    """Print the report; made for 100 columns."""
+    people = {one.name for facet in report.facets for one in facet.annotators if one.origin == "human"}
+    console.print(
+        f"\n[bold]{escape(report.taxonomy)}[/bold]: {report.annotations:,} annotations, {len(report.facets)} facet(s), "
+        f"{len(people)} {'person' if len(people) == 1 else 'people'}"
+    )
+    for line in report.ignored:
+        console.print(f"[yellow]Left out: {escape(line)}.[/yellow]")
+    for facet in report.facets:
+        _print_facet(facet, console)
+    if report.facets and report.resamples:
+        console.print(
+            Text(
+                f"\nIntervals hold {report.confidence:.0%}: {report.resamples:,} resamples of the incidents "
+                f"({'BCa' if report.method == 'bca' else report.method}), seed {report.seed}. Bands after Landis and "
+                "Koch (1977): a convention, no law.",
+                style="dim",
+            )
+        )
+
+
+def _print_facet(facet: FacetAgreement, console: Console) -> None:
+    who = ", ".join(f"{one.name} {one.incidents}" for one in facet.annotators if one.origin == "human")
+    kind = facet.cardinality.replace("_", " ") + (", ordered" if facet.ordered else "")
+    console.print(Text(f"\n{facet.facet}", style="bold cyan").append(f"  {kind}", style="not bold dim"))
+    labelled = f"{facet.incidents} incidents, {facet.overlap} of them labelled by two people or more"
+    console.print(Text(f"{labelled}{f': {who}' if who else ''}"))
+    if facet.pairs:
+        console.print(Padding(_pairs("people with people", facet.pairs, facet), (1, 0, 0, 2)))
+        console.print(Padding(_together(facet), (1, 0, 0, 2)))
+    if facet.labels:
+        console.print(Padding(_by_label(facet.labels), (1, 0, 0, 2)))
+    for model in facet.models:
+        console.print(
+            Padding(_pairs(f"{model.model} with", (*model.gold, *model.people), facet, of_model=True), (1, 0, 0, 2))
+        )
+        console.print(Padding(Text(_said_of(model, facet.ceiling)), (0, 0, 0, 2)))
+    for note in (*facet.notes, *_cautions(facet)):
+        console.print(Padding(Text(f"• {note}", style="yellow"), (0, 0, 0, 2)))
+
+
+def _pairs(title: str, pairs: Sequence[PairAgreement], facet: FacetAgreement, *, of_model: bool = False) -> Table:
+    several = facet.cardinality == "multi"
+    table = plain_table(title, "n", "equal" if several else "agree", right=("n", "equal", "agree"))
+    table.add_column("alpha of sets [95%]" if several else "kappa [95%]", no_wrap=True)
+    if facet.ordered:
+        table.add_column("quadratic [95%]", no_wrap=True)
+    elif facet.cardinality == "primary_first":
+        table.add_column("alpha of sets", no_wrap=True)
+    table.add_column("reading")
+    for one in pairs:
+        agree = one.sets.exact if several and one.sets else one.kappa.observed if one.kappa else None
+        cells = [
+            one.first if of_model else f"{one.first} – {one.second}",
+            str(one.n),
+            percent(agree) or "-",
+            _figure(one.main),
+        ]
+        if facet.ordered:
+            cells.append(_figure(one.weighted[-1] if one.weighted else None))
+        elif facet.cardinality == "primary_first":
+            cells.append(_figure(one.alpha, short=True))
+        table.add_row(*map(escape, cells), _band(one.reading))
+    return table
+
+
+def _together(facet: FacetAgreement) -> Table:
+    """All people at once: the ceiling, alpha, Fleiss' kappa."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(style="dim")
+    of_pairs = "its only pair" if facet.ceiling.pairs == 1 else f"mean of its {facet.ceiling.pairs} pairs"
+    table.add_row("human-human ceiling", "-" if facet.ceiling.value is None else str(facet.ceiling), of_pairs)
+    for name, alpha in (
+        ("Krippendorff's alpha", facet.alpha),
+        ("alpha on the scale", facet.ordinal),
+        ("alpha of sets (MASI)", facet.set_alpha),
+    ):
+        if alpha is not None:
+            table.add_row(name, *_with_reason(alpha))
+    if facet.fleiss is not None:
+        table.add_row("Fleiss' kappa", *_with_reason(facet.fleiss))
+    return table
+
+
+def _by_label(labels: Sequence[LabelAlpha]) -> Table:
+    from triage.agreement.interpretation import read
+
+    table = plain_table()
+    table.show_header = True
+    table.add_column("label, against all others")
+    table.add_column("given", justify="right")
+    table.add_column("alpha [95%]", no_wrap=True)
+    table.add_column("reading")
+    for one in sorted(labels, key=lambda one: (one.alpha.value is None, -(one.alpha.value or 0.0))):
+        table.add_row(escape(one.label), str(one.given), escape(_figure(one.alpha)), _band(read(one.alpha)))
+    return table
+
+
+def _said_of(model: ModelAgreement, ceiling: MeanAgreement) -> str:
+    text = model.explain(ceiling)
+    return f"{text[0].upper()}{text[1:]}" if not text.startswith("model:") else text
+
+
+def _band(reading: Reading) -> str:
+    if reading.band is None or reading.lowest in (None, reading.band):
+        return reading.band or "-"
+    return f"{reading.band}, {'may be chance' if reading.lowest == 'poor' else f'at least {reading.lowest}'}"
+
+
+def _cautions(facet: FacetAgreement) -> Iterator[str]:
+    pairs = [*facet.pairs, *(pair for model in facet.models for pair in (*model.gold, *model.people))]
+    told = []
+    for pair in pairs:
+        said = pair.reading.cautions if pair.reading.band else (pair.reading.text, *pair.reading.cautions)
+        if pair.n and said:
+            told.append(f"{pair.first} – {pair.second}: {' '.join(said)}")
+    yield from told[:_SHOWN_CAUTIONS]
+    if len(told) > _SHOWN_CAUTIONS:
+        yield f"{len(told) - _SHOWN_CAUTIONS} more pair(s) of this facet need such care: see `reading` with --json."
+
+
+def _with_reason(figure: Alpha | Kappa) -> tuple[str, str]:
+    return (_figure(figure), "" if figure.value is not None else f"undefined: {figure.undefined}")
+
+
+def _figure(figure: Kappa | Alpha | None, *, short: bool = False) -> str:
+    if figure is None or figure.value is None:
+        return "-"
+    return f"{figure.value:.2f}" if short else str(figure)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from triage.app.settings import Settings
-from triage.cli.ledger import TEAMS
-from triage.cli.terminal import JSON_OPTION, print_json, run, watching
+from triage.cli.terminal import JSON_OPTION, TEAM_OPTION, print_json, run, watching
 
 if TYPE_CHECKING:
     from triage.domain.taxonomy import Taxonomy
@@ -21,7 +20,7 @@ def automation(
     least: Annotated[int, typer.Option(min=1, help="Fewer incidents make no candidate.")] = 5,
     most_minutes: Annotated[float, typer.Option(min=0.1, help="The longest median time to mitigate.")] = 180.0,
     action_minutes: Annotated[float, typer.Option(min=0, help="What a playbook needs, from detection on.")] = 5.0,
-    team: Annotated[list[str] | None, TEAMS] = None,
+    team: Annotated[list[str] | None, TEAM_OPTION] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Rank candidates for automation, as Markdown: trigger, action, guard, time saved, the incidents behind each."""

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, fail, messages, output, print_json
+from triage.cli.terminal import JSON_OPTION, fail, messages, output, plain_table, print_json
 from triage.domain.errors import TriageError
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def _print(calibrator: Calibrator) -> None:
     for name, facet in calibrator.facets.items():
         weights = ", ".join(f"{source} {weight:.2f}" for source, weight in facet.weights.items() if weight)
         console.print(f"\n[bold]{escape(name)}[/bold], n = {facet.n}")
-        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+        table = plain_table()
         for row in _rows(facet):
             table.add_row(*row)
         table.add_row("listens to", weights)

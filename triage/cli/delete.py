@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run
+from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run, user_name
 
 
 def delete(
@@ -47,7 +46,7 @@ async def _delete(incident_ids: list[str]) -> tuple[list[str], list[str]]:
     async with open_store(settings) as (store, _):
         for incident_id in incident_ids:
             try:
-                await store.incidents.delete(incident_id, f"cli:{getpass.getuser()}")
+                await store.incidents.delete(incident_id, f"cli:{user_name()}")
             except NotFound:
                 unknown.append(incident_id)
             else:

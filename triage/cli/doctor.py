@@ -11,11 +11,10 @@ from typing import Annotated, NamedTuple
 import typer
 from pydantic import ValidationError
 from rich.markup import escape
-from rich.table import Table
 
 from triage import __version__
 from triage.app.settings import Settings
-from triage.cli.terminal import FAILURE, JSON_OPTION, output, print_json
+from triage.cli.terminal import FAILURE, JSON_OPTION, output, plain_table, print_json
 from triage.domain.errors import MisconfiguredService, TriageError
 
 _MODEL_BYTES = 1_117_320_768
@@ -183,7 +182,7 @@ async def _index(settings: Settings) -> str:
 
 
 def _print(findings: list[Finding]) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table = plain_table()
     table.add_column(no_wrap=True)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(ratio=1)

@@ -9,13 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, output, print_json, run, watching
-from triage.domain.errors import InvalidInput
+from triage.cli.terminal import JSON_OPTION, TEAM_OPTION, figures_table, output, print_json, run, split_pair, watching
 
 if TYPE_CHECKING:
     from triage.insights.ledger import Ledger
-
-TEAMS = typer.Option("--team", help="Only this team's incidents and the shared ones; repeatable.")
 
 
 def ledger(
@@ -25,7 +22,7 @@ def ledger(
     label: Annotated[list[str] | None, typer.Option(help="FACET=LABEL, for any other facet; repeatable.")] = None,
     incident_severity: Annotated[str | None, typer.Option(help="Only this severity in the incident's field.")] = None,
     least: Annotated[int, typer.Option(min=1, help="Withhold figures that rest on fewer incidents.")] = 5,
-    team: Annotated[list[str] | None, TEAMS] = None,
+    team: Annotated[list[str] | None, TEAM_OPTION] = None,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Show what was tried in past incidents of one kind, how often it ended them, and the time that took."""
@@ -45,10 +42,8 @@ async def _ledger(
     from triage.insights.ledger import Kind, ledger
 
     for pair in pairs:
-        facet, separator, name = pair.partition("=")
-        if not separator or not name.strip():
-            raise InvalidInput(f"{pair!r} is no FACET=LABEL, as in modality=embedding.", field="label")
-        given.setdefault(facet.strip(), []).append(name.strip())
+        facet, name = split_pair(pair, "FACET=LABEL", "modality=embedding", "label")
+        given.setdefault(facet, []).append(name)
     with watching() as progress:
         async with open_importing(Settings(), progress) as (casebook, store):
             kind = Kind.of(casebook.taxonomy, given, severity)
@@ -56,7 +51,6 @@ async def _ledger(
 
 
 def _print(found: Ledger, console: Console) -> None:
-    from triage.cli.tables import terminal_table
     from triage.insights.ledger_table import ledger_table
 
     wanted = [f"{facet} {' or '.join(labels)}" for facet, labels in found.labels.items()]
@@ -69,7 +63,7 @@ def _print(found: Ledger, console: Console) -> None:
     if found.withheld:
         console.print(f"Too few to tell: {escape(found.withheld)}.")
     if found.entries:
-        console.print(terminal_table(ledger_table(found), ("withheld",)), crop=False)
+        console.print(figures_table(ledger_table(found), ("withheld",)), crop=False)
     if any(entry.withheld for entry in found.entries):
         console.print(f"Figures that rest on fewer than {found.least} incidents with a known end are left empty.")
     console.print("\nThe incidents behind each figure: --json.")

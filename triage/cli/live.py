@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from triage.app.settings import Settings
-from triage.cli.terminal import FAILURE, JSON_OPTION, output, print_json, run
+from triage.cli.terminal import FAILURE, JSON_OPTION, output, plain_table, print_json, run
 
 if TYPE_CHECKING:
     from triage.insights.live_agreement import LiveReport
@@ -49,11 +48,8 @@ def _print(report: LiveReport, console: Console) -> None:
         f"\n[bold]Live agreement[/bold], {escape(report.taxonomy)}: the last {report.window_days:g} days, at most "
         f"{report.window_cases} cases, {gate}"
     )
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("facet")
-    table.add_column("n", justify="right")
-    for heading in ("kappa [95% interval]", "model unseen", "labelled by people", "drift of the labels"):
-        table.add_column(heading, overflow="fold")
+    headings = ("kappa [95% interval]", "model unseen", "labelled by people", "drift of the labels")
+    table = plain_table("facet", "n", *headings, right=("n",))
     for one in report.facets:
         unseen = f"{one.unseen} (n = {one.unseen.n})" if one.unseen.n else "-"
         drift = "-"

@@ -12,8 +12,16 @@ from rich.padding import Padding
 from rich.table import Table
 
 from triage.app.settings import Settings
-from triage.cli.ledger import TEAMS
-from triage.cli.terminal import JSON_OPTION, output, print_json, run, watching, without_orders
+from triage.cli.terminal import (
+    JSON_OPTION,
+    TEAM_OPTION,
+    output,
+    plain_table,
+    print_json,
+    run,
+    watching,
+    without_control,
+)
 from triage.domain.errors import MisconfiguredService
 from triage.render.quantities import percent
 
@@ -28,7 +36,7 @@ def radar(
     recent: Annotated[int, typer.Option(min=1, help="Look at so many incidents, the last to come in.")] = 1_000,
     least: Annotated[int, typer.Option(min=3, help="Fewer distinct incidents make no group.")] = 5,
     phrase: Annotated[bool, typer.Option("--phrase", help="Have the chat model word the drafts.")] = False,
-    team: Annotated[list[str] | None, TEAMS] = None,
+    team: Annotated[list[str] | None, TEAM_OPTION] = None,
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print the drafts as labels of a taxonomy file.")] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
@@ -42,7 +50,7 @@ def radar(
     if as_json:
         print_json(found.model_dump(mode="json"))
     elif as_yaml:
-        sys.stdout.write(without_orders(radars.as_yaml(found)))
+        sys.stdout.write(without_control(radars.as_yaml(found)))
     else:
         _print(found, output())
 
@@ -99,7 +107,7 @@ def _print_group(number: int, group: Group, console: Console) -> None:
         f"\n[bold]{number}. {group.size} incidents are alike and no label fits them[/bold]"
         + (f" (and {same} nearly the same)" if same else "")
     )
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table = plain_table()
     table.add_column(style="dim", no_wrap=True)
     table.add_column(ratio=1)
     nearest = ", ".join(f"{one.label} ({one.similarity:.2f})" for one in group.nearest)
@@ -126,9 +134,7 @@ def _months(group: Group) -> str:
 
 
 def _reasons(found: Radar) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("fits no label well", "why"):
-        table.add_column(heading, overflow="fold")
+    table = plain_table("fits no label well", "why")
     for one in found.ill_fitting[:_MOST_SHOWN]:
         table.add_row(escape(one.title or one.incident_id), escape(" ".join(reason.detail for reason in one.reasons)))
     return table

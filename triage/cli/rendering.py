@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from triage.cli.terminal import plain_table
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import Contrast, FacetResult, Neighbour, Suggestion, Triage
@@ -48,7 +49,7 @@ def print_neighbours(neighbours: Sequence[Neighbour], taxonomy: Taxonomy, consol
 
 
 def _labels(triage: Triage, taxonomy: Taxonomy) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table = plain_table()
     table.add_column(style="dim", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -96,7 +97,7 @@ def _evidence(triage: Triage, taxonomy: Taxonomy) -> list[RenderableType]:
 def _neighbours(neighbours: Sequence[Neighbour], taxonomy: Taxonomy) -> list[RenderableType]:
     if not neighbours:
         return []
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table = plain_table()
     table.add_column(justify="right", no_wrap=True)
     table.add_column(ratio=1)
     for neighbour in neighbours:
@@ -163,7 +164,7 @@ def _suggestions(suggestions: Sequence[Suggestion], taxonomy: Taxonomy) -> list[
 
 
 def _suggestion_table() -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table = plain_table()
     table.add_column(justify="right", no_wrap=True)
     table.add_column(ratio=1)
     return table

@@ -12,8 +12,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.ledger import TEAMS
-from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
+from triage.cli.terminal import (
+    JSON_OPTION,
+    TEAM_OPTION,
+    figures_table,
+    messages,
+    output,
+    print_json,
+    run,
+    split_pair,
+    watching,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +48,7 @@ def study(
         ),
     ] = None,
     store: Annotated[bool, typer.Option("--store", help="Study the service's own labelled incidents.")] = False,
-    team: Annotated[list[str] | None, TEAMS] = None,
+    team: Annotated[list[str] | None, TEAM_OPTION] = None,
     taxonomy: Annotated[str | None, typer.Option(help="The taxonomy, or its .yaml file.")] = None,
     facet: Annotated[
         list[str] | None,
@@ -143,15 +152,7 @@ class _Asked(NamedTuple):
 
 
 def _named(given: Sequence[str], option: str) -> dict[str, str]:
-    from triage.domain.errors import InvalidInput
-
-    found: dict[str, str] = {}
-    for one in given:
-        name, equals, field = (part.strip() for part in one.partition("="))
-        if not (name and equals and field):
-            raise InvalidInput(f"{one!r} names no field: write --{option} NAME=FIELD.", field=option)
-        found[name] = field
-    return found
+    return dict(split_pair(each, "NAME=FIELD", f"--{option} NAME=FIELD", option) for each in given)
 
 
 async def _study(asked: _Asked, options: StudyOptions) -> tuple[Corpus, Study]:
@@ -243,8 +244,6 @@ def _write(folder: Path, made: Study, corpus: Corpus, tables: list[Table]) -> in
 
 
 def _print(made: Study, tables: list[Table], console: Console) -> None:
-    from triage.cli.tables import terminal_table
-
     console.print(f"\n[bold]Study of {escape(made.corpus)}[/bold]: {made.n} incidents, {escape(made.taxonomy)}")
     console.print(f"Labels {escape(made.origin)}.")
     for note in made.notes:
@@ -256,4 +255,4 @@ def _print(made: Study, tables: list[Table], console: Console) -> None:
         console.print(f"[dim]{escape(one.caption)}[/dim]")
         if not one.rows:
             continue
-        console.print(terminal_table(one, _LEFT_OUT), crop=False)
+        console.print(figures_table(one, _LEFT_OUT), crop=False)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from triage.app.settings import Settings
-from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run
+from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, plain_table, print_json, run, run_with_store
 from triage.domain.enums import EVENTS, SubscriptionKind
 from triage.domain.errors import InvalidInput
 from triage.domain.principal import DEFAULT_TEAM
 
 if TYPE_CHECKING:
     from triage.server.notifications import Outcome
-    from triage.store import Subscription
+    from triage.store import Store, Subscription
 
 app = typer.Typer(no_args_is_help=True, help="Who is told of triages: webhooks out.")
 
@@ -33,7 +31,8 @@ def add(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Subscribe a URL. Prints the secret that signs the messages, this once."""
-    subscription, secret = run(_add(Settings(), url, team, "slack" if slack else "generic", event or list(EVENTS)))
+    kind: SubscriptionKind = "slack" if slack else "generic"
+    subscription, secret = run_with_store(lambda store: _add(store, url, team, kind, event or list(EVENTS)))
     if as_json:
         print_json(subscription.model_dump(mode="json") | {"secret": secret})
         return
@@ -50,14 +49,12 @@ def list_subscriptions(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """List the subscriptions."""
-    found = run(_all(Settings(), team))
+    found = run_with_store(lambda store: store.subscriptions.list(team))
     if as_json:
         print_json([subscription.model_dump(mode="json") for subscription in found])
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("id", no_wrap=True)
-    for heading in ("team", "kind", "events", "state", "URL"):
-        table.add_column(heading, overflow="fold")
+    table = plain_table("id", "team", "kind", "events", "state", "URL")
+    table.columns[0].no_wrap = True
     for one in found:
         state = "active" if one.is_active else "inactive"
         table.add_row(one.id, *map(escape, (one.team, one.kind, ", ".join(one.events), state, one.url)))
@@ -67,7 +64,7 @@ def list_subscriptions(
 @app.command()
 def remove(subscription_id: Annotated[str, _ID]) -> None:
     """End a subscription. What still waits for it is not sent."""
-    run(_remove(Settings(), subscription_id))
+    run_with_store(lambda store: store.subscriptions.delete(subscription_id))
     output().print(f"{escape(subscription_id)} is told nothing more.")
 
 
@@ -85,30 +82,14 @@ def send_test(subscription_id: Annotated[str, _ID], as_json: Annotated[bool, JSO
 
 
 async def _add(
-    settings: Settings, url: str, team: str, kind: SubscriptionKind, events: list[str]
+    store: Store, url: str, team: str, kind: SubscriptionKind, events: list[str]
 ) -> tuple[Subscription, str]:
-    from triage.app.wiring import open_store
     from triage.server.notifications import check_url
 
     if unknown := [event for event in events if event not in EVENTS]:
-        raise InvalidInput(f"There is no event {unknown[0]!r}: take one of {', '.join(EVENTS)}.", field="event")
-    check_url(url, private=settings.private_webhooks)
-    async with open_store(settings) as (store, _):
-        return await store.subscriptions.create(url, team, kind, [event for event in EVENTS if event in events])
-
-
-async def _all(settings: Settings, team: str | None) -> Sequence[Subscription]:
-    from triage.app.wiring import open_store
-
-    async with open_store(settings) as (store, _):
-        return await store.subscriptions.list(team)
-
-
-async def _remove(settings: Settings, subscription_id: str) -> None:
-    from triage.app.wiring import open_store
-
-    async with open_store(settings) as (store, _):
-        await store.subscriptions.delete(subscription_id)
+        raise InvalidInput(f"There is no event {unknown[0]!r}: use one of {', '.join(EVENTS)}.", field="event")
+    check_url(url, private=Settings().private_webhooks)
+    return await store.subscriptions.create(url, team, kind, [event for event in EVENTS if event in events])
 
 
 async def _test(settings: Settings, subscription_id: str) -> Outcome:

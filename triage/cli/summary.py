@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import fail, messages, run, without_orders
+from triage.cli.terminal import fail, messages, run, without_control
 from triage.domain.errors import InvalidInput
 from triage.render.atomic_write import write_atomically
 
@@ -27,7 +27,7 @@ def summary(
         fail(InvalidInput(f"There is no folder {out.parent}: make it, or name another file.", field="out"))
     draft = run(_summary(incident))
     if out is None:
-        sys.stdout.write(without_orders(draft) if sys.stdout.isatty() else draft)
+        sys.stdout.write(without_control(draft) if sys.stdout.isatty() else draft)
         return
     write_atomically(out, draft)
     messages().print(f"Written to {escape(str(out))}.")

@@ -1,4 +1,4 @@
-"""What every command shares: the two consoles, progress, and errors that say what to do."""
+"""What the commands share: consoles, progress, tables, options, and how work is run, fails and is interrupted."""
 
 from __future__ import annotations
 
@@ -6,66 +6,111 @@ import asyncio
 import contextlib
 import getpass
 import json
+import os
+import signal
 import sys
 import time
-from collections.abc import Coroutine, Iterable, Iterator
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.segment import Segment
+from rich.table import Table
 
-from triage.domain.errors import TriageError
+from triage.app.settings import Settings
+from triage.domain.errors import InvalidInput, TriageError
 from triage.domain.principal import acting_as
+from triage.render import tables
+
+if TYPE_CHECKING:
+    from triage.store import Store
 
 T = TypeVar("T")
 
 MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
-"""Exit codes beside 0: the command or its input is wrong; it could not be done; it was stopped by Ctrl-C."""
-
-_LINE_EVERY_S = 30.0
-
-# Characters that a terminal may take for orders, but for tab and line feed.
-_ORDERS = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {0x09, 0x0A})
+"""Exit codes beside 0: the command or its input is wrong, the work failed, Ctrl-C stopped it."""
 
 JSON_OPTION = typer.Option("--json", help="Print JSON for programs.")
+TEAM_OPTION = typer.Option("--team", help="Only this team's incidents and the shared ones; repeatable.")
+
+_LINE_EVERY_S = 30.0
+_NARROWEST = 16
+
+# Control characters that a terminal may obey, except tab and line feed.
+_CONTROL = dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - {0x09, 0x0A})
 
 
 class SafeConsole(Console):
-    """A console whose texts can't give the terminal orders (escape sequences): write-ups come from anybody."""
+    """A console that drops control characters from texts: anybody can write a write-up."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The segments of what is printed; of their texts, characters that are orders are left out."""
+        """Render without control characters in the texts."""
         for text, style, control in super().render(renderable, options):
-            yield Segment(text if control else text.translate(_ORDERS), style, control)
+            yield Segment(text if control else text.translate(_CONTROL), style, control)
 
 
-def without_orders(text: str) -> str:
-    """`text` with U+FFFD in place of each character that a terminal may take for an order; it stays as long."""
-    return text.translate(dict.fromkeys(_ORDERS, "\ufffd"))
+def without_control(text: str) -> str:
+    """`text` with each control character replaced by U+FFFD, so that its length stays."""
+    return text.translate(dict.fromkeys(_CONTROL, "\ufffd"))
 
 
 def output() -> Console:
-    """Standard output: the result and nothing else. At least 100 columns where nobody's terminal sets the width."""
+    """Standard output, for the result only. 100 columns wide unless a terminal sets the width."""
     return SafeConsole(width=None if sys.stdout.isatty() else 100, highlight=False, soft_wrap=False)
 
 
 def messages(*, quiet: bool = False) -> Console:
-    """Standard error: progress, notes and errors. `quiet`: nothing, where it is a log for programs."""
+    """Standard error, for progress, notes and errors. With `quiet` it prints nothing: it is a log for programs."""
     return SafeConsole(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100, quiet=quiet)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document on standard output."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
+def plain_table(*headings: str, right: Collection[str] = (), header_style: str = "table.header") -> Table:
+    """A table without lines that folds long cells. Without headings, the caller adds the columns."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=bool(headings), header_style=header_style)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    return table
+
+
+def figures_table(table: tables.Table, left_out: tuple[str, ...] = ()) -> Table:
+    """A table of figures for the terminal, without the columns whose names begin with one of `left_out`.
+
+    Print it with `crop=False`: a line that is too long is better than figures that are cut off.
+    """
+    shown = [(place, column) for place, column in enumerate(table.columns) if not column.name.startswith(left_out)]
+    rows = [[tables.format_cell(row.cells[place], column.kind) for place, column in shown] for row in table.rows]
+    made = plain_table()
+    made.show_header = True
+    for index, (_, column) in enumerate(shown):
+        widest = max((len(row[index]) for row in rows), default=0)
+        justify = "left" if column.kind == "text" else "right"
+        made.add_column(column.name, justify=justify, overflow="fold", min_width=min(widest, _NARROWEST))  # type: ignore[arg-type]
+    for row in rows:
+        made.add_row(*map(escape, row))
+    return made
+
+
+def split_pair(text: str, form: str, example: str, option: str) -> tuple[str, str]:
+    """The two sides of an option's value such as `FACET=LABEL`. Raises `InvalidInput` if one is missing."""
+    name, _, value = (part.strip() for part in text.partition("="))
+    if not (name and value):
+        raise InvalidInput(f"{text!r} is not {form}, as in {example}.", field=option)
+    return name, value
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run the command's work; errors that users can act on end it with their message."""
+    """Run the command's work. Errors that users can act on end the command with their message."""
     try:
-        with acting_as(f"cli:{_user()}"):
+        with acting_as(f"cli:{user_name()}"):
             return asyncio.run(work)
     except TriageError as error:
         fail(error)
@@ -74,22 +119,34 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _user() -> str:
+def run_with_store(work: Callable[[Store], Awaitable[T]]) -> T:
+    """Run the command's work on the store of the settings."""
+
+    async def opened() -> T:
+        from triage.app.wiring import open_store
+
+        async with open_store(Settings()) as (store, _):
+            return await work(store)
+
+    return run(opened())
+
+
+def user_name() -> str:
+    """The name of the operating system's user, `unknown` if there is none, as in some containers."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
-        # A container's user may have no name.
         return "unknown"
 
 
 def fail(error: TriageError) -> NoReturn:
-    """Print the error and end: with `MISUSE` if the input is to blame, else with `FAILURE`."""
+    """Print the error and exit: with `MISUSE` if the input is wrong, else with `FAILURE`."""
     messages().print(f"[bold red]{escape(error.title)}[/bold red]: {escape(error.detail)}")
     raise typer.Exit(MISUSE if error.status < 500 else FAILURE) from error
 
 
 class Watch:
-    """Progress of named pieces of work, live on a terminal and as lines elsewhere."""
+    """Progress of named pieces of work: live bars on a terminal, lines elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -108,7 +165,7 @@ class Watch:
         self._printed: dict[str, float] = {}
 
     def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
-        """Say that `done` of `total` of `what` are done, and what else there is to say of it."""
+        """Show that `done` of `total` of `what` are done, with an optional note."""
         if not self._console.is_terminal:
             self._print(what, done, total, note)
             return
@@ -129,21 +186,57 @@ class Watch:
             self._console.print(f"{escape(what)}: {done} of {total}; {escape(note)}")
             self._printed[what] = now
 
-    def close(self) -> None:
-        """Take the progress off the screen: something else is drawn there."""
-        self._live.stop()
-
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Show one piece of work of unknown length while it is done."""
+        """Show one piece of work of unknown length."""
         self(what, 0, 1)
         yield
         self(what, 1, 1)
 
+    @contextlib.contextmanager
+    def showing(self) -> Iterator[Watch]:
+        """Draw the bars until the end of the block, if this is a terminal."""
+        with self._live if self._console.is_terminal else contextlib.nullcontext():
+            yield self
+
+
+def watching(*, quiet: bool = False) -> contextlib.AbstractContextManager[Watch]:
+    """A `Watch` on standard error, shown until the end of the block."""
+    return Watch(messages(quiet=quiet)).showing()
+
+
+class Interrupt:
+    """Whether Ctrl-C interrupted the work."""
+
+    happened = False
+
 
 @contextlib.contextmanager
-def watching(*, quiet: bool = False) -> Iterator[Watch]:
-    """A `Watch` on standard error that is shown until the end of the block."""
-    watch = Watch(messages(quiet=quiet))
-    with watch._live if watch._console.is_terminal else contextlib.nullcontext():  # noqa: SLF001
-        yield watch
+def interruptible() -> Iterator[Interrupt]:
+    """End the block at the first Ctrl-C and record that, so that what is finished can be shown.
+
+    A second Ctrl-C ends the process at once, even if threads are still working.
+    """
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    interrupt = Interrupt()
+
+    def first(_signal: int, _frame: FrameType | None) -> None:
+        interrupt.happened = True
+        signal.signal(signal.SIGINT, _end)
+        if task is not None:
+            loop.call_soon_threadsafe(task.cancel)
+
+    before: Any = signal.signal(signal.SIGINT, first)
+    try:
+        yield interrupt
+    except asyncio.CancelledError:
+        if not interrupt.happened or task is None:
+            raise
+        task.uncancel()
+    finally:
+        signal.signal(signal.SIGINT, _end if interrupt.happened else before)
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    messages().show_cursor()
+    os._exit(INTERRUPTED)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run
+from triage.cli.terminal import JSON_OPTION, messages, output, plain_table, print_json, run_with_store
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.principal import DEFAULT_TEAM
 from triage.intake.webhooks import PROVIDERS
 
 if TYPE_CHECKING:
-    from triage.store import WebhookSource
+    from triage.store import Store, WebhookSource
 
 app = typer.Typer(no_args_is_help=True, help="Who may send incidents: webhooks in.")
 
@@ -31,7 +29,7 @@ def add(
 ) -> None:
     """Let a tool send incidents. Prints the URL to send to and the secret to sign with, this once."""
     settings = Settings()
-    source, secret = run(_add(settings, kind, team))
+    source, secret = run_with_store(lambda store: _add(store, kind, team))
     url = f"{_base(settings)}/v1/webhooks/{source.id}"
     if as_json:
         print_json(source.model_dump(mode="json") | {"url": url, "secret": secret})
@@ -49,8 +47,8 @@ def add(
 @app.command()
 def secret(source_id: Annotated[str, _ID]) -> None:
     """Enter the secret that the sender made; it is asked for, or read from standard input."""
-    given = typer.prompt("Secret", hide_input=True).strip()
-    run(_set_secret(Settings(), source_id, given))
+    entered = typer.prompt("Secret", hide_input=True).strip()
+    run_with_store(lambda store: _set_secret(store, source_id, entered))
     output().print(f"Webhooks of {escape(source_id)} are accepted if they are signed with it.")
 
 
@@ -58,14 +56,12 @@ def secret(source_id: Annotated[str, _ID]) -> None:
 def list_sources(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """List the sources."""
     settings = Settings()
-    found = run(_all(settings))
+    found = run_with_store(lambda store: store.webhook_sources.list())
     if as_json:
         print_json([source.model_dump(mode="json") for source in found])
         return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("id", no_wrap=True)
-    for heading in ("kind", "team", "URL"):
-        table.add_column(heading, overflow="fold")
+    table = plain_table("id", "kind", "team", "URL")
+    table.columns[0].no_wrap = True
     for one in found:
         table.add_row(one.id, one.kind, escape(one.team), f"{_base(settings)}/v1/webhooks/{one.id}")
     output().print(table)
@@ -74,7 +70,7 @@ def list_sources(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
 @app.command()
 def remove(source_id: Annotated[str, _ID]) -> None:
     """Take nothing more from a source. Its incidents stay."""
-    run(_remove(Settings(), source_id))
+    run_with_store(lambda store: store.webhook_sources.delete(source_id))
     output().print(f"Nothing more is taken from {escape(source_id)}.")
 
 
@@ -82,34 +78,14 @@ def _base(settings: Settings) -> str:
     return (settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
 
 
-async def _add(settings: Settings, kind: str, team: str) -> tuple[WebhookSource, str]:
-    from triage.app.wiring import open_store
-
+async def _add(store: Store, kind: str, team: str) -> tuple[WebhookSource, str]:
     if kind not in PROVIDERS:
-        raise InvalidInput(f"There is no kind {kind!r} of webhook: take one of {', '.join(PROVIDERS)}.", field="kind")
-    async with open_store(settings) as (store, _):
-        return await store.webhook_sources.create(kind, team)
+        raise InvalidInput(f"There is no kind {kind!r} of webhook: use one of {', '.join(PROVIDERS)}.", field="kind")
+    return await store.webhook_sources.create(kind, team)
 
 
-async def _all(settings: Settings) -> Sequence[WebhookSource]:
-    from triage.app.wiring import open_store
-
-    async with open_store(settings) as (store, _):
-        return await store.webhook_sources.list()
-
-
-async def _remove(settings: Settings, source_id: str) -> None:
-    from triage.app.wiring import open_store
-
-    async with open_store(settings) as (store, _):
-        await store.webhook_sources.delete(source_id)
-
-
-async def _set_secret(settings: Settings, source_id: str, given: str) -> None:
-    from triage.app.wiring import open_store
-
-    async with open_store(settings) as (store, _):
-        kinds = {source.id: source.kind for source in await store.webhook_sources.list()}
-        if source_id not in kinds:
-            raise NotFound(f"There is no webhook source {source_id!r}.", source_id=source_id)
-        await store.webhook_sources.set_secret(source_id, PROVIDERS[kinds[source_id]].check_secret(given))
+async def _set_secret(store: Store, source_id: str, secret: str) -> None:
+    kinds = {source.id: source.kind for source in await store.webhook_sources.list()}
+    if source_id not in kinds:
+        raise NotFound(f"There is no webhook source {source_id!r}.", source_id=source_id)
+    await store.webhook_sources.set_secret(source_id, PROVIDERS[kinds[source_id]].check_secret(secret))

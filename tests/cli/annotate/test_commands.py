@@ -132,4 +132,4 @@ async def test_a_correction_is_previewed_and_not_made(triage: Run, tmp_path: Pat
     assert {change["facet"] for change in found["incidents"][0]["changes"]} >= {"category"}
     assert "Nothing of it was adjudicated" in triage("annotate", "history", "three", **settings).stdout
     wrong = triage("annotate", "preview", "three", "category", **settings)
-    assert (wrong.returncode, "is no FACET=LABEL" in wrong.stderr) == (2, True)
+    assert (wrong.returncode, "is not FACET=LABEL" in wrong.stderr) == (2, True)

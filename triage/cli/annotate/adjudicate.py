@@ -1,4 +1,4 @@
-"""`triage annotate adjudicate` and `triage annotate history`: settle disagreements, and see how gold came about."""
+"""`triage annotate adjudicate`: make gold what annotators agree on."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, fail, output, print_json, run, watching
+from triage.cli.terminal import fail, output, run, watching
 from triage.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
     from triage.labels.annotation_job.adjudication import Accepted
-    from triage.labels.annotation_job.disagreement import Verdict
 
 _SHOWN = 10
 
@@ -57,36 +56,3 @@ async def _accept(annotator: str) -> Accepted:
     with watching() as progress:
         async with open_records(Settings(), progress) as records:
             return await Adjudication(records.casebook, records.store).accept_agreed(annotator, progress)
-
-
-def history(
-    incident: Annotated[str, typer.Argument(help="The incident's id.")],
-    as_json: Annotated[bool, JSON_OPTION] = False,
-) -> None:
-    """Show how an incident's gold labels came about: who settled what, when, and from which annotations."""
-    found = run(_history(incident))
-    if as_json:
-        print_json([verdict.model_dump(mode="json") for verdict in found])
-        return
-    console = output()
-    if not found:
-        console.print("Nothing of it was adjudicated. Next: settle it on the page /label/adjudicate of the service.")
-    for verdict in found:
-        gold = verdict.adjudication
-        how = "confirmed what all said" if verdict.was_agreed else "settled"
-        what = f"[bold]{escape(gold.facet)}: {escape(', '.join(gold.labels))}[/bold]"
-        console.print(f"{gold.created_at:%Y-%m-%d %H:%M} UTC  {what}  {escape(gold.annotator)} {how}")
-        if gold.note:
-            console.print(f"    {escape(gold.note)}", soft_wrap=True)
-        for each in verdict.settled:
-            note = f": {each.note}" if each.note else ""
-            console.print(f"    {escape(each.annotator)} said {escape(', '.join(each.labels) + note)}", style="dim")
-
-
-async def _history(incident_id: str) -> list[Verdict]:
-    from triage.app.wiring import open_store
-    from triage.labels.annotation_job.disagreement import verdicts
-
-    async with open_store(Settings()) as (store, _):
-        await store.incidents.get(incident_id)
-        return verdicts(await store.annotations.list(incident_id))

@@ -10,8 +10,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, output, print_json, run, watching
-from triage.domain.errors import InvalidInput
+from triage.cli.terminal import JSON_OPTION, output, print_json, run, split_pair, watching
 from triage.render.quantities import percent
 
 if TYPE_CHECKING:
@@ -53,14 +52,10 @@ async def _preview(
 
     given = []
     for pair in pairs:
-        facet, separator, names = pair.partition("=")
+        facet, names = split_pair(pair, "FACET=LABEL", "category=operational", "labels")
         labels = tuple(name.strip() for name in names.split(",") if name.strip())
-        if not separator or not labels:
-            raise InvalidInput(f"{pair!r} is no FACET=LABEL, as in category=operational.", field="labels")
-        # Nobody's name: nothing is stored, and a person's newest gold label counts whoever gives it.
-        given.append(
-            Annotation(incident_id=incident_id, facet=facet.strip(), labels=labels, annotator="preview", is_gold=True)
-        )
+        # The annotator doesn't matter: nothing is stored, and the newest gold label counts whoever gave it.
+        given.append(Annotation(incident_id=incident_id, facet=facet, labels=labels, annotator="preview", is_gold=True))
     options = DEFAULT_OPTIONS._replace(days=days, most=limit, seconds=seconds)
     with watching() as progress:
         async with open_components(Settings(), progress, starts_model=False) as components:

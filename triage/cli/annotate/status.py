@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, output, print_json, run
+from triage.cli.terminal import JSON_OPTION, output, plain_table, print_json, run
 from triage.render.quantities import percent
 
 if TYPE_CHECKING:
@@ -45,9 +44,8 @@ async def _status() -> JobStatus:
 
 
 def _print_annotators(found: JobStatus, console: Console) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("annotator", "assigned", "done", "labels", "after seeing the model's"):
-        table.add_column(name, justify="left" if name == "annotator" else "right")
+    figures = ("assigned", "done", "labels", "after seeing the model's")
+    table = plain_table("annotator", *figures, right=figures, header_style="dim")
     for each in found.annotators:
         numbers = (each.assigned, each.done, each.labels, each.saw_model)
         table.add_row(escape(each.annotator), *map(str, numbers))
@@ -58,9 +56,8 @@ def _print_agreement(found: JobStatus, console: Console) -> None:
     if not found.agreement:
         console.print("No incident has labels of two people yet, so there is no agreement to tell of.")
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("facet", "annotators", "incidents", "agree", "kappa with its 95% interval"):
-        table.add_column(name, justify="right" if name in ("incidents", "agree") else "left")
+    headings = ("facet", "annotators", "incidents", "agree", "kappa with its 95% interval")
+    table = plain_table(*headings, right=("incidents", "agree"), header_style="dim")
     for each in found.agreement:
         share = percent(each.kappa.observed)
         table.add_row(each.facet, escape(" and ".join(each.annotators)), str(each.kappa.n), share, str(each.kappa))

@@ -1,13 +1,12 @@
-"""`triage import` and `triage search`: the history from the terminal."""
+"""`triage import`: labelled incidents into the history."""
 
 from __future__ import annotations
 
 import itertools
 import time
 from collections import deque
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.markup import escape
@@ -16,11 +15,8 @@ from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
 from triage.render.quantities import plural
 
-if TYPE_CHECKING:
-    from triage.domain.triage_result import Neighbour
-
 _LATEST = 10
-"""Portions that the rate is told of."""
+"""The number of latest portions that the rate is measured on."""
 _PORTION = 256
 _MOST_PROBLEMS = 1_000
 
@@ -58,7 +54,7 @@ def import_file(
 
 
 class _Imported(NamedTuple):
-    """How many incidents were in the file, and what of it counts for nothing: rows with mistakes or repeats, fields."""
+    """How many incidents were imported, and what was not used: rows with errors, repeated rows, unknown fields."""
 
     imported: int
     skipped: int
@@ -77,7 +73,7 @@ async def _import(file: Path, annotator: str, human: bool, team: str, skip_bad: 
     taxonomy = Taxonomy.load(settings.taxonomy)
     problems: list[DataProblem] = []
     total = skipped = 0
-    # Of millions of ids the hashes are held, a tenth of the memory.
+    # Hashes take a tenth of the memory of millions of ids.
     ids: set[int] = set()
     unused: dict[str, None] = {}
     for _, row in stream_labelled(file, taxonomy, unused):
@@ -95,7 +91,7 @@ async def _import(file: Path, annotator: str, human: bool, team: str, skip_bad: 
     if not total:
         raise InvalidDataset(file, [DataProblem(1, "", "the file holds no labelled incident")])
     done = 0
-    # The rate is that of the latest portions: of an import that goes on, the first ones are there and cost nothing.
+    # Measured on the latest portions: when an import resumes, the first ones are already there and take no time.
     latest = deque([(time.monotonic(), 0)], maxlen=_LATEST)
     with watching() as progress:
         async with open_importing(settings, progress) as (casebook, store):
@@ -110,31 +106,3 @@ async def _import(file: Path, annotator: str, human: bool, team: str, skip_bad: 
                 latest.append((now, done))
                 progress("Importing incidents", done, total, f"{rate:.0f}/s, {(total - done) / rate / 60:.1f} min left")
             return _Imported(len(ids), skipped, total - len(ids), tuple(unused), await store.gold.count())
-
-
-def search(
-    text: Annotated[str, typer.Argument(help="What to look for, in any words.")],
-    k: Annotated[int, typer.Option("-k", min=1, max=50, help="How many incidents.")] = 5,
-    as_of: Annotated[datetime | None, typer.Option(help="Only incidents that began before; in UTC.")] = None,
-    as_json: Annotated[bool, JSON_OPTION] = False,
-) -> None:
-    """Search the history by meaning."""
-    from triage.cli.rendering import print_neighbours
-    from triage.domain.taxonomy import Taxonomy
-
-    found = run(_search(text, k, as_of and as_of.replace(tzinfo=UTC)))
-    if as_json:
-        print_json([neighbour.model_dump(mode="json") for neighbour in found])
-    else:
-        print_neighbours(found, Taxonomy.load(Settings().taxonomy), output())
-
-
-async def _search(text: str, k: int, as_of: datetime | None) -> list[Neighbour]:
-    from triage.app.wiring import open_records
-    from triage.domain.errors import InvalidInput
-
-    if not any(c.isalnum() for c in text):
-        raise InvalidInput("There is no word to look for.", field="text")
-    with watching() as progress:
-        async with open_records(Settings(), progress) as records:
-            return await records.casebook.search(text, k, as_of)

@@ -1,7 +1,10 @@
-"""`triage eval`: run a suite and print its scores."""
+"""`triage eval run`: run a suite and print its scores."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,31 +12,33 @@ import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli import codebook, runs, suspects
-from triage.cli.interrupt import interruptible
-from triage.cli.pace import shown
-from triage.cli.terminal import FAILURE, INTERRUPTED, JSON_OPTION, messages, output, print_json, run, watching
+from triage.cli.eval.gate import exit_code
+from triage.cli.terminal import (
+    FAILURE,
+    INTERRUPTED,
+    JSON_OPTION,
+    Watch,
+    interruptible,
+    messages,
+    output,
+    print_json,
+    run,
+    watching,
+)
 from triage.domain.errors import TriageError
 
 if TYPE_CHECKING:
     from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.cases import Dataset
+    from triage.evaluation.run_progress import RunProgress
     from triage.evaluation.runs import Run
     from triage.evaluation.suites import Suite
+    from triage.observability.progress import Progress
 
-app = typer.Typer(help="Score the labels against gold labels.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None: ...
+_EVERY_S = 0.25
+_CASES = "Running the cases"
 
 
-runs.add_to(app)
-suspects.add_to(app)
-codebook.add_to(app)
-
-
-@app.command("run")
 def run_suite(
     suite: Annotated[Path, typer.Argument(help="The suite's YAML file, as in evals/suites/.")],
     data: Annotated[Path | None, typer.Option(help="The labelled data, if the suite has none of its own.")] = None,
@@ -122,7 +127,7 @@ async def _run_round(
     with watching() as watch, interruptible() as interrupt:
         async with open_subject(settings, suite, taxonomy, watch, gate=gate, cache=cache) as (subject, decisive):
             main = main or default_folder(out, suite, RunIdentity.of(suite, data, taxonomy, decisive))
-            with shown(pace, watch) as progress:
+            with showing_pace(pace, watch) as progress:
                 result = await examine(
                     suite,
                     data,
@@ -150,6 +155,37 @@ async def _run_round(
     return main, result, FAILURE if any(record.status == "failed" for record in result.records) else 0
 
 
+@contextlib.contextmanager
+def showing_pace(pace: RunProgress, watch: Watch) -> Iterator[Progress]:
+    """Show on `watch` what the yielded callback reports, with rate, cost and time left.
+
+    It is drawn four times a second, however fast cases finish.
+    """
+
+    def progress(work: str, done: int, total: int) -> None:
+        if work == "history":
+            watch("Embedding the history", done, total)
+            return
+        is_first = not pace.total
+        pace.reached(done, total)
+        if is_first:
+            watch(_CASES, done, total)
+
+    async def show() -> None:
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            if pace.done < pace.total:
+                watch(_CASES, pace.done, pace.total, str(pace))
+
+    showing = asyncio.create_task(show())
+    try:
+        yield progress
+    finally:
+        showing.cancel()
+        if pace.total:
+            watch(_CASES, pace.done, pace.total, str(pace))
+
+
 def _check_gates(run: Run, out: Path, as_json: bool) -> int:
     from triage.evaluation.archive import Archive
     from triage.evaluation.reports import report_on
@@ -157,7 +193,7 @@ def _check_gates(run: Run, out: Path, as_json: bool) -> int:
 
     report = report_on(run, Archive(out))
     print_gates(report.gates, messages() if as_json else output())
-    return runs.exit_code(report)
+    return exit_code(report)
 
 
 def _print_scores(result: Run, taxonomy: Taxonomy, planned: int, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`triage taxonomy`: check a taxonomy file, compare two versions, bring annotations from one to the other."""
+"""`triage taxonomy check`: the mistakes in a taxonomy file."""
 
 from __future__ import annotations
 
@@ -8,22 +8,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from triage.cli.evolution import diff, migrate_annotations
 from triage.cli.terminal import JSON_OPTION, MISUSE, fail, output, print_json
 from triage.domain.errors import NotFound, TriageError
 
-app = typer.Typer(help="Work with taxonomies.", no_args_is_help=True)
 
-
-@app.callback()
-def _group() -> None: ...
-
-
-app.command()(diff)
-app.command("migrate")(migrate_annotations)
-
-
-@app.command("check")
 def check_file(
     file: Annotated[Path, typer.Argument(help="The taxonomy's YAML file.")],
     as_json: Annotated[bool, JSON_OPTION] = False,

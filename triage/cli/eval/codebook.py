@@ -10,11 +10,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
-from rich.table import Table
 
 from triage.app.settings import Settings
-from triage.cli.suspects import DATA_OPTION, ROOT_OPTION, RUN_ARGUMENT
-from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
+from triage.cli.eval.suspects import DATA_OPTION, ROOT_OPTION, RUN_ARGUMENT
+from triage.cli.terminal import JSON_OPTION, messages, output, plain_table, print_json, run, watching
 from triage.domain.errors import InvalidInput, MisconfiguredService
 
 if TYPE_CHECKING:
@@ -47,11 +46,6 @@ class _Found(NamedTuple):
     rules: int = 0
     unread: str | None = None
     comparison: Comparison | None = None
-
-
-def add_to(app: typer.Typer) -> None:
-    """Make the command part of `triage eval`."""
-    app.command("codebook")(codebook)
 
 
 def codebook(
@@ -224,7 +218,7 @@ def _print_pair(pair: ConfusedPair, console: Console) -> None:
         f"{pair.n} of {pair.disagreements} cases that disagree: {pair.gold_a} with gold {pair.a.id}, {pair.gold_b} "
         f"with gold {pair.b.id}" + (", the rest between annotators" if pair.gold_a + pair.gold_b < pair.n else "")
     )
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table = plain_table()
     table.add_column(style="dim")
     table.add_column(ratio=1)
     table.add_column(ratio=1)
@@ -259,9 +253,7 @@ def _case(pair: ConfusedPair, case: ShownCase) -> str:
 def _print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(f"\n[bold]With the rules[/bold] ({escape(comparison.other)} against {escape(comparison.base)})")
     console.print(f"{escape(comparison.verdict)} None of these cases had a part in drafting the rules.")
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("metric", "before", "with the rules", "difference"):
-        table.add_column(heading)
+    table = plain_table("metric", "before", "with the rules", "difference")
     for one in comparison.differences:
         figures = ["-" if value is None else f"{value:.3g}" for value in (one.base, one.other)]
         table.add_row(one.metric, *figures, escape(str(one)))
