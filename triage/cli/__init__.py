@@ -61,8 +61,8 @@ for panel, commands in _PANELS.items():
             app.command(_NAMES.get(command), rich_help_panel=panel)(command)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(f"triage {__version__}")
         raise typer.Exit
 
@@ -77,21 +77,20 @@ def _options(
 
 def main() -> None:
     """The entry point of the `triage` command."""
-    # Matrices are small here: a second thread gains nothing alone, and beside a busy core waits for its turn so often
-    # that fitting a calibrator takes ten times as long. It is read when numpy is imported, which nothing above does.
+    # The matrices are small: a second thread gains nothing, and on a busy machine it makes fitting a calibrator ten
+    # times slower. The variable is read when numpy is imported, which nothing above does.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except ValidationError as error:
         if error.title != "Settings":
             raise
-        for one in error.errors():
-            sys.stderr.write(
-                f"The setting {_variable(one['loc'][0] if one['loc'] else '')} is not valid: {one['msg']}.\n"
-            )
+        for problem in error.errors():
+            name = _variable(problem["loc"][0] if problem["loc"] else "")
+            sys.stderr.write(f"The setting {name} is not valid: {problem['msg']}.\n")
         sys.exit(2)
     except SettingsError as error:
-        # Its message names the field in quotes and quotes no value; the field is all that can be told from it.
+        # The message quotes the field but not the value, so only the field can be named.
         named = re.search(r'field "(\w+)"', str(error))
         name = _variable(named.group(1)) if named else "from the environment"
         sys.stderr.write(f'The setting {name} is not valid: give a list as JSON, such as ["one", "two"].\n')
@@ -99,6 +98,6 @@ def main() -> None:
 
 
 def _variable(field: str | int) -> str:
-    """The variable that sets a field; an alias is one already."""
+    """The environment variable of a field. An alias already is one."""
     name = str(field)
     return name if name.isupper() else f"TRIAGE_{name.upper()}"

@@ -1,4 +1,4 @@
-"""`triage agreement`: how far people agree with each other, and models with people."""
+"""`triage agreement`: how well people agree with each other, and models with people."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _print_facet(facet: FacetAgreement, console: Console) -> None:
         console.print(
             Padding(_pairs(f"{model.model} with", (*model.gold, *model.people), facet, of_model=True), (1, 0, 0, 2))
         )
-        console.print(Padding(Text(_said_of(model, facet.ceiling)), (0, 0, 0, 2)))
+        console.print(Padding(Text(_explain(model, facet.ceiling)), (0, 0, 0, 2)))
     for note in (*facet.notes, *_cautions(facet)):
         console.print(Padding(Text(f"• {note}", style="yellow"), (0, 0, 0, 2)))
 
@@ -180,7 +180,7 @@ def _by_label(labels: Sequence[LabelAlpha]) -> Table:
     return table
 
 
-def _said_of(model: ModelAgreement, ceiling: MeanAgreement) -> str:
+def _explain(model: ModelAgreement, ceiling: MeanAgreement) -> str:
     text = model.explain(ceiling)
     return f"{text[0].upper()}{text[1:]}" if not text.startswith("model:") else text
 
@@ -193,14 +193,14 @@ def _band(reading: Reading) -> str:
 
 def _cautions(facet: FacetAgreement) -> Iterator[str]:
     pairs = [*facet.pairs, *(pair for model in facet.models for pair in (*model.gold, *model.people))]
-    told = []
+    found = []
     for pair in pairs:
-        said = pair.reading.cautions if pair.reading.band else (pair.reading.text, *pair.reading.cautions)
-        if pair.n and said:
-            told.append(f"{pair.first} – {pair.second}: {' '.join(said)}")
-    yield from told[:_SHOWN_CAUTIONS]
-    if len(told) > _SHOWN_CAUTIONS:
-        yield f"{len(told) - _SHOWN_CAUTIONS} more pair(s) of this facet need such care: see `reading` with --json."
+        cautions = pair.reading.cautions if pair.reading.band else (pair.reading.text, *pair.reading.cautions)
+        if pair.n and cautions:
+            found.append(f"{pair.first} – {pair.second}: {' '.join(cautions)}")
+    yield from found[:_SHOWN_CAUTIONS]
+    if len(found) > _SHOWN_CAUTIONS:
+        yield f"{len(found) - _SHOWN_CAUTIONS} more pair(s) of this facet need such care: see `reading` with --json."
 
 
 def _with_reason(figure: Alpha | Kappa) -> tuple[str, str]:

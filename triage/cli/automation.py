@@ -47,7 +47,7 @@ async def _find(criteria: Criteria, teams: list[str] | None) -> tuple[Opportunit
 
 
 def markdown(found: Opportunities, taxonomy: Taxonomy) -> str:
-    """The report as Markdown, kinds and actions by their names."""
+    """The report as Markdown, with the names of kinds and actions."""
     from triage.insights.automation_tables import near_miss_table
 
     lines = [f"# Automation opportunities\n\nFrom {found.incidents} past incidents, taxonomy {found.taxonomy}.\n"]

@@ -1,4 +1,4 @@
-"""`triage checklist`: which steps of adopting the method are taken, with the evidence and the next command."""
+"""`triage checklist`: the steps of adopting the method, with evidence and the next command."""
 
 from __future__ import annotations
 

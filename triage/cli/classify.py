@@ -39,12 +39,12 @@ def classify(
 
 async def _classify(files: Sequence[Path], as_json: bool, as_of: bool) -> int:
     settings = Settings()
-    # All files are read before the model is started: a mistake in the last one should not cost a minute.
+    # Read all files before starting the model, so that an error in the last one is reported at once.
     incidents = [incident for file in files for incident in _read(file, settings)]
     undated = next((incident for incident in incidents if as_of and incident.started_at is None), None)
     if undated is not None:
         raise InvalidInput(
-            f"{_what(1, 1, undated)}: --as-of-start needs to know when it began: give it a started_at.",
+            f"{_what(1, 1, undated)}: --as-of-start needs the incident's start: give it a started_at.",
             field="started_at",
         )
     return await triage_all(incidents, settings, as_json, as_of=as_of)
@@ -65,7 +65,7 @@ def _read(file: Path, settings: Settings) -> tuple[Incident, ...]:
 
 
 async def triage_all(incidents: Sequence[Incident], settings: Settings, as_json: bool, *, as_of: bool = False) -> int:
-    """Triage and print each; returns how many answers were degraded."""
+    """Triage and print each incident. Returns the number of degraded answers."""
     from triage.app.wiring import open_components
     from triage.cli.rendering import print_triage
 

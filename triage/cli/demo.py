@@ -12,7 +12,7 @@ INCIDENTS = (
     "github-copilot-2025-12-08-completion-flag",
     "github-copilot-2025-03-18-chat-store",
 )
-"""One each of an engine that ran out of something, a model set up wrongly, and infrastructure that failed."""
+"""An engine out of resources, a misconfigured model, and an infrastructure failure."""
 
 _NEXT = """
 Start the service        make serve                      (or: triage serve)

@@ -21,7 +21,7 @@ _MODEL_BYTES = 1_117_320_768
 
 
 class Finding(NamedTuple):
-    """What was found out about one part. `advice` is what to do if it is not ok, or could be better."""
+    """The state of one part. `advice` is what to do if it is not ok, or could be better."""
 
     part: str
     is_ok: bool
@@ -71,7 +71,7 @@ async def _examine() -> list[Finding]:
         except TriageError as error:
             state, _, advice = error.detail.partition(": ")
             found.append(Finding(part, False, error.detail if not advice else state, advice))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one part, the others are looked at too
+        except Exception as error:  # noqa: BLE001 - a broken part must not hide the state of the others
             found.append(Finding(part, False, f"{type(error).__name__}: {error}", _LAST_RESORT))
     return found
 

@@ -1,4 +1,4 @@
-"""`triage encrypt`: seal what is stored, change the key, or go back to plain text."""
+"""`triage encrypt`: encrypt what is stored, change the key, or go back to plain text."""
 
 from __future__ import annotations
 

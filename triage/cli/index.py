@@ -1,4 +1,4 @@
-"""`triage index`: is the index whole, bring it in line, build it anew."""
+"""`triage index`: verify, repair or rebuild the search index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`triage ledger`: what was tried in incidents of one kind, and how often it ended them."""
+"""`triage ledger`: the mitigations of past incidents of one kind, and how often they worked."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ async def _ledger(
 def _print(found: Ledger, console: Console) -> None:
     from triage.insights.ledger_table import ledger_table
 
-    wanted = [f"{facet} {' or '.join(labels)}" for facet, labels in found.labels.items()]
-    wanted += [f"severity {found.severity}"] if found.severity else []
+    kind = [f"{facet} {' or '.join(labels)}" for facet, labels in found.labels.items()]
+    kind += [f"severity {found.severity}"] if found.severity else []
     named = found.matched - len(found.untold)
     console.print(
-        f"\n[bold]Mitigations[/bold] of {escape(', '.join(wanted) or 'all incidents')}: {found.matched} incidents, "
+        f"\n[bold]Mitigations[/bold] of {escape(', '.join(kind) or 'all incidents')}: {found.matched} incidents, "
         f"{named} of them name one"
     )
     if found.withheld:

@@ -1,4 +1,4 @@
-"""`triage live`: the deployed model against the people who confirm and correct it."""
+"""`triage live`: how well the deployed model agrees with people's confirmations and corrections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A triage as a person reads it at 3 a.m.: what it is, why, what it looked like before, what helped then."""
+"""A triage in the terminal: labels, evidence, similar past incidents, and what ended them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CLOSE = 0.1
 
 
 def print_triage(incident: Incident, triage: Triage, taxonomy: Taxonomy, console: Console) -> None:
-    """Print one triage; readable from 80 columns on, made for 100."""
+    """Print one triage. Made for 100 columns, readable from 80."""
     parts: list[RenderableType] = []
     if triage.degraded:
         parts.append(Text(f"DEGRADED: {triage.degraded_reason}", style="bold yellow"))
@@ -82,7 +82,7 @@ def _others(facet: Facet, result: FacetResult) -> str:
 
 
 def _evidence(triage: Triage, taxonomy: Taxonomy) -> list[RenderableType]:
-    """Each quote once, with the facets that it supports."""
+    """Each quote once, with the facets it supports."""
     supported: dict[str, list[str]] = {}
     for facet in taxonomy.triaged:
         for evidence in triage.facets[facet.id].evidence if facet.id in triage.facets else ():
@@ -122,7 +122,7 @@ def _neighbours(neighbours: Sequence[Neighbour], taxonomy: Taxonomy) -> list[Ren
 
 
 def _contrast(contrast: Contrast | None, taxonomy: Taxonomy) -> list[RenderableType]:
-    """The nearest incident with another label, and what tells it from this one."""
+    """The nearest incident with another label, and how it differs."""
     if contrast is None:
         return []
     facet, other = taxonomy.facet(contrast.facet), contrast.different
@@ -143,7 +143,7 @@ def _contrast(contrast: Contrast | None, taxonomy: Taxonomy) -> list[RenderableT
 
 
 def _suggestions(suggestions: Sequence[Suggestion], taxonomy: Taxonomy) -> list[RenderableType]:
-    """What ended similar incidents, each with what was done and where; apart from that, general advice."""
+    """What ended similar incidents, with steps and sources, then general advice."""
     if taxonomy.mitigation is None:
         return []
     supported = [one for one in suggestions if not one.is_general_advice][:_SHOWN_SUGGESTIONS]

@@ -15,8 +15,8 @@ from triage.observability.logs import set_up
 from triage.server.bind_address import needs_keys
 
 _STOP_WITHIN_S = 10
-# Longer than the 60 s for which proxies keep a connection: one that the service closes first breaks a request now and
-# then, at the moment at which it is used again.
+# Longer than the 60 s for which proxies keep a connection. If the service closed it first, a request that reuses it at
+# that moment would fail.
 _KEEP_ALIVE_S = 75
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ async def _serve(settings: Settings) -> None:
     is_for_programs = settings.log_format == "json"
     console = messages(quiet=is_for_programs)
     asks_for_keys = needs_keys(settings.host, settings.auth)
-    # Taken before anything else: a port in use is told at once, and not after the model was started.
+    # Listen before the model starts, so that a port in use is reported at once.
     listening = _listen(settings.host, settings.port)
     with watching(quiet=is_for_programs) as progress:
         context = open_app(settings, progress)

@@ -1,4 +1,4 @@
-"""`triage spending`: what the models took, by day and model."""
+"""`triage spending`: calls, tokens and cost by day and model."""
 
 from __future__ import annotations
 

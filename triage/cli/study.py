@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from triage.render.tables import Table
 
 _QUIET = ("months",)
-"""Tables that are too long for a terminal."""
+"""Tables that are too long for the terminal."""
 _LEFT_OUT = ("all at once", "source")
-"""How columns begin that make a table too wide for one."""
+"""The beginnings of the names of columns that make a table too wide for the terminal."""
 
 
 def study(
@@ -108,7 +108,7 @@ def study(
         similarity=SIMILARITY if similarity is None else similarity,
         seed=seed,
     )
-    asked = _Asked(
+    source = _Source(
         file=file,
         of_store=store,
         teams=team,
@@ -122,7 +122,7 @@ def study(
         skip_bad=skip_bad,
         by_meaning=similarity is not None,
     )
-    corpus, made = run(_study(asked, options))
+    corpus, made = run(_study(source, options))
     tables = tables_of(made, corpus.taxonomy)
     plots = 0 if out is None else _write(out, made, corpus, tables)
     if as_json:
@@ -134,8 +134,8 @@ def study(
         messages().print(f"Written to {escape(str(out))}: {what}.")
 
 
-class _Asked(NamedTuple):
-    """What is to be studied, and how it is read."""
+class _Source(NamedTuple):
+    """The incidents to study, and how to read them."""
 
     file: Path | None
     of_store: bool
@@ -155,47 +155,47 @@ def _named(given: Sequence[str], option: str) -> dict[str, str]:
     return dict(split_pair(each, "NAME=FIELD", f"--{option} NAME=FIELD", option) for each in given)
 
 
-async def _study(asked: _Asked, options: StudyOptions) -> tuple[Corpus, Study]:
+async def _study(source: _Source, options: StudyOptions) -> tuple[Corpus, Study]:
     from triage.domain.errors import InvalidInput
     from triage.insights.study import Roles, make_study
     from triage.intake.annotations import read_annotations
 
     settings = Settings()
-    corpus, vectors = await _corpus(settings, asked)
-    if asked.annotations is not None:
-        given = read_annotations(asked.annotations, corpus.taxonomy).annotations
+    corpus, vectors = await _corpus(settings, source)
+    if source.annotations is not None:
+        given = read_annotations(source.annotations, corpus.taxonomy).annotations
         corpus = corpus._replace(annotations=tuple(sorted(given, key=lambda one: one.created_at)))
     if not corpus.records:
         raise InvalidInput(
             "There is no labelled incident to study: bring some in with `triage import FILE`.", field="file"
         )
-    roles = Roles.load(corpus.taxonomy, asked.roles_file or settings.study_roles)
+    roles = Roles.load(corpus.taxonomy, source.roles_file or settings.study_roles)
     with watching() as watch, watch.step("Studying the incidents"):
-        return corpus, make_study(corpus, roles.given(corpus.taxonomy, asked.roles), options, vectors)
+        return corpus, make_study(corpus, roles.given(corpus.taxonomy, source.roles), options, vectors)
 
 
-async def _corpus(settings: Settings, asked: _Asked) -> tuple[Corpus, Mapping[str, NDArray[np.float32]]]:
+async def _corpus(settings: Settings, source: _Source) -> tuple[Corpus, Mapping[str, NDArray[np.float32]]]:
     from triage.domain.errors import InvalidInput
     from triage.domain.taxonomy import Taxonomy
     from triage.insights.study.loading import file_corpus, shipped_corpus
 
-    facets, fields = _named(asked.facets, "facet"), _named(asked.fields, "field")
-    if asked.file is not None and asked.of_store:
+    facets, fields = _named(source.facets, "facet"), _named(source.fields, "field")
+    if source.file is not None and source.of_store:
         raise InvalidInput("Name a file or give --store, not both.", field="store")
-    if asked.teams and not asked.of_store:
+    if source.teams and not source.of_store:
         raise InvalidInput("Teams have incidents in the store alone: give --store with --team.", field="team")
-    if (facets or fields) and asked.file is None:
+    if (facets or fields) and source.file is None:
         raise InvalidInput("--facet and --field say how a file is read: name a file.", field="file")
-    is_as_it_stands = bool(facets) and asked.taxonomy is None
-    taxonomy = None if is_as_it_stands else Taxonomy.load(asked.taxonomy or settings.taxonomy)
-    if asked.file is not None:
-        corpus = file_corpus(asked.file, taxonomy, facets, fields, are_human=asked.is_human, skip_bad=asked.skip_bad)
-        return corpus, await _embedded(settings, corpus) if asked.by_meaning else {}
-    taxonomy = Taxonomy.load(asked.taxonomy or settings.taxonomy)
-    if asked.of_store:
-        return await _stored(settings, taxonomy, asked.teams)
+    is_as_it_stands = bool(facets) and source.taxonomy is None
+    taxonomy = None if is_as_it_stands else Taxonomy.load(source.taxonomy or settings.taxonomy)
+    if source.file is not None:
+        corpus = file_corpus(source.file, taxonomy, facets, fields, are_human=source.is_human, skip_bad=source.skip_bad)
+        return corpus, await _embedded(settings, corpus) if source.by_meaning else {}
+    taxonomy = Taxonomy.load(source.taxonomy or settings.taxonomy)
+    if source.of_store:
+        return await _stored(settings, taxonomy, source.teams)
     corpus = shipped_corpus(taxonomy)
-    return corpus, await _embedded(settings, corpus) if asked.by_meaning else {}
+    return corpus, await _embedded(settings, corpus) if source.by_meaning else {}
 
 
 async def _stored(
@@ -220,7 +220,7 @@ async def _embedded(settings: Settings, corpus: Corpus) -> Mapping[str, NDArray[
     redactor, embedder = Redactor(), build_embedder(settings)
     try:
         with watching() as watch, watch.step("Embedding the incidents"):
-            # The embedder may be another's service, which gets no secret of a write-up.
+            # The embedder may be a remote service, so it gets redacted texts.
             texts = [redactor.redact(record.incident.text).text for record in corpus.records]
             vectors = await embedder.embed(texts)
     finally:
@@ -229,7 +229,7 @@ async def _embedded(settings: Settings, corpus: Corpus) -> Mapping[str, NDArray[
 
 
 def _write(folder: Path, made: Study, corpus: Corpus, tables: list[Table]) -> int:
-    """How many pictures were written."""
+    """Write all files. Returns the number of pictures."""
     from triage.insights.study.charts import charts_of
     from triage.insights.study.html import write_html
     from triage.render.atomic_write import write_atomically

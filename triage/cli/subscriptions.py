@@ -1,4 +1,4 @@
-"""`triage subscriptions`: who is told of triages."""
+"""`triage subscriptions`: webhooks out."""
 
 from __future__ import annotations
 

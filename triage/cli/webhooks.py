@@ -1,4 +1,4 @@
-"""`triage webhooks`: who may send incidents."""
+"""`triage webhooks`: webhooks in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`triage worker`: a process that triages what others accept."""
+"""`triage worker`: a process that triages what the API accepts."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ async def _work(settings: Settings) -> None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), 1.0)
             if not stopped.is_set() and not jobs.is_running:
-                raise WorkerDied("The worker stopped working, its log has the reason: start it again.")
+                raise WorkerDied("The worker stopped working. See its log for the reason, then start it again.")
     finally:
         await context.__aexit__(None, None, None)
 
 
 class WorkerDied(TriageError):
-    """A worker that can't go on."""
+    """The worker stopped working."""
 
     status = 500
     title = "The worker died"

@@ -27,7 +27,7 @@ _QUOTED = 200
 _SHOWN_CHANGES = 10
 
 
-class _Wanted(NamedTuple):
+class _Options(NamedTuple):
     run: str
     root: Path
     data: Path | None
@@ -75,8 +75,8 @@ def codebook(
     """
     if write is not None and write.suffix not in (".yaml", ".yml"):
         raise typer.BadParameter("name a .yaml file", param_hint="--write")
-    wanted = _Wanted(run_name, out, data, annotations, pairs, cases, draft, weak, write, try_it)
-    found = run(_codebook(wanted))
+    options = _Options(run_name, out, data, annotations, pairs, cases, draft, weak, write, try_it)
+    found = run(_codebook(options))
     if as_json:
         print_json(
             {
@@ -93,7 +93,7 @@ def codebook(
         messages().print(f"\n{found.rules} deciding rule(s) put into {escape(str(found.written))}.", soft_wrap=True)
 
 
-async def _codebook(wanted: _Wanted) -> _Found:
+async def _codebook(options: _Options) -> _Found:
     from triage.app.wiring import build_definition_reader, build_embedder, open_model
     from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.archive import Archive
@@ -107,21 +107,21 @@ async def _codebook(wanted: _Wanted) -> _Found:
     from triage.redaction import Redactor
 
     settings = Settings()
-    if wanted.drafts and settings.model == "none":
+    if options.drafts and settings.model == "none":
         raise MisconfiguredService(
             "--draft needs a chat model, and TRIAGE_MODEL is none: set one, or leave --draft out.", setting="model"
         )
-    base = Archive(wanted.root).find(wanted.run)
+    base = Archive(options.root).find(options.run)
     taxonomy = Taxonomy.load(base.suite.taxonomy)
-    cases = cases_of(base, taxonomy, wanted.data)
+    cases = cases_of(base, taxonomy, options.data)
     facets = [taxonomy.facet(name) for name in base.suite.facets]
     differing = of_run(list(finished(base.records).values()), facets)
-    if wanted.annotations is not None:
-        differing += of_annotators(read_annotations(wanted.annotations, taxonomy).annotations, facets)
+    if options.annotations is not None:
+        differing += of_annotators(read_annotations(options.annotations, taxonomy).annotations, facets)
     drafting = Split(part="dev", test_share=0.5, seed=base.suite.seed)
-    known = [key for key, case in cases.items() if drafting.holds(case)] if wanted.tries else None
+    known = [key for key, case in cases.items() if drafting.holds(case)] if options.tries else None
     if known is not None:
-        # What the other half disagrees on must not even choose which rules are drafted.
+        # The test half must not influence which rules are drafted.
         differing = [one for one in differing if one.case_id in set(known)]
     embedder = build_embedder(settings)
     with watching() as progress:
@@ -130,33 +130,33 @@ async def _codebook(wanted: _Wanted) -> _Found:
             with progress.step("Reading the sentences"):
                 book = Codebook.of(taxonomy, cases, Redactor(), reader)
                 pairs = await confused_pairs(
-                    book, differing, most=wanted.pairs, shown=wanted.cases, drafted_from=known, seed=base.suite.seed
+                    book, differing, most=options.pairs, shown=options.cases, drafted_from=known, seed=base.suite.seed
                 )
         finally:
             await embedder.aclose()
-        if wanted.drafts:
+        if options.drafts:
             async with open_model(settings, progress) as model:
                 assert model is not None  # noqa: S101 - `none` was refused above
                 pairs = [await phrase(pair, taxonomy, model) for pair in pairs]
-        rules = rules_of(pairs, weak=wanted.weak or wanted.drafts)
-        if not (wanted.write or wanted.tries):
+        rules = rules_of(pairs, weak=options.weak or options.drafts)
+        if not (options.write or options.tries):
             return _Found(pairs)
-        unread = _who_does_not_read(settings) if wanted.tries else None
+        unread = _why_rules_are_ignored(settings) if options.tries else None
         if not rules:
             nothing = "No rule is worth writing: see --weak, --pairs or --draft."
             return _Found(pairs, unread=f"{nothing} {unread}" if unread else nothing)
-        path = wanted.write or base.folder / f"taxonomy-{raised(taxonomy.version)}.yaml"
+        path = options.write or base.folder / f"taxonomy-{raised(taxonomy.version)}.yaml"
         changed = write_rules(base.suite.taxonomy, rules, path)
         found = _Found(pairs, path, len(rules))
-        if not wanted.tries:
+        if not options.tries:
             return found
         if unread is not None:
             return found._replace(unread=unread)
-        return found._replace(comparison=await _try(wanted, settings, base, changed, path, drafting.seed, progress))
+        return found._replace(comparison=await _try(options, settings, base, changed, path, drafting.seed, progress))
 
 
-def _who_does_not_read(settings: Settings) -> str | None:
-    """Why no source would heed a deciding rule; None where the model's prompt has it."""
+def _why_rules_are_ignored(settings: Settings) -> str | None:
+    """Why no source would use a deciding rule; None if the model's prompt contains it."""
     rest = (
         "words, embedding and neighbours learn from gold labels, and the definitions' source reads names, definitions, "
         "inclusions and examples: the labels would come out the same, so the suite was not run."
@@ -172,9 +172,9 @@ def _who_does_not_read(settings: Settings) -> str | None:
 
 
 async def _try(
-    wanted: _Wanted, settings: Settings, base: Run, changed: Taxonomy, path: Path, seed: int, progress: Progress
+    options: _Options, settings: Settings, base: Run, changed: Taxonomy, path: Path, seed: int, progress: Progress
 ) -> Comparison:
-    """Run the suite with the changed taxonomy on the cases that the rules were not drafted from, and compare."""
+    """Run the suite with the changed taxonomy on the cases that no rule was drafted from, and compare."""
     from triage.app.wiring import open_subject
     from triage.evaluation.compare import compare
     from triage.evaluation.runner import run_suite
@@ -186,7 +186,7 @@ async def _try(
     suite = base.suite.model_copy(
         update={"taxonomy": str(path), "split": Split(part="test", test_share=0.5, seed=seed)}
     )
-    dataset = suite.load_data(changed, wanted.data or Path(base.info.data_path))
+    dataset = suite.load_data(changed, options.data or Path(base.info.data_path))
     async with open_subject(settings, suite, changed, progress) as (subject, decisive):
         identity = RunIdentity.of(suite, dataset, changed, decisive)
         tried = await run_suite(
@@ -194,7 +194,7 @@ async def _try(
             dataset,
             changed,
             subject,
-            default_folder(wanted.root, suite, identity),
+            default_folder(options.root, suite, identity),
             settings=decisive,
             progress=lambda work, done, total: progress(f"Trying the rules: {work}", done, total),
         )

@@ -56,8 +56,8 @@ def run_suite(
     run, 3 if no gate failed but the cases are too few for one, and 130 after Ctrl-C.
     """
     changes = {"limit": limit, "concurrency": concurrency}
-    wanted = {name: value for name, value in changes.items() if value is not None}
-    code = run(_run(suite, data, wanted, out, out / "cache" if cache else None, retry_degraded, as_json))
+    given = {name: value for name, value in changes.items() if value is not None}
+    code = run(_run(suite, data, given, out, out / "cache" if cache else None, retry_degraded, as_json))
     if code:
         raise typer.Exit(code)
 
@@ -84,7 +84,7 @@ async def _run(
     for number in range(1, suite.repeats + 1):
         if number > 1:
             messages().print(f"\nRepeat {number} of {suite.repeats}")
-        # A repeat is to show what changes by itself: it takes no reply of another one.
+        # Repeats measure random variation, so they don't share cached replies.
         replies = cache / f"round-{number:02}" if cache and number > 1 else cache
         folder, result, ended = await _run_round(suite, data, taxonomy, out, folder, number, replies, retry_degraded)
         first = first or result
@@ -114,7 +114,7 @@ async def _run_round(
     cache: Path | None,
     retry_degraded: bool,
 ) -> tuple[Path | None, Run | None, int]:
-    """Run all cases once; returns the folder of the run that this is a round of, what was done, and the exit code."""
+    """Run all cases once. Returns the folder of the whole run, the result of this round, and the exit code."""
     from triage.app.wiring import find_price, open_subject, provider_gate, suite_settings
     from triage.evaluation.run_progress import RunProgress
     from triage.evaluation.runner import run_suite as examine
@@ -197,7 +197,7 @@ def _check_gates(run: Run, out: Path, as_json: bool) -> int:
 
 
 def _print_scores(result: Run, taxonomy: Taxonomy, planned: int, as_json: bool) -> None:
-    """Print the scores, and keep those of a whole run."""
+    """Print the scores; store them if the run is complete."""
     from triage.evaluation.reports.terminal import print_report
     from triage.evaluation.summary import summarise, write_summary
 
@@ -212,7 +212,7 @@ def _print_scores(result: Run, taxonomy: Taxonomy, planned: int, as_json: bool) 
 
 
 def _print_calibrated(run: Run) -> None:
-    """What a calibrator fitted on this run would reach on cases that it did not see; nothing where none can be."""
+    """Print what a calibrator fitted on this run reaches on unseen cases; nothing if none can be fitted."""
     from triage.evaluation.calibrating import calibrate
 
     try:
