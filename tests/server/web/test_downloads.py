@@ -7,7 +7,7 @@ import pytest
 from triage.domain.errors import NotFound
 from triage.render.charts import Share, shares_chart
 from triage.render.tables import Column, Row, Table
-from triage.server.web.downloads import chart_file, find_chart, find_table, kept_file, table_file
+from triage.server.web.downloads import attachment, chart_file, find_chart, find_table, table_file
 
 TABLE = Table("kinds", "Kinds", "", (Column("kind"),), (Row(("=1",)),))
 CHART = shares_chart("kinds", "Kinds", "", [Share("power", 0.5, (0.4, 0.6))])
@@ -16,7 +16,7 @@ CHART = shares_chart("kinds", "Kinds", "", [Share("power", 0.5, (0.4, 0.6))])
 @pytest.mark.parametrize(
     ("file", "name", "kind"),
     [
-        (kept_file("a", "text/plain", 'pd:a/../"\r\nX: 1.md'), "pd-a-..----X--1.md", "text/plain; charset=utf-8"),
+        (attachment("a", "text/plain", 'pd:a/../"\r\nX: 1.md'), "pd-a-..----X--1.md", "text/plain; charset=utf-8"),
         (table_file(TABLE, "csv"), "kinds.csv", "text/csv; charset=utf-8"),
         (table_file(TABLE, "json", "pd:a"), "pd-a-kinds.json", "application/json"),
         (chart_file(CHART, "dark", "svg"), "kinds-dark.svg", "image/svg+xml"),

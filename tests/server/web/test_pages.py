@@ -7,20 +7,20 @@ from typing import Any
 import httpx
 import pytest
 
-from triage.server.web.navigation import PLACES
+from triage.server.web.pages import NAVIGATION
 
 from .conftest import OpenPage, Site, check_readable, picture
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+@pytest.mark.parametrize("item", NAVIGATION, ids=lambda item: item.name)
 @pytest.mark.parametrize(("size", "scheme"), [("phone", "dark"), ("desk", "light")])
-def test_everyone_can_read_a_page_with_nothing_in_it(open_page: OpenPage, place: Any, size: str, scheme: str) -> None:
-    page = open_page(place.path, size, color_scheme=scheme)
-    assert page.locator(".top nav a[aria-current]").inner_text() == place.name
+def test_everyone_can_read_a_page_with_nothing_in_it(open_page: OpenPage, item: Any, size: str, scheme: str) -> None:
+    page = open_page(item.path, size, color_scheme=scheme)
+    assert page.locator(".top nav a[aria-current]").inner_text() == item.name
     check_readable(page)
-    picture(page, f"empty-{place.name.lower()}-{size}-{scheme}")
+    picture(page, f"empty-{item.name.lower()}-{size}-{scheme}")
 
 
 def test_the_policy_forbids_what_is_inline_and_what_is_elsewhere(service: Site) -> None:
@@ -72,14 +72,14 @@ def test_the_keyboard_leads_from_page_to_page_and_tells_how(open_page: OpenPage)
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     listed = page.locator("dialog[open] dl").inner_text()
-    assert all(place.name in listed for place in PLACES)
+    assert all(item.name in listed for item in NAVIGATION)
     check_readable(page)
     picture(page, "shortcuts")
     page.keyboard.press("Escape")
-    for place in PLACES[::-1]:
+    for item in NAVIGATION[::-1]:
         page.keyboard.press("g")
-        page.keyboard.press(place.key)
-        page.wait_for_url(f"**{place.path}")
+        page.keyboard.press(item.key)
+        page.wait_for_url(f"**{item.path}")
 
 
 def test_light_and_dark_follow_the_system_until_somebody_chooses(open_page: OpenPage) -> None:

@@ -1,11 +1,11 @@
-"""The pages: what the API answers, for people. Server-rendered, with htmx for what changes in place.
+"""The web pages: server-rendered HTML, with htmx for parts that change in place.
 
-Each page is a module with a router of `page_router`, a template of the same name in `templates/`, and an entry in
-`navigation.py`. A page makes no decisions: it asks the same parts as the API does
-(`triage.server.api.service`), and says what it needs as an endpoint does (`triage.server.api.access`).
+Each page is a module with a router from `page_router` and a template in `templates/`, and is listed in `pages.py`.
+Pages make no decisions: like the API's endpoints, they call the parts of `triage.server.api.service` and declare their
+access by `triage.server.api.access`.
 """
 
-from triage.server.web.options import PageOptions
 from triage.server.web.pages import add_pages
+from triage.server.web.rendering import PageOptions
 
 __all__ = ["PageOptions", "add_pages"]

@@ -1,4 +1,4 @@
-"""Agreement: the model with people beside what people reach among themselves, down to the incidents of each count."""
+"""Agreement of the model with people, and of people among themselves, down to the incidents behind each count."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from triage.insights.live_agreement.tables import judgements_table, overview_tab
 from triage.render.charts import Chart, Theme
 from triage.server.api.access import Reader
 from triage.server.api.service import Parts, Service
-from triage.server.web.blind import to_label_blind
+from triage.server.web.annotator import to_label_blind
 from triage.server.web.downloads import ChartFormat, TableFormat, chart_file, find_chart, find_table, table_file
-from triage.server.web.plots import drawn
-from triage.server.web.rendering import is_part, page_router, show
+from triage.server.web.figure_cache import draw
+from triage.server.web.rendering import NO_STORE, is_part, page_router, show
 from triage.store import Judgement
 
 router = page_router()
@@ -36,7 +36,7 @@ Days = Literal["30", "90", "180", "365", "all"]
 
 
 class View(NamedTuple):
-    """What is looked at: a selection of judgements, a facet ("" for the first that has any), weeks or months."""
+    """A selection of judgements, a facet ("" for the first one with judgements), and periods."""
 
     selection: Selection
     facet: str
@@ -44,27 +44,27 @@ class View(NamedTuple):
 
     @property
     def period(self) -> By:
-        """Weeks for a window of half a year, months for a longer one, unless one was chosen."""
+        """The chosen period; by default weeks for windows up to half a year, and months for longer ones."""
         if self.by != "auto":
             return self.by
         days = self.selection.days
         return "week" if days is not None and days <= _WEEKS_UP_TO_DAYS else "month"
 
     def query(self, **changed: str) -> str:
-        """The address that asks for this, with some of it changed."""
-        chosen = self.selection
+        """The query string of this view, with some parameters changed."""
+        selection = self.selection
         values: dict[str, str] = {
             "facet": self.facet,
-            "days": "all" if chosen.days is None else str(chosen.days),
-            "annotator": chosen.annotator or "",
-            "people": "unseen" if chosen.unseen else "",
+            "days": "all" if selection.days is None else str(selection.days),
+            "annotator": selection.annotator or "",
+            "people": "unseen" if selection.unseen else "",
             "by": self.by if self.by != "auto" else "",
         }
         return urlencode({name: value for name, value in (values | changed).items() if value})
 
 
 class Count(NamedTuple):
-    """A count whose cases are listed: one cell of the confusion matrix, or one label and who gave it."""
+    """A count with its cases: a cell of the confusion matrix, or a label given by people, the model or both."""
 
     facet: Facet
     human: str
@@ -74,21 +74,20 @@ class Count(NamedTuple):
 
     @property
     def query(self) -> str:
-        """The part of the address that names it."""
-        said = (
-            {"human": self.human, "model": self.model} if self.human else {"label": self.label, "given": self.outcome}
-        )
-        return urlencode(said)
-
-    def of(self, judged: list[Judgement]) -> list[Judgement]:
-        """Its judgements."""
+        """The query string of this count."""
         if self.human:
-            return in_cell(judged, self.human, self.model)
-        return of_label(self.facet, judged, self.label, self.outcome)
+            return urlencode({"human": self.human, "model": self.model})
+        return urlencode({"label": self.label, "given": self.outcome})
+
+    def of(self, judgements: list[Judgement]) -> list[Judgement]:
+        """The judgements of this count."""
+        if self.human:
+            return in_cell(judgements, self.human, self.model)
+        return of_label(self.facet, judgements, self.label, self.outcome)
 
 
 def _view(
-    who: Reader,
+    principal: Reader,
     facet: Annotated[str, Query(max_length=100)] = "",
     days: Days = "90",
     annotator: Annotated[str, Query(max_length=200)] = "",
@@ -96,12 +95,12 @@ def _view(
     by: Literal["auto", "week", "month", ""] = "",
 ) -> View:
     window = None if days == "all" else int(days)
-    return View(Selection(window, annotator or None, people == "unseen", who.teams), facet, by or "auto")
+    return View(Selection(window, annotator or None, people == "unseen", principal.teams), facet, by or "auto")
 
 
 def _count(
     service: Parts,
-    view: Wanted,
+    view: Viewed,
     human: Annotated[str, Query(max_length=100)] = "",
     model: Annotated[str, Query(max_length=100)] = "",
     label: Annotated[str, Query(max_length=100)] = "",
@@ -113,86 +112,88 @@ def _count(
     return Count(facet, human, model, label, given)
 
 
-Wanted = Annotated[View, Depends(_view)]
+Viewed = Annotated[View, Depends(_view)]
 Counted = Annotated[Count, Depends(_count)]
 
 
 @router.get("/agreement")
 async def agreement(
-    request: Request, service: Parts, who: Reader, view: Wanted, whole: Annotated[bool, Query()] = False
+    request: Request, service: Parts, principal: Reader, view: Viewed, whole: Annotated[bool, Query()] = False
 ) -> Response:
-    """Show the figures: at once if they are at hand or asked for, else by a second request of the page."""
+    """Show the figures: at once if they are cached or `whole` is set, else loaded after the page."""
     if view.facet:
         service.casebook.taxonomy.facet(view.facet)
-    known: dict[str, Any] = {"view": view, "figures": None}
+    context: dict[str, Any] = {"view": view, "figures": None}
     if is_part(request) or whole or service.live_figures.is_at_hand(view.selection):
-        known |= await _known(service, view)
+        context |= await _context(service, view)
     if is_part(request):
-        return show(request, "_agreement_figures.html", headers=_FRESH, **known)
-    annotators = await service.live_figures.annotators(who.teams)
-    return show(request, "agreement.html", annotators=annotators, headers=_FRESH, **known)
+        return show(request, "_agreement_figures.html", headers=NO_STORE, **context)
+    annotators = await service.live_figures.annotators(principal.teams)
+    return show(request, "agreement.html", annotators=annotators, headers=NO_STORE, **context)
 
 
 @router.get("/agreement/cases")
 async def cases(
-    request: Request, service: Parts, view: Wanted, count: Counted, page: Annotated[int, Query(ge=1, le=1_000)] = 1
+    request: Request, service: Parts, view: Viewed, count: Counted, page: Annotated[int, Query(ge=1, le=1_000)] = 1
 ) -> Response:
-    """List the incidents of one count, the newest label first."""
+    """List the incidents of a count, the newest label first."""
     blind = await to_label_blind(request, service)
-    judged = await _judged(service, view, count, blind)
-    shown = judged[(page - 1) * _PER_PAGE : page * _PER_PAGE]
+    judgements = await _judgements(service, view, count, blind)
+    shown = judgements[(page - 1) * _PER_PAGE : page * _PER_PAGE]
     return show(
         request,
         "agreement_cases.html",
-        headers=_FRESH,
+        headers=NO_STORE,
         view=view,
         count=count,
-        n=len(judged),
-        judged=shown,
+        n=len(judgements),
+        judgements=shown,
         is_without_blind=bool(blind),
-        listed=await service.store.incidents.find_listed({one.incident_id for one in shown}),
+        listed=await service.store.incidents.find_listed({judgement.incident_id for judgement in shown}),
         names=_names(count.facet),
         page=page,
-        pages=max(1, -(-len(judged) // _PER_PAGE)),
+        pages=max(1, -(-len(judgements) // _PER_PAGE)),
     )
 
 
-@router.get("/agreement/cases.{ending}")
-async def cases_file(request: Request, service: Parts, view: Wanted, count: Counted, ending: TableFormat) -> Response:
-    """Send the incidents of one count as a file."""
-    judged = await _judged(service, view, count, await to_label_blind(request, service))
-    listed = await service.store.incidents.find_listed({one.incident_id for one in judged})
-    return table_file(judgements_table(count.facet, judged, listed), ending)
+@router.get("/agreement/cases.{extension}")
+async def cases_file(
+    request: Request, service: Parts, view: Viewed, count: Counted, extension: TableFormat
+) -> Response:
+    """Send the incidents of a count as a file."""
+    judgements = await _judgements(service, view, count, await to_label_blind(request, service))
+    listed = await service.store.incidents.find_listed({judgement.incident_id for judgement in judgements})
+    return table_file(judgements_table(count.facet, judgements, listed), extension)
 
 
-@router.get("/agreement/tables/{name}.{ending}")
-async def table(service: Parts, view: Wanted, name: str, ending: TableFormat) -> Response:
-    """Send one of the page's tables as a file."""
+@router.get("/agreement/tables/{name}.{extension}")
+async def table(service: Parts, view: Viewed, name: str, extension: TableFormat) -> Response:
+    """Send a table as a file."""
     overview = await service.live_figures.overview(view.selection)
     tables = [overview_table(overview)]
     if view.facet:
         found = await service.live_figures.facet(view.selection, view.facet, view.period)
         tables += tables_of(found, view.period)
-    return table_file(find_table(tables, name), ending)
+    return table_file(find_table(tables, name), extension)
 
 
-@router.get("/agreement/plots/{name}.{ending}")
-async def plot(service: Parts, view: Wanted, name: str, ending: ChartFormat, theme: Theme = "light") -> Response:
-    """Send one of the charts of a facet as a file."""
+@router.get("/agreement/plots/{name}.{extension}")
+async def plot(service: Parts, view: Viewed, name: str, extension: ChartFormat, theme: Theme = "light") -> Response:
+    """Send a chart of a facet as a file."""
     found = await service.live_figures.facet(view.selection, view.facet, view.period)
-    return await asyncio.to_thread(chart_file, find_chart(found.charts, name), theme, ending)
+    return await asyncio.to_thread(chart_file, find_chart(found.charts, name), theme, extension)
 
 
-async def _judged(service: Service, view: View, count: Count, blind: Collection[str]) -> list[Judgement]:
-    """The judgements of one count, without what is to be labelled `blind`: that it is of the count tells its label."""
-    judged = count.of(await service.live_figures.judgements(view.selection, view.facet))
-    return [one for one in judged if one.incident_id not in blind]
+async def _judgements(service: Service, view: View, count: Count, blind: Collection[str]) -> list[Judgement]:
+    """The judgements of a count, without incidents to label `blind`, since the count reveals their labels."""
+    judgements = count.of(await service.live_figures.judgements(view.selection, view.facet))
+    return [judgement for judgement in judgements if judgement.incident_id not in blind]
 
 
-async def _known(service: Service, view: View) -> dict[str, Any]:
-    """What the template of the figures shows."""
+async def _context(service: Service, view: View) -> dict[str, Any]:
+    """The variables of the figures' template."""
     overview = await service.live_figures.overview(view.selection)
-    facet = view.facet or _first(overview)
+    facet = view.facet or _first_facet(overview)
     figures: FacetFigures | None = None
     if facet and not overview.is_empty:
         figures = await service.live_figures.facet(view.selection, facet, view.period)
@@ -201,8 +202,8 @@ async def _known(service: Service, view: View) -> dict[str, Any]:
         "view": view,
         "overview": overview,
         "figures": figures,
-        "plots": [] if figures is None else await asyncio.to_thread(_drawn, figures),
-        "tables": {} if figures is None else {one.id: one for one in tables_of(figures, view.period)},
+        "plots": [] if figures is None else await asyncio.to_thread(_plots, figures),
+        "tables": {} if figures is None else {table.id: table for table in tables_of(figures, view.period)},
         "rows": list(zip(figures.confusion.labels, figures.confusion.counts, strict=True))
         if figures and figures.confusion
         else [],
@@ -213,18 +214,15 @@ async def _known(service: Service, view: View) -> dict[str, Any]:
     }
 
 
-def _drawn(figures: FacetFigures) -> list[tuple[Chart, Markup]]:
-    return [(chart, drawn(chart)) for chart in figures.charts if not chart.id.startswith("confusion-")]
+def _plots(figures: FacetFigures) -> list[tuple[Chart, Markup]]:
+    return [(chart, draw(chart)) for chart in figures.charts if not chart.id.startswith("confusion-")]
 
 
-def _first(overview: Overview) -> str:
-    """The facet to show where none was chosen."""
-    by_use = sorted(overview.facets, key=lambda one: (one.kappa.n == 0, one.annotators == 0))
+def _first_facet(overview: Overview) -> str:
+    """The facet to show by default."""
+    by_use = sorted(overview.facets, key=lambda facet: (facet.kappa.n == 0, facet.annotators == 0))
     return by_use[0].facet.id if by_use else ""
 
 
 def _names(facet: Facet) -> Mapping[str, str]:
     return {label.id: label.name for label in facet.labels} | {ABSTAINED: "(abstained)"}
-
-
-_FRESH = {"Cache-Control": "no-store"}

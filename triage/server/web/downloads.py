@@ -1,4 +1,4 @@
-"""What a page shows, as files."""
+"""Tables and charts of pages as files."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ TableFormat = Literal["csv", "json"]
 ChartFormat = Literal["svg", "png"]
 
 
-def kept_file(content: str | bytes, kind: str, name: str) -> Response:
-    """A file to be kept, under this name as far as every disk takes it. Should a browser show it, it may do nothing."""
+def attachment(content: str | bytes, media_type: str, name: str) -> Response:
+    """A file to save, under a name that every file system allows. If a browser shows it, it is sandboxed."""
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in name)
     headers = {
         "Content-Disposition": f'attachment; filename="{safe}"',
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
-    return Response(content, headers=headers, media_type=kind)
+    return Response(content, headers=headers, media_type=media_type)
 
 
-def table_file(table: Table, ending: TableFormat, of: str = "") -> Response:
-    """The table as a file to be kept, under its own name; after the name of what it is `of`, where there are many."""
-    name = f"{of}-{table.id}.{ending}" if of else f"{table.id}.{ending}"
-    if ending == "csv":
-        return kept_file(as_csv(table), "text/csv; charset=utf-8", name)
-    return kept_file(json.dumps(as_json(table), ensure_ascii=False, indent=1), "application/json", name)
+def table_file(table: Table, extension: TableFormat, prefix: str = "") -> Response:
+    """The table as a file named by its id, after an optional prefix."""
+    name = f"{prefix}-{table.id}.{extension}" if prefix else f"{table.id}.{extension}"
+    if extension == "csv":
+        return attachment(as_csv(table), "text/csv; charset=utf-8", name)
+    return attachment(json.dumps(as_json(table), ensure_ascii=False, indent=1), "application/json", name)
 
 
-def chart_file(chart: Chart, theme: Theme, ending: ChartFormat) -> Response:
-    """The chart as a file to be kept, for light or dark paper. Drawing takes a moment: call it in a thread."""
-    name = f"{chart.id}-{theme}.{ending}"
-    if ending == "svg":
-        return kept_file(as_svg(chart, theme), "image/svg+xml", name)
-    return kept_file(as_png(chart, theme), "image/png", name)
+def chart_file(chart: Chart, theme: Theme, extension: ChartFormat) -> Response:
+    """The chart as a file. Drawing is slow: call it in a thread."""
+    name = f"{chart.id}-{theme}.{extension}"
+    if extension == "svg":
+        return attachment(as_svg(chart, theme), "image/svg+xml", name)
+    return attachment(as_png(chart, theme), "image/png", name)
 
 
-def find_table(tables: Iterable[Table], name: str) -> Table:
+def find_table(tables: Iterable[Table], id_: str) -> Table:
     """The table with this id. Raises `NotFound`."""
-    for one in tables:
-        if one.id == name:
-            return one
-    raise NotFound(f"There is no table {name!r} here.", name=name)
+    for table in tables:
+        if table.id == id_:
+            return table
+    raise NotFound(f"There is no table {id_!r} here.", name=id_)
 
 
-def find_chart(charts: Iterable[Chart], name: str) -> Chart:
+def find_chart(charts: Iterable[Chart], id_: str) -> Chart:
     """The chart with this id. Raises `NotFound`."""
-    for one in charts:
-        if one.id == name:
-            return one
-    raise NotFound(f"There is no plot {name!r} here.", name=name)
+    for chart in charts:
+        if chart.id == id_:
+            return chart
+    raise NotFound(f"There is no plot {id_!r} here.", name=id_)

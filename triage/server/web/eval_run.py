@@ -1,4 +1,4 @@
-"""One eval run: its gates and metrics, its facets down to their cases, its worst cases, and the report as a file."""
+"""An eval run: gates and metrics, facets down to their cases, worst cases, and the report as a file."""
 
 from __future__ import annotations
 
@@ -23,19 +23,18 @@ from triage.server.api.service import Parts
 from triage.server.web.downloads import (
     ChartFormat,
     TableFormat,
+    attachment,
     chart_file,
     find_chart,
     find_table,
-    kept_file,
     table_file,
 )
-from triage.server.web.rendering import is_part, page_router, show
+from triage.server.web.rendering import NO_STORE, is_part, page_router, show
 
 router = page_router()
 
 ALLOWED = [requires("read", all_teams=True)]
-"""Runs are of no team, and may hold incidents of all."""
-FRESH = {"Cache-Control": "no-store"}
+"""Runs belong to no team and may hold incidents of all teams."""
 
 _OTHER_RUNS = 50
 
@@ -43,7 +42,7 @@ ReportFormat = Literal["html", "json", "md"]
 
 
 class Tab(NamedTuple):
-    """A page of a run, as its tabs tell it."""
+    """A tab of a run's pages."""
 
     name: str
     path: str
@@ -51,39 +50,39 @@ class Tab(NamedTuple):
 
 
 class RunLinks:
-    """Where the parts of a run's report lead: to pages and files of the service."""
+    """Links of a run's report to pages and files of the service."""
 
     def __init__(self, name: str, files: Collection[str] = ()) -> None:
         self._path = run_path(name)
         self._files = files
 
     def cases(self, of: CaseList) -> str:
-        """The list of the cases of a count."""
+        """The path of the cases of a count."""
         return f"{self._path}/cases?{cases_query(of)}"
 
     def case(self, case_id: str) -> str:
-        """The page of a case."""
+        """The path of a case."""
         return f"{self._path}/case?{urlencode({'id': case_id})}"
 
     def file(self, id_: str, kind: str) -> str:
-        """The file of a table or chart."""
+        """The path of a table or chart as a file."""
         folder = "tables" if kind in {"csv", "json"} else "plots"
         return f"{self._path}/{folder}/{quote(id_)}.{kind}" if id_ in self._files else ""
 
 
 def run_path(name: str) -> str:
-    """Where the pages of a run are."""
+    """The path of a run."""
     return f"/evals/runs/{quote(name, safe='')}"
 
 
 def cases_query(of: CaseList) -> str:
-    """What names the cases of a count in an address."""
+    """The query string of the cases of a count."""
     which = {"predicted": of.predicted} if of.predicted is not None else {"outcome": of.outcome}
     return urlencode({"facet": of.facet, "gold": of.gold} | which)
 
 
 def run_cache_of(request: Request) -> RunCache:
-    """The runs that the pages show."""
+    """The cached runs of the app."""
     return cast("RunCache", request.app.state.run_cache)
 
 
@@ -106,10 +105,10 @@ class Count(NamedTuple):
 
 def _count(opened: Opened, facet: str, gold: str, predicted: str = "", outcome: str = "") -> Count:
     view = _facet(opened, facet)
-    for one in view.lists:
-        said = one.outcome if one.predicted is None else one.predicted
-        if one.gold == gold and said == (outcome or predicted):
-            return Count(view, one)
+    for cases in view.lists:
+        found = cases.outcome if cases.predicted is None else cases.predicted
+        if cases.gold == gold and found == (outcome or predicted):
+            return Count(view, cases)
     raise NotFound("This run has no such cases: follow a count of the page of a facet.", facet=facet)
 
 
@@ -120,42 +119,42 @@ Counted = Annotated[Count, Depends(_count)]
 async def run(
     request: Request, runs: Runs, name: str, facet: str = "", whole: Annotated[bool, Query()] = False
 ) -> Response:
-    """Show a run, or one of its facets: at once if it is at hand or asked for, else by a second request."""
+    """Show a run or one of its facets: at once if it is cached or `whole` is set, else loaded after the page."""
     if not (is_part(request) or whole or await asyncio.to_thread(runs.is_at_hand, name)):
-        return show(request, "evals_opening.html", headers=FRESH, name=name, path=run_path(name), facet=facet)
+        return show(request, "evals_opening.html", headers=NO_STORE, name=name, path=run_path(name), facet=facet)
     opened = await _open(runs, name)
     if facet:
         parts = [await _part(opened, "facet", view=_facet(opened, facet))]
     else:
-        wanted: tuple[Part, ...] = ("gates", "metrics", "cost") if opened.view.report.gates else ("metrics", "cost")
-        parts = [await _part(opened, part) for part in wanted]
+        names: tuple[Part, ...] = ("gates", "metrics", "cost") if opened.view.report.gates else ("metrics", "cost")
+        parts = [await _part(opened, part) for part in names]
     return await _show(request, runs, opened, "evals_run.html", facet, parts=parts)
 
 
 @router.get("/evals/runs/{name}/worst", dependencies=ALLOWED)
 async def worst(request: Request, runs: Runs, opened: Opened) -> Response:
-    """Show the surest mistakes of a run, each with its text and evidence."""
+    """Show the most confident mistakes of a run, with text and evidence."""
     return await _show(request, runs, opened, "evals_run.html", "worst", parts=[await _part(opened, "worst_cases")])
 
 
 @router.get("/evals/runs/{name}/provenance", dependencies=ALLOWED)
 async def provenance(request: Request, runs: Runs, opened: Opened) -> Response:
-    """Show what a run stood on."""
+    """Show the provenance of a run."""
     return await _show(request, runs, opened, "evals_run.html", "provenance", parts=[await _part(opened, "provenance")])
 
 
 @router.get("/evals/runs/{name}/cases", dependencies=ALLOWED)
 async def cases(request: Request, runs: Runs, opened: Opened, count: Counted) -> Response:
-    """List the cases of one count, those stated most surely first."""
+    """List the cases of a count, most confident first."""
     part = await _part(opened, "cases", view=count.view, one=count.cases)
-    told = {"heading": count.view.told(count.cases), "query": cases_query(count.cases)}
-    return await _show(request, runs, opened, "evals_cases.html", count.view.facet.id, parts=[part], **told)
+    context = {"heading": count.view.told(count.cases), "query": cases_query(count.cases)}
+    return await _show(request, runs, opened, "evals_cases.html", count.view.facet.id, parts=[part], **context)
 
 
-@router.get("/evals/runs/{name}/cases.{ending}", dependencies=ALLOWED)
-async def cases_file(count: Counted, ending: TableFormat) -> Response:
-    """Send the cases of one count as a file."""
-    return table_file(cases_table(count.view, count.cases), ending)
+@router.get("/evals/runs/{name}/cases.{extension}", dependencies=ALLOWED)
+async def cases_file(count: Counted, extension: TableFormat) -> Response:
+    """Send the cases of a count as a file."""
+    return table_file(cases_table(count.view, count.cases), extension)
 
 
 @router.get("/evals/runs/{name}/case", dependencies=ALLOWED)
@@ -166,33 +165,33 @@ async def case(
     opened: Opened,
     case_id: Annotated[str, Query(alias="id", max_length=300)],
 ) -> Response:
-    """Show one case in full: what was said of it and why, its text with the evidence, its neighbours."""
-    record = next((one for one in opened.run.records if one.case_id == case_id), None)
+    """Show a case: labels with rationale, text with evidence, and neighbours."""
+    record = next((record for record in opened.run.records if record.case_id == case_id), None)
     if record is None:
         raise NotFound(f"This run has no case {case_id!r}.", case=case_id)
-    told = told_case(record, [one.facet for one in opened.view.facets])
-    part = await _part(opened, "case", case=told, is_open=True)
+    shown = told_case(record, [view.facet for view in opened.view.facets])
+    part = await _part(opened, "case", case=shown, is_open=True)
     is_here = await service.store.incidents.find_team(case_id) is not None
-    known = {"heading": case_id, "record": record, "is_here": is_here}
-    return await _show(request, runs, opened, "evals_case.html", "case", parts=[part], **known)
+    context = {"heading": case_id, "record": record, "is_here": is_here}
+    return await _show(request, runs, opened, "evals_case.html", "case", parts=[part], **context)
 
 
-@router.get("/evals/runs/{name}/tables/{table}.{ending}", dependencies=ALLOWED)
-async def table_of(opened: Opened, table: str, ending: TableFormat) -> Response:
-    """Send one of a run's tables as a file."""
-    return table_file(find_table(tables_of(opened.view), table), ending)
+@router.get("/evals/runs/{name}/tables/{table}.{extension}", dependencies=ALLOWED)
+async def table_of(opened: Opened, table: str, extension: TableFormat) -> Response:
+    """Send a table of a run as a file."""
+    return table_file(find_table(tables_of(opened.view), table), extension)
 
 
-@router.get("/evals/runs/{name}/plots/{plot}.{ending}", dependencies=ALLOWED)
-async def plot_of(opened: Opened, plot: str, ending: ChartFormat, theme: Theme = "light") -> Response:
-    """Send one of a run's charts as a file."""
-    return await asyncio.to_thread(chart_file, find_chart(opened.view.charts, plot), theme, ending)
+@router.get("/evals/runs/{name}/plots/{plot}.{extension}", dependencies=ALLOWED)
+async def plot_of(opened: Opened, plot: str, extension: ChartFormat, theme: Theme = "light") -> Response:
+    """Send a chart of a run as a file."""
+    return await asyncio.to_thread(chart_file, find_chart(opened.view.charts, plot), theme, extension)
 
 
-@router.get("/evals/runs/{name}/report.{ending}", dependencies=ALLOWED)
-async def report(opened: Opened, ending: ReportFormat) -> Response:
-    """Send the whole report: HTML in one file that needs nothing else, JSON, or Markdown for a pull request."""
-    match ending:
+@router.get("/evals/runs/{name}/report.{extension}", dependencies=ALLOWED)
+async def report(opened: Opened, extension: ReportFormat) -> Response:
+    """Send the report as self-contained HTML, as JSON, or as Markdown for a pull request."""
+    match extension:
         case "html":
             return _file(opened, await asyncio.to_thread(file_of, opened.view), "report.html", "text/html")
         case "json":
@@ -204,7 +203,7 @@ async def report(opened: Opened, ending: ReportFormat) -> Response:
 
 @router.get("/evals/runs/{name}/all-cases.csv", dependencies=ALLOWED)
 async def all_cases(opened: Opened) -> Response:
-    """Send every case of a run with its labels, one line for each facet."""
+    """Send all cases of a run with their labels, one line for each facet."""
     return _file(opened, cases_csv(opened.run), "cases.csv", "text/csv")
 
 
@@ -215,32 +214,32 @@ def _facet(opened: OpenedRun, facet: str) -> FacetView:
     raise NotFound(f"This run does not score a facet {facet!r}.", facet=facet)
 
 
-async def _part(opened: OpenedRun, part: Part, **known: Any) -> Markup:
+async def _part(opened: OpenedRun, part: Part, **context: Any) -> Markup:
     files = {table.id for table in tables_of(opened.view)} | {chart.id for chart in opened.view.charts}
     links = RunLinks(opened.name, files)
-    # Charts are drawn and texts redacted: work for a thread.
-    return await asyncio.to_thread(lambda: part_of(opened.view, part, links, **known))
+    # Drawing charts and redacting texts is slow.
+    return await asyncio.to_thread(lambda: part_of(opened.view, part, links, **context))
 
 
 async def _show(
-    request: Request, runs: RunCache, opened: OpenedRun, template: str, place: str, **known: Any
+    request: Request, runs: RunCache, opened: OpenedRun, template: str, place: str, **context: Any
 ) -> Response:
-    """A page of a run, with what stands on all of them."""
+    """A page of a run, with the context that all of them share."""
     listing = await asyncio.to_thread(runs.listing)
-    others = [one for one in listing.runs if one.info.suite.name == opened.run.suite.name and one.name != opened.name]
+    others = [run for run in listing.runs if run.info.suite.name == opened.run.suite.name and run.name != opened.name]
     return show(
         request,
         template,
-        headers=FRESH,
+        headers=NO_STORE,
         opened=opened,
         name=opened.name,
         path=run_path(opened.name),
         run_view=opened.view,
-        tags=next((one.tags for one in listing.runs if one.name == opened.name), ()),
+        tags=next((run.tags for run in listing.runs if run.name == opened.name), ()),
         others=others[:_OTHER_RUNS],
         tabs=_tabs(opened, place),
         place=place,
-        **known,
+        **context,
     )
 
 
@@ -255,4 +254,4 @@ def _tabs(opened: OpenedRun, place: str) -> list[Tab]:
 
 
 def _file(opened: OpenedRun, text: str, name: str, kind: str) -> Response:
-    return kept_file(text, f"{kind}; charset=utf-8", f"{opened.name}-{name}")
+    return attachment(text, f"{kind}; charset=utf-8", f"{opened.name}-{name}")

@@ -1,4 +1,4 @@
-"""What the forms of pages send: read with a bound."""
+"""Read the forms of pages, with size limits."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ _SMALL_BYTES = 65_536
 
 
 async def hold_form(request: Request) -> Request:
-    """The request with its form read, which is a small one: whoever reads it again need not bound it.
+    """The request with its small form already read and checked, so that FastAPI can parse it again.
 
     Raises as `read_form` does.
     """
     content = await read_bytes(request, _SMALL_BYTES)
     if content:
-        _read(request, content)
-    held: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
+        _parse(request, content)
+    messages: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
 
     async def receive() -> Message:
-        return held.pop() if held else await request.receive()
+        return messages.pop() if messages else await request.receive()
 
     return Request(request.scope, receive)
 
 
 async def read_form(request: Request, most_bytes: int) -> Form:
-    """The fields of a form whose values have at most so many bytes together, with the line ends that texts have here.
+    """The fields of a form whose values have at most `most_bytes` bytes together, with `\\n` as line ends.
 
     Raises `InputTooLarge`, `UnsupportedMediaType` or `InvalidInput`.
     """
-    # A byte may need three; names and separators need some.
-    fields = _read(request, await read_bytes(request, 3 * most_bytes + _SMALL_BYTES))
+    # URL encoding takes up to three bytes for one, and names and separators take some.
+    fields = _parse(request, await read_bytes(request, 3 * most_bytes + _SMALL_BYTES))
     return ImmutableMultiDict([(name, value.replace("\r\n", "\n")) for name, value in fields])
 
 
-def _read(request: Request, content: bytes) -> list[tuple[str, str]]:
+def _parse(request: Request, content: bytes) -> list[tuple[str, str]]:
     if media_type(request) != KIND:
         raise UnsupportedMediaType(f"Send the form as {KIND}.", content_type=media_type(request))
     try:

@@ -1,4 +1,4 @@
-"""The history: search as you type, by words and meaning, narrowed by labels."""
+"""The history: search as you type by words and meaning, filtered by labels."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from triage.render.quantities import plural
 from triage.render.tables import Column, Row, Table
 from triage.server.api.access import Reader
 from triage.server.api.service import Parts, Service
-from triage.server.web.blind import to_label_blind
+from triage.server.web.annotator import to_label_blind
 from triage.server.web.downloads import TableFormat, table_file
-from triage.server.web.rendering import is_part, page_router, show
-from triage.server.web.visible import visible
+from triage.server.web.incident_lists import visible_incidents
+from triage.server.web.rendering import NO_STORE, is_part, page_router, show
 
 router = page_router()
 
@@ -29,8 +29,8 @@ _MOST = 200
 _MOST_FILE = 5_000
 
 
-class Choice(NamedTuple):
-    """A label that the history can be narrowed by; `n` incidents would be left."""
+class LabelFilter(NamedTuple):
+    """A label to filter by, which `n` of the found incidents have."""
 
     id: str
     name: str
@@ -38,23 +38,23 @@ class Choice(NamedTuple):
     is_chosen: bool
 
 
-class Choices(NamedTuple):
-    """The labels of a facet that are there, the most frequent first."""
+class FacetFilter(NamedTuple):
+    """The labels of a facet to filter by, most frequent first."""
 
     id: str
     name: str
-    labels: tuple[Choice, ...]
+    labels: tuple[LabelFilter, ...]
 
 
-class Told(NamedTuple):
-    """The names of a hit's labels: what it was, and what ended it. Labels that tell nothing are left out."""
+class LabelNames(NamedTuple):
+    """The names of an incident's labels. Undisclosed ones are left out."""
 
     kinds: tuple[str, ...]
     ended_by: tuple[str, ...]
 
 
 class Search(NamedTuple):
-    """What is looked for. `chosen` is facet -> labels, of which an incident has at least one in each facet."""
+    """A search for up to `k` incidents. They have at least one of the `chosen` labels in each of its facets."""
 
     text: str
     mode: Mode
@@ -63,15 +63,14 @@ class Search(NamedTuple):
 
     @property
     def of_all_labels(self) -> Search:
-        """The same, narrowed by no label."""
+        """The same search without label filters."""
         return self._replace(chosen={})
 
     def query(self, **changed: object) -> str:
-        """The address that asks for this, with some of it changed."""
+        """The query string of this search, with some parameters changed."""
         values = {"q": self.text, "mode": self.mode if self.mode != "both" else "", "k": self.k} | changed
-        said = [(name, value) for name, value in values.items() if value]
         chosen = [(f"facet.{facet}", label) for facet, labels in self.chosen.items() for label in labels]
-        return urlencode([*said, *chosen])
+        return urlencode([*((name, value) for name, value in values.items() if value), *chosen])
 
 
 def _search(
@@ -90,71 +89,76 @@ def _search(
     return Search(q, mode, chosen, k)
 
 
-Wanted = Annotated[Search, Depends(_search)]
+Searched = Annotated[Search, Depends(_search)]
 
 
 @router.get("/history")
-async def history(request: Request, service: Parts, who: Reader, wanted: Wanted) -> Response:
-    """Show what is found, and by what it can be narrowed; for htmx only that."""
+async def history(request: Request, service: Parts, principal: Reader, search: Searched) -> Response:
+    """Show the found incidents and the label filters; for htmx without the search form."""
     blind = await to_label_blind(request, service)
-    found = await _found(service, who, wanted, wanted.k, blind)
+    found = await _browse(service, principal, search, search.k, blind)
     taxonomy = service.casebook.taxonomy
     return show(
         request,
         "_history_found.html" if is_part(request) else "history.html",
-        search=wanted,
+        search=search,
         found=found,
-        choices=_choices(taxonomy, found, wanted.chosen),
-        visible=await visible(service, who, [hit.example.incident_id for hit in found.hits]),
-        told=[_told(taxonomy, hit.example.labels) for hit in found.hits],
-        more=min(wanted.k + _STEP, _MOST) if found.n > len(found.hits) and wanted.k < _MOST else None,
+        filters=_filters(taxonomy, found, search.chosen),
+        visible=await visible_incidents(service, principal, [hit.example.incident_id for hit in found.hits]),
+        labels=[_label_names(taxonomy, hit.example.labels) for hit in found.hits],
+        more=min(search.k + _STEP, _MOST) if found.n > len(found.hits) and search.k < _MOST else None,
         is_without_blind=bool(blind),
-        is_part_of_it=found.of >= MOST_EXAMPLES,
-        headers={"Cache-Control": "no-store"},
+        is_cut=found.of >= MOST_EXAMPLES,
+        headers=NO_STORE,
     )
 
 
-@router.get("/history/found.{ending}")
-async def history_file(request: Request, service: Parts, who: Reader, wanted: Wanted, ending: TableFormat) -> Response:
-    """What is found as a file: up to 5,000 incidents, without their texts."""
-    found = await _found(service, who, wanted, _MOST_FILE, await to_label_blind(request, service))
-    return table_file(_table(service.casebook.taxonomy, found, wanted), ending)
+@router.get("/history/found.{extension}")
+async def history_file(
+    request: Request, service: Parts, principal: Reader, search: Searched, extension: TableFormat
+) -> Response:
+    """Send up to 5,000 found incidents as a file, without their texts."""
+    found = await _browse(service, principal, search, _MOST_FILE, await to_label_blind(request, service))
+    return table_file(_table(service.casebook.taxonomy, found, search), extension)
 
 
-async def _found(service: Service, who: Principal, wanted: Search, k: int, blind: Collection[str]) -> Browsed:
-    """The first `k` incidents of their history, without what they are to label `blind`: here stand its labels."""
-    teams = seen_teams(who.teams)
-    return await service.casebook.browse(wanted.text, wanted.chosen, k, wanted.mode, teams, blind)
+async def _browse(service: Service, principal: Principal, search: Search, k: int, blind: Collection[str]) -> Browsed:
+    """The first `k` incidents of the visible history, without those to label `blind`, since labels are shown."""
+    teams = seen_teams(principal.teams)
+    return await service.casebook.browse(search.text, search.chosen, k, search.mode, teams, blind)
 
 
-def _choices(taxonomy: Taxonomy, found: Browsed, chosen: Labels) -> list[Choices]:
-    choices, names = [], DisplayNames(taxonomy)
+def _filters(taxonomy: Taxonomy, found: Browsed, chosen: Labels) -> list[FacetFilter]:
+    filters, names = [], DisplayNames(taxonomy)
     for facet in taxonomy.facets:
         counts = found.counts.get(facet.id, {})
         labels = {*counts, *chosen.get(facet.id, ())}
         listed = [
-            Choice(label, names.labels(facet.id, (label,)), counts.get(label, 0), label in chosen.get(facet.id, ()))
+            LabelFilter(
+                label, names.labels(facet.id, (label,)), counts.get(label, 0), label in chosen.get(facet.id, ())
+            )
             for label in labels
         ]
-        listed.sort(key=lambda one: (-one.n, one.name))
+        listed.sort(key=lambda label: (-label.n, label.name))
         if listed:
-            choices.append(Choices(facet.id, facet.name, tuple(listed)))
-    return choices
+            filters.append(FacetFilter(facet.id, facet.name, tuple(listed)))
+    return filters
 
 
-def _told(taxonomy: Taxonomy, labels: Labels) -> Told:
+def _label_names(taxonomy: Taxonomy, labels: Labels) -> LabelNames:
     kinds, ended_by, names = list[str](), list[str](), DisplayNames(taxonomy)
     for facet in taxonomy.facets:
-        silent = {label.id for label in facet.labels if label.undisclosed}
-        told = [names.labels(facet.id, (one,)) for one in labels.get(facet.id, ()) if one not in silent]
-        (ended_by if facet.role == "mitigation" else kinds).extend(told)
-    return Told(tuple(kinds), tuple(ended_by))
+        undisclosed = {label.id for label in facet.labels if label.undisclosed}
+        disclosed = [label for label in labels.get(facet.id, ()) if label not in undisclosed]
+        listed = ended_by if facet.role == "mitigation" else kinds
+        listed.extend(names.labels(facet.id, (label,)) for label in disclosed)
+    return LabelNames(tuple(kinds), tuple(ended_by))
 
 
-def _table(taxonomy: Taxonomy, found: Browsed, wanted: Search) -> Table:
+def _table(taxonomy: Taxonomy, found: Browsed, search: Search) -> Table:
     columns = [Column("incident"), Column("title"), Column("began"), Column("TTM, minutes", "minutes")]
     columns += [Column("similarity", "number"), *(Column(facet.id) for facet in taxonomy.facets)]
-    what = f"for {wanted.text!r}" if wanted.text else "in all"
+    what = f"for {search.text!r}" if search.text else "in all"
     fit = f"{plural(found.n, 'incident')} fit{'s' if found.n == 1 else ''} {what}"
     if found.n > len(found.hits):
         fit += f"; here are the first {len(found.hits):,}"
@@ -168,7 +172,8 @@ def _table(taxonomy: Taxonomy, found: Browsed, wanted: Search) -> Table:
 
 
 def _row(taxonomy: Taxonomy, hit: Hit) -> Row:
-    one = hit.example
-    began = one.occurred_at.isoformat() if one.occurred_at else None
-    labels = ["; ".join(one.labels.get(facet.id, ())) for facet in taxonomy.facets]
-    return Row((one.incident_id, one.title, began, one.ttm_minutes, hit.similarity, *labels), (one.incident_id,))
+    example = hit.example
+    began = example.occurred_at.isoformat() if example.occurred_at else None
+    labels = ["; ".join(example.labels.get(facet.id, ())) for facet in taxonomy.facets]
+    cells = (example.incident_id, example.title, began, example.ttm_minutes, hit.similarity, *labels)
+    return Row(cells, (example.incident_id,))

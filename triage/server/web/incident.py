@@ -1,28 +1,29 @@
-"""One incident: how far it is, what the triage says with its evidence, what resembles it, and what helped then."""
+"""The page of an incident: its progress, its triage with evidence, similar incidents, and what helped in them."""
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from fastapi import Request, Response
 
+from triage.domain.incident import Incident
 from triage.domain.principal import Principal
-from triage.domain.triage_result import Triage
+from triage.domain.taxonomy import Facet, Taxonomy
+from triage.domain.triage_result import Evidence, Neighbour, Triage
 from triage.intake.markdown import write_markdown
 from triage.labels.annotation_job.draft import Corrections
 from triage.pipeline.pipeline import STEPS
 from triage.server.api.access import Poster, Reader, requires
 from triage.server.api.parameters import IncidentInPath
 from triage.server.api.service import Parts, Service
-from triage.server.web.annotator import annotator_of
-from triage.server.web.beside import beside
-from triage.server.web.blind import is_withheld
-from triage.server.web.downloads import MARKDOWN, kept_file
-from triage.server.web.incident_sheet import Sheet, read_sheet, sheet_shown
-from triage.server.web.passages import read
+from triage.server.web.annotator import annotator_of, is_withheld
+from triage.server.web.downloads import MARKDOWN, attachment
+from triage.server.web.incident_lists import visible_incidents
+from triage.server.web.label_sheet import Sheet, read_sheet, sheet_context
 from triage.server.web.rendering import go_to, page_router, show
-from triage.server.web.visible import visible
-from triage.server.web.words import incident_path
+from triage.server.web.template_filters import incident_path
 from triage.store import StoredIncident
 
 router = page_router()
@@ -37,29 +38,74 @@ _STEP_NAMES = {
     "suggest": "Rank mitigations",
 }
 _SHOWN_CHARACTERS = 40_000
-"""Of a longer write-up the page shows so much, unless asked for all of it."""
+"""Of longer write-ups, the page shows only so much unless asked for the whole."""
+
+Verdict = Literal["same", "partly", "different", "open"]
+"""`partly`: they share labels, but not all or not the primary one. `open`: the incident itself has no label."""
+
+
+class FacetComparison(NamedTuple):
+    """The labels of one facet: `here` the incident's own, `there` the neighbour's."""
+
+    facet: Facet
+    here: tuple[str, ...]
+    there: tuple[str, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the labels are the same; in a facet with a primary label, whether that is."""
+        if not self.here:
+            return "open"
+        is_ordered = self.facet.cardinality == "primary_first"
+        if self.here[:1] == self.there[:1] if is_ordered else set(self.here) == set(self.there):
+            return "same"
+        return "partly" if set(self.here) & set(self.there) else "different"
+
+
+class NeighbourComparison(NamedTuple):
+    """A similar incident with the comparison of its labels, and the mitigations known to have been used in it."""
+
+    neighbour: Neighbour
+    facets: tuple[FacetComparison, ...]
+    mitigations: tuple[str, ...]
+
+
+class TextSpan(NamedTuple):
+    """A piece of a text, the facets that it is evidence for, and those whose evidence starts with it."""
+
+    text: str
+    facets: tuple[str, ...] = ()
+    starting: tuple[str, ...] = ()
+
+
+class HighlightedText(NamedTuple):
+    """Title and write-up with evidence marked. `is_cut` if this is only the beginning of the write-up."""
+
+    title: list[TextSpan]
+    write_up: list[TextSpan]
+    is_cut: bool
 
 
 @router.get("/incidents/{incident_id}")
 async def incident(
     request: Request,
     service: Parts,
-    who: Reader,
+    principal: Reader,
     incident_id: IncidentInPath,
     whole: bool = False,
     see: bool = False,
 ) -> Response:
-    """Show an incident; to who has yet to label it blind without what the triage says, unless they want to `see` it."""
+    """Show an incident, but to annotators who have yet to label it blind no triage unless they ask to `see` it."""
     sheet = await read_sheet(request, service, incident_id)
     if await is_withheld(request, service, incident_id, see=see):
-        known = {"stored": sheet.stored, "incident": sheet.stored.incident, **_write_up(None, sheet, whole=whole)}
-        return show(request, "incident_blind.html", **known)
-    return await show_incident(request, service, who, sheet, whole=whole)
+        context = {"stored": sheet.stored, "incident": sheet.stored.incident, **_text(sheet, None, whole=whole)}
+        return show(request, "incident_blind.html", **context)
+    return await show_incident(request, service, principal, sheet, whole=whole)
 
 
 @router.get("/incidents/{incident_id}/progress", dependencies=[requires("read")])
 async def progress(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
-    """Show how far it is, as a part of its page; when there is more to see, the whole page is loaded anew."""
+    """Show the progress of the triage, as a part of the page. When it ends, the whole page is loaded again."""
     stored = await service.store.incidents.get(incident_id)
     if not _is_under_way(stored):
         return Response(status_code=204, headers={"HX-Refresh": "true"})
@@ -68,41 +114,101 @@ async def progress(request: Request, service: Parts, incident_id: IncidentInPath
 
 @router.get("/incidents/{incident_id}/export.md", dependencies=[requires("read")])
 async def export_markdown(service: Parts, incident_id: IncidentInPath) -> Response:
-    """Send the incident as a file that can be posted and classified again: front matter and write-up."""
+    """Send the incident as a Markdown file with front matter, which can be posted again."""
     stored = await service.store.incidents.get(incident_id)
-    return kept_file(write_markdown(stored.incident), MARKDOWN, f"{incident_id}.md")
+    return attachment(write_markdown(stored.incident), MARKDOWN, f"{incident_id}.md")
 
 
 @router.post("/incidents/{incident_id}/triage")
-async def triage(request: Request, service: Parts, who: Poster, incident_id: IncidentInPath) -> Response:  # noqa: ARG001 - says the scope
-    """Have an incident triaged that failed for good, or came in as history."""
+async def triage(request: Request, service: Parts, principal: Poster, incident_id: IncidentInPath) -> Response:  # noqa: ARG001 - declares the scope
+    """Triage an incident whose triage failed for good, or that was imported."""
     stored = await service.store.incidents.get(incident_id)
     await service.intake.take_in(stored.incident, stored.team)
     return go_to(request, incident_path(incident_id))
 
 
 async def show_incident(
-    request: Request, service: Service, who: Principal, sheet: Sheet, *, whole: bool = False, status: int = 200
+    request: Request, service: Service, principal: Principal, sheet: Sheet, *, whole: bool = False, status: int = 200
 ) -> Response:
-    """The page of an incident, with the labels as they stand on the sheet."""
+    """The page of an incident with the labels of this sheet."""
     stored, triage = sheet.stored, sheet.triage
     annotator = annotator_of(request)
-    if triage is not None and annotator and who.may("annotate"):
-        # Whoever labels it later, also elsewhere, has seen what the triage says.
+    if triage is not None and annotator and principal.may("annotate"):
+        # Labels that they give later, here or elsewhere, count as given after seeing the triage.
         await Corrections(service.casebook, service.store).show(stored.incident.id, annotator)
-    known = {
+    context = {
         "stored": stored,
         "incident": stored.incident,
         "triage": triage,
         "is_under_way": _is_under_way(stored),
-        **sheet_shown(sheet, who, service.casebook.taxonomy),
-        **_write_up(triage, sheet, whole=whole),
+        **sheet_context(sheet, principal, service.casebook.taxonomy),
+        **_text(sheet, triage, whole=whole),
     }
-    if known["is_under_way"]:
-        known |= await _progress(service, stored)
+    if context["is_under_way"]:
+        context |= await _progress(service, stored)
     if triage is not None:
-        known |= await _similar(service, who, sheet, triage)
-    return show(request, "incident.html", status=status, **known)
+        context |= await _similar(service, principal, sheet, triage)
+    return show(request, "incident.html", status=status, **context)
+
+
+def compare_neighbour(
+    taxonomy: Taxonomy, labels: Mapping[str, Sequence[str]], neighbour: Neighbour
+) -> NeighbourComparison:
+    """Compare a neighbour's labels with an incident's `labels`. Mitigations are listed, not compared."""
+    mitigation = taxonomy.mitigation
+    facets = [
+        FacetComparison(facet, tuple(labels.get(facet.id, ())), there)
+        for facet in taxonomy.facets
+        if facet is not mitigation and (there := neighbour.labels.get(facet.id, ()))
+    ]
+    undisclosed = {label.id for label in mitigation.labels if label.undisclosed} if mitigation else set()
+    used = neighbour.labels.get(mitigation.id, ()) if mitigation else ()
+    mitigations = tuple(label for label in used if label not in undisclosed)
+    return NeighbourComparison(neighbour, tuple(facets), mitigations)
+
+
+def highlight(
+    incident: Incident, evidence: Mapping[str, Iterable[Evidence]], most: int | None = None
+) -> HighlightedText:
+    """Mark evidence (facet -> spans of `Incident.text`) in the title and up to `most` characters of the write-up."""
+    title_end, start = len(incident.title), len(incident.text) - len(incident.write_up)
+    text = incident.text if most is None else incident.text[: start + most]
+    title, write_up, place = [], [], 0
+    for span in split_by_evidence(text, evidence, breaks=[title_end, start]):
+        # The separator between the two belongs to neither.
+        if place < title_end:
+            title.append(span)
+        elif place >= start:
+            write_up.append(span)
+        place += len(span.text)
+    return HighlightedText(title, write_up, len(text) < len(incident.text))
+
+
+def split_by_evidence(
+    text: str, evidence: Mapping[str, Iterable[Evidence]], breaks: Iterable[int] = ()
+) -> list[TextSpan]:
+    """Split `text` where evidence (facet -> spans) begins or ends, and at `breaks`. Spans may overlap or exceed it.
+
+    >>> found = split_by_evidence("It broke.", {"what": [Evidence(start=3, end=8, quote="broke")]})
+    >>> [(span.text, span.facets) for span in found]
+    [('It ', ()), ('broke', ('what',)), ('.', ())]
+    """
+    spans = [
+        (facet, each.start, min(each.end, len(text)))
+        for facet, found in evidence.items()
+        for each in found
+        if each.start < min(each.end, len(text))
+    ]
+    cuts = {0, len(text), *(place for _, start, end in spans for place in (start, end))}
+    cuts |= {place for place in breaks if 0 < place < len(text)}
+    return [
+        TextSpan(
+            text[start:end],
+            tuple(dict.fromkeys(facet for facet, first, last in spans if first <= start < last)),
+            tuple(dict.fromkeys(facet for facet, first, _ in spans if first == start)),
+        )
+        for start, end in itertools.pairwise(sorted(cuts))
+    ]
 
 
 def _is_under_way(stored: StoredIncident) -> bool:
@@ -119,29 +225,29 @@ async def _progress(service: Service, stored: StoredIncident) -> dict[str, Any]:
     return {"phase": phase, "steps": steps}
 
 
-def _write_up(triage: Triage | None, sheet: Sheet, *, whole: bool) -> dict[str, Any]:
-    """The text, each piece with the facets that it is evidence for by this triage."""
+def _text(sheet: Sheet, triage: Triage | None, *, whole: bool) -> dict[str, Any]:
     evidence = {facet: result.evidence for facet, result in triage.facets.items()} if triage else {}
     return {
-        "text": read(sheet.stored.incident, evidence, None if whole else _SHOWN_CHARACTERS),
+        "text": highlight(sheet.stored.incident, evidence, None if whole else _SHOWN_CHARACTERS),
         "numbers": {row.facet.id: row.place for row in sheet.rows},
     }
 
 
-async def _similar(service: Service, who: Principal, sheet: Sheet, triage: Triage) -> dict[str, Any]:
-    """Neighbours and mitigations, and which of the incidents behind them may be seen."""
+async def _similar(service: Service, principal: Principal, sheet: Sheet, triage: Triage) -> dict[str, Any]:
+    """Neighbours and mitigations, and which of the incidents behind them are visible."""
     taxonomy = service.casebook.taxonomy
     suggestions = triage.suggestions
     contrast = triage.contrast
     ids = {neighbour.incident_id for neighbour in triage.neighbours}
-    ids |= {supporter.incident_id for each in suggestions for supporter in each.supporters}
-    ids |= {step.incident_id for each in suggestions for step in each.steps}
-    ids |= {one.incident_id for one in (contrast.same, contrast.different) if one} if contrast else set()
+    ids |= {supporter.incident_id for suggestion in suggestions for supporter in suggestion.supporters}
+    ids |= {step.incident_id for suggestion in suggestions for step in suggestion.steps}
+    if contrast:
+        ids |= {contrasted.incident_id for contrasted in (contrast.same, contrast.different) if contrasted}
     return {
-        "beside": [beside(taxonomy, sheet.labels, neighbour) for neighbour in triage.neighbours],
-        "supported": [one for one in suggestions if not one.is_general_advice],
-        "general": [one for one in suggestions if one.is_general_advice],
+        "comparisons": [compare_neighbour(taxonomy, sheet.labels, neighbour) for neighbour in triage.neighbours],
+        "supported": [suggestion for suggestion in suggestions if not suggestion.is_general_advice],
+        "general": [suggestion for suggestion in suggestions if suggestion.is_general_advice],
         "contrast": contrast,
-        "visible": await visible(service, who, ids),
+        "visible": await visible_incidents(service, principal, ids),
         "mitigation": taxonomy.mitigation,
     }

@@ -1,4 +1,4 @@
-"""Labelling by keyboard: an annotator's next incident with its questions, and nothing that others or the model said."""
+"""Labelling by keyboard: an annotator's next incident with its questions, without labels of others."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from triage.server.api.access import Annotator, requires
 from triage.server.api.parameters import IncidentInPath
 from triage.server.api.service import Parts, Service
 from triage.server.web.annotator import annotator_of, remember_annotator, required_annotator
-from triage.server.web.choices import MOST_BYTES, Question, read_answers
 from triage.server.web.forms import read_form
-from triage.server.web.rendering import go_to, ours, page_router, show
+from triage.server.web.questions import MOST_BYTES, Question, read_answers
+from triage.server.web.rendering import NO_STORE, go_to, own_path, page_router, show
 
 router = page_router()
 
@@ -29,68 +29,68 @@ TABS = (
 )
 """The pages of the annotation job."""
 
-_PLACE = "/label/incidents/{incident_id}"
+_PATH = "/label/incidents/{incident_id}"
 
 
 @router.get("/label")
 async def label(
-    request: Request, service: Parts, who: Annotator, after: Annotated[str | None, Query(max_length=128)] = None
+    request: Request, service: Parts, principal: Annotator, after: Annotated[str | None, Query(max_length=128)] = None
 ) -> Response:
-    """Lead to the next incident that the annotator has to label; or say that there is none, and what can be done."""
+    """Lead to the annotator's next incident, or say that there is none and what to do."""
     name, pieces = annotator_of(request), list[Piece]()
     if name:
-        pieces = await _work(service, who, name)
+        pieces = await _work(service, principal, name)
         if (piece := following(pieces, service.casebook.taxonomy, after)) is not None:
             return go_to(request, _path(piece))
-    return show(request, "label.html", tabs=TABS, pieces=len(pieces), headers={"Cache-Control": "no-store"})
+    return show(request, "label.html", tabs=TABS, pieces=len(pieces), headers=NO_STORE)
 
 
 @router.post("/label/name", dependencies=[requires("annotate")])
 async def label_as(
     request: Request,
     annotator: Annotated[str, Form(max_length=200)] = "",
-    wanted: Annotated[str, Form(alias="next", max_length=500)] = "/label",
+    next_path: Annotated[str, Form(alias="next", max_length=500)] = "/label",
 ) -> Response:
     """Label under this name from now on."""
     name = required_annotator(request, annotator)
-    response = go_to(request, ours(wanted))
+    response = go_to(request, own_path(next_path))
     remember_annotator(response, name)
     return response
 
 
-@router.get(_PLACE)
+@router.get(_PATH)
 async def label_incident(
-    request: Request, service: Parts, who: Annotator, incident_id: IncidentInPath, saved: bool = False
+    request: Request, service: Parts, principal: Annotator, incident_id: IncidentInPath, saved: bool = False
 ) -> Response:
-    """Put an incident before its annotator."""
+    """Show an incident with its questions."""
     taxonomy = service.casebook.taxonomy
-    pieces = await _work(service, who, annotator_of(request))
+    pieces = await _work(service, principal, annotator_of(request))
     piece = _of_incident(pieces, incident_id, annotator_of(request))
     task = await service.labelling.serve(piece)
     at = pieces.index(piece)
+    open_facets = piece.open_facets(taxonomy)
     return show(
         request,
         "label_incident.html",
         tabs=TABS,
         incident=task.incident,
-        questions=_questions(service, task),
+        questions=_questions(taxonomy, task),
         progress=service.labelling.progress(pieces),
         shows_model=task.model is not None,
-        still_open=[facet.name for facet in piece.open_facets(taxonomy)],
+        still_open=[facet.name for facet in open_facets],
         saved=saved,
         back=_path(pieces[at - 1]) if at else "",
         skip=f"/label?{urlencode({'after': incident_id})}",
-        current=_current(piece, service),
-        headers={"Cache-Control": "no-store"},
+        current=next((facet.id for facet in (*open_facets, *piece.facets(taxonomy))), ""),
+        headers=NO_STORE,
     )
 
 
 @router.post("/label/incidents/{incident_id}/sheet")
-async def sheet(request: Request, service: Parts, who: Annotator, incident_id: IncidentInPath) -> Response:
-    """The questions as they are after the answers so far, which are not kept yet."""
+async def sheet(request: Request, service: Parts, principal: Annotator, incident_id: IncidentInPath) -> Response:
+    """Show the questions after the answers so far, without saving them."""
     name = annotator_of(request)
-    pieces = await _work(service, who, name)
-    piece = _of_incident(pieces, incident_id, name)
+    piece = _of_incident(await _work(service, principal, name), incident_id, name)
     facets = piece.facets(service.casebook.taxonomy)
     form = await read_form(request, MOST_BYTES)
     draft = read_answers(form, facets)
@@ -101,17 +101,16 @@ async def sheet(request: Request, service: Parts, who: Annotator, incident_id: I
         request,
         "_questions.html",
         incident=task.incident,
-        questions=_questions(service, task, draft),
+        questions=_questions(service.casebook.taxonomy, task, draft),
         current=next(iter(behind), ids[-1]),
     )
 
 
-@router.post(_PLACE)
-async def save(request: Request, service: Parts, who: Annotator, incident_id: IncidentInPath) -> Response:
-    """Keep the answers that are new, and go on: to what is still open of this incident, else to the next one."""
+@router.post(_PATH)
+async def save(request: Request, service: Parts, principal: Annotator, incident_id: IncidentInPath) -> Response:
+    """Save new answers, and continue with this incident's open questions, or else with the next incident."""
     name = annotator_of(request)
-    pieces = await _work(service, who, name)
-    piece = _of_incident(pieces, incident_id, name)
+    piece = _of_incident(await _work(service, principal, name), incident_id, name)
     taxonomy = service.casebook.taxonomy
     answers = read_answers(await read_form(request, MOST_BYTES), piece.facets(taxonomy))
     for facet_id, answer in answers.items():
@@ -129,54 +128,46 @@ async def save(request: Request, service: Parts, who: Annotator, incident_id: In
     return go_to(request, f"/label?{urlencode({'after': incident_id})}")
 
 
-async def _work(service: Service, who: Principal, name: str) -> list[Piece]:
+async def _work(service: Service, principal: Principal, name: str) -> list[Piece]:
     try:
-        return await service.labelling.work(name, who.teams)
+        return await service.labelling.work(name, principal.teams)
     except NotFound:
         return []
 
 
 def _of_incident(pieces: list[Piece], incident_id: str, name: str) -> Piece:
-    found = next((piece for piece in pieces if piece.assignment.incident_id == incident_id), None)
-    if found is None:
-        whom = repr(name) if name else "you, as you have not said your name yet"
-        raise NotFound(f"Incident {incident_id!r} is not assigned to {whom}.", incident_id=incident_id)
-    return found
+    for piece in pieces:
+        if piece.assignment.incident_id == incident_id:
+            return piece
+    annotator = repr(name) if name else "you, as you have not said your name yet"
+    raise NotFound(f"Incident {incident_id!r} is not assigned to {annotator}.", incident_id=incident_id)
 
 
 def _path(piece: Piece) -> str:
-    return _PLACE.format(incident_id=piece.assignment.incident_id)
+    return _PATH.format(incident_id=piece.assignment.incident_id)
 
 
-def _current(piece: Piece, service: Service) -> str:
-    """The facet that is to be answered now."""
-    taxonomy = service.casebook.taxonomy
-    return next((facet.id for facet in (*piece.open_facets(taxonomy), *piece.facets(taxonomy))), "")
-
-
-def _questions(service: Service, task: Task, draft: dict[str, Answer] | None = None) -> list[Question]:
-    asked = task.sheet(service.casebook.taxonomy, draft)
-    parents = {one.facet.parent for one in asked}
+def _questions(taxonomy: Taxonomy, task: Task, draft: dict[str, Answer] | None = None) -> list[Question]:
+    asked = task.sheet(taxonomy, draft)
+    parents = {each.facet.parent for each in asked}
     questions = []
-    for one in asked:
-        marks = _parents(service.casebook.taxonomy, one)
-        said = None if task.model is None else task.model.get(one.facet.id)
-        marks |= dict.fromkeys(said or (), "the model's")
+    for each in asked:
+        model_labels = None if task.model is None else task.model.get(each.facet.id)
         questions.append(
             Question.of(
-                one.facet,
-                one.labels,
-                one.given,
-                marks=marks,
-                is_refined=one.facet.id in parents,
-                remark="The model abstains on this." if said == () else "",
+                each.facet,
+                each.labels,
+                each.given,
+                marks=_parent_names(taxonomy, each) | dict.fromkeys(model_labels or (), "the model's"),
+                is_refined=each.facet.id in parents,
+                remark="The model abstains on this." if model_labels == () else "",
             )
         )
     return questions
 
 
-def _parents(taxonomy: Taxonomy, asked: Asked) -> dict[str, str]:
-    """Label -> the name of the label that it refines, where labels under several are offered."""
+def _parent_names(taxonomy: Taxonomy, asked: Asked) -> dict[str, str]:
+    """Label -> the name of its parent label, if labels of several parents are offered."""
     if asked.facet.parent is None or len({label.parent for label in asked.labels}) < 2:
         return {}
     parent = taxonomy.facet(asked.facet.parent)

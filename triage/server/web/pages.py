@@ -1,77 +1,93 @@
-"""All pages, put onto the app of the API."""
+"""All pages: their navigation, and their registration with the app of the API."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from fastapi import FastAPI
 
+from triage.domain.principal import Scope
 from triage.evaluation.run_cache import RunCache
 from triage.server.api import access
 from triage.server.web import (
-    adjudicate,
+    adjudication,
     agreement,
-    assigning,
-    checklist,
+    annotation_progress,
+    assignment,
     eval_run,
     evals,
     history,
     home,
     incident,
     incident_labels,
-    incident_ledger,
     incident_sections,
-    keys,
     label,
     ledger,
     login,
-    playbooks,
-    progress,
-    queue,
-    radar,
+    review_queue,
     settings,
-    static,
+    static_files,
     study,
-    taxonomies,
 )
-from triage.server.web.kept import Kept
-from triage.server.web.options import PageOptions
-from triage.server.web.rendering import not_found_page
+from triage.server.web.figure_cache import FigureCache
+from triage.server.web.rendering import PageOptions, add_not_found_page
 
-_PAGES = (
-    static,
+
+class NavigationItem(NamedTuple):
+    """A page in the navigation, shown to principals with the scope `needs`. `key` opens it after `g`."""
+
+    name: str
+    path: str
+    key: str
+    needs: Scope = "read"
+
+    def is_current(self, path: str) -> bool:
+        """True if `path` is this page or below it."""
+        return path == self.path or (self.path != "/" and path.startswith(f"{self.path}/"))
+
+
+NAVIGATION = (
+    NavigationItem("Triage", "/", "t"),
+    NavigationItem("Queue", "/queue", "q"),
+    NavigationItem("Label", "/label", "l", needs="annotate"),
+    NavigationItem("History", "/history", "h"),
+    NavigationItem("Agreement", "/agreement", "a"),
+    NavigationItem("Evals", "/evals", "e"),
+    NavigationItem("Study", "/study", "s"),
+    NavigationItem("Settings", "/settings", ","),
+)
+
+_MODULES = (
+    static_files,
     login,
     home,
     incident,
     incident_labels,
-    incident_ledger,
     incident_sections,
-    queue,
+    review_queue,
     label,
-    adjudicate,
-    assigning,
-    progress,
+    adjudication,
+    assignment,
+    annotation_progress,
     history,
     agreement,
     evals,
     eval_run,
     study,
     ledger,
-    playbooks,
-    radar,
-    checklist,
     settings,
-    taxonomies,
-    keys,
 )
-_OPEN = frozenset({"/login", "/logout", "/static/{version}/{name}"})
+_PUBLIC = frozenset({"/login", "/logout", "/static/{version}/{name}"})
 
 
-def add_pages(app: FastAPI, options: PageOptions = PageOptions()) -> FastAPI:  # noqa: B008 - a value that does not change
-    """Add the pages to the app that `create_app` made. Raises if a page does not say what it needs."""
+def add_pages(app: FastAPI, options: PageOptions = PageOptions()) -> FastAPI:  # noqa: B008 - immutable
+    """Add the pages to the app that `create_app` made. Raises if a page does not declare the access that it needs."""
+    app.state.navigation = NAVIGATION
     app.state.page_options = options
     app.state.run_cache = RunCache(options.runs)
-    app.state.kept = Kept()
-    for module in _PAGES:
+    app.state.figure_cache = FigureCache()
+    for module in _MODULES:
         app.include_router(module.router)
-    not_found_page(app)
-    access.check(app, _OPEN)
+    add_not_found_page(app)
+    access.check(app, _PUBLIC)
     return app

@@ -1,109 +1,222 @@
-"""The study of what this service has labelled: tables and charts, each with its files."""
+"""The pages below `/study`: the study, playbook candidates, the radar and the adoption checklist.
+
+The study covers the labelled incidents. Playbook candidates are mitigations that were frequent, repeatable and fast.
+The radar finds groups of recent incidents that no label fits. The ledger has a module of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 from collections import defaultdict
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Annotated, NamedTuple
 
-from fastapi import Request, Response
+from fastapi import Depends, Query, Request, Response
 from markupsafe import Markup
 
-from triage.domain.principal import Principal
+from triage.insights.automation import DEFAULT_CRITERIA, Opportunities
+from triage.insights.automation_tables import kind_name, near_miss_table, playbook_table
+from triage.insights.checklist import Checklist, checklist_table, measure_adoption
+from triage.insights.radar import Radar, as_yaml, radar_table
 from triage.insights.study import Study, tables_of
 from triage.insights.study.charts import Beside, charts_of
 from triage.render.charts import Chart, Theme
 from triage.render.tables import Table
 from triage.server.api.access import Reader, requires
-from triage.server.api.service import Parts, Service
+from triage.server.api.history import automation_of, radar_of
+from triage.server.api.service import Parts
 from triage.server.web.downloads import (
     ChartFormat,
     TableFormat,
+    attachment,
     chart_file,
     find_chart,
     find_table,
-    kept_file,
     table_file,
 )
-from triage.server.web.kept import Kept, KeptFigures, Measured
-from triage.server.web.plots import drawn
-from triage.server.web.rendering import page_router, show
-from triage.server.web.visible import visible_behind
+from triage.server.web.figure_cache import Cache, Measured, draw
+from triage.server.web.incident_lists import LISTED, visible_in_tables, visible_incidents
+from triage.server.web.rendering import Options, page_router, show
 
 router = page_router()
 
-_KEPT_S = 300.0
+_STUDY_CACHE_S = 300.0
+_CHECKLIST_CACHE_S = 30.0
 
 
-class Made(NamedTuple):
-    """A study and what is shown of it."""
+class StudyFigures(NamedTuple):
+    """A study with its tables and charts."""
 
     study: Study
     tables: list[Table]
     charts: list[Beside]
 
 
+FacetQuery = Annotated[str, Query(alias="facet", max_length=100)]
+
+
+async def _study(service: Parts, cache: Cache, principal: Reader) -> Measured[StudyFigures]:
+    async def measure() -> StudyFigures:
+        taxonomy = service.casebook.taxonomy
+        study = await service.studies.of(principal.teams)
+        tables = tables_of(study, taxonomy)
+        return StudyFigures(study, tables, charts_of(study, taxonomy, tables))
+
+    return await cache.get("study", principal.teams, measure, _STUDY_CACHE_S)
+
+
+async def _playbooks(service: Parts, cache: Cache, principal: Reader) -> Measured[Opportunities]:
+    teams = principal.teams
+    return await cache.get("playbooks", teams, lambda: automation_of(service, teams, DEFAULT_CRITERIA))
+
+
+async def _radar(service: Parts, cache: Cache, principal: Reader, facet: FacetQuery = "") -> Measured[Radar]:
+    teams = principal.teams
+    return await cache.get("radar", (teams, facet), lambda: radar_of(service, teams, facet or None))
+
+
+async def _checklist(service: Parts, cache: Cache, options: Options) -> Measured[Checklist]:
+    async def measure() -> Checklist:
+        return await measure_adoption(
+            service.store,
+            service.casebook.taxonomy,
+            service.live,
+            suites=options.suites,
+            runs=options.runs,
+            now=datetime.now(UTC),
+            roles=service.studies.roles,
+        )
+
+    return await cache.get("checklist", None, measure, _CHECKLIST_CACHE_S)
+
+
+MeasuredStudy = Annotated[Measured[StudyFigures], Depends(_study)]
+MeasuredPlaybooks = Annotated[Measured[Opportunities], Depends(_playbooks)]
+MeasuredRadar = Annotated[Measured[Radar], Depends(_radar)]
+MeasuredChecklist = Annotated[Measured[Checklist], Depends(_checklist)]
+
+
 @router.get("/study", dependencies=[requires("read")])
 async def study(request: Request) -> Response:
-    """Show the frame; the study itself takes a moment and follows."""
+    """Show the page. The study, which is slow to compute, is loaded after it."""
     return show(request, "study.html")
 
 
 @router.get("/study/made")
-async def made_study(request: Request, service: Parts, kept: KeptFigures, who: Reader) -> Response:
-    """Show the study."""
-    made, at = await _made(service, kept, who)
-    sections = [(name, list(group)) for name, group in itertools.groupby(made.tables, key=lambda one: one.section)]
-    figures = await asyncio.to_thread(_figures, made)
+async def study_figures(request: Request, service: Parts, principal: Reader, measured: MeasuredStudy) -> Response:
+    """Show the study, as a part of the page."""
+    tables, charts = measured.value.tables, measured.value.charts
     return show(
         request,
         "_study.html",
-        study=made.study,
-        at=at,
-        sections=sections,
-        figures=figures,
-        visible=await visible_behind(service, who, made.tables),
+        study=measured.value.study,
+        at=measured.at,
+        sections=[(name, list(group)) for name, group in itertools.groupby(tables, key=lambda table: table.section)],
+        figures=await asyncio.to_thread(_draw_charts, charts),
+        visible=await visible_in_tables(service, principal, tables),
     )
 
 
 @router.get("/study/study.json")
-async def study_json(service: Parts, kept: KeptFigures, who: Reader) -> Response:
-    """The whole study as JSON, with the incidents behind each figure."""
-    made = (await _made(service, kept, who)).what
-    return kept_file(made.study.model_dump_json(indent=1), "application/json", "study.json")
+async def study_json(measured: MeasuredStudy) -> Response:
+    """Send the study as JSON, with the incidents behind each figure."""
+    return attachment(measured.value.study.model_dump_json(indent=1), "application/json", "study.json")
 
 
-@router.get("/study/tables/{name}.{ending}")
-async def study_table(service: Parts, kept: KeptFigures, who: Reader, name: str, ending: TableFormat) -> Response:
-    """One table as a file."""
-    made = (await _made(service, kept, who)).what
-    return table_file(find_table(made.tables, name), ending)
+@router.get("/study/tables/{name}.{extension}")
+async def study_table(measured: MeasuredStudy, name: str, extension: TableFormat) -> Response:
+    """Send a table as a file."""
+    return table_file(find_table(measured.value.tables, name), extension)
 
 
-@router.get("/study/plots/{name}.{ending}")
-async def study_chart(
-    service: Parts, kept: KeptFigures, who: Reader, name: str, ending: ChartFormat, theme: Theme = "light"
-) -> Response:
-    """One chart as a file, with its title and caption."""
-    made = (await _made(service, kept, who)).what
-    chart = find_chart((one.chart for one in made.charts), name)
-    return await asyncio.to_thread(chart_file, chart, theme, ending)
+@router.get("/study/plots/{name}.{extension}")
+async def study_chart(measured: MeasuredStudy, name: str, extension: ChartFormat, theme: Theme = "light") -> Response:
+    """Send a chart as a file."""
+    chart = find_chart((pair.chart for pair in measured.value.charts), name)
+    return await asyncio.to_thread(chart_file, chart, theme, extension)
 
 
-def _figures(made: Made) -> dict[str, list[tuple[Chart, Markup]]]:
-    """Table id -> the charts beside it, each with its figure."""
+@router.get("/study/playbooks")
+async def playbooks(request: Request, service: Parts, principal: Reader, measured: MeasuredPlaybooks) -> Response:
+    """Show the playbook candidates and near misses."""
+    found, taxonomy = measured.value, service.casebook.taxonomy
+    near = near_miss_table(found, taxonomy)
+    return show(
+        request,
+        "playbooks.html",
+        found=found,
+        at=measured.at,
+        taxonomy=taxonomy,
+        kind_name=kind_name,
+        near=near,
+        visible=await visible_in_tables(service, principal, [playbook_table(found, taxonomy), near]),
+    )
+
+
+@router.get("/study/playbooks.{extension}")
+async def playbooks_file(service: Parts, measured: MeasuredPlaybooks, extension: TableFormat) -> Response:
+    """Send the playbook candidates as a file."""
+    return table_file(playbook_table(measured.value, service.casebook.taxonomy), extension)
+
+
+@router.get("/study/near-misses.{extension}")
+async def near_misses_file(service: Parts, measured: MeasuredPlaybooks, extension: TableFormat) -> Response:
+    """Send the near misses as a file."""
+    return table_file(near_miss_table(measured.value, service.casebook.taxonomy), extension)
+
+
+@router.get("/study/radar", dependencies=[requires("read")])
+async def radar(request: Request, service: Parts, facet: FacetQuery = "") -> Response:
+    """Show the page. The groups, which are slow to compute, are loaded after it."""
+    return show(request, "radar.html", facets=service.casebook.taxonomy.triaged, facet=facet)
+
+
+@router.get("/study/radar/found")
+async def radar_groups(request: Request, service: Parts, principal: Reader, measured: MeasuredRadar) -> Response:
+    """Show the groups, as a part of the page."""
+    found = measured.value
+    ids = {id_ for group in found.groups for id_ in group.incidents[:LISTED]}
+    ids |= {example.incident_id for group in found.groups for example in group.examples}
+    ids |= {incident.incident_id for incident in found.ill_fitting[:LISTED]}
+    return show(
+        request,
+        "_radar.html",
+        found=found,
+        at=measured.at,
+        facet=service.casebook.taxonomy.facet(found.facet),
+        visible=await visible_incidents(service, principal, ids),
+        listed=LISTED,
+    )
+
+
+@router.get("/study/radar.yaml")
+async def radar_drafts(measured: MeasuredRadar) -> Response:
+    """Send the drafts as labels for a taxonomy file."""
+    return attachment(as_yaml(measured.value), "application/yaml", "draft-labels.yaml")
+
+
+@router.get("/study/radar.{extension}")
+async def radar_file(measured: MeasuredRadar, extension: TableFormat) -> Response:
+    """Send the groups as a file."""
+    return table_file(radar_table(measured.value), extension)
+
+
+@router.get("/study/checklist", dependencies=[requires("read", all_teams=True)])
+async def checklist(request: Request, measured: MeasuredChecklist) -> Response:
+    """Show the steps."""
+    return show(request, "checklist.html", found=measured.value)
+
+
+@router.get("/study/checklist.{extension}", dependencies=[requires("read", all_teams=True)])
+async def checklist_file(measured: MeasuredChecklist, extension: TableFormat) -> Response:
+    """Send the steps as a file."""
+    return table_file(checklist_table(measured.value), extension)
+
+
+def _draw_charts(charts: list[Beside]) -> dict[str, list[tuple[Chart, Markup]]]:
+    """Table id -> its charts, drawn."""
     figures: defaultdict[str, list[tuple[Chart, Markup]]] = defaultdict(list)
-    for table, chart in made.charts:
-        figures[table].append((chart, drawn(chart)))
+    for table, chart in charts:
+        figures[table].append((chart, draw(chart)))
     return figures
-
-
-async def _made(service: Service, kept: Kept, who: Principal) -> Measured[Made]:
-    async def make() -> Made:
-        taxonomy = service.casebook.taxonomy
-        study = await service.studies.of(who.teams)
-        tables = tables_of(study, taxonomy)
-        return Made(study, tables, charts_of(study, taxonomy, tables))
-
-    return await kept.get("study", who.teams, make, _KEPT_S)

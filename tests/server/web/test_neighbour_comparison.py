@@ -5,7 +5,7 @@ import pytest
 from triage.domain.annotation import Labels
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
-from triage.server.web.beside import beside
+from triage.server.web.incident import compare_neighbour
 
 TAXONOMY = Taxonomy.load("llm_inference")
 HERE: Labels = {"category": ("infrastructure", "operational"), "modality": ("several",)}
@@ -24,23 +24,25 @@ def neighbour(**labels: tuple[str, ...]) -> Neighbour:
     ],
 )
 def test_a_facet_with_a_primary_label_is_the_same_if_that_is(there: tuple[str, ...], verdict: str) -> None:
-    found = beside(TAXONOMY, HERE, neighbour(category=there))
+    found = compare_neighbour(TAXONOMY, HERE, neighbour(category=there))
 
-    assert [(one.facet.id, one.verdict) for one in found.compared] == [("category", verdict)]
+    assert [(each.facet.id, each.verdict) for each in found.facets] == [("category", verdict)]
 
 
 def test_what_the_incident_itself_has_no_label_for_is_open() -> None:
-    found = beside(TAXONOMY, HERE, neighbour(severity=("high",), modality=("image",)))
+    found = compare_neighbour(TAXONOMY, HERE, neighbour(severity=("high",), modality=("image",)))
 
-    assert [(one.facet.id, one.verdict) for one in found.compared] == [("severity", "open"), ("modality", "different")]
+    assert [(each.facet.id, each.verdict) for each in found.facets] == [("severity", "open"), ("modality", "different")]
 
 
 def test_what_ended_it_is_told_and_not_compared() -> None:
-    found = beside(TAXONOMY, HERE | {"mitigation": ("restart",)}, neighbour(mitigation=("rollback", "restart")))
+    found = compare_neighbour(
+        TAXONOMY, HERE | {"mitigation": ("restart",)}, neighbour(mitigation=("rollback", "restart"))
+    )
 
-    assert found.compared == ()
+    assert found.facets == ()
     assert found.mitigations == ("rollback", "restart")
-    assert beside(TAXONOMY, HERE, neighbour(mitigation=("undisclosed",))).mitigations == ()
+    assert compare_neighbour(TAXONOMY, HERE, neighbour(mitigation=("undisclosed",))).mitigations == ()
 
 
 def test_a_taxonomy_without_mitigations_has_nothing_that_ended_it() -> None:
@@ -48,4 +50,4 @@ def test_a_taxonomy_without_mitigations_has_nothing_that_ended_it() -> None:
         update={"facets": tuple(facet for facet in TAXONOMY.facets if facet.role != "mitigation")}
     )
 
-    assert beside(plain, HERE, neighbour(mitigation=("rollback",))).mitigations == ()
+    assert compare_neighbour(plain, HERE, neighbour(mitigation=("rollback",))).mitigations == ()

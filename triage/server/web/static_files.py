@@ -1,4 +1,4 @@
-"""The files that pages load: our style and script, and htmx. Named by what is in them, so that browsers keep them."""
+"""Static files of the pages: style, script and htmx. Their paths hold a content hash, so that browsers cache them."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ from triage.render import charts
 router = APIRouter(include_in_schema=False)
 
 _OURS = Path(__file__).parent / "static"
-# htmx comes in a package for Django, of which nothing else is used, and which is not imported.
+# htmx comes in a Django package, of which nothing else is used or imported.
 _HTMX = Path("static", "django_htmx", "htmx-2.min.js")
 _CHARTS = Path(charts.__file__).parent / "charts.css"
-# What the pages show in the same way as the report of a run.
+# Style that the pages share with the reports of eval runs.
 _PARTS = Path(reports.__file__).parent / "templates" / "parts.css"
-_KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
 class _File(NamedTuple):
     content: bytes
-    kind: str
+    media_type: str
     version: str
 
 
-def place_of(name: str) -> str:
-    """The path of a file, which changes when the file does."""
+def static_path(name: str) -> str:
+    """The path of a file, which changes with its content."""
     return f"/static/{_file(name).version}/{name}"
 
 
 @router.get("/static/{version}/{name}")
-async def get_file(version: str, name: str) -> Response:  # noqa: ARG001 - an old page gets the new file
-    """Send a file; it may be kept for a year."""
+async def get_file(version: str, name: str) -> Response:  # noqa: ARG001 - an outdated page gets the new file
+    """Send a file that browsers may cache for a year."""
     file = _file(name)
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
-    return Response(file.content, headers=headers, media_type=file.kind)
+    return Response(file.content, headers=headers, media_type=file.media_type)
 
 
 @cache
 def _files() -> dict[str, _File]:
-    paths = {path.name: path for path in _OURS.iterdir() if path.suffix in _KINDS}
+    paths = {path.name: path for path in _OURS.iterdir() if path.suffix in _MEDIA_TYPES}
     paths |= {"htmx.js": _htmx(), _CHARTS.name: _CHARTS, _PARTS.name: _PARTS}
-    found = {}
+    files = {}
     for name, path in paths.items():
         content = path.read_bytes()
-        found[name] = _File(content, _KINDS[path.suffix], hashlib.sha256(content).hexdigest()[:12])
-    return found
+        files[name] = _File(content, _MEDIA_TYPES[path.suffix], hashlib.sha256(content).hexdigest()[:12])
+    return files
 
 
 def _file(name: str) -> _File:
@@ -63,8 +63,7 @@ def _file(name: str) -> _File:
 
 def _htmx() -> Path:
     package = find_spec("django_htmx")
-    folders = list(package.submodule_search_locations or ()) if package else []
-    for folder in folders:
+    for folder in (package and package.submodule_search_locations) or ():
         if (path := Path(folder) / _HTMX).is_file():
             return path
     raise MisconfiguredService("The pages need htmx: install triage with its dependencies (django-htmx is missing).")

@@ -1,4 +1,4 @@
-"""Assigning: which incidents are labelled by whom, and whether they see the model's labels before giving their own."""
+"""Assignment: who labels which incidents, and whether they see the model's labels first."""
 
 from __future__ import annotations
 
@@ -12,68 +12,67 @@ from triage.labels.annotation_job.assignment import Assigned, assign
 from triage.server.api.access import Annotator
 from triage.server.api.service import Parts, Service
 from triage.server.web.label import TABS
-from triage.server.web.rendering import is_part, page_router, show
+from triage.server.web.rendering import NO_STORE, is_part, page_router, show
 from triage.store import Pile, Wanted
 
 router = page_router()
 
-_WHICH: Mapping[Pile, str] = {
+_PILES: Mapping[Pile, str] = {
     "new": "New ones: triaged, and labelled by nobody",
     "triaged": "All that were triaged",
     "all": "All, the imported history too",
 }
-_COUNTED = 10_000
+_MOST_COUNTED = 10_000
 
 
 @router.get("/label/assign")
-async def assign_form(request: Request, service: Parts, who: Annotator) -> Response:
-    """Ask which incidents are to be labelled by whom."""
-    return await _shown(request, service, who)
+async def assign_form(request: Request, service: Parts, principal: Annotator) -> Response:
+    """Show the form."""
+    return await _show(request, service, principal)
 
 
 @router.post("/label/assign")
 async def assign_drawn(
     request: Request,
     service: Parts,
-    who: Annotator,
+    principal: Annotator,
     annotators: Annotated[str, Form(max_length=2_000)] = "",
     pile: Annotated[Pile, Form()] = "new",
-    limit: Annotated[int, Form(ge=1, le=_COUNTED)] = 50,
+    limit: Annotated[int, Form(ge=1, le=_MOST_COUNTED)] = 50,
     seed: Annotated[int, Form(ge=0, le=2**31)] = 0,
     per_incident: Annotated[int, Form(ge=1, le=20)] = 2,
     facet: Annotated[list[str], Form(max_length=100)] = [],  # noqa: B006 - FastAPI copies it
     shows_model: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Draw incidents that lack annotators, and assign them."""
-    given = await assign(
+    """Draw a random sample of incidents that lack annotators, and assign them."""
+    assigned = await assign(
         service.store,
         service.casebook.taxonomy,
         annotators.split(","),
         per_incident=per_incident,
         facets=facet,
-        incident_ids=await service.store.review_queues.list_ids(pile, Wanted(teams=who.teams)),
+        incident_ids=await service.store.review_queues.list_ids(pile, Wanted(teams=principal.teams)),
         limit=limit,
         seed=seed,
         shows_model=shows_model,
     )
-    return await _shown(request, service, who, given, per_incident)
+    return await _show(request, service, principal, assigned, per_incident)
 
 
-async def _shown(
-    request: Request, service: Service, who: Principal, given: Assigned | None = None, per_incident: int = 2
+async def _show(
+    request: Request, service: Service, principal: Principal, assigned: Assigned | None = None, per_incident: int = 2
 ) -> Response:
-    wanted = Wanted(teams=who.teams)
-    counts = {pile: await service.store.review_queues.count(pile, wanted, _COUNTED) for pile in _WHICH}
+    query = Wanted(teams=principal.teams)
     return show(
         request,
         "_assign.html" if is_part(request) else "assign.html",
         tabs=TABS,
-        which=_WHICH,
-        counts=counts,
-        counted=_COUNTED,
+        piles=_PILES,
+        counts={pile: await service.store.review_queues.count(pile, query, _MOST_COUNTED) for pile in _PILES},
+        most_counted=_MOST_COUNTED,
         facets=service.casebook.taxonomy.facets,
-        known=await service.store.assignments.list_annotators(who.teams),
-        given=given,
+        known=await service.store.assignments.list_annotators(principal.teams),
+        assigned=assigned,
         per_incident=per_incident,
-        headers={"Cache-Control": "no-store"},
+        headers=NO_STORE,
     )

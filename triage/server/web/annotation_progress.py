@@ -1,4 +1,7 @@
-"""How far the annotation job is, and how well its annotators agree so far; not shown to who has yet to label blind."""
+"""Progress of the annotation job, and agreement of its annotators so far.
+
+Agreement is hidden from annotators who have yet to label incidents blind.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from typing import Literal
 
 from fastapi import Request, Response
 
-from triage.agreement import Kappa
 from triage.domain.errors import NotFound
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import Taxonomy
@@ -17,65 +19,70 @@ from triage.server.api.access import Annotator
 from triage.server.api.service import Parts, Service
 from triage.server.web.annotator import annotator_of, required_annotator
 from triage.server.web.downloads import TableFormat, table_file
-from triage.server.web.kept import Kept, KeptFigures, Measured
+from triage.server.web.figure_cache import Cache, FigureCache, Measured
 from triage.server.web.label import TABS
-from triage.server.web.rendering import is_part, page_router, show
+from triage.server.web.rendering import NO_STORE, is_part, page_router, show
 
 router = page_router()
 
 _AT_ONCE = 200
-_KEPT_S = 10.0
-_Told = Literal["annotators", "agreement"]
+_CACHE_S = 10.0
 
 
 @router.get("/label/progress")
-async def progress(request: Request, service: Parts, kept: KeptFigures, who: Annotator) -> Response:
-    """Show how far everyone is. The figures come as a part of their own: they are made from all that is labelled."""
+async def progress(request: Request, service: Parts, cache: Cache, principal: Annotator) -> Response:
+    """Show the page. The figures over all labels are loaded after it, as a part."""
     if not is_part(request):
         return show(request, "progress.html", tabs=TABS, outcome="")
-    return await _figures(request, service, await _status(service, kept, who))
+    return await _show_figures(request, service, await _status(service, cache, principal))
 
 
-@router.get("/label/progress/{name}.{ending}")
+@router.get("/label/progress/{name}.{extension}")
 async def progress_file(
-    request: Request, service: Parts, kept: KeptFigures, who: Annotator, name: _Told, ending: TableFormat
+    request: Request,
+    service: Parts,
+    cache: Cache,
+    principal: Annotator,
+    name: Literal["annotators", "agreement"],
+    extension: TableFormat,
 ) -> Response:
-    """A table of the figures as a file."""
-    status = (await _status(service, kept, who)).what
+    """Send a table of the figures as a file."""
+    status = (await _status(service, cache, principal)).value
     if name == "annotators":
-        return table_file(_annotators(status), ending)
+        return table_file(_annotators(status), extension)
     if await _is_blind(request, service):
         raise NotFound("How well people agree is shown to you once you have labelled what is yours to label blind.")
-    return table_file(_agreement(status, service.casebook.taxonomy), ending)
+    return table_file(_agreement(status, service.casebook.taxonomy), extension)
 
 
 @router.post("/label/progress/agreed")
-async def accept_agreed(request: Request, service: Parts, kept: KeptFigures, who: Annotator) -> Response:
-    """Make gold whatever at least two people agree on."""
+async def accept_agreed(request: Request, service: Parts, cache: Cache, principal: Annotator) -> Response:
+    """Make labels gold on which at least two people agree."""
     name = required_annotator(request)
-    taken = await service.adjudication.accept_agreed(name, teams=who.teams, most=_AT_ONCE)
-    parts = [
+    taken = await service.adjudication.accept_agreed(name, teams=principal.teams, most=_AT_ONCE)
+    outcome = (
         f"{plural(taken.facets, 'label')} of {plural(taken.incidents, 'incident')} became gold: all agreed on them."
-    ]
+    )
     if taken.left_out:
-        parts.append(f"{len(taken.left_out)} did not fit the label that they refine, and were left out.")
+        outcome += f" {len(taken.left_out)} did not fit the label that they refine, and were left out."
     if taken.is_cut_off:
-        parts.append("There are more: do it again.")
-    outcome = " ".join(parts)
-    kept.forget("progress")
+        outcome += " There are more: do it again."
+    cache.forget("progress")
     if is_part(request):
-        return await _figures(request, service, await _status(service, kept, who), outcome)
+        return await _show_figures(request, service, await _status(service, cache, principal), outcome)
     return show(request, "progress.html", tabs=TABS, outcome=outcome)
 
 
-async def _status(service: Service, kept: Kept, who: Principal) -> Measured[JobStatus]:
+async def _status(service: Service, cache: FigureCache, principal: Principal) -> Measured[JobStatus]:
     async def measure() -> JobStatus:
-        return await job_status(service.store, service.casebook.taxonomy, who.teams)
+        return await job_status(service.store, service.casebook.taxonomy, principal.teams)
 
-    return await kept.get("progress", who.teams, measure, _KEPT_S)
+    return await cache.get("progress", principal.teams, measure, _CACHE_S)
 
 
-async def _figures(request: Request, service: Service, measured: Measured[JobStatus], outcome: str = "") -> Response:
+async def _show_figures(
+    request: Request, service: Service, measured: Measured[JobStatus], outcome: str = ""
+) -> Response:
     status, at = measured
     is_blind = await _is_blind(request, service)
     return show(
@@ -86,7 +93,7 @@ async def _figures(request: Request, service: Service, measured: Measured[JobSta
         annotators=_annotators(status),
         agreement=None if is_blind else _agreement(status, service.casebook.taxonomy),
         outcome=outcome,
-        headers={"Cache-Control": "no-store"},
+        headers=NO_STORE,
     )
 
 
@@ -102,7 +109,9 @@ def _annotators(status: JobStatus) -> Table:
         "Annotators",
         "Incidents that are assigned to each, and labels that each gave, of all that was ever labelled.",
         tuple(Column(name, "count" if n else "text") for n, name in enumerate(columns)),
-        tuple(Row((one.annotator, one.assigned, one.done, one.labels, one.saw_model)) for one in status.annotators),
+        tuple(
+            Row((each.annotator, each.assigned, each.done, each.labels, each.saw_model)) for each in status.annotators
+        ),
     )
 
 
@@ -115,12 +124,12 @@ def _agreement(status: JobStatus, taxonomy: Taxonomy) -> Table:
         "Agreement so far",
         "Of each pair on what both labelled, before any adjudication; kappa with its 95% interval.",
         tuple(columns),
-        tuple(_pair(one, names[one.facet]) for one in status.agreement),
+        tuple(_row(pair, names[pair.facet]) for pair in status.agreement),
     )
 
 
-def _pair(one: PairAgreement, name: str) -> Row:
-    kappa: Kappa = one.kappa
+def _row(pair: PairAgreement, name: str) -> Row:
+    kappa = pair.kappa
     bounds = (None, None) if kappa.interval is None else (kappa.interval.low, kappa.interval.high)
-    agree = kappa.observed
-    return Row((name, " and ".join(one.annotators), kappa.n, agree, kappa.value, *bounds, kappa.undefined or ""))
+    names = " and ".join(pair.annotators)
+    return Row((name, names, kappa.n, kappa.observed, kappa.value, *bounds, kappa.undefined or ""))

@@ -1,4 +1,4 @@
-"""Adjudication: what each annotator said of an incident on which they disagree, and the gold label that settles it."""
+"""Adjudication: the labels of annotators who disagree on an incident, and the gold label that settles it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from triage.server.api.access import Annotator, requires
 from triage.server.api.parameters import IncidentInPath
 from triage.server.api.service import Parts, Service
 from triage.server.web.annotator import annotator_of, required_annotator
-from triage.server.web.choices import MOST_BYTES, Question, read_answers
 from triage.server.web.forms import Form, read_form
+from triage.server.web.incident_lists import visible_incidents
 from triage.server.web.label import TABS
-from triage.server.web.rendering import go_to, page_router, show
-from triage.server.web.visible import visible
+from triage.server.web.questions import MOST_BYTES, Question, read_answers
+from triage.server.web.rendering import NO_STORE, go_to, page_router, show
 from triage.store import Labelled
 
 router = page_router()
 
-_COUNTED = 50
-_LOOKED_AT = 2_000
+_PAGE = 50
+_MOST_SCANNED = 2_000
 
 After = Annotated[str, Query(max_length=128)]
 Facet = Annotated[str, Query(max_length=100)]
@@ -35,95 +35,92 @@ Facet = Annotated[str, Query(max_length=100)]
 async def adjudicate(
     request: Request,
     service: Parts,
-    who: Annotator,
+    principal: Annotator,
     after: After = "",
     cursor: Annotated[str | None, Query(max_length=100)] = None,
     settled: Annotated[str, Query(max_length=128)] = "",
     facet: Facet = "",
 ) -> Response:
-    """Put the next disagreement before the adjudicator: the newest one, or one behind the incident `after`."""
+    """Show the newest disagreement, or the first one behind the incident `after`."""
     name = annotator_of(request)
-    left = await _page(service, who, name, cursor) if name else DisputedPage(incidents=(), next_cursor=None)
-    page = left
+    remaining = (
+        await _disputes(service, principal, name, cursor) if name else DisputedPage(incidents=(), next_cursor=None)
+    )
+    page = remaining
     if after and (behind := await service.store.incidents.find_cursor(after)):
-        page = await _page(service, who, name, behind)
-        page = page if page.incidents else left
-    found = None
+        page = await _disputes(service, principal, name, behind)
+        page = page if page.incidents else remaining
+    dispute = None
     if page.incidents:
-        found = await service.adjudication.dispute(page.incidents[0].incident_id, adjudicator=name)
+        dispute = await service.adjudication.dispute(page.incidents[0].incident_id, adjudicator=name)
     before = None
-    if settled and facet and settled in await visible(service, who, [settled]):
+    if settled and facet and settled in await visible_incidents(service, principal, [settled]):
         before = await service.adjudication.dispute(settled, facet, name)
-    return _shown(request, found, after=after, left=left, before=before)
+    return _show(request, dispute, after=after, remaining=remaining, before=before)
 
 
 @router.get("/label/adjudicate/incidents/{incident_id}")
 async def adjudicate_incident(
     request: Request,
     service: Parts,
-    who: Annotator,
+    principal: Annotator,
     incident_id: IncidentInPath,
     facet: Facet = "",
     after: After = "",
 ) -> Response:
-    """Put what people said of one incident before the adjudicator: of a facet, also where it is settled."""
+    """Show the labels of one incident; with `facet` even if that facet is settled."""
     name = required_annotator(request)
-    found = await service.adjudication.dispute(incident_id, facet or None, name)
-    if found is None:
+    dispute = await service.adjudication.dispute(incident_id, facet or None, name)
+    if dispute is None:
         raise NotFound(
             f"There is nothing to settle of incident {incident_id!r}: nobody labelled it, or all agree.",
             incident_id=incident_id,
         )
-    return _shown(request, found, after=after, left=await _page(service, who, name), before=None)
+    return _show(request, dispute, after=after, remaining=await _disputes(service, principal, name))
 
 
 @router.post("/label/adjudicate/incidents/{incident_id}", dependencies=[requires("annotate")])
 async def settle(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
-    """Make the chosen labels gold, and go on. Nothing is kept if somebody annotated the incident meanwhile."""
+    """Make the chosen labels gold and continue. Raises if somebody annotated the incident meanwhile."""
     form = await read_form(request, MOST_BYTES)
-    asked = service.casebook.taxonomy.facet(form.get("facet", ""))
-    answer = read_answers(form, [asked])[asked.id]
+    facet = service.casebook.taxonomy.facet(form.get("facet", ""))
+    answer = read_answers(form, [facet])[facet.id]
     if not answer.labels:
         raise InvalidInput("Nothing is chosen yet: press the key of a label, or skip this incident.", field="label")
-    ruling = Ruling(asked.id, answer.labels, answer.note)
+    ruling = Ruling(facet.id, answer.labels, answer.note)
     as_of = Labelled(_number(form, "number"), _number(form, "last"))
     await service.adjudication.settle(incident_id, required_annotator(request), [ruling], as_of)
-    query = {"after": form.get("after", ""), "settled": incident_id, "facet": asked.id}
+    query = {"after": form.get("after", ""), "settled": incident_id, "facet": facet.id}
     return go_to(request, f"/label/adjudicate?{urlencode(query)}")
 
 
-def _shown(
-    request: Request,
-    found: Dispute | None,
-    *,
-    after: str,
-    left: DisputedPage,
-    before: Dispute | None,
+def _show(
+    request: Request, dispute: Dispute | None, *, after: str, remaining: DisputedPage, before: Dispute | None = None
 ) -> Response:
     return show(
         request,
         "adjudicate.html",
         tabs=TABS,
-        dispute=found,
-        question=None if found is None else _question(found),
-        names={} if found is None else {label.id: label.name for label in found.facet.labels},
-        left=len(left.incidents),
-        more=left.next_cursor,
+        dispute=dispute,
+        question=dispute and _question(dispute),
+        names={label.id: label.name for label in dispute.facet.labels} if dispute else {},
+        left=len(remaining.incidents),
+        more=remaining.next_cursor,
         before=before,
         after=after,
-        headers={"Cache-Control": "no-store"},
+        headers=NO_STORE,
     )
 
 
-def _question(found: Dispute) -> Question:
-    by_label: dict[str, list[str]] = {}
-    for annotation in found.said:
+def _question(dispute: Dispute) -> Question:
+    annotators: dict[str, list[str]] = {}
+    for annotation in dispute.said:
         for label in annotation.labels:
-            by_label.setdefault(label, []).append(annotation.annotator)
-    verdict = found.settled
-    given = Answer(()) if verdict is None else Answer(verdict.labels, verdict.note)
-    marks = {label: ", ".join(names) for label, names in by_label.items()}
-    return Question.of(found.facet, found.labels, given, marks=marks)
+            annotators.setdefault(label, []).append(annotation.annotator)
+    verdict = dispute.settled
+    answer = Answer(()) if verdict is None else Answer(verdict.labels, verdict.note)
+    marks = {label: ", ".join(names) for label, names in annotators.items()}
+    return Question.of(dispute.facet, dispute.labels, answer, marks=marks)
 
 
 def _number(form: Form, field: str) -> int:
@@ -133,5 +130,5 @@ def _number(form: Form, field: str) -> int:
     return int(text)
 
 
-async def _page(service: Service, who: Principal, name: str, cursor: str | None = None) -> DisputedPage:
-    return await service.adjudication.page(_COUNTED, cursor, name, who.teams, most=_LOOKED_AT)
+async def _disputes(service: Service, principal: Principal, name: str, cursor: str | None = None) -> DisputedPage:
+    return await service.adjudication.page(_PAGE, cursor, name, principal.teams, most=_MOST_SCANNED)

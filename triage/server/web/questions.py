@@ -1,4 +1,4 @@
-"""Questions as forms: a facet with its labels, a key for each, and what was chosen."""
+"""Questions as forms: a facet with its labels, a key for each, and the chosen ones."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from triage.labels.annotation_job.labelling import Answer
 from triage.server.web.forms import Form
 
 KEYS = "123456789acefhilmoprtuvwyz"
-"""A key for each label. The other letters are those of the page (back, definitions, note, skip) and of all pages."""
+"""Keys for labels. The other letters are shortcuts of the page (back, definitions, note, skip) and of all pages."""
 
 MOST_BYTES = 200_000
-"""The answers of one incident have at most so many bytes."""
+"""Maximum size of the answers for one incident."""
 
 _LONGEST_NOTE = 4_000
 _MOST_LABELS = 20
 
 
 class Choice(NamedTuple):
-    """A label that can be chosen. `mark` is what is said beside it."""
+    """A label to choose. `is_also` marks an additional label; `mark` is shown beside the label."""
 
     label: Label
     key: str
@@ -31,10 +31,10 @@ class Choice(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A facet to be answered.
+    """A facet to answer.
 
-    Without `choices` it waits for the facet that it refines, or there are none under that one's labels; `is_refined`
-    says whether another one waits for this. `remark` is said below the question.
+    There are no `choices` if the parent facet has no answer yet, or its labels have none below them. `is_refined` says
+    whether another question depends on this one. `remark` is shown below the question.
     """
 
     facet: Facet
@@ -48,30 +48,29 @@ class Question(NamedTuple):
         cls,
         facet: Facet,
         labels: Iterable[Label],
-        given: Answer,
+        answer: Answer,
         *,
         marks: Mapping[str, str],
         is_refined: bool = False,
         remark: str = "",
     ) -> Question:
-        """The question with these labels, of which some were given before. In a facet with a primary label the others
-        are chosen apart."""
-        several = facet.cardinality == "multi"
-        listed = tuple(
+        """The question with these labels and an earlier answer. Labels after a primary one are chosen separately."""
+        chosen = answer.labels if facet.cardinality == "multi" else answer.labels[:1]
+        choices = tuple(
             Choice(
                 label,
                 KEYS[n] if n < len(KEYS) else "",
-                is_chosen=label.id in (given.labels if several else given.labels[:1]),
-                is_also=label.id in given.labels[1:],
+                is_chosen=label.id in chosen,
+                is_also=label.id in answer.labels[1:],
                 mark=marks.get(label.id, ""),
             )
             for n, label in enumerate(labels)
         )
-        return cls(facet, listed, given.note, is_refined, remark)
+        return cls(facet, choices, answer.note, is_refined, remark)
 
 
 def read_answers(form: Form, facets: Iterable[Facet]) -> dict[str, Answer]:
-    """Facet -> what was chosen in a form; without labels where nothing was. Raises `InvalidInput` for what can't be."""
+    """Facet -> the answer in a form, without labels if none was chosen. Raises `InvalidInput`."""
     answers = {}
     for facet in facets:
         chosen = [value for name in ("label", "also") for value in form.getlist(f"{name}.{facet.id}") if value]
@@ -82,9 +81,9 @@ def read_answers(form: Form, facets: Iterable[Facet]) -> dict[str, Answer]:
     return answers
 
 
-def read_note(form: Form, field: str, what: str = "The note") -> str:
-    """The note in a field of a form. Raises `InvalidInput` for one that is too long."""
+def read_note(form: Form, field: str, name: str = "The note") -> str:
+    """The note in a field of a form. Raises `InvalidInput` if it is too long."""
     note = form.get(field, "").strip()
     if len(note) > _LONGEST_NOTE:
-        raise InvalidInput(f"{what} is longer than {_LONGEST_NOTE:,} characters.", field=field)
+        raise InvalidInput(f"{name} is longer than {_LONGEST_NOTE:,} characters.", field=field)
     return note

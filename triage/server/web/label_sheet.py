@@ -1,4 +1,4 @@
-"""The sheet of an incident: what the triage and people say of each facet, and what its reader is about to say."""
+"""The label sheet of an incident: the labels by triage and people, facet by facet, and the reader's draft."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from triage.server.web.annotator import annotator_of
 from triage.store import StoredIncident
 
 _CLOSE = 0.1
-"""A label that was not given is shown from this probability on."""
+"""Labels that were not given are shown from this probability on."""
 _MOST_BARS = 4
 
 
-class Row(NamedTuple):
-    """One facet of the sheet. `place` counts from 1 and is its key, as far as there are keys."""
+class SheetRow(NamedTuple):
+    """A facet of the sheet. `place` counts from 1; up to 9 it is the facet's key."""
 
     place: int
     facet: Facet
@@ -34,12 +34,12 @@ class Row(NamedTuple):
 
     @property
     def result(self) -> FacetResult | None:
-        """What the triage says."""
+        """The triage of the facet."""
         return self.said.triage
 
     @property
     def is_calibrated(self) -> bool:
-        """True if the probabilities are frequencies, and not only a ranking."""
+        """True if the probabilities are calibrated, not only scores for ranking."""
         return self.result is not None and self.result.is_calibrated
 
     @property
@@ -48,23 +48,23 @@ class Row(NamedTuple):
         if self.result is None:
             return []
         given = self.result.labels
-        told = [one for one in self.result.distribution if one.label in given or one.probability >= _CLOSE]
-        return told[:_MOST_BARS]
+        shown = [each for each in self.result.distribution if each.label in given or each.probability >= _CLOSE]
+        return shown[:_MOST_BARS]
 
     def offered(self, chosen: Labels) -> list[tuple[str, list[Label]]]:
-        """All labels, by the id of the label that they belong under; those that fit what is chosen first."""
-        above = chosen.get(self.facet.parent or "", ())
-        ordered = sorted(self.facet.labels, key=lambda label: label.parent not in above)
+        """All labels by the id of their parent label. Those under chosen parents come first."""
+        parents = chosen.get(self.facet.parent or "", ())
+        ordered = sorted(self.facet.labels, key=lambda label: label.parent not in parents)
         return [(parent or "", list(labels)) for parent, labels in groupby(ordered, key=lambda label: label.parent)]
 
 
 class Sheet(NamedTuple):
-    """All that is said of one incident, and what its reader is about to say."""
+    """The labels of an incident and the reader's draft. `is_picked` if the reader just picked a label."""
 
     stored: StoredIncident
     triage: Triage | None
     annotations: Sequence[Annotation]
-    rows: list[Row]
+    rows: list[SheetRow]
     draft: Draft
     is_gold: bool
     note: str = ""
@@ -73,44 +73,45 @@ class Sheet(NamedTuple):
 
     @property
     def foreign(self) -> dict[str, FacetResult]:
-        """What the triage says of facets that the taxonomy in use does not have."""
+        """The triage of facets that the taxonomy in use doesn't have."""
         own = {row.facet.id for row in self.rows}
-        said = self.triage.facets if self.triage else {}
-        return {facet: result for facet, result in said.items() if facet not in own}
+        results = self.triage.facets if self.triage else {}
+        return {facet: result for facet, result in results.items() if facet not in own}
 
     @property
     def labels(self) -> Labels:
-        """The labels that count, by facet: a person's before the triage's."""
+        """Facet -> the labels that count: people's before the triage's."""
         return {row.facet.id: row.said.labels for row in self.rows if row.said.labels}
 
 
 async def read_sheet(
     request: Request, service: Service, incident_id: str, draft: Draft | None = None, **more: Any
 ) -> Sheet:
-    """The sheet of an incident; without a draft it confirms what is shown. Raises `NotFound`."""
+    """The sheet of an incident. By default, the draft confirms the labels shown. Raises `NotFound`."""
     stored = await service.store.incidents.get(incident_id)
     triage = await service.store.triages.find(incident_id)
     annotations = await service.store.annotations.list(incident_id)
     taxonomy = service.casebook.taxonomy
     said = {facet.id: Said.of(facet.id, triage, annotations) for facet in taxonomy.facets}
-    draft = draft or Draft.of(taxonomy, {facet: one.labels for facet, one in said.items()})
+    draft = draft or Draft.of(taxonomy, {facet: each.labels for facet, each in said.items()})
     rows = [
-        Row(place, facet, said[facet.id], draft.chosen.get(facet.id, ()), facet.id in draft.corrected)
+        SheetRow(place, facet, said[facet.id], draft.chosen.get(facet.id, ()), facet.id in draft.corrected)
         for place, facet in enumerate(taxonomy.facets, start=1)
     ]
     annotator = annotator_of(request)
-    own = [each for one in said.values() for each in one.people if each.annotator == annotator]
-    return Sheet(stored, triage, annotations, rows, draft, **{"is_gold": any(each.is_gold for each in own)} | more)
+    own = [annotation for each in said.values() for annotation in each.people if annotation.annotator == annotator]
+    is_gold = any(annotation.is_gold for annotation in own)
+    return Sheet(stored, triage, annotations, rows, draft, **{"is_gold": is_gold} | more)
 
 
-def sheet_shown(sheet: Sheet, who: Principal, taxonomy: Taxonomy) -> dict[str, Any]:
-    """What the templates of the sheet know."""
+def sheet_context(sheet: Sheet, principal: Principal, taxonomy: Taxonomy) -> dict[str, Any]:
+    """The variables of the sheet's templates."""
     return {
         "sheet": sheet,
         "rows": sheet.rows,
         "draft": sheet.draft,
         "names": DisplayNames(taxonomy),
-        "may_label": who.may("annotate"),
+        "may_label": principal.may("annotate"),
         "ranked_only": [row.facet.name for row in sheet.rows if row.bars and not row.is_calibrated],
         "is_calibrated": any(row.bars and row.is_calibrated for row in sheet.rows),
     }

@@ -1,4 +1,4 @@
-"""How values are written on pages."""
+"""The filters of the templates."""
 
 from __future__ import annotations
 
@@ -12,34 +12,31 @@ from markupsafe import Markup, escape
 
 from triage.render.quantities import duration, percent, plural
 
-# Characters that HTML can't hold, and halves of surrogate pairs, which UTF-8 can't.
+# Characters that HTML does not allow, and surrogates, which UTF-8 does not allow.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def when(moment: datetime | None) -> Markup:
-    """A moment in UTC, to the minute; the script of the pages adds how long ago that is and the local time."""
+    """A time in UTC, to the minute. `app.js` adds the local time and how long ago it was."""
     if moment is None:
         return Markup('<span class="muted">unknown</span>')
-    at = moment.astimezone(UTC)
-    # Both are digits and letters of our own.
-    return Markup(f'<time datetime="{at:%Y-%m-%dT%H:%M:%SZ}">{at:%Y-%m-%d %H:%M} UTC</time>')  # noqa: S704
+    return _time(moment, f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
 
 
 def ago(moment: datetime) -> Markup:
-    """How long ago a moment was, in short; the script of the pages adds the moment itself."""
+    """How long ago a time was. `app.js` adds the time itself."""
     seconds = max(0, round((datetime.now(UTC) - moment).total_seconds()))
     minutes = seconds / 60 if seconds < 60 else round(seconds / 60)
-    told = duration(minutes) if minutes < 2 * 1440 else f"{minutes / 1440:.0f} d"
-    return Markup(f'<time datetime="{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}">{told} ago</time>')  # noqa: S704
+    return _time(moment, f"{duration(minutes) if minutes < 2 * 1440 else f'{minutes / 1440:.0f} d'} ago")
 
 
 def printable(text: str | None) -> Markup:
-    """Text of others, escaped, with what HTML can't hold replaced."""
+    """Untrusted text, escaped, with unprintable characters replaced."""
     return escape(_UNPRINTABLE.sub("\ufffd", text or ""))
 
 
 def outside(url: str | None) -> str:
-    """A link of others if it leads to a website, else nothing: no scripts, no files.
+    """An untrusted link if it leads to a website, else an empty text.
 
     >>> outside("https://example.org/x"), outside("javascript:alert(1)")
     ('https://example.org/x', '')
@@ -52,18 +49,15 @@ def outside(url: str | None) -> str:
 
 
 def incident_path(incident_id: str) -> str:
-    """Where the page of an incident is."""
+    """The path of an incident's page."""
     return f"/incidents/{quote(incident_id, safe='')}"
 
 
+def _time(moment: datetime, text: str) -> Markup:
+    # Both are our own digits and letters.
+    return Markup(f'<time datetime="{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}">{text}</time>')  # noqa: S704
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    "when": when,
-    "ago": ago,
-    "duration": duration,
-    "percent": percent,
-    "printable": printable,
-    "outside": outside,
-    "incident_path": incident_path,
-    "plural": plural,
+    filter_.__name__: filter_ for filter_ in (when, ago, duration, percent, printable, outside, incident_path, plural)
 }
-"""The filters of the templates."""
