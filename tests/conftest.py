@@ -7,7 +7,13 @@ import pytest
 # A second thread of linear algebra waits for a core that the other tests have: some tests would take ten times as long.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-pytest_plugins = ["pytester", "tests.fixtures_browser", "tests.fixtures_llm", "tests.fixtures_postgres"]
+pytest_plugins = [
+    "pytester",
+    "tests.fixtures_browser",
+    "tests.fixtures_llm",
+    "tests.fixtures_postgres",
+    "tests.fixtures_store",
+]
 
 # Files whose tests take longest begin first: what is left at the end would keep one process busy and the others idle.
 _LONGEST = (

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,7 +12,7 @@ from triage.domain.taxonomy import Taxonomy, UnknownLabel
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
 from triage.redaction import Redactor
-from triage.store import Store, upgrade
+from triage.store import Store
 
 TAXONOMY = Taxonomy.load("llm_inference")
 SWITCH = Incident(id="switch", title="Zone unreachable", write_up="A network switch lost its uplinks in one zone.")
@@ -22,15 +21,6 @@ RECORDS: list[tuple[Incident, Labels]] = [
     (SWITCH, {"category": ("infrastructure",), "failure_mode": ("network",)}),
     (KERNEL, {"category": ("inference_engine",), "failure_mode": ("wrong_output",)}),
 ]
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    url = f"sqlite:///{tmp_path / 'triage.db'}"
-    await upgrade(url)
-    store = Store(url)
-    yield store
-    await store.close()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,20 +24,6 @@ from triage.history.chroma import ChromaHistory
 from triage.redaction import Redactor
 from triage.server.index_keeper import index_keeper
 from triage.store import Store, upgrade
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path / 'triage.db'}"
-    asyncio.run(upgrade(url))
-    return url
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[Store]:
-    store = Store(url)
-    yield store
-    await store.close()
 
 
 @pytest.fixture

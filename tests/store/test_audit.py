@@ -1,25 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from triage.domain.annotation import Annotation
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.incident import Incident
 from triage.domain.principal import acting_as
-from triage.store import Store, upgrade
+from triage.store import Store
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    url = f"sqlite:///{tmp_path / 'triage.db'}"
-    await upgrade(url)
-    store = Store(url)
+async def store(store: Store) -> Store:
     await store.incidents.add(Incident(id="a", write_up="It failed."), "t", "payments")
-    yield store
-    await store.close()
+    return store
 
 
 def said(label: str, annotator: str = "ada", **fields: object) -> Annotation:

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine as create_sync_engine
 from sqlalchemy import text
 
 from tests.store.everything import fill_every_table
-from tests.store.test_resealing import MARKER, check, fill
+from tests.store.test_reencryption import MARKER, check, fill
 from triage.domain.errors import Conflict, InvalidInput, MisconfiguredService, NotFound
 from triage.domain.incident import Incident
 from triage.store import Store, downgrade, restore_backup, upgrade, verify_backup, write_backup

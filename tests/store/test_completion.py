@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,12 +17,10 @@ from triage.store.tables import triage_table
 
 
 @pytest.fixture
-async def store(new_database: Callable[[], str]) -> AsyncIterator[Store]:
+async def url(new_database: Callable[[], str]) -> str:
     url = new_database()
     await upgrade(url)
-    store = Store(url)
-    yield store
-    await store.close()
+    return url
 
 
 async def add(store: Store, *names: str, **values: str) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,17 +10,6 @@ import pytest
 from triage.domain.errors import Conflict, NotFound
 from triage.domain.principal import acting_as
 from triage.store import Store, upgrade
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    url = f"sqlite:///{tmp_path / 'triage.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("new_database")()
-    await upgrade(url)
-    store = Store(url)
-    yield store
-    await store.close()
 
 
 async def test_a_key_is_found_by_its_text_and_only_by_that(store: Store) -> None:

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
@@ -14,27 +12,11 @@ from triage.domain.annotation import Annotation
 from triage.domain.errors import NotFound
 from triage.domain.incident import Incident
 from triage.domain.triage_result import FacetResult, Provenance, Triage
-from triage.store import Pending, Store, upgrade
+from triage.store import Pending, Store
 from triage.store.encryption import Cipher
 from triage.store.tables import subscription_table
 
 LEASE = timedelta(seconds=60)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path / 'triage.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("new_database")()
-    await upgrade(url)
-    return url
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[Store]:
-    store = Store(url)
-    yield store
-    await store.close()
 
 
 def now() -> datetime:

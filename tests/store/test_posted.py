@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tests.store.test_store import store, url  # noqa: F401  SQLite and PostgreSQL
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Provenance, Triage
 from triage.store import Pending, Store
@@ -10,7 +9,7 @@ from triage.store import Pending, Store
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-async def accept(store: Store, *names: str, team: str = "default") -> None:  # noqa: F811
+async def accept(store: Store, *names: str, team: str = "default") -> None:
     for name in names:
         await store.incidents.add(Incident(id=name, title=name.upper(), write_up=f"Write-up of {name}."), "t", team)
 
@@ -21,7 +20,7 @@ def triage(name: str, **more: object) -> Triage:
 
 
 async def test_what_was_posted_is_listed_newest_first_whatever_its_state_and_the_history_is_not(
-    store: Store,  # noqa: F811
+    store: Store,
 ) -> None:
     await accept(store, "done", "worse", "waits", "fails")
     await store.triages.save("done", triage("done"))
@@ -41,7 +40,7 @@ async def test_what_was_posted_is_listed_newest_first_whatever_its_state_and_the
     assert [one.id for one in await store.incidents.list_posted(2)] == ["fails", "waits"]
 
 
-async def test_what_was_posted_is_listed_of_the_teams_that_may_be_seen(store: Store) -> None:  # noqa: F811
+async def test_what_was_posted_is_listed_of_the_teams_that_may_be_seen(store: Store) -> None:
     await accept(store, "ours", team="payments")
     await accept(store, "theirs", team="billing")
 
@@ -50,7 +49,7 @@ async def test_what_was_posted_is_listed_of_the_teams_that_may_be_seen(store: St
     assert await store.incidents.list_posted(10, set()) == []
 
 
-async def test_the_triages_of_an_incident_are_listed_with_their_runs_newest_first(store: Store) -> None:  # noqa: F811
+async def test_the_triages_of_an_incident_are_listed_with_their_runs_newest_first(store: Store) -> None:
     await accept(store, "a", "b")
     made = datetime(2026, 3, 2, tzinfo=UTC)
     for run, name in (("a", "a"), ("b", "b"), ("a~2", "a"), ("a~3", "a")):
@@ -62,7 +61,7 @@ async def test_the_triages_of_an_incident_are_listed_with_their_runs_newest_firs
     assert await store.triages.list("none", 10) == []
 
 
-async def test_the_notifications_of_an_incident_are_listed_whoever_is_told(store: Store) -> None:  # noqa: F811
+async def test_the_notifications_of_an_incident_are_listed_whoever_is_told(store: Store) -> None:
     await accept(store, "a", "b")
     for path in ("first", "second"):
         await store.subscriptions.create(f"https://a.example/{path}", "default")

@@ -1,32 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import pytest
 from sqlalchemy import text
 
-from triage.store import Store, upgrade
+from triage.store import Store
 from triage.store.database import create_engine
 from triage.store.sessions import LASTS
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path / 'triage.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("new_database")()
-    await upgrade(url)
-    return url
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[Store]:
-    store = Store(url)
-    yield store
-    await store.close()
 
 
 async def test_a_session_is_found_by_its_token_until_it_ends(store: Store) -> None:

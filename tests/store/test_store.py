@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -24,22 +23,6 @@ from triage.store.database import create_engine
 from triage.store.tables import metadata
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path / 'triage.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("new_database")()
-    await upgrade(url)
-    return url
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[Store]:
-    store = Store(url)
-    yield store
-    await store.close()
 
 
 def incident(id: str = "a", **fields: object) -> Incident:  # noqa: A002

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -23,20 +22,11 @@ from triage.insights.live_agreement.people import ratings_of
 from triage.insights.live_agreement.report import live_facet
 from triage.insights.live_agreement.tables import judgements_table, overview_table, tables_of
 from triage.render.tables import as_csv, as_json
-from triage.store import Judgement, Store, upgrade
+from triage.store import Judgement, Store
 
 from .judgements import FACET, MULTI, TAXONOMY, judgements
 
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    url = f"sqlite:///{tmp_path / 'triage.db'}"
-    await upgrade(url)
-    store = Store(url)
-    yield store
-    await store.close()
 
 
 def figures(store: Store, **options: float) -> LiveFigures:

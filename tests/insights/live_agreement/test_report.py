@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,21 +12,12 @@ from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.insights.live_agreement import LiveAgreement, LiveFacet, LiveOptions, LiveReport, live_facet
-from triage.store import Judgement, Store, upgrade
+from triage.store import Judgement, Store
 
 TAXONOMY = Taxonomy.load("engine_issues")
 FACET = TAXONOMY.facet("issue_type")
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SURE = LiveOptions(gate=0.6)
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    url = f"sqlite:///{tmp_path / 'triage.db'}"
-    await upgrade(url)
-    store = Store(url)
-    yield store
-    await store.close()
 
 
 async def incident(

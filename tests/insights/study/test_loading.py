@@ -19,18 +19,16 @@ from triage.history.chroma import ChromaHistory
 from triage.insights.study import Roles, StudyOptions
 from triage.insights.study.loading import Studies, file_corpus, shipped_corpus, stored_corpus
 from triage.redaction import Redactor
-from triage.store import Store, upgrade
+from triage.store import Store
 
 QUICK = StudyOptions(draws=99, resamples=50)
 LABELS = {"category": ("infrastructure",), "failure_mode": ("node",)}
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
+async def store(store: Store) -> AsyncIterator[Store]:
     """Four incidents each of two teams and of the shared history; two people labelled some of the first."""
-    url = f"sqlite:///{tmp_path / 'triage.db'}"
-    await upgrade(url)
-    store, embedder = Store(url), HashingEmbedder()
+    embedder = HashingEmbedder()
     history = ChromaHistory.open(None, embedder.fingerprint, DIMENSION)
     casebook = Casebook(store, history, Redactor(), embedder, TAXONOMY)
     number = 0
@@ -49,7 +47,6 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     )
     yield store
     history.close()
-    await store.close()
 
 
 async def test_a_team_s_incidents_and_the_shared_ones_are_studied(store: Store) -> None:

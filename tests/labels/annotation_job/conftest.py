@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from triage.domain.annotation import Assignment
@@ -10,18 +7,15 @@ from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.labels.annotation_job.labelling import Labelling
-from triage.store import Store, upgrade
+from triage.store import Store
 
 TAXONOMY = Taxonomy.load("llm_inference")
 FACETS = ("category", "failure_mode", "mitigation")
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
+async def store(store: Store) -> Store:
     """A store with three incidents, of which the model has labelled each."""
-    url = f"sqlite:///{tmp_path / 'triage.db'}"
-    await upgrade(url)
-    store = Store(url)
     for name in ("one", "two", "three"):
         await store.incidents.add(
             Incident(id=name, title=f"Incident {name}", write_up=f"Write-up {name}."), TAXONOMY.id
@@ -29,8 +23,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
         facets = {"category": FacetResult(facet="category", labels=("operational",))}
         provenance = Provenance(taxonomy=TAXONOMY.id, taxonomy_version=TAXONOMY.version)
         await store.triages.save(name, Triage(incident_id=name, facets=facets, provenance=provenance))
-    yield store
-    await store.close()
+    return store
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ async def test_what_all_agree_on_becomes_gold_in_one_step_and_once(adjudication:
     await say(store, "ada", "three", category="operational")
 
     steps: list[tuple[int, int]] = []
-    accepted = await adjudication.accept_agreed("lin", lambda done, total: steps.append((done, total)))
+    accepted = await adjudication.accept_agreed("lin", lambda _, done, total: steps.append((done, total)))
 
     assert (accepted.facets, accepted.incidents, accepted.left_out) == (2, 2, [])
     assert steps == [(1, 2), (2, 2)]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +11,7 @@ from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy, UnknownFacet
 from triage.labels.annotation_job.assignment import assign, assign_each, distribute
-from triage.store import Store, upgrade
+from triage.store import Store
 
 TAXONOMY = Taxonomy.load("llm_inference")
 names = st.lists(st.sampled_from("vwxyz"), min_size=1, max_size=5, unique=True)
@@ -85,9 +84,7 @@ def test_everyone_meets_everyone() -> None:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    url = f"sqlite:///{tmp_path / 'triage.db'}"
-    await upgrade(url)
+async def store(url: str) -> AsyncIterator[Store]:
     store = Store(url)
     for n in range(6):
         await store.incidents.add(Incident(id=f"i{n}", write_up=f"Write-up {n}."), TAXONOMY.id)

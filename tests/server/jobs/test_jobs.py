@@ -18,19 +18,10 @@ from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Provenance, Triage
 from triage.pipeline.pipeline import PipelineResult
 from triage.server.jobs import JobOptions, Jobs
-from triage.store import Store, upgrade
+from triage.store import Store
 
 TAXONOMY = Taxonomy.load("llm_inference")
 FAST = JobOptions(polling_s=0.02, sweep_s=0.1, retry_s=0.05)
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    url = f"sqlite:///{tmp_path / 'triage.db'}"
-    await upgrade(url)
-    store = Store(url)
-    yield store
-    await store.close()
 
 
 @pytest.fixture

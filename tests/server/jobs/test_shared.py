@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -28,16 +28,10 @@ WRITE_UP = "A network switch failed slowly."
 
 
 @pytest.fixture
-def url(new_database: Callable[[], str]) -> str:
-    return new_database()
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[Store]:
+async def url(new_database: Callable[[], str]) -> str:
+    url = new_database()
     await upgrade(url)
-    store = Store(url)
-    yield store
-    await store.close()
+    return url
 
 
 @contextmanager

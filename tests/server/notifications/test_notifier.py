@@ -26,15 +26,6 @@ from triage.store import Notification, Store, upgrade
 QUICK = NotifierOptions(poll_s=0.05, retries_s=(0.02, 0.02, 0.02))
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    url = f"sqlite:///{tmp_path / 'triage.db'}"
-    await upgrade(url)
-    store = Store(url)
-    yield store
-    await store.close()
-
-
 async def triaged(store: Store, incident_id: str, team: str = "default") -> None:
     await store.incidents.add(Incident(id=incident_id, title="Down", write_up="All fell over."), "llm_inference", team)
     facets = {"category": FacetResult(facet="category", labels=("infrastructure",))}

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests.store.test_store import url  # noqa: F401  SQLite and PostgreSQL
 from triage.domain.annotation import Annotation
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
@@ -60,7 +59,7 @@ async def check(store: Store, keys: str) -> None:
     assert {one.labels for one in await store.annotations.list_all("t") if one.origin == "model"} == {("power",)}
 
 
-async def at_rest(url: str, folder: Path) -> str:  # noqa: F811
+async def at_rest(url: str, folder: Path) -> str:
     """Everything that lies in the database: SQLite's files as they are, PostgreSQL's rows as text."""
     if url.startswith("sqlite"):
         return "".join(path.read_bytes().decode("latin-1") for path in folder.glob("triage.db*"))
@@ -72,7 +71,7 @@ async def at_rest(url: str, folder: Path) -> str:  # noqa: F811
     return everything
 
 
-async def test_no_text_of_a_sealed_store_lies_in_the_database(url: str, tmp_path: Path) -> None:  # noqa: F811
+async def test_no_text_of_a_sealed_store_lies_in_the_database(url: str, tmp_path: Path) -> None:
     store = Store(url, Cipher([OLD]))
     await store.check_keys()
     await fill(store, "ab")
@@ -83,7 +82,7 @@ async def test_no_text_of_a_sealed_store_lies_in_the_database(url: str, tmp_path
     assert MARKER not in await at_rest(url, tmp_path)
 
 
-async def test_a_store_is_sealed_gets_a_new_key_and_becomes_plain_again(url: str, tmp_path: Path) -> None:  # noqa: F811
+async def test_a_store_is_sealed_gets_a_new_key_and_becomes_plain_again(url: str, tmp_path: Path) -> None:
     plain = Store(url)
     await fill(plain, "ab")
     await plain.close()
@@ -117,7 +116,7 @@ async def test_a_store_is_sealed_gets_a_new_key_and_becomes_plain_again(url: str
     await plain.close()
 
 
-async def test_a_wrong_or_missing_key_is_told_at_the_start(url: str) -> None:  # noqa: F811
+async def test_a_wrong_or_missing_key_is_told_at_the_start(url: str) -> None:
     sealed = Store(url, Cipher([OLD]))
     await sealed.check_keys()
     await sealed.close()
@@ -134,7 +133,7 @@ async def test_a_wrong_or_missing_key_is_told_at_the_start(url: str) -> None:  #
     await both.close()
 
 
-async def test_what_was_cut_off_is_taken_up_again(url: str) -> None:  # noqa: F811
+async def test_what_was_cut_off_is_taken_up_again(url: str) -> None:
     store = Store(url)
     for n in range(450):
         await store.incidents.add(Incident(id=f"i{n}", write_up=f"{MARKER} {n}"), "t")
@@ -149,7 +148,7 @@ async def test_what_was_cut_off_is_taken_up_again(url: str) -> None:  # noqa: F8
     assert (await reseal(url, Cipher([OLD]))).changed == 250
 
 
-async def test_rows_that_others_write_meanwhile_keep_what_was_written(url: str) -> None:  # noqa: F811
+async def test_rows_that_others_write_meanwhile_keep_what_was_written(url: str) -> None:
     store = Store(url, Cipher([NEW, OLD]))
     await fill(store, "ab")
 
@@ -167,7 +166,7 @@ async def test_rows_that_others_write_meanwhile_keep_what_was_written(url: str) 
     await store.close()
 
 
-async def test_a_text_that_looks_sealed_does_no_harm_in_a_plain_store(url: str) -> None:  # noqa: F811
+async def test_a_text_that_looks_sealed_does_no_harm_in_a_plain_store(url: str) -> None:
     store = Store(url)
     odd = Incident(id="odd", title="sealed:1:x", write_up="plain:1:sealed:1:x", attributes={"sealed": "sealed:1:x"})
     await store.incidents.add(odd, "t")

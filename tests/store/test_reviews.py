@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tests.store.test_store import store, url  # noqa: F401  SQLite and PostgreSQL
 from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
 from triage.domain.triage_result import FacetResult, Provenance, Triage
@@ -13,7 +12,7 @@ LONG_AGO = NOW - timedelta(days=365)
 
 
 async def triaged(
-    store: Store,  # noqa: F811
+    store: Store,
     key: str,
     label: str | None,
     *,
@@ -33,13 +32,13 @@ def said(key: str, label: str, *, by: str = "ada", minutes: float = 5, **more: o
     return Annotation.model_validate(values | {"created_at": NOW + timedelta(minutes=minutes)} | more)
 
 
-async def judged(store: Store, **more: object) -> list[tuple[str, str, str]]:  # noqa: F811
+async def judged(store: Store, **more: object) -> list[tuple[str, str, str]]:
     values = {"taxonomy": "t", "facets": ["category"], "since": LONG_AGO, "limit": 100} | more
     found = await store.reviews.list(**values)  # type: ignore[arg-type]
     return [(one.annotator, one.labels[0], "none" if one.triaged is None else " ".join(one.triaged)) for one in found]
 
 
-async def test_each_persons_last_word_stands_beside_the_triage_that_stood_then(store: Store) -> None:  # noqa: F811
+async def test_each_persons_last_word_stands_beside_the_triage_that_stood_then(store: Store) -> None:
     await triaged(store, "a", "power", at=NOW)
     await triaged(store, "a", "code", at=NOW + timedelta(hours=1), run="again")
     await store.record([said("a", "network", minutes=5)])
@@ -51,7 +50,7 @@ async def test_each_persons_last_word_stands_beside_the_triage_that_stood_then(s
     assert await judged(store, since=NOW + timedelta(minutes=30)) == [("bo", "code", "code")]
 
 
-async def test_an_adjudication_does_not_hide_what_its_author_said_before(store: Store) -> None:  # noqa: F811
+async def test_an_adjudication_does_not_hide_what_its_author_said_before(store: Store) -> None:
     await triaged(store, "a", "power")
     await store.record([said("a", "network"), said("a", "power", by="bo")])
     await store.record([said("a", "power", minutes=9, is_gold=True, settles=(1, 2))])
@@ -59,14 +58,14 @@ async def test_an_adjudication_does_not_hide_what_its_author_said_before(store: 
     assert sorted(await judged(store)) == [("ada", "network", "power"), ("bo", "power", "power")]
 
 
-async def test_an_abstention_is_a_judgement_without_labels(store: Store) -> None:  # noqa: F811
+async def test_an_abstention_is_a_judgement_without_labels(store: Store) -> None:
     await triaged(store, "a", None)
     await store.record([said("a", "power")])
 
     assert await judged(store) == [("ada", "power", "")]
 
 
-async def test_what_no_person_said_of_a_triage_is_no_judgement(store: Store) -> None:  # noqa: F811
+async def test_what_no_person_said_of_a_triage_is_no_judgement(store: Store) -> None:
     await triaged(store, "a", "power")
     await store.record([said("a", "power", by="model:x", origin="model"), said("a", "power", minutes=-5)])
     await store.record([said("b", "power")], imported={"b": Incident(id="b", write_up="B.")}, taxonomy="t")
@@ -77,7 +76,7 @@ async def test_what_no_person_said_of_a_triage_is_no_judgement(store: Store) -> 
     assert await judged(store, taxonomy="other") == []
 
 
-async def test_the_latest_triage_of_each_incident_is_listed_with_what_people_labelled(store: Store) -> None:  # noqa: F811
+async def test_the_latest_triage_of_each_incident_is_listed_with_what_people_labelled(store: Store) -> None:
     await triaged(store, "a", "power", at=NOW - timedelta(days=2))
     await triaged(store, "b", "code", at=NOW - timedelta(days=1))
     await triaged(store, "a", "network", at=NOW, run="again")
@@ -93,7 +92,7 @@ async def test_the_latest_triage_of_each_incident_is_listed_with_what_people_lab
     assert len(await store.reviews.list_triaged("t", ["category"], LONG_AGO, 2)) == 2
 
 
-async def test_the_newest_judgements_of_each_facet_are_those_of_these_teams_and_this_person(store: Store) -> None:  # noqa: F811
+async def test_the_newest_judgements_of_each_facet_are_those_of_these_teams_and_this_person(store: Store) -> None:
     for n, team in enumerate(("one", "two", "one")):
         await triaged(store, f"i{n}", "power", team=team)
         await store.record(
@@ -116,7 +115,7 @@ async def test_the_newest_judgements_of_each_facet_are_those_of_these_teams_and_
     assert len(triages) == 2
 
 
-async def test_opinions_on_incidents_without_a_triage_are_told_where_they_are_wanted(store: Store) -> None:  # noqa: F811
+async def test_opinions_on_incidents_without_a_triage_are_told_where_they_are_wanted(store: Store) -> None:
     await triaged(store, "a", "power")
     await store.record([said("a", "code", minutes=-5), said("a", "code", by="bo")])
     await store.record([said("b", "power")], imported={"b": Incident(id="b", write_up="B.")}, taxonomy="t")
@@ -129,7 +128,7 @@ async def test_opinions_on_incidents_without_a_triage_are_told_where_they_are_wa
     ]
 
 
-async def test_coverage_counts_the_newest_triaged_incidents_and_those_that_a_person_labelled(store: Store) -> None:  # noqa: F811
+async def test_coverage_counts_the_newest_triaged_incidents_and_those_that_a_person_labelled(store: Store) -> None:
     for n in range(4):
         await triaged(store, f"i{n}", "power", at=NOW - timedelta(days=n), team="one" if n else "two")
     await triaged(store, "i1", "code", at=NOW - timedelta(hours=1), run="again")
@@ -148,7 +147,7 @@ async def test_coverage_counts_the_newest_triaged_incidents_and_those_that_a_per
     assert await coverage(taxonomy="other") == (0, {"category": 0, "symptom": 0})
 
 
-async def test_the_people_who_labelled_are_listed_by_name(store: Store) -> None:  # noqa: F811
+async def test_the_people_who_labelled_are_listed_by_name(store: Store) -> None:
     await triaged(store, "a", "power", team="one")
     await triaged(store, "b", "power", team="two")
     await store.record([said("a", "power", by=name) for name in ("cy", "ada", "bo")])
@@ -160,7 +159,7 @@ async def test_the_people_who_labelled_are_listed_by_name(store: Store) -> None:
     assert await store.reviews.list_annotators("other", 9) == []
 
 
-async def test_incidents_are_listed_by_id_without_their_write_ups(store: Store) -> None:  # noqa: F811
+async def test_incidents_are_listed_by_id_without_their_write_ups(store: Store) -> None:
     await triaged(store, "a", "power")
     await store.incidents.add(Incident(id="b", title="B", write_up="Long."), "t", "one")
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tests.store.test_store import annotation, incident, store, url  # noqa: F401  SQLite and PostgreSQL
+from tests.store.test_store import annotation, incident
 from triage.domain.annotation import Assignment
 from triage.domain.incident import Incident
 from triage.domain.triage_result import FacetResult, Provenance, Triage
@@ -17,7 +17,7 @@ def triage(incident_id: str, *, degraded: bool = False, **labels: tuple[str, ...
     return Triage(incident_id=incident_id, facets=facets, degraded=degraded, provenance=provenance)
 
 
-async def fill(store: Store) -> None:  # noqa: F811
+async def fill(store: Store) -> None:
     """One incident of each sort, in the order of the alphabet."""
     for name in ("abstained", "better", "degraded", "failed", "labelled", "new", "waits"):
         await store.incidents.add(incident(name, service=name[0], severity="high"), "t")
@@ -33,7 +33,7 @@ async def fill(store: Store) -> None:  # noqa: F811
     await store.record([], imported={"old": incident("old", service="o")}, taxonomy="t")
 
 
-async def test_each_pile_holds_what_its_name_says_newest_first(store: Store) -> None:  # noqa: F811
+async def test_each_pile_holds_what_its_name_says_newest_first(store: Store) -> None:
     await fill(store)
 
     held = {
@@ -55,7 +55,7 @@ async def test_each_pile_holds_what_its_name_says_newest_first(store: Store) -> 
     assert await store.review_queues.count("all", ANY, 3) == 3
 
 
-async def test_a_candidate_comes_with_what_its_latest_triage_says(store: Store) -> None:  # noqa: F811
+async def test_a_candidate_comes_with_what_its_latest_triage_says(store: Store) -> None:
     await fill(store)
 
     found = {
@@ -76,7 +76,7 @@ async def test_a_candidate_comes_with_what_its_latest_triage_says(store: Store) 
     assert Triage.model_validate_json(documents[found["better"].triage_id or 0]).facets["category"].labels == ("y",)
 
 
-async def test_a_portion_begins_behind_a_place_and_does_not_shift(store: Store) -> None:  # noqa: F811
+async def test_a_portion_begins_behind_a_place_and_does_not_shift(store: Store) -> None:
     await fill(store)
     first = await store.review_queues.list("triaged", ANY, limit=2)
     await store.incidents.add(incident("later"), "t")
@@ -87,7 +87,7 @@ async def test_a_portion_begins_behind_a_place_and_does_not_shift(store: Store) 
     assert [one.incident.id for one in (*first, *then)] == ["new", "labelled", "degraded", "better"]
 
 
-async def test_piles_are_narrowed_like_every_list(store: Store) -> None:  # noqa: F811
+async def test_queues_are_narrowed_like_every_list(store: Store) -> None:
     await fill(store)
     await store.incidents.add(Incident(id="payments:new", write_up="Theirs.", service="p"), "t", "payments")
     await store.triages.save("payments:new", triage("payments:new"))
@@ -108,7 +108,7 @@ async def test_piles_are_narrowed_like_every_list(store: Store) -> None:  # noqa
     assert (await store.review_queues.list_filter_values(("payments",), 99)).services == ["p"]
 
 
-async def test_an_incident_that_failed_or_whose_triage_is_degraded_can_be_tried_again(store: Store) -> None:  # noqa: F811
+async def test_an_incident_that_failed_or_whose_triage_is_degraded_can_be_tried_again(store: Store) -> None:
     await fill(store)
 
     again = [name for name in await store.incidents.list_ids() if await store.attempts.request_again(name)]
@@ -126,7 +126,7 @@ async def test_an_incident_that_failed_or_whose_triage_is_degraded_can_be_tried_
     assert not await store.attempts.request_again("degraded")
 
 
-async def test_those_are_found_to_whom_a_facet_was_given_another_label(store: Store) -> None:  # noqa: F811
+async def test_those_are_found_to_whom_a_facet_was_given_another_label(store: Store) -> None:
     for name in ("agree", "alone", "apart", "differ", "settled"):
         await store.incidents.add(incident(name), "t")
     said = [("agree", "x", "x"), ("differ", "x", "y"), ("settled", "x", "x")]
@@ -147,7 +147,7 @@ async def test_those_are_found_to_whom_a_facet_was_given_another_label(store: St
     assert [name for _, name in await store.annotations.list_labelled(2)] == ["settled", "differ", "agree"]
 
 
-async def test_a_cursor_leads_behind_an_incident(store: Store) -> None:  # noqa: F811
+async def test_a_cursor_leads_behind_an_incident(store: Store) -> None:
     await fill(store)
 
     behind = await store.incidents.list(2, await store.incidents.find_cursor("new"))
@@ -156,7 +156,7 @@ async def test_a_cursor_leads_behind_an_incident(store: Store) -> None:  # noqa:
     assert await store.incidents.find_cursor("none") is None
 
 
-async def test_who_has_assignments_is_told_by_team(store: Store) -> None:  # noqa: F811
+async def test_who_has_assignments_is_told_by_team(store: Store) -> None:
     await store.incidents.add(incident("a"), "t")
     await store.incidents.add(incident("payments:a"), "t", "payments")
     given = [("a", "grace"), ("a", "ada"), ("payments:a", "lin")]
@@ -168,7 +168,7 @@ async def test_who_has_assignments_is_told_by_team(store: Store) -> None:  # noq
     assert await store.assignments.list_annotators(("payments",)) == ["lin"]
 
 
-async def test_the_annotations_of_one_annotator_can_be_read_alone(store: Store) -> None:  # noqa: F811
+async def test_the_annotations_of_one_annotator_can_be_read_alone(store: Store) -> None:
     await store.incidents.add(incident("a"), "t")
     await store.record([annotation("x", "ada"), annotation("y", "grace")])
 
