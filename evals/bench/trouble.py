@@ -23,11 +23,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.model_counters import Counters
 from triage.app.settings import Settings
 from triage.app.wiring import Components, open_components
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Triage
-from triage.models.chat.observing import Counters
 
 SLACK_S = 1.0
 """How much longer than its deadline an incident may take: the grace of the deadline, and the work itself."""

@@ -132,7 +132,7 @@ async def test_an_answer_is_not_lost_where_the_database_is_away(
     away = Store(f"sqlite:///{tmp_path / 'nothing' / 'here.db'}")
     model = BudgetedChat(chat, away.spending, Budget(tokens=10), now=lambda: DAY)
     assert (await model.complete(REQUEST)).text == "six seven"
-    assert "can't be looked up" in caplog.text
+    assert "Can't read the daily budget" in caplog.text
     assert (await model.complete(REQUEST)).text
     # It goes on from what it knows itself.
     with pytest.raises(BudgetUsedUp):

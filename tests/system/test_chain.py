@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.fake_openai import Answer, Behaviour, Chosen, FakeOpenAI, Refusal, Status
+from tests.model_counters import Counters
 from triage.app.settings import Settings
 from triage.app.wiring import Components, open_components
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
-from triage.models.chat.observing import Counters
 
 INCIDENT = Incident(id="a", write_up="The cache cluster ran out of connections, so requests failed for an hour.")
 
@@ -108,7 +108,7 @@ async def test_a_used_up_budget_is_answered_for_by_the_history(settings: Setting
 
     assert not first.degraded
     assert (second.degraded_reason or "").startswith("The budget of 10 tokens for 20")
-    assert "it starts anew at 00:00 UTC. The labels come from the history" in (second.degraded_reason or "")
+    assert "It resets at 00:00 UTC. The labels come from the history" in (second.degraded_reason or "")
     assert sum(body["model"] == "big" for body in fake_openai.requests) == counters.calls["big"] == 1
 
 
@@ -119,7 +119,7 @@ async def test_a_breaker_that_opened_costs_no_time_and_is_told_of(settings: Sett
     asked = sum(body["model"] == "big" for body in fake_openai.requests)
 
     assert counters.breakers == {"big": "open"}
-    assert "big is left alone after 5 failures" in (triages[-1].degraded_reason or "")
+    assert "big is not called after 5 failures" in (triages[-1].degraded_reason or "")
     assert triages[-1].provenance.seconds["classify"] < 0.3
     assert counters.calls["big"] == 5
     assert asked == 5 + counters.retries["big"]

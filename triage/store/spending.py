@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.models.chat.budget import Budget, Taken, told_if_used_up
+from triage.models.chat.budget import Budget, Taken, explain_if_used_up
 from triage.store.database import Database, insert
 from triage.store.tables import spending_table
 
@@ -46,7 +46,7 @@ class Spending:
         """See `Ledger.reserve`."""
         async with self.database.write() as connection:
             before = await self._taken(connection, day)
-            if not told_if_used_up(day, before, budget):
+            if not explain_if_used_up(day, before, budget):
                 await _add(connection, day, model, expected, is_priced=is_priced)
         return before
 

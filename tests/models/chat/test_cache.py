@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triage.models.chat import Message, Reply, Request
-from triage.models.chat.cache import CachedChat, ReplyCache, asked_anew, key_of
+from triage.models.chat.cache import CachedChat, ReplyCache, bypass_cache, cache_key
 from triage.pipeline.classification.samples import sample
 
 
@@ -62,11 +62,11 @@ async def test_a_question_is_paid_for_once_even_by_the_next_process(tmp_path: Pa
     ],
 )
 def test_whatever_can_change_the_reply_makes_another_question(other: Request) -> None:
-    assert key_of(other) != key_of(ask())
+    assert cache_key(other) != cache_key(ask())
 
 
 def test_the_deadline_makes_no_other_question() -> None:
-    assert key_of(ask(deadline_s=1)) == key_of(ask(deadline_s=99))
+    assert cache_key(ask(deadline_s=1)) == cache_key(ask(deadline_s=99))
 
 
 async def test_samples_of_one_question_stay_different_and_come_back_in_their_order(tmp_path: Path) -> None:
@@ -89,12 +89,12 @@ def test_models_and_endpoints_have_files_of_their_own(tmp_path: Path) -> None:
     assert {path.parent for path in paths} == {tmp_path}
 
 
-async def test_asked_anew_the_model_answers_and_that_is_kept(tmp_path: Path) -> None:
+async def test_bypass_cache_the_model_answers_and_that_is_kept(tmp_path: Path) -> None:
     model = Counting()
     with ReplyCache(tmp_path / "replies.jsonl") as cache:
         chat = CachedChat(model, cache)
         await chat.complete(ask())
-        with asked_anew():
+        with bypass_cache():
             anew = await asyncio.create_task(chat.complete(ask()))
         later = await chat.complete(ask())
 
@@ -104,7 +104,7 @@ async def test_asked_anew_the_model_answers_and_that_is_kept(tmp_path: Path) -> 
 @given(cut=st.integers(2, 60), text=st.text(max_size=30))
 def test_a_torn_line_costs_its_own_reply_only(tmp_path_factory: pytest.TempPathFactory, cut: int, text: str) -> None:
     path = tmp_path_factory.mktemp("cache") / "replies.jsonl"
-    keys = [key_of(ask(str(n))) for n in range(3)]
+    keys = [cache_key(ask(str(n))) for n in range(3)]
     with ReplyCache(path) as cache:
         cache.put(keys[0], Reply(text=text))
         cache.put(keys[1], Reply(text="torn"))
@@ -121,7 +121,7 @@ def test_a_torn_line_costs_its_own_reply_only(tmp_path_factory: pytest.TempPathF
 
 
 def test_a_damaged_reply_is_asked_for_again(tmp_path: Path) -> None:
-    path, key = tmp_path / "replies.jsonl", key_of(ask())
+    path, key = tmp_path / "replies.jsonl", cache_key(ask())
     with ReplyCache(path) as cache:
         cache.put(key, Reply(text="fine"))
     path.write_bytes(path.read_bytes().replace(b'"text":"fine"', b'"text": ???? '))
@@ -133,10 +133,10 @@ def test_two_processes_can_write_to_one_file(tmp_path: Path) -> None:
     path = tmp_path / "replies.jsonl"
     with ReplyCache(path) as one, ReplyCache(path) as other:
         for n in range(50):
-            (one if n % 2 else other).put(key_of(ask(str(n))), Reply(text=f"{n}"))
-        assert one.get(key_of(ask("3"))) is not None
+            (one if n % 2 else other).put(cache_key(ask(str(n))), Reply(text=f"{n}"))
+        assert one.get(cache_key(ask("3"))) is not None
     with ReplyCache(path) as cache:
-        found = [cache.get(key_of(ask(str(n)))) for n in range(50)]
+        found = [cache.get(cache_key(ask(str(n)))) for n in range(50)]
 
     assert [reply and reply.text for reply in found] == [str(n) for n in range(50)]
 
@@ -145,11 +145,11 @@ PROGRAM = """
 import sys, itertools
 from pathlib import Path
 from triage.models.chat import Message, Reply, Request
-from triage.models.chat.cache import ReplyCache, key_of
+from triage.models.chat.cache import ReplyCache, cache_key
 with ReplyCache(Path(sys.argv[1])) as cache:
     for n in itertools.count():
         request = Request(messages=(Message(role="user", content=str(n)),))
-        cache.put(key_of(request), Reply(text="x" * 3000))
+        cache.put(cache_key(request), Reply(text="x" * 3000))
         print(n, flush=True)
 """
 
@@ -162,7 +162,7 @@ def test_what_was_put_survives_a_killed_process(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
         told += [int(line) for line in process.stdout if line.endswith("\n")]
     with ReplyCache(path) as cache:
-        assert all(cache.get(key_of(ask(str(n)))) for n in told)
+        assert all(cache.get(cache_key(ask(str(n)))) for n in told)
 
 
 def test_a_cache_that_is_not_open_says_so(tmp_path: Path) -> None:

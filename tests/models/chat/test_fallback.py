@@ -82,7 +82,7 @@ async def test_a_model_gets_no_more_than_its_own_time() -> None:
         return left
 
     answered = await first_to_answer([Candidate("big", 60.0), Candidate("local")], ask, 600.0)
-    assert answered.failures[0].why == "60"
+    assert answered.failures[0].reason == "60"
     assert answered.result == pytest.approx(600, abs=1)
 
 

@@ -155,18 +155,18 @@ async def test_waits_that_the_endpoint_asks_for_use_up_no_attempt(monkeypatch: p
 async def test_a_crowded_endpoint_is_asked_less_at_once_and_more_again_when_it_welcomes_it() -> None:
     gate = Gate(Limits(at_once=32))
     for _ in range(100):
-        gate.answered(was_refused=True)
+        gate.record_answer(is_rate_limited=True)
     assert await _let_in(gate, 40) == 16
 
     for _ in range(2_000):
-        gate.answered(was_refused=False)
+        gate.record_answer(is_rate_limited=False)
     assert await _let_in(gate, 40) == 32
 
 
 async def test_now_and_then_a_refusal_narrows_nothing() -> None:
     gate = Gate(Limits(at_once=32))
     for n in range(1_000):
-        gate.answered(was_refused=n % 10 == 0)
+        gate.record_answer(is_rate_limited=n % 10 == 0)
 
     assert await _let_in(gate, 40) == 32
 
@@ -203,7 +203,7 @@ async def test_requests_come_at_the_rate_that_the_provider_allows() -> None:
 async def test_tokens_that_an_answer_took_beyond_the_estimate_delay_what_follows() -> None:
     gate = Gate(Limits(tokens_per_minute=6_000))
     request = Request(messages=(Message(role="user", content="word" * 50),))
-    assert gate.expected_tokens(request) == 50
+    assert gate.estimate_tokens(request) == 50
     started = time.monotonic()
     async with gate.slot(50):
         gate.settle(70)

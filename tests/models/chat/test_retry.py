@@ -109,8 +109,8 @@ async def test_a_try_that_hangs_is_given_up_while_there_is_time_for_another() ->
         return "well"
 
     for _ in range(10):
-        gate.took(0.01)
-    assert gate.patience_s == 2.0
+        gate.record_duration(0.01)
+    assert gate.hang_timeout_s == 2.0
     began = time.monotonic()
     assert await call_with_retries(call, 30, policy=QUICK, gate=gate) == ("well", 1)
     assert 2.0 <= time.monotonic() - began < 10
@@ -119,7 +119,7 @@ async def test_a_try_that_hangs_is_given_up_while_there_is_time_for_another() ->
 async def test_nothing_is_taken_for_hanging_before_it_is_known_how_long_answers_take() -> None:
     gate = Gate()
     for _ in range(9):
-        gate.took(0.01)
-    assert gate.patience_s == math.inf
-    gate.took(3.0)
-    assert gate.patience_s == 15.0
+        gate.record_duration(0.01)
+    assert gate.hang_timeout_s == math.inf
+    gate.record_duration(3.0)
+    assert gate.hang_timeout_s == 15.0

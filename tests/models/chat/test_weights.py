@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from triage.domain.errors import MisconfiguredService
-from triage.models.chat.weights import Weights, find_weights, is_at_hand
+from triage.models.chat.weights import Weights, find_weights, is_available
 
 CONTENT = bytes(range(256)) * 40
 PACKAGES = ("carrier_of_weights_1", "carrier_of_weights_2", "carrier_of_weights_3")
@@ -125,8 +125,8 @@ def test_a_full_disk_is_said_before_anything_is_written(
 
 
 def test_whether_weights_are_at_hand_is_known_without_hashing(installed: Path, cache: Path) -> None:
-    assert is_at_hand(cache, WEIGHTS)
+    assert is_available(cache, WEIGHTS)
 
     shutil.rmtree(installed / PACKAGES[0])
 
-    assert not is_at_hand(cache, WEIGHTS)
+    assert not is_available(cache, WEIGHTS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from triage.app.settings import Settings
 from triage.app.wiring.calibrators import find_calibration
@@ -13,6 +13,7 @@ from triage.app.wiring.models import (
     check_models,
     daily_budget,
     find_price,
+    guard,
     incident_deadline_s,
     is_replayed,
     open_model,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from triage.labels.preview import Previewer
     from triage.models.chat import ChatModel
     from triage.models.chat.gate import Gate
-    from triage.models.chat.observing import ModelObserver
+    from triage.models.chat.observer import ModelObserver
     from triage.store import Store
 
 
@@ -92,8 +93,6 @@ async def _open_ways(
     Their calls share rate limits and the daily budget with all other processes on the same database. Raises
     `MisconfiguredService` if something is missing.
     """
-    from triage.models.chat.guarded import guarded
-    from triage.models.chat.observing import Unobserved
     from triage.models.chat.weights import QWEN_CODER_1_5B
 
     check_models(settings)
@@ -110,10 +109,11 @@ async def _open_ways(
             opened = open_model(own, progress, gates[provider], records.taxonomy, is_started=starts_model and not ways)
             model = await stack.enter_async_context(opened)
             first = first or model
-            price, chat = find_price(own), cast("ChatModel | None", model)
+            chat: ChatModel | None = model
+            price = find_price(own)
             if model is not None and not is_replayed(own):
                 budget, ledger = daily_budget(own), records.store.spending.excluding(QWEN_CODER_1_5B.name)
-                chat = guarded(model, ledger, observer or Unobserved(), budget=budget, price=price)
+                chat = guard(model, ledger, observer, budget, price)
             if chat is not None and (classifier := build_classifier(own, chat)) is not None:
                 now = circumstances(records.taxonomy, records.embedder, classifier, chat.name)
                 calibration = find_calibration(own, now, is_fallback=bool(ways))

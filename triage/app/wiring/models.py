@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from triage.app.settings import Settings
 from triage.domain.errors import MisconfiguredService
 from triage.domain.taxonomy import Taxonomy
+from triage.models.chat import ChatModel
 from triage.models.chat.gate import Gate, Limits
 from triage.observability.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from triage.models.chat import ChatModel
-    from triage.models.chat.budget import Budget
-    from triage.models.chat.langchain import LangChainChat
-    from triage.models.chat.local import LocalChat
-    from triage.models.chat.openai import OpenAIChat
+    from triage.models.chat.breaker import Breaker, State
+    from triage.models.chat.budget import Budget, Ledger
+    from triage.models.chat.observer import ModelObserver
     from triage.models.chat.prices import Price
-    from triage.models.chat.replay import ReplayChat
     from triage.models.embedding import Embedder
     from triage.pipeline.classification import Classifier
     from triage.store import Store
 
-    Model = LocalChat | OpenAIChat | LangChainChat | ReplayChat
+_log = logging.getLogger(__name__)
 
 LOCAL_DEADLINE_S = 300.0
 """Deadline of one call: the local model takes over a minute for its first prompt, and longer on busy cores."""
@@ -38,11 +37,34 @@ _WRITE_UP_CHARACTERS = 24_000
 _DEADLINE_S = 60.0
 _LOCAL_INCIDENT_DEADLINE_S = 600.0
 REPLAY = "replay:"
+"""Begins the name of a model whose answers are recorded ones."""
 
 
 def is_replayed(settings: Settings) -> bool:
     """True if the model's answers are recorded ones."""
     return settings.model.startswith(REPLAY)
+
+
+class Model(ChatModel, Protocol):
+    """A chat model of a provider, as the registry opens it."""
+
+    async def ping(self) -> str:
+        """Describe the provider's state without a charge. Raises `ModelUnavailable` if it can't be reached."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections and stop processes."""
+        ...
+
+
+class _Order(NamedTuple):
+    """What an adapter may need to open a chat model."""
+
+    settings: Settings
+    progress: Progress
+    gate: Gate
+    taxonomy: Taxonomy | None
+    is_started: bool
 
 
 @asynccontextmanager
@@ -60,23 +82,32 @@ async def open_model(
     through one with the settings' limits. A replayed model answers for `taxonomy`. Raises `MisconfiguredService` if
     something is missing.
     """
-    model: Model
     if settings.model == "none":
         yield None
         return
-    if is_replayed(settings):
-        from triage.evaluation.recordings import open_replay
-
-        source = settings.model.removeprefix(REPLAY)
-        model = open_replay(source, taxonomy or Taxonomy.load(settings.taxonomy))
-    elif settings.is_local:
-        model = await _local_model(settings, progress, is_started=is_started)
-    else:
-        model = _remote_model(settings, gate or provider_gate(settings))
+    order = _Order(settings, progress, gate or provider_gate(settings), taxonomy, is_started)
+    model = await _opener(settings)(order)
     try:
         yield model
     finally:
         await model.aclose()
+
+
+def guard(
+    model: ChatModel, ledger: Ledger, observer: ModelObserver | None, budget: Budget, price: Price | None
+) -> Breaker:
+    """Put `model` behind a circuit breaker and a budget. A call that the breaker rejects costs no budget."""
+    from triage.models.chat.breaker import Breaker
+    from triage.models.chat.budget import BudgetedChat
+    from triage.models.chat.observer import ObservedChat
+
+    def log_change(name: str, state: State) -> None:
+        _log.log(logging.INFO if state == "half_open" else logging.WARNING, "Circuit breaker of %s: %s", name, state)
+        if observer is not None:
+            observer.breaker_changed(name, state)
+
+    observed = ObservedChat(model, observer, price) if observer is not None else model
+    return Breaker(BudgetedChat(observed, ledger, budget, price), on_change=log_change)
 
 
 def build_classifier(settings: Settings, model: ChatModel | None) -> Classifier | None:
@@ -100,14 +131,8 @@ def build_classifier(settings: Settings, model: ChatModel | None) -> Classifier 
 
 def build_embedder(settings: Settings) -> Embedder:
     """The embedder that the settings name. Raises `MisconfiguredService` if its key is missing."""
-    if settings.embedding_model == "local":
-        from triage.models.embedding.onnx import MiniLM
-
-        return MiniLM()
-    from triage.models.embedding.openai import OpenAIEmbedder
-
-    base_url = settings.embedding_base_url or settings.base_url
-    return OpenAIEmbedder(settings.embedding_model, base_url, _api_key(settings, "TRIAGE_EMBEDDING_MODEL", base_url))
+    provider, separator, _ = settings.embedding_model.partition(":")
+    return _EMBEDDERS.get(provider + separator, _endpoint_embedder)(settings)
 
 
 def find_price(settings: Settings) -> Price | None:
@@ -176,35 +201,78 @@ def provider_gate(settings: Settings, at_once: int | None = None) -> Gate:
 
 def shared_gate(settings: Settings, store: Store) -> Gate:
     """A gate that shares the provider's rate limits with all other processes on the same database."""
-    from triage.models.chat.pace import SharedPace
+    from triage.models.chat.shared_rate_limit import SharedRateLimit
 
     limits = Limits(None, settings.requests_per_minute, settings.tokens_per_minute)
-    return Gate(pace=SharedPace(store.rate_limits, provider_name(settings), limits)) if any(limits) else Gate()
+    return Gate(shared=SharedRateLimit(store.rate_limits, provider_name(settings), limits)) if any(limits) else Gate()
 
 
-async def _local_model(settings: Settings, progress: Progress, *, is_started: bool) -> LocalChat:
+async def _open_local(order: _Order) -> Model:
     from triage.models.chat.local import LocalChat, LocalModelServer
     from triage.models.chat.weights import find_weights
 
+    settings, progress = order.settings, order.progress
     weights = await asyncio.to_thread(find_weights, settings.local_model_path, settings.cache_dir, progress)
     server = LocalModelServer(weights, settings.data_dir / "local-model.log")
-    if is_started:
+    if order.is_started:
         progress("Starting the local model", 0, 1)
         await server.start()
         progress("Starting the local model", 1, 1)
     return LocalChat(server)
 
 
-def _remote_model(settings: Settings, gate: Gate) -> OpenAIChat | LangChainChat:
-    provider, separator, name = settings.model.partition(":")
-    if separator and not settings.base_url and provider not in ("openai", "ft"):
-        from triage.models.chat.langchain import LangChainChat
+async def _open_replay(order: _Order) -> Model:
+    from triage.evaluation.recordings import open_replay
 
-        return LangChainChat(name, provider, gate=gate)
+    source = order.settings.model.removeprefix(REPLAY)
+    return open_replay(source, order.taxonomy or Taxonomy.load(order.settings.taxonomy))
+
+
+async def _open_openai(order: _Order) -> Model:
     from triage.models.chat.openai import OpenAIChat
 
-    model = settings.model.removeprefix("openai:")
-    return OpenAIChat(model, settings.base_url, _api_key(settings, "TRIAGE_MODEL", settings.base_url), gate=gate)
+    settings = order.settings
+    key = _api_key(settings, "TRIAGE_MODEL", settings.base_url)
+    return OpenAIChat(settings.model.removeprefix("openai:"), settings.base_url, key, gate=order.gate)
+
+
+async def _open_langchain(order: _Order) -> Model:
+    from triage.models.chat.langchain import LangChainChat
+
+    provider, _, name = order.settings.model.partition(":")
+    return LangChainChat(name, provider, gate=order.gate)
+
+
+def _minilm(_: Settings) -> Embedder:
+    from triage.models.embedding.onnx import MiniLM
+
+    return MiniLM()
+
+
+def _endpoint_embedder(settings: Settings) -> Embedder:
+    from triage.models.embedding.openai import OpenAIEmbedder
+
+    base_url = settings.embedding_base_url or settings.base_url
+    return OpenAIEmbedder(settings.embedding_model, base_url, _api_key(settings, "TRIAGE_EMBEDDING_MODEL", base_url))
+
+
+_CHAT_MODELS: dict[str, Callable[[_Order], Awaitable[Model]]] = {
+    "local": _open_local,
+    REPLAY: _open_replay,
+    "openai:": _open_openai,
+    "ft:": _open_openai,  # OpenAI's fine-tuned models
+}
+"""Chat models by name, or by provider with a colon. A new adapter needs its file and a line here."""
+
+_EMBEDDERS: dict[str, Callable[[Settings], Embedder]] = {"local": _minilm}
+"""Embedders by name, or by provider with a colon. All others are models of an OpenAI-compatible endpoint."""
+
+
+def _opener(settings: Settings) -> Callable[[_Order], Awaitable[Model]]:
+    """How the configured model is opened: unknown providers through LangChain, unless an endpoint is set."""
+    provider, separator, _ = settings.model.partition(":")
+    other = _open_langchain if separator and not settings.base_url else _open_openai
+    return _CHAT_MODELS.get(provider + separator, other)
 
 
 def _api_key(settings: Settings, variable: str, base_url: str | None) -> str:

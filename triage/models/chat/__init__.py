@@ -17,10 +17,10 @@ class Message(BaseModel, frozen=True):
 class Request(BaseModel, frozen=True):
     """One question to a chat model.
 
-    With `schema_` (a JSON schema) the answer is to be a JSON object of that shape; the caller still validates it.
-    With `top_logprobs` above 0 the endpoint is asked for the log-probabilities of that many first-token candidates.
-    `sample` tells apart the several answers that one question is asked for at a temperature above 0.
-    `deadline_s` bounds the whole call with all its retries.
+    With `schema_` (a JSON schema) the model is asked for a JSON object of that shape; the caller still validates it.
+    `top_logprobs` asks for the log-probabilities of that many candidates for the first token.
+    `sample` numbers the samples of one question at a temperature above 0.
+    `deadline_s` bounds the call including all retries.
     """
 
     messages: tuple[Message, ...]
@@ -33,9 +33,9 @@ class Request(BaseModel, frozen=True):
 
 
 class Reply(BaseModel, frozen=True):
-    """What came back. `first_token_logprobs` maps each candidate for the first token to its natural-log probability.
+    """A model's reply. `first_token_logprobs` maps candidates for the first token to natural log-probabilities.
 
-    With `is_cached` it was paid for before, and its tokens tell what it took then.
+    A reply with `is_cached` was paid for earlier; its token counts are those of the original call.
     """
 
     text: str
@@ -49,13 +49,13 @@ class Reply(BaseModel, frozen=True):
 
 
 class ChatModel(Protocol):
-    """A chat model behind any provider. Retries and the deadline are its own business."""
+    """A chat model of any provider. It handles retries and the deadline itself."""
 
     @property
     def name(self) -> str: ...
 
     async def complete(self, request: Request) -> Reply:
-        """One reply. Raises `ModelUnavailable` with the cause when none came before the deadline."""
+        """Return one reply. Raises `ModelUnavailable` with the cause if none arrives before the deadline."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Ways to ask a chat model for a JSON object of a given shape, from the one that binds it most to plain words."""
+"""Ways to ask a chat model for JSON that fits a schema, strictest first."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ from typing import Any, Literal
 from triage.models.chat import Message
 
 AnswerFormat = Literal["json_schema", "tool", "json_object", "text"]
-"""Held to the schema by the endpoint; as the arguments of a tool that must be called; any JSON; told in words only."""
+"""The endpoint enforces the schema; the model must call a tool with the schema as arguments; the endpoint enforces
+JSON; the prompt alone asks for it."""
 
-OBJECTIONS = frozenset({400, 403, 404, 422, 501})
-"""Statuses of endpoints that don't take a request as it is; 404 is OpenRouter's where no provider offers tools."""
+UNSUPPORTED_STATUSES = frozenset({400, 403, 404, 422, 501})
+"""Statuses of endpoints that don't support a parameter. OpenRouter answers 404 if no provider supports tools."""
 
 _LOOSER: dict[AnswerFormat, AnswerFormat] = {"json_schema": "tool", "tool": "json_object", "json_object": "text"}
 _FORMAT_WORDS = ("response_format", "schema", "json_object", "json mode", "grammar", "structured", "tool", "function")
 
 
 def looser_format(answer_format: AnswerFormat, status: int | None, complaint: str) -> AnswerFormat | None:
-    """The format to try after an endpoint's `complaint`, or None if there is no other or it is about something else."""
-    is_about_format = status in OBJECTIONS and any(word in complaint.lower() for word in _FORMAT_WORDS)
+    """The next format to try after an error. None if there is none left or the error isn't about the format."""
+    is_about_format = status in UNSUPPORTED_STATUSES and any(word in complaint.lower() for word in _FORMAT_WORDS)
     return _LOOSER.get(answer_format) if is_about_format else None
 
 
-def asked_in_words(messages: tuple[Message, ...], schema: dict[str, Any]) -> tuple[Message, ...]:
-    """`messages` with the schema told at the end of the last one: some endpoints want user and assistant to alternate.
+def append_schema(messages: tuple[Message, ...], schema: dict[str, Any]) -> tuple[Message, ...]:
+    """Describe the schema at the end of the last user message: some endpoints require alternating roles.
 
-    >>> asked_in_words((Message(role="user", content="Why?"),), {"type": "object"})[-1].content
+    >>> append_schema((Message(role="user", content="Why?"),), {"type": "object"})[-1].content
     'Why?\\n\\nAnswer with one JSON object only, of this JSON schema: {"type":"object"}'
     """
     shape = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
-    request = f"Answer with one JSON object only, of this JSON schema: {shape}"
+    instruction = f"Answer with one JSON object only, of this JSON schema: {shape}"
     *before, last = messages
-    if last.content.endswith(request):
+    if last.content.endswith(instruction):
         return messages
     if last.role != "user":
-        return (*messages, Message(role="user", content=request))
-    return (*before, Message(role="user", content=f"{last.content}\n\n{request}"))
+        return (*messages, Message(role="user", content=instruction))
+    return (*before, Message(role="user", content=f"{last.content}\n\n{instruction}"))

@@ -1,6 +1,6 @@
-"""A circuit breaker: a provider in trouble is left alone for a while, and nobody waits for it meanwhile.
+"""A circuit breaker: stop calling a provider that fails, and try again after a while.
 
-Each process has its own: it learns of the trouble from its own calls, and nothing has to be shared to open it.
+Each process has its own and learns from its own calls; nothing is shared.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from triage.domain.errors import ModelUnavailable, UnusableAnswer
 from triage.models.chat import ChatModel, Reply, Request, is_transient_status
 
 State = Literal["closed", "open", "half_open"]
-"""All calls pass; none passes; one passes to see whether the provider is well again."""
+"""All calls pass; no call passes; one trial call passes."""
 
 OnChange = Callable[[str, State], None]
 """Called with the model's name and the new state."""
 
 
 class BreakerOptions(NamedTuple):
-    """When it opens, and for how long.
+    """When the breaker opens, and for how long.
 
-    It opens after `run` failures one after the other, or when `share` of the latest `window` calls failed. The first
-    cool-down is `cool_down_s` long; after each trial that fails it is twice as long, up to `longest_cool_down_s`.
+    It opens after `run` consecutive failures, or when `share` of the latest `window` calls failed. The first cool-down
+    takes `cool_down_s`; each failed trial doubles it, up to `longest_cool_down_s`.
     """
 
     run: int = 5
@@ -36,16 +36,15 @@ class BreakerOptions(NamedTuple):
 
 
 class BreakerOpen(ModelUnavailable):
-    """The model was not asked, because it failed too often just now; `retry_after_s` in the data says when it is."""
+    """The model was not called because it failed too often. `retry_after_s` in the data is the remaining wait."""
 
 
 class Breaker:
-    """A chat model that is not asked while its provider is in trouble. Implements the `ChatModel` port.
+    """A chat model that isn't called while its provider fails. Implements the `ChatModel` port.
 
-    Only what is the provider's fault counts: no answer in time, a lost connection, a body that makes no sense, 5xx,
-    and 429 once all retries were used up. A refused key or request, a refusal of the model and limits of our own
-    don't. `passed`, `failed` and `rejected` count the calls since the start: those that the provider answered, those
-    that it failed, and those that were not made.
+    Only the provider's failures count: timeouts, lost connections, unusable bodies, 5xx, and 429 once all retries are
+    used up. Rejected keys and requests, refusals of the model and limits of our own don't. `passed`, `failed` and
+    `rejected` count the calls that the provider answered, that it failed, and that were not made.
     """
 
     def __init__(
@@ -60,8 +59,8 @@ class Breaker:
         self._latest: deque[bool] = deque(maxlen=self._options.window)
         self._cool_down_s = self._options.cool_down_s
         self._try_at = -math.inf
-        self._reason = ""
-        # Calls that began before the last change say nothing about the provider after it.
+        self._last_failure = ""
+        # Counts the changes of state: a call that began before the last one says nothing about the provider now.
         self._period = 0
 
     @property
@@ -70,27 +69,27 @@ class Breaker:
 
     @property
     def retry_after_s(self) -> float:
-        """Seconds until the provider is tried again; 0 where it may be asked now."""
+        """Seconds until the provider may be called again; 0 if it may be called now."""
         return 0.0 if self.state == "closed" else max(self._try_at - asyncio.get_running_loop().time(), 0.0)
 
     async def complete(self, request: Request) -> Reply:
-        """See `ChatModel.complete`. Raises `BreakerOpen` at once while the provider is left alone."""
+        """See `ChatModel.complete`. Raises `BreakerOpen` at once while the breaker is open."""
         self._admit()
         period, is_trial = self._period, self.state == "half_open"
-        verdict: bool | None = None
-        reason = ""
+        answered: bool | None = None
+        detail = ""
         try:
             reply = await self._model.complete(request)
-            verdict = True
+            answered = True
         except ModelUnavailable as error:
-            verdict, reason = judged(error), error.detail
+            answered, detail = did_provider_answer(error), error.detail
             raise
         else:
             return reply
         finally:
-            # A call that was cancelled, or not made, says nothing: the next one is the trial then.
+            # A call that was cancelled or not made proves nothing: the next call is the trial.
             if period == self._period:
-                self._note(verdict, reason, is_trial=is_trial)
+                self._record(answered, detail, is_trial=is_trial)
 
     def _admit(self) -> None:
         if self.state == "closed":
@@ -102,17 +101,17 @@ class Breaker:
         wait_s = self.retry_after_s
         when = f"in {wait_s:.0f} s" if wait_s >= 1 else "in a moment"
         raise BreakerOpen(
-            f"{self.name} is left alone after {self.failed} failures and is tried again {when}. Its last: "
-            f"{self._reason}",
+            f"{self.name} is not called after {self.failed} failures; it is tried again {when}. Last failure: "
+            f"{self._last_failure}",
             cause="breaker",
             retry_after_s=round(wait_s, 3),
         )
 
-    def _note(self, verdict: bool | None, reason: str, *, is_trial: bool) -> None:
-        if verdict is None:
+    def _record(self, answered: bool | None, detail: str, *, is_trial: bool) -> None:
+        if answered is None:
             if is_trial:
                 self._become("open")
-        elif verdict:
+        elif answered:
             self.passed += 1
             self._run = 0
             self._latest.append(False)
@@ -124,14 +123,14 @@ class Breaker:
             self.failed += 1
             self._run += 1
             self._latest.append(True)
-            self._reason = reason
+            self._last_failure = detail
             if is_trial:
                 self._cool_down_s = min(2 * self._cool_down_s, self._options.longest_cool_down_s)
-            if is_trial or self._is_too_much():
+            if is_trial or self._fails_too_often():
                 self._try_at = asyncio.get_running_loop().time() + self._cool_down_s
                 self._become("open")
 
-    def _is_too_much(self) -> bool:
+    def _fails_too_often(self) -> bool:
         is_full = len(self._latest) == self._options.window
         return self._run >= self._options.run or (
             is_full and sum(self._latest) >= self._options.share * self._options.window
@@ -144,8 +143,8 @@ class Breaker:
             self._on_change(self.name, state)
 
 
-def judged(error: ModelUnavailable) -> bool | None:
-    """False if the provider failed; True if it answered, if not as wished; None if it was not asked."""
+def did_provider_answer(error: ModelUnavailable) -> bool | None:
+    """False if the provider failed, True if it answered, even if unusably, None if it was not called."""
     if error.data.get("cause") in {"own_limit", "breaker"}:
         return None
     if isinstance(error, UnusableAnswer) or "finish_reason" in error.data:

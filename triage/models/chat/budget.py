@@ -1,4 +1,4 @@
-"""A budget for each day, kept by all processes together: what is used up is asked for no more until the next day."""
+"""A daily budget of tokens and cost that all processes share."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _EXPECTED_ANSWER_TOKENS = 300
 
 
 class Budget(NamedTuple):
-    """What may be spent in a day (UTC): tokens of prompts and completions together, and US dollars; None for no end."""
+    """What may be spent in a day (UTC): prompt plus completion tokens, and US dollars. None: no limit."""
 
     tokens: int | None = None
     cost: float | None = None
 
 
 class Taken(NamedTuple):
-    """What calls took, or are expected to. `cost` is in US dollars, and 0 where the price is unknown."""
+    """What calls used, or are expected to. `cost` is in US dollars, 0 if the price is unknown."""
 
     calls: int = 0
     prompt_tokens: int = 0
@@ -34,11 +34,10 @@ class Taken(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """Those of prompts and completions together."""
         return self.prompt_tokens + self.completion_tokens
 
     def plus(self, other: Taken, sign: int = 1) -> Taken:
-        """Both together, or this without the `other` with a `sign` of -1."""
+        """The sum, or the difference with a `sign` of -1."""
         return Taken(
             self.calls + sign * other.calls,
             self.prompt_tokens + sign * other.prompt_tokens,
@@ -48,29 +47,29 @@ class Taken(NamedTuple):
 
 
 class Ledger(Protocol):
-    """Where all processes keep what was taken, by day and model. Raises whatever its database raises."""
+    """What was used, by day and model, shared by all processes. Raises whatever its database raises."""
 
     async def reserve(self, day: str, model: str, expected: Taken, budget: Budget, *, is_priced: bool) -> Taken:
-        """Add `expected` unless the budget of the day is used up; returns what all models had taken before."""
+        """Add `expected` unless the budget of the day is used up. Returns what all models had used before."""
         ...
 
     async def add(self, day: str, model: str, taken: Taken, *, is_priced: bool) -> None:
-        """Add what was taken; a negative figure takes back what was reserved."""
+        """Add what was used; negative figures release a reservation."""
         ...
 
 
 class BudgetUsedUp(ModelUnavailable):
-    """The budget of the day is used up: the model was not asked."""
+    """The budget of the day is used up, so the model was not called."""
 
     title = "The budget of the day is used up"
 
 
 class BudgetedChat:
-    """A chat model whose calls are kept in a ledger and end with the budget of the day. Implements the port.
+    """A chat model that records its calls in a ledger and stops at the daily budget. Implements the `ChatModel` port.
 
-    An estimate is reserved before a call and settled after it, so that all processes together take at most what is in
-    flight beyond the budget. A call that was given up keeps its reservation: the provider may have charged for it.
-    Where the ledger can't be reached this process goes on from what it knew last.
+    An estimate is reserved before each call and corrected after it, so that all processes together exceed the budget
+    at most by the calls in flight. A cancelled call keeps its reservation: the provider may have charged for it.
+    If the ledger can't be reached, this process continues with the last known figures.
     """
 
     def __init__(
@@ -87,7 +86,7 @@ class BudgetedChat:
         self._price = price
         self._now = now
         self._known: dict[str, Taken] = {}
-        self._unkept: dict[str, Taken] = {}
+        self._unrecorded: dict[str, Taken] = {}
 
     @property
     def name(self) -> str:
@@ -109,32 +108,31 @@ class BudgetedChat:
         return reply
 
     async def _reserve(self, day: str, expected: Taken) -> None:
-        is_kept = True
+        is_recorded = True
         try:
             before = await self._ledger.reserve(
                 day, self.name, expected, self._budget, is_priced=self._price is not None
             )
-        except Exception as error:  # noqa: BLE001  whatever the database raises
-            _log.warning("The budget can't be looked up (%s): going on from what was known last.", error)
-            before, is_kept = self._known.get(day, Taken()), False
-        used_up = told_if_used_up(day, before, self._budget)
-        if used_up:
-            raise BudgetUsedUp(used_up, cause="own_limit", day=day)
+        except Exception as error:  # noqa: BLE001  each database raises its own kinds
+            _log.warning("Can't read the daily budget (%s): using the last known figures.", error)
+            before, is_recorded = self._known.get(day, Taken()), False
+        if detail := explain_if_used_up(day, before, self._budget):
+            raise BudgetUsedUp(detail, cause="own_limit", day=day)
         self._known = {day: before.plus(expected)}
-        if not is_kept:
-            self._unkept[day] = self._unkept.get(day, Taken()).plus(expected)
+        if not is_recorded:
+            self._unrecorded[day] = self._unrecorded.get(day, Taken()).plus(expected)
 
     async def _add(self, day: str, taken: Taken) -> None:
         if day in self._known:
             self._known[day] = self._known[day].plus(taken)
-        taken = taken.plus(self._unkept.pop(day, Taken()))
+        taken = taken.plus(self._unrecorded.pop(day, Taken()))
         if taken == Taken():
             return
         try:
             await self._ledger.add(day, self.name, taken, is_priced=self._price is not None)
-        except Exception as error:  # noqa: BLE001  an answer is not lost because it can't be counted
-            _log.warning("What a call took can't be kept (%s): it is with the next one.", error)
-            self._unkept[day] = self._unkept.get(day, Taken()).plus(taken)
+        except Exception as error:  # noqa: BLE001  an answer must not be lost because it can't be counted
+            _log.warning("Can't record the usage of a call (%s): it is added to the next call's.", error)
+            self._unrecorded[day] = self._unrecorded.get(day, Taken()).plus(taken)
 
     def _expected(self, request: Request) -> Taken:
         prompt = sum(len(message.content) for message in request.messages) // _CHARACTERS_PER_TOKEN
@@ -145,11 +143,11 @@ class BudgetedChat:
         return Taken(calls, prompt_tokens, completion_tokens, cost)
 
 
-def told_if_used_up(day: str, taken: Taken, budget: Budget) -> str:
-    """That the budget of `day` is used up, in words; empty where it is not.
+def explain_if_used_up(day: str, taken: Taken, budget: Budget) -> str:
+    """Say that the budget of `day` is used up; empty if it isn't.
 
-    >>> told_if_used_up("2026-11-25", Taken(1, 900, 150, 0.1), Budget(tokens=1000))
-    'The budget of 1,000 tokens for 2026-11-25 is used up (1,050 of 1,000 tokens); it starts anew at 00:00 UTC.'
+    >>> explain_if_used_up("2026-11-25", Taken(1, 900, 150, 0.1), Budget(tokens=1000))
+    'The budget of 1,000 tokens for 2026-11-25 is used up (1,050 of 1,000 tokens). It resets at 00:00 UTC.'
     """
     if budget.tokens is not None and taken.tokens >= budget.tokens:
         what, how_much = f"{budget.tokens:,} tokens", f"{taken.tokens:,} of {budget.tokens:,} tokens"
@@ -157,4 +155,4 @@ def told_if_used_up(day: str, taken: Taken, budget: Budget) -> str:
         what, how_much = f"${budget.cost:,.2f}", f"${taken.cost:,.2f} of ${budget.cost:,.2f}"
     else:
         return ""
-    return f"The budget of {what} for {day} is used up ({how_much}); it starts anew at 00:00 UTC."
+    return f"The budget of {what} for {day} is used up ({how_much}). It resets at 00:00 UTC."

@@ -1,4 +1,4 @@
-"""Replies kept on disk: the same question to the same model is paid for once, whatever happens to the process."""
+"""A cache of replies on disk, so that the same question to the same model is paid for once."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from pydantic import ValidationError
 
 from triage.models.chat import ChatModel, Reply, Request
 
-_asked_anew: ContextVar[bool] = ContextVar("asked_anew", default=False)
+_is_bypassed: ContextVar[bool] = ContextVar("is_bypassed", default=False)
+_KEY_LENGTH = 64
 
 
 @contextmanager
-def asked_anew(is_wanted: bool = True) -> Iterator[None]:
-    """Within it the model is asked even what the cache knows, and the new reply takes the old one's place."""
-    token = _asked_anew.set(is_wanted)
+def bypass_cache(is_bypassed: bool = True) -> Iterator[None]:
+    """Call the model even for cached questions in this block. New replies replace the cached ones."""
+    token = _is_bypassed.set(is_bypassed)
     try:
         yield
     finally:
-        _asked_anew.reset(token)
+        _is_bypassed.reset(token)
 
 
 class ReplyCache:
-    """Replies of one model by their questions, in a file that is only ever appended to. Used as a context manager.
+    """Replies of one model by question, in an append-only file. Use it as a context manager.
 
-    A reply that was put survives the end of the process, though not of the machine: lines are written, not synced.
-    Several processes may use one file; each reads it only once, at its start. Questions are kept as hashes only.
+    Stored replies survive a killed process, but not a crash of the machine: lines are written, not synced. Several
+    processes may share a file; each reads it once, when it opens. Questions are stored as hashes only.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,7 +44,7 @@ class ReplyCache:
 
     @classmethod
     def of(cls, folder: Path, model: str, endpoint: str) -> ReplyCache:
-        """The cache of one model at one endpoint, in a file of its own in `folder`."""
+        """The cache of one model at one endpoint, in its own file in `folder`."""
         readable = re.sub(r"[^A-Za-z0-9.-]+", "-", model).strip("-")[:60]
         distinct = hashlib.sha256(f"{model} {endpoint}".encode()).hexdigest()[:8]
         return cls(folder / f"{readable}-{distinct}.jsonl")
@@ -63,7 +64,7 @@ class ReplyCache:
         return len(self._places)
 
     def get(self, key: bytes) -> Reply | None:
-        """The reply kept under `key`, marked as cached; None if there is none, or its line is damaged."""
+        """The reply under `key`, marked as cached. None if there is none or its line is damaged."""
         place = self._places.get(key)
         if place is None:
             return None
@@ -75,9 +76,9 @@ class ReplyCache:
         return reply.model_copy(update={"retries": 0, "is_cached": True})
 
     def put(self, key: bytes, reply: Reply) -> None:
-        """Keep `reply`; it survives the process from here on."""
+        """Store `reply` on disk."""
         written = reply.model_dump_json(exclude={"retries", "is_cached"}).encode()
-        # The line break before it ends what another process may have left unfinished.
+        # The leading line break ends a line that another process may have left unfinished.
         self._opened.write(b"\n" + key + b" " + written + b"\n")
         end = self._opened.tell()
         self._places[key] = (end - 1 - len(written), len(written))
@@ -90,7 +91,7 @@ class ReplyCache:
 
 
 class CachedChat:
-    """A chat model that answers from a cache what it was asked before. A reply is kept before anyone acts on it."""
+    """A chat model that answers repeated questions from a cache. Implements the `ChatModel` port."""
 
     def __init__(self, model: ChatModel, cache: ReplyCache) -> None:
         self._model = model
@@ -101,9 +102,9 @@ class CachedChat:
         return self._model.name
 
     async def complete(self, request: Request) -> Reply:
-        """See `ChatModel.complete`; a reply from the cache says so, and took no retries."""
-        key = key_of(request)
-        known = None if _asked_anew.get() else self._cache.get(key)
+        """See `ChatModel.complete`. Cached replies have `is_cached` set and no retries."""
+        key = cache_key(request)
+        known = None if _is_bypassed.get() else self._cache.get(key)
         if known is not None:
             return known
         reply = await self._model.complete(request)
@@ -111,21 +112,18 @@ class CachedChat:
         return reply
 
 
-def key_of(request: Request) -> bytes:
-    """Stands for everything of the request that can change the reply, and for nothing else."""
+def cache_key(request: Request) -> bytes:
+    """A hash of everything in the request that can change the reply, and nothing else."""
     digest = hashlib.sha256(request.model_dump_json(exclude={"messages", "deadline_s"}).encode())
-    for message in request.messages:  # as they are: to write them as JSON takes longer than all else
+    for message in request.messages:  # hashed as they are: serialising them as JSON would take most of the time
         content = message.content.encode()
         digest.update(f"{message.role} {len(content)} ".encode())
         digest.update(content)
     return digest.hexdigest().encode()
 
 
-_KEY_LENGTH = 64
-
-
 def _places(file: IO[bytes]) -> Iterator[tuple[bytes, tuple[int, int]]]:
-    """The key of each whole line, and where its reply begins and how long it is."""
+    """The key of each complete line, with the start and length of its reply."""
     start = 0
     for line in file:
         if line.endswith(b"}\n") and line[_KEY_LENGTH : _KEY_LENGTH + 2] == b" {":

@@ -1,4 +1,4 @@
-"""The fallback chain: who is asked when the model that should answer doesn't, and how long each of them may take."""
+"""The fallback chain: which model to ask next if one fails, and how much time each may take."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ T = TypeVar("T")
 
 
 class Candidate(NamedTuple):
-    """A model that may be asked, and the most time it gets, in seconds."""
+    """A model in the chain, and the most seconds it may take."""
 
     model: str
     most_s: float = math.inf
 
 
 class Failure(NamedTuple):
-    """A model that gave no answer, and why."""
+    """A model that gave no answer, and the reason."""
 
     model: str
-    why: str
+    reason: str
 
 
 class Answered(NamedTuple, Generic[T]):
-    """What the candidate at `place` answered, and those before it that didn't."""
+    """The answer of the candidate at `place`, and the failures of those before it."""
 
     result: T
     place: int
@@ -38,11 +38,11 @@ class Answered(NamedTuple, Generic[T]):
 async def first_to_answer(
     candidates: Sequence[Candidate], ask: Callable[[int], Awaitable[T]], deadline_s: float | None
 ) -> Answered[T]:
-    """What the first of `candidates` that answers says. `ask` is called with a place, one at a time.
+    """Ask the candidates in order until one answers. `ask` gets a candidate's place.
 
-    All of them together get `deadline_s`: each but the last at most half of what is left, so that one which hangs
-    leaves time for the next. Without a deadline each may take as long as its calls allow. Raises `ModelUnavailable`
-    when none answered: the error of the only one, or one that tells them all.
+    All of them share `deadline_s`. Each but the last gets at most half of the remaining time, so that a candidate
+    that hangs leaves time for the next. Without a deadline each takes as long as its calls allow. Raises
+    `ModelUnavailable` if none answers: the error of a single candidate, else one error that names them all.
     """
     if deadline_s is None:
         return await _first(candidates, ask, math.inf)
@@ -64,13 +64,15 @@ async def _first(candidates: Sequence[Candidate], ask: Callable[[int], Awaitable
             if len(candidates) == 1:
                 raise
             failures.append(Failure(candidate.model, error.detail))
-    raise ModelUnavailable(f"No model gave an answer. {told(failures)}", models=[one.model for one in failures])
+    raise ModelUnavailable(
+        f"No model answered. {describe_failures(failures)}", models=[failure.model for failure in failures]
+    )
 
 
-def told(failures: Sequence[Failure]) -> str:
-    """Which models failed and why, in a sentence for each.
+def describe_failures(failures: Sequence[Failure]) -> str:
+    """Name the models that failed and the reasons.
 
-    >>> told([Failure("big", "It is down."), Failure("small", "No key.")])
+    >>> describe_failures([Failure("big", "It is down."), Failure("small", "No key.")])
     'big: It is down. small: No key.'
     """
-    return " ".join(f"{one.model}: {one.why}" for one in failures)
+    return " ".join(f"{failure.model}: {failure.reason}" for failure in failures)

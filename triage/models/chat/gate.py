@@ -1,26 +1,35 @@
-"""The way to one provider: bounds the requests in flight and their rate, and lets retries go before new requests."""
+"""The gate to a provider: limits the requests in flight and their rate, and lets retries go before new requests."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import NamedTuple, Protocol
 
 from triage.models.chat import Request
 
+_CHARACTERS_PER_TOKEN = 4
+_ANSWERS_REMEMBERED = 32
+_CROWDED_SHARE = 1 / 3
+_NARROWED_FOR_S = 1.0
+_DURATIONS, _LEAST_DURATIONS = 50, 10
+_HANG_FACTOR, _LEAST_HANG_TIMEOUT_S = 5.0, 2.0
+_ROUNDING = 1e-9
+
 
 class Limits(NamedTuple):
-    """What a provider allows; None for no limit. Tokens are those of prompts and completions together."""
+    """A provider's limits; None for no limit. Tokens are those of prompts plus completions."""
 
     at_once: int | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
 
 
-class Pace(Protocol):
-    """A pace that a gate keeps together with others, see `SharedPace`."""
+class RateLimiter(Protocol):
+    """A rate limit that a gate shares with other processes, see `SharedRateLimit`."""
 
     async def take(self, tokens: int) -> None: ...
 
@@ -32,34 +41,42 @@ class Pace(Protocol):
 class Gate:
     """Every try of every call to a provider goes through its gate.
 
-    A call holds a slot while its request is in flight and none while it waits for its next try, so that new requests
-    use the time. `waiting` counts such calls, and `on_wait` is told of each. `retries` counts the tries beyond the
-    first ones. Where over a third of the latest tries are refused as too many, fewer are let through at once until
-    they are welcome again. A `pace` is kept on top of the limits; it is told of the waits that such refusals ask for.
+    A call holds a slot while its request is in flight, and none while it waits for its next try, so that new requests
+    use the time. `waiting` counts the waiting calls, and `on_wait` is called for each. `retries` counts the tries
+    beyond the first. If over a third of the latest tries were rate-limited, fewer are let through at once until the
+    provider accepts more. A `shared` rate limit applies on top of the limits, and learns of the waits that the
+    provider asks for.
     """
 
-    def __init__(self, limits: Limits = Limits(), pace: Pace | None = None) -> None:  # noqa: B008  immutable
+    def __init__(self, limits: Limits = Limits(), shared: RateLimiter | None = None) -> None:  # noqa: B008  immutable
         self.limits = limits
-        self.pace = pace
+        self.shared = shared
         self.in_flight = self.waiting = self.retries = 0
         self.on_wait: Callable[[], None] | None = None
         self._width = float(limits.at_once or 0)
-        self._refused_share = 0.0
+        self._limited_share = 0.0
         self._narrow_again_at = 0.0
-        self._took_s: deque[float] = deque(maxlen=_TIMED)
+        self._durations: deque[float] = deque(maxlen=_DURATIONS)
         self._requests = Bucket(limits.requests_per_minute) if limits.requests_per_minute else None
         self._tokens = Bucket(limits.tokens_per_minute) if limits.tokens_per_minute else None
-        self._new: deque[_Ticket] = deque()
-        self._again: deque[_Ticket] = deque()
+        self._new_queue: deque[_Ticket] = deque()
+        self._retry_queue: deque[_Ticket] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._due: set[float] = set()
 
-    def slot(self, tokens: int = 0, *, is_retry: bool = False) -> Slot:
-        """A slot for one request of about so many tokens, as a context manager that waits for it."""
-        return Slot(self, tokens, is_retry)
+    @asynccontextmanager
+    async def slot(self, tokens: int = 0, *, is_retry: bool = False) -> AsyncIterator[None]:
+        """Wait for a slot for one request of about `tokens`, and hold it during the block."""
+        if self.shared is not None:
+            await self.shared.take(tokens)
+        await self._enter(tokens, is_retry)
+        try:
+            yield
+        finally:
+            self._leave()
 
     async def pause(self, seconds: float) -> None:
-        """What a call does between two tries: it waits, and others may go meanwhile."""
+        """Wait between two tries of a call, while other calls may go."""
         self.waiting += 1
         self.retries += 1
         due = asyncio.get_running_loop().time() + seconds
@@ -72,61 +89,59 @@ class Gate:
             self._due.discard(due)
             self.waiting -= 1
 
-    def answered(self, *, was_refused: bool, asked_s: float | None = None) -> None:
-        """Take note of an answer; `was_refused` if the provider said that it was one request too many.
-
-        `asked_s` is how long it then asked to wait.
-        """
-        self._refused_share += (was_refused - self._refused_share) / _REMEMBERED
-        if was_refused and asked_s and self.pace is not None and self._refused_share > _TOO_MANY:
-            self.pace.hold(asked_s)
+    def record_answer(self, *, is_rate_limited: bool, retry_after_s: float | None = None) -> None:
+        """Record that the provider answered, or asked for fewer requests and to wait for `retry_after_s`."""
+        self._limited_share += (is_rate_limited - self._limited_share) / _ANSWERS_REMEMBERED
+        is_crowded = is_rate_limited and self._limited_share > _CROWDED_SHARE
+        if is_crowded and retry_after_s and self.shared is not None:
+            self.shared.hold(retry_after_s)
         most = self.limits.at_once
         if most is None:
             return
-        if not was_refused:
+        if not is_rate_limited:
             self._width = min(most, self._width + 1 / self._width)
-        elif self._refused_share > _TOO_MANY and (now := asyncio.get_running_loop().time()) >= self._narrow_again_at:
+        elif is_crowded and (now := asyncio.get_running_loop().time()) >= self._narrow_again_at:
             self._width = max(1.0, self._width / 2)
             self._narrow_again_at = now + _NARROWED_FOR_S
 
-    def took(self, seconds: float) -> None:
-        """Take note of how long a try that was answered took."""
-        self._took_s.append(seconds)
+    def record_duration(self, seconds: float) -> None:
+        """Record how long an answered try took."""
+        self._durations.append(seconds)
 
     @property
-    def patience_s(self) -> float:
-        """After how long a try is taken for hanging: five times the slowest of the latest answers, at least 2 seconds.
+    def hang_timeout_s(self) -> float:
+        """A try that takes longer hangs: five times the slowest of the latest answers, at least 2 seconds.
 
-        Without end until ten answers came.
+        Infinite before ten answers.
         """
-        if len(self._took_s) < _LEAST_TIMED:
+        if len(self._durations) < _LEAST_DURATIONS:
             return math.inf
-        return max(_LEAST_PATIENCE_S, _PATIENCE * max(self._took_s))
+        return max(_LEAST_HANG_TIMEOUT_S, _HANG_FACTOR * max(self._durations))
 
-    def expected_tokens(self, request: Request) -> int:
-        """About how many tokens the prompt of `request` has; 0 where nobody counts them."""
-        if self._tokens is None and self.pace is None:
+    def estimate_tokens(self, request: Request) -> int:
+        """About how many tokens the prompt has; 0 if nobody limits tokens."""
+        if self._tokens is None and self.shared is None:
             return 0
         return sum(len(message.content) for message in request.messages) // _CHARACTERS_PER_TOKEN
 
     def settle(self, more_tokens: int) -> None:
-        """Correct the estimate that a slot was taken with, once the answer says how many tokens it took."""
+        """Correct a slot's estimate by the tokens that the answer used beyond it."""
         if self._tokens is not None:
             self._tokens.take(more_tokens, asyncio.get_running_loop().time())
-        if self.pace is not None:
-            self.pace.settle(more_tokens)
+        if self.shared is not None:
+            self.shared.settle(more_tokens)
 
     @property
     def longest_wait_s(self) -> float:
-        """How long until the last of the waiting calls tries again."""
+        """Seconds until the last of the waiting calls tries again."""
         return max(self._due) - asyncio.get_running_loop().time() if self._due else 0.0
 
     async def _enter(self, tokens: int, is_retry: bool) -> None:
-        if not (self._again or self._new) and self._has_room() and self._rate_allows(tokens):
+        if not (self._retry_queue or self._new_queue) and self._has_room() and self._rate_allows(tokens):
             self.in_flight += 1
             return
         ticket = _Ticket(tokens, asyncio.get_running_loop().create_future())
-        (self._again if is_retry else self._new).append(ticket)
+        (self._retry_queue if is_retry else self._new_queue).append(ticket)
         self._admit()
         try:
             await ticket.admitted
@@ -140,10 +155,10 @@ class Gate:
         self._admit()
 
     def _admit(self) -> None:
-        """Let in who may: tries that were made before first, and each group in the order of its coming."""
-        while queue := self._again or self._new:
+        """Admit waiting requests: retries first, each queue in its order."""
+        while queue := self._retry_queue or self._new_queue:
             ticket = queue[0]
-            if ticket.admitted.done():  # given up
+            if ticket.admitted.done():  # cancelled
                 queue.popleft()
                 continue
             if not self._has_room() or not self._rate_allows(ticket.tokens):
@@ -160,13 +175,13 @@ class Gate:
             return True
         loop = asyncio.get_running_loop()
         now = loop.time()
-        wanted = [(bucket, n) for bucket, n in ((self._requests, 1), (self._tokens, tokens)) if bucket is not None]
-        wait_s = max(bucket.wait_s(n, now) for bucket, n in wanted)
+        needs = [(bucket, n) for bucket, n in ((self._requests, 1), (self._tokens, tokens)) if bucket is not None]
+        wait_s = max(bucket.wait_s(n, now) for bucket, n in needs)
         if wait_s > 0:
             if self._timer is None:
                 self._timer = loop.call_later(wait_s, self._on_time)
             return False
-        for bucket, n in wanted:
+        for bucket, n in needs:
             bucket.take(n, now)
         return True
 
@@ -175,41 +190,15 @@ class Gate:
         self._admit()
 
 
-_CHARACTERS_PER_TOKEN = 4
-_REMEMBERED = 32
-_TOO_MANY = 1 / 3
-_NARROWED_FOR_S = 1.0
-_TIMED, _LEAST_TIMED = 50, 10
-_PATIENCE, _LEAST_PATIENCE_S = 5.0, 2.0
-
-
-class Slot:
-    """Holds a slot of a gate for the length of a block."""
-
-    def __init__(self, gate: Gate, tokens: int, is_retry: bool) -> None:
-        self._gate = gate
-        self._tokens = tokens
-        self._is_retry = is_retry
-
-    async def __aenter__(self) -> None:
-        if self._gate.pace is not None:
-            await self._gate.pace.take(self._tokens)
-        await self._gate._enter(self._tokens, self._is_retry)  # noqa: SLF001
-
-    async def __aexit__(self, *_: object) -> None:
-        self._gate._leave()  # noqa: SLF001
-
-
 class _Ticket(NamedTuple):
     tokens: int
     admitted: asyncio.Future[None]
 
 
 class Bucket:
-    """A token bucket that holds what one second brings, at least one: in a minute at most that much over the limit.
+    """A token bucket with a capacity of one second's worth, at least one: a minute exceeds the limit at most by that.
 
-    It can go into debt, so that what turns out dearer than estimated, or is larger than the bucket, delays what
-    follows.
+    Its level may be negative: an amount larger than its estimate or than the capacity delays what follows.
     """
 
     def __init__(self, per_minute: int) -> None:
@@ -222,7 +211,7 @@ class Bucket:
         """Seconds until `amount` may be taken."""
         self._fill(now)
         missing = min(amount, self._capacity) - self._level
-        # What rounding leaves would only make the caller come a moment too early.
+        # A rounding error would only make the caller come a moment too early.
         return missing / self._per_second if missing > _ROUNDING else 0.0
 
     def take(self, amount: float, now: float) -> None:
@@ -233,6 +222,3 @@ class Bucket:
         since = 0.0 if self._at is None else now - self._at
         self._level = min(self._capacity, self._level + since * self._per_second)
         self._at = now
-
-
-_ROUNDING = 1e-9

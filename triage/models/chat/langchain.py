@@ -1,4 +1,4 @@
-"""Chat models of every other provider, through LangChain's `init_chat_model`."""
+"""Chat models of all other providers, through LangChain's `init_chat_model`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from triage.domain.errors import MisconfiguredService
 from triage.models.chat import Message, Reply, Request
-from triage.models.chat.answer_format import AnswerFormat, asked_in_words, looser_format
+from triage.models.chat.answer_format import AnswerFormat, append_schema, looser_format
 from triage.models.chat.gate import Gate
 from triage.models.chat.retry import (
     DEFAULT_POLICY,
     RetryPolicy,
     SettingNames,
     UnusableReply,
-    call_with_retries,
+    complete_with_retries,
     status_of,
 )
-from triage.models.chat.tracing import Place, traced
+from triage.models.chat.tracing import Endpoint, traced
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class LangChainChat:
     """A chat model that LangChain can build, such as `LangChainChat("claude-sonnet-4-5", "anthropic")`.
 
-    Providers differ in log-probabilities, so none are asked for: `first_token_logprobs` stays empty. `options` go to
-    the provider's class (`api_key`, `base_url`, ...). Raises `MisconfiguredService` if it can't be built.
+    Log-probabilities differ between providers, so `first_token_logprobs` stays empty. `options` go to the provider's
+    class (`api_key`, `base_url`, ...). Raises `MisconfiguredService` if the model can't be built.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class LangChainChat:
     ) -> None:
         self._model = model
         self._provider = provider
-        self.place = Place(provider)
+        self.endpoint = Endpoint(provider)
         self._policy = policy
         self._gate = gate or Gate()
         self._options = options
@@ -55,7 +55,7 @@ class LangChainChat:
             base_url="TRIAGE_BASE_URL",
             api_key=f"the key of {provider} (usually {provider.upper()}_API_KEY)",
         )
-        self._built(max_tokens=800, temperature=0.0)
+        self._model_for(max_tokens=800, temperature=0.0)
 
     @property
     def name(self) -> str:
@@ -63,31 +63,23 @@ class LangChainChat:
 
     @property
     def model_id(self) -> str:
-        """What the provider calls the model."""
+        """The model's name at the provider."""
         return self._model
 
     @traced
     async def complete(self, request: Request) -> Reply:
         """See `ChatModel.complete`."""
-        expected = self._gate.expected_tokens(request)
-        reply, retries = await call_with_retries(
-            lambda: self._ask(request),
-            request.deadline_s,
-            policy=self._policy,
-            settings=self._settings,
-            secret=str(self._options.get("api_key", "")),
-            gate=self._gate,
-            tokens=expected,
+        secret = str(self._options.get("api_key", ""))
+        return await complete_with_retries(
+            self._ask, request, self._gate, policy=self._policy, settings=self._settings, secret=secret
         )
-        self._gate.settle(reply.prompt_tokens + reply.completion_tokens - expected)
-        return reply.model_copy(update={"retries": retries})
 
     async def ping(self) -> str:
-        """A word on the provider's state; LangChain offers no way to ask for it without a charge."""
-        return f"{self._provider}:{self._model} is set up, not asked"
+        """Describe the configuration; LangChain can't check a provider without a charge."""
+        return f"{self.name} is configured, not checked"
 
     async def aclose(self) -> None:
-        """Nothing to end: LangChain's clients keep their own connections."""
+        """Do nothing: LangChain's clients manage their own connections."""
 
     async def _ask(self, request: Request) -> Reply:
         try:
@@ -99,7 +91,7 @@ class LangChainChat:
         return await self._invoke(request)
 
     async def _invoke(self, request: Request) -> Reply:
-        model = self._built(request.max_tokens, request.temperature)
+        model = self._model_for(request.max_tokens, request.temperature)
         if request.schema_ is None:
             message = await model.ainvoke(_pairs(request.messages))
             return self._read(message, str(message.text))
@@ -114,25 +106,25 @@ class LangChainChat:
                 answer_format = looser
                 continue
             reply = self._read(message, _structured_text(message))
-            # Only what led to an answer is remembered.
+            # Remember only what led to an answer.
             self._answer_format = answer_format
             return reply
 
     def _read(self, message: AIMessage, text: str) -> Reply:
-        about = message.response_metadata
-        finish_reason = _finish_reason(about)
+        metadata = message.response_metadata
+        finish_reason = _finish_reason(metadata)
         if not text and finish_reason != "length":
             raise UnusableReply(f"the answer is empty (finish reason {finish_reason!r})")
         usage = message.usage_metadata
         return Reply(
             text=text,
             finish_reason=finish_reason,
-            model=str(about.get("model_name") or about.get("model") or self._model),
+            model=str(metadata.get("model_name") or metadata.get("model") or self._model),
             prompt_tokens=usage["input_tokens"] if usage else 0,
             completion_tokens=usage["output_tokens"] if usage else 0,
         )
 
-    def _built(self, max_tokens: int, temperature: float) -> BaseChatModel:
+    def _model_for(self, max_tokens: int, temperature: float) -> BaseChatModel:
         key = (max_tokens, temperature if self._takes_temperature else None)
         if key not in self._models:
             chosen = {"temperature": temperature} if self._takes_temperature else {}
@@ -147,7 +139,7 @@ class LangChainChat:
         except ImportError as error:
             raise MisconfiguredService(
                 f"LangChain needs a package for the provider {self._provider!r}: "
-                f"`pip install langchain-{self._provider.replace('_', '-')}` (it said: {_first_line(error)}).",
+                f"`pip install langchain-{self._provider.replace('_', '-')}` ({_first_line(error)}).",
                 provider=self._provider,
             ) from error
         except Exception as error:  # noqa: BLE001  each provider's class raises its own kinds
@@ -160,14 +152,14 @@ class LangChainChat:
 
 
 _METHODS: dict[AnswerFormat, dict[str, str]] = {
-    "json_schema": {},  # what the provider's package does of itself: a schema where it can, else a tool
+    "json_schema": {},  # the default of the provider's package: a schema if it supports one, else a tool
     "tool": {"method": "function_calling"},
     "json_object": {"method": "json_mode"},
 }
 
 
-class _NotOffered(Exception):
-    """A provider's package has no such way to structure the output."""
+class _Unsupported(Exception):
+    """A provider's package doesn't support this way to structure the output."""
 
     status_code = 501
 
@@ -176,7 +168,7 @@ async def _ask_for(
     model: BaseChatModel, messages: tuple[Message, ...], schema: dict[str, Any], answer_format: AnswerFormat
 ) -> AIMessage:
     if answer_format in {"json_object", "text"}:
-        messages = asked_in_words(messages, schema)
+        messages = append_schema(messages, schema)
     if answer_format == "text":
         return await model.ainvoke(_pairs(messages))
     found = await _structured(model, schema, _METHODS[answer_format]).ainvoke(_pairs(messages))
@@ -187,10 +179,10 @@ async def _ask_for(
 def _structured(model: BaseChatModel, schema: dict[str, Any], method: dict[str, str]) -> Runnable[Any, Any]:
     described = {"title": "answer", "description": "The answer.", **schema}
     try:
-        # A dict schema and the raw message: LangChain raises nothing, and the answer is read before it is "repaired".
+        # With `include_raw` LangChain neither raises nor repairs: the answer is read as the model wrote it.
         return model.with_structured_output(described, include_raw=True, **method)
     except (NotImplementedError, TypeError, ValueError) as error:
-        raise _NotOffered(f"no structured output of this kind: {error}") from error
+        raise _Unsupported(f"no structured output of this kind: {error}") from error
 
 
 def _pairs(messages: tuple[Message, ...]) -> list[tuple[str, str]]:
@@ -198,7 +190,7 @@ def _pairs(messages: tuple[Message, ...]) -> list[tuple[str, str]]:
 
 
 def _structured_text(raw: AIMessage) -> str:
-    """The answer as the model wrote it: a tool's arguments where the provider has them made so, else the text."""
+    """The answer as the model wrote it: a tool's arguments, else the text."""
     if raw.tool_calls:
         return json.dumps(raw.tool_calls[0]["args"], ensure_ascii=False)
     if raw.invalid_tool_calls:
@@ -206,10 +198,11 @@ def _structured_text(raw: AIMessage) -> str:
     return str(raw.text)
 
 
-def _finish_reason(about: dict[str, Any]) -> str:
-    """One word for how the reply ended; providers have several for each."""
-    said = str(about.get("finish_reason") or about.get("stop_reason") or about.get("done_reason") or "stop").lower()
-    return {"max_tokens": "length", "end_turn": "stop", "tool_use": "stop", "tool_calls": "stop"}.get(said, said)
+def _finish_reason(metadata: dict[str, Any]) -> str:
+    """The finish reason in OpenAI's terms."""
+    reasons = (metadata.get(name) for name in ("finish_reason", "stop_reason", "done_reason"))
+    reason = str(next(filter(None, reasons), "stop")).lower()
+    return {"max_tokens": "length", "end_turn": "stop", "tool_use": "stop", "tool_calls": "stop"}.get(reason, reason)
 
 
 def _first_line(error: BaseException) -> str:

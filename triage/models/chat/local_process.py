@@ -1,8 +1,8 @@
-"""The child process of `LocalModelServer`: serves one GGUF file over OpenAI-compatible HTTP until its parent is gone.
+"""The child process of `LocalModelServer`: serves one GGUF file over OpenAI-compatible HTTP until its parent ends.
 
-Run as a script, so it imports nothing of triage. It reads its settings as one JSON line from standard input, answers
-with one JSON line (`url` or `error`) on standard output, and ends when standard input closes: that happens however the
-parent dies, also by SIGKILL.
+It runs as a script and imports nothing of triage. It reads its settings as one JSON line from standard input, answers
+with one JSON line (`url` or `error`) on standard output, and ends when standard input closes, which happens even if
+the parent is killed.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import Any, TextIO
 
 
 def main() -> None:
-    """Serve until the parent goes away."""
+    """Serve until the parent ends."""
     settings = json.loads(sys.stdin.readline())
-    # llama.cpp may write to standard output: keep the real one for the single answer.
+    # llama.cpp may write to standard output: reserve the real one for the answer.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     try:
         server = _serve(settings)
-    except Exception as error:  # noqa: BLE001  whatever went wrong, the parent has to be told
+    except Exception as error:  # noqa: BLE001  the parent must learn of every error
         _answer(answers, error=f"{type(error).__name__}: {error}")
         sys.exit(1)
     _answer(answers, url=server.listening_address)
-    threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
     sys.stdin.read()
     os._exit(0)
 
@@ -56,8 +56,8 @@ def _answer(answers: TextIO, **content: str) -> None:
         answers.write(json.dumps(content) + "\n")
 
 
-def _leave_with_parent(parent: int) -> None:
-    """Standard input stays open if some other child of the parent inherited its other end: watch the parent too."""
+def _exit_with_parent(parent: int) -> None:
+    """Watch the parent too: standard input stays open if another child of the parent inherited its other end."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(0)

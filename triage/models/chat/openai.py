@@ -13,14 +13,14 @@ from pydantic_core import from_json, to_json
 
 from triage.domain.errors import ModelUnavailable
 from triage.models.chat import Reply, Request
-from triage.models.chat.answer_format import OBJECTIONS, AnswerFormat, asked_in_words, looser_format
+from triage.models.chat.answer_format import UNSUPPORTED_STATUSES, AnswerFormat, append_schema, looser_format
 from triage.models.chat.gate import Gate
-from triage.models.chat.retry import DEFAULT_POLICY, RetryPolicy, UnusableReply, call_with_retries
-from triage.models.chat.tracing import Place, traced
+from triage.models.chat.retry import DEFAULT_POLICY, RetryPolicy, UnusableReply, complete_with_retries
+from triage.models.chat.tracing import Endpoint, traced
 
 
 class OpenAIChat:
-    """A chat model behind an OpenAI-compatible endpoint; the endpoint's dialect is learned once and remembered."""
+    """A chat model behind an OpenAI-compatible endpoint. It learns once what the endpoint supports, its `Dialect`."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class OpenAIChat:
             api_key=api_key, base_url=base_url, max_retries=0, http_client=openai.DefaultAioHttpClient()
         )
         self._url = str(self._client.base_url.join("chat/completions"))
-        self.place = Place.of("openai", str(self._client.base_url))
+        self.endpoint = Endpoint.of("openai", str(self._client.base_url))
 
     @property
     def name(self) -> str:
@@ -48,32 +48,22 @@ class OpenAIChat:
 
     @property
     def model_id(self) -> str:
-        """What the endpoint calls the model."""
+        """The model's name at the endpoint."""
         return self._model
 
     @traced
     async def complete(self, request: Request) -> Reply:
         """See `ChatModel.complete`. A reply cut off by `max_tokens` has finish_reason `length`."""
-        expected = self._gate.expected_tokens(request)
-        reply, retries = await call_with_retries(
-            lambda: self._ask(request),
-            request.deadline_s,
-            policy=self._policy,
-            secret=self._api_key,
-            gate=self._gate,
-            tokens=expected,
-        )
-        self._gate.settle(reply.prompt_tokens + reply.completion_tokens - expected)
-        return reply.model_copy(update={"retries": retries}) if retries else reply
+        return await complete_with_retries(self._ask, request, self._gate, policy=self._policy, secret=self._api_key)
 
     async def ping(self) -> str:
-        """A word on the endpoint's state, without a charge. Raises `ModelUnavailable` if it is not reachable."""
+        """Describe the endpoint's state without a charge. Raises `ModelUnavailable` if it can't be reached."""
         try:
-            await self._client.models.list(timeout=_PING_WITHIN_S)
+            await self._client.models.list(timeout=_PING_TIMEOUT_S)
         except openai.AuthenticationError as error:
-            raise ModelUnavailable(f"{self._client.base_url} refuses the key: check OPENAI_API_KEY.") from error
+            raise ModelUnavailable(f"{self._client.base_url} rejects the key: check OPENAI_API_KEY.") from error
         except openai.APIStatusError as error:
-            # Many a compatible endpoint has no list of its models, and answers all the same.
+            # Many compatible endpoints can't list their models, but work.
             if error.status_code >= 500:
                 raise ModelUnavailable(f"{self._client.base_url} answers {error.status_code}.") from error
         except openai.APIConnectionError as error:
@@ -81,15 +71,15 @@ class OpenAIChat:
         return f"{self._model}: {self._client.base_url} is reachable"
 
     async def aclose(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         await self._client.close()
 
     async def _ask(self, request: Request) -> Reply:
         known = dialect = self._dialect
         while True:
             try:
-                # `chat.completions.create` would walk through the arguments and the answer to fit them to its types:
-                # half of what a call costs, and nothing that is needed here.
+                # `chat.completions.create` converts arguments and answer to its types, which takes half of a call's
+                # CPU time and isn't needed here.
                 body = await self._client.post(
                     self._url,
                     cast_to=bytes,
@@ -103,8 +93,8 @@ class OpenAIChat:
                 dialect = simpler
                 continue
             reply = _read(body)
-            # Only what led to an answer is remembered: a wrong guess costs one call, not the endpoint's abilities.
-            # A call that learned nothing leaves alone what others learned meanwhile.
+            # Remember only what led to an answer: a wrong guess then costs one call. A call that learned nothing
+            # must not overwrite what others learned meanwhile.
             if dialect is not known:
                 self._dialect = dialect
             return reply
@@ -112,7 +102,7 @@ class OpenAIChat:
 
 @dataclass(frozen=True)
 class Dialect:
-    """What an endpoint understands of the chat completions interface."""
+    """What an endpoint supports of the chat completions API."""
 
     answer_format: AnswerFormat = "json_schema"
     takes_strict: bool = True
@@ -121,7 +111,7 @@ class Dialect:
     takes_temperature: bool = True
 
     def arguments(self, request: Request) -> dict[str, Any]:
-        """`request` as keyword arguments of `chat.completions.create`."""
+        """The body of `request`, without the model."""
         messages = request.messages
         arguments: dict[str, Any] = {self.tokens_field: request.max_tokens}
         if self.takes_temperature:
@@ -129,15 +119,15 @@ class Dialect:
         if request.schema_ is not None:
             arguments |= self._format_of(request.schema_)
             if self.answer_format in {"json_object", "text"}:
-                messages = asked_in_words(messages, request.schema_)
+                messages = append_schema(messages, request.schema_)
         if request.top_logprobs and self.most_logprobs:
             arguments |= {"logprobs": True, "top_logprobs": min(request.top_logprobs, self.most_logprobs)}
         arguments["messages"] = [{"role": message.role, "content": message.content} for message in messages]
         return arguments
 
     def simpler(self, error: openai.APIStatusError, request: Request) -> Dialect | None:
-        """The next dialect to try after `error`, or None where the error is about something else."""
-        if error.status_code not in OBJECTIONS:
+        """The next dialect to try after `error`. None if the error is about something else."""
+        if error.status_code not in UNSUPPORTED_STATUSES:
             return None
         complaint = f"{error.param or ''} {error.message}".lower()
         if "logprob" in complaint and request.top_logprobs and self.most_logprobs:
@@ -172,19 +162,19 @@ class Dialect:
                 return {}
 
 
-_PING_WITHIN_S = 3.0
+_PING_TIMEOUT_S = 3.0
 _ANSWER = "answer"
 
 
 def _read(body: bytes) -> Reply:
-    """The reply in a completion. Nothing is taken for granted of what endpoints send."""
+    """Read the reply in a completion. Endpoints may send anything, so nothing is assumed."""
     try:
         completion = _mapping(from_json(body))
     except ValueError as error:
         raise UnusableReply(f"the body is not JSON ({error})") from error
     choices = completion.get("choices")
     if not isinstance(choices, list) or not choices:
-        raise UnusableReply("the reply holds no answer (no choices)")
+        raise UnusableReply("the reply has no choices")
     choice, usage = _mapping(choices[0]), _mapping(completion.get("usage"))
     message, finish_reason = _mapping(choice.get("message")), str(choice.get("finish_reason") or "stop")
     refusal = message.get("refusal")
@@ -193,7 +183,7 @@ def _read(body: bytes) -> Reply:
             f"The model refused to answer: {refusal or 'stopped by the content filter'}. Choose another model.",
             finish_reason="refusal" if refusal else finish_reason,
         )
-    text = _written(message)
+    text = _text(message)
     logprobs = _first_token_logprobs(choice)
     if not text and not logprobs and finish_reason != "length":
         raise UnusableReply(f"the answer is empty (finish reason {finish_reason!r})")
@@ -207,12 +197,12 @@ def _read(body: bytes) -> Reply:
     )
 
 
-def _written(message: dict[str, Any]) -> str:
-    """What the model wrote: the arguments of the tool it called, else the content."""
+def _text(message: dict[str, Any]) -> str:
+    """The arguments of the tool that the model called, else the content."""
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
         arguments = _mapping(_mapping(call).get("function")).get("arguments")
-        if isinstance(arguments, dict):  # some endpoints don't write them as a string
+        if isinstance(arguments, dict):  # some endpoints don't serialise them
             return json.dumps(arguments, ensure_ascii=False)
         if isinstance(arguments, str) and arguments.strip():
             return arguments
@@ -227,7 +217,7 @@ def _first_token_logprobs(choice: dict[str, Any]) -> dict[str, float]:
     first = tokens[0]
     logprobs: dict[str, float] = {}
     for candidate in first.get("top_logprobs") or ():
-        # Different tokens can print alike: their probabilities add up.
+        # Different tokens can have the same text: add their probabilities.
         token, logprob = candidate["token"], candidate["logprob"]
         others = logprobs.get(token, -math.inf)
         logprobs[token] = max(others, logprob) + math.log1p(math.exp(-abs(others - logprob)))

@@ -1,4 +1,4 @@
-"""What models charge, as the user's own file says: a price that nobody gave is unknown, never guessed."""
+"""Prices of models, from the user's own file. A price that isn't in the file is unknown, never guessed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Price(BaseModel, frozen=True, extra="forbid"):
     completion: float = Field(ge=0)
 
     def of(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """US dollars for so many tokens.
+        """The cost in US dollars.
 
         >>> Price(prompt=0.5, completion=2).of(3_000_000, 500_000)
         2.5
@@ -25,10 +25,13 @@ class Price(BaseModel, frozen=True, extra="forbid"):
         return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1_000_000
 
 
-def load_prices(path: Path) -> dict[str, Price]:
-    """Model name -> price, from a YAML file with a line such as `gpt-5-mini: {prompt: 0.25, completion: 2}` for each.
+_PRICES = TypeAdapter(dict[str, Price])
 
-    Raises `MisconfiguredService` for a file that is missing or says something else.
+
+def load_prices(path: Path) -> dict[str, Price]:
+    """Read model name -> price from a YAML file with lines such as `gpt-5-mini: {prompt: 0.25, completion: 2}`.
+
+    Raises `MisconfiguredService` for a missing or invalid file.
     """
     try:
         return _PRICES.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
@@ -43,6 +46,3 @@ def load_prices(path: Path) -> dict[str, Price]:
             f"dollars per million tokens: {found}.",
             path=str(path),
         ) from error
-
-
-_PRICES = TypeAdapter(dict[str, Price])

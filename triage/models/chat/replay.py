@@ -1,4 +1,4 @@
-"""A chat model that gives again what a model said before: recorded answers take the place of calls and of a key."""
+"""A chat model that replays recorded answers, without calls and without a key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from triage.domain.errors import ModelUnavailable
 from triage.models.chat import Reply, Request
 
 UNSTATED = 0.9
-"""The certainty that a recorded label is given where the record states none."""
+"""The certainty of a recorded label without one."""
 
 _SHINGLE = 4
 _LEAST_OVERLAP = 0.5
@@ -23,14 +23,14 @@ _OPTION = re.compile(r"^([A-Z])\. (.+?): ", re.MULTILINE)
 
 
 class RecordedAnswer(BaseModel, frozen=True):
-    """What was said of one facet: probability by label name or id (as recorded), and the passages that were quoted."""
+    """The answer for one facet: probability by label name or id, as recorded, and the quoted passages."""
 
     labels: dict[str, float] = Field(min_length=1)
     quotes: tuple[str, ...] = ()
 
 
 class Recording(BaseModel, frozen=True):
-    """What was said of one write-up, by facet."""
+    """The answers for one write-up, by facet."""
 
     incident_id: str
     text: str
@@ -40,11 +40,10 @@ class Recording(BaseModel, frozen=True):
 class ReplayChat:
     """Answers from recordings, found by the write-up in the prompt. Implements the `ChatModel` port.
 
-    It answers what the classifiers ask: an object with a schema, from the labels and quotes as they were recorded, or
-    one letter, with log-probabilities from the recorded probabilities; `answers` says which of the two suits the
-    recordings. `names` maps facet to label to the label's name.
-    A write-up that was not recorded, or that two recordings fit equally well, raises `ModelUnavailable`: nothing is
-    made up.
+    It answers both kinds of the classifiers' questions: an object with a schema, from the recorded labels and quotes,
+    or one letter, with log-probabilities from the recorded probabilities. `answers` says which of the two suits the
+    recordings. `names` maps facet -> label -> the label's name. A write-up without a recording, or with several that
+    fit equally well, raises `ModelUnavailable`.
     """
 
     def __init__(
@@ -73,21 +72,20 @@ class ReplayChat:
         return self._as_letter(recording, prompt)
 
     async def ping(self) -> str:
-        """What is replayed."""
         return f"{self._name}: {len(self._recordings)} recorded write-ups"
 
     async def aclose(self) -> None:
-        """Nothing to end."""
+        """Do nothing: there is no connection."""
 
     def _find(self, prompt: str) -> Recording:
         found = _FENCE.search(prompt)
-        asked = _shingles(found.group(1)) if found else frozenset()
-        shares = [len(asked & words) / len(asked) if asked else 0.0 for words in self._words]
+        prompted = _shingles(found.group(1)) if found else frozenset()
+        shares = [len(prompted & words) / len(prompted) if prompted else 0.0 for words in self._words]
         best = max(shares, default=0.0)
         if best < _LEAST_OVERLAP:
             raise ModelUnavailable(f"{self._name} has no recorded answer for this write-up: replay its own data only.")
         candidates = [i for i, share in enumerate(shares) if share == best]
-        # Among write-ups that hold all of the words, the one with the fewest others is meant.
+        # Among write-ups with equally many of the words, choose the one with the fewest others.
         shortest = min(len(self._words[i]) for i in candidates)
         candidates = [i for i in candidates if len(self._words[i]) == shortest]
         answers = {self._recordings[i].model_dump_json(include={"answers"}) for i in candidates}
@@ -104,7 +102,7 @@ class ReplayChat:
             if options and len(ids) == len(options):
                 shares = {letter: answer.labels.get(label, 0.0) for letter, label in ids.items()}
                 total = sum(shares.values())
-                # Among options that were never asked for before, none is likelier than another.
+                # Options without a recorded probability are equally likely.
                 likely = {k: v / total if total else 1 / len(shares) for k, v in shares.items()}
                 logprobs = {letter: math.log(max(share, 1e-9)) for letter, share in likely.items()}
                 best = max(likely, key=lambda letter: likely[letter])
@@ -113,25 +111,25 @@ class ReplayChat:
 
 
 def recordings_in(rows: Sequence[Mapping[str, Any]], run: str) -> list[Recording]:
-    """The answers of one run in rows with a `recorded` field: run name -> field -> label or labels.
+    """Read the answers of one run from rows with a `recorded` field: run name -> field -> label or labels.
 
-    Field `x_text`, where there is one, is the passage quoted for field `x`. Empty labels count as not answered.
+    Field `x_text` holds the quote for field `x`. Empty labels count as not answered.
     """
-    found = []
+    recordings = []
     for row in rows:
-        said = row.get("recorded", {}).get(run) or {}
+        recorded = row.get("recorded", {}).get(run) or {}
         answers = {}
-        for field, value in said.items():
+        for field, value in recorded.items():
             labels = [value] if isinstance(value, str) else value if isinstance(value, list) else []
             named = [label for label in labels if isinstance(label, str) and label]
             if named and not field.endswith("_text"):
-                quote = said.get(f"{field}_text")
+                quote = recorded.get(f"{field}_text")
                 quotes = (quote,) if isinstance(quote, str) and quote else ()
                 answers[field] = RecordedAnswer(labels=dict.fromkeys(named, UNSTATED), quotes=quotes)
         if answers:
             text = f"{row.get('title') or ''}\n\n{row.get('text') or ''}"
-            found.append(Recording(incident_id=str(row.get("id")), text=text, answers=answers))
-    return found
+            recordings.append(Recording(incident_id=str(row.get("id")), text=text, answers=answers))
+    return recordings
 
 
 def _as_json(recording: Recording, schema: Mapping[str, Any]) -> str:
@@ -151,10 +149,7 @@ def _as_json(recording: Recording, schema: Mapping[str, Any]) -> str:
 
 
 def _shingles(text: str) -> frozenset[tuple[str, ...]]:
-    """The runs of four words; a short text counts as one run."""
+    """All runs of four consecutive words; a shorter text is one run."""
     words = re.findall(r"\w+", text.lower())
-    return (
-        frozenset(tuple(words[i : i + _SHINGLE]) for i in range(max(1, len(words) - _SHINGLE + 1)))
-        if words
-        else frozenset()
-    )
+    starts = range(max(1, len(words) - _SHINGLE + 1)) if words else ()
+    return frozenset(tuple(words[start : start + _SHINGLE]) for start in starts)

@@ -1,6 +1,6 @@
-"""The one retry layer for remote models: what is worth another try, how long to wait, and when to give up.
+"""The one retry layer for remote models: what to try again, how long to wait, and when to give up.
 
-It knows errors by their HTTP status and kind, not by a library's classes, so it serves every client library.
+It judges errors by HTTP status and kind, not by a library's classes, so it serves every client library.
 """
 
 from __future__ import annotations
@@ -14,20 +14,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-import tenacity
 from pydantic import BaseModel
 
 from triage.domain.errors import ModelUnavailable, TriageError
-from triage.models.chat import is_transient_status
+from triage.models.chat import Reply, Request, is_transient_status
 from triage.models.chat.deadline import ends_at
 from triage.models.chat.gate import Gate
-from triage.models.chat.tracing import tried
+from triage.models.chat.tracing import record_failed_try
 
 T = TypeVar("T")
 
-_EXHAUSTED = "insufficient_quota"
-_WRONG_KEY = 401
-_TOO_MANY = 429
+_QUOTA_EXHAUSTED = "insufficient_quota"
 _LONG_WAIT_S = 1.0
 _SHORTEST_SECRET = 8
 _TRANSIENT_KINDS = frozenset(
@@ -36,7 +33,7 @@ _TRANSIENT_KINDS = frozenset(
 
 
 class RetryPolicy(BaseModel, frozen=True):
-    """How often to try and how long to wait where the endpoint doesn't say: exponential, with jitter."""
+    """How often to try, and how long to wait if the endpoint doesn't say: exponential backoff with jitter."""
 
     attempts: int = 6
     first_wait_s: float = 0.5
@@ -44,7 +41,7 @@ class RetryPolicy(BaseModel, frozen=True):
 
 
 class SettingNames(BaseModel, frozen=True):
-    """The settings that a user changes when an endpoint says no."""
+    """The settings that error messages tell users to check."""
 
     model: str
     base_url: str
@@ -57,7 +54,7 @@ DEFAULT_POLICY = RetryPolicy()
 
 
 class UnusableReply(Exception):
-    """A reply that makes no sense, such as a body that is not JSON: worth another try."""
+    """A reply that can't be read, such as a body that is not JSON. It is worth another try."""
 
 
 async def call_with_retries(
@@ -70,15 +67,14 @@ async def call_with_retries(
     gate: Gate | None = None,
     tokens: int = 0,
 ) -> tuple[T, int]:
-    """The result of `call` and how many retries it took.
+    """The result of `call`, and how many retries it took.
 
-    Each try goes through `gate`, as a request of about so many `tokens`. The deadline counts from when the first try is
-    let through, and is no later than the end of the `within` around it. Never waits past it: where the next wait would
-    end after it, `ModelUnavailable` is raised at once.
-    `secret` is kept out of every message.
+    Each try goes through `gate` as a request of about `tokens`. The deadline starts when the gate admits the first
+    try, and ends no later than the surrounding `within` block. If the next wait would end after it, `ModelUnavailable`
+    is raised at once. `secret` is kept out of every message.
     """
     if len(secret) < _SHORTEST_SECRET:
-        secret = ""  # a placeholder such as "none", and a word that messages need
+        secret = ""  # a placeholder such as "none" that messages may contain
     tries = _Tries(call, deadline_s, policy, gate or Gate(), tokens)
     try:
         return await tries.result(), tries.made - 1
@@ -87,6 +83,30 @@ async def call_with_retries(
     except Exception as error:  # noqa: BLE001  each client library raises its own kinds
         cause = None if secret and secret in f"{error!r}{error}" else error
         raise _unavailable(error, tries.made, tries.allowed_s, settings, secret) from cause
+
+
+async def complete_with_retries(
+    ask: Callable[[Request], Awaitable[Reply]],
+    request: Request,
+    gate: Gate,
+    *,
+    policy: RetryPolicy = DEFAULT_POLICY,
+    settings: SettingNames = CHAT,
+    secret: str = "",
+) -> Reply:
+    """A chat model's reply, with its retries counted and its tokens settled with `gate`; see `call_with_retries`."""
+    expected = gate.estimate_tokens(request)
+    reply, retries = await call_with_retries(
+        lambda: ask(request),
+        request.deadline_s,
+        policy=policy,
+        settings=settings,
+        secret=secret,
+        gate=gate,
+        tokens=expected,
+    )
+    gate.settle(reply.prompt_tokens + reply.completion_tokens - expected)
+    return reply.model_copy(update={"retries": retries}) if retries else reply
 
 
 class _Tries(Generic[T]):
@@ -101,33 +121,22 @@ class _Tries(Generic[T]):
         self._policy = policy
         self._gate = gate
         self._tokens = tokens
-        self._asked_waits = 0
+        self._requested_waits = 0
         self._clock = asyncio.get_running_loop().time
         self.made = 0
 
     async def result(self) -> T:
-        try:
-            return await self._try()
-        except Exception as error:
-            if not _is_transient(error):
-                raise
-            failed = [error]
-
-        async def attempt() -> T:
-            # Only what needs a retry pays for tenacity: it takes note of the first failure and goes on from there.
-            if failed:
-                raise failed.pop()
-            return await self._try()
-
-        retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(_is_transient),
-            wait=self._wait_s,
-            stop=self._is_over,
-            sleep=self._gate.pause,
-            reraise=True,
-        )
-        result: T = await retrying(attempt)
-        return result
+        while True:
+            try:
+                return await self._try()
+            except Exception as error:
+                if not _is_transient(error):
+                    raise
+                wait_s = self._next_wait_s(error)
+                is_out_of_tries = self.made - self._requested_waits >= self._policy.attempts
+                if is_out_of_tries or self._clock() + wait_s >= self._deadline:
+                    raise
+            await self._gate.pause(wait_s)
 
     async def _try(self) -> T:
         async with self._gate.slot(self._tokens, is_retry=self.made > 0):
@@ -136,32 +145,27 @@ class _Tries(Generic[T]):
                 self.allowed_s = min(self.allowed_s, max(ends_at() - now, 0.0))
                 self._deadline = now + self.allowed_s
             self.made += 1
-            began = self._clock()
-            # A try that hangs is given up while there is time for another one.
-            async with asyncio.timeout_at(min(self._deadline, began + self._gate.patience_s)):
+            start = self._clock()
+            # A try that hangs ends early, while there is time for another one.
+            async with asyncio.timeout_at(min(self._deadline, start + self._gate.hang_timeout_s)):
                 result = await self._call()
-        self._gate.took(self._clock() - began)
-        self._gate.answered(was_refused=False)
+        self._gate.record_duration(self._clock() - start)
+        self._gate.record_answer(is_rate_limited=False)
         return result
 
-    def _wait_s(self, state: tenacity.RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        is_refused = status_of(error) == _TOO_MANY if error else False
-        asked = retry_after_s(_headers(error))
-        self._gate.answered(was_refused=is_refused, asked_s=asked)
-        # Waiting for as long as told is no failure: only the deadline bounds it.
-        self._asked_waits += is_refused and asked is not None and asked >= _LONG_WAIT_S
-        wait_s = _wait_s(asked, self.made, self._policy)
-        tried(self.made, error, status_of(error) if error else None, wait_s)
+    def _next_wait_s(self, error: Exception) -> float:
+        status, requested_s = status_of(error), retry_after_s(_headers(error))
+        is_rate_limited = status == 429
+        self._gate.record_answer(is_rate_limited=is_rate_limited, retry_after_s=requested_s)
+        # A wait that a rate limit asks for counts as no attempt: only the deadline bounds it.
+        self._requested_waits += is_rate_limited and requested_s is not None and requested_s >= _LONG_WAIT_S
+        wait_s = _jittered_wait_s(requested_s, self.made, self._policy)
+        record_failed_try(self.made, error, status, wait_s)
         return wait_s
-
-    def _is_over(self, state: tenacity.RetryCallState) -> bool:
-        is_out_of_tries = self.made - self._asked_waits >= self._policy.attempts
-        return is_out_of_tries or self._clock() + state.upcoming_sleep >= self._deadline
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status that an error of any client library carries, if it carries one."""
+    """The HTTP status of any client library's error, or None."""
     response = getattr(error, "response", None)
     for holder, field in ((error, "status_code"), (error, "code"), (error, "status"), (response, "status_code")):
         value = getattr(holder, field, None)
@@ -171,7 +175,7 @@ def status_of(error: BaseException) -> int | None:
 
 
 def retry_after_s(headers: Mapping[str, str], now: float | None = None) -> float | None:
-    """What `retry-after-ms` or `retry-after` (seconds or an HTTP date) asks for, in seconds from `now`."""
+    """Seconds from `now` in the header `retry-after-ms` or `retry-after` (seconds or an HTTP date), or None."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return max(milliseconds / 1000, 0.0)
@@ -191,17 +195,17 @@ def _is_transient(error: BaseException) -> bool:
     if isinstance(error, UnusableReply):
         return True
     status = status_of(error)
-    if status == 429 and getattr(error, "code", None) == _EXHAUSTED:
+    if status == 429 and getattr(error, "code", None) == _QUOTA_EXHAUSTED:
         return False
     if status is not None:
         return is_transient_status(status)
     return any(kind.__name__ in _TRANSIENT_KINDS for kind in type(error).__mro__)
 
 
-def _wait_s(asked: float | None, tries: int, policy: RetryPolicy) -> float:
-    if asked is not None:
-        # A little later than asked, so that clients told the same don't come back in step.
-        return asked + random.uniform(0, min(0.1 * asked, 1.0))  # noqa: S311
+def _jittered_wait_s(requested_s: float | None, tries: int, policy: RetryPolicy) -> float:
+    if requested_s is not None:
+        # Slightly longer than requested, so that clients don't all come back at the same moment.
+        return requested_s + random.uniform(0, min(0.1 * requested_s, 1.0))  # noqa: S311
     ceiling = min(policy.first_wait_s * 2 ** (tries - 1), policy.longest_wait_s)
     return random.uniform(ceiling / 2, ceiling)  # noqa: S311
 
@@ -216,7 +220,7 @@ def _unavailable(
 
 
 def _cause(error: Exception, status: int | None) -> dict[str, str]:
-    """What kind of failure it was where no status says so."""
+    """The kind of failure if there is no status."""
     if status is not None:
         return {}
     if isinstance(error, UnusableReply):
@@ -227,14 +231,15 @@ def _cause(error: Exception, status: int | None) -> dict[str, str]:
 
 def _explain(error: Exception, status: int | None, settings: SettingNames, deadline_s: float, secret: str) -> str:
     if status is not None:
-        said = f" It said: {_said(error, secret)}" if status != _WRONG_KEY else ""
-        return _explain_status(error, status, settings, deadline_s) + said
-    # A refused connection can come as a timeout: aiohttp's transport calls each failure to connect so.
+        # A rejected key may be quoted in the answer.
+        answer = f" Its answer: {_message(error, secret)}" if status != 401 else ""
+        return _explain_status(error, status, settings, deadline_s) + answer
+    # aiohttp reports a refused connection as a timeout.
     if "Timeout" in type(error).__name__ and not _failed_to_connect(error):
         return f"The model gave no answer within {deadline_s:.0f} s: allow more time or use a faster model."
     if _is_transient(error):
-        return f"The model endpoint gave no usable answer: check {settings.base_url}. Cause: {_said(error, secret)}"
-    return f"The model could not be called: {type(error).__name__}: {_said(error, secret)}"
+        return f"The model endpoint gave no usable answer: check {settings.base_url}. Cause: {_message(error, secret)}"
+    return f"The model could not be called: {type(error).__name__}: {_message(error, secret)}"
 
 
 def _failed_to_connect(error: BaseException) -> bool:
@@ -250,8 +255,8 @@ def _explain_status(error: Exception, status: int, settings: SettingNames, deadl
         case 404:
             return f"The endpoint does not know this model or path: check {settings.model} and {settings.base_url}."
         case 429:
-            asked = retry_after_s(_headers(error))
-            wait = f" and asks to wait {asked:.0f} s of the {deadline_s:.0f} s allowed" if asked else ""
+            requested_s = retry_after_s(_headers(error))
+            wait = f" and asks to wait {requested_s:.0f} s of the {deadline_s:.0f} s allowed" if requested_s else ""
             return f"The model endpoint is over its rate limit or quota{wait}: try later or raise the quota."
         case _ if status >= 500:
             return f"The model endpoint failed with status {status}: try later, or check {settings.base_url}."
@@ -259,11 +264,12 @@ def _explain_status(error: Exception, status: int, settings: SettingNames, deadl
             return f"The model endpoint refused the request with status {status}: check {settings.model}."
 
 
-def _headers(error: BaseException | None) -> Mapping[str, str]:
+def _headers(error: BaseException) -> Mapping[str, str]:
     return getattr(getattr(error, "response", None), "headers", None) or {}
 
 
-def _said(error: Exception, secret: str) -> str:
+def _message(error: Exception, secret: str) -> str:
+    """The error's own message in at most 300 characters, without keys."""
     body = getattr(error, "body", None)
     text = str(body["message"]) if isinstance(body, dict) and body.get("message") else str(error)
     inner = error.__cause__

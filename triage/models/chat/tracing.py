@@ -1,4 +1,4 @@
-"""Spans of calls to chat models and embedders, as OpenTelemetry's conventions for generative AI name their parts.
+"""Spans of calls to chat models and embedders, named by OpenTelemetry's conventions for generative AI.
 
 Source: https://github.com/open-telemetry/semantic-conventions-genai, docs/gen-ai.
 """
@@ -18,25 +18,25 @@ from triage.observability.spans import span as open_span
 _PORTS = {"http": 80, "https": 443}
 
 
-class Place(NamedTuple):
-    """Where a model is asked: the provider's name in the conventions, and the server if it is known."""
+class Endpoint(NamedTuple):
+    """Where a model runs: the provider's name in the conventions, and the server if it is known."""
 
     provider: str
     address: str | None = None
     port: int | None = None
 
     @classmethod
-    def of(cls, provider: str, url: str) -> Place:
-        """The place of a base URL.
+    def of(cls, provider: str, url: str) -> Endpoint:
+        """The endpoint at a base URL.
 
-        >>> Place.of("openai", "https://api.openai.com/v1/")
-        Place(provider='openai', address='api.openai.com', port=443)
+        >>> Endpoint.of("openai", "https://api.openai.com/v1/")
+        Endpoint(provider='openai', address='api.openai.com', port=443)
         """
         parts = urlsplit(url)
         return cls(provider, parts.hostname, parts.port or _PORTS.get(parts.scheme))
 
     def attributes(self, operation: str, model: str) -> dict[str, Value | None]:
-        """What the span of any call has."""
+        """The attributes that spans of all calls have."""
         return {
             "gen_ai.operation.name": operation,
             "gen_ai.provider.name": self.provider,
@@ -50,20 +50,18 @@ Complete = Callable[[Any, Request], Coroutine[Any, Any, Reply]]
 
 
 def traced(complete: Complete) -> Complete:
-    """`ChatModel.complete` with a span around it, of a model with `model_id` and `place`. Its tries are events, see
-    `tried`.
-    """
+    """Wrap `ChatModel.complete` of a model with `model_id` and `endpoint` in a span; failed tries are its events."""
 
     @functools.wraps(complete)
     async def complete_traced(self: Any, request: Request) -> Reply:
         if not is_on():
             return await complete(self, request)
-        about = self.place.attributes("chat", self.model_id) | {
+        attributes = self.endpoint.attributes("chat", self.model_id) | {
             "gen_ai.request.temperature": request.temperature,
             "gen_ai.request.max_tokens": request.max_tokens,
             "gen_ai.output.type": "text" if request.schema_ is None else "json",
         }
-        with open_span(f"chat {self.model_id}", about, kind="client") as span:
+        with open_span(f"chat {self.model_id}", attributes, kind="client") as span:
             if keeps_content():
                 span.set({"gen_ai.input.messages": _input(request.messages)})
             reply = await complete(self, request)
@@ -83,8 +81,8 @@ def traced(complete: Complete) -> Complete:
     return complete_traced
 
 
-def tried(number: int, error: BaseException | None, status: int | None, wait_s: float) -> None:
-    """Keep in the open span that a try failed, by kind and status, and how long the next one waits."""
+def record_failed_try(number: int, error: BaseException, status: int | None, wait_s: float) -> None:
+    """Add an event to the open span: a try failed, and the next one follows after `wait_s`."""
     if is_on():
         kind = str(status) if status else type(error).__name__
         current().event(
@@ -93,7 +91,7 @@ def tried(number: int, error: BaseException | None, status: int | None, wait_s: 
 
 
 def _input(messages: tuple[Message, ...]) -> str:
-    return json.dumps([_message(each.role, each.content) for each in messages], ensure_ascii=False)
+    return json.dumps([_message(message.role, message.content) for message in messages], ensure_ascii=False)
 
 
 def _output(reply: Reply) -> str:

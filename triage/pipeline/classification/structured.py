@@ -15,7 +15,7 @@ from triage.domain.annotation import Labels
 from triage.domain.errors import InvalidInput, UnusableAnswer
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.models.chat import ChatModel, Message, Reply, Request
-from triage.models.chat.answer_format import asked_in_words
+from triage.models.chat.answer_format import append_schema
 from triage.pipeline.classification import Answer, Classification, Subject, Usage
 from triage.pipeline.classification.codebook import definitions, examples, plain
 from triage.pipeline.classification.prompts import load
@@ -126,7 +126,7 @@ def _sent_back(request: Request, reply: Reply, mistakes: str) -> Request:
     repair = Message(role="user", content=f"That answer can't be used: {mistakes}\nAnswer again, corrected.")
     messages = (*request.messages, Message(role="assistant", content=reply.text), repair)
     if request.schema_ is not None:
-        messages = asked_in_words(messages, request.schema_)
+        messages = append_schema(messages, request.schema_)
     return request.model_copy(update={"messages": messages})
 
 

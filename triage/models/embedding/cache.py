@@ -1,4 +1,4 @@
-"""Vectors of texts that stay the same from one start to the next, such as definitions: kept in a folder."""
+"""A cache on disk for vectors of texts that rarely change, such as definitions."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from triage.render.atomic_write import write_atomically
 _MOST_FILES = 8
 
 
-async def embed_once(embedder: Embedder, texts: Sequence[str], folder: Path | None) -> Vectors:
-    """Vectors of shape (len(texts), dimension), each of length 1; read from `folder` where they are kept there.
+async def embed_cached(embedder: Embedder, texts: Sequence[str], folder: Path | None) -> Vectors:
+    """Vectors of shape (len(texts), dimension), each of length 1, from the cache in `folder` if they are there.
 
-    They are kept under what made them: the embedder's fingerprint and the texts. A file that can't be read is made
-    anew, and a folder that can't be written costs only time. With None nothing is kept. Raises `ModelUnavailable`.
+    The key is the embedder's fingerprint and the texts. Unreadable files are replaced, and a folder that can't be
+    written is ignored. Without a folder nothing is cached. Raises `ModelUnavailable`.
     """
     if folder is None or not texts:
         return await embedder.embed(texts)
     digest = hashlib.sha256("\0".join([embedder.fingerprint, *texts]).encode()).hexdigest()
     path = folder / f"{digest[:32]}.npy"
-    kept = _read(path)
-    if kept is not None and len(kept) == len(texts):
-        return kept
+    cached = _read(path)
+    if cached is not None and len(cached) == len(texts):
+        return cached
     vectors = await embedder.embed(texts)
     with contextlib.suppress(OSError):
         _write(path, vectors)
@@ -48,7 +48,7 @@ def _write(path: Path, vectors: Vectors) -> None:
     content = io.BytesIO()
     np.save(content, vectors, allow_pickle=False)
     write_atomically(path, content.getvalue())
-    # Every version of a taxonomy leaves a file: those made last stay.
-    newest_first = sorted(path.parent.glob("*.npy"), key=lambda each: each.stat().st_mtime, reverse=True)
+    # Every version of a taxonomy adds a file: keep the newest.
+    newest_first = sorted(path.parent.glob("*.npy"), key=lambda file: file.stat().st_mtime, reverse=True)
     for old in newest_first[_MOST_FILES:]:
         old.unlink(missing_ok=True)

@@ -21,8 +21,8 @@ from triage.models.chat import Message, Request
 from triage.models.chat.deadline import within
 from triage.models.chat.gate import Gate, Limits
 from triage.models.chat.openai import OpenAIChat
-from triage.models.chat.pace import BLOCK_S, Rate, SharedPace, reserved
 from triage.models.chat.retry import RetryPolicy
+from triage.models.chat.shared_rate_limit import BLOCK_S, Rate, SharedRateLimit, gcra
 from triage.store import Store, upgrade
 
 ROOT = Path(__file__).parents[3]
@@ -43,7 +43,7 @@ def test_no_window_sees_more_than_the_limit_and_one_burst(
     starts: list[tuple[float, int]] = []
     for pause_s, amount in asked:
         now += pause_s
-        found = reserved(full_at, now, amount, rate, ahead_s=3_600.0)
+        found = gcra(full_at, now, amount, rate, ahead_s=3_600.0)
         if found is not None:
             full_at, wait_s = found
             starts.append((now + wait_s, amount))
@@ -74,7 +74,7 @@ async def test_the_statement_does_what_the_algorithm_says(url: str) -> None:
         *[(60, 1, 0, 4), (60, 1, 0, 5)],
     ]:
         now += pause_s
-        wanted = reserved(full_at, now, amount, rate, ahead_s, owed)
+        wanted = gcra(full_at, now, amount, rate, ahead_s, owed)
         found = await store.rate_limits.reserve("any", rate, amount, ahead_s, owed, now)
         assert found == (None if wanted is None else pytest.approx(wanted[1], abs=1e-5))
         full_at = full_at if wanted is None else wanted[0]
@@ -96,7 +96,7 @@ async def test_three_processes_keep_one_limit(new_database: Callable[[], str], f
     command = [
         sys.executable,
         "-m",
-        "tests.models.chat.paced_process",
+        "tests.models.chat.rate_limited_process",
         url,
         fake_openai.base_url,
         str(60 * per_second),
@@ -129,7 +129,7 @@ async def test_at_a_high_rate_one_reservation_serves_many_calls(tmp_path: Path) 
         return await reserve(*arguments)  # type: ignore[arg-type]
 
     store.rate_limits.reserve = counted  # type: ignore[method-assign, assignment]
-    pace = SharedPace(store.rate_limits, "any", Limits(requests_per_minute=6_000))
+    pace = SharedRateLimit(store.rate_limits, "any", Limits(requests_per_minute=6_000))
     for _ in range(50):
         await pace.take(0)
     await store.close()
@@ -142,7 +142,7 @@ async def test_without_the_database_a_process_keeps_to_its_share_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store(f"sqlite:///{tmp_path / 'nothing' / 'here.db'}")
-    pace = SharedPace(store.rate_limits, "any", Limits(requests_per_minute=600))
+    pace = SharedRateLimit(store.rate_limits, "any", Limits(requests_per_minute=600))
     start = time.perf_counter()
     with caplog.at_level(logging.WARNING):
         for _ in range(14):
@@ -151,7 +151,7 @@ async def test_without_the_database_a_process_keeps_to_its_share_and_says_so(
     await store.close()
 
     assert 0.2 < took < 3
-    assert caplog.text.count("this process keeps to 600 requests per minute by itself") == 1
+    assert caplog.text.count("this process keeps to 600 requests per minute") == 1
 
 
 async def test_a_limit_that_leaves_no_room_in_time_says_so_at_once(tmp_path: Path, fake_openai: FakeOpenAI) -> None:
@@ -162,7 +162,7 @@ async def test_a_limit_that_leaves_no_room_in_time_says_so_at_once(tmp_path: Pat
         "any",
         fake_openai.base_url,
         "key",
-        gate=Gate(pace=SharedPace(store.rate_limits, "any", Limits(requests_per_minute=2))),
+        gate=Gate(shared=SharedRateLimit(store.rate_limits, "any", Limits(requests_per_minute=2))),
     )
     await chat.complete(REQUEST)
     start = time.perf_counter()
@@ -181,7 +181,7 @@ async def test_tokens_are_counted_as_the_answer_tells_them(tmp_path: Path, fake_
     url = f"sqlite:///{tmp_path / 'triage.db'}"
     await upgrade(url)
     store = Store(url)
-    pace = SharedPace(store.rate_limits, "any", Limits(tokens_per_minute=600))
+    pace = SharedRateLimit(store.rate_limits, "any", Limits(tokens_per_minute=600))
     await pace.take(3)
     pace.settle(40)  # it took 43, where 10 come in a second
     start = time.perf_counter()
@@ -197,7 +197,7 @@ async def test_where_many_are_refused_others_wait_too(tmp_path: Path, fake_opena
     await upgrade(url)
     here, there = Store(url), Store(url)
     limits = Limits(requests_per_minute=6_000)
-    gate = Gate(pace=SharedPace(here.rate_limits, "any", limits))
+    gate = Gate(shared=SharedRateLimit(here.rate_limits, "any", limits))
     chat = OpenAIChat("any", fake_openai.base_url, "key", gate=gate, policy=RetryPolicy(attempts=1))
     fake_openai.otherwise = Status(429, headers={"retry-after": "20"})
     async with within(3.0):
@@ -205,7 +205,7 @@ async def test_where_many_are_refused_others_wait_too(tmp_path: Path, fake_opena
     await asyncio.sleep(0.3)
     with pytest.raises(ModelUnavailable):
         async with within(3.0):
-            await SharedPace(there.rate_limits, "any", limits).take(0)
+            await SharedRateLimit(there.rate_limits, "any", limits).take(0)
     await chat.aclose()
     await here.close()
     await there.close()

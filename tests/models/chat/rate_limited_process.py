@@ -10,13 +10,13 @@ from triage.models.chat import Message, Request
 from triage.models.chat.deadline import within
 from triage.models.chat.gate import Gate, Limits
 from triage.models.chat.openai import OpenAIChat
-from triage.models.chat.pace import SharedPace
+from triage.models.chat.shared_rate_limit import SharedRateLimit
 from triage.store import Store
 
 
 async def main(database_url: str, base_url: str, per_minute: int, seconds: float) -> None:
     store = Store(database_url)
-    gate = Gate(pace=SharedPace(store.rate_limits, "fake", Limits(requests_per_minute=per_minute)))
+    gate = Gate(shared=SharedRateLimit(store.rate_limits, "fake", Limits(requests_per_minute=per_minute)))
     chat = OpenAIChat("any", base_url, "key", gate=gate)
     request = Request(messages=(Message(role="user", content="Why?"),))
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from tests.parts import HashingEmbedder
-from triage.models.embedding.kept import embed_once
+from triage.models.embedding.cache import embed_cached
 
 TEXTS = ["The node lost power.", "A rollout failed."]
 
 
 async def test_what_was_embedded_once_is_read_from_the_folder(tmp_path: Path) -> None:
     first, second = HashingEmbedder(), HashingEmbedder()
-    made = await embed_once(first, TEXTS, tmp_path / "kept")
-    read = await embed_once(second, TEXTS, tmp_path / "kept")
+    made = await embed_cached(first, TEXTS, tmp_path / "kept")
+    read = await embed_cached(second, TEXTS, tmp_path / "kept")
 
     assert (first.embedded, second.embedded) == (2, 0)
     assert (made == read).all()
@@ -23,52 +23,52 @@ async def test_what_was_embedded_once_is_read_from_the_folder(tmp_path: Path) ->
 
 
 async def test_other_texts_and_another_embedder_are_embedded_anew(tmp_path: Path) -> None:
-    await embed_once(HashingEmbedder(), TEXTS, tmp_path)
+    await embed_cached(HashingEmbedder(), TEXTS, tmp_path)
     changed, other = HashingEmbedder(), HashingEmbedder("another")
-    await embed_once(changed, TEXTS[::-1], tmp_path)
-    await embed_once(other, TEXTS, tmp_path)
+    await embed_cached(changed, TEXTS[::-1], tmp_path)
+    await embed_cached(other, TEXTS, tmp_path)
 
     assert (changed.embedded, other.embedded) == (2, 2)
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93NUMPY\x01\x00v", b"no array"])
 async def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: bytes) -> None:
-    made = await embed_once(HashingEmbedder(), TEXTS, tmp_path)
+    made = await embed_cached(HashingEmbedder(), TEXTS, tmp_path)
     (file,) = tmp_path.iterdir()
     file.write_bytes(damage)
     again, after = HashingEmbedder(), HashingEmbedder()
 
-    assert (await embed_once(again, TEXTS, tmp_path) == made).all()
-    await embed_once(after, TEXTS, tmp_path)
+    assert (await embed_cached(again, TEXTS, tmp_path) == made).all()
+    await embed_cached(after, TEXTS, tmp_path)
     assert (again.embedded, after.embedded) == (2, 0)
 
 
 async def test_a_file_cut_short_or_with_other_values_is_made_anew(tmp_path: Path) -> None:
-    made = await embed_once(HashingEmbedder(), TEXTS, tmp_path)
+    made = await embed_cached(HashingEmbedder(), TEXTS, tmp_path)
     (file,) = tmp_path.iterdir()
     for wrong in (made[:1], made[0], made.astype(np.float64)):
         np.save(file, wrong)
         again = HashingEmbedder()
-        assert (await embed_once(again, TEXTS, tmp_path) == made).all()
+        assert (await embed_cached(again, TEXTS, tmp_path) == made).all()
         assert again.embedded == 2
     file.write_bytes(file.read_bytes()[:-4])
-    assert (await embed_once(HashingEmbedder(), TEXTS, tmp_path) == made).all()
+    assert (await embed_cached(HashingEmbedder(), TEXTS, tmp_path) == made).all()
 
 
 async def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    made = await embed_once(HashingEmbedder(), TEXTS, tmp_path / "file" / "kept")
+    made = await embed_cached(HashingEmbedder(), TEXTS, tmp_path / "file" / "kept")
 
     assert (made == await HashingEmbedder().embed(TEXTS)).all()
 
 
 async def test_only_the_latest_files_stay(tmp_path: Path) -> None:
     for n in range(12):
-        await embed_once(HashingEmbedder(), [f"Text {n}."], tmp_path)
+        await embed_cached(HashingEmbedder(), [f"Text {n}."], tmp_path)
         for file in tmp_path.glob("*.npy"):
             os.utime(file, (file.stat().st_atime, file.stat().st_mtime - 1))
 
     assert len(list(tmp_path.iterdir())) == 8
     latest = HashingEmbedder()
-    await embed_once(latest, ["Text 11."], tmp_path)
+    await embed_cached(latest, ["Text 11."], tmp_path)
     assert latest.embedded == 0

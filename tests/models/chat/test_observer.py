@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from tests.fake_openai import Answer, Body, CutOff, FakeOpenAI, Refusal, Status
+from tests.model_counters import Counters
 from triage.domain.errors import ModelUnavailable
 from triage.models.chat import Message, Request
-from triage.models.chat.observing import ERROR_KINDS, Counters, ObservedChat
+from triage.models.chat.observer import ERROR_KINDS, ObservedChat
 from triage.models.chat.openai import OpenAIChat
 from triage.models.chat.prices import Price
 from triage.models.chat.retry import RetryPolicy
