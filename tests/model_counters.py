@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from triage.models.chat.breaker import State
+from triage.models.chat.observer import FinishedCall
 
 
 class Counters:
@@ -20,25 +21,15 @@ class Counters:
         self.breakers: dict[str, State] = {}
         self.breaker_changes: list[tuple[str, State]] = []
 
-    def called(
-        self,
-        model: str,
-        *,
-        prompt_tokens: int,
-        completion_tokens: int,
-        cost: float | None,
-        seconds: float,
-        retries: int,
-        error_kind: str | None,
-    ) -> None:
+    def called(self, call: FinishedCall) -> None:
         """See `ModelObserver.called`."""
-        self.calls[model] += 1
-        self.prompt_tokens[model] += prompt_tokens
-        self.completion_tokens[model] += completion_tokens
-        self.retries[model] += retries
-        self.cost[model] = self.cost.get(model, 0.0) + (cost or 0.0)
-        if error_kind is not None:
-            self.errors[model, error_kind] += 1
+        self.calls[call.model] += 1
+        self.prompt_tokens[call.model] += call.prompt_tokens
+        self.completion_tokens[call.model] += call.completion_tokens
+        self.retries[call.model] += call.retries
+        self.cost[call.model] = self.cost.get(call.model, 0.0) + (call.cost or 0.0)
+        if call.error_kind is not None:
+            self.errors[call.model, call.error_kind] += 1
 
     def breaker_changed(self, model: str, state: State) -> None:
         """See `ModelObserver.breaker_changed`."""

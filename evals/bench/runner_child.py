@@ -28,7 +28,7 @@ from triage.evaluation.runner import run_suite
 from triage.evaluation.subjects import ModelUnderTest
 from triage.evaluation.suites import Suite
 from triage.models.chat import Reply, Request
-from triage.models.chat.openai import Dialect
+from triage.models.chat.dialect import Dialect
 from triage.pipeline.classification.structured import StructuredClassifier
 from triage.redaction import Redactor
 

@@ -13,7 +13,10 @@ from sqlalchemy import Delete, Table
 
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
-from triage.server.metrics import Metrics, WorkloadMetrics, serve_metrics
+from triage.models.chat.observer import FinishedCall
+from triage.server.metrics import Metrics
+from triage.server.metrics import WorkloadMetrics
+from triage.server.metrics import serve_metrics
 from triage.store import Store, upgrade
 from triage.store.database import create_engine
 from triage.store.tables import incident_table, index_mark_table, notification_table, process_table, spending_table
@@ -32,10 +35,8 @@ def samples(exposition: bytes | str) -> dict[str, float]:
 
 def test_calls_of_models_are_counted_by_how_they_ended() -> None:
     metrics = Metrics()
-    read = {"prompt_tokens": 900, "completion_tokens": 100}
-    metrics.models.called("gpt", **read, cost=0.002, seconds=1.5, retries=0, error_kind=None)
-    unread = {"prompt_tokens": 0, "completion_tokens": 0}
-    metrics.models.called("gpt", **unread, cost=None, seconds=60, retries=5, error_kind="timeout")
+    metrics.models.called(FinishedCall("gpt", 900, 100, cost=0.002, seconds=1.5, retries=0, error_kind=None))
+    metrics.models.called(FinishedCall("gpt", 0, 0, cost=None, seconds=60, retries=5, error_kind="timeout"))
     metrics.models.breaker_changed("gpt", "open")
     metrics.models.breaker_changed("gpt", "half_open")
     found = samples(metrics.exposition())

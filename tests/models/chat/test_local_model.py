@@ -67,8 +67,8 @@ async def test_the_local_model_answers_in_json_and_letters_and_comes_back_after_
         lettered = await chat.complete(
             _ask("Three disks broke. Answer with one letter.\nA. disk\nB. network", max_tokens=1, top_logprobs=20)
         )
-        assert server.pid is not None
-        os.kill(server.pid, signal.SIGKILL)
+        assert server._process is not None
+        os.kill(server._process.pid, signal.SIGKILL)
         again = await chat.complete(_ask("Say yes.", max_tokens=2))
     finally:
         await chat.aclose()

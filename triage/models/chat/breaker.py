@@ -43,8 +43,8 @@ class Breaker:
     """A chat model that isn't called while its provider fails. Implements the `ChatModel` port.
 
     Only the provider's failures count: timeouts, lost connections, unusable bodies, 5xx, and 429 once all retries are
-    used up. Rejected keys and requests, refusals of the model and limits of our own don't. `passed`, `failed` and
-    `rejected` count the calls that the provider answered, that it failed, and that were not made.
+    used up. Rejected keys and requests, refusals of the model and limits of our own don't. `failed` counts
+    the provider's failures.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Breaker:
         self._options = options or BreakerOptions()
         self._on_change = on_change
         self.state: State = "closed"
-        self.passed = self.failed = self.rejected = 0
+        self.failed = 0
         self._run = 0
         self._latest: deque[bool] = deque(maxlen=self._options.window)
         self._cool_down_s = self._options.cool_down_s
@@ -97,7 +97,6 @@ class Breaker:
         if self.state == "open" and self.retry_after_s <= 0:
             self._become("half_open")
             return
-        self.rejected += 1
         wait_s = self.retry_after_s
         when = f"in {wait_s:.0f} s" if wait_s >= 1 else "in a moment"
         raise BreakerOpen(
@@ -112,7 +111,6 @@ class Breaker:
             if is_trial:
                 self._become("open")
         elif answered:
-            self.passed += 1
             self._run = 0
             self._latest.append(False)
             if is_trial:

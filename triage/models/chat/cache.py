@@ -60,9 +60,6 @@ class ReplyCache:
         if self._file is not None:
             self._file.close()
 
-    def __len__(self) -> int:
-        return len(self._places)
-
     def get(self, key: bytes) -> Reply | None:
         """The reply under `key`, marked as cached. None if there is none or its line is damaged."""
         place = self._places.get(key)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from triage.domain.errors import MisconfiguredService
 from triage.models.chat import Message, Reply, Request
-from triage.models.chat.answer_format import AnswerFormat, append_schema, looser_format
+from triage.models.chat.dialect import AnswerFormat, Dialect, LearnedDialect, append_schema
 from triage.models.chat.gate import Gate
 from triage.models.chat.retry import (
     DEFAULT_POLICY,
@@ -15,7 +15,6 @@ from triage.models.chat.retry import (
     SettingNames,
     UnusableReply,
     complete_with_retries,
-    status_of,
 )
 from triage.models.chat.tracing import Endpoint, traced
 
@@ -47,8 +46,9 @@ class LangChainChat:
         self._policy = policy
         self._gate = gate or Gate()
         self._options = options
-        self._takes_temperature = True
-        self._answer_format: AnswerFormat = "json_schema"
+        # LangChain handles everything but the format and the temperature itself.
+        start = Dialect(takes_strict=False, most_logprobs=0, tokens_field="max_completion_tokens")
+        self._dialect = LearnedDialect(start)
         self._models: dict[tuple[int, float | None], BaseChatModel] = {}
         self._settings = SettingNames(
             model="TRIAGE_MODEL",
@@ -71,7 +71,12 @@ class LangChainChat:
         """See `ChatModel.complete`."""
         secret = str(self._options.get("api_key", ""))
         return await complete_with_retries(
-            self._ask, request, self._gate, policy=self._policy, settings=self._settings, secret=secret
+            lambda: self._dialect.ask(self._send, request),
+            request,
+            self._gate,
+            policy=self._policy,
+            settings=self._settings,
+            secret=secret,
         )
 
     async def ping(self) -> str:
@@ -81,34 +86,13 @@ class LangChainChat:
     async def aclose(self) -> None:
         """Do nothing: LangChain's clients manage their own connections."""
 
-    async def _ask(self, request: Request) -> Reply:
-        try:
-            return await self._invoke(request)
-        except Exception as error:
-            if not (self._takes_temperature and status_of(error) in {400, 422} and "temperature" in str(error).lower()):
-                raise
-        self._takes_temperature = False
-        return await self._invoke(request)
-
-    async def _invoke(self, request: Request) -> Reply:
-        model = self._model_for(request.max_tokens, request.temperature)
+    async def _send(self, request: Request, dialect: Dialect) -> Reply:
+        model = self._model_for(request.max_tokens, request.temperature if dialect.takes_temperature else None)
         if request.schema_ is None:
             message = await model.ainvoke(_pairs(request.messages))
             return self._read(message, str(message.text))
-        answer_format = self._answer_format
-        while True:
-            try:
-                message = await _ask_for(model, request.messages, request.schema_, answer_format)
-            except Exception as error:
-                looser = looser_format(answer_format, status_of(error), str(error))
-                if looser is None:
-                    raise
-                answer_format = looser
-                continue
-            reply = self._read(message, _structured_text(message))
-            # Remember only what led to an answer.
-            self._answer_format = answer_format
-            return reply
+        message = await _ask_for(model, request.messages, request.schema_, dialect.answer_format)
+        return self._read(message, _structured_text(message))
 
     def _read(self, message: AIMessage, text: str) -> Reply:
         metadata = message.response_metadata
@@ -124,10 +108,10 @@ class LangChainChat:
             completion_tokens=usage["output_tokens"] if usage else 0,
         )
 
-    def _model_for(self, max_tokens: int, temperature: float) -> BaseChatModel:
-        key = (max_tokens, temperature if self._takes_temperature else None)
+    def _model_for(self, max_tokens: int, temperature: float | None) -> BaseChatModel:
+        key = (max_tokens, temperature)
         if key not in self._models:
-            chosen = {"temperature": temperature} if self._takes_temperature else {}
+            chosen = {} if temperature is None else {"temperature": temperature}
             self._models[key] = self._build(max_tokens=max_tokens, max_retries=0, **chosen, **self._options)
         return self._models[key]
 

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from triage.models.chat.openai import OpenAIChat
 
 _PROGRAM = Path(__file__).with_name("local_process.py")
+_START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 5.0
 
 
 class LocalModelServer:
     """Serves one GGUF file on a free loopback port with a random key, until `stop` or the end of this process.
 
-    An OpenAI client connects with `base_url` and `api_key`. `threads` defaults to the number of usable cores.
+    An OpenAI client connects with `base_url` and `api_key`.
     """
 
     def __init__(
@@ -34,24 +35,19 @@ class LocalModelServer:
         model_path: Path,
         log_file: Path,
         *,
-        model: str = QWEN_CODER_1_5B.name,
         context_tokens: int = 8192,
-        threads: int | None = None,
-        cache_mib: int = 256,
-        start_timeout_s: float = 120.0,
     ) -> None:
-        self.model = model
+        self.model = QWEN_CODER_1_5B.name
         self.base_url = ""
         self.api_key = secrets.token_urlsafe(24)
         self._log_file = log_file
-        self._start_timeout_s = start_timeout_s
         self._settings = {
             "model_path": str(model_path),
-            "name": model,
+            "name": self.model,
             "api_key": self.api_key,
             "context_tokens": context_tokens,
-            "threads": threads or _usable_cores(),
-            "cache_mib": cache_mib,
+            "threads": _usable_cores(),
+            "cache_mib": 256,
         }
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -60,11 +56,6 @@ class LocalModelServer:
         """True if the server is ready and its process alive."""
         return bool(self.base_url) and self._process is not None and self._process.poll() is None
 
-    @property
-    def pid(self) -> int | None:
-        """The process id of the running server."""
-        return self._process.pid if self._process is not None and self.is_running else None
-
     async def start(self) -> None:
         """Start the server, unless it runs, and wait for it. Raises `MisconfiguredService` or `ModelUnavailable`."""
         if self.is_running:
@@ -72,12 +63,12 @@ class LocalModelServer:
         await self.stop()
         self._process = self._launch()
         try:
-            async with asyncio.timeout(self._start_timeout_s):
+            async with asyncio.timeout(_START_TIMEOUT_S):
                 answer = await asyncio.to_thread(self._configure, self._process)
         except TimeoutError:
             await self.stop()
             raise ModelUnavailable(
-                f"The local model was not ready after {self._start_timeout_s:.0f} s: see {self._log_file}."
+                f"The local model was not ready after {_START_TIMEOUT_S:.0f} s: see {self._log_file}."
             ) from None
         except BaseException:
             await self.stop()

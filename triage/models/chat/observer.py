@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from triage.domain.errors import ModelUnavailable
 from triage.models.chat import ChatModel, Reply, Request
@@ -15,24 +15,26 @@ ERROR_KINDS = (
 )  # fmt: skip
 
 
+class FinishedCall(NamedTuple):
+    """A call that ended, including its retries. `cost` is in US dollars, None if the price is unknown.
+
+    `error_kind` is None for an answer, else one of `ERROR_KINDS`.
+    """
+
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    seconds: float
+    retries: int
+    error_kind: str | None
+
+
 class ModelObserver(Protocol):
     """Notified of every call, on the event loop: it must neither block nor raise."""
 
-    def called(
-        self,
-        model: str,
-        *,
-        prompt_tokens: int,
-        completion_tokens: int,
-        cost: float | None,
-        seconds: float,
-        retries: int,
-        error_kind: str | None,
-    ) -> None:
-        """A call ended, including its retries. `cost` is in US dollars, None if the price is unknown.
-
-        `error_kind` is None for an answer, else one of `ERROR_KINDS`.
-        """
+    def called(self, call: FinishedCall) -> None:
+        """A call ended."""
         ...
 
     def breaker_changed(self, model: str, state: State) -> None:
@@ -66,15 +68,9 @@ class ObservedChat:
             return reply
         finally:
             tokens = reply.prompt_tokens, reply.completion_tokens
-            self._observer.called(
-                self.name,
-                prompt_tokens=tokens[0],
-                completion_tokens=tokens[1],
-                cost=self._price.of(*tokens) if self._price else None,
-                seconds=time.perf_counter() - start,
-                retries=retries,
-                error_kind=kind or None,
-            )
+            cost = self._price.of(*tokens) if self._price else None
+            seconds = time.perf_counter() - start
+            self._observer.called(FinishedCall(self.name, *tokens, cost, seconds, retries, kind or None))
 
 
 def error_kind(error: ModelUnavailable) -> str:

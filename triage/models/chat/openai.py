@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import openai
 from pydantic_core import from_json, to_json
 
 from triage.domain.errors import ModelUnavailable
 from triage.models.chat import Reply, Request
-from triage.models.chat.answer_format import UNSUPPORTED_STATUSES, AnswerFormat, append_schema, looser_format
+from triage.models.chat.dialect import Dialect, LearnedDialect
 from triage.models.chat.gate import Gate
 from triage.models.chat.retry import DEFAULT_POLICY, RetryPolicy, UnusableReply, complete_with_retries
 from triage.models.chat.tracing import Endpoint, traced
 
+_PING_TIMEOUT_S = 3.0
+
 
 class OpenAIChat:
-    """A chat model behind an OpenAI-compatible endpoint. It learns once what the endpoint supports, its `Dialect`."""
+    """A chat model behind an OpenAI-compatible endpoint. It learns once what the endpoint supports."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class OpenAIChat:
         self._api_key = api_key
         self._policy = policy
         self._gate = gate or Gate()
-        self._dialect = Dialect()
+        self._dialect = LearnedDialect()
         self._client = openai.AsyncOpenAI(
             api_key=api_key, base_url=base_url, max_retries=0, http_client=openai.DefaultAioHttpClient()
         )
@@ -54,7 +54,13 @@ class OpenAIChat:
     @traced
     async def complete(self, request: Request) -> Reply:
         """See `ChatModel.complete`. A reply cut off by `max_tokens` has finish_reason `length`."""
-        return await complete_with_retries(self._ask, request, self._gate, policy=self._policy, secret=self._api_key)
+        return await complete_with_retries(
+            lambda: self._dialect.ask(self._send, request),
+            request,
+            self._gate,
+            policy=self._policy,
+            secret=self._api_key,
+        )
 
     async def ping(self) -> str:
         """Describe the endpoint's state without a charge. Raises `ModelUnavailable` if it can't be reached."""
@@ -74,96 +80,16 @@ class OpenAIChat:
         """Close the connections."""
         await self._client.close()
 
-    async def _ask(self, request: Request) -> Reply:
-        known = dialect = self._dialect
-        while True:
-            try:
-                # `chat.completions.create` converts arguments and answer to its types, which takes half of a call's
-                # CPU time and isn't needed here.
-                body = await self._client.post(
-                    self._url,
-                    cast_to=bytes,
-                    content=to_json({"model": self._model, **dialect.arguments(request)}),
-                    options={"timeout": request.deadline_s},
-                )
-            except openai.APIStatusError as error:
-                simpler = dialect.simpler(error, request)
-                if simpler is None:
-                    raise
-                dialect = simpler
-                continue
-            reply = _read(body)
-            # Remember only what led to an answer: a wrong guess then costs one call. A call that learned nothing
-            # must not overwrite what others learned meanwhile.
-            if dialect is not known:
-                self._dialect = dialect
-            return reply
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """What an endpoint supports of the chat completions API."""
-
-    answer_format: AnswerFormat = "json_schema"
-    takes_strict: bool = True
-    most_logprobs: int = 20
-    tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    takes_temperature: bool = True
-
-    def arguments(self, request: Request) -> dict[str, Any]:
-        """The body of `request`, without the model."""
-        messages = request.messages
-        arguments: dict[str, Any] = {self.tokens_field: request.max_tokens}
-        if self.takes_temperature:
-            arguments["temperature"] = request.temperature
-        if request.schema_ is not None:
-            arguments |= self._format_of(request.schema_)
-            if self.answer_format in {"json_object", "text"}:
-                messages = append_schema(messages, request.schema_)
-        if request.top_logprobs and self.most_logprobs:
-            arguments |= {"logprobs": True, "top_logprobs": min(request.top_logprobs, self.most_logprobs)}
-        arguments["messages"] = [{"role": message.role, "content": message.content} for message in messages]
-        return arguments
-
-    def simpler(self, error: openai.APIStatusError, request: Request) -> Dialect | None:
-        """The next dialect to try after `error`. None if the error is about something else."""
-        if error.status_code not in UNSUPPORTED_STATUSES:
-            return None
-        complaint = f"{error.param or ''} {error.message}".lower()
-        if "logprob" in complaint and request.top_logprobs and self.most_logprobs:
-            return replace(self, most_logprobs=5 if min(request.top_logprobs, self.most_logprobs) > 5 else 0)
-        if "max_completion_tokens" in complaint and self.tokens_field == "max_tokens":
-            return replace(self, tokens_field="max_completion_tokens")
-        if "temperature" in complaint and self.takes_temperature:
-            return replace(self, takes_temperature=False)
-        return self._simpler_format(error.status_code, complaint) if request.schema_ is not None else None
-
-    def _simpler_format(self, status: int, complaint: str) -> Dialect | None:
-        if re.search(r"\bstrict\b", complaint) and self.takes_strict and self.answer_format in {"json_schema", "tool"}:
-            return replace(self, takes_strict=False)
-        looser = looser_format(self.answer_format, status, complaint)
-        return looser and replace(self, answer_format=looser)
-
-    def _format_of(self, schema: dict[str, Any]) -> dict[str, Any]:
-        strict = {"strict": True} if self.takes_strict else {}
-        match self.answer_format:
-            case "json_schema":
-                described = {"name": _ANSWER, **strict, "schema": schema}
-                return {"response_format": {"type": "json_schema", "json_schema": described}}
-            case "tool":
-                function = {"name": _ANSWER, "description": "Give the answer.", **strict, "parameters": schema}
-                return {
-                    "tools": [{"type": "function", "function": function}],
-                    "tool_choice": {"type": "function", "function": {"name": _ANSWER}},
-                }
-            case "json_object":
-                return {"response_format": {"type": "json_object"}}
-            case "text":
-                return {}
-
-
-_PING_TIMEOUT_S = 3.0
-_ANSWER = "answer"
+    async def _send(self, request: Request, dialect: Dialect) -> Reply:
+        # `chat.completions.create` converts arguments and answer to its types, which takes half of a call's CPU time
+        # and isn't needed here.
+        body = await self._client.post(
+            self._url,
+            cast_to=bytes,
+            content=to_json({"model": self._model, **dialect.arguments(request)}),
+            options={"timeout": request.deadline_s},
+        )
+        return _read(body)
 
 
 def _read(body: bytes) -> Reply:

@@ -86,7 +86,7 @@ async def call_with_retries(
 
 
 async def complete_with_retries(
-    ask: Callable[[Request], Awaitable[Reply]],
+    ask: Callable[[], Awaitable[Reply]],
     request: Request,
     gate: Gate,
     *,
@@ -94,10 +94,10 @@ async def complete_with_retries(
     settings: SettingNames = CHAT,
     secret: str = "",
 ) -> Reply:
-    """A chat model's reply, with its retries counted and its tokens settled with `gate`; see `call_with_retries`."""
+    """The reply of `ask` to `request`, with its retries; `gate` learns its tokens. See `call_with_retries`."""
     expected = gate.estimate_tokens(request)
     reply, retries = await call_with_retries(
-        lambda: ask(request),
+        ask,
         request.deadline_s,
         policy=policy,
         settings=settings,

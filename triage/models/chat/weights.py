@@ -71,7 +71,7 @@ def find_weights(
 def is_available(cache_dir: Path, weights: Weights = QWEN_CODER_1_5B) -> bool:
     """True if the file is cached or all its parts are installed. Verifies nothing."""
     cached = cache_dir / weights.file_name
-    return (cached.is_file() and cached.stat().st_size == weights.size) or not _missing_packages(weights)
+    return (cached.is_file() and cached.stat().st_size == weights.size) or all(_locate_parts(weights).values())
 
 
 def _is_verified(path: Path, weights: Weights, cache_dir: Path, progress: Progress) -> bool:
@@ -126,7 +126,8 @@ def _assemble(weights: Weights, target: Path, progress: Progress) -> Path:
 
 
 def _parts(weights: Weights) -> list[Path]:
-    missing = _missing_packages(weights)
+    located = _locate_parts(weights)
+    missing = [package for package, path in located.items() if path is None]
     if missing or not weights.packages:
         shown = ", ".join(name.replace("_", "-") for name in missing[:3]) + (", ..." if len(missing) > 3 else "")
         counted = f"{len(missing)} of the {len(weights.packages)} packages that carry it are not installed ({shown})"
@@ -136,15 +137,12 @@ def _parts(weights: Weights) -> list[Path]:
             "or set TRIAGE_MODEL, TRIAGE_BASE_URL and OPENAI_API_KEY to use an OpenAI-compatible endpoint.",
             missing=list(missing),
         )
-    return [path for name, number in _numbered(weights) if (path := _part(name, number)) is not None]
+    return [path for path in located.values() if path is not None]
 
 
-def _missing_packages(weights: Weights) -> list[str]:
-    return [name for name, number in _numbered(weights) if _part(name, number) is None]
-
-
-def _numbered(weights: Weights) -> list[tuple[str, int]]:
-    return [(name, number) for number, name in enumerate(weights.packages, start=1)]
+def _locate_parts(weights: Weights) -> dict[str, Path | None]:
+    """Package -> its part of the file, None if it isn't installed."""
+    return {package: _part(package, number) for number, package in enumerate(weights.packages, start=1)}
 
 
 def _part(package: str, number: int) -> Path | None:

@@ -15,7 +15,7 @@ from triage.domain.annotation import Labels
 from triage.domain.errors import InvalidInput, UnusableAnswer
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.models.chat import ChatModel, Message, Reply, Request
-from triage.models.chat.answer_format import append_schema
+from triage.models.chat.dialect import append_schema
 from triage.pipeline.classification import Answer, Classification, Subject, Usage
 from triage.pipeline.classification.codebook import definitions, examples, plain
 from triage.pipeline.classification.prompts import load
