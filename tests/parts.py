@@ -1,4 +1,4 @@
-"""Small real parts for service tests: an embedder and a pipeline that need no model and always answer the same."""
+"""Small real parts for service tests: a deterministic embedder and pipeline that need no model."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class HashingEmbedder:
         return normalise(vectors)
 
     async def aclose(self) -> None:
-        """Nothing to end."""
+        """Do nothing."""
 
 
 def pipeline_without_model(casebook: Casebook) -> Pipeline:
@@ -62,7 +62,7 @@ def pipeline_without_model(casebook: Casebook) -> Pipeline:
 
 
 def app_without_model(casebook: Casebook, store: Store, jobs: Jobs, **options: Any) -> FastAPI:
-    """The API as a service without a model serves it."""
+    """The API of a service without a model."""
     return create_app(casebook, store, jobs, Previewer(store, casebook, pipeline_without_model(casebook)), **options)
 
 
@@ -112,7 +112,7 @@ def free_port() -> int:
 
 @contextmanager
 def served(app: Any) -> Iterator[str]:
-    """Serve `app` over a real socket; yields its base URL. The lifespan has run by then."""
+    """Serve `app`, after its lifespan has started, over a real socket. Yields the base URL."""
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=free_port(), log_level="warning", timeout_keep_alive=75)
     )
@@ -140,5 +140,5 @@ def await_ready(url: str, timeout_s: float = 30) -> None:
 
 
 def without_request_id(response: httpx.Response) -> str:
-    """The text of a response without what differs from request to request."""
+    """The text of a response without what differs between requests."""
     return re.sub(r'"request_id": "[^"]*"', "", response.text)

@@ -14,9 +14,7 @@ from sqlalchemy import Delete, Table
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
 from triage.models.chat.observer import FinishedCall
-from triage.server.metrics import Metrics
-from triage.server.metrics import WorkloadMetrics
-from triage.server.metrics import serve_metrics
+from triage.server.metrics import Metrics, WorkloadMetrics, serve_metrics
 from triage.store import Store, upgrade
 from triage.store.database import create_engine
 from triage.store.tables import incident_table, index_mark_table, notification_table, process_table, spending_table

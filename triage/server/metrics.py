@@ -24,6 +24,7 @@ from triage.domain.errors import MisconfiguredService
 
 if TYPE_CHECKING:
     from triage.domain.triage_result import Triage
+    from triage.models.chat.observer import FinishedCall
     from triage.store import Workload
 
 _REQUEST_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -151,25 +152,15 @@ class ModelMetrics:
             registry=registry,
         )
 
-    def called(
-        self,
-        model: str,
-        *,
-        prompt_tokens: int,
-        completion_tokens: int,
-        cost: float | None,
-        seconds: float,
-        retries: int,
-        error_kind: str | None,
-    ) -> None:
-        """Count a finished call, successful if `error_kind` is None. `cost` is in US dollars, None if unknown."""
-        self._calls.labels(model=model, outcome=error_kind or "ok").inc()
-        self._seconds.labels(model=model).observe(seconds)
-        self._tokens.labels(model=model, kind="prompt").inc(prompt_tokens)
-        self._tokens.labels(model=model, kind="completion").inc(completion_tokens)
-        self._retries.labels(model=model).inc(retries)
-        if cost is not None:
-            self._cost.labels(model=model).inc(cost)
+    def called(self, call: FinishedCall) -> None:
+        """See `ModelObserver.called`."""
+        self._calls.labels(model=call.model, outcome=call.error_kind or "ok").inc()
+        self._seconds.labels(model=call.model).observe(call.seconds)
+        self._tokens.labels(model=call.model, kind="prompt").inc(call.prompt_tokens)
+        self._tokens.labels(model=call.model, kind="completion").inc(call.completion_tokens)
+        self._retries.labels(model=call.model).inc(call.retries)
+        if call.cost is not None:
+            self._cost.labels(model=call.model).inc(call.cost)
 
     def breaker_changed(self, model: str, state: str) -> None:
         """Set the state of a model's circuit breaker: `closed`, `open` or `half_open`."""

@@ -1,4 +1,4 @@
-"""A process that asks a provider as fast as the shared pace lets it: DATABASE_URL BASE_URL PER_MINUTE SECONDS."""
+"""Call a provider as fast as the shared rate limit allows. Arguments: DATABASE_URL BASE_URL PER_MINUTE SECONDS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The breaker, on a clock that the tests move."""
+"""The circuit breaker, on a clock that the tests control."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPTIONS = BreakerOptions(run=3, share=0.5, window=6, cool_down_s=5.0, longest_co
 
 
 class Scripted:
-    """A model that does what it is told next; well if told nothing."""
+    """A model with scripted outcomes. It answers once the script has ended."""
 
     name = "big"
 
@@ -41,7 +41,7 @@ class Scripted:
 
 
 class Clock:
-    """The event loop's clock, which stands still until it is moved."""
+    """The event loop's clock, moved by the test."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000.0
@@ -54,18 +54,18 @@ async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 async def ask(breaker: Breaker, times: int = 1) -> list[str]:
-    """What came of so many calls, one after the other: the kind of error, or `reply`."""
-    told = []
+    """The outcomes of consecutive calls: `reply`, or the kind of error."""
+    outcomes = []
     for _ in range(times):
         try:
             await breaker.complete(REQUEST)
-            told.append("reply")
+            outcomes.append("reply")
         except ModelUnavailable as error:
-            told.append(error.kind)
-    return told
+            outcomes.append(error.kind)
+    return outcomes
 
 
-async def test_it_opens_after_a_run_of_failures_and_then_answers_at_once(clock: Clock) -> None:
+async def test_it_opens_after_consecutive_failures_and_then_fails_fast(clock: Clock) -> None:
     model = Scripted(DOWN, DOWN, DOWN)
     breaker = Breaker(model, OPTIONS)
 
@@ -78,13 +78,13 @@ async def test_it_opens_after_a_run_of_failures_and_then_answers_at_once(clock: 
     assert caught.value.data["retry_after_s"] == 5.0
 
 
-async def test_one_trial_after_the_cool_down_closes_it_or_makes_the_next_one_longer(clock: Clock) -> None:
+async def test_a_trial_after_the_cool_down_closes_it_or_doubles_the_next_cool_down(clock: Clock) -> None:
     model = Scripted(*[DOWN] * 6)
     changes: list[tuple[str, State]] = []
     breaker = Breaker(model, OPTIONS, lambda name, state: changes.append((name, state)))
     await ask(breaker, 3)
 
-    for cool_down_s in (5.0, 10.0, 15.0):  # the last is the longest, not the double
+    for cool_down_s in (5.0, 10.0, 15.0):  # the last is the longest allowed
         clock.now += cool_down_s - 0.001
         assert await ask(breaker) == ["breaker_open"]
         clock.now += 0.001
@@ -96,10 +96,10 @@ async def test_one_trial_after_the_cool_down_closes_it_or_makes_the_next_one_lon
     assert {name for name, _ in changes} == {"big"}
     model.outcomes = [DOWN] * 3
     await ask(breaker, 3)
-    assert breaker.retry_after_s == 5.0  # it begins anew
+    assert breaker.retry_after_s == 5.0  # back to the first cool-down
 
 
-async def test_it_opens_at_a_share_of_failures_too(clock: Clock) -> None:
+async def test_it_opens_at_a_share_of_failures(clock: Clock) -> None:
     breaker = Breaker(Scripted(DOWN, None, DOWN, None, None, DOWN), OPTIONS)
 
     assert await ask(breaker, 7) == [
@@ -124,7 +124,7 @@ async def test_what_is_not_the_providers_fault_never_opens_it(clock: Clock, erro
     assert breaker.state == "closed"
 
 
-async def test_only_one_trial_is_under_way_and_one_that_is_given_up_makes_room_for_the_next(clock: Clock) -> None:
+async def test_only_one_trial_runs_and_a_cancelled_trial_makes_room_for_the_next(clock: Clock) -> None:
     model = Scripted(DOWN, DOWN, DOWN)
     breaker = Breaker(model, OPTIONS)
     await ask(breaker, 3)
@@ -141,7 +141,7 @@ async def test_only_one_trial_is_under_way_and_one_that_is_given_up_makes_room_f
     assert breaker.state == "closed"
 
 
-async def test_calls_that_began_before_it_opened_say_nothing_later(clock: Clock) -> None:
+async def test_calls_that_began_before_it_opened_do_not_count(clock: Clock) -> None:
     model = Scripted(*[DOWN] * 4)
     breaker = Breaker(model, OPTIONS)
     model.held = asyncio.Event()
@@ -153,7 +153,7 @@ async def test_calls_that_began_before_it_opened_say_nothing_later(clock: Clock)
     assert (breaker.state, breaker.retry_after_s) == ("open", 5.0)
 
 
-async def test_a_real_endpoint_is_left_alone_and_a_refusal_is_an_answer(fake_openai: FakeOpenAI) -> None:
+async def test_it_stops_calls_to_a_failing_endpoint_and_a_refusal_is_no_failure(fake_openai: FakeOpenAI) -> None:
     chat = OpenAIChat("big", fake_openai.base_url, "key", policy=RetryPolicy(attempts=1))
     breaker = Breaker(chat, OPTIONS)
     fake_openai.otherwise = Refusal()
@@ -166,7 +166,7 @@ async def test_a_real_endpoint_is_left_alone_and_a_refusal_is_an_answer(fake_ope
 
 
 @given(st.lists(st.sampled_from([None, DOWN]), max_size=60), st.lists(st.floats(0, 9), min_size=60, max_size=60))
-def test_the_provider_is_asked_at_most_once_in_a_cool_down(
+def test_the_provider_is_called_at_most_once_per_cool_down(
     outcomes: list[ModelUnavailable | None], waits: list[float]
 ) -> None:
     async def check() -> None:

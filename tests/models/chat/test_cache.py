@@ -1,4 +1,4 @@
-"""Replies on disk: what counts as the same question, and what survives."""
+"""The reply cache: which questions are the same, and what survives a crash."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ask(text: str = "Why?", **more: Any) -> Request:
     return Request(messages=(Message(role="user", content=text),), **more)
 
 
-async def test_a_question_is_paid_for_once_even_by_the_next_process(tmp_path: Path) -> None:
+async def test_a_question_is_paid_for_once_across_processes(tmp_path: Path) -> None:
     model = Counting()
     with ReplyCache(tmp_path / "replies.jsonl") as cache:
         first = await CachedChat(model, cache).complete(ask())
@@ -61,15 +61,15 @@ async def test_a_question_is_paid_for_once_even_by_the_next_process(tmp_path: Pa
         Request(messages=(Message(role="user", content="Why?"), Message(role="user", content=""))),
     ],
 )
-def test_whatever_can_change_the_reply_makes_another_question(other: Request) -> None:
+def test_whatever_can_change_the_reply_changes_the_key(other: Request) -> None:
     assert cache_key(other) != cache_key(ask())
 
 
-def test_the_deadline_makes_no_other_question() -> None:
+def test_the_deadline_does_not_change_the_key() -> None:
     assert cache_key(ask(deadline_s=1)) == cache_key(ask(deadline_s=99))
 
 
-async def test_samples_of_one_question_stay_different_and_come_back_in_their_order(tmp_path: Path) -> None:
+async def test_samples_of_one_question_stay_different_and_in_order(tmp_path: Path) -> None:
     model = Counting()
     with ReplyCache(tmp_path / "replies.jsonl") as cache:
         chat = CachedChat(model, cache)
@@ -81,7 +81,7 @@ async def test_samples_of_one_question_stay_different_and_come_back_in_their_ord
     assert model.asked == 4
 
 
-def test_models_and_endpoints_have_files_of_their_own(tmp_path: Path) -> None:
+def test_each_model_at_each_endpoint_has_its_own_file(tmp_path: Path) -> None:
     names = [("gpt", "a"), ("gpt", "b"), ("gpt-2", "a"), ("../gpt", "a")]
     paths = {ReplyCache.of(tmp_path, model, endpoint).path for model, endpoint in names}
 
@@ -89,7 +89,7 @@ def test_models_and_endpoints_have_files_of_their_own(tmp_path: Path) -> None:
     assert {path.parent for path in paths} == {tmp_path}
 
 
-async def test_bypass_cache_the_model_answers_and_that_is_kept(tmp_path: Path) -> None:
+async def test_a_bypassed_cache_is_updated_with_the_new_reply(tmp_path: Path) -> None:
     model = Counting()
     with ReplyCache(tmp_path / "replies.jsonl") as cache:
         chat = CachedChat(model, cache)
@@ -154,15 +154,15 @@ with ReplyCache(Path(sys.argv[1])) as cache:
 """
 
 
-def test_what_was_put_survives_a_killed_process(tmp_path: Path) -> None:
+def test_stored_replies_survive_a_killed_process(tmp_path: Path) -> None:
     path = tmp_path / "replies.jsonl"
     with subprocess.Popen([sys.executable, "-c", PROGRAM, str(path)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        told = [int(process.stdout.readline()) for _ in range(200)]
+        printed = [int(process.stdout.readline()) for _ in range(200)]
         os.kill(process.pid, signal.SIGKILL)
-        told += [int(line) for line in process.stdout if line.endswith("\n")]
+        printed += [int(line) for line in process.stdout if line.endswith("\n")]
     with ReplyCache(path) as cache:
-        assert all(cache.get(cache_key(ask(str(n)))) for n in told)
+        assert all(cache.get(cache_key(ask(str(n)))) for n in printed)
 
 
 def test_a_cache_that_is_not_open_says_so(tmp_path: Path) -> None:

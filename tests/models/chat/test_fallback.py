@@ -1,4 +1,4 @@
-"""Who answers when the first doesn't, and how long that may take."""
+"""The fallback chain and its deadline."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REQUEST = Request(messages=(Message(role="user", content="Why?"),))
 CHAIN = (Candidate("big"), Candidate("small"), Candidate("local"))
 
 
-async def test_the_first_answers_and_nobody_else_is_asked() -> None:
+async def test_if_the_first_model_answers_no_other_is_called() -> None:
     asked = []
 
     async def ask(place: int) -> str:
@@ -30,7 +30,7 @@ async def test_the_first_answers_and_nobody_else_is_asked() -> None:
     assert asked == [0]
 
 
-async def test_each_that_fails_is_named_with_its_reason() -> None:
+async def test_each_failed_model_is_named_with_its_reason() -> None:
     async def ask(place: int) -> str:
         if place < 2:
             raise ModelUnavailable(f"Reason {place}.")
@@ -46,7 +46,7 @@ async def test_each_that_fails_is_named_with_its_reason() -> None:
         await first_to_answer(CHAIN[:1], ask, None)
 
 
-async def test_one_that_hangs_leaves_half_of_the_time_to_the_next() -> None:
+async def test_a_model_that_hangs_leaves_half_of_the_time_to_the_next() -> None:
     left: list[float] = []
 
     async def ask(place: int) -> str:
@@ -63,7 +63,7 @@ async def test_one_that_hangs_leaves_half_of_the_time_to_the_next() -> None:
     assert time.perf_counter() - start < 0.2 + GRACE_S + 0.3
 
 
-async def test_nothing_outlasts_the_deadline_by_more_than_the_grace_even_where_all_hang() -> None:
+async def test_the_deadline_is_exceeded_at_most_by_the_grace_even_if_all_models_hang() -> None:
     async def ask(place: int) -> str:
         await asyncio.sleep(60)
         return "never"
@@ -96,7 +96,7 @@ async def test_calls_of_a_hanging_endpoint_end_by_the_deadline_of_the_incident(f
     assert caught.value.data["cause"] == "timeout"
     assert time.perf_counter() - start < 0.3 + GRACE_S
 
-    # A wait that would end after it is not begun.
+    # A wait that would end after the deadline does not start.
     fake_openai.otherwise = Status(429, headers={"retry-after": "30"})
     start = time.perf_counter()
     with pytest.raises(ModelUnavailable, match="asks to wait 30 s"):

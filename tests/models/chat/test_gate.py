@@ -1,4 +1,4 @@
-"""The gate to a provider: how many at once, how many a minute, and who goes first."""
+"""The gate: concurrency, rates, and the order of requests."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from triage.domain.errors import ModelUnavailable
 from triage.models.chat import Message, Request
 from triage.models.chat.gate import Bucket, Gate, Limits
-from triage.models.chat.retry import RetryPolicy, call_with_retries
+from triage.models.chat.retry import Retries, RetryPolicy
 
 QUICK = RetryPolicy(attempts=3, first_wait_s=0.02, longest_wait_s=0.02)
 
 
 class Refused(Exception):
-    """An answer of 429, as a client library raises it."""
+    """A client library's error for status 429."""
 
     status_code = 429
 
@@ -37,7 +37,7 @@ async def test_no_more_requests_than_slots_are_in_flight() -> None:
         most = max(most, gate.in_flight)
         await asyncio.sleep(0.001)
 
-    await asyncio.gather(*(call_with_retries(call, 5, gate=gate) for _ in range(20)))
+    await asyncio.gather(*(Retries(gate=gate).call(call, 5) for _ in range(20)))
 
     assert most == 3
     assert gate.in_flight == 0
@@ -58,7 +58,7 @@ async def test_a_call_that_waits_for_its_retry_holds_no_slot() -> None:
         order.append("other")
 
     retried, _ = await asyncio.gather(
-        call_with_retries(failing_once, 5, policy=QUICK, gate=gate), call_with_retries(well, 5, gate=gate)
+        Retries(policy=QUICK, gate=gate).call(failing_once, 5), Retries(gate=gate).call(well, 5)
     )
 
     assert order == ["first", "other", "first"]
@@ -85,7 +85,7 @@ async def test_retries_go_before_requests_that_came_earlier() -> None:
     assert order == ["retry", "new", "another new"]
 
 
-async def test_who_gives_up_while_waiting_takes_no_slot_along() -> None:
+async def test_a_call_that_is_cancelled_while_waiting_takes_no_slot() -> None:
     gate = Gate(Limits(at_once=1))
 
     async def through() -> None:
@@ -102,7 +102,7 @@ async def test_who_gives_up_while_waiting_takes_no_slot_along() -> None:
         assert gate.in_flight == 1
 
 
-async def test_who_is_let_in_and_cancelled_at_the_same_moment_leaves_again() -> None:
+async def test_a_call_that_is_admitted_and_cancelled_at_the_same_moment_frees_its_slot() -> None:
     gate = Gate(Limits(at_once=1))
 
     async def through() -> None:
@@ -125,12 +125,12 @@ async def test_waiting_for_a_slot_does_not_count_against_the_deadline() -> None:
         await asyncio.sleep(0.6)
         return "done"
 
-    both = await asyncio.gather(*(call_with_retries(slow, 1.0, gate=gate) for _ in range(2)))
+    both = await asyncio.gather(*(Retries(gate=gate).call(slow, 1.0) for _ in range(2)))
 
     assert both == [("done", 0), ("done", 0)]
 
 
-async def test_waits_that_the_endpoint_asks_for_use_up_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waits_that_the_endpoint_asks_for_count_as_no_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     gate, made = Gate(), 0
 
     async def at_once(_seconds: float) -> None:
@@ -145,14 +145,14 @@ async def test_waits_that_the_endpoint_asks_for_use_up_no_attempt(monkeypatch: p
             raise Refused("1")
         return "at last"
 
-    assert await call_with_retries(call, 60, policy=QUICK, gate=gate) == ("at last", 5)
+    assert await Retries(policy=QUICK, gate=gate).call(call, 60) == ("at last", 5)
     made = -100
     with pytest.raises(ModelUnavailable):
-        await call_with_retries(call, 1.0, policy=QUICK, gate=gate)
+        await Retries(policy=QUICK, gate=gate).call(call, 1.0)
     assert made == -99
 
 
-async def test_a_crowded_endpoint_is_asked_less_at_once_and_more_again_when_it_welcomes_it() -> None:
+async def test_fewer_requests_run_at_once_while_the_endpoint_limits_the_rate() -> None:
     gate = Gate(Limits(at_once=32))
     for _ in range(100):
         gate.record_answer(is_rate_limited=True)
@@ -163,7 +163,7 @@ async def test_a_crowded_endpoint_is_asked_less_at_once_and_more_again_when_it_w
     assert await _let_in(gate, 40) == 32
 
 
-async def test_now_and_then_a_refusal_narrows_nothing() -> None:
+async def test_an_occasional_rate_limit_changes_nothing() -> None:
     gate = Gate(Limits(at_once=32))
     for n in range(1_000):
         gate.record_answer(is_rate_limited=n % 10 == 0)
@@ -192,15 +192,15 @@ async def test_requests_come_at_the_rate_that_the_provider_allows() -> None:
     async def call() -> float:
         return time.monotonic() - started
 
-    made = await asyncio.gather(*(call_with_retries(call, 5, gate=gate) for _ in range(14)))
+    made = await asyncio.gather(*(Retries(gate=gate).call(call, 5) for _ in range(14)))
     times = sorted(when for when, _ in made)
 
-    # A second's worth at once, then one each tenth of a second.
+    # One second's worth at once, then one request per tenth of a second.
     assert all(when - times[0] >= (n - 10) / 10 for n, when in enumerate(times))
     assert times[13] - times[0] >= 0.35
 
 
-async def test_tokens_that_an_answer_took_beyond_the_estimate_delay_what_follows() -> None:
+async def test_tokens_beyond_the_estimate_delay_the_next_request() -> None:
     gate = Gate(Limits(tokens_per_minute=6_000))
     request = Request(messages=(Message(role="user", content="word" * 50),))
     assert gate.estimate_tokens(request) == 50
@@ -210,11 +210,11 @@ async def test_tokens_that_an_answer_took_beyond_the_estimate_delay_what_follows
     async with gate.slot(10):
         waited = time.monotonic() - started
 
-    # 120 taken of the 100 there: 30 more are wanted, at 100 a second.
+    # 120 of 100 tokens are used: the next 10 are available after 0.3 s, at 100 per second.
     assert waited >= 0.28
 
 
-async def test_a_request_larger_than_the_bucket_goes_through_all_the_same() -> None:
+async def test_a_request_larger_than_the_bucket_goes_through() -> None:
     gate = Gate(Limits(tokens_per_minute=60))
 
     async with asyncio.timeout(1), gate.slot(5_000):
@@ -226,7 +226,7 @@ async def test_a_request_larger_than_the_bucket_goes_through_all_the_same() -> N
     st.lists(st.floats(0, 5), min_size=1, max_size=60),
     st.sampled_from([lambda n: 1, lambda n: n % 7 + 1]),
 )
-def test_a_minute_never_brings_more_than_the_limit_and_what_the_bucket_holds(
+def test_a_minute_never_exceeds_the_limit_by_more_than_the_capacity(
     per_minute: int, gaps: list[float], amount: Callable[[int], int]
 ) -> None:
     bucket, now = Bucket(per_minute), 1_000.0
@@ -240,5 +240,5 @@ def test_a_minute_never_brings_more_than_the_limit_and_what_the_bucket_holds(
     capacity = max(1.0, per_minute / 60)
     for start, _ in taken:
         within = [n for at, n in taken if start <= at < start + 60]
-        # The last may go into debt by what it is larger than the bucket.
+        # The last may exceed the bucket.
         assert sum(within) <= per_minute + capacity + max(within) + 1e-6

@@ -1,4 +1,4 @@
-"""The LangChain adapter with a real provider package, talking to the fake endpoint."""
+"""The LangChain adapter with a real provider package, against the fake endpoint."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_a_provider_that_answers_through_a_tool_is_read_as_written(fake_op
         ({"json_schema", "tools", "json_object"}, "text"),
     ],
 )
-async def test_a_provider_is_asked_in_the_strictest_way_that_it_understands_and_that_is_remembered(
+async def test_the_strictest_format_that_the_provider_supports_is_found_and_remembered(
     fake_openai: FakeOpenAI, chat: LangChainChat, rejected: set[str], understood: str
 ) -> None:
     fake_openai.rejects = rejected
@@ -108,10 +108,10 @@ async def test_a_provider_is_asked_in_the_strictest_way_that_it_understands_and_
     ]
 
 
-async def test_a_provider_whose_package_structures_nothing_is_told_in_words(
+async def test_a_provider_without_structured_output_gets_the_schema_in_the_prompt(
     fake_openai: FakeOpenAI, chat: LangChainChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Many a provider's class leaves both as they are in LangChain's own base class.
+    # The classes of many providers inherit both from LangChain's base class.
     for method in ("with_structured_output", "bind_tools"):
         monkeypatch.setattr(ChatOpenAI, method, getattr(BaseChatModel, method))
 
@@ -121,7 +121,7 @@ async def test_a_provider_whose_package_structures_nothing_is_told_in_words(
     assert [format_asked(sent) for sent in fake_openai.requests] == ["text"]
 
 
-async def test_a_request_that_is_wrong_in_itself_does_not_change_what_is_remembered(
+async def test_an_invalid_request_does_not_change_what_is_remembered(
     fake_openai: FakeOpenAI, chat: LangChainChat
 ) -> None:
     fake_openai.script(Status(400, "This model's maximum context length is 8192 tokens."))
@@ -133,7 +133,7 @@ async def test_a_request_that_is_wrong_in_itself_does_not_change_what_is_remembe
     assert [format_asked(sent) for sent in fake_openai.requests] == ["json_schema", "json_schema"]
 
 
-async def test_trouble_is_tried_again_by_one_layer_only(fake_openai: FakeOpenAI, chat: LangChainChat) -> None:
+async def test_only_one_layer_retries(fake_openai: FakeOpenAI, chat: LangChainChat) -> None:
     fake_openai.otherwise = Status(500)
 
     with pytest.raises(ModelUnavailable, match="status 500"):
@@ -152,7 +152,7 @@ async def test_retry_after_is_honoured_and_retries_are_counted(fake_openai: Fake
     assert time.monotonic() - started >= 0.2
 
 
-async def test_a_slow_provider_is_left_at_the_deadline(fake_openai: FakeOpenAI, chat: LangChainChat) -> None:
+async def test_a_slow_provider_is_given_up_at_the_deadline(fake_openai: FakeOpenAI, chat: LangChainChat) -> None:
     fake_openai.otherwise = Answer(delay_s=5)
 
     with pytest.raises(ModelUnavailable, match="no answer within"):
@@ -168,7 +168,7 @@ async def test_a_wrong_key_names_the_providers_key(fake_openai: FakeOpenAI, chat
     assert "sk-test-secret" not in raised.value.detail
 
 
-async def test_a_rejected_temperature_is_left_out_from_then_on(fake_openai: FakeOpenAI, chat: LangChainChat) -> None:
+async def test_a_rejected_temperature_is_omitted_from_then_on(fake_openai: FakeOpenAI, chat: LangChainChat) -> None:
     fake_openai.rejects = {"temperature"}
 
     await chat.complete(ask())

@@ -1,4 +1,4 @@
-"""The local model for real: its server process, and the ordinary adapter that talks to it."""
+"""The real local model: its server process and the adapter."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_file_that_is_no_model_is_told_with_the_log(tmp_path: Path) -> None:
+async def test_the_error_for_an_invalid_model_file_names_the_log(tmp_path: Path) -> None:
     pytest.importorskip("xllamacpp")
     file = tmp_path / "not-a-model.gguf"
     file.write_bytes(b"GGUF, but not really")
@@ -51,7 +51,7 @@ async def test_a_file_that_is_no_model_is_told_with_the_log(tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.local_model
-async def test_the_local_model_answers_in_json_and_letters_and_comes_back_after_a_crash(
+async def test_the_local_model_answers_in_json_and_letters_and_restarts_after_a_crash(
     local_model_path: Path, tmp_path: Path
 ) -> None:
     server = LocalModelServer(local_model_path, tmp_path / "model.log", context_tokens=2048)

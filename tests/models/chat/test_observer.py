@@ -1,4 +1,4 @@
-"""What an observer is told of calls."""
+"""What an observer learns of calls."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_failures_are_counted_by_kind(fake_openai: FakeOpenAI, behaviour: 
     assert counters.retries["big"] == len(fake_openai.requests) - 1
 
 
-async def test_a_call_that_is_given_up_is_told_of(fake_openai: FakeOpenAI) -> None:
+async def test_a_cancelled_call_counts_as_a_timeout(fake_openai: FakeOpenAI) -> None:
     counters = Counters()
     chat = OpenAIChat("big", fake_openai.base_url, "key")
     fake_openai.otherwise = Answer(delay_s=5)

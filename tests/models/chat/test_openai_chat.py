@@ -1,4 +1,4 @@
-"""The openai adapter against a fake endpoint over a real socket: what it understands, endures and says."""
+"""The OpenAI adapter against a fake endpoint over a real socket."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def test_a_schema_is_sent_strict_and_the_answer_fits_it(fake_openai: FakeO
     assert described["schema"] == SCHEMA
 
 
-async def test_log_probabilities_of_the_first_token_are_handed_on(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
+async def test_log_probabilities_of_the_first_token_are_returned(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
     reply = await chat.complete(ask(max_tokens=1, top_logprobs=2))
 
     assert reply.first_token_logprobs == pytest.approx({"A": math.log(0.7), "B": math.log(0.2)})
@@ -101,7 +101,7 @@ LADDER = ["json_schema", "tool", "json_object", "text"]
         ({"json_schema", "tools", "json_object"}, "text"),
     ],
 )
-async def test_an_endpoint_is_asked_in_the_strictest_way_that_it_understands_and_that_is_remembered(
+async def test_the_strictest_format_that_the_endpoint_supports_is_found_and_remembered(
     fake_openai: FakeOpenAI, chat: OpenAIChat, rejected: set[str], understood: str
 ) -> None:
     fake_openai.rejects = rejected
@@ -117,9 +117,7 @@ async def test_an_endpoint_is_asked_in_the_strictest_way_that_it_understands_and
     assert told_in_words == (understood in {"json_object", "text"})
 
 
-async def test_a_tool_that_must_be_called_takes_the_place_of_a_schema(
-    fake_openai: FakeOpenAI, chat: OpenAIChat
-) -> None:
+async def test_a_required_tool_call_replaces_a_schema(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
     fake_openai.rejects = {"json_schema"}
 
     await chat.complete(ask(schema_=SCHEMA))
@@ -145,7 +143,7 @@ async def test_an_endpoint_that_does_not_know_strict_is_asked_without_it(
     assert ["strict" in sent["response_format"]["json_schema"] for sent in fake_openai.requests] == [True, False, False]
 
 
-async def test_an_answer_in_words_where_a_tool_was_to_be_called_is_read_too(
+async def test_an_answer_in_the_content_instead_of_a_tool_call_is_read(
     fake_openai: FakeOpenAI, chat: OpenAIChat
 ) -> None:
     fake_openai.rejects = {"json_schema"}
@@ -180,7 +178,7 @@ async def test_tool_calls_are_read_in_every_form_that_endpoints_send(
         Status(404, "No endpoints found that support the provided 'tool_choice' value."),
     ],
 )
-async def test_endpoints_say_in_many_ways_that_they_have_no_tools(
+async def test_all_known_messages_for_missing_tools_are_understood(
     fake_openai: FakeOpenAI, chat: OpenAIChat, objection: Status
 ) -> None:
     fake_openai.script(Status(400, "response_format.type must be text"), objection)
@@ -191,7 +189,7 @@ async def test_endpoints_say_in_many_ways_that_they_have_no_tools(
     assert [format_asked(sent) for sent in fake_openai.requests] == [*LADDER[:3], "json_object"]
 
 
-async def test_an_objection_on_the_last_rung_is_told_with_its_cause(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
+async def test_an_error_in_the_last_format_is_reported(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
     fake_openai.otherwise = Status(400, "This endpoint takes no schema at all.")
 
     with pytest.raises(ModelUnavailable, match=r"TRIAGE_MODEL.*takes no schema at all"):
@@ -205,7 +203,7 @@ async def test_an_objection_on_the_last_rung_is_told_with_its_cause(fake_openai:
     assert format_asked(fake_openai.requests[-1]) == "json_schema"
 
 
-async def test_a_slow_call_does_not_undo_what_another_learned(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
+async def test_a_slow_call_does_not_overwrite_what_another_learned(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
     fake_openai.rejects = {"json_schema"}
     fake_openai.script(Answer("slow", delay_s=0.5))
 
@@ -222,7 +220,7 @@ async def test_a_slow_call_does_not_undo_what_another_learned(fake_openai: FakeO
     ("rejected", "kept"),
     [("logprobs", "temperature"), ("temperature", "logprobs"), ("max_tokens", "max_completion_tokens")],
 )
-async def test_a_parameter_that_the_endpoint_rejects_is_left_out_from_then_on(
+async def test_a_rejected_parameter_is_omitted_from_then_on(
     fake_openai: FakeOpenAI, chat: OpenAIChat, rejected: str, kept: str
 ) -> None:
     fake_openai.rejects = {rejected}
@@ -246,9 +244,7 @@ async def test_an_endpoint_with_fewer_log_probabilities_still_gives_some(
     assert set(reply.first_token_logprobs) == {"A", "B", "C"}
 
 
-async def test_a_request_that_is_wrong_in_itself_does_not_change_what_is_remembered(
-    fake_openai: FakeOpenAI, chat: OpenAIChat
-) -> None:
+async def test_an_invalid_request_does_not_change_what_is_remembered(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
     fake_openai.script(Status(400, "This model's maximum context length is 8192 tokens."))
 
     with pytest.raises(ModelUnavailable, match="maximum context length"):
@@ -259,7 +255,7 @@ async def test_a_request_that_is_wrong_in_itself_does_not_change_what_is_remembe
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "failure",
     [
         Status(500),
         Status(503, headers={"retry-after-ms": "5"}),
@@ -275,10 +271,10 @@ async def test_a_request_that_is_wrong_in_itself_does_not_change_what_is_remembe
         Answer(""),
     ],
 )
-async def test_passing_trouble_is_tried_again_and_counted(
-    fake_openai: FakeOpenAI, chat: OpenAIChat, trouble: Behaviour
+async def test_transient_errors_are_retried_and_counted(
+    fake_openai: FakeOpenAI, chat: OpenAIChat, failure: Behaviour
 ) -> None:
-    fake_openai.script(trouble, trouble, Answer("at last"))
+    fake_openai.script(failure, failure, Answer("at last"))
 
     reply = await chat.complete(ask(deadline_s=20))
 
@@ -286,7 +282,7 @@ async def test_passing_trouble_is_tried_again_and_counted(
 
 
 @pytest.mark.parametrize(
-    ("trouble", "said"),
+    ("failure", "message"),
     [
         (Status(500), "status 500"),
         (CutOff(), "TRIAGE_BASE_URL"),
@@ -294,20 +290,18 @@ async def test_passing_trouble_is_tried_again_and_counted(
         (NoChoices(), "no choices"),
     ],
 )
-async def test_trouble_that_stays_ends_after_the_last_try(
-    fake_openai: FakeOpenAI, chat: OpenAIChat, trouble: Behaviour, said: str
+async def test_a_persistent_error_is_raised_after_the_last_try(
+    fake_openai: FakeOpenAI, chat: OpenAIChat, failure: Behaviour, message: str
 ) -> None:
-    fake_openai.otherwise = trouble
+    fake_openai.otherwise = failure
 
-    with pytest.raises(ModelUnavailable, match=said) as raised:
+    with pytest.raises(ModelUnavailable, match=message) as raised:
         await chat.complete(ask())
 
     assert raised.value.data["attempts"] == len(fake_openai.requests) == QUICK.attempts
 
 
-async def test_a_wrong_key_is_said_at_once_with_the_setting_to_change(
-    fake_openai: FakeOpenAI, chat: OpenAIChat
-) -> None:
+async def test_a_wrong_key_fails_at_once_and_names_the_setting(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
     fake_openai.keys = {"another"}
 
     with pytest.raises(ModelUnavailable, match="OPENAI_API_KEY") as raised:
@@ -317,9 +311,7 @@ async def test_a_wrong_key_is_said_at_once_with_the_setting_to_change(
     assert len(fake_openai.requests) == 1
 
 
-async def test_an_unknown_model_is_said_at_once_with_the_settings_to_change(
-    fake_openai: FakeOpenAI, chat: OpenAIChat
-) -> None:
+async def test_an_unknown_model_fails_at_once_and_names_the_settings(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
     fake_openai.models = {"another"}
 
     with pytest.raises(ModelUnavailable, match=r"TRIAGE_MODEL and TRIAGE_BASE_URL.*`gpt-test` does not exist"):
@@ -328,7 +320,7 @@ async def test_an_unknown_model_is_said_at_once_with_the_settings_to_change(
     assert len(fake_openai.requests) == 1
 
 
-async def test_an_exhausted_quota_is_not_tried_again(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
+async def test_an_exhausted_quota_is_not_retried(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
     fake_openai.script(Status(429, "You exceeded your quota", error_code="insufficient_quota"))
 
     with pytest.raises(ModelUnavailable, match="quota"):
@@ -361,7 +353,7 @@ async def test_a_wait_that_would_pass_the_deadline_is_refused_at_once(
     assert time.monotonic() - started < 2
 
 
-async def test_a_slow_endpoint_is_left_at_the_deadline(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
+async def test_a_slow_endpoint_is_given_up_at_the_deadline(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
     fake_openai.otherwise = Answer(delay_s=5)
     started = time.monotonic()
 
@@ -371,7 +363,7 @@ async def test_a_slow_endpoint_is_left_at_the_deadline(fake_openai: FakeOpenAI, 
     assert time.monotonic() - started < 2
 
 
-async def test_a_cancelled_call_is_not_tried_again(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
+async def test_a_cancelled_call_is_not_retried(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
     fake_openai.otherwise = Answer(delay_s=5)
 
     with pytest.raises(TimeoutError):
@@ -380,7 +372,7 @@ async def test_a_cancelled_call_is_not_tried_again(fake_openai: FakeOpenAI, chat
     assert len(fake_openai.requests) <= 1
 
 
-async def test_an_endpoint_that_is_not_there_is_named_as_the_cause() -> None:
+async def test_an_unreachable_endpoint_is_named_as_the_cause() -> None:
     adapter = OpenAIChat("gpt-test", "http://127.0.0.1:9/v1", KEY, policy=QUICK)
 
     with pytest.raises(ModelUnavailable, match="TRIAGE_BASE_URL"):
@@ -389,7 +381,7 @@ async def test_an_endpoint_that_is_not_there_is_named_as_the_cause() -> None:
     await adapter.aclose()
 
 
-async def test_a_refusal_is_told_in_the_models_words(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
+async def test_a_refusal_is_reported_in_the_models_words(fake_openai: FakeOpenAI, chat: OpenAIChat) -> None:
     fake_openai.script(Refusal("I can't help with that."))
 
     with pytest.raises(ModelUnavailable, match="I can't help with that"):

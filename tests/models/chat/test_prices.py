@@ -1,4 +1,4 @@
-"""Prices come from the user's file or are unknown."""
+"""Prices come from the user's file, or are unknown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_prices_are_read_per_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "no price file"),
         ("a: [", "is not YAML"),
@@ -31,9 +31,9 @@ def test_prices_are_read_per_model(tmp_path: Path) -> None:
         ("", "must hold lines such as"),
     ],
 )
-def test_a_file_that_says_something_else_is_explained(tmp_path: Path, content: str | None, said: str) -> None:
+def test_an_invalid_file_is_explained(tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
         (tmp_path / "prices.yaml").write_text(content)
 
-    with pytest.raises(MisconfiguredService, match=said):
+    with pytest.raises(MisconfiguredService, match=message):
         load_prices(tmp_path / "prices.yaml")

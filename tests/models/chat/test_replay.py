@@ -1,4 +1,4 @@
-"""Recorded answers are given again for their write-up, and nothing is made up for others."""
+"""Recorded answers are replayed for their write-up only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The retry layer on its own: what Retry-After means, and errors of any library."""
+"""The retry layer: Retry-After, and errors of all client libraries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from triage.domain.errors import ModelUnavailable
 from triage.models.chat.gate import Gate
-from triage.models.chat.retry import EMBEDDING, RetryPolicy, call_with_retries, retry_after_s, status_of
+from triage.models.chat.retry import EMBEDDING, Retries, RetryPolicy, retry_after_s, status_of
 
 NOW = 1_800_000_000.0
 QUICK = RetryPolicy(attempts=3, first_wait_s=0.001, longest_wait_s=0.002)
@@ -34,7 +34,7 @@ QUICK = RetryPolicy(attempts=3, first_wait_s=0.001, longest_wait_s=0.002)
         ({}, None),
     ],
 )
-def test_retry_after_is_read_in_each_of_its_forms(headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_after_is_read_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after_s(headers, now=NOW) == seconds
 
 
@@ -46,7 +46,7 @@ def test_no_retry_after_breaks_the_reader(value: str) -> None:
 
 
 class ForeignError(Exception):
-    """An error as some other client library would raise it."""
+    """Another client library's error."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"status {code}")
@@ -54,7 +54,7 @@ class ForeignError(Exception):
 
 
 @pytest.mark.parametrize(("status", "calls"), [(500, 3), (429, 3), (409, 3), (400, 1), (403, 1), (404, 1)])
-async def test_errors_of_any_library_are_judged_by_their_status(status: int, calls: int) -> None:
+async def test_errors_of_all_libraries_are_judged_by_status(status: int, calls: int) -> None:
     made = 0
 
     async def call() -> None:
@@ -63,7 +63,7 @@ async def test_errors_of_any_library_are_judged_by_their_status(status: int, cal
         raise ForeignError(status)
 
     with pytest.raises(ModelUnavailable) as raised:
-        await call_with_retries(call, 5, policy=QUICK)
+        await Retries(policy=QUICK).call(call, 5)
 
     assert made == calls
     assert raised.value.data == {"status": status, "attempts": calls}
@@ -74,10 +74,10 @@ async def test_messages_name_the_settings_of_the_endpoint_that_was_called() -> N
         raise ForeignError(404)
 
     with pytest.raises(ModelUnavailable, match="TRIAGE_EMBEDDING_MODEL and TRIAGE_EMBEDDING_BASE_URL"):
-        await call_with_retries(call, 5, settings=EMBEDDING)
+        await Retries(settings=EMBEDDING).call(call, 5)
 
 
-async def test_a_mistake_in_the_program_is_not_tried_again() -> None:
+async def test_a_programming_error_is_not_retried() -> None:
     made = 0
 
     async def call() -> None:
@@ -86,7 +86,7 @@ async def test_a_mistake_in_the_program_is_not_tried_again() -> None:
         raise KeyError("typo")
 
     with pytest.raises(ModelUnavailable, match="KeyError"):
-        await call_with_retries(call, 5, policy=QUICK)
+        await Retries(policy=QUICK).call(call, 5)
 
     assert made == 1
 
@@ -112,11 +112,11 @@ async def test_a_try_that_hangs_is_given_up_while_there_is_time_for_another() ->
         gate.record_duration(0.01)
     assert gate.hang_timeout_s == 2.0
     began = time.monotonic()
-    assert await call_with_retries(call, 30, policy=QUICK, gate=gate) == ("well", 1)
+    assert await Retries(policy=QUICK, gate=gate).call(call, 30) == ("well", 1)
     assert 2.0 <= time.monotonic() - began < 10
 
 
-async def test_nothing_is_taken_for_hanging_before_it_is_known_how_long_answers_take() -> None:
+async def test_no_try_counts_as_hanging_before_ten_answers() -> None:
     gate = Gate()
     for _ in range(9):
         gate.record_duration(0.01)

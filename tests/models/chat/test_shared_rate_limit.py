@@ -1,4 +1,4 @@
-"""The pace that processes keep together."""
+"""The rate limit that processes share."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_no_window_sees_more_than_the_limit_and_one_burst(
     largest = max([burst, *(amount for _, amount in starts)])
     for first, _ in starts:
         seen = sum(amount for at, amount in starts if first <= at <= first + window_s)
-        # A block larger than the burst may stand at the end of the window, whole.
+        # A block larger than the burst may fall at the end of the window.
         assert seen <= window_s / rate.interval_s + largest + max(0.0, largest - burst) + 1e-3
 
 
@@ -65,7 +65,7 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
-async def test_the_statement_does_what_the_algorithm_says(url: str) -> None:
+async def test_the_sql_statement_implements_the_algorithm(url: str) -> None:
     store = Store(url)
     rate, full_at, now = Rate("tokens", 600, 5.0), 0.0, 1_700_000_000.0
     waits = []
@@ -129,24 +129,24 @@ async def test_at_a_high_rate_one_reservation_serves_many_calls(tmp_path: Path) 
         return await reserve(*arguments)  # type: ignore[arg-type]
 
     store.rate_limits.reserve = counted  # type: ignore[method-assign, assignment]
-    pace = SharedRateLimit(store.rate_limits, "any", Limits(requests_per_minute=6_000))
+    limit = SharedRateLimit(store.rate_limits, "any", Limits(requests_per_minute=6_000))
     for _ in range(50):
-        await pace.take(0)
+        await limit.take(0)
     await store.close()
 
     assert booked <= 3
     assert 100 * BLOCK_S == 50
 
 
-async def test_without_the_database_a_process_keeps_to_its_share_and_says_so(
+async def test_without_the_database_a_process_keeps_to_its_share_and_logs_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store(f"sqlite:///{tmp_path / 'nothing' / 'here.db'}")
-    pace = SharedRateLimit(store.rate_limits, "any", Limits(requests_per_minute=600))
+    limit = SharedRateLimit(store.rate_limits, "any", Limits(requests_per_minute=600))
     start = time.perf_counter()
     with caplog.at_level(logging.WARNING):
         for _ in range(14):
-            await pace.take(0)
+            await limit.take(0)
     took = time.perf_counter() - start
     await store.close()
 
@@ -154,7 +154,7 @@ async def test_without_the_database_a_process_keeps_to_its_share_and_says_so(
     assert caplog.text.count("this process keeps to 600 requests per minute") == 1
 
 
-async def test_a_limit_that_leaves_no_room_in_time_says_so_at_once(tmp_path: Path, fake_openai: FakeOpenAI) -> None:
+async def test_a_limit_without_room_before_the_deadline_fails_at_once(tmp_path: Path, fake_openai: FakeOpenAI) -> None:
     url = f"sqlite:///{tmp_path / 'triage.db'}"
     await upgrade(url)
     store = Store(url)
@@ -177,22 +177,22 @@ async def test_a_limit_that_leaves_no_room_in_time_says_so_at_once(tmp_path: Pat
     assert len(fake_openai.requests) == 1
 
 
-async def test_tokens_are_counted_as_the_answer_tells_them(tmp_path: Path, fake_openai: FakeOpenAI) -> None:
+async def test_tokens_are_counted_as_the_answer_reports_them(tmp_path: Path, fake_openai: FakeOpenAI) -> None:
     url = f"sqlite:///{tmp_path / 'triage.db'}"
     await upgrade(url)
     store = Store(url)
-    pace = SharedRateLimit(store.rate_limits, "any", Limits(tokens_per_minute=600))
-    await pace.take(3)
-    pace.settle(40)  # it took 43, where 10 come in a second
+    limit = SharedRateLimit(store.rate_limits, "any", Limits(tokens_per_minute=600))
+    await limit.take(3)
+    limit.settle(40)  # it used 43 tokens; the limit is 10 per second
     start = time.perf_counter()
     async with within(10.0):
-        await pace.take(3)
+        await limit.take(3)
     await store.close()
 
     assert 3.0 < time.perf_counter() - start < 6.0
 
 
-async def test_where_many_are_refused_others_wait_too(tmp_path: Path, fake_openai: FakeOpenAI) -> None:
+async def test_rate_limited_requests_make_other_processes_wait(tmp_path: Path, fake_openai: FakeOpenAI) -> None:
     url = f"sqlite:///{tmp_path / 'triage.db'}"
     await upgrade(url)
     here, there = Store(url), Store(url)

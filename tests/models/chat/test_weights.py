@@ -1,4 +1,4 @@
-"""Weights from packages, cache and path: the content decides, never the place."""
+"""Weights from packages, cache and path, verified by content."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WEIGHTS = Weights(
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Packages that carry the weights in three parts and must not be run."""
+    """Packages with the weights in three parts, whose code must not run."""
     site = tmp_path / "site"
     for number, package in enumerate(PACKAGES, start=1):
         (site / package / "data").mkdir(parents=True)
@@ -42,13 +42,13 @@ def cache(tmp_path: Path) -> Path:
 
 
 def change_without_trace(path: Path) -> None:
-    """Other content of the same size and time: only a hash could tell."""
+    """Change the content, but not size and time: only a hash reveals it."""
     status = path.stat()
     path.write_bytes(b"x" * len(CONTENT))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def test_parts_are_put_together_with_progress_and_without_running_their_code(installed: Path, cache: Path) -> None:
+def test_parts_are_assembled_with_progress_and_without_running_their_code(installed: Path, cache: Path) -> None:
     seen: list[tuple[int, int]] = []
 
     path = find_weights(None, cache, lambda _, done, total: seen.append((done, total)), WEIGHTS)
@@ -78,7 +78,7 @@ def test_a_verified_file_is_not_hashed_again_until_it_changes(installed: Path, c
     assert path.read_bytes() == CONTENT, "a changed file is put together anew"
 
 
-def test_a_configured_file_is_used_where_it_lies(tmp_path: Path, cache: Path) -> None:
+def test_a_configured_file_is_used_in_place(tmp_path: Path, cache: Path) -> None:
     file = tmp_path / "mine.gguf"
     file.write_bytes(CONTENT)
 
@@ -86,7 +86,7 @@ def test_a_configured_file_is_used_where_it_lies(tmp_path: Path, cache: Path) ->
 
 
 @pytest.mark.parametrize("content", [None, b"short", b"x" * len(CONTENT)])
-def test_a_configured_file_that_is_not_it_names_the_setting(
+def test_the_error_for_a_wrong_configured_file_names_the_setting(
     tmp_path: Path, cache: Path, installed: Path, content: bytes | None
 ) -> None:
     file = tmp_path / "mine.gguf"
@@ -113,7 +113,7 @@ def test_damaged_parts_leave_nothing_behind(installed: Path, cache: Path) -> Non
     assert not list(cache.iterdir())
 
 
-def test_a_full_disk_is_said_before_anything_is_written(
+def test_a_full_disk_is_reported_before_anything_is_written(
     installed: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _path: shutil._ntuple_diskusage(10, 10, 0))
@@ -124,7 +124,7 @@ def test_a_full_disk_is_said_before_anything_is_written(
     assert not list(cache.iterdir())
 
 
-def test_whether_weights_are_at_hand_is_known_without_hashing(installed: Path, cache: Path) -> None:
+def test_availability_is_known_without_hashing(installed: Path, cache: Path) -> None:
     assert is_available(cache, WEIGHTS)
 
     shutil.rmtree(installed / PACKAGES[0])

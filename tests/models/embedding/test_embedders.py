@@ -33,7 +33,7 @@ async def test_the_same_text_has_the_same_vector_alone_and_among_others(minilm: 
     assert among[1] == pytest.approx(alone[0], abs=1e-5)
 
 
-async def test_nothing_and_very_much_can_be_embedded(minilm: MiniLM) -> None:
+async def test_empty_and_huge_texts_can_be_embedded(minilm: MiniLM) -> None:
     assert (await minilm.embed([])).shape == (0, DIMENSION)
     assert np.isfinite(await minilm.embed(["", "word " * 100_000])).all()
 
@@ -64,7 +64,7 @@ async def test_a_remote_embedder_gives_unit_vectors_in_order(remote: OpenAIEmbed
     assert vectors[150] == pytest.approx((await remote.embed([texts[150]]))[0], abs=1e-6)
 
 
-async def test_a_remote_embedder_tries_again_and_says_why_it_gave_up(
+async def test_a_remote_embedder_retries_and_reports_why_it_gave_up(
     fake_openai: FakeOpenAI, remote: OpenAIEmbedder
 ) -> None:
     fake_openai.script(Status(429, headers={"retry-after": "0.01"}))
@@ -75,7 +75,7 @@ async def test_a_remote_embedder_tries_again_and_says_why_it_gave_up(
         await remote.embed(["refused"])
 
 
-def test_the_fingerprint_tells_model_and_endpoint() -> None:
+def test_the_fingerprint_names_model_and_endpoint() -> None:
     one = OpenAIEmbedder("embed-1", "http://one.example/v1", "key")
     other = OpenAIEmbedder("embed-1", "http://two.example/v1", "key")
 

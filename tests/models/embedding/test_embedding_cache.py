@@ -22,7 +22,7 @@ async def test_what_was_embedded_once_is_read_from_the_folder(tmp_path: Path) ->
     assert (tmp_path / "kept").stat().st_mode & 0o077 == 0
 
 
-async def test_other_texts_and_another_embedder_are_embedded_anew(tmp_path: Path) -> None:
+async def test_other_texts_and_other_embedders_miss_the_cache(tmp_path: Path) -> None:
     await embed_cached(HashingEmbedder(), TEXTS, tmp_path)
     changed, other = HashingEmbedder(), HashingEmbedder("another")
     await embed_cached(changed, TEXTS[::-1], tmp_path)
@@ -32,7 +32,7 @@ async def test_other_texts_and_another_embedder_are_embedded_anew(tmp_path: Path
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93NUMPY\x01\x00v", b"no array"])
-async def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: bytes) -> None:
+async def test_a_damaged_file_is_replaced(tmp_path: Path, damage: bytes) -> None:
     made = await embed_cached(HashingEmbedder(), TEXTS, tmp_path)
     (file,) = tmp_path.iterdir()
     file.write_bytes(damage)
@@ -43,7 +43,7 @@ async def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: bytes) -> Non
     assert (again.embedded, after.embedded) == (2, 0)
 
 
-async def test_a_file_cut_short_or_with_other_values_is_made_anew(tmp_path: Path) -> None:
+async def test_a_truncated_or_inconsistent_file_is_replaced(tmp_path: Path) -> None:
     made = await embed_cached(HashingEmbedder(), TEXTS, tmp_path)
     (file,) = tmp_path.iterdir()
     for wrong in (made[:1], made[0], made.astype(np.float64)):
@@ -55,14 +55,14 @@ async def test_a_file_cut_short_or_with_other_values_is_made_anew(tmp_path: Path
     assert (await embed_cached(HashingEmbedder(), TEXTS, tmp_path) == made).all()
 
 
-async def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_written_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     made = await embed_cached(HashingEmbedder(), TEXTS, tmp_path / "file" / "kept")
 
     assert (made == await HashingEmbedder().embed(TEXTS)).all()
 
 
-async def test_only_the_latest_files_stay(tmp_path: Path) -> None:
+async def test_only_the_latest_files_are_kept(tmp_path: Path) -> None:
     for n in range(12):
         await embed_cached(HashingEmbedder(), [f"Text {n}."], tmp_path)
         for file in tmp_path.glob("*.npy"):

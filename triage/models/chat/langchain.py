@@ -9,13 +9,7 @@ from triage.domain.errors import MisconfiguredService
 from triage.models.chat import Message, Reply, Request
 from triage.models.chat.dialect import AnswerFormat, Dialect, LearnedDialect, append_schema
 from triage.models.chat.gate import Gate
-from triage.models.chat.retry import (
-    DEFAULT_POLICY,
-    RetryPolicy,
-    SettingNames,
-    UnusableReply,
-    complete_with_retries,
-)
+from triage.models.chat.retry import Retries, RetryPolicy, SettingNames, UnusableReply
 from triage.models.chat.tracing import Endpoint, traced
 
 if TYPE_CHECKING:
@@ -36,25 +30,21 @@ class LangChainChat:
         model: str,
         provider: str,
         *,
-        policy: RetryPolicy = DEFAULT_POLICY,
+        policy: RetryPolicy | None = None,
         gate: Gate | None = None,
         **options: Any,
     ) -> None:
         self._model = model
         self._provider = provider
         self.endpoint = Endpoint(provider)
-        self._policy = policy
-        self._gate = gate or Gate()
         self._options = options
         # LangChain handles everything but the format and the temperature itself.
         start = Dialect(takes_strict=False, most_logprobs=0, tokens_field="max_completion_tokens")
         self._dialect = LearnedDialect(start)
         self._models: dict[tuple[int, float | None], BaseChatModel] = {}
-        self._settings = SettingNames(
-            model="TRIAGE_MODEL",
-            base_url="TRIAGE_BASE_URL",
-            api_key=f"the key of {provider} (usually {provider.upper()}_API_KEY)",
-        )
+        self._key_name = f"the key of {provider} (usually {provider.upper()}_API_KEY)"
+        settings = SettingNames(model="TRIAGE_MODEL", base_url="TRIAGE_BASE_URL", api_key=self._key_name)
+        self._retries = Retries(policy, gate, settings, secret=str(options.get("api_key", "")))
         self._model_for(max_tokens=800, temperature=0.0)
 
     @property
@@ -69,15 +59,7 @@ class LangChainChat:
     @traced
     async def complete(self, request: Request) -> Reply:
         """See `ChatModel.complete`."""
-        secret = str(self._options.get("api_key", ""))
-        return await complete_with_retries(
-            lambda: self._dialect.ask(self._send, request),
-            request,
-            self._gate,
-            policy=self._policy,
-            settings=self._settings,
-            secret=secret,
-        )
+        return await self._retries.complete(lambda: self._dialect.ask(self._send, request), request)
 
     async def ping(self) -> str:
         """Describe the configuration; LangChain can't check a provider without a charge."""
@@ -128,8 +110,7 @@ class LangChainChat:
             ) from error
         except Exception as error:  # noqa: BLE001  each provider's class raises its own kinds
             raise MisconfiguredService(
-                f"LangChain can't build {self.name}: {_first_line(error)} "
-                f"Check TRIAGE_MODEL and {self._settings.api_key}.",
+                f"LangChain can't build {self.name}: {_first_line(error)} Check TRIAGE_MODEL and {self._key_name}.",
                 provider=self._provider,
             ) from None
         return model

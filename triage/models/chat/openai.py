@@ -13,7 +13,7 @@ from triage.domain.errors import ModelUnavailable
 from triage.models.chat import Reply, Request
 from triage.models.chat.dialect import Dialect, LearnedDialect
 from triage.models.chat.gate import Gate
-from triage.models.chat.retry import DEFAULT_POLICY, RetryPolicy, UnusableReply, complete_with_retries
+from triage.models.chat.retry import Retries, RetryPolicy, UnusableReply
 from triage.models.chat.tracing import Endpoint, traced
 
 _PING_TIMEOUT_S = 3.0
@@ -28,13 +28,11 @@ class OpenAIChat:
         base_url: str | None,
         api_key: str,
         *,
-        policy: RetryPolicy = DEFAULT_POLICY,
+        policy: RetryPolicy | None = None,
         gate: Gate | None = None,
     ) -> None:
         self._model = model
-        self._api_key = api_key
-        self._policy = policy
-        self._gate = gate or Gate()
+        self._retries = Retries(policy, gate, secret=api_key)
         self._dialect = LearnedDialect()
         self._client = openai.AsyncOpenAI(
             api_key=api_key, base_url=base_url, max_retries=0, http_client=openai.DefaultAioHttpClient()
@@ -54,13 +52,7 @@ class OpenAIChat:
     @traced
     async def complete(self, request: Request) -> Reply:
         """See `ChatModel.complete`. A reply cut off by `max_tokens` has finish_reason `length`."""
-        return await complete_with_retries(
-            lambda: self._dialect.ask(self._send, request),
-            request,
-            self._gate,
-            policy=self._policy,
-            secret=self._api_key,
-        )
+        return await self._retries.complete(lambda: self._dialect.ask(self._send, request), request)
 
     async def ping(self) -> str:
         """Describe the endpoint's state without a charge. Raises `ModelUnavailable` if it can't be reached."""

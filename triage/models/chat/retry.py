@@ -50,77 +50,83 @@ class SettingNames(BaseModel, frozen=True):
 
 CHAT = SettingNames(model="TRIAGE_MODEL", base_url="TRIAGE_BASE_URL", api_key="OPENAI_API_KEY")
 EMBEDDING = SettingNames(model="TRIAGE_EMBEDDING_MODEL", base_url="TRIAGE_EMBEDDING_BASE_URL", api_key="OPENAI_API_KEY")
-DEFAULT_POLICY = RetryPolicy()
 
 
 class UnusableReply(Exception):
     """A reply that can't be read, such as a body that is not JSON. It is worth another try."""
 
 
-async def call_with_retries(
-    call: Callable[[], Awaitable[T]],
-    deadline_s: float,
-    *,
-    policy: RetryPolicy = DEFAULT_POLICY,
-    settings: SettingNames = CHAT,
-    secret: str = "",
-    gate: Gate | None = None,
-    tokens: int = 0,
-) -> tuple[T, int]:
-    """The result of `call`, and how many retries it took.
+class Retries:
+    """Calls one endpoint with retries by `policy`, each try through `gate`.
 
-    Each try goes through `gate` as a request of about `tokens`. The deadline starts when the gate admits the first
-    try, and ends no later than the surrounding `within` block. If the next wait would end after it, `ModelUnavailable`
-    is raised at once. `secret` is kept out of every message.
+    Error messages name `settings`, and never contain `secret`.
     """
-    if len(secret) < _SHORTEST_SECRET:
-        secret = ""  # a placeholder such as "none" that messages may contain
-    tries = _Tries(call, deadline_s, policy, gate or Gate(), tokens)
-    try:
-        return await tries.result(), tries.made - 1
-    except TriageError:
-        raise
-    except Exception as error:  # noqa: BLE001  each client library raises its own kinds
-        cause = None if secret and secret in f"{error!r}{error}" else error
-        raise _unavailable(error, tries.made, tries.allowed_s, settings, secret) from cause
 
+    def __init__(
+        self,
+        policy: RetryPolicy | None = None,
+        gate: Gate | None = None,
+        settings: SettingNames = CHAT,
+        secret: str = "",
+    ) -> None:
+        self.policy = policy or RetryPolicy()
+        self.gate = gate or Gate()
+        self._settings = settings
+        # A short secret is a placeholder such as "none", which messages may contain.
+        self._secret = secret if len(secret) >= _SHORTEST_SECRET else ""
 
-async def complete_with_retries(
-    ask: Callable[[], Awaitable[Reply]],
-    request: Request,
-    gate: Gate,
-    *,
-    policy: RetryPolicy = DEFAULT_POLICY,
-    settings: SettingNames = CHAT,
-    secret: str = "",
-) -> Reply:
-    """The reply of `ask` to `request`, with its retries; `gate` learns its tokens. See `call_with_retries`."""
-    expected = gate.estimate_tokens(request)
-    reply, retries = await call_with_retries(
-        ask,
-        request.deadline_s,
-        policy=policy,
-        settings=settings,
-        secret=secret,
-        gate=gate,
-        tokens=expected,
-    )
-    gate.settle(reply.prompt_tokens + reply.completion_tokens - expected)
-    return reply.model_copy(update={"retries": retries}) if retries else reply
+    async def call(
+        self, call: Callable[[], Awaitable[T]], deadline_s: float, expected_tokens: int = 0
+    ) -> tuple[T, int]:
+        """The result of `call`, and how many retries it took.
+
+        The deadline starts when the gate admits the first try, and ends no later than the surrounding `within` block.
+        Raises `ModelUnavailable`, at once if the next wait would end after the deadline.
+        """
+        tries = _Tries(self, call, deadline_s, expected_tokens)
+        try:
+            return await tries.result(), tries.made - 1
+        except TriageError:
+            raise
+        except Exception as error:  # noqa: BLE001  each client library raises its own kinds
+            cause = None if self._secret and self._secret in f"{error!r}{error}" else error
+            raise self._unavailable(error, tries.made, tries.allowed_s) from cause
+
+    async def complete(self, ask: Callable[[], Awaitable[Reply]], request: Request) -> Reply:
+        """The reply of `ask` to `request`, with its number of retries. The gate learns how many tokens it used."""
+        expected = self.gate.estimate_tokens(request)
+        reply, retries = await self.call(ask, request.deadline_s, expected)
+        self.gate.settle(reply.prompt_tokens + reply.completion_tokens - expected)
+        return reply.model_copy(update={"retries": retries}) if retries else reply
+
+    def _unavailable(self, error: Exception, attempts: int, allowed_s: float) -> ModelUnavailable:
+        status, message = status_of(error), _message(error, self._secret)
+        tries = f" ({attempts} tries)" if attempts > 1 else ""
+        if status is not None:
+            # A rejected key may be quoted in the answer.
+            answer = f" Its answer: {message}" if status != 401 else ""
+            detail = _explain_status(error, status, self._settings, allowed_s)
+            return ModelUnavailable(f"{detail}{answer}{tries}", status=status, attempts=attempts)
+        cause = _cause(error)
+        detail = {
+            "timeout": f"The model gave no answer within {allowed_s:.0f} s: allow more time or use a faster model.",
+            "other": f"The model could not be called: {type(error).__name__}: {message}",
+        }.get(cause, f"The model endpoint gave no usable answer: check {self._settings.base_url}. Cause: {message}")
+        return ModelUnavailable(f"{detail}{tries}", status=None, attempts=attempts, cause=cause)
 
 
 class _Tries(Generic[T]):
     """The tries of one call. `made` counts them; `allowed_s` is how long they may take together."""
 
     def __init__(
-        self, call: Callable[[], Awaitable[T]], deadline_s: float, policy: RetryPolicy, gate: Gate, tokens: int
+        self, retries: Retries, call: Callable[[], Awaitable[T]], deadline_s: float, expected_tokens: int
     ) -> None:
         self._call = call
         self.allowed_s = deadline_s
         self._deadline = math.inf
-        self._policy = policy
-        self._gate = gate
-        self._tokens = tokens
+        self._policy = retries.policy
+        self._gate = retries.gate
+        self._tokens = expected_tokens
         self._requested_waits = 0
         self._clock = asyncio.get_running_loop().time
         self.made = 0
@@ -210,40 +216,15 @@ def _jittered_wait_s(requested_s: float | None, tries: int, policy: RetryPolicy)
     return random.uniform(ceiling / 2, ceiling)  # noqa: S311
 
 
-def _unavailable(
-    error: Exception, attempts: int, deadline_s: float, settings: SettingNames, secret: str
-) -> ModelUnavailable:
-    status = status_of(error)
-    detail = _explain(error, status, settings, deadline_s, secret)
-    tries = f" ({attempts} tries)" if attempts > 1 else ""
-    return ModelUnavailable(f"{detail}{tries}", status=status, attempts=attempts, **_cause(error, status))
-
-
-def _cause(error: Exception, status: int | None) -> dict[str, str]:
-    """The kind of failure if there is no status."""
-    if status is not None:
-        return {}
+def _cause(error: Exception) -> str:
+    """The kind of an error without a status."""
     if isinstance(error, UnusableReply):
-        return {"cause": "unusable_reply"}
-    is_timeout = "Timeout" in type(error).__name__ and not _failed_to_connect(error)
-    return {"cause": "timeout" if is_timeout else "connection" if _is_transient(error) else "other"}
-
-
-def _explain(error: Exception, status: int | None, settings: SettingNames, deadline_s: float, secret: str) -> str:
-    if status is not None:
-        # A rejected key may be quoted in the answer.
-        answer = f" Its answer: {_message(error, secret)}" if status != 401 else ""
-        return _explain_status(error, status, settings, deadline_s) + answer
+        return "unusable_reply"
     # aiohttp reports a refused connection as a timeout.
-    if "Timeout" in type(error).__name__ and not _failed_to_connect(error):
-        return f"The model gave no answer within {deadline_s:.0f} s: allow more time or use a faster model."
-    if _is_transient(error):
-        return f"The model endpoint gave no usable answer: check {settings.base_url}. Cause: {_message(error, secret)}"
-    return f"The model could not be called: {type(error).__name__}: {_message(error, secret)}"
-
-
-def _failed_to_connect(error: BaseException) -> bool:
-    return any(type(cause).__name__ in {"ConnectTimeout", "ConnectError"} for cause in (error, error.__cause__))
+    is_refused = any(type(each).__name__ in {"ConnectTimeout", "ConnectError"} for each in (error, error.__cause__))
+    if "Timeout" in type(error).__name__ and not is_refused:
+        return "timeout"
+    return "connection" if _is_transient(error) else "other"
 
 
 def _explain_status(error: Exception, status: int, settings: SettingNames, deadline_s: float) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import openai
 
 from triage.domain.errors import ModelUnavailable
-from triage.models.chat.retry import EMBEDDING, call_with_retries
+from triage.models.chat.retry import EMBEDDING, Retries
 from triage.models.chat.tracing import Endpoint
 from triage.models.embedding import Vectors, normalise
 from triage.observability.spans import span as open_span
@@ -44,7 +44,7 @@ class OpenAIEmbedder:
             return await self._client.embeddings.create(model=self._model, input=texts, encoding_format="float")
 
         with open_span(f"embeddings {self._model}", self._span_attributes, kind="client") as span:
-            response, _ = await call_with_retries(call, self._deadline_s, settings=EMBEDDING, secret=self._api_key)
+            response, _ = await Retries(settings=EMBEDDING, secret=self._api_key).call(call, self._deadline_s)
             span.set({"gen_ai.usage.input_tokens": response.usage.prompt_tokens if response.usage else None})
         if len(response.data) != len(texts):
             raise ModelUnavailable(
