@@ -23,7 +23,7 @@ import numpy as np
 from triage.domain.incident import Incident
 from triage.evaluation.datasets import shipped_history
 from triage.history.chroma import ChromaHistory
-from triage.history.texts import Told
+from triage.history.texts import IncidentText
 from triage.models.embedding import Vectors
 from triage.models.embedding.onnx import MiniLM
 
@@ -35,8 +35,8 @@ _TEAMS = ("small", "shared", *["large"] * 8)
 class NoTexts:
     """The same short text for every incident: what is measured is the index."""
 
-    async def texts(self, incident_ids: Any) -> dict[str, Told]:
-        return {key: Told("", f"Incident {key}.") for key in incident_ids}
+    async def texts(self, incident_ids: Any) -> dict[str, IncidentText]:
+        return {key: IncidentText("", f"Incident {key}.") for key in incident_ids}
 
     async def change(self) -> int:
         return 0

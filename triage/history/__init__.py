@@ -1,4 +1,4 @@
-"""History: labelled incidents as a searchable memory. The port; `chroma.py` is the index behind it."""
+"""The history: labelled incidents that can be searched by meaning. `chroma.py` implements the port."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from triage.models.embedding import Vectors
 __all__ = ["MOST_EXAMPLES", "Example", "History", "IndexUnavailable"]
 
 MOST_EXAMPLES = 5_000
-"""Of a larger history the first ones are learned from and looked through by words."""
+"""The first incidents of a larger history are learned from and browsed."""
 
 
 class IndexUnavailable(TriageError):
-    """The index of the history can't be read or written just now."""
+    """The index of the history can't be read or written at present."""
 
     status = 503
     title = "The history's index can't be reached"
 
 
 class Example(NamedTuple):
-    """A labelled incident of the history with all of its redacted text; `vector` has shape (dimension,)."""
+    """A labelled incident of the history with its whole redacted text; `vector` has shape (dimension,)."""
 
     incident_id: str
     text: str
@@ -39,7 +39,7 @@ class Example(NamedTuple):
 
 
 class History(Protocol):
-    """Labelled incidents that can be searched by meaning. Vectors come from one embedder, see `fingerprint`."""
+    """Labelled incidents that can be searched by meaning. All vectors come from one embedder."""
 
     async def neighbours(
         self,
@@ -52,11 +52,10 @@ class History(Protocol):
         as_of: datetime | None = None,
         teams: Collection[str] | None = None,
     ) -> list[Neighbour]:
-        """The `k` most similar incidents of these `teams` (None: of all), best first; without the ids in `exclude`.
+        """The `k` most similar incidents of these `teams` (None: all), best first, without the ids in `exclude`.
 
-        `text` and `vector` (shape (dimension,)) are of the redacted new incident. With `duplicates=False`
-        near-duplicates of it are left out, else they are flagged. With `as_of` only incidents that began before that
-        moment are there; those whose time isn't known are not.
+        `text` and `vector` (shape (dimension,)) are of the redacted new incident. Its near-duplicates are flagged, or
+        left out with `duplicates=False`. With `as_of` only incidents that are known to have begun earlier are found.
         """
         ...
 
@@ -69,9 +68,9 @@ class History(Protocol):
         as_of: datetime | None = None,
         teams: Collection[str] | None = None,
     ) -> Sequence[Example]:
-        """Incidents to learn from, at most some thousands; those that `neighbours` leaves out are left out here too.
+        """Incidents to learn from, at most 5,000, with the same filters as `neighbours`.
 
-        The same object is given again as long as it is the same incidents.
+        Returns the same object as long as the incidents stay the same.
         """
         ...
 
@@ -80,7 +79,7 @@ class History(Protocol):
     ) -> None:
         """Add or replace incidents with their gold labels; `vectors` and `teams` have one row for each.
 
-        Without `teams` they are of no team in particular, which only a search in all teams finds.
+        Without `teams`, only a search in all teams finds them.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Looking through the history: by words and meaning together, narrowed by labels, with counts of what is there."""
+"""Browsing the history: search by words and meaning, filters by label, and counts per label."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from triage.models.embedding import Vectors
 Mode = Literal["both", "words", "meaning"]
 
 CLOSEST = 50
-"""So many of the closest in meaning are found whatever their words are."""
+"""This many of the closest in meaning are found, whatever their words."""
 
 _EXCERPT_CHARACTERS = 280
 _BEFORE = 80
@@ -26,14 +26,14 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Piece(NamedTuple):
-    """A stretch of an excerpt, and whether it is a word that was searched for."""
+    """A part of an excerpt, and whether it is a searched word."""
 
     text: str
     is_match: bool
 
 
 class Hit(NamedTuple):
-    """A found incident. `similarity` is the cosine with the search, None where nothing was compared by meaning."""
+    """A found incident. `similarity` is the cosine with the query, None in a search by words only."""
 
     example: Example
     similarity: float | None
@@ -41,10 +41,10 @@ class Hit(NamedTuple):
 
 
 class Browsed(NamedTuple):
-    """What was found, best first: of the `of` that were looked through, `n` fit.
+    """What was found, best first: `n` of `of` incidents match.
 
-    `counts` is facet -> label -> how many would fit, had that label been chosen too. Labels of one facet are
-    alternatives to each other, so a facet's counts disregard what is chosen in it.
+    `counts` is facet -> label -> how many would match with that label chosen too. Labels of one facet are alternatives,
+    so a facet's counts ignore the choice in it.
     """
 
     hits: tuple[Hit, ...]
@@ -63,10 +63,10 @@ def browse(
     k: int = 20,
     without: Collection[str] = (),
 ) -> Browsed:
-    """The first `k` that hold a word of `text` or are close to `vector` in meaning; without a text all, newest first.
+    """The first `k` that contain a word of `text` or are close to `vector`; without a text all, newest first.
 
-    `vector` has shape (dimension,) and is needed unless the mode is "words". With both, cosine and BM25 are brought to
-    one scale and added, as the ranking of neighbours does. The incidents in `without` are neither found nor counted.
+    `vector` has shape (dimension,) and is needed unless the mode is "words". In mode "both" cosine and BM25 are
+    standardised and added, as in the ranking of neighbours. Incidents in `without` are neither found nor counted.
     """
     if not examples:
         return Browsed((), 0, 0, {})
@@ -74,13 +74,13 @@ def browse(
     if text.strip():
         score, similarity, fits = _score(examples, text, vector, mode)
     else:
-        score = np.array([(one.occurred_at or _NEVER).timestamp() for one in examples])
+        score = np.array([(example.occurred_at or _NEVER).timestamp() for example in examples])
         similarity, fits = None, np.ones(len(examples), dtype=bool)
-    fits &= np.array([one.incident_id not in without for one in examples])
-    # How many of the chosen facets an incident does not fit: one more facet's choice would be the only one missing.
+    fits &= np.array([example.incident_id not in without for example in examples])
+    # The chosen facets that an incident does not match. If it is one facet, that facet's counts include the incident.
     missed = [
-        {facet for facet, labels in chosen.items() if not set(labels) & set(one.labels.get(facet, ()))}
-        for one in examples
+        {facet for facet, labels in chosen.items() if not set(labels) & set(example.labels.get(facet, ()))}
+        for example in examples
     ]
     found = [place for place in range(len(examples)) if fits[place] and not missed[place]]
     found.sort(key=lambda place: (-score[place], examples[place].incident_id))
@@ -97,7 +97,7 @@ def browse(
 
 
 def excerpt(text: str, words: frozenset[str]) -> tuple[Piece, ...]:
-    """Some 280 characters around the first of `words` (in lower case), or the beginning, with the words told apart."""
+    """Some 280 characters around the first of `words` (lower case), or from the start, with the words marked."""
     first = next((match.start() for match in WORD.finditer(text) if match.group().casefold() in words), 0)
     begin = 0 if first <= _BEFORE else text.find(" ", first - _BEFORE) + 1 or first
     shown = text[begin : begin + _EXCERPT_CHARACTERS]
@@ -119,13 +119,13 @@ def excerpt(text: str, words: frozenset[str]) -> tuple[Piece, ...]:
 def _score(
     examples: Sequence[Example], text: str, vector: Vectors | None, mode: Mode
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, NDArray[np.bool_]]:
-    """The score of each example, its similarity, and whether it is found at all."""
+    """The score of each example, its similarity, and whether it is found."""
     score, fits, similarity = np.zeros(len(examples)), np.zeros(len(examples), dtype=bool), None
     if mode != "meaning":
-        by_words = bm25(text, [one.text for one in examples])
+        by_words = bm25(text, [example.text for example in examples])
         score, fits = score + standardised(by_words), by_words > 0
     if mode != "words" and vector is not None:
-        similarity = (np.stack([one.vector for one in examples]) @ vector).astype(np.float64)
+        similarity = (np.stack([example.vector for example in examples]) @ vector).astype(np.float64)
         score = score + standardised(similarity)
         fits = fits.copy()
         fits[np.argsort(-similarity, kind="stable")[:CLOSEST]] = True
@@ -136,10 +136,10 @@ def _counts(
     examples: Sequence[Example], fits: NDArray[np.bool_], missed: Sequence[set[str]]
 ) -> Mapping[str, Mapping[str, int]]:
     counts: dict[str, Counter[str]] = {}
-    for place, one in enumerate(examples):
+    for place, example in enumerate(examples):
         if not fits[place]:
             continue
-        for facet, labels in one.labels.items():
+        for facet, labels in example.labels.items():
             if missed[place] <= {facet}:
                 counts.setdefault(facet, Counter()).update(set(labels))
     return counts

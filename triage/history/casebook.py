@@ -1,4 +1,4 @@
-"""The casebook: incidents, annotations, vectors and the searchable history, kept in step. SQL is the truth."""
+"""The casebook keeps incidents, annotations, vectors and the index of the history consistent. SQL is the truth."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _EMBEDDING = "Embedding write-ups"
 
 
 class Foreseen(NamedTuple):
-    """An incident as an example to learn from, with its gold labels as they are, and as further annotations make them.
+    """An incident as an example, with its gold labels before and after further annotations.
 
-    Without gold labels it is no part of the history.
+    Without gold labels it is not part of the history.
     """
 
     team: str
@@ -47,19 +47,19 @@ class Foreseen(NamedTuple):
 
     @property
     def changed(self) -> frozenset[str]:
-        """The facets whose gold labels would be other ones."""
+        """The facets whose gold labels would change."""
         return frozenset(f for f in {*self.before, *self.after} if self.before.get(f) != self.after.get(f))
 
     @property
     def changes_members(self) -> bool:
-        """True if the incident would become part of the history, or cease to be."""
+        """True if the incident would join or leave the history."""
         return bool(self.before) != bool(self.after)
 
 
 class Casebook:
-    """The one place where incidents come in, are labelled, and become history.
+    """The one place where incidents are accepted, labelled, and added to the history.
 
-    What the embedder, the index and a searcher see of an incident is redacted; the store keeps it as it came.
+    The embedder, the index and searches see redacted texts only; the store keeps the originals.
     """
 
     def __init__(
@@ -72,19 +72,19 @@ class Casebook:
         self._embedder = embedder
         self._indexer = Indexer(store, history, redactor, embedder)
         self.on_accepted: Callable[[], None] | None = None
-        # Two corrections of one incident are checked against each other, not both against what was before.
+        # Of two corrections of one incident the second is checked against the first.
         self._labelling = asyncio.Lock()
 
     @property
     def fingerprint(self) -> str:
-        """Names the embedder in use: vectors of another one can't be compared with its own."""
+        """The embedder in use: vectors of different embedders can't be compared."""
         return self._embedder.fingerprint
 
     async def accept(self, incident: Incident, team: str = DEFAULT_TEAM) -> bool:
-        """Store an incident of `team` to be triaged. True if it is new; False if the same was there already.
+        """Store an incident of `team` and request its triage. True if it is new, False if it was stored before.
 
-        One that was there but without a triage to come (imported, or failed for good) gets another chance.
-        Raises `Conflict` if its id is taken by other content.
+        A stored one that was imported, or that failed for good, is triaged too. Raises `Conflict` if the id is taken by
+        other content.
         """
         if await self._store.incidents.add(incident, self.taxonomy.id, team):
             if self.on_accepted is not None:
@@ -99,7 +99,7 @@ class Casebook:
         return False
 
     async def accept_many(self, incidents: Sequence[Incident], team: str = DEFAULT_TEAM) -> list[bool | Conflict]:
-        """Store incidents of `team` to be triaged, each as `accept` does. For each: is it new, or its conflict."""
+        """Accept many incidents, see `accept`. For each: whether it is new, or its conflict."""
         outcomes: list[bool | Conflict] = []
         for start in range(0, len(incidents), _ACCEPTED_AT_ONCE):
             portion = incidents[start : start + _ACCEPTED_AT_ONCE]
@@ -128,11 +128,10 @@ class Casebook:
     async def annotate(
         self, incident_id: str, annotations: Sequence[Annotation], expected: Labelled | None = None
     ) -> list[Annotation]:
-        """Keep annotations of one incident, all or none; if any is gold, the incident is part of the history at once.
+        """Store annotations of one incident, all or none. If any is gold, the incident joins the history at once.
 
-        Returns them as stored, with their labels in canonical form. Raises `NotFound`, or `InvalidInput` where a facet
-        or label is unknown or a gold child label doesn't fit its parent, or `Outdated` if the incident has got further
-        than `expected`.
+        Returns them as stored, with canonical labels. Raises `NotFound`; `InvalidInput` for an unknown facet or label,
+        or a gold child label that doesn't fit its parent; `Outdated` if the incident has changed since `expected`.
         """
         incident = (await self._store.incidents.get(incident_id)).incident
         given = [self._canonical(incident_id, annotation) for annotation in annotations]
@@ -152,7 +151,7 @@ class Casebook:
         return recorded.annotations
 
     async def foresee(self, incident_id: str, annotations: Sequence[Annotation]) -> Foreseen:
-        """What `annotate` would make of the history, with nothing stored. Raises what it would raise."""
+        """What `annotate` would do to the history; stores nothing. Raises what `annotate` would raise."""
         stored = await self._store.incidents.get(incident_id)
         given = [self._canonical(incident_id, annotation) for annotation in annotations]
         annotated = await self._store.annotations.list(incident_id)
@@ -160,12 +159,12 @@ class Casebook:
         self.taxonomy.validate_labels(after)
         vectors = await self._store.vectors.find_many(self._embedder.fingerprint, [incident_id])
         vectors |= await self._indexer.embed_missing([stored.incident]) if incident_id not in vectors else {}
-        told = (await self._indexer.texts.texts([incident_id])).get(incident_id)
-        if told is None:
+        text = (await self._indexer.texts.texts([incident_id])).get(incident_id)
+        if text is None:
             raise NotFound(f"There is no incident {incident_id!r}.", incident_id=incident_id)
         incident, vector = stored.incident, vectors[incident_id]
         began, ttm = incident.started_at, incident.ttm_minutes
-        example = Example(incident_id, told.text, vector, {}, told.title, told.url, began, ttm)
+        example = Example(incident_id, text.text, vector, {}, text.title, text.url, began, ttm)
         return Foreseen(stored.team, example, before, after)
 
     async def import_history(
@@ -176,11 +175,10 @@ class Casebook:
         progress: Progress = silent,
         team: str = DEFAULT_TEAM,
     ) -> None:
-        """Bring labelled incidents in as history of `team`. A second time it changes nothing and costs little.
+        """Import labelled incidents into the history of `team`. Importing them again changes nothing and is fast.
 
-        They are kept under the ids of that team, see `team_id`; those of the shared history under their own.
-        `progress` is called with how many of `records` are done. Raises `InvalidInput` for an unknown label before
-        anything is stored, and `Conflict` for an id under which someone posted another incident.
+        Their ids get the team's prefix, see `team_id`, except in the shared history. Raises `InvalidInput` for an
+        unknown label before anything is stored, and `Conflict` for an id of another, posted incident.
         """
         checked = [(_of_team(incident, team), self.taxonomy.validate_labels(labels)) for incident, labels in records]
         for start in range(0, len(checked), _BATCH):
@@ -190,10 +188,10 @@ class Casebook:
     async def import_annotations(
         self, annotations: Sequence[Annotation], incidents: Mapping[str, Incident] | None = None
     ) -> int:
-        """Keep annotations made elsewhere, all or none; returns how many of them are new.
+        """Import annotations, all or none. Returns how many are new.
 
-        Those of `incidents` that are not stored come in with them, and are not triaged. Raises `NotFound` for an
-        incident that is neither stored nor among these, and `InvalidInput` for labels that can't be gold together.
+        Annotated incidents that are in `incidents` but not stored are imported too, and not triaged. Raises `NotFound`
+        for an incident in neither, and `InvalidInput` for labels that can't be gold together.
         """
         given = [self._canonical(annotation.incident_id, annotation) for annotation in annotations]
         ids = list(dict.fromkeys(annotation.incident_id for annotation in given))
@@ -229,9 +227,9 @@ class Casebook:
     async def search(
         self, text: str, k: int, as_of: datetime | None = None, teams: Collection[str] | None = None
     ) -> list[Neighbour]:
-        """The `k` incidents of the history most similar to `text`, best first; with `as_of` those that began before.
+        """The `k` incidents of the history most similar to `text`, best first; with `as_of` those that began earlier.
 
-        `teams` are those whose incidents are looked through, None stands for all.
+        `teams` are the teams whose incidents are searched; None means all.
         """
         redacted = await asyncio.to_thread(self._redactor.redact, text)
         vector = (await self._embedder.embed([redacted.text]))[0]
@@ -246,10 +244,7 @@ class Casebook:
         teams: Collection[str] | None = None,
         without: Collection[str] = (),
     ) -> Browsed:
-        """Look through the history of these `teams` (None: of all), `without` these incidents, see `browse`.
-
-        Of a history with over 5,000 incidents the first ones are looked through.
-        """
+        """Browse the history of these `teams` (None: all), see `browse`: the first 5,000 incidents of a larger one."""
         redacted = await asyncio.to_thread(self._redactor.redact, text)
         has_meaning = bool(text.strip()) and mode != "words"
         vector = (await self._embedder.embed([redacted.text]))[0] if has_meaning else None
@@ -263,15 +258,15 @@ class Casebook:
     ) -> dict[str, Vectors]:
         """Incident id -> vector (shape (dimension,)) of its redacted text, by the embedder in use.
 
-        Those that were never embedded are embedded now and kept, the first `most` of them; the rest are left out.
-        `progress` is called with how many of them are done. Raises `ModelUnavailable` where the embedder is away.
+        The first `most` incidents without a vector are embedded and their vectors stored; the others are left out.
+        Raises `ModelUnavailable` if the embedder does not answer.
         """
         found = await self._store.vectors.find_many(self._embedder.fingerprint, [incident.id for incident in incidents])
         missing = [incident for incident in incidents if incident.id not in found][:most]
         for start in range(0, len(missing), _EMBEDDED_AT_ONCE):
             progress(_EMBEDDING, start, len(missing))
             made = await self._indexer.embed_missing(missing[start : start + _EMBEDDED_AT_ONCE])
-            # One that was deleted meanwhile is not there to be kept.
+            # An incident may have been deleted meanwhile.
             with contextlib.suppress(NotFound):
                 await self._store.vectors.save(self._embedder.fingerprint, made)
             found |= made
@@ -280,47 +275,43 @@ class Casebook:
         return found
 
     async def delete(self, incident_id: str, actor: str) -> None:
-        """Delete an incident with all that is kept of it here and in the index. Raises `NotFound`.
-
-        Its job is not deleted here: see `Jobs.forget`.
-        """
+        """Delete an incident from the store and the index. Raises `NotFound`. For its job, see `Jobs.forget`."""
         marked = await self._store.incidents.delete(incident_id, actor)
         await self._align([incident_id], marked)
 
     async def repair(self, older_than_s: float = SETTLED_S) -> int:
-        """Bring the index in line where a process died, or the index did not answer, before it did so itself.
+        """Update the index where a process died or the index did not answer. Returns the number of incidents.
 
-        Returns how many incidents were looked at. Any number of processes may do so at once.
+        Any number of processes may do so at once.
         """
         return await self._indexer.repair(older_than_s)
 
     async def prepare_index(self, progress: Progress = silent) -> None:
-        """Bring the index in line at start: quick where it is whole, and built anew where it is lost or empty."""
+        """Update the index at start: fast if it is complete, rebuilt if it is lost or empty."""
         await self._indexer.prepare(progress)
 
     async def compare_index(self, progress: Progress = silent, *, all_vectors: bool = False) -> IndexReport:
-        """Compare the whole index with the store: ids, labels, teams, and the vectors of some or all."""
+        """Compare the index with the store: ids, labels, teams, and some or all vectors."""
         return await self._indexer.compare(progress, all_vectors=all_vectors)
 
     async def mend_index(self, progress: Progress = silent) -> int:
-        """Compare the whole index with the store and put right what differs; returns how many incidents did."""
+        """Compare the index with the store and correct it. Returns how many incidents differed."""
         return await self._indexer.mend(progress)
 
     async def verify_index(self) -> bool:
-        """True if the index holds exactly the incidents that have gold labels, with those labels."""
+        """True if the index holds exactly the incidents with gold labels, with those labels."""
         return (await self.compare_index()).is_clean
 
     async def rebuild_index(self, progress: Progress = silent) -> int:
-        """Empty the index and fill it from the store; returns how many incidents it then holds.
+        """Empty the index and fill it from the store. Returns the number of incidents.
 
-        Vectors come from the store; those that this embedder never made are made now and kept. `progress` is called
-        with how many are done and how many there are. One process does so at a time.
+        Missing vectors are made and stored. One process does so at a time.
         """
         async with self._store.lock(INDEX_TURN):
             return await self._indexer.rebuild(progress)
 
     async def index_size(self) -> int:
-        """How many incidents can be found by `search`."""
+        """How many incidents the index holds."""
         return await self._history.size()
 
     async def _import_batch(
@@ -368,7 +359,7 @@ class Casebook:
         return annotation.model_copy(update={"incident_id": incident_id, "labels": labels})
 
     async def _align(self, incident_ids: Collection[str], marked: Mapping[str, int]) -> None:
-        """Bring the index in line. What is stored is safe: where the index doesn't answer, its marks stay for later."""
+        """Update the index. If it does not answer, the marks stay for later: nothing stored is lost."""
         try:
             await self._indexer.align(incident_ids, marked)
         except IndexUnavailable as error:
@@ -380,7 +371,7 @@ def _of_team(incident: Incident, team: str) -> Incident:
 
 
 def _taken(incident: Incident) -> Conflict:
-    # Nothing is told of what it holds: it is not theirs.
+    # The message says nothing about the stored incident: it is another team's.
     return Conflict(f"The id {incident.id!r} is taken: give this incident another one.", incident_id=incident.id)
 
 
@@ -394,7 +385,7 @@ def _conflict(incident: Incident, differing: Sequence[str]) -> Conflict:
 
 
 def _differences(stored: Incident, new: Incident) -> list[str]:
-    """The fields in which two incidents of one id differ; line ends and outer white space of the texts don't count."""
+    """The fields in which two incidents differ, ignoring line ends and outer white space of the texts."""
     return [
         name
         for name in Incident.model_fields

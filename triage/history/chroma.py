@@ -1,7 +1,7 @@
-"""The history's index in Chroma: in process (persistent or in memory) or a server. It can be rebuilt at any time.
+"""The history's index in Chroma: in memory, in a folder, or in a server. It can be rebuilt at any time.
 
-It holds ids, vectors, labels and times, and no text: texts are read from where they are kept, see `texts.py`. Each team
-has a collection of its own, because a search with a filter over all of them takes a hundred times as long.
+It holds ids, vectors, labels and times, but no texts: see `texts.py`. Each team has its own collection, because a
+search with a filter over all of them takes a hundred times as long.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ from triage.history.entries import (
 )
 from triage.history.retrieval import CANDIDATES, DEFAULT_RANKING, Ranking, rank
 from triage.history.snapshot import Snapshots
-from triage.history.texts import Source, Texts, Told
-from triage.history.tracing import traced
+from triage.history.texts import IncidentText, Source, Texts
 from triage.models.embedding import Vectors
+from triage.observability.spans import Span, span
 
 _BATCH = 1_000
 _ANY_TEAM = ""
-_LOOK_FOR_TEAMS_S = 5.0
+_FIND_COLLECTIONS_S = 5.0
 
 
 class ChromaHistory:
     """Labelled incidents in Chroma collections named by embedder, so that vectors never mix, and by team.
 
-    `is_durable` is False for one in memory, which no other process and no later one sees.
+    `is_durable` is False for an index in memory, which ends with the process.
     """
 
-    # The type that chromadb gives its clients does not know their `close`.
+    # chromadb's type of its clients lacks `close`.
     def __init__(
         self,
         client: Any,
@@ -74,9 +74,9 @@ class ChromaHistory:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="chroma")
         self._texts = Texts()
         self._snapshots = Snapshots()
-        self._looked = float("-inf")
+        self._found_at = float("-inf")
         self._collections: dict[str, Any] = {}
-        self._look_for_teams()
+        self._find_collections()
 
     @classmethod
     def open(
@@ -86,12 +86,12 @@ class ChromaHistory:
         dimension: int | None = None,
         ranking: Ranking = DEFAULT_RANKING,
     ) -> ChromaHistory:
-        """The history in folder `path`, or one in memory where it is None. See `chroma_client.in_folder`."""
+        """The history in folder `path`, or in memory if it is None. See `chroma_client.in_folder`."""
         name = _index_name(fingerprint, dimension)
         if path is None:
-            # In-memory clients of one process share their collections: a name of its own keeps this one apart.
-            apart = f"{name[:40]}-{uuid.uuid4().hex[:12]}"
-            return cls(chroma_client.in_memory(), apart, None, ranking, is_durable=False)
+            # In-memory clients of one process share their collections: a unique name separates them.
+            unique = f"{name[:40]}-{uuid.uuid4().hex[:12]}"
+            return cls(chroma_client.in_memory(), unique, None, ranking, is_durable=False)
         client, lock = chroma_client.in_folder(path)
         return cls(client, name, lock, ranking)
 
@@ -104,11 +104,10 @@ class ChromaHistory:
         return cls(chroma_client.at_server(url), name, None, ranking, is_shared=True)
 
     def read_from(self, source: Source) -> None:
-        """Take texts from `source` from now on, and learn from it of changes that other processes made."""
+        """Read texts from `source` from now on, and ask it about changes by other processes."""
         self._texts.source = source
         self._snapshots.change = source.change
 
-    @traced("query")
     async def neighbours(
         self,
         text: str,
@@ -124,22 +123,24 @@ class ChromaHistory:
         if k < 1:
             return []
         excluded = set(exclude)
-        wanted, found = max(k + 8, CANDIDATES), list[tuple[Neighbour, str]]()
-        while True:
-            rows, size = await self._run(self._query, vector, wanted, excluded, teams)
-            told = await self._texts.of([edition(row.incident_id, row.metadata) for row in rows])
-            found = [
-                (read_neighbour(row, told[row.incident_id], text), told[row.incident_id].text)
-                for row in rows
-                if row.incident_id in told and had_begun(began_at(row.metadata), as_of)
-            ]
-            found = [(n, document) for n, document in found if duplicates or not n.is_near_duplicate]
-            if len(found) >= k or wanted >= size:
-                break
-            wanted *= 2
-        return rank(text, found, self._ranking, as_of)[:k]
+        candidates, found = max(k + 8, CANDIDATES), list[tuple[Neighbour, str]]()
+        with self._span("query") as search:
+            while True:
+                rows, size = await self._run(self._query, vector, candidates, excluded, teams)
+                texts = await self._texts.of([edition(row.incident_id, row.metadata) for row in rows])
+                found = [
+                    (read_neighbour(row, texts[row.incident_id], text), texts[row.incident_id].text)
+                    for row in rows
+                    if row.incident_id in texts and had_begun(began_at(row.metadata), as_of)
+                ]
+                found = [(n, document) for n, document in found if duplicates or not n.is_near_duplicate]
+                if len(found) >= k or candidates >= size:
+                    break
+                candidates *= 2
+            best = rank(text, found, self._ranking, as_of)[:k]
+            search.set({"db.response.returned_rows": len(best)})
+        return best
 
-    @traced("get")
     async def examples(
         self,
         text: str,
@@ -149,26 +150,27 @@ class ChromaHistory:
         as_of: datetime | None = None,
         teams: Collection[str] | None = None,
     ) -> Sequence[Example]:
-        """See `History.examples`: of a history with over 5,000 incidents the first ones are given."""
+        """See `History.examples`: the first 5,000 of a larger history."""
 
         async def read() -> tuple[Example, ...]:
             return await self._read_examples(teams)
 
-        key = None if teams is None else frozenset(teams)
-        every, finder = await self._snapshots.of(key, read)
-        excluded = set(exclude)
-        left_out = set() if duplicates else set(finder.of(text))
-        kept = tuple(
-            example
-            for place, example in enumerate(every)
-            if example.incident_id not in excluded and place not in left_out and had_begun(example.occurred_at, as_of)
-        )
+        key, excluded = None if teams is None else frozenset(teams), set(exclude)
+        with self._span("get") as search:
+            every, finder = await self._snapshots.of(key, read)
+            copies = set() if duplicates else set(finder.of(text))
+            kept = tuple(
+                example
+                for place, example in enumerate(every)
+                if example.incident_id not in excluded and place not in copies and had_begun(example.occurred_at, as_of)
+            )
+            search.set({"db.response.returned_rows": len(kept)})
         return every if len(kept) == len(every) else kept
 
     async def remember(
         self, incidents: Sequence[tuple[Incident, Labels]], vectors: Vectors, teams: Sequence[str] | None = None
     ) -> None:
-        """See `History.remember`. Texts are kept in memory, so redact them before; after `read_from` they are not."""
+        """See `History.remember`. Without a `Source` texts are held in memory, so redact them first."""
         of_team: dict[str, list[int]] = {}
         for place in range(len(incidents)):
             of_team.setdefault(teams[place] if teams else _ANY_TEAM, []).append(place)
@@ -179,14 +181,14 @@ class ChromaHistory:
                 if self._texts.source is None:
                     for place, metadata in zip(batch, metadatas, strict=True):
                         incident = incidents[place][0]
-                        told = Told(incident.title, incident.text, incident.url)
-                        self._texts.keep(edition(incident.id, metadata), told)
+                        text = IncidentText(incident.title, incident.text, incident.url)
+                        self._texts.add(edition(incident.id, metadata), text)
                 ids = [incidents[place][0].id for place in batch]
                 await self._run(self._upsert, team, ids, vectors[batch], metadatas)
         self._snapshots.outdate()
 
     async def forget(self, incident_ids: Collection[str]) -> None:
-        """Take incidents out; ids that are not there are ignored."""
+        """Remove incidents; unknown ids are ignored."""
         if incident_ids:
             self._texts.drop(incident_ids)
             await self._run(self._delete, list(incident_ids))
@@ -197,7 +199,7 @@ class ChromaHistory:
 
         def replace() -> None:
             for collection in self._client.list_collections():
-                # The one without a team is of the first format, which held texts; an older process may still use it.
+                # The one without a team has the first format, which held texts; an older process may still use it.
                 if collection.name == self._name or collection.name.startswith(f"{self._name}."):
                     self._client.delete_collection(collection.name)
             self._collections = {}
@@ -206,12 +208,12 @@ class ChromaHistory:
         self._snapshots.clear()
 
     async def entries(self, incident_ids: Collection[str], *, vectors: bool = False) -> dict[str, list[Entry]]:
-        """Incident id -> its entries, for those of `incident_ids` that have any: one, if all is well."""
+        """Incident id -> its entries, for those that have any: one, unless something is wrong."""
         found: dict[str, list[Entry]] = await self._run(self._get, list(incident_ids), vectors)
         return found
 
     async def ids(self, size: int = _BATCH) -> AsyncIterator[list[str]]:
-        """The ids of all incidents in the index, in portions."""
+        """The ids of all incidents in the index, in batches."""
         for team in await self._run(lambda: list(self._collections)):
             offset = 0
             while True:
@@ -227,21 +229,27 @@ class ChromaHistory:
         """How many incidents the index holds."""
         return int(await self._run(lambda: self._count(None)))
 
-    @property
-    def collection(self) -> str:
-        """What the index calls the collection."""
-        return self._name
-
     def close(self) -> None:
-        """Let go of the threads, the database and the folder's lock."""
+        """Close the threads and the database, and release the folder's lock."""
         self._threads.shutdown(wait=True)
         self._client.close()
         if self._lock is not None:
             self._lock.release()
 
-    # Below here everything runs on the threads.
+    def _span(self, operation: str) -> Span:
+        """A span of a search, named after OpenTelemetry's conventions for retrieval and for databases."""
+        attributes = {
+            "gen_ai.operation.name": "retrieval",
+            "gen_ai.data_source.id": self._name,
+            "db.system.name": "chroma",
+            "db.operation.name": operation,
+            "db.collection.name": self._name,
+        }
+        return span(f"{operation} {self._name}", attributes, kind="client")
 
-    def _look_for_teams(self) -> None:
+    # The methods below run on the threads.
+
+    def _find_collections(self) -> None:
         found = {}
         for collection in self._client.list_collections():
             if collection.name.startswith(f"{self._name}."):
@@ -249,11 +257,11 @@ class ChromaHistory:
                     collection.name, embedding_function=None
                 )
         self._collections = dict(sorted(found.items()))
-        self._looked = time.monotonic()
+        self._found_at = time.monotonic()
 
     def _of_teams(self, teams: Collection[str] | None) -> list[Any]:
-        if self._is_shared and time.monotonic() - self._looked > _LOOK_FOR_TEAMS_S:
-            self._look_for_teams()
+        if self._is_shared and time.monotonic() - self._found_at > _FIND_COLLECTIONS_S:
+            self._find_collections()
         return [c for team, c in self._collections.items() if teams is None or team in teams]
 
     def _collection(self, team: str) -> Any:
@@ -295,7 +303,7 @@ class ChromaHistory:
     def _query(
         self, vector: Vectors, n: int, excluded: set[str], teams: Collection[str] | None
     ) -> tuple[list[Found], int]:
-        """The closest `n` of these teams without the excluded ones, nearest first, and how many these teams have."""
+        """The closest `n` of these teams without the excluded ones, nearest first, and the size of these teams."""
         found, size = list[Found](), 0
         for collection in self._of_teams(teams):
             count = collection.count()
@@ -307,7 +315,7 @@ class ChromaHistory:
                 query_embeddings=[vector],
                 n_results=most + len(excluded) if len(excluded) < most else most,
                 include=["metadatas", "distances"],
-                # A long list of excluded ids is left out by the index itself, a short one afterwards.
+                # The index filters a long list of excluded ids; a short one is filtered below.
                 **({"where": {"incident_id": {"$nin": sorted(excluded)}}} if len(excluded) >= most else {}),
             )
             rows = zip(result["ids"][0], result["distances"][0], result["metadatas"][0], strict=True)
@@ -324,8 +332,8 @@ class ChromaHistory:
             return rows
 
         rows = await self._run(read)
-        told = await self._texts.of([edition(incident_id, metadata) for incident_id, _, metadata in rows])
-        return tuple(read_example(key, told[key], vector, metadata) for key, vector, metadata in rows if key in told)
+        texts = await self._texts.of([edition(incident_id, metadata) for incident_id, _, metadata in rows])
+        return tuple(read_example(key, texts[key], vector, metadata) for key, vector, metadata in rows if key in texts)
 
     async def _run(self, function: Any, *args: Any) -> Any:
         def call() -> Any:
@@ -334,8 +342,8 @@ class ChromaHistory:
             try:
                 return function(*args)
             except NotFoundError:
-                # Another process emptied the index to rebuild it: its collections are new ones.
-                self._look_for_teams()
+                # Another process rebuilt the index: its collections are new.
+                self._find_collections()
                 return function(*args)
 
         loop = asyncio.get_running_loop()
@@ -346,7 +354,7 @@ class ChromaHistory:
         except Exception as error:
             raise IndexUnavailable(
                 f"The index of the history does not answer as it should ({type(error).__name__}: {error}). If it is a "
-                "Chroma server, see that it runs; `triage index verify` tells whether the index is whole."
+                "Chroma server, check that it runs; `triage index verify` checks whether the index is complete."
             ) from error
 
 

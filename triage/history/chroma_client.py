@@ -1,4 +1,4 @@
-"""Opening Chroma: a folder that only one process uses and that may be damaged, or a server."""
+"""Clients of Chroma: in memory, in a folder that only one process may use, or of a server."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from triage.history.allocator import clear_memory
 _log = logging.getLogger(__name__)
 
 _FORMAT = "3"
-"""Of the entries, see `chroma.py`: an index of another format is built anew.
+"""The format of the entries: an index of another format is rebuilt.
 
-The first one held texts, and the second one perhaps what had stood in memory before, see `allocator.clear_memory`.
+The first format held texts, and the second may hold earlier contents of memory; see `allocator.clear_memory`.
 """
 
 _PROBE_TIMEOUT_S = 60
@@ -39,17 +39,17 @@ for collection in client.list_collections():
 
 
 def in_memory() -> Any:
-    """A client whose collections end with the process, and are shared by all such clients in it."""
+    """A client whose collections end with the process; all such clients in it share them."""
     import chromadb
 
     return chromadb.EphemeralClient(settings=_settings())
 
 
 def in_folder(path: Path) -> tuple[Any, FileLock]:
-    """A client of the folder `path` and the lock that keeps others out of it.
+    """A client of the folder `path`, and the lock that keeps other processes out.
 
-    A damaged folder is moved aside, one of an older format removed, and an empty one takes its place: the vectors are
-    in the system of record. Raises `MisconfiguredService` if another process has the folder open.
+    A damaged folder is moved aside, and one of another format removed; the index then starts empty, because the store
+    has all vectors. Raises `MisconfiguredService` if another process has the folder open.
     """
     import chromadb
 
@@ -66,7 +66,7 @@ def in_folder(path: Path) -> tuple[Any, FileLock]:
     _remove_if_outdated(path)
     _set_aside_if_damaged(path)
     (path / "format").write_text(_FORMAT)
-    # Chroma makes room for a hundred vectors and writes all of it, though nothing is in it yet.
+    # Chroma allocates memory for a hundred vectors and writes all of it to disk, initialised or not.
     clear_memory()
     return chromadb.PersistentClient(str(path), settings=_settings()), lock
 
@@ -99,7 +99,7 @@ def _remove_if_outdated(path: Path) -> None:
         return
     known = path / "format"
     if not known.exists() or known.read_text().strip() != _FORMAT:
-        _log.info("The index in %s is of another version of triage: it is built anew.", path)
+        _log.info("The index in %s is of another version of triage: rebuilding it.", path)
         shutil.rmtree(path)
         path.mkdir()
 
@@ -119,4 +119,4 @@ def _set_aside_if_damaged(path: Path) -> None:
     aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
     path.rename(aside)
     path.mkdir()
-    _log.warning("The index in %s could not be opened (%s); moved to %s, a new one is built.", path, cause, aside.name)
+    _log.warning("The index in %s could not be opened (%s): moved to %s, building a new one.", path, cause, aside.name)

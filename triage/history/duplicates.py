@@ -1,4 +1,4 @@
-"""Near-duplicates: texts that tell of the same incident in (almost) the same words."""
+"""Near-duplicates: texts about the same incident in almost the same words."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from triage.history.remembered import remembered
+from triage.history.text_cache import cached_by_text
 
 SHINGLE_WORDS = 4
 THRESHOLD = 0.6
 
 
 def is_near_duplicate(one: str, other: str) -> bool:
-    """True if most of the shorter text's word 4-grams stand in the other one.
+    """True if most word 4-grams of the shorter text are in the other one.
 
-    Containment rather than Jaccard similarity (Broder, 'On the resemblance and containment of documents', 1997), so
-    that an early, shorter version of a write-up is found too.
+    This is containment (Broder, 'On the resemblance and containment of documents', 1997). Unlike Jaccard similarity it
+    also finds an early, shorter version of a write-up.
     """
     return containment(_shingles(one), _shingles(other)) >= THRESHOLD
 
 
 def containment(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]]) -> float:
-    """Share of the smaller set that is in the larger one, 0 to 1; 0 where one is empty."""
+    """Share of the smaller set that is in the larger one, 0 to 1; 0 if one is empty."""
     smaller = min(len(one), len(other))
     return len(one & other) / smaller if smaller else 0.0
 
 
-@remembered  # every new incident is compared with the same history
+@cached_by_text  # every new incident is compared with the same history
 def _shingles(text: str) -> frozenset[tuple[str, ...]]:
     words = re.findall(r"\w+", text.casefold())
     if len(words) < SHINGLE_WORDS:
@@ -37,7 +37,7 @@ def _shingles(text: str) -> frozenset[tuple[str, ...]]:
 
 
 class DuplicateFinder:
-    """Finds which of many texts are near-duplicates of one, without comparing each: see `is_near_duplicate`."""
+    """Finds the near-duplicates of a text among many, without comparing each; see `is_near_duplicate`."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = tuple(texts)
@@ -49,13 +49,13 @@ class DuplicateFinder:
         self._owners = np.repeat(np.arange(len(hashes)), self._sizes)[order]
 
     def of(self, text: str) -> list[int]:
-        """The places of the near-duplicates of `text`, ascending."""
+        """The indices of the near-duplicates of `text`, ascending."""
         mine = np.unique(np.fromiter(map(hash, _shingles(text)), dtype=np.int64))
         first = np.searchsorted(self._hashes, mine, side="left")
         counts = np.searchsorted(self._hashes, mine, side="right") - first
-        # All places in which a shingle of `text` stands: runs of the sorted hashes, laid one after another.
+        # All positions of shingles of `text`: runs in the sorted hashes, concatenated.
         starts = np.repeat(first - np.concatenate([[0], np.cumsum(counts)[:-1]]) if len(mine) else first, counts)
         shared = np.bincount(self._owners[starts + np.arange(counts.sum())], minlength=len(self._sizes))
-        # Two shingles with one hash only add to what is looked at closely.
+        # A hash collision only adds a candidate for the exact comparison.
         likely = np.flatnonzero((shared > 0) & (shared >= THRESHOLD * np.minimum(self._sizes, len(mine)) - 1))
         return [place for place in likely.tolist() if is_near_duplicate(text, self._texts[place])]

@@ -1,4 +1,4 @@
-"""What the index says of an incident, and how that becomes a neighbour or an example once its text is there."""
+"""Entries of the index, and how they become neighbours and examples together with their texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from triage.domain.incident import Incident
 from triage.domain.triage_result import Neighbour
 from triage.history import Example
 from triage.history.duplicates import is_near_duplicate
-from triage.history.texts import Told
+from triage.history.texts import IncidentText
 from triage.models.embedding import Vectors
 
 _EXCERPT_CHARACTERS = 280
@@ -23,7 +23,7 @@ _NO_VECTOR: Vectors = np.empty(0, dtype=np.float32)
 
 
 class Entry(NamedTuple):
-    """What the index says of an incident; `vector` has shape (dimension,), and is None where it was not asked for."""
+    """What the index holds of an incident; `vector` has shape (dimension,), and is None unless asked for."""
 
     team: str
     labels: Labels
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
 
 class Found(NamedTuple):
-    """An entry that a search found, and its cosine distance."""
+    """An entry found by a search, with its cosine distance."""
 
     incident_id: str
     distance: float
@@ -39,12 +39,12 @@ class Found(NamedTuple):
 
 
 def edition(incident_id: str, metadata: dict[str, Any]) -> tuple[str, str]:
-    """The incident, and which edition of its text the entry is of."""
+    """The incident, and the edition of its text that the entry belongs to."""
     return incident_id, metadata["edition"]
 
 
 def metadata_of(incident: Incident, labels: Labels) -> dict[str, str | float]:
-    """What is kept of an incident beside its vector; each time of a new edition."""
+    """What the index holds of an incident beside its vector, as a new edition."""
     metadata: dict[str, str | float] = {
         "incident_id": incident.id,
         "labels": json.dumps(labels),
@@ -57,9 +57,9 @@ def metadata_of(incident: Incident, labels: Labels) -> dict[str, str | float]:
     return metadata
 
 
-def read_neighbour(row: Found, told: Told, text: str) -> Neighbour:
-    """A found incident with its text as a neighbour of `text`."""
-    return as_neighbour(read_example(row.incident_id, told, _NO_VECTOR, row.metadata), 1 - row.distance, text)
+def read_neighbour(row: Found, found: IncidentText, text: str) -> Neighbour:
+    """A found incident, whose text is `found`, as a neighbour of `text`."""
+    return as_neighbour(read_example(row.incident_id, found, _NO_VECTOR, row.metadata), 1 - row.distance, text)
 
 
 def as_neighbour(example: Example, similarity: float, text: str) -> Neighbour:
@@ -77,28 +77,28 @@ def as_neighbour(example: Example, similarity: float, text: str) -> Neighbour:
     )
 
 
-def read_example(incident_id: str, told: Told, vector: Vectors, metadata: dict[str, Any]) -> Example:
+def read_example(incident_id: str, text: IncidentText, vector: Vectors, metadata: dict[str, Any]) -> Example:
     """An incident with its text and vector as an example to learn from."""
     return Example(
         incident_id=incident_id,
-        text=told.text,
+        text=text.text,
         vector=vector,
         labels=read_labels(metadata["labels"]),
-        title=told.title,
-        url=told.url,
+        title=text.title,
+        url=text.url,
         occurred_at=began_at(metadata),
         ttm_minutes=metadata.get("ttm_minutes"),
     )
 
 
 def began_at(metadata: dict[str, Any]) -> datetime | None:
-    """When the incident began; None where that is not known."""
+    """When the incident began; None if unknown."""
     moment = metadata.get("occurred_at")
     return datetime.fromisoformat(moment) if moment else None
 
 
 def had_begun(occurred_at: datetime | None, as_of: datetime | None) -> bool:
-    """True if it is known to have begun before `as_of`, or any time will do."""
+    """True if it began before `as_of`, or if `as_of` is None. False if its time is unknown."""
     return as_of is None or (occurred_at is not None and occurred_at < as_of)
 
 

@@ -1,33 +1,34 @@
-"""Keeping the index in line with the store, whoever writes and whoever dies in between.
+"""Keeps the index consistent with the store, even if processes write at once or die in between.
 
-Whatever changes gold labels leaves a mark in the same transaction. Whoever then writes the index takes the mark away;
-one that is left over is worked off by `Indexer.repair`.
+Every change of gold labels leaves a mark in the same transaction. The process that then writes the index removes the
+mark. `Indexer.repair` handles marks that are left over.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Hashable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from triage.domain.annotation import Labels
 from triage.domain.incident import Incident
-from triage.history import History, IndexUnavailable
+from triage.domain.triage_result import Neighbour
+from triage.history import Example, History, IndexUnavailable
 from triage.history.entries import Entry
-from triage.history.texts import Source, Told
+from triage.history.texts import IncidentText, Source
 from triage.models.embedding import Embedder, Vectors
 from triage.observability.progress import Progress
 from triage.redaction import Redactor
 from triage.store import Store
 
 SETTLED_S = 5.0
-"""A mark this old was left by a process that died or could not reach the index."""
+"""An older mark was left by a process that died or could not reach the index."""
 
 INDEX_TURN = "index"
-"""The name under which one process at a time builds the index, see `Store.lock`."""
+"""The lock that lets one process at a time build the index; see `Store.lock`."""
 
 _PAGE = 500
 _MOST_TRIES = 20
@@ -38,7 +39,7 @@ _BUILDING = "Building the index"
 
 
 class Index(History, Protocol):
-    """A history that can be compared with the store and filled anew."""
+    """A history that can be compared with the store and rebuilt."""
 
     @property
     def is_durable(self) -> bool: ...
@@ -52,11 +53,46 @@ class Index(History, Protocol):
     async def clear(self) -> None: ...
 
 
-class IndexReport(NamedTuple):
-    """What a comparison found: how many incidents, vectors and marks were looked at, and how many differ, by kind.
+class NoIndex:
+    """An index that stores and finds nothing, for bulk imports beside a service.
 
-    `missing` are not in the index, `surplus` not in the history, `differing` have other labels or another team or
-    stand there twice, `other_vectors` another vector. `examples` names some of them.
+    The store marks what was imported, and the service updates its index by the marks.
+    """
+
+    is_durable = False
+
+    def read_from(self, source: object) -> None: ...
+
+    async def neighbours(self, *_args: Any, **_options: Any) -> list[Neighbour]:
+        return []
+
+    async def examples(self, *_args: Any, **_options: Any) -> Sequence[Example]:
+        return ()
+
+    async def remember(self, *_args: Any, **_options: Any) -> None: ...
+
+    async def forget(self, incident_ids: Collection[str]) -> None: ...
+
+    async def size(self) -> int:
+        return 0
+
+    async def ids(self) -> AsyncIterator[list[str]]:
+        for portion in list[list[str]]():
+            yield portion
+
+    async def entries(self, *_args: Any, **_options: Any) -> dict[str, Any]:
+        return {}
+
+    async def clear(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class IndexReport(NamedTuple):
+    """The counts of a comparison: how many incidents, vectors and marks were examined, and how many differ.
+
+    `missing` are not in the index, `surplus` not in the history. `differing` have other labels, another team or two
+    entries. `other_vectors` have another vector. `examples` names some of them.
     """
 
     incidents: int
@@ -70,11 +106,11 @@ class IndexReport(NamedTuple):
 
     @property
     def is_clean(self) -> bool:
-        """True if nothing differs. Marks alone are no difference: they are work that is about to be done."""
+        """True if nothing differs. Marks don't count: they are pending work."""
         return not (self.missing or self.surplus or self.differing or self.other_vectors)
 
 
-class _Wanted(NamedTuple):
+class _Expected(NamedTuple):
     incident: Incident
     labels: Labels
     team: str
@@ -82,24 +118,24 @@ class _Wanted(NamedTuple):
 
 
 class StoredTexts:
-    """The texts of the history out of the store, redacted. Made for every read: the index remembers the last ones."""
+    """The redacted texts of the history, read from the store. The index caches them."""
 
     def __init__(self, store: Store, redactor: Redactor) -> None:
         self._store = store
         self._redactor = redactor
 
-    async def texts(self, incident_ids: Collection[str]) -> Mapping[str, Told]:
+    async def texts(self, incident_ids: Collection[str]) -> Mapping[str, IncidentText]:
         """Incident id -> its text, for those that are stored."""
         stored = await self._store.incidents.find_many(incident_ids)
-        return await asyncio.to_thread(lambda: {key: self._told(one.incident) for key, one in stored.items()})
+        return await asyncio.to_thread(lambda: {key: self._redacted(each.incident) for key, each in stored.items()})
 
     async def change(self) -> Hashable:
-        """A sign that is another one after each change of the history."""
+        """A value that differs after each change of the history."""
         return await self._store.index_marks.get_version()
 
-    def _told(self, incident: Incident) -> Told:
+    def _redacted(self, incident: Incident) -> IncidentText:
         redacted = self._redactor.redact_incident(incident)
-        return Told(redacted.title, redacted.text, redacted.url)
+        return IncidentText(redacted.title, redacted.text, redacted.url)
 
 
 class Indexer:
@@ -114,26 +150,26 @@ class Indexer:
         history.read_from(self.texts)
 
     async def align(self, incident_ids: Collection[str], marked: Mapping[str, int] | None = None) -> None:
-        """Bring the index in line with the store for these incidents, then take the caller's own marks away.
+        """Update the index for these incidents, then remove the caller's own marks.
 
-        After writing the store is read again, and written again if it changed: of two processes that write at once the
-        later one leaves what is right. Raises `IndexUnavailable`, the marks then stay.
+        After writing, the store is read again, and the index written again if it changed: so if two processes write at
+        once, the later one leaves the right entries. Raises `IndexUnavailable`; the marks then stay.
         """
         for chunk in _portions(incident_ids):
-            wanted = await self._wanted(chunk)
+            expected = await self._expected(chunk)
             for _ in range(_MOST_TRIES):
-                await self._write(chunk, wanted)
-                before, wanted = wanted, await self._wanted(chunk)
-                if wanted == before:
+                await self._write(chunk, expected)
+                before, expected = expected, await self._expected(chunk)
+                if expected == before:
                     break
             else:
                 raise IndexUnavailable("The labels change faster than the index follows.")
-        # An index in memory is gone with this process: the one that others search has yet to follow.
+        # An index in memory ends with this process: the one that others search is still to be updated.
         if marked and self._history.is_durable:
             await self._store.index_marks.delete(marked.values())
 
     async def repair(self, older_than_s: float) -> int:
-        """Work off the marks that are older than that; returns how many incidents that were."""
+        """Update the index for all marks older than this. Returns the number of incidents."""
         done = 0
         while self._history.is_durable:
             before = datetime.now(UTC) - timedelta(seconds=older_than_s)
@@ -145,7 +181,7 @@ class Indexer:
         return done
 
     async def prepare(self, progress: Progress) -> None:
-        """Bring the index in line at start. Compares sizes only, once the marks are worked off."""
+        """Update the index at start: handle the marks, and compare everything only if the sizes differ."""
         if not self._history.is_durable:
             await self.mend(progress, _BUILDING)
             return
@@ -155,7 +191,7 @@ class Indexer:
                 await self.mend(progress, _BUILDING)
 
     async def compare(self, progress: Progress, *, all_vectors: bool) -> IndexReport:
-        """Compare all of the index with the store, in portions. What was changed meanwhile is looked at twice."""
+        """Compare the index with the store, in portions. Differences are checked again, since they may be new."""
         marks = (await self._store.index_marks.get_version()).waiting
         counts = {"missing": 0, "surplus": 0, "differing": 0, "other_vectors": 0}
         incidents = vectors = 0
@@ -170,7 +206,7 @@ class Indexer:
         return IndexReport(incidents, vectors, marks, **counts, examples=tuple(examples))
 
     async def mend(self, progress: Progress, work: str = "Repairing the index") -> int:
-        """Compare all of the index with the store and write what differs; returns how many incidents did."""
+        """Compare the index with the store and write what differs. Returns the number of incidents."""
         mended = 0
         async for _, found in self._differences(work, progress, all_vectors=False, twice=False):
             await self.align(found)
@@ -178,22 +214,24 @@ class Indexer:
         return mended
 
     async def rebuild(self, progress: Progress) -> int:
-        """Empty the index and fill it from the store; returns how many incidents it then holds."""
+        """Empty the index and fill it from the store. Returns the number of incidents."""
         await self._history.clear()
         await self.mend(progress, _BUILDING)
         return await self._history.size()
 
     async def embed_missing(self, incidents: Sequence[Incident], anew: Collection[str] = ()) -> dict[str, Vectors]:
-        """Vectors of those incidents that have none of this embedder, and of those with an id in `anew`."""
+        """New vectors for incidents that have none of this embedder, and for the ids in `anew`."""
         known = await self._store.vectors.find_many(self._embedder.fingerprint, [incident.id for incident in incidents])
         missing = [incident for incident in incidents if incident.id not in known or incident.id in anew]
         if not missing:
             return {}
-        made = await self._embedder.embed(await self._redacted(incident.text for incident in missing))
+        redact = self._redactor.redact
+        texts = await asyncio.to_thread(lambda: [redact(incident.text).text for incident in missing])
+        made = await self._embedder.embed(texts)
         return {incident.id: vector for incident, vector in zip(missing, made, strict=True)}
 
-    async def _wanted(self, incident_ids: Collection[str]) -> dict[str, _Wanted]:
-        """What the index should hold of these incidents; nothing of those without gold labels."""
+    async def _expected(self, incident_ids: Collection[str]) -> dict[str, _Expected]:
+        """What the index should hold of these incidents: nothing of those without gold labels."""
         gold = await self._store.gold.find_many(incident_ids)
         stored = await self._store.incidents.find_many(gold)
         vectors = await self._store.vectors.find_many(self._embedder.fingerprint, stored)
@@ -202,21 +240,21 @@ class Indexer:
             await self._store.vectors.save(self._embedder.fingerprint, made)
             vectors |= made
         return {
-            key: _Wanted(one.incident, gold[key], one.team, np.asarray(vectors[key], np.float32).tobytes())
+            key: _Expected(one.incident, gold[key], one.team, np.asarray(vectors[key], np.float32).tobytes())
             for key, one in stored.items()
         }
 
-    async def _write(self, incident_ids: Collection[str], wanted: Mapping[str, _Wanted]) -> None:
-        if wanted:
-            entries = [(one.incident, one.labels) for one in wanted.values()]
-            vectors = np.stack([np.frombuffer(one.vector, np.float32) for one in wanted.values()])
-            await self._history.remember(entries, vectors, [one.team for one in wanted.values()])
-        await self._history.forget([key for key in incident_ids if key not in wanted])
+    async def _write(self, incident_ids: Collection[str], expected: Mapping[str, _Expected]) -> None:
+        if expected:
+            entries = [(each.incident, each.labels) for each in expected.values()]
+            vectors = np.stack([np.frombuffer(each.vector, np.float32) for each in expected.values()])
+            await self._history.remember(entries, vectors, [each.team for each in expected.values()])
+        await self._history.forget([key for key in incident_ids if key not in expected])
 
     async def _differences(
         self, work: str, progress: Progress, *, all_vectors: bool, twice: bool = True
     ) -> AsyncIterator[tuple[IndexReport, dict[str, str]]]:
-        """For each portion how much was looked at, and incident id -> what is wrong with it."""
+        """For each portion, how much was examined, and incident id -> the kind of difference."""
         total, done, present = await self._store.gold.count(), 0, 0
         progress(work, 0, total)
         async for gold in self._store.gold.pages(_PAGE):
@@ -233,7 +271,7 @@ class Indexer:
                 yield IndexReport(0, 0, 0), surplus
 
     async def _compare(self, gold: Mapping[str, Labels], checked: Collection[str]) -> tuple[dict[str, str], int]:
-        """Incident id -> what is wrong with its entry, and how many entries there are."""
+        """Incident id -> the kind of difference, and how many entries there are."""
         if not gold:
             return {}, 0
         stored = await self._store.incidents.find_many(gold)
@@ -254,7 +292,7 @@ class Indexer:
         return found, sum(map(len, entries.values()))
 
     async def _surplus(self) -> AsyncIterator[dict[str, str]]:
-        """Entries of incidents that are not history. All are found before the first is given: pages would shift."""
+        """Entries of incidents that are not history. All are found first, because deletions would shift the pages."""
         surplus: list[str] = []
         async for ids in self._history.ids():
             gold: set[str] = set()
@@ -263,10 +301,6 @@ class Indexer:
             surplus += [key for key in ids if key not in gold]
         for chunk in _portions(dict.fromkeys(surplus)):
             yield dict.fromkeys(chunk, "surplus")
-
-    async def _redacted(self, texts: Iterable[str]) -> list[str]:
-        wanted = list(texts)
-        return await asyncio.to_thread(lambda: [self._redactor.redact(text).text for text in wanted])
 
 
 def _alike(vector: Vectors, entries: Sequence[Entry]) -> bool:

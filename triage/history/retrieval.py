@@ -1,4 +1,4 @@
-"""The order of retrieved incidents: similar in meaning and in words, optionally recent, optionally of many kinds."""
+"""The ranking of retrieved incidents: by meaning and words, and optionally by age and by label."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triage.domain.triage_result import Neighbour
-from triage.history.remembered import remembered
+from triage.history.text_cache import cached_by_text
 
 WORD = re.compile(r"[^\W_][\w\-]+")
 _K1, _B = 1.2, 0.75
 
 CANDIDATES = 200
-"""So many of the closest by embedding are ranked by words too."""
+"""How many of the closest by embedding are ranked by words too."""
 
 
 class Ranking(NamedTuple):
-    """How candidates are ordered. Chosen on development data with evals/bench/retrieval.py.
+    """How candidates are ranked. Chosen on development data with evals/bench/retrieval.py.
 
-    `words` is the weight of BM25 beside the embedding's 1. With `half_life_days` an incident that old counts half of
-    one today.
+    `words` is the weight of BM25; the embedding has weight 1. With `half_life_days` an incident of that age counts half
+    as much as one from today.
     """
 
     words: float = 1.0
@@ -51,18 +51,18 @@ def rank(
     ranking: Ranking = DEFAULT_RANKING,
     now: datetime | None = None,
 ) -> list[Neighbour]:
-    """The candidates, each given with its text, best first; see `order`."""
-    given = [Candidate(n.incident_id, n.similarity, told, n.occurred_at) for n, told in candidates]
-    return [candidates[place][0] for place in order(text, given, ranking, now)]
+    """The candidates, each a neighbour with its text, best first; see `order`."""
+    compared = [Candidate(n.incident_id, n.similarity, document, n.occurred_at) for n, document in candidates]
+    return [candidates[place][0] for place in order(text, compared, ranking, now)]
 
 
 def order(
     text: str, candidates: Sequence[Candidate], ranking: Ranking = DEFAULT_RANKING, now: datetime | None = None
 ) -> list[int]:
-    """The places of the candidates, best first.
+    """The indices of the candidates, best first.
 
-    Cosine similarity and BM25 are each brought to mean 0 and deviation 1 over the candidates and added: unlike
-    reciprocal ranks this keeps how far apart they are. `now` is what ages are counted from.
+    Cosine similarity and BM25 are standardised over the candidates and added. Unlike reciprocal ranks, this keeps the
+    distances. Ages are relative to `now`.
     """
     if not candidates:
         return []
@@ -77,7 +77,7 @@ def order(
         known = [age for age in ages if age is not None]
         usual = float(np.median(known)) if known else 0.0
         decay = np.array([-(usual if age is None else age) / ranking.half_life_days for age in ages])
-        # Halving a share of a vote is adding log 2 to the exponent that the votes are made with.
+        # Subtracting log 2 from the exponent of a vote halves it.
         score = score + decay * math.log(2)
     return sorted(
         range(len(candidates)), key=lambda i: (-score[i], -candidates[i].similarity, candidates[i].incident_id)
@@ -87,8 +87,8 @@ def order(
 def bm25(query: str, documents: Sequence[str]) -> NDArray[np.float64]:
     """The BM25 score of each document for the distinct words of `query`, shape (documents,).
 
-    Robertson and Zaragoza, 'The probabilistic relevance framework: BM25 and beyond', 2009, with k1 = 1.2, b = 0.75;
-    frequencies of words are those among `documents`.
+    Robertson and Zaragoza, 'The probabilistic relevance framework: BM25 and beyond', 2009, with k1 = 1.2, b = 0.75.
+    Document frequencies are those of `documents`.
     """
     places = {word: place for place, word in enumerate(sorted(_counted(query)[0]))}
     counted = [_counted(document) for document in documents]
@@ -112,10 +112,10 @@ def bm25(query: str, documents: Sequence[str]) -> NDArray[np.float64]:
 
 
 def diverse(neighbours: Sequence[Neighbour], k: int, facet: str) -> list[Neighbour]:
-    """The first `k` with every label of `facet` among the neighbours shown early: each label's best before its second.
+    """The first `k`, so that each label's best neighbour comes before any label's second.
 
-    Examples of distinct kinds help more than five of one kind (RCACopilot: Chen et al., EuroSys 2024). The order
-    within a round stays that of `neighbours`.
+    Examples of distinct kinds help more than five of one kind (RCACopilot: Chen et al., EuroSys 2024). Otherwise the
+    order stays that of `neighbours`.
     """
     rounds: Counter[str] = Counter()
     keyed = []
@@ -129,9 +129,9 @@ def diverse(neighbours: Sequence[Neighbour], k: int, facet: str) -> list[Neighbo
 def by_likely_label(
     neighbours: Sequence[Neighbour], facet: str, likely: Mapping[str, float], strength: float = 1.0
 ) -> list[Neighbour]:
-    """The neighbours again, those whose label of `facet` is likely for the new incident moved up.
+    """The neighbours, with those moved up whose label of `facet` is likely for the new incident.
 
-    A place in the list counts like a factor of 1 / place; `likely` (label -> probability) is raised to `strength`.
+    They are sorted by `likely` (label -> probability) to the power of `strength`, divided by the rank in `neighbours`.
     """
     floor = 0.01
 
@@ -144,74 +144,28 @@ def by_likely_label(
     return [neighbours[place] for place in order]
 
 
-@remembered  # every new incident is compared with the same history
+@cached_by_text  # every new incident is compared with the same history
 def _counted(text: str) -> tuple[Counter[str], int]:
-    """How often each word stands in a text, and how many words there are."""
+    """The count of each word in a text, and of all words."""
     counts = Counter(content_words(text))
     return counts, counts.total()
 
 
 def content_words(text: str) -> list[str]:
-    """The words of a text in lower case, without those that tell nothing."""
+    """The words of a text in lower case, without stop words."""
     return [word for word in WORD.findall(text.casefold()) if word not in _STOP_WORDS]
 
 
 def standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The values with mean 0 and deviation 1; all 0 where they don't differ."""
+    """The values scaled to mean 0 and standard deviation 1; all 0 if they are equal."""
     deviation = float(values.std())
     result: NDArray[np.float64] = (values - values.mean()) / deviation if deviation > 0 else np.zeros_like(values)
     return result
 
 
-_STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "but",
-        "by",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "no",
-        "not",
-        "of",
-        "on",
-        "or",
-        "our",
-        "some",
-        "such",
-        "than",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "was",
-        "we",
-        "were",
-        "which",
-        "while",
-        "will",
-        "with",
-        "within",
-        "would",
-    ]
+_STOP_WORDS = frozenset(  # one string, because a list would take a line a word
+    """
+    a an and are as at be been but by for from had has have if in into is it its no not of on or our some such than
+    that the their then there these they this to was we were which while will with within would
+    """.split()  # noqa: SIM905
 )

@@ -1,4 +1,4 @@
-"""The nearest incident of the same kind beside the nearest of another, and the sentences that tell them apart."""
+"""The contrast: the nearest incident of the same kind and of another, with the sentences that separate them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from triage.pipeline.classification.sentences import Sentence
 
 
 class Contrasted(NamedTuple):
-    """A contrast, and the sentence of the new write-up that speaks for its label and against the other one."""
+    """A contrast, and the sentence of the new write-up that supports its label rather than the other one."""
 
     contrast: Contrast
     sentence: Sentence | None
@@ -26,10 +26,10 @@ async def contrast(
 ) -> Contrasted | None:
     """What separates the new incident from the nearest one with another label of the facet.
 
-    `vector` (shape (dimension,)) and `likeness` are of the redacted new incident. Where the facet abstains, its
-    likeliest label is contrasted. None where no label was considered, or the history holds no other label.
+    `vector` (shape (dimension,)) and `likeness` are of the redacted new incident. If the facet abstains, its likeliest
+    label is contrasted. None if no label was considered, or the history has no other label.
     """
-    label = next(iter(result.labels), None) or next((one.label for one in result.distribution), None)
+    label = next(iter(result.labels), None) or next((each.label for each in result.distribution), None)
     nearest = sorted(
         (
             (float(np.clip(example.vector @ vector, -1, 1)), example)

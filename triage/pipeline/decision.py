@@ -1,4 +1,4 @@
-"""From what the model, the definitions and the history say to the labels of each facet, or to an abstention."""
+"""The decision: combines the model, the definitions and the history into the labels of each facet, or abstains."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ VOTE_TEMPERATURE = 0.1
 """Cosine difference at which a neighbour's vote falls to 1/e."""
 
 FLOORS = {"model": 4e-4, "prior": 0.02, "neighbours": 0.02, "words": 5e-3, "embedding": 5e-3, "definitions": 1e-6}
-"""Least probability of any label in each source: none alone can rule a label out."""
+"""The least probability of a label in each source, so that no source alone can rule it out."""
 
 SECOND_LABEL = 0.3
-"""A further label is given in a facet with several from this probability on, where no calibrator says otherwise."""
+"""Without a calibrator, a multi-label facet gives further labels from this probability on."""
 
 Sources = Mapping[str, Mapping[str, float]]
 """Source -> label -> probability, as `FacetResult.sources` keeps them."""
 
 
 class Weights(NamedTuple):
-    """Exponents of the sources where no calibrator was fitted. Chosen on development data: evals/bench/decision.py."""
+    """Exponents of the sources without a calibrator. Chosen on development data: evals/bench/decision.py."""
 
     model: float = 0.7
     definitions: float = 1.0
@@ -37,17 +37,17 @@ class Weights(NamedTuple):
 WEIGHTS = Weights()
 
 SEVERAL = ("model", "neighbours")
-"""The sources that know of several labels of equal standing."""
+"""The sources that are used for multi-label facets."""
 
 RULE = f"logarithmic pool 2, temperature {VOTE_TEMPERATURE}"
-"""Names the rule and its sources in the record of a run and in a calibrator; raise it when a source changes."""
+"""The version of the rule and its sources in runs and calibrators; raise it when a source changes."""
 
 
 class FacetRule(NamedTuple):
     """How one facet is decided: exponents of the sources, log-scale biases of the labels, and thresholds.
 
-    It abstains where the best label is less likely than `abstain_below`; a further label is given from `second_label`
-    on. A calibrator has one for each facet that it was fitted for; `is_calibrated` is False for the default.
+    The facet abstains if its best label is less likely than `abstain_below`. Further labels are given from
+    `second_label` on. `is_calibrated` is False for the default rule.
     """
 
     weights: Mapping[str, float] = WEIGHTS._asdict()
@@ -67,12 +67,12 @@ def decide(
     learned: Mapping[str, Sources] | None = None,
     rules: Mapping[str, FacetRule] | None = None,
 ) -> dict[str, FacetResult]:
-    """The result for each triaged facet; child labels are always under the labels decided for the parent facet.
+    """The result for each triaged facet. Child labels are always under the labels decided for the parent facet.
 
-    The model, the neighbours' vote and what else was `learned` (facet -> source -> label -> probability) are combined
-    as a weighted product of their probabilities (a logarithmic opinion pool: Genest and Zidek, 'Combining probability
-    distributions', 1986). Without an answer the others decide alone; where nothing has anything to say, or the best
-    label is not likely enough for the facet's rule, the facet abstains.
+    The model, the neighbours' vote and the `learned` sources (facet -> source -> label -> probability) are combined as
+    a weighted product of probabilities (logarithmic opinion pool: Genest and Zidek, 'Combining probability
+    distributions', 1986). Without an answer the other sources decide. A facet abstains if no source has anything on it,
+    or if its best label is not likely enough for its rule.
     """
     voters = [n for n in neighbours if not n.is_near_duplicate] or list(neighbours)
     results: dict[str, FacetResult] = {}
@@ -87,7 +87,7 @@ def decide(
             sources |= {"model": answer.distribution} | ({"prior": answer.prior} if answer.prior else {})
         rule = (rules or {}).get(facet.id, DEFAULT_RULE)
         if rule.is_calibrated and any(weight > 0 and source not in sources for source, weight in rule.weights.items()):
-            # Fitted for sources that are not there now, such as a model that can't be reached.
+            # Fitted for a source that is missing now, such as a model that can't be reached.
             rule = DEFAULT_RULE
         parent = results.get(facet.parent) if facet.parent else None
         results[facet.id] = _decide_facet(facet, sources, answer.rationale if answer else "", parent, rule)
@@ -95,9 +95,9 @@ def decide(
 
 
 def vote(facet: Facet, neighbours: Sequence[Neighbour]) -> dict[str, float]:
-    """Label -> share of the neighbours' votes, each weighted by exp(similarity / temperature); empty without any.
+    """Label -> share of the neighbours' votes, weighted by exp(similarity / temperature); empty without votes.
 
-    In a facet that takes several labels a share is that of the neighbours with the label, and shares may sum to over 1.
+    In a multi-label facet the shares may sum to more than 1.
     """
     labelled = [n for n in neighbours if n.labels.get(facet.id)]
     weights = [math.exp((n.similarity - 1) / VOTE_TEMPERATURE) for n in labelled]
@@ -110,17 +110,14 @@ def vote(facet: Facet, neighbours: Sequence[Neighbour]) -> dict[str, float]:
 
 
 def combine(facet: Facet, sources: Sources, rule: FacetRule = DEFAULT_RULE) -> dict[str, float]:
-    """Label -> probability, best first; empty where no source says anything.
-
-    For a facet with several labels of equal standing each probability stands alone.
-    """
+    """Label -> probability, best first; empty without sources. In a multi-label facet they are independent."""
     if facet.cardinality == "multi":
         return _combine_several(facet, sources, rule)
-    said = {source: scores for source, scores in log_scores(facet.ids, sources).items() if source in rule.weights}
-    if not said:
+    scored = {source: scores for source, scores in log_scores(facet.ids, sources).items() if source in rule.weights}
+    if not scored:
         return {}
     pooled = {
-        label: rule.biases.get(label, 0.0) + sum(rule.weights[source] * scores[n] for source, scores in said.items())
+        label: rule.biases.get(label, 0.0) + sum(rule.weights[source] * scores[n] for source, scores in scored.items())
         for n, label in enumerate(facet.ids)
     }
     most = max(pooled.values())
@@ -128,7 +125,7 @@ def combine(facet: Facet, sources: Sources, rule: FacetRule = DEFAULT_RULE) -> d
 
 
 def log_scores(labels: Sequence[str], sources: Sources) -> dict[str, list[float]]:
-    """Source -> the log-probability of each of `labels`, floored and centred; the prior is taken off the model's."""
+    """Source -> log-probability of each label, floored and centred; the prior is subtracted from the model's."""
     scores: dict[str, list[float]] = {}
     for source, shares in sources.items():
         if source == "prior":
@@ -146,14 +143,14 @@ def log_scores(labels: Sequence[str], sources: Sources) -> dict[str, list[float]
 
 
 def _combine_several(facet: Facet, sources: Sources, rule: FacetRule) -> dict[str, float]:
-    """Each label's probability: the model's and the neighbours' share, weighed, then moved by the rule's biases."""
-    said = {source: sources[source] for source in SEVERAL if sources.get(source)}
-    if not said:
+    """Each label's probability: the weighted mean of the model and the neighbours, shifted by the rule's biases."""
+    shares_of = {source: sources[source] for source in SEVERAL if sources.get(source)}
+    if not shares_of:
         return {}
-    weights = {source: rule.weights.get(source, 0.0) for source in said}
+    weights = {source: rule.weights.get(source, 0.0) for source in shares_of}
     total = sum(weights.values()) or 1.0
     pooled = {
-        label: sum(weights[source] * min(shares.get(label, 0.0), 1.0) for source, shares in said.items()) / total
+        label: sum(weights[source] * min(shares.get(label, 0.0), 1.0) for source, shares in shares_of.items()) / total
         for label in facet.ids
     }
     if rule.is_calibrated:
@@ -180,8 +177,8 @@ def _decide_facet(
         allowed = {label.id for label in facet.children(parents)}
         distribution = {label: p for label, p in distribution.items() if label in allowed}
         if distribution and parent is not None and facet.cardinality != "multi":
-            # A child is as likely as it is under its parent, times its parent.
-            chance = min(1.0, sum(one.probability for one in parent.distribution if one.label in parents))
+            # A child's probability is that under its parent, times the parent's.
+            chance = min(1.0, sum(each.probability for each in parent.distribution if each.label in parents))
             distribution = {label: chance * p for label, p in normalised(distribution).items()}
     if not distribution:
         reason = _why_nothing(facet, "model" in sources, parents)
@@ -212,8 +209,8 @@ def _decide_facet(
 
 
 def _likeliest(result: FacetResult) -> tuple[str, ...]:
-    """The label that an abstaining facet holds for likeliest; empty if it has none."""
-    return tuple(one.label for one in result.distribution[:1])
+    """The likeliest label of an abstaining facet; empty if it has none."""
+    return tuple(each.label for each in result.distribution[:1])
 
 
 def _labels(
@@ -230,7 +227,7 @@ def _labels(
 
 
 def _close(facet: Facet, distribution: Mapping[str, float]) -> str:
-    """Which labels are close, and what would settle it: the deciding rules that tell them apart."""
+    """The labels that are close, and the deciding rule that separates them."""
     ranked = list(distribution)[:3]
     close = [label for label in ranked if distribution[label] >= distribution[ranked[0]] / 3] or ranked[:1]
     shares = ", ".join(f"{label} ({percent(distribution[label])})" for label in close)

@@ -1,4 +1,4 @@
-"""Mitigations ranked by their support among similar incidents, with what was done there in those incidents' words."""
+"""Suggests mitigations: ranked by their support among similar incidents, with sentences that say what was done."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MAX_GENERAL_ADVICE = 3
 
 
 class Shrinkage(NamedTuple):
-    """How much the history at large weighs against the neighbours. Chosen with evals/bench/mitigations.py.
+    """How much the history weighs against the neighbours. Chosen with evals/bench/mitigations.py.
 
-    `to_kind` counts like so many neighbours that used mitigations as often as incidents of this kind do; `to_whole`
-    draws the share within a kind to that in the whole history, and that within a finer kind to that of the one above
-    it, like so many incidents.
+    `to_kind` counts like this many neighbours that used mitigations as often as incidents of this kind do. `to_whole`
+    shrinks the share within a kind to that in the whole history, and that within a finer kind to that of its parent,
+    like this many incidents.
     """
 
     to_kind: float = 20.0
@@ -41,10 +41,10 @@ def suggest(
     examples: Sequence[Example] = (),
     shrinkage: Shrinkage = DEFAULT_SHRINKAGE,
 ) -> list[Suggestion]:
-    """Mitigations used in similar incidents, best supported first, then general advice marked as such.
+    """Mitigations used in similar incidents, best supported first, then general advice.
 
-    General advice are the actions used most often in `examples` of the decided kind; there is none where no kind is
-    decided or no incident of it is known. A taxonomy without a mitigation facet gives nothing.
+    General advice is the actions used most often in `examples` of the decided kind; there is none if no kind is decided
+    or no incident of it is known. Empty for a taxonomy without a mitigation facet.
     """
     facet = taxonomy.mitigation
     if facet is None:
@@ -79,14 +79,14 @@ def support_shares(
 ) -> dict[str, float]:
     """For each mitigation that a neighbour used, the shrunken share of similar incidents that used it, 0 to 1.
 
-    The neighbours' share weighs each by its similarity and counts as the effective number of them (Kish, Survey
-    Sampling, 1965): ten of which one is far closer than the rest say little more than that one.
+    Neighbours are weighted by similarity, and their share by their effective number (Kish, Survey Sampling, 1965): ten
+    neighbours, one of them far closer than the rest, count for little more than one.
     """
     facet = taxonomy.mitigation
     if facet is None:
         return {}
     used = [(neighbour, actions) for neighbour in neighbours if (actions := named_actions(facet, neighbour.labels))]
-    # The nearest weighs 1, so that the weights of distant neighbours don't vanish.
+    # The nearest has weight 1, so that the weights of distant neighbours don't vanish.
     nearest = max((neighbour.similarity for neighbour, _ in used), default=0.0)
     weights = [math.exp((neighbour.similarity - nearest) / VOTE_TEMPERATURE) for neighbour, _ in used]
     shares: dict[str, float] = {}
@@ -106,37 +106,37 @@ def support_shares(
 
 
 def steps(facet: Facet, label: Label, texts: Iterable[tuple[str, str]]) -> tuple[Step, ...]:
-    """Up to two sentences that tell how the mitigation was done, verbatim, from (incident id, text), nearest first.
+    """Up to two sentences that say how the mitigation was done, verbatim, from (incident id, text), nearest first.
 
-    A sentence needs words of the label and a past-tense word of remedy; the more of both, the better. A word that many
-    labels have counts little. Each incident gives one at most, so that two steps are two experiences.
+    A sentence needs words of the label and a past-tense word of remedy; the more of both, the better. Words of many
+    labels count little. Each incident gives at most one sentence.
     """
-    held = Counter(stem for other in facet.labels for stem in _words_of(other))
-    words = {stem: weight / held[stem] for stem, weight in _words_of(label).items()}
+    labels_with = Counter(stem for other in facet.labels for stem in _words_of(other))
+    words = {stem: weight / labels_with[stem] for stem, weight in _words_of(label).items()}
     best: list[tuple[float, int, Step]] = []
     for place, (incident_id, text) in enumerate(texts):
-        told = [(_telling(sentence.text, words), sentence.text) for sentence in split(text)]
-        score, sentence = max(told, key=lambda pair: pair[0], default=(0.0, ""))
+        scored = [(_score(sentence.text, words), sentence.text) for sentence in split(text)]
+        score, sentence = max(scored, key=lambda pair: pair[0], default=(0.0, ""))
         if score > 0:
             best.append((-score, place, Step(text=sentence, incident_id=incident_id)))
-    return tuple(step for _, _, step in sorted(best, key=lambda one: one[:2])[:MAX_STEPS])
+    return tuple(step for _, _, step in sorted(best, key=lambda scored: scored[:2])[:MAX_STEPS])
 
 
 def named_actions(facet: Facet, labels: Mapping[str, Collection[str]]) -> list[str]:
-    """The mitigations among the labels that tell of an action."""
+    """The mitigations among the labels that are actions."""
     known = {label.id for label in facet.labels if not label.undisclosed}
     return [mitigation for mitigation in dict.fromkeys(labels.get(facet.id, ())) if mitigation in known]
 
 
 def _of_kind(taxonomy: Taxonomy, decided: Mapping[str, FacetResult], examples: Sequence[Example]) -> list[Example]:
-    """The examples with a label decided for the first triaged facet; none where it is undecided."""
+    """The examples with a label decided for the first triaged facet; none if it is undecided."""
     kind = next((facet.id for facet in kind_facets(taxonomy)), "")
     labels = set(decided[kind].labels) if kind in decided else set()
     return [example for example in examples if labels & set(example.labels.get(kind, ()))]
 
 
 def kind_facets(taxonomy: Taxonomy) -> list[Facet]:
-    """The facets that tell what kind of incident it is: the first triaged one, then what refines it, finest last."""
+    """The facets that say what kind of incident it is: the first triaged one, then those that refine it."""
     kinds: list[Facet] = []
     for facet in taxonomy.triaged:
         if facet.role != "mitigation" and facet.parent == (kinds[-1].id if kinds else None):
@@ -155,10 +155,10 @@ def _expected(
     examples: Sequence[Example],
     to_whole: float,
 ) -> dict[str, float]:
-    """The share of incidents that used each mitigation, by how likely the incident is of each kind; {} without any.
+    """The expected share of incidents that used each mitigation, over the likely kinds; {} without examples.
 
-    Every kind counts as much as it is likely, whether the facet abstained or not: where it is not sure, the shares are
-    those of several kinds. A finer kind's share is drawn to that of the kinds above it, theirs to the whole history's.
+    Kinds are weighted by probability, whether the facet abstained or not. A finer kind's share is shrunk to that of its
+    parent, and that to the whole history's.
     """
     known = [example for example in examples if named_actions(facet, example.labels)]
     if not known:
@@ -181,7 +181,7 @@ def _expected(
 
 
 def _likely(result: FacetResult | None) -> dict[str, float]:
-    """Label -> probability, summing to 1; the labels given count alike where no probabilities are known."""
+    """Label -> probability, summing to 1; uniform over the labels if there are no probabilities."""
     if result is None:
         return {}
     shares = {one.label: one.probability for one in result.distribution} or dict.fromkeys(result.labels, 1.0)
@@ -220,13 +220,13 @@ def _suggestion(
 
 
 def _words_of(label: Label) -> dict[str, float]:
-    """The words that a label is told by: those of its name and of what it includes whole, of its definition half."""
+    """Stem -> weight: 1 for the name and the inclusions of a label, 0.5 for its definition."""
     named = _stems(" ".join((label.name, *label.includes)))
     return dict.fromkeys(_stems(label.definition), 0.5) | dict.fromkeys(named, 1.0)
 
 
-def _telling(sentence: str, words: Mapping[str, float]) -> float:
-    """How well a sentence tells that the mitigation was done; 0 where it does not, or tells of something else."""
+def _score(sentence: str, words: Mapping[str, float]) -> float:
+    """How well a sentence says that the mitigation was done; 0 if it does not."""
     remedies = {match.casefold() for match in _REMEDY.findall(sentence)}
     shared = sum(words.get(stem, 0.0) for stem in _stems(sentence))
     if shared < _ENOUGH or not remedies or _NOT_DONE.search(sentence):
@@ -235,56 +235,20 @@ def _telling(sentence: str, words: Mapping[str, float]) -> float:
 
 
 def _stems(text: str) -> set[str]:
-    """The words of `text` without their endings: rolled, rolls and rolling are one."""
+    """The words of `text` without endings: rolled, rolls and rolling have one stem."""
     words = (word for word in re.findall(r"[a-z]{3,}", text.casefold()) if word not in _COMMON)
     return {re.sub(r"(?:ing|ed|es|s|e)$", "", word) if len(word) > 4 else word for word in words}
 
 
-_COMMON = frozenset(
-    [
-        "and",
-        "another",
-        "are",
-        "back",
-        "end",
-        "ended",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "impact",
-        "incident",
-        "into",
-        "its",
-        "new",
-        "not",
-        "off",
-        "other",
-        "out",
-        "over",
-        "quickly",
-        "service",
-        "services",
-        "set",
-        "some",
-        "than",
-        "that",
-        "the",
-        "their",
-        "then",
-        "this",
-        "those",
-        "under",
-        "was",
-        "were",
-        "which",
-        "with",
-    ]
+_COMMON = frozenset(  # one string, because a list would take a line a word
+    """
+    and another are back end ended for from had has have impact incident into its new not off other out over quickly
+    service services set some than that the their then this those under was were which with
+    """.split()  # noqa: SIM905
 )
 _ENOUGH = 0.5
-"""One word that two labels share, or half of a definition."""
-# What responders write that they did, once they have done it.
+"""A word that two labels share, or one word of a definition."""
+# What responders write when they have done something.
 _REMEDY = re.compile(
     r"\b(?:added|adjusted|applied|backed out|blocked|brought back|changed|cleared|cordoned|corrected|cut|deployed|"
     r"disabled|drained|enabled|expanded|failed over|fixed|implemented|increased|let in|limited|lowered|mended|"
@@ -295,7 +259,7 @@ _REMEDY = re.compile(
     r"went back|withdrawn|withdrew)\b",
     re.IGNORECASE,
 )
-# Work for later, what had gone before, and what nobody tells are no steps that ended the incident.
+# Future work, earlier changes and undisclosed actions did not end the incident.
 _NOT_DONE = re.compile(
     r"\b(?:will|going forward|in the future|to prevent|we plan|plans? to|we are (?:also )?(?:adding|working|building)|"
     r"had (?:also |just |recently |already )?(?:been )?(?:changed|rolled out|deployed|released|updated|added|removed|"

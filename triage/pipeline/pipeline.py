@@ -15,7 +15,7 @@ from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Contrast, FacetResult, Neighbour, Provenance, Triage
 from triage.history import History
-from triage.history.learned import Distributions, Learner
+from triage.history.linear_models import Distributions, Learner
 from triage.history.retrieval import by_likely_label, diverse
 from triage.models.chat.fallback import Candidate, Failure, describe_failures, first_to_answer
 from triage.models.chat.prices import Price

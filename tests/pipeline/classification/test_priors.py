@@ -8,8 +8,8 @@ from tests.fake_openai import FakeOpenAI
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.openai import OpenAIChat
 from triage.pipeline.classification import Subject
-from triage.pipeline.classification.letters import LetterClassifier
-from triage.pipeline.classification.priors import _shipped, measured_prior
+from triage.pipeline.classification.letters import LetterClassifier, measured_prior, shipped_priors
+from triage.pipeline.classification.prompts import load
 
 FAULTS = Taxonomy.load("cloud_faults")
 
@@ -17,17 +17,19 @@ FAULTS = Taxonomy.load("cloud_faults")
 @pytest.fixture
 async def as_measured(fake_openai: FakeOpenAI) -> AsyncIterator[OpenAIChat]:
     """A model that goes by the name of one whose prior is shipped."""
-    chat = OpenAIChat(_shipped()[0].model, fake_openai.base_url, "key")
+    chat = OpenAIChat(shipped_priors()[0].model, fake_openai.base_url, "key")
     yield chat
     await chat.aclose()
 
 
-@pytest.mark.parametrize("shipped", _shipped(), ids=lambda prior: prior.taxonomy)
+@pytest.mark.parametrize("shipped", shipped_priors(), ids=lambda prior: prior.taxonomy)
 def test_a_shipped_prior_fits_its_taxonomy_and_sums_to_one(shipped: object) -> None:
-    prior = next(p for p in _shipped() if p == shipped)
+    prior = next(p for p in shipped_priors() if p == shipped)
     taxonomy = Taxonomy.load(prior.taxonomy.partition("@")[0])
 
     assert prior.taxonomy == f"{taxonomy.id}@{taxonomy.version}"
+    # A new version of the prompt needs a new prior: measure it with `python evals/bench/priors.py`.
+    assert prior.prompt == load("letters").name
     for facet_id, shares in prior.facets.items():
         for group in taxonomy.facet(facet_id).groups:
             known = [shares[label.id] for label in group if label.id in shares]
@@ -35,7 +37,7 @@ def test_a_shipped_prior_fits_its_taxonomy_and_sums_to_one(shipped: object) -> N
 
 
 def test_a_prior_is_used_for_exactly_what_it_was_measured_with() -> None:
-    model, prompt = _shipped()[0].model, _shipped()[0].prompt
+    model, prompt = shipped_priors()[0].model, shipped_priors()[0].prompt
 
     assert measured_prior(model, prompt, FAULTS)
     assert not measured_prior("another", prompt, FAULTS)

@@ -15,9 +15,9 @@ import uvicorn
 from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
-from triage.domain.triage_result import Triage
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
+from triage.pipeline.pipeline import PipelineResult
 from triage.redaction import Redactor
 from triage.server.jobs import JobOptions, Jobs
 from triage.store import Store, upgrade
@@ -26,7 +26,7 @@ from triage.store import Store, upgrade
 class Witnessed(KeywordPipeline):
     folder: Path
 
-    async def run(self, incident: Incident, **_: Any) -> Triage:
+    async def run(self, incident: Incident, **_: Any) -> PipelineResult:
         with (self.folder / "begun").open("a") as begun:
             begun.write(f"{incident.id}\n")
         return await super().run(incident)

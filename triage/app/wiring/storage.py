@@ -100,7 +100,7 @@ async def open_index(settings: Settings) -> AsyncIterator[Casebook]:
 async def open_importing(settings: Settings, progress: Progress = silent) -> AsyncIterator[tuple[Casebook, Store]]:
     """The casebook for bulk imports. The index of a Chroma server is written too; a service updates its own later."""
     from triage.history.casebook import Casebook
-    from triage.history.nothing import NoIndex
+    from triage.history.indexing import NoIndex
     from triage.redaction import Redactor
 
     async with open_store(settings) as (store, taxonomy):

@@ -15,8 +15,8 @@ from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
 from triage.domain.triage_result import Triage
 from triage.history.casebook import Casebook, Foreseen
-from triage.history.remembered import remembered
 from triage.history.retrieval import DEFAULT_RANKING, Ranking
+from triage.history.text_cache import cached_by_text
 from triage.labels.preview.changes import changes_of
 from triage.labels.preview.supposition import Heard, Reread, Supposition
 from triage.models.embedding import Vectors, normalise
@@ -65,7 +65,7 @@ class Previewer:
         self._casebook = casebook
         self._pipeline = pipeline
         self._ranking = ranking
-        self._redacted = remembered(lambda text: pipeline.redactor.redact(text).text)
+        self._redacted = cached_by_text(lambda text: pipeline.redactor.redact(text).text)
         self._vectors: OrderedDict[tuple[str, int], Vectors] = OrderedDict()
         self._turn = asyncio.Lock()
 

@@ -14,8 +14,8 @@ from triage.domain.triage_result import Neighbour, Triage
 from triage.history import Example
 from triage.history.casebook import Foreseen
 from triage.history.duplicates import is_near_duplicate
-from triage.history.held import Held
-from triage.history.learned import Classifiers, Distributions, Lessons, labelled
+from triage.history.exact_search import ExactSearch
+from triage.history.linear_models import Distributions, LinearModels, TrainingSet, labelled
 from triage.history.retrieval import Ranking
 from triage.models.embedding import Vectors
 from triage.pipeline.classification.likeness import REFERENCE_INCIDENTS, Moves, in_reference_order, moved
@@ -44,7 +44,7 @@ class Heard(NamedTuple):
 class _Side(NamedTuple):
     """The history with or without the correction; `incidents` are ids and labels at the places of all that is known."""
 
-    held: Held
+    held: ExactSearch
     incidents: list[tuple[str, Labels]]
     taught: dict[str, list[tuple[int, str]]]
 
@@ -78,8 +78,8 @@ class Supposition:
         self._places = {example.incident_id: place for place, example in enumerate(self._known)}
         taught = (pair for side in self._sides for pairs in side.taught.values() for pair in pairs)
         self._taught = frozenset(place for place, _ in taught)
-        self._lessons = Lessons(self._known) if self._taught else None
-        self._trained: dict[tuple[str, tuple[tuple[int, str], ...]], Classifiers] = {}
+        self._training = TrainingSet(self._known) if self._taught else None
+        self._trained: dict[tuple[str, tuple[tuple[int, str], ...]], LinearModels] = {}
 
     @property
     def size(self) -> int:
@@ -134,7 +134,7 @@ class Supposition:
         """
         if not incidents:
             return []
-        counts = self._lessons.vocabulary.count([one.text for one in incidents]) if self._lessons else None
+        counts = self._training.vocabulary.count([one.text for one in incidents]) if self._training else None
         vectors = np.stack([one.vector for one in incidents])
         apart = [self._is_taught_apart(places) for places in hidden]
         shared = [self._shared(side, counts, vectors) for side in self._sides]
@@ -159,7 +159,7 @@ class Supposition:
     def _side(self, others: Sequence[Example], labels: Labels, ranking: Ranking) -> _Side:
         mine = self._foreseen.example._replace(labels=labels)
         incidents = [(example.incident_id, example.labels) for example in (*others, mine)]
-        held = Held([*others, mine] if labels else others, ranking)
+        held = ExactSearch([*others, mine] if labels else others, ranking)
         return _Side(held, incidents, {facet.id: labelled(facet, incidents) for facet in self._facets})
 
     def _neighbours_of(self, one: Reread) -> tuple[list[Neighbour], list[Neighbour]]:
@@ -174,7 +174,7 @@ class Supposition:
     def _shared(self, side: _Side, counts: Any, vectors: Vectors) -> dict[str, list[Distributions]]:
         """Facet -> what the classifiers that most incidents share say of each."""
         return {
-            facet.id: trained.say(counts, vectors)
+            facet.id: trained.predict(counts, vectors)
             for facet in self._facets
             if (trained := self._train(facet, side.taught[facet.id])) is not None
         }
@@ -183,17 +183,17 @@ class Supposition:
         """Facet -> what classifiers say that were trained without the hidden incidents."""
         seen = [(key, {} if place in hidden else labels) for place, (key, labels) in enumerate(side.incidents)]
         return {
-            facet.id: trained.say(counts, vectors)[0]
+            facet.id: trained.predict(counts, vectors)[0]
             for facet in self._facets
             if (trained := self._train(facet, labelled(facet, seen))) is not None
         }
 
-    def _train(self, facet: Facet, taught: Sequence[tuple[int, str]]) -> Classifiers | None:
-        if not taught or self._lessons is None:
+    def _train(self, facet: Facet, taught: Sequence[tuple[int, str]]) -> LinearModels | None:
+        if not taught or self._training is None:
             return None
         key = facet.id, tuple(taught)
         if key not in self._trained:
-            self._trained[key] = self._lessons.train(*zip(*taught, strict=True))
+            self._trained[key] = self._training.train(*zip(*taught, strict=True))
         return self._trained[key]
 
     def _merged(

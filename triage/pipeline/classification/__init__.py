@@ -1,4 +1,4 @@
-"""Classification: what a chat model says about each facet of one write-up, and in which words it finds that."""
+"""Classification: a chat model's answer for each facet of a write-up, with quotes that support it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from triage.pipeline.classification.sentences import Sentence
 
 
 class Subject(BaseModel, frozen=True):
-    """What a model is shown of one incident: its redacted sentences, shortened to the model's budget."""
+    """What a model is shown of an incident: redacted sentences within its budget, and similar incidents."""
 
     sentences: tuple[Sentence, ...]
     neighbours: tuple[Neighbour, ...] = ()
 
 
 class Answer(BaseModel, frozen=True):
-    """What the model says about one facet.
+    """A model's answer for one facet.
 
-    `distribution` maps label to probability, and `prior` is the same for a write-up without content: what the model
-    favours before it has read anything. `quotes` are in the model's words and not verified yet.
+    `distribution` maps label to probability. `prior` is the same for a write-up without content. `quotes` are the
+    model's and not verified yet.
     """
 
     distribution: dict[str, float]
@@ -34,10 +34,10 @@ class Answer(BaseModel, frozen=True):
 
 
 class Usage(BaseModel, frozen=True):
-    """What the calls for one incident took.
+    """The calls and tokens of one incident.
 
-    `calls` and the tokens are all of them; `cached` counts the calls, and `cached_prompt_tokens` and
-    `cached_completion_tokens` the tokens, that were answered from the cache and paid for before.
+    `cached` counts the calls that were answered from the cache, and `cached_prompt_tokens` and
+    `cached_completion_tokens` their tokens, which cost nothing.
     """
 
     prompt_tokens: int = 0
@@ -50,7 +50,7 @@ class Usage(BaseModel, frozen=True):
 
     @classmethod
     def of(cls, reply: Reply) -> Usage:
-        """What one call took."""
+        """The usage of one call."""
         prompt, completion, cached = reply.prompt_tokens, reply.completion_tokens, int(reply.is_cached)
         return cls(
             prompt_tokens=prompt,
@@ -64,7 +64,7 @@ class Usage(BaseModel, frozen=True):
 
     @property
     def provenance(self) -> dict[str, int]:
-        """The fields of a result's `Provenance` that tell what it took."""
+        """The fields of `Provenance` for this usage."""
         return {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
@@ -81,14 +81,14 @@ class Usage(BaseModel, frozen=True):
 
 
 class Classification(BaseModel, frozen=True):
-    """A model's answers, one per facet that was asked and answered."""
+    """A model's answers by facet."""
 
     answers: dict[str, Answer]
     usage: Usage
 
 
 class Classifier(Protocol):
-    """A way to get answers from a chat model."""
+    """Gets answers for facets from a chat model."""
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ class Classifier(Protocol):
         ...
 
     async def prepare(self, taxonomy: Taxonomy) -> None:
-        """Ask beforehand what is asked once only. Raises `ModelUnavailable`."""
+        """Ask in advance what is asked only once. Raises `ModelUnavailable`."""
         ...
 
     async def classify(self, subject: Subject, taxonomy: Taxonomy) -> Classification:
@@ -106,12 +106,12 @@ class Classifier(Protocol):
     async def quote(
         self, subject: Subject, taxonomy: Taxonomy, labels: Labels, /
     ) -> tuple[dict[str, tuple[str, ...]], Usage]:
-        """For each facet of `labels`, the words of the write-up that show them. Raises `ModelUnavailable`."""
+        """For each facet of `labels`, quotes of the write-up that support them. Raises `ModelUnavailable`."""
         ...
 
 
 def normalised(scores: dict[str, float]) -> dict[str, float]:
-    """`scores` scaled to sum to 1, best first; uniform where all are 0."""
+    """`scores` scaled to sum to 1, best first; uniform if all are 0."""
     total = sum(scores.values())
     shares = {k: v / total if total > 0 else 1 / len(scores) for k, v in scores.items()}
     return dict(sorted(shares.items(), key=lambda item: -item[1]))

@@ -1,4 +1,4 @@
-"""A taxonomy and a write-up as a model reads them."""
+"""A taxonomy and a write-up as text for a prompt."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from triage.pipeline.classification import Subject
 
 
 def definitions(taxonomy: Taxonomy) -> str:
-    """The definitions of all triaged facets with includes, excludes, deciding rules and examples.
+    """The definitions of all triaged facets, with inclusions, exclusions and deciding rules.
 
-    The text depends on the taxonomy alone, so that providers can cache it.
+    The text depends only on the taxonomy, so that providers can cache it.
     """
     return "\n\n".join(map(_facet, taxonomy.triaged))
 
@@ -39,7 +39,7 @@ def examples(subject: Subject, max_characters: int = 400) -> str:
 
 
 def _fenced(text: str) -> str:
-    """`text` on one line, unable to close the fence around it."""
+    """`text` on one line, without tags that close the fence around it."""
     return re.sub(r"</?\s*write_up\s*>", "(write_up)", " ".join(text.split()), flags=re.IGNORECASE)
 
 

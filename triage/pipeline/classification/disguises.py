@@ -1,4 +1,4 @@
-"""What a disguised text says: invisible and look-alike characters, letters as digits, encodings, reversed order."""
+"""Decodes disguised text: invisible and look-alike characters, digits as letters, encodings, reversed order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ESCAPES = re.compile(r"%[0-9a-f]{2}|&#?\w{2,8};|\\u[0-9a-f]{4}", re.IGNORECASE)
 
 
 def unmasked(text: str) -> str:
-    """`text` in plain characters: compatibility forms folded, invisible characters dropped."""
+    """`text` with compatibility forms folded and invisible characters removed."""
     if text.isascii():
         return text
     folded = unicodedata.normalize("NFKC", text)
@@ -34,12 +34,12 @@ def unmasked(text: str) -> str:
 
 
 def hidden(text: str) -> Iterator[str]:
-    """Other readings of `text` that hold a word of an order; most texts have none."""
+    """Other readings of `text` that contain a cue of an instruction; most texts have none."""
     yield from filter(has_cue, _readings(text))
 
 
 def has_cue(text: str) -> bool:
-    """True if a word stands in `text` that English orders to a model seldom lack: quickly told."""
+    """True if `text` has a word that English instructions to a model rarely lack. A fast check."""
     lower = text.lower()
     return any(cue in lower for cue in _CUES)
 
@@ -47,7 +47,7 @@ def has_cue(text: str) -> bool:
 def _readings(text: str) -> Iterator[str]:
     plain = unmasked(text)
     if "_" in plain:
-        # Each identifier stands alone: what lies between two of them is no sentence.
+        # Separate the identifiers: two of them make no sentence together.
         yield re.sub("[=,]", ". ", plain.replace("_", " "))
     if not plain.isascii():
         yield plain.translate(_LOOK_ALIKES)
@@ -63,7 +63,7 @@ def _readings(text: str) -> Iterator[str]:
 
 
 def _joined(letters: str) -> str:
-    """Spelled-out letters as words; a wider gap stands between words, where there is any."""
+    """Spaced-out letters as words; wider gaps separate words."""
     return " ".join(re.sub(r"[ .·_-]", "", word) for word in re.split(r" {2,}", letters))
 
 

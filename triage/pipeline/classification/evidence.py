@@ -1,4 +1,4 @@
-"""Evidence: which of a model's quotes really stand in the write-up, and where."""
+"""Evidence: finds a model's quotes in the write-up."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from triage.redaction import Redacted
 
 
 def locate(quotes: Iterable[str], redacted: Redacted) -> tuple[Evidence, ...]:
-    """The quotes found in the redacted text, with offsets in the original; a quote that is not there is left out.
+    """The quotes found in the redacted text, with offsets in the original; others are left out.
 
-    The words shown are the redacted ones: what was taken out does not come back through a quote.
+    The quotes are of the redacted text, so they can't reveal what was redacted.
     """
     found = []
     for quote in quotes:

@@ -1,8 +1,8 @@
-"""Sentences of a write-up that talk to the model instead of telling of the incident: they are not shown to it.
+"""Removes prompt injections: sentences of a write-up that instruct a model instead of describing the incident.
 
-A write-up is untrusted text. Telling a model not to obey what it quotes helps large models and hardly small ones, so
-what reads like an order to the reader's program is left out before any model sees it, and counted. The write-up itself
-is kept as it is, and people see all of it.
+A write-up is untrusted text. Asking a model to ignore instructions in it helps large models, but hardly small ones. So
+such sentences are removed and counted before any model sees the text. The stored write-up keeps them, and people see
+all of it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _CATEGORY = (
     r"(?:label|category|class|answer|bucket|kategorie|klasse|catégorie|étiquette|categor[ií]a|etiqueta|r[óo]tulo|etichetta"
     r"|categorie|kategori\w+|etykiet\w+|категори\w+|метк\w+)"
 )
-# Who reads write-ups in order to label them, by machine or by hand.
+# Readers who label write-ups: machines and people.
 _MACHINE = (
     r"(?:ai|llm|language model|assistant|classifier|chat ?bot|(?:triage|review|label\w*)[ -](?:bot|model|tool|system|agent)"
     r"|(?:automat\w+|ai|llm)[ -](?:review\w*|label\w*|classifi\w*|triage|annotat\w*|reader|grader|tool|agent)|labell?er)s?"
@@ -49,7 +49,7 @@ _LABELLER = r"(?:reviewers?|annotators?|labell?ers?|graders?|raters?|who(?:ever|
 _LEAD = r"^[\s>*#\-`\"'(\[{/|<!]*"
 _CLAUSE = r"(?:^|[.:;,!?\n]|\b(?:please|and|then|now|must|should|before|first)\b)[\s\"'*`#>(-]*"
 
-# What no incident says by chance, however it was disguised.
+# Phrases that no write-up contains by chance, even in a disguised reading.
 _PLAIN = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -68,13 +68,13 @@ _PATTERNS = tuple(
         r"(?:忽略|无视|無視|不要理会|忘记|忘れ|(?:不要|不必|不用|别|請勿|请勿)(?:遵守|遵循|理会|管|看|参考))[^。！？\n]{0,30}",
         r"(?:무시하|무시해|잊어|따르지 ?마)",
         r"تجاهل|تجاهلوا|لا تتبع",
-        # Marks of a conversation with a model, and of the quotation that the write-up stands in.
+        # Marks of a chat with a model, and of the quotation around the write-up.
         r"<\|?/?\s*(?:im_start|im_end|system|assistant|endoftext|begin_of_text|start_header_id|eot_id)\b",
         r"\[/?(?:INST|SYS)\]|<</?SYS>>|</?\s*write_?up\s*>|</?\s*(?:instructions?|prompt|answer|label)s?\s*>",
         r"^[\s>*#\-`\"'(\[{]*(?:system|assistant|developer|human)(?:\s+(?:prompt|message|note|override|notice))?[\s*`\"'\])}]*:(?!\s*(?:ubuntu|debian|centos|rhel|red hat|linux|windows|mac ?os)\b)",
         r"^[\s>]*(?:#{1,6}|\[+|\*\*|<|={2,}|-{2,})\s*(?:system|developer|assistant)\s+(?:prompt|message|override|instructions?|notice|update|policy)\b",
         r"^[\s>*#\-`\"']*(?:new|updated|final|important|special)\s+(?:instructions?|task|system prompt|directive)\b",
-        # Talk about the task that only the model has.
+        # Statements about the model's task.
         r"\byou (?:are(?! (?:trying|using|running|loading|serving|able|getting|seeing))|act|will act|must act|should act)\b[^.!?\n]{0,40}\b(?:ai|llm|language model|assistant|classifier|model)\b",
         r"\b(?:as an|dear|hey|hello|note to(?: the)?|attention)[\s,:]+(?:ai|llm|language model|assistant|classifier|model|bot)\b",
         rf"\b(?:note|message|hint|instructions?|reminder)\s+(?:to|for)\s+(?:the |any |all |every )?{_MACHINE}\b",
@@ -90,7 +90,7 @@ _PATTERNS = tuple(
         r"\bend of (?:the )?(?:write-?up|document|report|quotation)\b|\byour (?:new|real|actual|only) (?:task|job|goal|instructions?)\b|\byour (?:hidden|system|initial|original) (?:prompt|instructions?)\b",
         r"\b(?:what (?:were|are)|dump|translate|repeat) your (?:prompt|instructions?|rules)\b|\byour (?:job|task) is to (?:answer|output|return|label|say)\b",
         r"\b(?:talimat\w*|kural\w*)\s+(?:yok say|görmezden gel|unut)",
-        # Requests for what the model was shown, or for what redaction took out.
+        # Requests for the prompt or for what was redacted.
         r"\b(?:repeat|reveal|print|show|output|disclose|leak|quote)\b\s+(?:me\s+)?(?:your|the|all|this|these|any)\b[^.!?\n]{0,30}\b(?:prompts?|instructions|codebook|placeholders?|neighbou?rs)\b",
         rf"{_CLAUSE}(?:repeat|reveal|print|show|disclose|leak|quote|copy|list|recite|write (?:down|out)|spell out|tell me|include|undo|restore|unmask|remove)\b[^.!?\n]{{0,60}}\b(?:system (?:prompt|message)|codebook|placeholders?|redact(?:ed|ion)s?|masking|masked|above the write-?up)\b",
         r"\b(?:what|whatever|(?:value|original) (?:of|behind|for))\s+<[A-Z_]{2,24}_[0-9]{1,4}>",
@@ -100,7 +100,7 @@ _PATTERNS = tuple(
     )
 )
 _DISTINCT = 10
-"""A label's name of this length is seldom said by chance; `high`, `node` and the like are."""
+"""Label names of this length rarely occur by chance; `high` or `node` do."""
 _PIECE = 60
 _PIECES = 6
 _LIST_MARKS = re.compile(r"^[\s>*#|+•-]+(?=\s)\s*|^\d+[.)]\s+|[\s|]+$")
@@ -134,29 +134,29 @@ def readable_text(text: str, taxonomy: Taxonomy, *, without_ending: bool = False
 
 
 def without_instructions(sentences: Iterable[Sentence], taxonomy: Taxonomy) -> tuple[list[Sentence], int]:
-    """The sentences that tell of the incident, and how many were left out because they talk to a model.
+    """The sentences without instructions to a model, and how many were removed.
 
-    Where nothing would be left, everything is kept: there is no incident to protect then.
+    If none would remain, all are kept: there is no incident to protect then.
     """
-    given = list(sentences)
-    kept = _kept(given, _orders(taxonomy))
-    return (kept, len(given) - len(kept)) if kept else (given, 0)
+    every = list(sentences)
+    kept = _kept(every, _orders(taxonomy))
+    return (kept, len(every) - len(kept)) if kept else (every, 0)
 
 
 def without_instructions_in(neighbour: Neighbour, taxonomy: Taxonomy) -> Neighbour:
-    """`neighbour` as a model may see it: no orders in its title and excerpt, even where nothing is left of them."""
-    told = {name: _told(getattr(neighbour, name), _orders(taxonomy)) for name in ("title", "excerpt")}
-    return neighbour.model_copy(update=told)
+    """`neighbour` without instructions in its title and excerpt, even if nothing remains of them."""
+    cleaned = {name: _without_orders(getattr(neighbour, name), _orders(taxonomy)) for name in ("title", "excerpt")}
+    return neighbour.model_copy(update=cleaned)
 
 
 class _Orders(NamedTuple):
-    """Orders that name labels of a taxonomy: outright, and in passing."""
+    """Patterns of instructions that name labels of a taxonomy: `outright` ones, and all with implied ones."""
 
     outright: tuple[re.Pattern[str], ...]
     all: tuple[re.Pattern[str], ...]
 
 
-def _told(text: str, orders: _Orders) -> str:
+def _without_orders(text: str, orders: _Orders) -> str:
     sentences = split(text)
     kept = _kept(sentences, orders)
     return text if len(kept) == len(sentences) else " ".join(sentence.text for sentence in kept)
@@ -176,7 +176,7 @@ def _is_order(text: str, orders: _Orders) -> bool:
 
 
 def _in_pieces(sentences: Sequence[Sentence], known: set[int], orders: _Orders) -> set[int]:
-    """The sentences that make an order together though none does alone: one that was cut into short lines."""
+    """The sentences that are an instruction only together: one that was split into short lines."""
     found: set[int] = set()
     lines = [_LIST_MARKS.sub("", sentence.text) for sentence in sentences]
     is_piece = [n not in known and len(line) <= _PIECE and bool(_PROSE.fullmatch(line)) for n, line in enumerate(lines)]
@@ -199,7 +199,7 @@ def _patterns_of(names: frozenset[str]) -> _Orders:
 
     label = rf"[\s\"'`:(]+(?:{spelled(1)})\b"
     distinct = rf"(?<![A-Za-z])(?:{spelled(_DISTINCT)})(?![A-Za-z])"
-    # The label as a noun of its own, not what says more of another noun.
+    # The label as a noun, not as an attribute of another noun.
     ends = r"(?=\W*(?:$|[.,;:!?)\n]|(?:case|incident|category|label|class|one|fault|for|in|as|by|from|when|whatever|and|or|here|there)\b))"
     soft = (
         rf"{_LABELLER}|as (?:we )?agreed|agreed that|by convention|for consistency|kindly|please|would be (?:kind|good|nice|helpful)"
@@ -219,7 +219,7 @@ def _patterns_of(names: frozenset[str]) -> _Orders:
         rf"{distinct}[^。！？\n]{{0,12}}(?:分类|归类|分類|答え|選|답|분류|선택)",
     )
     implied = (
-        # A statement of the label is talk about the task, in whatever mood.
+        # A statement about the label is about the task, in any mood.
         rf"\b{_CATEGORY}\b[^.!?\n]{{0,40}}\b(?:is|must|has to be|should|to be|to|stays?|remains?)\b[^.!?\n]{{0,25}}{distinct}",
         rf"^(?=.*\b(?:{soft})\b).*\b(?:{file})\b(?:[^.!?\n]{{0,60}}\b(?:as|under|in|into|to|on|with|label)\b)?\s+(?:an?\s+|the\s+)?[\"'`*]*{distinct}{ends}",
         rf"\b(?:{_MACHINE}|model)\b\s+(?:(?:must|should|shall|will|now|always|has to|is to)\s+){{0,2}}{_ANSWER}s?\b[^.!?\n]{{0,40}}{distinct}",
@@ -230,7 +230,7 @@ def _patterns_of(names: frozenset[str]) -> _Orders:
 
 
 def _orders(taxonomy: Taxonomy) -> _Orders:
-    """Orders to answer with one of the taxonomy's labels, by id or name."""
+    """Patterns of instructions to answer with one of the taxonomy's labels, by id or name."""
     return _patterns_of(
         frozenset(name for facet in taxonomy.triaged for label in facet.labels for name in (label.id, label.name))
     )

@@ -1,4 +1,4 @@
-"""Answers as single letters with log-probabilities: made for small local models with a cached prompt prefix."""
+"""Classification by single letters with log-probabilities, for small local models with a cached prompt prefix."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import math
 import re
 import string
 from collections.abc import Sequence
+from functools import cache
+from importlib import resources
 from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, Field, TypeAdapter
 
 from triage.domain.annotation import Labels
 from triage.domain.errors import ModelUnavailable
@@ -14,34 +19,33 @@ from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.models.chat import ChatModel, Message, Reply, Request
 from triage.pipeline.classification import Answer, Classification, Subject, Usage, normalised
 from triage.pipeline.classification.codebook import numbered, plain
-from triage.pipeline.classification.priors import measured_prior
 from triage.pipeline.classification.prompts import load
 from triage.pipeline.classification.samples import sample, smoothed_shares
 from triage.pipeline.classification.sentences import Sentence
 
 SAMPLES = 5
-"""Letters asked for per question where an endpoint gives no log-probabilities, unless told otherwise."""
+"""Default number of letters per question if an endpoint returns no log-probabilities."""
 
 WITHOUT_CONTENT = "N/A"
-"""The write-up that a model is asked about to learn what it favours anyway."""
+"""The write-up for which the model's answer shows its prior."""
 
 _WITHOUT_CONTENT = Subject(sentences=(Sentence(start=0, text=WITHOUT_CONTENT),))
 _CONSIDERED_PARENT = 0.25
-"""A parent label this likely has its children asked for too."""
+"""The children of a parent label this likely are asked for."""
 _LEAST_PRIOR = 0.02
-_BEGUN_ANEW_TOKENS = 16
+_WHOLE_ANSWER_TOKENS = 16
 _ANSWERED = re.compile(r"""\s*(?:```(?:json)?\s*)?(?:\{\s*"answer"\s*:\s*)?[\s("'*<]*([A-Za-z])(?![A-Za-z])""")
 
 
 class LetterClassifier:
-    """One question per facet, answered with one letter; the letters' log-probabilities are the labels'.
+    """One question per facet, answered with one letter; its log-probabilities are those of the labels.
 
-    What a model favours anyway is handed on as the prior. It is shipped where it was measured, see `priors.py`; else
-    the model is asked once about a write-up without content, and half of what it says then is believed (contextual
+    The prior is what the model favours whatever the write-up says. It is shipped if it was measured, see
+    `MeasuredPrior`. Otherwise it is the square root of the model's answer for a write-up without content (contextual
     calibration: Zhao et al., 'Calibrate before use', 2021, arXiv:2102.09690).
 
     An endpoint without log-probabilities is asked for `samples` letters, the first at temperature 0 and the others at
-    0.7, and a label's probability is its smoothed share of them.
+    0.7; a label's probability is its smoothed share.
     """
 
     def __init__(
@@ -58,7 +62,7 @@ class LetterClassifier:
         return self._letters.name, self._quote.name
 
     async def prepare(self, taxonomy: Taxonomy) -> None:
-        """See `Classifier.prepare`: the priors."""
+        """See `Classifier.prepare`: measures the priors."""
         for facet in taxonomy.triaged:
             for options in facet.groups:
                 await self.prior(taxonomy, facet, options)
@@ -75,10 +79,10 @@ class LetterClassifier:
                 if weight < _CONSIDERED_PARENT and distribution:
                     continue
                 options = facet.children([parent]) if parent else list(facet.labels)
-                said, used = await self._ask(subject, facet, options)
-                favoured, extra = await self.prior(taxonomy, facet, options)
-                distribution |= {label: weight * share for label, share in said.items()}
-                prior |= favoured
+                probabilities, used = await self._ask(subject, facet, options)
+                group_prior, extra = await self.prior(taxonomy, facet, options)
+                distribution |= {label: weight * share for label, share in probabilities.items()}
+                prior |= group_prior
                 usage += used + extra
             answers[facet.id] = Answer(distribution=normalised(distribution), prior=prior)
         return Classification(answers=answers, usage=usage)
@@ -86,7 +90,7 @@ class LetterClassifier:
     async def quote(
         self, subject: Subject, taxonomy: Taxonomy, labels: Labels
     ) -> tuple[dict[str, tuple[str, ...]], Usage]:
-        """See `Classifier.quote`. The model names a sentence by its number, so no word is wrong."""
+        """See `Classifier.quote`. The model gives the number of a sentence, so the quote is exact."""
         quotes: dict[str, tuple[str, ...]] = {}
         usage = Usage()
         for facet_id, ids in labels.items():
@@ -121,23 +125,23 @@ class LetterClassifier:
     async def _sampled(
         self, messages: tuple[Message, ...], first: Reply, letters: dict[str, str]
     ) -> tuple[dict[str, float], Usage]:
-        """The labels' smoothed shares of `first`, if that is a letter, and as many more as make `samples`."""
+        """The labels' smoothed shares of `samples` letters; `first` counts if it is a letter."""
         votes = [label for label in [_label(first, letters)] if label]
-        # A hosted model seldom goes on with the answer begun for it: it needs room to begin it anew.
-        more = self._request(messages, max_tokens=_BEGUN_ANEW_TOKENS)
+        # A hosted model rarely continues the answer that was begun for it: it needs tokens to begin again.
+        more = self._request(messages, max_tokens=_WHOLE_ANSWER_TOKENS)
         others = await sample(self._model, more, self._samples - len(votes))
         votes += [label for label in (_label(other, letters) for other in others) if label]
         if not votes:
-            said = (others[0] if others else first).text
+            text = (others[0] if others else first).text
             raise ModelUnavailable(
-                f"The model answered {said[:40]!r} where one letter was asked for: "
+                f"The model answered {text[:40]!r} instead of one letter: "
                 "choose another model, or set TRIAGE_ANSWERS=structured."
             )
         usage = sum((Usage.of(other) for other in others), start=Usage.of(first))
         return normalised(smoothed_shares(votes, letters.values())), usage
 
     async def prior(self, taxonomy: Taxonomy, facet: Facet, options: Sequence[Label]) -> tuple[dict[str, float], Usage]:
-        """What the model favours among labels that are offered together; asked for once where it isn't shipped."""
+        """The model's prior over labels that are offered together; measured once unless it is shipped."""
         key = (f"{taxonomy.id}@{taxonomy.version}", facet.id, tuple(label.id for label in options))
         if key in self._priors:
             return self._priors[key], Usage()
@@ -146,23 +150,51 @@ class LetterClassifier:
         if all(label.id in measured for label in options):
             self._priors[key] = normalised({label.id: measured[label.id] for label in options})
         else:
-            said, used = await self._ask(_WITHOUT_CONTENT, facet, options)
-            self._priors[key] = normalised({label: math.sqrt(share) for label, share in said.items()})
+            answer, used = await self._ask(_WITHOUT_CONTENT, facet, options)
+            self._priors[key] = normalised({label: math.sqrt(share) for label, share in answer.items()})
         return self._priors[key], used
 
     def _request(self, messages: tuple[Message, ...], max_tokens: int, top_logprobs: int = 0) -> Request:
         return Request(messages=messages, max_tokens=max_tokens, top_logprobs=top_logprobs, deadline_s=self._deadline_s)
 
 
+class MeasuredPrior(BaseModel, frozen=True, extra="forbid"):
+    """A model's average probability per label and facet; children are normalised under their parent.
+
+    It is the mean of log-probabilities over `incidents` unlabelled write-ups (batch calibration: Zhou et al., 2023,
+    arXiv:2309.17249). If that was no better, it is what `LetterClassifier` would ask for at its first incident, shipped
+    to save time. Made by `evals/bench/priors.py`.
+    """
+
+    model: str
+    prompt: str
+    taxonomy: str
+    incidents: int = Field(ge=1)
+    source: str
+    facets: dict[str, dict[str, float]]
+
+
+def measured_prior(model: str, prompt: str, taxonomy: Taxonomy) -> dict[str, dict[str, float]]:
+    """The shipped prior for exactly this model, prompt and taxonomy, by facet; empty if none was measured."""
+    key = (model, prompt, f"{taxonomy.id}@{taxonomy.version}")
+    return next((p.facets for p in shipped_priors() if (p.model, p.prompt, p.taxonomy) == key), {})
+
+
+@cache
+def shipped_priors() -> list[MeasuredPrior]:
+    text = resources.files("triage.pipeline.classification").joinpath("priors.yaml").read_text(encoding="utf-8")
+    return TypeAdapter(list[MeasuredPrior]).validate_python(yaml.safe_load(text))
+
+
 def _beyond_prior(answer: Answer) -> dict[str, float]:
-    """Label -> what the model says of it beyond what it always says, normalised and best first."""
+    """Label -> the model's probability divided by its prior, normalised and best first."""
     return normalised(
         {k: share / max(answer.prior.get(k, 1.0), _LEAST_PRIOR) for k, share in answer.distribution.items()}
     )
 
 
 def _distribution(reply: Reply, letters: dict[str, str]) -> dict[str, float]:
-    """Label -> probability among the letters offered, from the first token's log-probabilities; empty without any."""
+    """Label -> probability among the offered letters, from the first token's log-probabilities; empty without any."""
     scores = dict.fromkeys(letters.values(), 0.0)
     for token, logprob in reply.first_token_logprobs.items():
         label = letters.get(token.strip())
@@ -172,6 +204,6 @@ def _distribution(reply: Reply, letters: dict[str, str]) -> dict[str, float]:
 
 
 def _label(reply: Reply, letters: dict[str, str]) -> str | None:
-    """The label whose letter is the answer, bare or as JSON; None where it is no letter offered or begins a word."""
+    """The label whose letter is the answer, bare or as JSON; None for any other answer."""
     found = _ANSWERED.match(reply.text)
     return letters.get(found.group(1).upper()) if found else None

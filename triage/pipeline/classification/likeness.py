@@ -1,4 +1,4 @@
-"""How like the labels' definitions a write-up's sentences are: a source for the decision, and for evidence."""
+"""Similarity of a write-up's sentences to the labels' definitions: a source of the decision, and of evidence."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from triage.models.embedding.cache import embed_cached
 from triage.pipeline.classification.sentences import Sentence, cause_words, is_boilerplate, split
 
 SHARPNESS = 12.0
-"""A sentence 1/12 more like a label in cosine similarity makes the label e times as likely."""
+"""A cosine similarity higher by 1/12 makes a label e times as likely."""
 
-# How the sentence shown as evidence is chosen; measured by evals/bench/evidence.py.
+# The choice of the sentence shown as evidence; measured by evals/bench/evidence.py.
 _RIVALRY, _CAUSE_WORD, _SCRAP, _SCRAP_WORDS = 0.25, 0.05, 0.1, 6
 
 _READ_SENTENCES = 60
@@ -31,14 +31,14 @@ _KEPT_INCIDENTS = 2_000
 _KEPT_REFERENCES = 100
 
 Moves = dict[str, dict[str, float]]
-"""Facet -> label -> how much more is taken off its score."""
+"""Facet -> label -> the change of what is subtracted from its score."""
 
 
 class Likeness(NamedTuple):
-    """What the definitions say of one write-up.
+    """The similarity of one write-up to the definitions.
 
-    `distributions` is facet -> label -> probability. `sentences` are those that were read, and `shares` is facet ->
-    label -> how much more each of them is like the label than sentences of other incidents are.
+    `distributions` is facet -> label -> probability. `sentences` are those compared. `shares` is facet -> label -> how
+    much more similar each sentence is to the label than sentences of other incidents are.
     """
 
     distributions: dict[str, dict[str, float]]
@@ -46,23 +46,23 @@ class Likeness(NamedTuple):
     shares: dict[str, dict[str, Vectors]]
 
     def evidence(self, facet: str, label: str) -> Sentence | None:
-        """The sentence that speaks most for `label` and least for the facet's other labels; None without sentences."""
+        """The sentence that supports `label` most and the facet's other labels least; None without sentences."""
         shares = self.shares.get(facet, {})
         if label not in shares or not self.sentences:
             return None
         others = [share for other, share in shares.items() if other != label]
         rival = np.max(others, axis=0) if others else np.zeros(len(self.sentences))
-        return self.sentences[int(np.argmax(shares[label] - _RIVALRY * rival + self._telling()))]
+        return self.sentences[int(np.argmax(shares[label] - _RIVALRY * rival + self._bonus()))]
 
     def separating(self, facet: str, label: str, rival: str) -> Sentence | None:
-        """The sentence that speaks most for `label` where the alternative is `rival`; None without sentences."""
+        """The sentence that supports `label` most against `rival`; None without sentences."""
         shares = self.shares.get(facet, {})
         if label not in shares or rival not in shares or not self.sentences:
             return None
-        return self.sentences[int(np.argmax(shares[label] - shares[rival] + self._telling()))]
+        return self.sentences[int(np.argmax(shares[label] - shares[rival] + self._bonus()))]
 
-    def _telling(self) -> Vectors:
-        """What is added for words of cause or remedy, and taken off for headings, scraps and boilerplate."""
+    def _bonus(self) -> Vectors:
+        """A bonus for words of cause or remedy, and a penalty for headings, fragments and boilerplate."""
         return np.array(
             [
                 (0.0 if is_boilerplate(s.text) else _CAUSE_WORD * min(cause_words(s.text), 2))
@@ -75,10 +75,10 @@ class Likeness(NamedTuple):
 class DefinitionReader:
     """Compares the embeddings of sentences with those of the labels' names, definitions, inclusions and examples.
 
-    A label is as likely as its three most similar sentences say, each compared with the two phrases of the label that
-    it is most like; what sentences of other incidents of the history reach on average is taken off, since a broad
-    label is like everything. Needs no training, only the taxonomy. Chosen on development data, see docs/results.md.
-    With `kept_in` the vectors of the definitions are kept in that folder for the next start.
+    A label's score is the mean over its three most similar sentences, each compared with its two most similar phrases.
+    The mean score of other incidents of the history is subtracted, because a broad label is similar to everything.
+    Needs no training. Chosen on development data, see docs/results.md. With `kept_in`, the vectors of the definitions
+    are stored in that folder.
     """
 
     def __init__(self, embedder: Embedder, taxonomy: Taxonomy, kept_in: Path | None = None) -> None:
@@ -94,14 +94,14 @@ class DefinitionReader:
         """Embed the taxonomy's phrases, once."""
         if self._phrases:
             return
-        said = {(facet.id, label.id): phrases(label) for facet in self._facets for label in facet.labels}
-        distinct = list(dict.fromkeys(phrase for each in said.values() for phrase in each))
+        phrases_of = {(facet.id, label.id): phrases(label) for facet in self._facets for label in facet.labels}
+        distinct = list(dict.fromkeys(phrase for each in phrases_of.values() for phrase in each))
         vectors = await embed_cached(self._embedder, distinct, self._kept_in)
         row_of = {phrase: row for row, phrase in enumerate(distinct)}
-        self._phrases = {name: vectors[[row_of[phrase] for phrase in each]] for name, each in said.items()}
+        self._phrases = {name: vectors[[row_of[phrase] for phrase in each]] for name, each in phrases_of.items()}
 
     async def read(self, sentences: Sequence[Sentence], reference: Sequence[Example] = ()) -> Likeness:
-        """Compare `sentences` with every label of every triaged facet; `reference` is what is taken for usual."""
+        """Compare `sentences` with every label of every triaged facet; `reference` incidents are the baseline."""
         await self.prepare()
         read = tuple(s for s in sentences if s.text.strip())[:_READ_SENTENCES]
         if not read:
@@ -109,13 +109,13 @@ class DefinitionReader:
         return await self._compare(read, await self._embedder.embed([sentence.text for sentence in read]), reference)
 
     async def read_example(self, example: Example, reference: Sequence[Example] = ()) -> Likeness:
-        """Compare the sentences of an incident of the history; what was embedded of it once is not embedded again."""
+        """Compare the sentences of an incident of the history; their vectors are cached."""
         await self.prepare()
         read = tuple(s for s in split(example.text) if s.text.strip())[:_READ_SENTENCES]
         return await self._compare(read, await self._of_incident(example), reference) if read else Likeness({}, (), {})
 
     async def difference(self, before: Sequence[Example], after: Sequence[Example]) -> Moves:
-        """How much more is taken off each label's score with `after` as the reference than with `before`."""
+        """How much more is subtracted from each label's score with reference `after` than with `before`."""
         await self.prepare()
         was, becomes = await self._usual_of(representative(before)), await self._usual_of(representative(after))
         moves: Moves = {facet.id: {} for facet in self._facets}
@@ -139,9 +139,9 @@ class DefinitionReader:
         return Likeness(distributions, read, shares)
 
     async def _usual_of(self, reference: Sequence[Example]) -> dict[tuple[str, str], tuple[float, float]]:
-        """(facet, label) -> what the reference's incidents reach on average: their score, and each sentence of theirs.
+        """(facet, label) -> mean score of the reference's incidents, and mean similarity of their sentences.
 
-        That of the last reference is kept: an incident and the one it is contrasted with share theirs.
+        The last result is cached: an incident and the one it is contrasted with share their reference.
         """
         key = tuple((example.incident_id, example.text) for example in reference)
         if self._usual is None or self._usual[0] != key:
@@ -159,7 +159,7 @@ class DefinitionReader:
         return self._usual[1]
 
     async def _reached_by(self, example: Example) -> dict[tuple[str, str], tuple[float, float]]:
-        """What an incident of the reference reaches: its score, and its sentences on average; empty without any."""
+        """The scores of an incident of the reference, and the mean similarity of its sentences; empty without any."""
         key = (example.incident_id, example.text)
         if key not in self._reached:
             vectors = await self._of_incident(example)
@@ -168,19 +168,21 @@ class DefinitionReader:
                 if len(vectors)
                 else {}
             )
-            self._reached[key] = {label: (_summit(one), float(one.mean())) for label, one in alike.items()}
+            self._reached[key] = {
+                label: (_summit(likeness), float(likeness.mean())) for label, likeness in alike.items()
+            }
             while len(self._reached) > _KEPT_REFERENCES:
                 self._reached.popitem(last=False)
         return self._reached[key]
 
     def _like(self, vectors: Vectors, facet: Facet, label: str) -> Vectors:
-        """How like the label each sentence is: the mean cosine similarity to its two closest phrases."""
+        """Each sentence's mean cosine similarity to the two closest phrases of the label."""
         similarity = vectors @ self._phrases[facet.id, label].T
         closest: Vectors = np.sort(similarity, axis=1)[:, -_COUNTED_PHRASES:].mean(axis=1)
         return closest
 
     async def _of_incident(self, example: Example) -> Vectors:
-        """The embedded sentences of a historical incident; kept, as every incident is compared with the same ones."""
+        """The vectors of a past incident's sentences; cached, because every incident is compared with the same ones."""
         key = (example.incident_id, example.text)
         if key not in self._sentences:
             texts = [s.text for s in split(example.text) if s.text.strip()][:_READ_SENTENCES]
@@ -191,9 +193,9 @@ class DefinitionReader:
 
 
 def moved(shares: Mapping[str, float], moves: Mapping[str, float]) -> dict[str, float]:
-    """What the definitions said of a facet, as they would say it with another reference: see `difference`.
+    """A facet's distribution by the definitions, changed to another reference; see `difference`.
 
-    The reference takes a constant off each label's score, so no sentence has to be read again.
+    The reference subtracts a constant from each label's score, so no sentence has to be compared again.
     """
     weights = {label: share * math.exp(-SHARPNESS * moves.get(label, 0.0)) for label, share in shares.items()}
     total = sum(weights.values())
@@ -201,17 +203,17 @@ def moved(shares: Mapping[str, float], moves: Mapping[str, float]) -> dict[str, 
 
 
 def phrases(label: Label) -> list[str]:
-    """What a label says of itself, as separate phrases."""
+    """The name, definition, inclusions and example of a label, as phrases."""
     return [label.name, label.definition, *label.includes, label.example]
 
 
 def representative(examples: Sequence[Example]) -> list[Example]:
-    """Some incidents to know the usual from, the same ones as long as the history keeps them."""
+    """The reference incidents: the same ones as long as they are in the history."""
     return in_reference_order(examples)[:REFERENCE_INCIDENTS]
 
 
 def in_reference_order(examples: Sequence[Example]) -> list[Example]:
-    """The incidents in the order in which they are taken for the usual."""
+    """The incidents in the order in which they are chosen as reference."""
     return sorted(examples, key=lambda e: _digest(e.incident_id))
 
 

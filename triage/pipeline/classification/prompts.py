@@ -1,4 +1,4 @@
-"""Prompts: versioned files with front matter, read into LangChain templates."""
+"""Prompts: versioned template files with front matter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from triage.models.chat import Message
 
 
 class FrontMatter(BaseModel, frozen=True, extra="forbid"):
-    """What stands above a prompt's text."""
+    """The metadata above a prompt's text."""
 
     id: str
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
@@ -37,12 +37,12 @@ class Prompt:
 
     @property
     def name(self) -> str:
-        """`id@version`, as results name it; a file of one's own adds a hash of its text."""
+        """`id@version`, as results name it; a user's own file adds a hash of its text."""
         return f"{self.about.id}@{self.about.version}{self._edition}"
 
     def messages(self, **values: str) -> tuple[Message, ...]:
         """The messages with `values` filled in; values are never read as templates."""
-        # Filled in by hand: through LangChain it takes several times as long.
+        # `str.format` is several times faster than LangChain's templates.
         return tuple(
             Message.model_validate({"role": role, "content": text.format(**values)}) for role, text in self._parts
         )
@@ -50,9 +50,9 @@ class Prompt:
 
 @cache
 def load(prompt_id: str, folder: Path | None = None) -> Prompt:
-    """The prompt with this id, from `folder` where that has one, else the shipped one.
+    """The prompt with this id, from `folder` if it has one, else the shipped one.
 
-    Raises `MisconfiguredService` if its file is missing or not well-formed.
+    Raises `MisconfiguredService` if the file is missing or malformed.
     """
     from langchain_core.prompts import ChatPromptTemplate
 
@@ -78,6 +78,6 @@ def load(prompt_id: str, folder: Path | None = None) -> Prompt:
 
 
 def _folder() -> Path:
-    """Inside the package where it is installed from a wheel, beside it in a checkout."""
+    """The folder in the package if installed from a wheel, beside it in a checkout."""
     packaged = Path(str(resources.files("triage"))) / "prompts"
     return packaged if packaged.is_dir() else packaged.parent.parent / "prompts"

@@ -1,4 +1,4 @@
-"""Several answers to one question: their spread stands in for the probabilities that a model doesn't give."""
+"""Several answers to one question: their shares replace the probabilities that a model doesn't give."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ TEMPERATURE = 0.7
 
 
 async def sample(model: ChatModel, request: Request, count: int) -> list[Reply]:
-    """Up to `count` replies to `request` at `TEMPERATURE`, asked for at once; calls that fail are left out."""
+    """Up to `count` replies to `request` at `TEMPERATURE`, requested at once; failed calls are left out."""
     varied = [request.model_copy(update={"temperature": TEMPERATURE, "sample": n}) for n in range(1, count + 1)]
-    replies = await asyncio.gather(*(_attempt(model, one) for one in varied))
+    replies = await asyncio.gather(*(_attempt(model, each) for each in varied))
     return [reply for reply in replies if reply is not None]
 
 
 def smoothed_shares(votes: Sequence[str], labels: Iterable[str]) -> dict[str, float]:
-    """Label -> posterior mean of its share, given `votes` and a prior worth one vote that is spread over `labels`.
+    """Label -> posterior mean of its share, given `votes` and a prior of one vote, spread over `labels`.
 
-    For two labels that is Jeffreys' prior; for many, a half for each would outweigh a handful of votes (Berger,
-    Bernardo and Sun, 'Overall objective priors', 2015).
+    For two labels this is Jeffreys' prior; for many, half a vote for each would outweigh the votes (Berger, Bernardo
+    and Sun, 'Overall objective priors', 2015).
 
     >>> smoothed_shares(["a", "a", "b"], ["a", "b"])
     {'a': 0.625, 'b': 0.375}
@@ -32,7 +32,7 @@ def smoothed_shares(votes: Sequence[str], labels: Iterable[str]) -> dict[str, fl
 
 
 def mean(distributions: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Label -> the mean of its probabilities, best first; a label that a distribution lacks counts 0 there."""
+    """Label -> the mean of its probabilities, best first; 0 in a distribution that lacks it."""
     labels = dict.fromkeys(label for distribution in distributions for label in distribution)
     means = {label: sum(d.get(label, 0.0) for d in distributions) / len(distributions) for label in labels}
     return dict(sorted(means.items(), key=lambda item: -item[1]))

@@ -1,4 +1,4 @@
-"""Sentences of a write-up, with their place in it, and the choice of those that fit a model's budget."""
+"""Splits a write-up into sentences, and chooses those that fit a model's budget."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pydantic import BaseModel
 
 _MAX_CHARACTERS = 400
-# Text of a fixed width, such as mail: a line that ends in the middle of a sentence, which the next one goes on with.
+# Text of fixed width, such as mail: a line that ends in the middle of a sentence.
 _WRAPPED = r"(?<=[^\n]{19}[a-z,;]) ?\n[a-z]"
-# A sentence ends at a full stop before a capital, digit, bracket or quote, or at a line end that is no mere wrapping.
-# It is looked for where white space begins only, so that a long run of it takes no time.
+# A sentence ends at a full stop before a capital, digit, bracket or quote, or at a line end that is not wrapping.
+# The pattern starts where white space begins only, so that long runs of it take no time.
 _BOUNDARY = re.compile(rf"(?<=[.!?])\s+(?=[\"'(\[A-Z0-9])|(?<!\s)(?!{_WRAPPED})\s*\n\s*")
-# Abbreviations whose full stop ends no sentence.
+# Abbreviations whose full stop does not end a sentence.
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|approx|vs|no|U\.S|a\.m|p\.m)\.$", re.IGNORECASE)
 _LONGEST_ABBREVIATION = 10
 _CAUSE = re.compile(
@@ -24,7 +24,7 @@ _CAUSE = re.compile(
 )
 
 
-# What status pages say when there is nothing to say yet.
+# Phrases of status pages without information.
 _BOILERPLATE = re.compile(
     r"\b(?:investigating|continu\w+ to (?:investigate|monitor|see|work)|"
     r"(?:currently|actively|are|is) (?:working|monitoring)|"
@@ -33,7 +33,7 @@ _BOILERPLATE = re.compile(
     r"(?:issue|incident) has been (?:identified|resolved)|apologi[sz]e|thank you)\b",
     re.IGNORECASE,
 )
-# How an incident ended: what a responder does not know yet while it goes on.
+# How an incident ended, which responders don't know while it continues.
 _RESOLUTION = re.compile(
     r"\b(?:resolv\w+|mitigat\w+|remediat\w+|rolled back|rolling back|roll(?:ed)? ?back|revert\w*|restor\w+|recover\w+|"
     r"fixed|hot-?fix\w*|repair\w*|deployed (?:a|the) fix|fully operational|back to normal|next steps?|"
@@ -43,7 +43,7 @@ _RESOLUTION = re.compile(
 
 
 class Sentence(BaseModel, frozen=True):
-    """One sentence; `start` counts characters of the text it is from."""
+    """One sentence; `start` is its offset in the text."""
 
     start: int
     text: str
@@ -66,10 +66,10 @@ def split(text: str) -> list[Sentence]:
 def condense(
     sentences: list[Sentence], max_characters: int, worth: Callable[[Sentence], float] | None = None
 ) -> list[Sentence]:
-    """The sentences worth reading first, within `max_characters`, in their order.
+    """The most informative sentences within `max_characters`, in their order.
 
-    The head tells what was seen, the tail how it ended, and sentences with words of cause or remedy hold what is
-    looked for: a third of the budget goes to the head, the rest to the others by rank. `worth` ranks them otherwise.
+    A third of the budget goes to the head, which says what was seen. The rest goes to the other sentences by rank:
+    those with words of cause or remedy, and the last ones, or those that `worth` ranks highest.
     """
     if sum(len(s.text) for s in sentences) <= max_characters:
         return sentences
@@ -91,24 +91,24 @@ def condense(
 
 
 def cause_words(text: str) -> int:
-    """How many different words of cause or remedy stand in `text`."""
+    """The number of different words of cause or remedy in `text`."""
     return len({match.lower() for match in _CAUSE.findall(text)})
 
 
 def is_boilerplate(text: str) -> bool:
-    """Whether it is what status pages say of every incident."""
+    """True if status pages say this of every incident."""
     return bool(_BOILERPLATE.search(text))
 
 
 def without_boilerplate(text: str) -> str:
-    """The sentences of `text`, a line each, without what status pages say of every incident."""
+    """The sentences of `text`, one per line, without boilerplate of status pages."""
     return "\n".join(sentence.text for sentence in split(text) if not is_boilerplate(sentence.text))
 
 
 def before_resolution(sentences: list[Sentence]) -> list[Sentence]:
-    """The sentences that don't tell how the incident ended or what was found afterwards; all where none would be left.
+    """The sentences without words of repair, recovery and hindsight: what was known before the end.
 
-    Told by words of mending, recovery and hindsight: what a responder could have written while it still went on.
+    If none would remain, all sentences.
     """
     kept = [sentence for sentence in sentences if not _RESOLUTION.search(sentence.text)]
     return kept or sentences
@@ -125,7 +125,7 @@ def _head(sentences: list[Sentence], budget: int) -> list[int]:
 
 
 def _pieces(text: str, start: int, end: int) -> list[Sentence]:
-    """The trimmed span as one sentence, or several where it is too long."""
+    """The trimmed span as one sentence, or several if it is too long."""
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():

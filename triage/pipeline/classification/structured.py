@@ -1,4 +1,4 @@
-"""Answers for all facets in one call, as JSON that is checked against the taxonomy: made for large models."""
+"""Classification in one call, as JSON that is checked against the taxonomy, for large models."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _FacetAnswer(BaseModel):
 
 
 class _Codebook(NamedTuple):
-    """What of a request depends on the taxonomy alone."""
+    """The parts of a request that depend only on the taxonomy."""
 
     scope: str
     definitions: str
@@ -38,11 +38,11 @@ class _Codebook(NamedTuple):
 
 
 class StructuredClassifier:
-    """One call with a JSON schema built from the taxonomy; an answer outside it is sent back once with its mistakes.
+    """One call with a JSON schema of the taxonomy; an invalid answer is sent back once with its mistakes.
 
-    The probability of a label is the certainty that the model states: a score to rank by until it is calibrated. With
-    `samples` above 1 that many answers are asked for at once, the first at temperature 0 and the others at 0.7, and
-    the probability is the mean over them (Xiong et al., 'Can LLMs express their uncertainty?', 2024, arXiv:2306.13063).
+    The probability of a label is the certainty that the model states; use it for ranking only until it is calibrated.
+    With `samples` above 1, that many answers are requested at once, the first at temperature 0 and the others at 0.7,
+    and averaged (Xiong et al., 'Can LLMs express their uncertainty?', 2024, arXiv:2306.13063).
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class StructuredClassifier:
         return (self._prompt.name,)
 
     async def prepare(self, taxonomy: Taxonomy) -> None:
-        """Nothing is asked once only."""
+        """Nothing to ask in advance."""
 
     async def classify(self, subject: Subject, taxonomy: Taxonomy) -> Classification:
-        """See `Classifier.classify`. Raises `ModelUnavailable` if the second answer doesn't fit either."""
+        """See `Classifier.classify`. Raises `ModelUnavailable` if the second answer is invalid too."""
         codebook = self._codebook(taxonomy)
         messages = self._prompt.messages(
             scope=codebook.scope,
@@ -92,7 +92,7 @@ class StructuredClassifier:
     async def quote(
         self, _subject: Subject, _taxonomy: Taxonomy, _labels: Labels
     ) -> tuple[dict[str, tuple[str, ...]], Usage]:
-        """Nothing more to ask: the quotes came with the labels."""
+        """Nothing to ask: the quotes come with the labels."""
         return {}, Usage()
 
     async def _first(self, request: Request, taxonomy: Taxonomy) -> Classification:
@@ -122,7 +122,7 @@ class StructuredClassifier:
 
 
 def _sent_back(request: Request, reply: Reply, mistakes: str) -> Request:
-    """`request` with the answer that came and what is wrong with it; the endpoint may have ignored the schema."""
+    """`request` with the invalid answer, its mistakes, and the schema in words, which the endpoint may have ignored."""
     repair = Message(role="user", content=f"That answer can't be used: {mistakes}\nAnswer again, corrected.")
     messages = (*request.messages, Message(role="assistant", content=reply.text), repair)
     if request.schema_ is not None:
@@ -131,7 +131,7 @@ def _sent_back(request: Request, reply: Reply, mistakes: str) -> Request:
 
 
 def _averaged(first: Classification, others: list[Reply], taxonomy: Taxonomy) -> Classification:
-    """`first` with the mean distributions of all the answers that are usable; quotes and rationale stay its own."""
+    """`first` with the mean distributions of all usable answers; it keeps its quotes and rationale."""
     sampled: list[dict[str, Answer]] = []
     usage = first.usage
     for reply in others:
@@ -172,7 +172,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(reply: Reply, taxonomy: Taxonomy) -> dict[str, Answer]:
-    """The reply's answers. Raises `InvalidInput` that says what is wrong with it."""
+    """The reply's answers. Raises `InvalidInput` with its mistake."""
     if reply.finish_reason == "length":
         raise InvalidInput("it was cut off; keep the rationale and the quotes short", field="reply")
     found = re.search(r"\{.*\}", reply.text, re.DOTALL)
@@ -186,22 +186,22 @@ def _read(reply: Reply, taxonomy: Taxonomy) -> dict[str, Answer]:
     answers: dict[str, Answer] = {}
     for facet in taxonomy.triaged:
         try:
-            said = _FacetAnswer.model_validate(content.get(facet.id))
+            answer = _FacetAnswer.model_validate(content.get(facet.id))
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in (facet.id, *first["loc"]))
             raise InvalidInput(f"{place}: {first['msg']}", field=facet.id) from error
-        answers[facet.id] = _answer(said, facet, taxonomy, rationale)
+        answers[facet.id] = _answer(answer, facet, taxonomy, rationale)
     return answers
 
 
-def _answer(said: _FacetAnswer, facet: Facet, taxonomy: Taxonomy, rationale: str) -> Answer:
-    labels = taxonomy.canonical(facet.id, said.labels[:1] if facet.cardinality == "single" else said.labels)
-    certainty = said.certainty / 100
+def _answer(given: _FacetAnswer, facet: Facet, taxonomy: Taxonomy, rationale: str) -> Answer:
+    labels = taxonomy.canonical(facet.id, given.labels[:1] if facet.cardinality == "single" else given.labels)
+    certainty = given.certainty / 100
     if facet.cardinality == "multi":
         distribution = dict.fromkeys(labels, certainty)
     else:
-        others = [label for label in (*labels[1:], said.runner_up) if label in facet.ids and label != labels[0]]
+        others = [label for label in (*labels[1:], given.runner_up) if label in facet.ids and label != labels[0]]
         shares = {label: (1 - certainty) / 2**n for n, label in enumerate(dict.fromkeys(others), start=1)}
         distribution = {labels[0]: certainty, **shares}
-    return Answer(distribution=distribution, quotes=tuple(said.quotes[:3]), rationale=rationale)
+    return Answer(distribution=distribution, quotes=tuple(given.quotes[:3]), rationale=rationale)

@@ -1,4 +1,4 @@
-"""What linear classifiers that were trained on the history say of a new incident: lexical and dense evidence."""
+"""Linear classifiers trained on the history: one on the words of a write-up, one on its embedding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from triage.history import Example
 from triage.models.embedding import Vectors
 
 LEAST_INCIDENTS = 20
-"""A facet with fewer labelled incidents is not learned."""
+"""A facet with fewer labelled incidents has no classifiers."""
 
 _MINIMUM_PER_LABEL = 2
 _MINIMUM_TEXTS = 2
@@ -29,8 +29,8 @@ _KEPT = 16
 Distributions = dict[str, dict[str, float]]
 
 
-class Words:
-    """The words and pairs of words that stand in at least two of some texts."""
+class Vocabulary:
+    """The words and pairs of words that occur in at least two of some texts."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         from sklearn.feature_extraction.text import CountVectorizer
@@ -38,52 +38,52 @@ class Words:
         self._vectorizer = CountVectorizer(ngram_range=(1, 2), min_df=2)
         try:
             self._vectorizer.fit(texts)
-        except ValueError:  # no word stands in two texts
+        except ValueError:  # no word is in two texts
             self._vectorizer = None
 
     def count(self, texts: Sequence[str]) -> Any:
-        """How often each of them stands in each of `texts`, as a sparse matrix; None where there are none."""
+        """Their counts in each of `texts`, as a sparse matrix; None for an empty vocabulary."""
         return None if self._vectorizer is None else self._vectorizer.transform(texts)
 
 
-class Classifiers(NamedTuple):
-    """Trained on some incidents for one facet: on TF-IDF of some columns of `vocabulary`, and on the embeddings."""
+class LinearModels(NamedTuple):
+    """Two classifiers of one facet: on TF-IDF of some columns of `vocabulary`, and on the embeddings."""
 
-    vocabulary: Words
+    vocabulary: Vocabulary
     words: tuple[Any, Any, Any] | None
     embedding: Any
 
-    def say(self, counts: Any, vectors: Vectors) -> list[Distributions]:
-        """What they say of several incidents: `counts` by the vocabulary, and vectors of shape (incidents, dimension).
+    def predict(self, counts: Any, vectors: Vectors) -> list[Distributions]:
+        """For each incident: source (`words`, `embedding`) -> label -> probability.
 
-        Each is source (`words`, `embedding`) -> label -> probability.
+        `counts` are by the vocabulary, `vectors` have shape (incidents, dimension).
         """
-        said: list[Distributions] = [{"embedding": row} for row in _probabilities(self.embedding, vectors)]
+        predictions: list[Distributions] = [{"embedding": row} for row in _probabilities(self.embedding, vectors)]
         if self.words is not None:
-            columns, weigh, model = self.words
-            for each, row in zip(said, _probabilities(model, weigh.transform(counts[:, columns])), strict=True):
-                each["words"] = row
-        return said
+            columns, tfidf, model = self.words
+            rows = _probabilities(model, tfidf.transform(counts[:, columns]))
+            for prediction, row in zip(predictions, rows, strict=True):
+                prediction["words"] = row
+        return predictions
 
 
-class Lessons:
-    """Incidents of the history, read once, so that classifiers can be trained on any part of them."""
+class TrainingSet:
+    """Incidents of the history, counted once, so that classifiers can be trained on any part of them."""
 
     def __init__(self, examples: Sequence[Example]) -> None:
         self._examples = examples
         texts = [example.text for example in examples]
-        self.vocabulary = Words(texts)
+        self.vocabulary = Vocabulary(texts)
         self._counts = self.vocabulary.count(texts)
         self._vectors = np.stack([example.vector for example in examples])
 
-    def train(self, places: Sequence[int], labels: Sequence[str]) -> Classifiers:
-        """Classifiers for the incidents at these places, with their labels."""
+    def train(self, places: Sequence[int], labels: Sequence[str]) -> LinearModels:
+        """Classifiers trained on the incidents at these places, with these labels."""
         gold, chosen = np.array(labels, dtype=object), np.array(places)
-        # Small problems: a second thread of the linear algebra costs more than it brings, and hundreds of times more
-        # where others need the cores.
+        # The problems are small: a second thread costs more than it saves, and far more on busy cores.
         with threadpool_limits(1):
             embedding = _regression(_EMBEDDING_STRENGTH).fit(self._vectors[chosen], gold)
-            return Classifiers(self.vocabulary, self._train_words(chosen, gold), embedding)
+            return LinearModels(self.vocabulary, self._train_words(chosen, gold), embedding)
 
     def _train_words(self, places: NDArray[np.int64], gold: NDArray[np.object_]) -> tuple[Any, Any, Any] | None:
         from sklearn.feature_extraction.text import TfidfTransformer
@@ -94,23 +94,23 @@ class Lessons:
         columns = np.flatnonzero(counts.getnnz(axis=0) >= _MINIMUM_TEXTS)
         if not len(columns):
             return None
-        weigh = TfidfTransformer(sublinear_tf=True)
-        features = weigh.fit_transform(counts[:, columns])
-        return columns, weigh, _regression(_WORDS_STRENGTH).fit(features, gold)
+        tfidf = TfidfTransformer(sublinear_tf=True)
+        features = tfidf.fit_transform(counts[:, columns])
+        return columns, tfidf, _regression(_WORDS_STRENGTH).fit(features, gold)
 
 
 class Learner:
     """Logistic regressions on TF-IDF of one and two words (`words`) and on the embeddings (`embedding`), per facet.
 
-    Trained anew whenever the examples change; the last few are kept. Labels weigh the same however often they occur,
-    so that a rare one is found too (`class_weight="balanced"` of scikit-learn). Facets with several labels of equal
-    standing are not learned. May be used from several threads.
+    Trained again whenever the examples change; the last few are cached. Labels have the same weight however often they
+    occur, so that rare ones are found too (`class_weight="balanced"` of scikit-learn). Multi-label facets are left out.
+    Thread-safe.
     """
 
     def __init__(self) -> None:
-        self._fitted: OrderedDict[str, Classifiers] = OrderedDict()
+        self._fitted: OrderedDict[str, LinearModels] = OrderedDict()
         self._lock = threading.Lock()
-        self._last: tuple[Sequence[Example], Taxonomy, dict[str, Classifiers]] | None = None
+        self._last: tuple[Sequence[Example], Taxonomy, dict[str, LinearModels]] | None = None
 
     def distributions(
         self, taxonomy: Taxonomy, examples: Sequence[Example], text: str, vector: Vectors
@@ -119,26 +119,26 @@ class Learner:
 
         `text` and `vector` (shape (dimension,)) are of the redacted new incident.
         """
-        # The history gives the same tuple until it changes: then nothing is compared, sorted or digested again.
+        # The history returns the same tuple until it changes: then nothing has to be compared, sorted or hashed.
         last = self._last
         if last is None or last[0] is not examples or last[1] is not taxonomy or not isinstance(examples, tuple):
             last = self._last = examples, taxonomy, self._fit_all(taxonomy, examples)
         counts = {id(fitted.vocabulary): fitted.vocabulary.count([text]) for fitted in last[2].values()}
         row = np.asarray(vector).reshape(1, -1)
-        return {facet: fitted.say(counts[id(fitted.vocabulary)], row)[0] for facet, fitted in last[2].items()}
+        return {facet: fitted.predict(counts[id(fitted.vocabulary)], row)[0] for facet, fitted in last[2].items()}
 
-    def _fit_all(self, taxonomy: Taxonomy, examples: Sequence[Example]) -> dict[str, Classifiers]:
-        lessons: list[Lessons] = []
-        fitted: dict[str, Classifiers] = {}
+    def _fit_all(self, taxonomy: Taxonomy, examples: Sequence[Example]) -> dict[str, LinearModels]:
+        training: list[TrainingSet] = []
+        fitted: dict[str, LinearModels] = {}
         for facet in taxonomy.triaged:
             places = labelled(facet, [(example.incident_id, example.labels) for example in examples])
             if places:
                 key = _digest(facet, [(examples[place], label) for place, label in places])
-                # Two incidents at once must not train the same twice: the second waits for the first.
+                # Two incidents at once must not train the same classifiers twice: the second one waits.
                 with self._lock:
                     if key not in self._fitted:
-                        lessons = lessons or [Lessons(examples)]
-                        self._fitted[key] = lessons[0].train(*zip(*places, strict=True))
+                        training = training or [TrainingSet(examples)]
+                        self._fitted[key] = training[0].train(*zip(*places, strict=True))
                         while len(self._fitted) > _KEPT:
                             self._fitted.popitem(last=False)
                     self._fitted.move_to_end(key)
@@ -147,14 +147,14 @@ class Learner:
 
 
 def labelled(facet: Facet, incidents: Sequence[tuple[str, Labels]]) -> list[tuple[int, str]]:
-    """The places of those that a facet is learned from, each with its primary label, in the order of their ids.
+    """The indices of the incidents to learn a facet from, each with its primary label, sorted by incident id.
 
-    `incidents` are ids with labels. A label that stands there only once is left out. Empty for a facet that is not
-    learned: one with several labels of equal standing, with fewer than 20 labelled incidents or with one label.
+    `incidents` are ids with labels. A label that occurs once is left out. Empty for a facet that is not learned: a
+    multi-label facet, or one with fewer than 20 labelled incidents or fewer than two labels.
     """
-    given = [(place, labels[facet.id][0]) for place, (_, labels) in enumerate(incidents) if labels.get(facet.id)]
-    counts = Counter(label for _, label in given)
-    kept = [(place, label) for place, label in given if counts[label] >= _MINIMUM_PER_LABEL and label in facet.ids]
+    primary = [(place, labels[facet.id][0]) for place, (_, labels) in enumerate(incidents) if labels.get(facet.id)]
+    counts = Counter(label for _, label in primary)
+    kept = [(place, label) for place, label in primary if counts[label] >= _MINIMUM_PER_LABEL and label in facet.ids]
     if facet.cardinality == "multi" or len(kept) < LEAST_INCIDENTS or len({label for _, label in kept}) < 2:
         return []
     return sorted(kept, key=lambda pair: incidents[pair[0]][0])

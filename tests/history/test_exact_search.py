@@ -10,7 +10,7 @@ import pytest
 from tests.parts import DIMENSION, HashingEmbedder
 from triage.domain.incident import Incident
 from triage.history.chroma import ChromaHistory
-from triage.history.held import Held
+from triage.history.exact_search import ExactSearch
 from triage.history.retrieval import DEFAULT_RANKING
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,7 +32,7 @@ async def test_the_neighbours_are_those_of_the_index(half_life_days: float | Non
     ]
     vectors = await embedder.embed([incident.text for incident in incidents])
     await history.remember([(each, {"category": (f"c{n % 3}",)}) for n, each in enumerate(incidents)], vectors)
-    held = Held(await history.examples(""), ranking)
+    held = ExactSearch(await history.examples(""), ranking)
 
     for n in range(5):
         asked = f"No. {n}\n\n{text(n)} unlike"
@@ -47,4 +47,4 @@ async def test_the_neighbours_are_those_of_the_index(half_life_days: float | Non
 
 
 def test_an_empty_history_finds_nothing() -> None:
-    assert Held([]).neighbours("anything", np.ones(DIMENSION, dtype=np.float32), 5) == []
+    assert ExactSearch([]).neighbours("anything", np.ones(DIMENSION, dtype=np.float32), 5) == []

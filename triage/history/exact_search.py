@@ -1,4 +1,4 @@
-"""A history that is held in memory as examples, for what it would say if it were another one."""
+"""Exact search among examples in memory, to preview another history than the stored one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from triage.history.retrieval import CANDIDATES, DEFAULT_RANKING, Candidate, Ran
 from triage.models.embedding import Vectors, normalise
 
 
-class Held:
-    """Finds the neighbours that an index of the same incidents finds, by comparing with every vector."""
+class ExactSearch:
+    """Finds the neighbours that an index of these examples would find, by comparing with every vector."""
 
     def __init__(self, examples: Sequence[Example], ranking: Ranking = DEFAULT_RANKING) -> None:
         self.examples = tuple(examples)
@@ -22,7 +22,7 @@ class Held:
         self._vectors = normalise(np.stack([example.vector for example in self.examples])) if self.examples else None
 
     def neighbours(self, text: str, vector: Vectors, k: int, exclude: Collection[str] = ()) -> list[Neighbour]:
-        """See `History.neighbours`: the `k` most similar incidents without those in `exclude`, best first."""
+        """The `k` most similar incidents without the ids in `exclude`, best first; see `History.neighbours`."""
         if self._vectors is None or k < 1:
             return []
         similarity = self._vectors @ normalise(np.asarray(vector, dtype=np.float32))

@@ -3,8 +3,8 @@ from __future__ import annotations
 import tracemalloc
 
 from triage.history.duplicates import is_near_duplicate
-from triage.history.remembered import remembered
 from triage.history.retrieval import bm25
+from triage.history.text_cache import cached_by_text
 
 
 def test_what_was_used_last_is_not_made_anew() -> None:
@@ -14,7 +14,7 @@ def test_what_was_used_last_is_not_made_anew() -> None:
         made.append(text)
         return text.upper()
 
-    ask = remembered(make, most_characters=6)
+    ask = cached_by_text(make, most_characters=6)
     asked = ("aa", "bb", "aa", "cc", "dd", "aa", "bb")
     assert [ask(text) for text in asked] == [text.upper() for text in asked]
     assert made == ["aa", "bb", "cc", "dd", "bb"]
