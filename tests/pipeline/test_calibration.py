@@ -118,7 +118,7 @@ def test_a_missing_or_damaged_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"nowhere\.json"):
         Calibrator.read(tmp_path / "nowhere.json")
     (tmp_path / "bad.json").write_text('{"cases": 1}')
-    with pytest.raises(MisconfiguredService, match="is no calibrator"):
+    with pytest.raises(MisconfiguredService, match="is not a calibrator"):
         Calibrator.read(tmp_path / "bad.json")
 
 

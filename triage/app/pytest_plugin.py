@@ -1,6 +1,6 @@
-"""A pytest plugin: `pytest --triage-suite SUITE.yaml` makes a test of every gate of a suite.
+"""A pytest plugin: `pytest --triage-suite SUITE.yaml` turns every gate of a suite into a test.
 
-pytest loads this in every session where triage is installed, so nothing heavy is imported before a suite is run.
+pytest loads this wherever triage is installed, so heavy modules are imported only when a suite is run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _EVERY_CASE = "every case is finished"
 
 
 class GateFailed(Exception):
-    """A gate that is not met; the message is its explanation."""
+    """A gate is not met; the message is its explanation."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,16 +53,16 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each gate once, where a suite is named by the option and stands in a folder that is collected too."""
+    """Keep each gate once if a suite is both named by the option and in a collected folder."""
     seen = {item.nodeid: item for item in reversed(items) if isinstance(item, GateItem)}
     items[:] = [item for item in items if seen.get(item.nodeid, item) is item]
 
 
 class SuiteFile(pytest.File):
-    """A suite: it is run, or a finished run of it read, when the first of its gates is checked."""
+    """A suite. It is run, or its finished run is read, when the first gate is checked."""
 
     def collect(self) -> Iterator[GateItem]:
-        """One test for every gate, after one that asks for every case to be finished."""
+        """One test that every case is finished, then one for each gate."""
         for gate in (_EVERY_CASE, *self._suite.gates):
             yield GateItem.from_parent(self, name=gate, suite=self)
 
@@ -80,14 +80,14 @@ class SuiteFile(pytest.File):
         return suite
 
     def result(self, gate: str) -> GateResult:
-        """What became of a gate. Raises what kept the suite from being run."""
+        """The result of a gate. Raises the error that kept the suite from running."""
         if isinstance(self._outcome, Exception):
             raise self._outcome
         return self._outcome[gate]
 
     @cached_property
     def _outcome(self) -> Mapping[str, GateResult] | Exception:
-        # An error is kept too: a suite that can't be run must not be tried once for every gate.
+        # Errors are cached too: a suite that can't run must not be tried again for every gate.
         options = self.config.option
         finished = Path(options.triage_run) if options.triage_run else None
         data = Path(options.triage_data) if options.triage_data else None
@@ -98,7 +98,7 @@ class SuiteFile(pytest.File):
 
 
 class GateItem(pytest.Item):
-    """One gate. It fails with the gate's explanation, and is skipped where too few cases can tell."""
+    """One gate. It fails with the gate's explanation, and is skipped if there are too few cases to tell."""
 
     def __init__(self, *, suite: SuiteFile, **known: Any) -> None:
         super().__init__(**known)
@@ -118,7 +118,7 @@ class GateItem(pytest.Item):
             raise GateFailed(f"{result.gate}: {result.status}. {result.explanation}")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str | Any:
-        """The explanation alone, for what a user can act on."""
+        """Only the explanation, for errors that a user can act on."""
         from triage.domain.errors import TriageError
 
         if isinstance(excinfo.value, GateFailed):
@@ -134,7 +134,7 @@ class GateItem(pytest.Item):
 def check(
     suite: Suite, finished: Path | None, data: Path | None, bases: list[str], runs: Path
 ) -> dict[str, GateResult]:
-    """Check the gates of a suite against a `finished` run of it, or else run it on `data`. Raises `TriageError`."""
+    """Check the gates of a suite against its `finished` run, or run it on `data`. Raises `TriageError`."""
     import asyncio
 
     from triage.domain.errors import InvalidInput
@@ -149,18 +149,18 @@ def check(
     gates = suite.parsed_gates
     results = check_gates(run, taxonomy, _bases(bases, {gate.base for gate in gates if gate.base}, suite), gates=gates)
     failed = [record for record in run.records if record.status == "failed"]
-    told = f"{len(failed)} of {len(run.records)} cases failed"
+    summary = f"{len(failed)} of {len(run.records)} cases failed"
     every_case = GateResult(
         gate=_EVERY_CASE,
         status="failed" if failed else "passed",
-        explanation=f"{told}; {failed[0].case_id}: {failed[0].error}" if failed else told,
+        explanation=f"{summary}; {failed[0].case_id}: {failed[0].error}" if failed else summary,
         n=len(run.records),
     )
     return {result.gate: result for result in (every_case, *results)}
 
 
 async def _examine(suite: Suite, taxonomy: Any, data_path: Path | None, runs: Path) -> Run:
-    """Run the suite, or what an earlier run of it left."""
+    """Run the suite, or resume an earlier run."""
     from triage.app.settings import Settings
     from triage.app.wiring import open_subject
     from triage.evaluation.runner import run_suite
@@ -172,14 +172,14 @@ async def _examine(suite: Suite, taxonomy: Any, data_path: Path | None, runs: Pa
         return await run_suite(suite, data, taxonomy, subject, folder, settings=decisive)
 
 
-def _bases(given: list[str], named: set[str], suite: Suite) -> dict[str, Run]:
-    """The runs to compare with, by the name that gates use; one without a name stands for every name."""
+def _bases(arguments: list[str], named: set[str], suite: Suite) -> dict[str, Run]:
+    """The runs to compare with, by the name that gates use; a run without a name serves for all names."""
     from triage.domain.errors import InvalidInput
     from triage.evaluation.runs import Run
 
     found: dict[str, Run] = {}
-    for one in given:
-        name, _, folder = one.rpartition("=")
+    for argument in arguments:
+        name, _, folder = argument.rpartition("=")
         run = Run.read(Path(folder))
         if run.suite.name != suite.name:
             raise InvalidInput(f"{folder} is a run of suite {run.suite.name!r}, not {suite.name!r}.", field="base")

@@ -1,4 +1,4 @@
-"""Calibrators: how much each source counts for each facet, and below which probability to abstain, fitted on gold."""
+"""Calibrators: the weight of each source for each facet, and when to abstain, fitted on gold labels."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from triage.domain.taxonomy import Facet, Taxonomy
 from triage.pipeline.decision import DEFAULT_RULE, RULE, SEVERAL, WEIGHTS, FacetRule, Sources, combine, log_scores
 
 LEAST_CASES = 30
-"""A facet with fewer cases is not calibrated."""
+"""The least number of cases to calibrate a facet on."""
 
 _FOLDS = 5
-_HOLDS = ((5.0, 10.0), (50.0, 100.0), (1_000.0, 1_000.0))
-"""Ridges on the weights' proportions and on the biases, loosest first; the tightest leaves little but a temperature."""
+_RIDGES = ((5.0, 10.0), (50.0, 100.0), (1_000.0, 1_000.0))
+"""Ridges on the weights' proportions and on the biases, weakest first; the strongest fits little but a temperature."""
 _LEAST_ANSWERED = 10
 
 Matrix = NDArray[np.float64]
@@ -54,11 +54,11 @@ class Circumstances(BaseModel, frozen=True):
 
 
 class FacetCalibration(BaseModel, frozen=True):
-    """The fitted rule of one facet, with what it reached on cases that it was not fitted on (cross-fitted).
+    """The fitted rule of one facet, with its cross-fitted results.
 
-    `before` is the uncalibrated rule on the same cases; `ece_by_chance` is the error that so many cases show where
-    every probability is true. `precision` and `coverage` are those above `abstain_below`; where the target precision
-    is not reached by any threshold, `precision` is the best that one with at least ten answers reaches.
+    `before` is the uncalibrated rule on the same cases. `ece_by_chance` is the error that this many cases show even if
+    every probability is true. `precision` and `coverage` are those above `abstain_below`. If no threshold reaches the
+    target precision, `precision` is the best of those with at least ten answers.
     """
 
     n: int
@@ -80,7 +80,7 @@ class FacetCalibration(BaseModel, frozen=True):
 
     @property
     def rule(self) -> FacetRule:
-        """How to decide with it."""
+        """The rule for decisions."""
         return FacetRule(self.weights, self.biases, self.abstain_below, self.second_label, is_calibrated=True)
 
 
@@ -110,25 +110,25 @@ class Calibrator(BaseModel, frozen=True):
 
     @property
     def name(self) -> str:
-        """What results call it: the data it was fitted on, how many cases, and when."""
+        """Its name in results: the data, the number of cases, and the date."""
         return f"{self.data} (n = {self.cases}, {self.data_sha256[:12]}), {self.created_at:%Y-%m-%d}"
 
     @classmethod
     def read(cls, path: Path) -> Calibrator:
-        """The calibrator in a file. Raises `NotFound` or `MisconfiguredService`."""
+        """The calibrator in a file. Raises `NotFound`, or `MisconfiguredService` for a damaged file."""
         try:
             return cls.model_validate_json(path.read_bytes())
         except FileNotFoundError as error:
-            raise NotFound(f"There is no calibrator {path}: make one with `triage calibrate`.") from error
+            raise NotFound(f"There is no calibrator {path}: fit one with `triage calibrate`.") from error
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
             raise MisconfiguredService(
-                f"{path} is no calibrator ({place or 'JSON'}: {first['msg']}): make one with `triage calibrate`."
+                f"{path} is not a calibrator ({place or 'JSON'}: {first['msg']}): fit one with `triage calibrate`."
             ) from error
 
     def write(self, path: Path) -> None:
-        """Write it as a JSON file, with its folder where that is missing."""
+        """Write it as a JSON file; creates the folder."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
@@ -156,7 +156,7 @@ class Calibrator(BaseModel, frozen=True):
 
 
 class Observation(NamedTuple):
-    """One case to fit on: what each source said of each facet, gold labels, and the fold it was run in."""
+    """One case to fit on: the sources of each facet, the gold labels, and the fold it was run in."""
 
     sources: Mapping[str, Sources]
     gold: Labels
@@ -164,7 +164,7 @@ class Observation(NamedTuple):
 
 
 class CrossFit(NamedTuple):
-    """Probabilities for every case from rules that were fitted without it: shape (cases, labels)."""
+    """Probabilities of every case by rules that were fitted without it: shape (cases, labels)."""
 
     labels: tuple[str, ...]
     gold: NDArray[np.int64]
@@ -179,10 +179,10 @@ def fit(
     """The calibration of each triaged facet that has at least 30 cases with gold labels.
 
     Weights and biases maximise the likelihood of the gold labels (a conditional logit: McFadden, 'Conditional logit
-    analysis of qualitative choice behavior', 1974; stacking: Wolpert, 'Stacked generalization', 1992); the proportions
-    of the weights are held near those of the uncalibrated rule by a ridge that inner cross-validation chooses. The
-    figures and the threshold are from cross-fitting: each fold is decided by a rule that was fitted on the others.
-    Raises `InvalidInput` where no facet has enough cases.
+    analysis of qualitative choice behavior', 1974; stacking: Wolpert, 'Stacked generalization', 1992). A ridge, chosen
+    by inner cross-validation, keeps the proportions of the weights near those of the uncalibrated rule. Figures and
+    threshold are cross-fitted: each fold is decided by a rule that was fitted on the others. Raises `InvalidInput` if
+    no facet has enough cases.
     """
     found: dict[str, FacetCalibration] = {}
     decided: dict[str, Parents] = {}
@@ -210,8 +210,8 @@ def cross_fit(
 ) -> CrossFit | None:
     """The cross-fitted probabilities of one facet; None with fewer than 30 cases or one label.
 
-    `parents` holds the likeliest parent label of each observation (or None) and its probability: child labels are then
-    restricted to it.
+    `parents` holds the likeliest parent label (or None) of each observation and its probability: only its children are
+    then possible.
     """
     ids = np.array(
         [i for i, o in enumerate(observations) if o.gold.get(facet.id) and o.sources.get(facet.id)], dtype=np.int64
@@ -266,35 +266,35 @@ def _calibration(
 
 
 def _features(facet: Facet, observations: Iterable[Observation]) -> tuple[list[str], Matrix]:
-    """The centred log-probabilities of every source, shape (cases, labels, sources); 0 where one said nothing."""
+    """The centred log-probabilities of every source, shape (cases, labels, sources); 0 for a missing source."""
     scored = [log_scores(facet.ids, o.sources[facet.id]) for o in observations]
     names = [source for source in WEIGHTS._asdict() if any(source in scores for scores in scored)]
-    silent = [0.0] * len(facet.ids)
-    return names, np.array([[scores.get(name, silent) for name in names] for scores in scored]).transpose(0, 2, 1)
+    missing = [0.0] * len(facet.ids)
+    return names, np.array([[scores.get(name, missing) for name in names] for scores in scored]).transpose(0, 2, 1)
 
 
 def _fit(features: Matrix, gold: NDArray[np.int64], names: Sequence[str]) -> tuple[Matrix, Matrix]:
-    """Weights of the sources, none below 0, and biases of the labels, with the ridge that inner folds find best."""
+    """Non-negative weights of the sources and biases of the labels, with the ridge chosen on inner folds."""
     inner = np.random.default_rng(0).permutation(len(gold)) % _FOLDS
 
-    def surprise(hold: tuple[float, float]) -> float:
+    def log_loss(ridge: tuple[float, float]) -> float:
         total = 0.0
         for fold in range(_FOLDS):
             rest = inner != fold
-            weights, biases = _fit_held(features[rest], gold[rest], names, hold)
+            weights, biases = _fit_with(features[rest], gold[rest], names, ridge)
             chances = _probabilities(features[~rest], weights, biases)[np.arange(int((~rest).sum())), gold[~rest]]
             total -= float(np.log(np.maximum(chances, 1e-12)).sum())
         return total
 
-    return _fit_held(features, gold, names, min(_HOLDS, key=surprise))
+    return _fit_with(features, gold, names, min(_RIDGES, key=log_loss))
 
 
-def _fit_held(
-    features: Matrix, gold: NDArray[np.int64], names: Sequence[str], hold: tuple[float, float]
+def _fit_with(
+    features: Matrix, gold: NDArray[np.int64], names: Sequence[str], ridge: tuple[float, float]
 ) -> tuple[Matrix, Matrix]:
     from scipy.optimize import minimize
 
-    hold_weights, hold_biases = hold
+    ridge_weights, ridge_biases = ridge
     cases, labels, sources = features.shape
     start = np.array([WEIGHTS._asdict()[name] for name in names])
     truth = np.zeros((cases, labels))
@@ -303,16 +303,16 @@ def _fit_held(
     def loss(values: Matrix) -> tuple[float, Matrix]:
         weights, biases = values[:sources], values[sources:]
         probabilities = _probabilities(features, weights, biases)
-        surprise = -np.log(np.maximum(probabilities[np.arange(cases), gold], 1e-300)).sum()
-        # Only the proportions are held: how sure to be overall is for the data alone to say.
+        total = -np.log(np.maximum(probabilities[np.arange(cases), gold], 1e-300)).sum()
+        # The ridge is on the proportions only: the data alone determines the overall scale.
         turned = weights - start * (weights @ start) / (start @ start)
-        surprise += (hold_weights * (turned**2).sum() + hold_biases * (biases**2).sum()) / 2
+        total += (ridge_weights * (turned**2).sum() + ridge_biases * (biases**2).sum()) / 2
         gap = probabilities - truth
         gradient = [
-            np.einsum("nl,nls->s", gap, features) + hold_weights * turned,
-            gap.sum(axis=0) + hold_biases * biases,
+            np.einsum("nl,nls->s", gap, features) + ridge_weights * turned,
+            gap.sum(axis=0) + ridge_biases * biases,
         ]
-        return float(surprise), np.concatenate(gradient)
+        return float(total), np.concatenate(gradient)
 
     bounds = [(0.0, None)] * sources + [(None, None)] * labels
     found = minimize(loss, np.concatenate([start, np.zeros(labels)]), jac=True, method="L-BFGS-B", bounds=bounds).x
@@ -331,14 +331,14 @@ def _uncalibrated(facet: Facet, observations: Iterable[Observation]) -> list[dic
 
 
 def _folds(observations: Sequence[Observation], seed: int) -> NDArray[np.int64]:
-    """The folds that the cases were run in; seeded ones where they were run without."""
+    """The folds that the cases were run in, or random ones if they were run without."""
     if all(o.fold is not None for o in observations):
         return np.array([o.fold for o in observations], dtype=np.int64)
     return np.random.default_rng(seed).permutation(len(observations)).astype(np.int64) % _FOLDS
 
 
 def _under(facet: Facet, probabilities: Matrix, parents: Sequence[tuple[str | None, float]]) -> Matrix:
-    """The probabilities of each case's children under its parent, times that of the parent."""
+    """The probabilities of the children of each case's parent label, times that of the parent."""
     allowed = np.array([[label.parent == parent for label in facet.labels] for parent, _ in parents])
     chance = np.array([1.0 if parent is None else chance for parent, chance in parents])
     # A case without a parent label keeps all of its children.
@@ -349,7 +349,7 @@ def _under(facet: Facet, probabilities: Matrix, parents: Sequence[tuple[str | No
 
 
 def _spread(cross: CrossFit, count: int) -> Parents:
-    """The likeliest label of each observation with its probability; None for those that the facet was not fitted on."""
+    """The likeliest label of each observation and its probability; None if the facet was not fitted on it."""
     spread: Parents = [(None, 0.0)] * count
     for case, row in zip(cross.cases.tolist(), cross.after, strict=True):
         spread[case] = (cross.labels[int(row.argmax())], float(row.max()))
@@ -363,19 +363,19 @@ def _outcome(cross: CrossFit, probabilities: Matrix) -> tuple[list[float], list[
 
 
 def _threshold(curve: Sequence[Coverage], precision: float, n: int) -> Coverage:
-    """The point that answers most at the wanted precision, else the most precise one with at least ten answers."""
+    """The point of highest coverage at the target precision, else the most precise with at least ten answers."""
     usable = [point for point in curve if point.coverage * n >= min(_LEAST_ANSWERED, n) - 1e-9]
     good = [point for point in usable if point.accuracy >= precision]
     return max(good, key=lambda p: p.coverage) if good else max(usable, key=lambda p: (p.accuracy, p.coverage))
 
 
 def _second_label(facet: Facet, observations: Sequence[Observation], cross: CrossFit) -> float:
-    """From which probability on a further label is given: where the sets are most alike (mean Jaccard index)."""
+    """The probability from which on a further label is given: that with the highest mean Jaccard index."""
     if facet.cardinality == "single":
         return 1.0
     golds = [set(o.gold[facet.id]) for o in observations]
 
-    def alike(threshold: float) -> float:
+    def mean_jaccard(threshold: float) -> float:
         total = 0.0
         for gold, row in zip(golds, cross.after, strict=True):
             given = {label for label, p in zip(cross.labels, row, strict=True) if p >= threshold}
@@ -383,18 +383,18 @@ def _second_label(facet: Facet, observations: Sequence[Observation], cross: Cros
             total += len(gold & given) / len(gold | given)
         return total / len(golds)
 
-    return max((round(float(t), 2) for t in np.arange(0.5, 0.04, -0.02)), key=alike)
+    return max((round(float(t), 2) for t in np.arange(0.5, 0.04, -0.02)), key=mean_jaccard)
 
 
 def _fit_several(facet: Facet, observations: Sequence[Observation], precision: float) -> FacetCalibration | None:
-    """A facet with labels of equal standing: the log-odds of each label are moved to its frequency, and one threshold.
+    """Fit a multi-label facet: a shift of each label's log-odds to its frequency, and one threshold.
 
-    The threshold is where the F1 score over all labels of all cases is highest.
+    The threshold has the highest F1 score over all labels of all cases.
     """
     chosen = [o for o in observations if o.gold.get(facet.id) and o.sources.get(facet.id)]
     if len(chosen) < LEAST_CASES:
         return None
-    said = {source for o in chosen for source in SEVERAL if source in o.sources[facet.id]}
+    used = {source for o in chosen for source in SEVERAL if source in o.sources[facet.id]}
     pooled = np.array([[row.get(label, 0.0) for label in facet.ids] for row in _uncalibrated(facet, chosen)])
     gold = np.array([[label in o.gold[facet.id] for label in facet.ids] for o in chosen])
     folds = _folds(chosen, 0)
@@ -406,7 +406,7 @@ def _fit_several(facet: Facet, observations: Sequence[Observation], precision: f
     threshold = max((round(float(t), 2) for t in np.arange(0.6, 0.04, -0.02)), key=lambda t: _f1(moved >= t, gold))
     return FacetCalibration(
         n=len(chosen),
-        weights={source: weight for source, weight in WEIGHTS._asdict().items() if source in said},
+        weights={source: weight for source, weight in WEIGHTS._asdict().items() if source in used},
         biases=dict(zip(facet.ids, (round(float(b), 4) for b in _biases(pooled, gold)), strict=True)),
         abstain_below=0.0,
         second_label=threshold,
@@ -434,7 +434,7 @@ def _move(p: Matrix, biases: Matrix) -> Matrix:
 
 
 def _biases(p: Matrix, gold: NDArray[np.bool_]) -> Matrix:
-    """For each label the shift of its log-odds at which the mean probability is its frequency, by bisection."""
+    """For each label, the shift of log-odds that makes its mean probability its frequency, by bisection."""
     target = (gold.sum(axis=0) + 0.5) / (len(gold) + 1)
     low, high = np.full(p.shape[1], -12.0), np.full(p.shape[1], 12.0)
     for _ in range(40):
