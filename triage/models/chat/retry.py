@@ -12,8 +12,9 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
+import tenacity
 from pydantic import BaseModel
 
 from triage.domain.errors import ModelUnavailable, TriageError
@@ -132,17 +133,28 @@ class _Tries(Generic[T]):
         self.made = 0
 
     async def result(self) -> T:
-        while True:
-            try:
-                return await self._try()
-            except Exception as error:
-                if not _is_transient(error):
-                    raise
-                wait_s = self._next_wait_s(error)
-                is_out_of_tries = self.made - self._requested_waits >= self._policy.attempts
-                if is_out_of_tries or self._clock() + wait_s >= self._deadline:
-                    raise
-            await self._gate.pause(wait_s)
+        try:
+            return await self._try()
+        except Exception as error:
+            if not _is_transient(error):
+                raise
+            failed = [error]
+
+        async def attempt() -> T:
+            # Tenacity starts from the failure that has just happened: calls that succeed don't pay for it.
+            if failed:
+                raise failed.pop()
+            return await self._try()
+
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(_is_transient),
+            wait=self._next_wait_s,
+            stop=self._is_over,
+            sleep=self._gate.pause,
+            reraise=True,
+        )
+        result: T = await retrying(attempt)
+        return result
 
     async def _try(self) -> T:
         async with self._gate.slot(self._tokens, is_retry=self.made > 0):
@@ -159,7 +171,8 @@ class _Tries(Generic[T]):
         self._gate.record_answer(is_rate_limited=False)
         return result
 
-    def _next_wait_s(self, error: Exception) -> float:
+    def _next_wait_s(self, state: tenacity.RetryCallState) -> float:
+        error = cast("Exception", state.outcome.exception() if state.outcome else None)
         status, requested_s = status_of(error), retry_after_s(_headers(error))
         is_rate_limited = status == 429
         self._gate.record_answer(is_rate_limited=is_rate_limited, retry_after_s=requested_s)
@@ -168,6 +181,10 @@ class _Tries(Generic[T]):
         wait_s = _jittered_wait_s(requested_s, self.made, self._policy)
         record_failed_try(self.made, error, status, wait_s)
         return wait_s
+
+    def _is_over(self, state: tenacity.RetryCallState) -> bool:
+        is_out_of_tries = self.made - self._requested_waits >= self._policy.attempts
+        return is_out_of_tries or self._clock() + state.upcoming_sleep >= self._deadline
 
 
 def status_of(error: BaseException) -> int | None:
