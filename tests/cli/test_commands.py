@@ -94,6 +94,7 @@ def test_a_wrong_setting_is_named(triage: Run, name: str, value: str, told: str)
 def test_a_service_that_logs_json_writes_nothing_else_to_standard_error(tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TRIAGE_", "OPENAI_"))}
     environment |= {"TRIAGE_DATA_DIR": str(tmp_path), "TRIAGE_MODEL": "none", "TRIAGE_AUTH": "on"}
+    environment["TRIAGE_SHIPPED_HISTORY"] = "false"
     command = [str(Path(sys.executable).with_name("triage")), "serve", "--port", "0"]
     with subprocess.Popen(
         command, env=environment | {"TRIAGE_LOG_FORMAT": "json"}, stderr=subprocess.PIPE, text=True, cwd=tmp_path

@@ -28,7 +28,7 @@ def scores_of(taxonomy: Taxonomy, pairs: list[tuple[str, str]], **more: list[flo
     return Scores.of([records], taxonomy)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(pairs=pairs_of_labels, seed=st.integers(0, 9))
 def test_kappa_accuracy_and_f1_of_a_draw_are_those_of_scikit_learn(
     small_taxonomy: Taxonomy, pairs: list[tuple[str, str]], seed: int
