@@ -31,8 +31,10 @@ def test_what_was_accepted_is_triaged_once_though_every_kind_of_part_is_killed()
             "TRIAGE_BASE_URL": model,
             "OPENAI_API_KEY": "none",
             "TRIAGE_CONCURRENCY": "4",
-            # Embedding it would take half of the time.
+            # Embedding it, and the definitions at every start, would take half of the time.
             "TRIAGE_SHIPPED_HISTORY": "false",
+            "TRIAGE_EMBEDDING_MODEL": "any",
+            "TRIAGE_EMBEDDING_BASE_URL": model,
         }
         with Topology(folder, workers=2, settings=settings) as topology:
             assert topology.names == NAMES
