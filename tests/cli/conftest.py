@@ -9,24 +9,40 @@ import pytest
 
 from tests.cli.processes import run_triage
 from tests.fake_openai import FakeOpenAI
+from tests.templates import copy_template
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
 def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder whose database holds the shipped history once a command has run."""
-    return tmp_path_factory.mktemp("data")
+    """A data folder whose database holds the shipped history, as the local embedder embedded it."""
+    folder = tmp_path_factory.mktemp("shared") / "data"
+    copy_template("shipped", embed_shipped, tmp_path_factory.getbasetemp(), folder)
+    return folder
+
+
+def embed_shipped(folder: Path) -> None:
+    """Have a command bring the shipped history into a data folder."""
+    done = run_triage(["search", "redis"], b"", environment() | {"TRIAGE_DATA_DIR": str(folder)}, folder)
+    assert done.returncode == 0, done.stderr
+
+
+def environment() -> dict[str, str]:
+    """The environment without what would change a command, and with no model."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TRIAGE_", "OPENAI_", "COLUMNS"))}
+    return kept | {"TRIAGE_MODEL": "none", "NO_COLOR": "1"}
 
 
 @pytest.fixture
-def triage(shared_data: Path, tmp_path: Path) -> Run:
+def triage(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """Runs the command as a user would: a process of its own, no model unless a test sets one."""
 
     def run(*arguments: str, stdin: str | bytes = "", **settings: str) -> subprocess.CompletedProcess[str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("TRIAGE_", "OPENAI_", "COLUMNS"))}
-        environment = kept | {"TRIAGE_DATA_DIR": str(shared_data), "TRIAGE_MODEL": "none", "NO_COLOR": "1"} | settings
-        return run_triage(arguments, stdin if isinstance(stdin, bytes) else stdin.encode(), environment, tmp_path)
+        if "TRIAGE_DATA_DIR" not in settings:
+            settings["TRIAGE_DATA_DIR"] = str(request.getfixturevalue("shared_data"))
+        given = stdin if isinstance(stdin, bytes) else stdin.encode()
+        return run_triage(arguments, given, environment() | settings, tmp_path)
 
     return run
 

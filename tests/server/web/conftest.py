@@ -18,6 +18,7 @@ import uvicorn
 
 from tests.fake_openai import FakeOpenAI
 from tests.fixtures_browser import SIZES, check_accessible
+from tests.templates import copy_template
 from triage.app.serving import open_app
 from triage.app.settings import Settings
 from triage.domain.principal import Scope
@@ -48,8 +49,11 @@ class Site(NamedTuple):
 
 
 @contextmanager
-def site(folder: Path, **settings: Any) -> Iterator[Site]:
-    """Serve a new service from `folder`: model and embedder answer at once, all else is as in production."""
+def site(folder: Path, *, with_template: bool = True, **settings: Any) -> Iterator[Site]:
+    """Serve a new service from `folder`: model and embedder answer at once, all else is as in production.
+
+    The shipped history is copied from where a service has imported it already, unless that is not wanted.
+    """
     # Held from here on: a port that was only looked for may be taken by whoever connects somewhere meanwhile.
     with FakeOpenAI() as fake, socket.create_server(("127.0.0.1", 0)) as listening:
         chosen: dict[str, Any] = {
@@ -65,6 +69,8 @@ def site(folder: Path, **settings: Any) -> Iterator[Site]:
             "_env_file": None,
         } | settings
         told = Settings(**chosen)
+        if told.shipped_history and with_template:
+            copy_template("site", _import_shipped, folder.parent, told.data_dir)
         with _serving(told, listening) as url, httpx.Client(base_url=url, timeout=60) as client:
             yield Site(url, client, fake, told)
 
@@ -143,6 +149,14 @@ def make_key(service: Site, *scopes: Scope, name: str = "ada", **options: Any) -
 def key_of(service: Site, *scopes: Scope, name: str = "reader", teams: Sequence[str] | None = None) -> dict[str, str]:
     """The headers with a new key; with scope `read` unless others are named."""
     return {"x-api-key": make_key(service, *(scopes or ("read",)), name=name, teams=teams).text}
+
+
+def _import_shipped(folder: Path) -> None:
+    with site(folder, with_template=False):
+        pass
+    for path in (folder / "data").iterdir():
+        path.rename(folder / path.name)
+    (folder / "data").rmdir()
 
 
 @contextmanager
