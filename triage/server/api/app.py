@@ -102,6 +102,7 @@ def create_app(
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan or _running(jobs, notifier),
         dependencies=[Depends(refuse_nul)],
+        generate_unique_id_function=lambda route: route.name,
         # FastAPI's own pages load scripts from other hosts: `docs_page.py` replaces them.
         docs_url=None,
         redoc_url=None,

@@ -19,7 +19,7 @@ from triage.server.api.bodies import JSON, NewIncident, decode, media_type, read
 from triage.server.api.incidents import EXAMPLE
 from triage.server.api.openapi import Body, reference
 from triage.server.api.parameters import TeamHeader
-from triage.server.api.problems import InvalidFields, Problem, UnsupportedMediaType, documented, problem_of
+from triage.server.api.problems import InvalidFields, Problem, UnsupportedMediaType, problem_of
 from triage.server.api.service import Parts, Service
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
@@ -76,13 +76,7 @@ _OUTCOMES: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post(
-    "/batch",
-    operation_id="post_batch",
-    status_code=202,
-    openapi_extra=_BODY,
-    responses=_OUTCOMES | documented(413, 415, 422, 500, 503),
-)
+@router.post("/batch", status_code=202, openapi_extra=_BODY, responses=_OUTCOMES)
 async def post_batch(request: Request, service: Parts, principal: Poster, team_header: TeamHeader) -> Response:
     """Post up to 1,000 incidents of one team, as JSON or as one JSON document a line.
 

@@ -17,7 +17,7 @@ from triage.server.api.access import requires
 from triage.server.api.answers import IncidentStatus
 from triage.server.api.incidents import failed_for_good, never_triaged
 from triage.server.api.parameters import IncidentInPath
-from triage.server.api.problems import documented, problem_of
+from triage.server.api.problems import problem_of
 from triage.server.api.service import Parts, Service
 from triage.store import StoredIncident
 
@@ -76,13 +76,7 @@ class _Event(NamedTuple):
         return f"id: {self.id}\nevent: {self.name}\n{lines}\n"
 
 
-@router.get(
-    "/{incident_id}/events",
-    operation_id="follow_incident",
-    response_class=Response,
-    responses=_STREAM | documented(404),
-    dependencies=[requires("read")],
-)
+@router.get("/{incident_id}/events", response_class=Response, responses=_STREAM, dependencies=[requires("read")])
 async def follow_incident(
     request: Request,
     service: Parts,

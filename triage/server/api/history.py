@@ -28,7 +28,6 @@ from triage.server.api.answers import answer, raw_answer
 from triage.server.api.bodies import read_model
 from triage.server.api.openapi import json_body
 from triage.server.api.parameters import MomentInQuery
-from triage.server.api.problems import documented
 from triage.server.api.service import Parts, Service
 
 router = APIRouter(prefix="/v1", tags=["history"])
@@ -71,10 +70,8 @@ class Neighbours(BaseModel, frozen=True):
 
 @router.post(
     "/search",
-    operation_id="search",
     response_model=Neighbours,
     openapi_extra=json_body(SearchQuery, {"text": "requests time out after a router release", "k": 5}),
-    responses=documented(413, 415, 422, 503),
 )
 async def search(request: Request, service: Parts, principal: Reader) -> Response:
     """Find the incidents of the history that are most similar to a text."""
@@ -83,9 +80,7 @@ async def search(request: Request, service: Parts, principal: Reader) -> Respons
     return answer(Neighbours(neighbours=tuple(neighbours)))
 
 
-@router.get(
-    "/ledger", operation_id="get_ledger", response_model=Ledger, responses=documented(422, 500), openapi_extra=_FACETS
-)
+@router.get("/ledger", response_model=Ledger, openapi_extra=_FACETS)
 async def get_ledger(
     request: Request,
     service: Parts,
@@ -107,7 +102,7 @@ async def get_ledger(
     return answer(await asyncio.to_thread(ledger, taxonomy, records, kind, least))
 
 
-@router.get("/study", operation_id="get_study", response_model=Study, responses=documented(422, 500))
+@router.get("/study", response_model=Study)
 async def get_study(
     service: Parts,
     principal: Reader,
@@ -135,7 +130,7 @@ async def get_study(
     return raw_answer(json.dumps(shortened(study, incidents), allow_nan=False))
 
 
-@router.get("/automation", operation_id="get_automation", response_model=Opportunities, responses=documented(422, 500))
+@router.get("/automation", response_model=Opportunities)
 async def get_automation(
     service: Parts,
     principal: Reader,
@@ -173,7 +168,7 @@ def _opportunities(taxonomy: Taxonomy, records: list[Record], criteria: automati
     return opportunities(taxonomy, records, redacted_texts(records, Redactor()), criteria)
 
 
-@router.get("/radar", operation_id="get_radar", response_model=Radar, responses=documented(422, 500, 503))
+@router.get("/radar", response_model=Radar)
 async def get_radar(
     service: Parts,
     principal: Reader,

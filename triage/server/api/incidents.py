@@ -60,13 +60,7 @@ _TRIAGED: dict[int | str, dict[str, Any]] = {
 _RETRY_AFTER_S = 2
 
 
-@router.post(
-    "",
-    operation_id="post_incident",
-    status_code=202,
-    openapi_extra=_BODY,
-    responses=_TRIAGED | documented(409, 413, 415, 422, 500, 503),
-)
+@router.post("", status_code=202, openapi_extra=_BODY, responses=_TRIAGED | documented(409))
 async def post_incident(
     request: Request, service: Parts, principal: Poster, key: IdempotencyKey, wait_s: PreferredWait, team: TeamHeader
 ) -> Response:
@@ -84,7 +78,7 @@ async def post_incident(
     )
 
 
-@router.get("", operation_id="list_incidents", response_model=Page, responses=PAGED | documented(422))
+@router.get("", response_model=Page, responses=PAGED)
 async def list_incidents(
     service: Parts,
     request: Request,
@@ -99,25 +93,14 @@ async def list_incidents(
 
 
 @router.get(
-    "/{incident_id}",
-    operation_id="get_incident",
-    response_model=IncidentAnswer,
-    responses=TAGGED | documented(404),
-    dependencies=[requires("read"), CONDITIONAL],
+    "/{incident_id}", response_model=IncidentAnswer, responses=TAGGED, dependencies=[requires("read"), CONDITIONAL]
 )
 async def get_incident(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Get an incident and its state."""
     return tagged(request, IncidentAnswer.of(await service.store.incidents.get(incident_id)))
 
 
-@router.delete(
-    "/{incident_id}",
-    operation_id="delete_incident",
-    status_code=204,
-    response_class=Response,
-    dependencies=[requires("admin")],
-    responses=documented(404),
-)
+@router.delete("/{incident_id}", status_code=204, response_class=Response, dependencies=[requires("admin")])
 async def delete_incident(service: Parts, incident_id: str) -> Response:
     """Delete an incident with its triages, labels, vectors and jobs, and remove it from the history.
 
@@ -131,8 +114,7 @@ async def delete_incident(service: Parts, incident_id: str) -> Response:
 
 @router.get(
     "/{incident_id}/triage",
-    operation_id="get_triage",
-    responses=_TRIAGED | TAGGED | {200: _TRIAGED[200] | TAGGED[200]} | documented(404, 500),
+    responses=_TRIAGED | TAGGED | {200: _TRIAGED[200] | TAGGED[200]},
     dependencies=[requires("read"), CONDITIONAL],
 )
 async def get_triage(request: Request, service: Parts, incident_id: IncidentInPath, wait_s: PreferredWait) -> Response:

@@ -129,11 +129,10 @@ _ANNOTATIONS_BODY = json_list_body(
 @router.post(
     "/incidents/{incident_id}/annotations",
     tags=["incidents"],
-    operation_id="post_annotations",
     status_code=201,
     response_model=Annotations,
     openapi_extra=_ANNOTATIONS_BODY,
-    responses=documented(404, 412, 413, 415, 422, 503),
+    responses=documented(412),
     dependencies=[requires("annotate")],
 )
 async def post_annotations(
@@ -154,9 +153,8 @@ async def post_annotations(
 @router.get(
     "/incidents/{incident_id}/annotations",
     tags=["incidents"],
-    operation_id="list_annotations",
     response_model=Annotations,
-    responses=TAGGED | documented(404),
+    responses=TAGGED,
     dependencies=[requires("read"), CONDITIONAL],
 )
 async def list_annotations(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
@@ -168,10 +166,8 @@ async def list_annotations(request: Request, service: Parts, incident_id: Incide
 @router.post(
     "/incidents/{incident_id}/annotations/preview",
     tags=["incidents"],
-    operation_id="preview_annotations",
     response_model=Preview,
     openapi_extra=_ANNOTATIONS_BODY,
-    responses=documented(404, 413, 415, 422, 503),
 )
 async def preview_annotations(
     request: Request,
@@ -196,13 +192,7 @@ async def preview_annotations(
     return answer(preview, headers={"Cache-Control": "no-store"})
 
 
-@router.get(
-    "/disagreements",
-    tags=["annotation"],
-    operation_id="list_disagreements",
-    response_model=DisputedPage,
-    responses=documented(422),
-)
+@router.get("/disagreements", tags=["annotation"], response_model=DisputedPage)
 async def list_disagreements(
     service: Parts,
     principal: Reader,
@@ -220,7 +210,6 @@ async def list_disagreements(
 @router.post(
     "/incidents/{incident_id}/adjudications",
     tags=["annotation"],
-    operation_id="post_adjudications",
     status_code=201,
     response_model=Annotations,
     openapi_extra=json_list_body(
@@ -232,7 +221,7 @@ async def list_disagreements(
             "note": "The write-up names the leak in the router; the release only brought it in.",
         },
     ),
-    responses=documented(404, 409, 413, 415, 422, 503),
+    responses=documented(409),
     dependencies=[requires("annotate")],
 )
 async def post_adjudications(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
@@ -253,9 +242,7 @@ async def post_adjudications(request: Request, service: Parts, incident_id: Inci
 @router.get(
     "/incidents/{incident_id}/adjudications",
     tags=["annotation"],
-    operation_id="list_adjudications",
     response_model=Verdicts,
-    responses=documented(404),
     dependencies=[requires("read")],
 )
 async def list_adjudications(service: Parts, incident_id: IncidentInPath) -> Response:
@@ -263,13 +250,7 @@ async def list_adjudications(service: Parts, incident_id: IncidentInPath) -> Res
     return answer(Verdicts(verdicts=tuple(await service.adjudication.history(incident_id))))
 
 
-@router.get(
-    "/annotators/{annotator}/next",
-    tags=["annotation"],
-    operation_id="next_task",
-    response_model=NextTask,
-    responses=documented(404, 422),
-)
+@router.get("/annotators/{annotator}/next", tags=["annotation"], response_model=NextTask)
 async def next_task(
     service: Parts,
     principal: Annotator,

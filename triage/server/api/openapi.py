@@ -1,12 +1,13 @@
 """The OpenAPI description of the API: what FastAPI can't see is added here.
 
 Endpoints read their bodies themselves, so each names its body with `json_body` (or another function here) in
-`openapi_extra`; the description then includes the body's schema.
+`openapi_extra`; the description then includes the body's schema. Endpoints document with `documented` only the error
+statuses that don't follow from their key, body and path. Operations are named after the endpoint's function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -27,7 +28,7 @@ _REFERENCE = "#/components/schemas/{model}"
 _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")
 # The guard answers these before an endpoint is reached, and 500 and 503 are failures of the service.
 _ALWAYS_DOCUMENTED = (414, 421, 431, 500, 503)
-_DOCUMENTED_WITH_BODY = (403, 408, 413)
+_DOCUMENTED_WITH_BODY = (403, 408, 413, 422)
 
 
 class Body(dict[str, Any]):
@@ -70,8 +71,7 @@ def describe(app: FastAPI) -> None:
                 routes=app.routes,
             )
             _add_models(app, schema)
-            _add_keys(app, schema)
-            _add_problems(schema)
+            _add_keys_and_problems(app, schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -88,37 +88,23 @@ def _add_models(app: FastAPI, schema: dict[str, Any]) -> None:
     schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
 
 
-def _add_keys(app: FastAPI, schema: dict[str, Any]) -> None:
+def _add_keys_and_problems(app: FastAPI, schema: dict[str, Any]) -> None:
     schema["components"]["securitySchemes"] = dict(_SCHEMES)
     for route, need in declared(app):
-        operations = schema["paths"].get(route.path, {})
         for method in route.methods or ():
-            operation = operations.get(method.lower())
-            if operation is None or need is None:
+            operation = schema["paths"].get(route.path, {}).get(method.lower())
+            if operation is None:
                 continue
-            operation["security"] = [{name: []} for name in _SCHEMES]
-            operation["x-scope"] = need.scope
-            for status, entry in documented(401, 403, 429).items():
-                operation["responses"].setdefault(str(status), entry)
-
-
-def _add_problems(schema: dict[str, Any]) -> None:
-    for operation in _operations(schema):
-        responses = operation["responses"]
-        if _is_fastapi_error(responses.get("422", {})):
-            responses |= {str(status): response for status, response in documented(422).items()}
-        statuses = (*_ALWAYS_DOCUMENTED, *(_DOCUMENTED_WITH_BODY if "requestBody" in operation else ()))
-        for status, response in documented(*statuses).items():
-            responses.setdefault(str(status), response)
+            has_body, responses = "requestBody" in operation, operation["responses"]
+            statuses = [*_ALWAYS_DOCUMENTED, *(_DOCUMENTED_WITH_BODY if has_body else ())]
+            # FastAPI documents a 422 of its own for endpoints with parameters.
+            if responses.pop("422", None):
+                statuses.append(422)
+            if need is not None:
+                operation["security"] = [{name: []} for name in _SCHEMES]
+                operation["x-scope"] = need.scope
+                statuses += [401, 403, 429, *([415] if has_body else []), *([404] if "{" in str(route.path) else [])]
+            for status, response in documented(*statuses).items():
+                responses.setdefault(str(status), response)
     for name in _FASTAPI_ERRORS:
         schema["components"]["schemas"].pop(name, None)
-
-
-def _operations(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for item in schema["paths"].values():
-        yield from (item[method] for method in METHODS if method in item)
-
-
-def _is_fastapi_error(response: dict[str, Any]) -> bool:
-    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
-    return bool(schema.get("$ref", "").endswith("/HTTPValidationError"))

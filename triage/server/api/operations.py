@@ -15,7 +15,6 @@ from triage.server.api.access import Administrator, is_known, requires
 from triage.server.api.answers import answer
 from triage.server.api.etags import CONDITIONAL, TAGGED, tagged
 from triage.server.api.parameters import Cursor, Limit
-from triage.server.api.problems import documented
 from triage.server.api.service import Check, Parts, Service
 from triage.store.audit import AuditPage
 from triage.store.spending import DaySpending
@@ -62,7 +61,7 @@ class SpendingReport(BaseModel, frozen=True):
     spending: tuple[DaySpending, ...]
 
 
-@router.get("/healthz", tags=["service"], operation_id="healthz")
+@router.get("/healthz", tags=["service"])
 async def healthz() -> dict[str, str]:
     """Check that the process answers."""
     return {"status": "ok", "version": __version__}
@@ -71,7 +70,6 @@ async def healthz() -> dict[str, str]:
 @router.get(
     "/readyz",
     tags=["service"],
-    operation_id="readyz",
     response_model=Readiness,
     responses={503: {"model": Readiness, "description": "A required part fails."}},
 )
@@ -122,13 +120,7 @@ async def _result(check: Check) -> CheckResult:
     return CheckResult(is_ok=False, is_required=check.is_required, detail=detail)
 
 
-@router.get(
-    "/v1/taxonomies",
-    tags=["taxonomies"],
-    operation_id="list_taxonomies",
-    response_model=Taxonomies,
-    dependencies=[requires("read")],
-)
+@router.get("/v1/taxonomies", tags=["taxonomies"], response_model=Taxonomies, dependencies=[requires("read")])
 async def list_taxonomies(service: Parts) -> Response:
     """List the available taxonomies."""
     summaries = tuple(
@@ -147,9 +139,8 @@ async def list_taxonomies(service: Parts) -> Response:
 @router.get(
     "/v1/taxonomies/{name}",
     tags=["taxonomies"],
-    operation_id="get_taxonomy",
     response_model=Taxonomy,
-    responses=TAGGED | documented(404),
+    responses=TAGGED,
     dependencies=[requires("read"), CONDITIONAL],
 )
 async def get_taxonomy(request: Request, service: Parts, name: str) -> Response:
@@ -163,12 +154,7 @@ async def get_taxonomy(request: Request, service: Parts, name: str) -> Response:
 
 
 @router.get(
-    "/v1/spending",
-    tags=["service"],
-    operation_id="get_spending",
-    response_model=SpendingReport,
-    dependencies=[requires("read", all_teams=True)],
-    responses=documented(422),
+    "/v1/spending", tags=["service"], response_model=SpendingReport, dependencies=[requires("read", all_teams=True)]
 )
 async def get_spending(service: Parts, days: Annotated[int, Query(ge=1, le=366)] = 7) -> Response:
     """Get the tokens and cost of model calls on the latest days with calls, over all processes.
@@ -178,13 +164,7 @@ async def get_spending(service: Parts, days: Annotated[int, Query(ge=1, le=366)]
     return answer(SpendingReport(spending=tuple(await service.store.spending.list(days))))
 
 
-@router.get(
-    "/v1/audit",
-    tags=["administration"],
-    operation_id="list_audit",
-    response_model=AuditPage,
-    responses=documented(422),
-)
+@router.get("/v1/audit", tags=["administration"], response_model=AuditPage)
 async def list_audit(
     service: Parts,
     principal: Administrator,

@@ -15,7 +15,6 @@ from triage.server.api.answers import answer
 from triage.server.api.bodies import read_model
 from triage.server.api.openapi import json_body
 from triage.server.api.parameters import Limit, checked_id
-from triage.server.api.problems import documented
 from triage.server.api.service import Parts, Service
 from triage.server.notifications import check_url
 from triage.store import Notification, NotificationState, Subscription
@@ -69,14 +68,12 @@ class TestOutcome(BaseModel, frozen=True):
 
 @router.post(
     "",
-    operation_id="post_subscription",
     status_code=201,
     response_model=WithSecret,
     openapi_extra=json_body(
         NewSubscription,
         {"url": "https://hooks.example.org/triage", "team": "serving", "events": ["triaged", "failed"]},
     ),
-    responses=documented(413, 415, 422),
 )
 async def post_subscription(request: Request, service: Parts, principal: Administrator) -> Response:
     """Subscribe a URL to a team's events. Only this answer contains the secret."""
@@ -88,7 +85,7 @@ async def post_subscription(request: Request, service: Parts, principal: Adminis
     return answer(WithSecret(**subscription.model_dump(), secret=secret), 201, location)
 
 
-@router.get("", operation_id="list_subscriptions", response_model=Subscriptions, responses=documented(422))
+@router.get("", response_model=Subscriptions)
 async def list_subscriptions(
     service: Parts,
     principal: Administrator,
@@ -99,27 +96,20 @@ async def list_subscriptions(
     return answer(Subscriptions(subscriptions=tuple(each for each in found if principal.sees(each.team))))
 
 
-@router.get(
-    "/{subscription_id}", operation_id="get_subscription", response_model=Subscription, responses=documented(404)
-)
+@router.get("/{subscription_id}", response_model=Subscription)
 async def get_subscription(service: Parts, principal: Administrator, subscription_id: str) -> Response:
     """Get a subscription. Its receiver ended an inactive one (410); a delivered test message reactivates it."""
     return answer(await _get(service, principal, subscription_id))
 
 
-@router.delete("/{subscription_id}", operation_id="delete_subscription", status_code=204, responses=documented(404))
+@router.delete("/{subscription_id}", status_code=204)
 async def delete_subscription(service: Parts, principal: Administrator, subscription_id: str) -> Response:
     """Delete a subscription. Its pending messages are not sent."""
     await service.store.subscriptions.delete((await _get(service, principal, subscription_id)).id)
     return Response(status_code=204)
 
 
-@router.post(
-    "/{subscription_id}/test",
-    operation_id="test_subscription",
-    response_model=TestOutcome,
-    responses=documented(404),
-)
+@router.post("/{subscription_id}/test", response_model=TestOutcome)
 async def test_subscription(service: Parts, principal: Administrator, subscription_id: str) -> Response:
     """Send a test message now, and return the outcome."""
     outcome = await service.notifier.test((await _get(service, principal, subscription_id)).id)
@@ -128,21 +118,14 @@ async def test_subscription(service: Parts, principal: Administrator, subscripti
     )
 
 
-@router.post(
-    "/{subscription_id}/secret", operation_id="rotate_secret", response_model=Secret, responses=documented(404)
-)
+@router.post("/{subscription_id}/secret", response_model=Secret)
 async def rotate_secret(service: Parts, principal: Administrator, subscription_id: str) -> Response:
     """Create a new secret. For a day, messages are signed with the previous one too."""
     subscription = await _get(service, principal, subscription_id)
     return answer(Secret(secret=await service.store.subscriptions.rotate_secret(subscription.id)))
 
 
-@router.get(
-    "/{subscription_id}/notifications",
-    operation_id="list_notifications",
-    response_model=Notifications,
-    responses=documented(404, 422),
-)
+@router.get("/{subscription_id}/notifications", response_model=Notifications)
 async def list_notifications(
     service: Parts,
     principal: Administrator,
@@ -157,11 +140,7 @@ async def list_notifications(
 
 
 @router.post(
-    "/{subscription_id}/notifications/{notification_id}/redeliver",
-    operation_id="redeliver_notification",
-    status_code=202,
-    response_model=Notification,
-    responses=documented(404),
+    "/{subscription_id}/notifications/{notification_id}/redeliver", status_code=202, response_model=Notification
 )
 async def redeliver_notification(
     service: Parts, principal: Administrator, subscription_id: str, notification_id: str

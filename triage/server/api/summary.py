@@ -10,7 +10,6 @@ from triage.insights.summary import read_summary
 from triage.server.api.access import requires
 from triage.server.api.etags import CONDITIONAL, TAGGED, tagged
 from triage.server.api.parameters import IncidentInPath
-from triage.server.api.problems import documented
 from triage.server.api.service import Parts, Service
 
 router = APIRouter(prefix="/v1/incidents", tags=["incidents"])
@@ -26,11 +25,7 @@ _MARKDOWN: dict[int | str, dict[str, Any]] = TAGGED | {
 
 
 @router.get(
-    "/{incident_id}/summary",
-    operation_id="get_summary",
-    response_class=Response,
-    responses=_MARKDOWN | documented(404, 500),
-    dependencies=[requires("read"), CONDITIONAL],
+    "/{incident_id}/summary", response_class=Response, responses=_MARKDOWN, dependencies=[requires("read"), CONDITIONAL]
 )
 async def get_summary(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
     """Draft a post-incident summary in Markdown from the incident's times, labels and quotes.

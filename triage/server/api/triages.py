@@ -11,7 +11,6 @@ from triage.domain.triage_result import Triage
 from triage.server.api.access import Reader
 from triage.server.api.answers import Links, links, raw_answer
 from triage.server.api.parameters import Cursor, Limit, MomentInQuery
-from triage.server.api.problems import documented
 from triage.server.api.service import Parts
 from triage.store import Finished
 
@@ -39,7 +38,7 @@ class FinishedTriages(BaseModel, frozen=True):
     has_more: bool
 
 
-@router.get("", operation_id="list_triages", response_model=FinishedTriages, responses=documented(422))
+@router.get("", response_model=FinishedTriages)
 async def list_triages(
     service: Parts,
     principal: Reader,

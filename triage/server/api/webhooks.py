@@ -63,11 +63,10 @@ class WebhookSources(BaseModel, frozen=True):
 
 @router.post(
     "/webhooks/{source_id}",
-    operation_id="receive_webhook",
     status_code=202,
     response_model=Received,
     openapi_extra=Body({"application/json": {"schema": {"type": "object"}}}),
-    responses=documented(401, 413, 422, 503) | {200: {"model": Received, "description": "It contains nothing new."}},
+    responses=documented(401) | {200: {"model": Received, "description": "It contains nothing new."}},
 )
 async def receive_webhook(request: Request, service: Parts, source_id: str) -> Response:
     """Receive a webhook of a source, signed as its kind signs.
@@ -94,11 +93,9 @@ async def receive_webhook(request: Request, service: Parts, source_id: str) -> R
 
 @router.post(
     "/webhook-sources",
-    operation_id="post_webhook_source",
     status_code=201,
     response_model=SourceWithSecret,
     openapi_extra=json_body(NewWebhookSource, {"kind": "alertmanager", "team": "serving"}),
-    responses=documented(413, 415, 422),
 )
 async def post_webhook_source(request: Request, service: Parts, principal: Administrator) -> Response:
     """Let a tool send incidents of a team. Only this answer contains the secret, beside the path to send to."""
@@ -108,7 +105,7 @@ async def post_webhook_source(request: Request, service: Parts, principal: Admin
     return answer(SourceWithSecret(**source.model_dump(), url=f"/v1/webhooks/{source.id}", secret=secret), 201)
 
 
-@router.get("/webhook-sources", operation_id="list_webhook_sources", response_model=WebhookSources)
+@router.get("/webhook-sources", response_model=WebhookSources)
 async def list_webhook_sources(service: Parts, principal: Administrator) -> Response:
     """List the sources, without their secrets."""
     return answer(WebhookSources(sources=tuple(await _visible(service, principal))))
@@ -116,10 +113,8 @@ async def list_webhook_sources(service: Parts, principal: Administrator) -> Resp
 
 @router.put(
     "/webhook-sources/{source_id}/secret",
-    operation_id="put_webhook_secret",
     status_code=204,
     openapi_extra=json_body(SourceSecret, {"secret": "from the sender"}),
-    responses=documented(404, 413, 415, 422),
 )
 async def put_webhook_secret(request: Request, service: Parts, principal: Administrator, source_id: str) -> Response:
     """Set the secret that the sender made for the URL."""
@@ -129,12 +124,7 @@ async def put_webhook_secret(request: Request, service: Parts, principal: Admini
     return Response(status_code=204)
 
 
-@router.delete(
-    "/webhook-sources/{source_id}",
-    operation_id="delete_webhook_source",
-    status_code=204,
-    responses=documented(404),
-)
+@router.delete("/webhook-sources/{source_id}", status_code=204)
 async def delete_webhook_source(service: Parts, principal: Administrator, source_id: str) -> Response:
     """Remove a source; its incidents are kept."""
     await service.store.webhook_sources.delete((await _get(service, principal, source_id)).id)
