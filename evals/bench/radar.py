@@ -30,7 +30,7 @@ from triage.evaluation.subjects import PipelineUnderTest
 from triage.history import Example
 from triage.history.chroma import ChromaHistory
 from triage.insights.radar import DEFAULT_CRITERIA, Criteria, Radar, Sighting, Suspect, scan
-from triage.insights.radar.fitting import reasons, usual_nearest
+from triage.insights.radar.ill_fitting import reasons, usual_nearest
 from triage.models.embedding.onnx import MiniLM
 from triage.pipeline.pipeline import Pipeline
 
@@ -145,7 +145,7 @@ class Bench:
         )
 
     async def _look(self, taxonomy: Taxonomy, facet: Facet, recent: Sequence[Case], history: Sequence[Case]) -> Radar:
-        """As `triage.insights.radar.look` does, without a store."""
+        """As `triage.insights.radar.scan_store` does, without a store."""
         index = ChromaHistory.open(None, self._embedder.fingerprint)
         pipeline = Pipeline(taxonomy, self._redactor, self._embedder, index)
         subject = PipelineUnderTest(pipeline, index, self._redactor, self._embedder)

@@ -22,8 +22,8 @@ from triage.domain.annotation import Annotation, Labels
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.insights.study import Corpus, Record, Roles, make_study
-from triage.insights.study.html import as_html
-from triage.insights.study.shortening import shortened
+from triage.insights.study.html_page import as_html
+from triage.insights.study.study import shortened
 
 _BEGIN = datetime(2021, 1, 1, tzinfo=UTC)
 _DAYS = 5 * 365

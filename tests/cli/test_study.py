@@ -88,6 +88,7 @@ def test_the_store_is_studied_with_its_own_embeddings(triage: Run, tmp_path: Pat
     assert "derived from other facts" in study["origin"]
     assert study["repeats"]["similarity"] == 0.85
     assert study["repeats"]["groups"]
+    assert "two_annotators" in [step["id"] for step in study["checklist"]["steps"]]
 
 
 def test_a_file_and_the_store_are_not_studied_together(triage: Run) -> None:
@@ -103,7 +104,7 @@ def test_a_file_and_the_store_are_not_studied_together(triage: Run) -> None:
         (["--facet", "why=why"], "name a file"),
         (["--team", "payments"], "--store"),
         (["--role", "automatic=x:y"], "automated"),
-        (["--taxonomy", "engine_issues"], "name a file"),
+        (["--taxonomy", "engine_issues"], "Name a file"),
     ],
 )
 def test_what_does_not_go_together_says_what_to_do(triage: Run, asked: list[str], told: str) -> None:

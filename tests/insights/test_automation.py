@@ -5,8 +5,7 @@ import pytest
 from tests.insights.test_ledger import TAXONOMY, record
 from triage.cli.automation import markdown
 from triage.domain.taxonomy import Taxonomy
-from triage.insights.automation import DEFAULT_CRITERIA, Opportunities, opportunities
-from triage.insights.automation_tables import playbook_table
+from triage.insights.automation import DEFAULT_CRITERIA, Opportunities, opportunities, playbook_table
 from triage.insights.ledger import NoMitigationFacet, Record
 
 

@@ -15,7 +15,7 @@ from triage.domain.incident import Incident, content_id
 from triage.domain.taxonomy import Taxonomy
 from triage.intake.annotations import AnnotationReading, read_annotations
 from triage.intake.data_files import json_items
-from triage.labels.annotation_job.files import csv_rows, json_lines, label_studio_tasks
+from triage.labels.annotation_job.annotation_files import csv_rows, json_lines, label_studio_tasks
 
 TAXONOMY = Taxonomy.load("llm_inference")
 

@@ -43,6 +43,7 @@ class _Process(NamedTuple):
 async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIterator[FastAPI]:
     """The ASGI app with everything behind it running: queue, index, model. Serve it on the same event loop."""
     from triage.insights.study import Roles
+    from triage.insights.study.checklist import EvalFolders
     from triage.server.api import create_app
     from triage.server.api.authentication import AccessOptions
     from triage.server.api.guard import GuardOptions
@@ -64,6 +65,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
             checks={"model": Check(lambda: _ping(components.model), is_required=False)},
             live_options=live_options(settings),
             roles=Roles.load(taxonomy, settings.study_roles),
+            eval_folders=EvalFolders(settings.suites, settings.runs),
             metrics=process.metrics,
             access_options=access,
             guard_options=guard,
@@ -73,7 +75,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
             lifespan=_no_lifespan,
         )
         warnings = components.pipeline.warnings
-        yield add_pages(app, PageOptions(settings.runs, settings.suites, shown_settings(settings), warnings))
+        yield add_pages(app, PageOptions(settings.runs, shown_settings(settings), warnings))
 
 
 @asynccontextmanager

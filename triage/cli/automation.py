@@ -48,7 +48,7 @@ async def _find(criteria: Criteria, teams: list[str] | None) -> tuple[Opportunit
 
 def markdown(found: Opportunities, taxonomy: Taxonomy) -> str:
     """The report as Markdown, with the names of kinds and actions."""
-    from triage.insights.automation_tables import near_miss_table
+    from triage.insights.automation import near_miss_table
 
     lines = [f"# Automation opportunities\n\nFrom {found.incidents} past incidents, taxonomy {found.taxonomy}.\n"]
     if not found.playbooks:
@@ -65,7 +65,7 @@ def markdown(found: Opportunities, taxonomy: Taxonomy) -> str:
 
 
 def _section(rank: int, one: Playbook, taxonomy: Taxonomy) -> str:
-    from triage.insights.automation_tables import kind_name
+    from triage.insights.automation import kind_name
 
     kind, actions = kind_name(taxonomy, one.trigger), taxonomy.mitigation
     interval, guard = one.saving.interval, one.guard

@@ -13,7 +13,7 @@ from triage.app.settings import Settings
 from triage.cli.terminal import FAILURE, JSON_OPTION, output, print_json, run, watching
 
 if TYPE_CHECKING:
-    from triage.insights.checklist import Bars, Checklist
+    from triage.insights.study.checklist import Bars, Checklist
 
 
 def checklist(
@@ -25,7 +25,7 @@ def checklist(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Measure which steps of the method this installation has taken, and say what comes next for each."""
-    from triage.insights.checklist import DEFAULT_BARS
+    from triage.insights.study.checklist import DEFAULT_BARS
 
     found = run(_checklist(DEFAULT_BARS._replace(kappa=bar, review_days=review_days), suites, runs))
     if as_json:
@@ -38,9 +38,9 @@ def checklist(
 
 async def _checklist(bars: Bars, suites: Path, runs: Path) -> Checklist:
     from triage.app.wiring import live_options, open_importing
-    from triage.insights.checklist import measure_adoption
     from triage.insights.live_agreement import LiveAgreement
     from triage.insights.study import Roles
+    from triage.insights.study.checklist import EvalFolders, measure_checklist
 
     settings = Settings()
     with watching() as progress:
@@ -48,9 +48,8 @@ async def _checklist(bars: Bars, suites: Path, runs: Path) -> Checklist:
             live = LiveAgreement(store, casebook.taxonomy, live_options(settings))
             now = datetime.now(UTC)
             roles = Roles.load(casebook.taxonomy, settings.study_roles)
-            return await measure_adoption(
-                store, casebook.taxonomy, live, suites=suites, runs=runs, now=now, roles=roles, bars=bars
-            )
+            folders = EvalFolders(suites, runs)
+            return await measure_checklist(store, casebook.taxonomy, live, roles, folders, now, bars)
 
 
 def _print(found: Checklist) -> None:

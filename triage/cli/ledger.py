@@ -51,7 +51,7 @@ async def _ledger(
 
 
 def _print(found: Ledger, console: Console) -> None:
-    from triage.insights.ledger_table import ledger_table
+    from triage.insights.ledger import ledger_table
 
     kind = [f"{facet} {' or '.join(labels)}" for facet, labels in found.labels.items()]
     kind += [f"severity {found.severity}"] if found.severity else []

@@ -26,7 +26,7 @@ from triage.domain.errors import MisconfiguredService
 from triage.render.quantities import percent
 
 if TYPE_CHECKING:
-    from triage.insights.radar import Criteria, Group, Radar, Scope
+    from triage.insights.radar import Criteria, Radar, RadarGroup, Scope
 
 _MOST_SHOWN = 10
 
@@ -57,7 +57,7 @@ def radar(
 
 async def _look(scope: Scope, criteria: Criteria, *, phrases: bool) -> Radar:
     from triage.app.wiring import open_importing, open_model
-    from triage.insights.radar import look, phrase
+    from triage.insights.radar import phrase, scan_store
 
     settings = Settings()
     if phrases and settings.model == "none":
@@ -66,7 +66,7 @@ async def _look(scope: Scope, criteria: Criteria, *, phrases: bool) -> Radar:
         )
     with watching() as progress:
         async with open_importing(settings, progress) as (casebook, store):
-            found = await look(
+            found = await scan_store(
                 store,
                 casebook,
                 scope,
@@ -100,7 +100,7 @@ def _print(found: Radar, console: Console) -> None:
     console.print("\n[dim]All incidents and reasons: --json. The drafts for a taxonomy file: --yaml.[/dim]")
 
 
-def _print_group(number: int, group: Group, console: Console) -> None:
+def _print_group(number: int, group: RadarGroup, console: Console) -> None:
     label = group.draft.label
     same = len(group.incidents) - group.size
     console.print(
@@ -129,7 +129,7 @@ def _print_group(number: int, group: Group, console: Console) -> None:
             console.print(Padding(f"[italic]“{escape(one.sentence)}”[/italic]", (0, 0, 0, 4)))
 
 
-def _months(group: Group) -> str:
+def _months(group: RadarGroup) -> str:
     return ", ".join(f"{month} {count}" for month, count in group.months.items())
 
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from triage.domain.taxonomy import Taxonomy
-    from triage.insights.study import Corpus, Study, StudyOptions
+    from triage.insights.study import Corpus, Roles, Study, StudyOptions
+    from triage.insights.study.checklist import Checklist
     from triage.render.tables import Table
 
 _QUIET = ("months",)
@@ -171,13 +172,27 @@ async def _study(source: _Source, options: StudyOptions) -> tuple[Corpus, Study]
         )
     roles = Roles.load(corpus.taxonomy, source.roles_file or settings.study_roles)
     with watching() as watch, watch.step("Studying the incidents"):
-        return corpus, make_study(corpus, roles.given(corpus.taxonomy, source.roles), options, vectors)
+        roles = roles.given(corpus.taxonomy, source.roles)
+        has_checklist = source.of_store and not source.teams
+        checklist = await _checklist(settings, corpus.taxonomy, roles) if has_checklist else None
+        return corpus, make_study(corpus, roles, options, vectors, checklist)
+
+
+async def _checklist(settings: Settings, taxonomy: Taxonomy, roles: Roles) -> Checklist:
+    from triage.app.wiring import live_options, open_store
+    from triage.insights.live_agreement import LiveAgreement
+    from triage.insights.study.checklist import EvalFolders, measure_checklist
+
+    async with open_store(settings) as (store, _):
+        live = LiveAgreement(store, taxonomy, live_options(settings))
+        folders = EvalFolders(settings.suites, settings.runs)
+        return await measure_checklist(store, taxonomy, live, roles, folders, datetime.now(UTC))
 
 
 async def _corpus(settings: Settings, source: _Source) -> tuple[Corpus, Mapping[str, NDArray[np.float32]]]:
     from triage.domain.errors import InvalidInput
     from triage.domain.taxonomy import Taxonomy
-    from triage.insights.study.loading import file_corpus, shipped_corpus
+    from triage.insights.study.corpus_loading import file_corpus, shipped_corpus
 
     facets, fields = _named(source.facets, "facet"), _named(source.fields, "field")
     if source.file is not None and source.of_store:
@@ -202,7 +217,7 @@ async def _stored(
     settings: Settings, taxonomy: Taxonomy, teams: list[str] | None
 ) -> tuple[Corpus, Mapping[str, NDArray[np.float32]]]:
     from triage.app.wiring import build_embedder, open_store
-    from triage.insights.study.loading import stored_corpus
+    from triage.insights.study.corpus_loading import stored_corpus
 
     async with open_store(settings) as (records, _):
         embedder = build_embedder(settings)
@@ -230,8 +245,8 @@ async def _embedded(settings: Settings, corpus: Corpus) -> Mapping[str, NDArray[
 
 def _write(folder: Path, made: Study, corpus: Corpus, tables: list[Table]) -> int:
     """Write all files. Returns the number of pictures."""
-    from triage.insights.study.charts import charts_of
-    from triage.insights.study.html import write_html
+    from triage.insights.study.html_page import write_html
+    from triage.insights.study.study_charts import charts_of
     from triage.render.atomic_write import write_atomically
     from triage.render.charts import write_pictures
     from triage.render.tables import as_csv

@@ -1,1 +1,1 @@
-"""What a corpus of incidents tells: study, live agreement, radar, ledger, automation, summary and timeline."""
+"""Insights from a corpus of incidents: study, live agreement, radar, ledger, automation, summary and timeline."""

@@ -1,7 +1,7 @@
-"""Automation opportunities: mitigations that past incidents suggest as playbooks, ranked by what they would save.
+"""Automation opportunities: mitigations that could become playbooks, ranked by the time they would save.
 
-A candidate is frequent, repeatable and fast: the same action ended incidents of the same kind alone, again and again,
-and in little time. Its figures are those of the mitigation ledger of that kind.
+A candidate is frequent, repeatable and fast: the same action alone ended many incidents of the same kind in little
+time. Its figures are those of the mitigation ledger of that kind.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from triage.agreement.interval import Interval
 from triage.domain.annotation import Labels
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.insights.ledger import LEAST, Entry, Kind, Ledger, NoMitigationFacet, Record, Share, Times, ledger
-from triage.labels.codebook.terms import separating_terms, telling
+from triage.insights.ledger import LEAST, Entry, Kind, Ledger, LedgerShare, NoMitigationFacet, Record, Times, ledger
+from triage.labels.codebook.terms import separating_terms, top_terms
 from triage.pipeline.mitigation import kind_facets
 from triage.redaction import Redactor
+from triage.render.tables import Column, Row, Table
 
 Doubt = Literal["few known ends", "not repeatable", "not fast"]
 
@@ -36,10 +37,9 @@ _CAUTION = (
 class Criteria(NamedTuple):
     """What makes a candidate.
 
-    Frequent: in `least` incidents of the kind with a known end it was tried. Repeatable: the low end of the interval of
-    the share that it ended alone is `least_consistency` or more. Fast: half of the incidents in which it was tried
-    ended within `most_minutes`. `action_minutes` is what the playbook itself is taken to need,
-    from detection to mitigation.
+    Frequent: tried in at least `least` incidents of the kind with a known end. Repeatable: the interval of the share
+    that it ended alone starts at `least_consistency` or above. Fast: half of the incidents in which it was tried ended
+    within `most_minutes`. `action_minutes` is the assumed time of the playbook from detection to mitigation.
     """
 
     least: int = LEAST
@@ -54,10 +54,10 @@ DEFAULT_CRITERIA = Criteria()
 
 
 class Guard(BaseModel, frozen=True):
-    """When not to: incidents of the kind in which it was not enough, or something else was done.
+    """When not to run it: incidents of the kind in which it was not enough, or something else was done.
 
-    `others` counts what else was named in them; `words` speak for them rather than for those that it ended, if there
-    are enough of both to tell.
+    `others` counts the other mitigations in them; `words` are typical of them rather than of the incidents that it
+    ended.
     """
 
     not_enough: tuple[str, ...]
@@ -67,10 +67,8 @@ class Guard(BaseModel, frozen=True):
 
 
 class Saving(BaseModel, frozen=True):
-    """Minutes saved in an incident of the kind, in the mean of `n` past ones, with the interval of that mean.
-
-    Where the action did not end it alone nothing is counted as saved.
-    """
+    """Mean minutes saved per incident over `n` past ones, with its interval; 0 where the action did not end it
+    alone."""
 
     mean: float
     interval: Interval | None
@@ -78,15 +76,15 @@ class Saving(BaseModel, frozen=True):
 
 
 class Playbook(BaseModel, frozen=True):
-    """A candidate: in incidents of kind `trigger`, told by `words`, do `action` unless the guard speaks against it."""
+    """A candidate: in incidents of kind `trigger`, with typical `words`, do `action` unless the guard applies."""
 
     trigger: Labels
     words: tuple[str, ...]
     action: str
     name: str
     definition: str
-    tried: Share
-    ended: Share
+    tried: LedgerShare
+    ended: LedgerShare
     times: Times
     saving: Saving
     guard: Guard
@@ -94,18 +92,18 @@ class Playbook(BaseModel, frozen=True):
 
 
 class NearMiss(BaseModel, frozen=True):
-    """A frequent pair of kind and action that is no candidate, and why not."""
+    """A frequent pair of kind and action that is not a candidate, and why."""
 
     trigger: Labels
     action: str
-    tried: Share
-    ended: Share | None
+    tried: LedgerShare
+    ended: LedgerShare | None
     median_minutes: float | None
     doubts: tuple[Doubt, ...]
 
 
 class Opportunities(BaseModel, frozen=True):
-    """Candidates, the surest saving first, and what just is none."""
+    """Candidates, the most certain saving first, and near misses."""
 
     taxonomy: str
     incidents: int
@@ -116,7 +114,7 @@ class Opportunities(BaseModel, frozen=True):
 
 
 def redacted_texts(records: Sequence[Record], redactor: Redactor, most: int = _MOST_TEXTS) -> dict[str, str]:
-    """Incident id -> redacted text, of the `most` incidents that began last: what words are looked for in."""
+    """Incident id -> redacted text of the `most` incidents that began last; words are searched in these."""
     newest = sorted((i for i, _ in records), key=lambda i: i.started_at.timestamp() if i.started_at else 0.0)[-most:]
     return {incident.id: redactor.redact(incident.text).text for incident in newest}
 
@@ -124,10 +122,10 @@ def redacted_texts(records: Sequence[Record], redactor: Redactor, most: int = _M
 def opportunities(
     taxonomy: Taxonomy, records: Sequence[Record], texts: Mapping[str, str], criteria: Criteria = DEFAULT_CRITERIA
 ) -> Opportunities:
-    """What could be automated. `texts` maps incident id to redacted text; those without one give no words.
+    """Find what could be automated. `texts` maps incident ids to redacted texts; others give no words.
 
-    Raises `NoMitigationFacet`. A kind is told by the facets that are triaged first and refine each other; where a finer
-    kind is a candidate with the same action, the coarser one is left out.
+    Kinds come from the facets that are triaged first and refine each other. If a finer kind is a candidate with the
+    same action, the coarser one is left out. Raises `NoMitigationFacet`.
     """
     facet = taxonomy.mitigation
     if facet is None:
@@ -142,12 +140,12 @@ def opportunities(
             if entry.tried.hits < criteria.least or not facet.label(entry.mitigation).is_action:
                 continue
             doubts = tuple(_doubts(entry, criteria))
-            if not doubts and not any(_refines(one, kind, entry.mitigation) for one in playbooks):
+            if not doubts and not any(_refines(playbook, kind, entry.mitigation) for playbook in playbooks):
                 playbooks.append(_playbook(facet, found, entry, records, texts, detected_after, criteria))
             elif doubts:
                 near.append(_near_miss(kind, entry, doubts))
-    playbooks.sort(key=lambda one: (-_surely(one), -one.saving.mean, one.action))
-    near.sort(key=lambda one: (len(one.doubts), -one.tried.hits, one.action, str(one.trigger)))
+    playbooks.sort(key=lambda playbook: (-_certain_saving(playbook), -playbook.saving.mean, playbook.action))
+    near.sort(key=lambda playbook: (len(playbook.doubts), -playbook.tried.hits, playbook.action, str(playbook.trigger)))
     return Opportunities(
         taxonomy=f"{taxonomy.id} {taxonomy.version}",
         incidents=len(records),
@@ -159,8 +157,7 @@ def opportunities(
 
 
 def _kinds(taxonomy: Taxonomy, records: Sequence[Record]) -> list[Labels]:
-    """The kinds of incident that there are, by their primary labels: the finest first. A label that the taxonomy does
-    not have, such as one of an earlier version, tells none."""
+    """The kinds of incidents by their primary labels, finest first. Labels that the taxonomy lacks are ignored."""
     facets = kind_facets(taxonomy)
     found: dict[tuple[str, ...], None] = {}
     for _, labels in records:
@@ -230,7 +227,9 @@ def _guard(found: Ledger, entry: Entry, texts: Mapping[str, str], criteria: Crit
             named.setdefault(incident_id, []).append(other.mitigation)
     otherwise = sorted(incident_id for incident_id in named if incident_id not in used)
     against = [*entry.ended_with_others, *otherwise]
-    others = Counter(one for incident_id in against for one in named[incident_id] if one != entry.mitigation)
+    others = Counter(
+        mitigation for incident_id in against for mitigation in named[incident_id] if mitigation != entry.mitigation
+    )
     _, words = _words(entry.ended_alone, against, texts, criteria)
     return Guard(
         not_enough=entry.ended_with_others, otherwise=tuple(otherwise), others=dict(others.most_common()), words=words
@@ -240,21 +239,21 @@ def _guard(found: Ledger, entry: Entry, texts: Mapping[str, str], criteria: Crit
 def _words(
     first: Sequence[str], second: Sequence[str], texts: Mapping[str, str], criteria: Criteria
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The words that speak for either group of incidents."""
-    one, other = ([texts[name] for name in side if name in texts] for side in (first, second))
-    terms = separating_terms(one, other, list(texts.values()))
-    sides = telling(terms, least_z=criteria.least_z, least_texts=2, most=criteria.most_words)
+    """The words typical of either group of incidents."""
+    first_texts, second_texts = ([texts[name] for name in side if name in texts] for side in (first, second))
+    terms = separating_terms(first_texts, second_texts, list(texts.values()))
+    sides = top_terms(terms, least_z=criteria.least_z, least_texts=2, most=criteria.most_words)
     return tuple(term.term for term in sides[0]), tuple(term.term for term in sides[1])
 
 
 def _saving(
     of_kind: Sequence[Incident], found: Ledger, entry: Entry, detected_after: float, criteria: Criteria
 ) -> Saving:
-    """Over all incidents of the kind with a known mitigation and end: the playbook would have run in each of them."""
-    alone, untold = set(entry.ended_alone), set(found.untold)
+    """Over all incidents of the kind with a known mitigation and end: the playbook would have run in each."""
+    alone, unlabelled = set(entry.ended_alone), set(found.untold)
     saved = []
     for incident in of_kind:
-        if incident.ttm_minutes is None or incident.id in untold:
+        if incident.ttm_minutes is None or incident.id in unlabelled:
             continue
         detected = detected_after if incident.ttd_minutes is None else incident.ttd_minutes
         best = max(0.0, incident.ttm_minutes - detected - criteria.action_minutes)
@@ -269,8 +268,8 @@ def _saving(
     return Saving(mean=float(np.mean(saved)), interval=interval, n=len(saved))
 
 
-def _surely(playbook: Playbook) -> float:
-    """Minutes saved per incident at the low end, times the incidents that there were."""
+def _certain_saving(playbook: Playbook) -> float:
+    """Minutes saved per incident at the low end of the interval, times the number of incidents."""
     saving = playbook.saving
     return (saving.interval.low if saving.interval else 0.0) * saving.n
 
@@ -302,3 +301,75 @@ def _assumptions(criteria: Criteria, detections: int, detected_after: float) -> 
         "The harm of running a playbook where it is the wrong one is not counted: that is what the guard is for.",
         _CAUTION,
     )
+
+
+def playbook_table(found: Opportunities, taxonomy: Taxonomy) -> Table:
+    """The candidates, the most certain saving first, with their incidents. Minutes are per incident."""
+    columns = (
+        Column("in incidents of"),
+        Column("do"),
+        Column("tried", "count"),
+        Column("ended it alone", "share"),
+        Column("95% from", "share"),
+        Column("to", "share"),
+        Column("median TTM, minutes", "minutes"),
+        Column("saves, minutes", "minutes"),
+        Column("saves from", "minutes"),
+        Column("saves to", "minutes"),
+        Column("words that tell it"),
+        Column("words that speak against it"),
+    )
+    rows = []
+    for playbook in found.playbooks:
+        saved = playbook.saving.interval
+        low, high = (saved.low, saved.high) if saved is not None else (None, None)
+        cells = (
+            kind_name(taxonomy, playbook.trigger),
+            playbook.name,
+            playbook.tried.hits,
+            playbook.ended.share,
+            playbook.ended.low,
+            playbook.ended.high,
+            playbook.times.median,
+            playbook.saving.mean,
+            low,
+            high,
+            ", ".join(playbook.words),
+            ", ".join(playbook.guard.words),
+        )
+        rows.append(Row(cells, playbook.incidents))
+    caption = f"From {found.incidents} labelled incidents. {' '.join(found.assumptions)}"
+    return Table("playbooks", "Candidates for playbooks", caption, columns, tuple(rows))
+
+
+def near_miss_table(found: Opportunities, taxonomy: Taxonomy) -> Table:
+    """The near misses, with the reasons."""
+    facet = taxonomy.mitigation
+    columns = (
+        Column("in incidents of"),
+        Column("action"),
+        Column("tried", "count"),
+        Column("ended it alone", "share"),
+        Column("median TTM, minutes", "minutes"),
+        Column("why not"),
+    )
+    rows = tuple(
+        Row(
+            (
+                kind_name(taxonomy, near_miss.trigger),
+                near_miss.action if facet is None else facet.label(near_miss.action).name,
+                near_miss.tried.hits,
+                None if near_miss.ended is None else near_miss.ended.share,
+                near_miss.median_minutes,
+                ", ".join(near_miss.doubts),
+            )
+        )
+        for near_miss in found.near_misses
+    )
+    caption = "Frequent, and not shown to be both repeatable and fast."
+    return Table("near-misses", "Not yet", caption, columns, rows)
+
+
+def kind_name(taxonomy: Taxonomy, labels: Labels) -> str:
+    """The names of a kind's labels, the coarser one first."""
+    return ", ".join(taxonomy.facet(facet).label(label).name for facet, named in labels.items() for label in named)

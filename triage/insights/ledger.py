@@ -1,13 +1,13 @@
 """The mitigation ledger: for a kind of incident, what was tried, how often it ended the incident, and how fast.
 
-Pure functions on labelled incidents. What the labels can tell and what they can't is said in `Ledger.notes`.
+Pure functions on labelled incidents. `Ledger.notes` explains what the labels can't show.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import median, quantiles
+from statistics import quantiles
 from typing import NamedTuple
 
 from pydantic import BaseModel, Field
@@ -19,9 +19,10 @@ from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.pipeline.mitigation import named_actions
 from triage.render.quantities import percent
+from triage.render.tables import Cell, Column, Row, Table
 
 LEAST = 5
-"""Figures that rest on fewer incidents are withheld: the interval of 4 out of 4 begins at 51%."""
+"""Figures based on fewer incidents are withheld: the interval of 4 out of 4 starts at 51%."""
 
 _ABOUT_ENDED = (
     "`ended` counts incidents with a known end in which this was the only mitigation named. Where several were named "
@@ -40,20 +41,20 @@ class NoMitigationFacet(InvalidInput):
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         super().__init__(
-            f"No facet of taxonomy {taxonomy.id!r} has the role `mitigation`: give one that role in its file.",
+            f"No facet of taxonomy {taxonomy.id!r} has the role `mitigation`. Give a facet that role in its file.",
             field="taxonomy",
         )
 
 
 class Kind(NamedTuple):
-    """Which incidents are looked at: for each facet any of these labels, and the incident's own severity if given."""
+    """A kind of incident: any of these labels for each facet, and optionally a severity as written."""
 
     labels: Labels
     severity: str | None = None
 
     @classmethod
     def of(cls, taxonomy: Taxonomy, given: Mapping[str, Sequence[str]], severity: str | None = None) -> Kind:
-        """From facet -> names, aliases or ids of labels. Raises `UnknownFacet` or `UnknownLabel`."""
+        """A kind from facet -> names, aliases or ids of labels. Raises `UnknownFacet` or `UnknownLabel`."""
         return cls(
             {
                 facet: tuple(dict.fromkeys(taxonomy.facet(facet).label(label).id for label in labels))
@@ -63,19 +64,19 @@ class Kind(NamedTuple):
         )
 
     def has(self, labels: Labels) -> bool:
-        """Whether an incident with these labels is of the kind, its severity aside."""
-        return all(set(wanted) & set(labels.get(facet, ())) for facet, wanted in self.labels.items())
+        """True if these labels are of the kind, apart from its severity."""
+        return all(set(ids) & set(labels.get(facet, ())) for facet, ids in self.labels.items())
 
     def holds(self, record: Record) -> bool:
-        """Whether the incident is of the kind."""
+        """True if the incident is of the kind."""
         incident, labels = record
         return self.has(labels) and (
             self.severity is None or incident.severity.casefold() == self.severity.strip().casefold()
         )
 
 
-class Share(BaseModel, frozen=True):
-    """`hits` of `n`, with the 95% Wilson interval of the share; None without any, or where they are too few to tell."""
+class LedgerShare(BaseModel, frozen=True):
+    """`hits` of `n` with the 95% Wilson interval; None if there are none, or too few."""
 
     hits: int = Field(ge=0)
     n: int = Field(ge=0)
@@ -84,8 +85,8 @@ class Share(BaseModel, frozen=True):
     high: float | None
 
     @classmethod
-    def of(cls, hits: int, n: int, least: int = 1) -> Share:
-        """The share with its interval, if there are `least` to count against."""
+    def of(cls, hits: int, n: int, least: int = 1) -> LedgerShare:
+        """The share with its interval, if `n` is at least `least`."""
         proportion = Proportion(hits=hits, n=n)
         if n < least or proportion.interval is None:
             return cls(hits=hits, n=n, share=None, low=None, high=None)
@@ -98,7 +99,7 @@ class Share(BaseModel, frozen=True):
 
 
 class Times(BaseModel, frozen=True):
-    """Median time to mitigate with its quartiles, in minutes, of `n` incidents."""
+    """Median and quartiles of the time to mitigate, in minutes, of `n` incidents."""
 
     median: float
     low_quartile: float
@@ -107,38 +108,38 @@ class Times(BaseModel, frozen=True):
 
     @classmethod
     def of(cls, minutes: Sequence[float]) -> Times:
-        """The spread of at least one time."""
-        quartiles = quantiles(minutes, n=4, method="inclusive") if len(minutes) > 1 else [minutes[0]] * 3
-        return cls(median=median(minutes), low_quartile=quartiles[0], high_quartile=quartiles[2], n=len(minutes))
+        """The quartiles of at least one time."""
+        low, middle, high = quantiles(minutes, n=4, method="inclusive") if len(minutes) > 1 else [minutes[0]] * 3
+        return cls(median=middle, low_quartile=low, high_quartile=high, n=len(minutes))
 
     def __str__(self) -> str:
         return f"{self.median:.0f} ({self.low_quartile:.0f}-{self.high_quartile:.0f}), {self.n}"
 
 
 class First(BaseModel, frozen=True):
-    """What became of it where it was named first: `sufficed` of those with a known end named nothing else.
+    """Incidents in which it was named first: `sufficed` of those with a known end named nothing else.
 
-    `followed_by` counts what else was named in the others.
+    `followed_by` counts the other mitigations named after it.
     """
 
     named: int
-    sufficed: Share | None
+    sufficed: LedgerShare | None
     followed_by: dict[str, int]
     incidents: tuple[str, ...]
 
 
 class Entry(BaseModel, frozen=True):
-    """One mitigation. `tried` counts against the incidents of the kind with a known mitigation, `ended` against those
-    with a known end in which it was tried.
+    """One mitigation. `tried` is of the incidents of the kind with a known mitigation, `ended` of those with a known
+    end in which it was tried.
 
-    Each incident in which it was tried stands in one of `ended_alone`, `ended_with_others` (where `times` come from)
-    and `end_unknown`. Where they are few, figures are None and `withheld` says why.
+    Each incident in which it was tried is in one of `ended_alone`, `ended_with_others` (both give `times`) and
+    `end_unknown`. If there are too few, figures are None and `withheld` says why.
     """
 
     mitigation: str
     name: str
-    tried: Share
-    ended: Share | None
+    tried: LedgerShare
+    ended: LedgerShare | None
     times: Times | None
     first: First | None
     ended_alone: tuple[str, ...]
@@ -155,8 +156,8 @@ class Entry(BaseModel, frozen=True):
 class Ledger(BaseModel, frozen=True):
     """The mitigations of one kind of incident, most tried first.
 
-    `matched` counts the incidents of the kind; `untold` lists those that name no mitigation. `order` says what the
-    order of labels tells.
+    `matched` counts the incidents of the kind; `untold` lists those without a mitigation label. `order` explains what
+    the order of labels means.
     """
 
     taxonomy: str
@@ -173,13 +174,13 @@ class Ledger(BaseModel, frozen=True):
 
 
 def ledger(taxonomy: Taxonomy, records: Iterable[Record], kind: Kind, least: int = LEAST) -> Ledger:
-    """What was tried in incidents of this kind. Raises `NoMitigationFacet`."""
+    """Make the ledger of a kind. Raises `NoMitigationFacet`."""
     facet = taxonomy.mitigation
     if facet is None:
         raise NoMitigationFacet(taxonomy)
     matched = [record for record in records if kind.holds(record)]
     used = [(incident, named) for incident, labels in matched if (named := named_actions(facet, labels))]
-    told = {incident.id for incident, _ in used}
+    labelled = {incident.id for incident, _ in used}
     counts = Counter(mitigation for _, named in used for mitigation in named)
     ranked = sorted(counts, key=lambda mitigation: (-counts[mitigation], mitigation))
     few = f"only {len(used)} incidents of this kind name a mitigation, and figures need {least}"
@@ -190,7 +191,7 @@ def ledger(taxonomy: Taxonomy, records: Iterable[Record], kind: Kind, least: int
         severity=kind.severity,
         least=least,
         matched=len(matched),
-        untold=tuple(sorted(incident.id for incident, _ in matched if incident.id not in told)),
+        untold=tuple(sorted(incident.id for incident, _ in matched if incident.id not in labelled)),
         entries=tuple(_entry(facet, mitigation, used, least) for mitigation in ranked),
         order=_about_order(facet),
         withheld=few if len(used) < least else None,
@@ -199,7 +200,7 @@ def ledger(taxonomy: Taxonomy, records: Iterable[Record], kind: Kind, least: int
 
 
 def _entry(facet: Facet, mitigation: str, used: Sequence[tuple[Incident, list[str]]], least: int) -> Entry:
-    tried = sorted(((i, named) for i, named in used if mitigation in named), key=lambda one: one[0].id)
+    tried = sorted(((i, named) for i, named in used if mitigation in named), key=lambda pair: pair[0].id)
     timed = [(incident, named) for incident, named in tried if incident.ttm_minutes is not None]
     alone = [incident.id for incident, named in timed if len(named) == 1]
     is_shown = len(timed) >= least
@@ -207,8 +208,8 @@ def _entry(facet: Facet, mitigation: str, used: Sequence[tuple[Incident, list[st
     return Entry(
         mitigation=mitigation,
         name=facet.label(mitigation).name,
-        tried=Share.of(len(tried), len(used), least),
-        ended=Share.of(len(alone), len(timed)) if is_shown else None,
+        tried=LedgerShare.of(len(tried), len(used), least),
+        ended=LedgerShare.of(len(alone), len(timed)) if is_shown else None,
         times=Times.of([i.ttm_minutes for i, _ in timed if i.ttm_minutes is not None]) if is_shown else None,
         first=_first(mitigation, tried, least) if facet.cardinality == "primary_first" else None,
         ended_alone=tuple(alone),
@@ -223,7 +224,7 @@ def _first(mitigation: str, tried: Sequence[tuple[Incident, list[str]]], least: 
     timed = [named for incident, named in named_first if incident.ttm_minutes is not None]
     return First(
         named=len(named_first),
-        sufficed=Share.of(sum(len(named) == 1 for named in timed), len(timed)) if len(timed) >= least else None,
+        sufficed=LedgerShare.of(sum(len(named) == 1 for named in timed), len(timed)) if len(timed) >= least else None,
         followed_by=dict(Counter(other for _, named in named_first for other in named[1:]).most_common()),
         incidents=tuple(incident.id for incident, _ in named_first),
     )
@@ -240,3 +241,58 @@ def _about_order(facet: Facet) -> str:
         f"Facet {facet.id!r} is {facet.cardinality!r}: the order of its labels means nothing, so what was tried first "
         "can't be told. Make it `primary_first` and label the first attempt first to have it."
     )
+
+
+def ledger_table(found: Ledger) -> Table:
+    """One row per mitigation, most tried first, with its incidents.
+
+    Shares are from 0 to 1 with 95% intervals, times are minutes; withheld figures are empty.
+    """
+    columns = [
+        Column("mitigation"),
+        Column("tried", "count"),
+        Column("of", "count"),
+        Column("ended it alone", "count"),
+        Column("of known ends", "count"),
+        Column("share", "share"),
+        Column("95% from", "share"),
+        Column("to", "share"),
+        Column("median TTM, minutes", "minutes"),
+        Column("quarter below", "minutes"),
+        Column("quarter above", "minutes"),
+    ]
+    is_ordered = any(entry.first for entry in found.entries)
+    if is_ordered:
+        columns += [Column("named first", "count"), Column("and sufficed", "share")]
+    columns.append(Column("withheld"))
+    rows = []
+    for entry in found.entries:
+        first = _first_cells(entry) if is_ordered else ()
+        times: tuple[Cell, ...] = (None,) * 3
+        if entry.times is not None:
+            times = (entry.times.median, entry.times.low_quartile, entry.times.high_quartile)
+        cells = (
+            entry.name,
+            entry.tried.hits,
+            entry.tried.n,
+            *_share_cells(entry.ended),
+            *times,
+            *first,
+            entry.withheld,
+        )
+        rows.append(Row(cells, entry.incidents))
+    named = found.matched - len(found.untold)
+    caption = f"{found.matched} incidents of this kind, {named} of them name a mitigation."
+    if found.withheld:
+        caption += f" Too few to tell: {found.withheld}."
+    return Table("ledger", "Mitigations that were tried", caption, tuple(columns), tuple(rows))
+
+
+def _share_cells(share: LedgerShare | None) -> tuple[Cell, ...]:
+    return (None,) * 5 if share is None else (share.hits, share.n, share.share, share.low, share.high)
+
+
+def _first_cells(entry: Entry) -> tuple[Cell, ...]:
+    if entry.first is None:
+        return (None, None)
+    return (entry.first.named, None if entry.first.sufficed is None else entry.first.sufficed.share)

@@ -1,4 +1,4 @@
-"""What happened with one incident, out there and in the service, in the order in which it happened."""
+"""The timeline of one incident: what happened outside and in the service, in order."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Kind = Literal["incident", "service", "label", "notification"]
 
 _TIMES = {"started_at": "Started", "detected_at": "Detected", "mitigated_at": "Mitigated", "resolved_at": "Resolved"}
 _GIVEN = {"human": "Labelled", "model": "Labelled by a model", "derived": "Label derived"}
-_TOLD = {"triaged": "the triage", "failed": "the failure", "corrected": "a correction"}
-# What one person says of several facets at once comes in one request, or in a few behind each other.
+_NOTIFIED = {"triaged": "the triage", "failed": "the failure", "corrected": "a correction"}
+# Labels of several facets given together arrive in one request, or in a few in quick succession.
 _AT_ONCE = timedelta(minutes=1)
 
 
 class Event(NamedTuple):
-    """Something that happened. `given` are the labels that somebody gave then, `who` that person or model."""
+    """Something that happened. `given` holds labels given then, `who` the person or model."""
 
     at: datetime
     kind: Kind
@@ -37,7 +37,7 @@ def timeline(
     annotations: Sequence[Annotation],
     notifications: Iterable[Notification] = (),
 ) -> list[Event]:
-    """All events, oldest first, as `annotations` are too. Of failed attempts only the last one's reason is kept."""
+    """All events, oldest first. `annotations` must be oldest first; of failed attempts only the last reason is kept."""
     incident = stored.incident
     happened = [
         Event(at, "incident", what) for field, what in _TIMES.items() if (at := getattr(incident, field)) is not None
@@ -49,12 +49,12 @@ def timeline(
         happened.append(_failure(stored))
     happened += [_triaged(made) for made in triages]
     happened += [_labelled(list(given)) for given in _at_once(annotations)]
-    happened += [_told(one) for one in notifications]
+    happened += [_notified(notification) for notification in notifications]
     return sorted(happened, key=lambda event: event.at)
 
 
 def _failure(stored: StoredIncident) -> Event:
-    """The last failure; once it is tried again, that it is: only the latest change of an incident has its moment."""
+    """The last failure, or a retry after it: only the latest change of an incident has a time."""
     failed = f"attempt {stored.attempts} failed"
     what = f"Tried again after {failed}" if stored.status == "pending" else failed.capitalize()
     return Event(stored.updated_at, "service", what, detail=stored.failure or "", is_bad=True)
@@ -74,33 +74,35 @@ def _triaged(made: Made) -> Event:
 
 
 def _at_once(annotations: Sequence[Annotation]) -> Iterable[list[Annotation]]:
-    """Annotations that one annotator gave in one go."""
-    for _, given in itertools.groupby(annotations, key=lambda one: (one.annotator, one.origin, one.is_adjudication)):
-        portion: list[Annotation] = []
-        for one in given:
-            if portion and one.created_at - portion[0].created_at > _AT_ONCE:
-                yield portion
-                portion = []
-            portion.append(one)
-        yield portion
+    """Annotations that one annotator gave together."""
+    for _, given in itertools.groupby(
+        annotations, key=lambda annotation: (annotation.annotator, annotation.origin, annotation.is_adjudication)
+    ):
+        batch: list[Annotation] = []
+        for annotation in given:
+            if batch and annotation.created_at - batch[0].created_at > _AT_ONCE:
+                yield batch
+                batch = []
+            batch.append(annotation)
+        yield batch
 
 
 def _labelled(given: list[Annotation]) -> Event:
     first = given[0]
     what = "Adjudicated" if first.is_adjudication else _GIVEN[first.origin]
-    notes = dict.fromkeys(one.note for one in given if one.note)
+    notes = dict.fromkeys(annotation.note for annotation in given if annotation.note)
     return Event(first.created_at, "label", what, first.annotator, " ".join(notes), tuple(given))
 
 
-def _told(one: Notification) -> Event:
-    """Who was told, or is to be; the subscription by its id, for its address may hold a secret."""
-    about = _TOLD.get(one.event, one.event)
-    if one.state == "delivered":
+def _notified(notification: Notification) -> Event:
+    """A notification; the subscription is shown by id, since its address may contain a secret."""
+    about = _NOTIFIED.get(notification.event, notification.event)
+    if notification.state == "delivered":
         what = f"Told a subscriber of {about}"
-    elif one.state == "failed":
+    elif notification.state == "failed":
         what = f"Could not tell a subscriber of {about}"
     else:
         what = f"A subscriber is to be told of {about}"
-    at = one.delivered_at or one.created_at
-    whom = f"subscription {one.subscription_id}"
-    return Event(at, "notification", what, whom, one.failure or "", is_bad=one.state == "failed")
+    at = notification.delivered_at or notification.created_at
+    recipient = f"subscription {notification.subscription_id}"
+    return Event(at, "notification", what, recipient, notification.failure or "", is_bad=notification.state == "failed")

@@ -102,7 +102,7 @@ def test_labels_of_incidents_that_are_not_there_are_told_with_their_lines(
     done = triage("annotate", "import", "a.csv", **settings)
 
     assert done.returncode == 2
-    assert "line 2, field incident_id: there is no incident 'ghost'" in " ".join(done.stderr.split())
+    assert "line 2, field incident_id: unknown incident 'ghost'" in " ".join(done.stderr.split())
 
 
 async def test_a_correction_is_previewed_and_not_made(triage: Run, tmp_path: Path, settings: dict[str, str]) -> None:

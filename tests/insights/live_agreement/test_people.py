@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from triage.agreement import cohen_kappa
 from triage.insights.live_agreement.people import MODEL, MOST_PEOPLE, alpha_of, pair_figures, person_figures, ratings_of
-from triage.insights.live_agreement.report import ABSTAINED
+from triage.insights.live_agreement.watch import ABSTAINED
 from triage.store import Judgement
 
 from .judgements import FACET, MULTI, judgement, judgements

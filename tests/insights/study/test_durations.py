@@ -16,8 +16,8 @@ from triage.insights.study.durations import (
     groups,
     kaplan_meier,
     median_interval,
-    quantile,
     quantiles_of,
+    survival_quantile,
     time_to_mitigate,
 )
 
@@ -36,7 +36,7 @@ def test_the_textbook_example_is_met() -> None:
     assert {step.minutes: round(step.surviving, 3) for step in steps} == expected
     # Greenwood at 6: 0.857^2 * 3 / (21 * 18).
     assert steps[0].variance == pytest.approx((18 / 21) ** 2 * 3 / (21 * 18))
-    assert quantile(steps, 0.5) == 23
+    assert survival_quantile(steps, 0.5) == 23
     # The lower end is the first time at which the log-log band holds a half; the band never falls below it.
     assert median_interval(steps) == (13, None)
 
@@ -54,15 +54,15 @@ def test_the_share_that_lasts_longer_only_falls(found: list[Duration]) -> None:
 
 @given(durations, st.integers(1, 100))
 def test_knowing_of_one_more_that_goes_on_longer_shortens_nothing(found: list[Duration], more: int) -> None:
-    before = quantile(kaplan_meier(found), 0.5)
-    after = quantile(kaplan_meier([*found, Duration(30.0 + more, False)]), 0.5)
+    before = survival_quantile(kaplan_meier(found), 0.5)
+    after = survival_quantile(kaplan_meier([*found, Duration(30.0 + more, False)]), 0.5)
     assert after is None or (before is not None and after >= before)
 
 
 @given(durations)
 def test_the_median_lies_in_its_interval(found: list[Duration]) -> None:
     steps = kaplan_meier(found)
-    middle, (low, high) = quantile(steps, 0.5), median_interval(steps)
+    middle, (low, high) = survival_quantile(steps, 0.5), median_interval(steps)
     if middle is not None:
         assert low is not None
         assert low <= middle

@@ -12,8 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.insights.study.conftest import corpus, record
-from triage.insights.study.near_same import RUN, SHARED, AlikeMeaning, AlikeWords, groups_of, lowest_similarity
-from triage.insights.study.repeats import find_repeats
+from triage.insights.study.repeats import (
+    RUN,
+    SHARED,
+    AlikeMeaning,
+    AlikeWords,
+    find_repeats,
+    groups_of,
+    lowest_similarity,
+)
 
 TEXT = "the switch in the third hall lost its power supply and half of the hosts could not be reached for an hour"
 CLOSING = "This incident has been resolved and we are sorry for the trouble that it made for all of our customers"

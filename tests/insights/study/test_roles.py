@@ -86,8 +86,8 @@ def test_labels_that_say_nothing_are_left_out_of_the_shares() -> None:
     ("said", "told"),
     [
         ("automatic=detection:automated", "automated"),
-        ("automated", "write it as automated=FACET:LABEL"),
-        ("automated=detection:", "write it as"),
+        ("automated", "Write automated=FACET:LABEL"),
+        ("automated=detection:", "Write automated="),
         ("undisclosed=unknown", "names no facet"),
     ],
 )
@@ -110,8 +110,8 @@ def test_a_facet_that_must_be_named_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("compare: {engine: {facet: category}}", "no published figure"),
-        ("compare: {timeout: {facet: category, within: inference_engine}}", "refines no other"),
+        ("compare: {engine: {facet: category}}", "not a published figure"),
+        ("compare: {timeout: {facet: category, within: inference_engine}}", "has no parent facet"),
         ("detection: {facet: detection, automated: [loud]}", "is no label"),
         ("detection: {facets: detection}", "line 1"),
     ],
@@ -126,6 +126,6 @@ def test_a_file_of_roles_is_checked(tmp_path: Path, text: str, told: str) -> Non
 def test_roles_for_mitigations_need_a_facet_of_them(tmp_path: Path) -> None:
     path = tmp_path / "roles.yaml"
     path.write_text("mitigation: {hotfix: [deploy]}")
-    with pytest.raises(InvalidInput, match="name the facet"):
+    with pytest.raises(InvalidInput, match="Name the facet"):
         Roles.load(REPORTS, path)
     assert corpus([]).taxonomy.mitigation is not None

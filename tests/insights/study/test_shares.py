@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 
 from tests.insights.study.conftest import TAXONOMY, by_lot, corpus, record
 from triage.insights.study import Roles
-from triage.insights.study.contingency import fisher
 from triage.insights.study.corpus import counted
+from triage.insights.study.detection_and_mitigation import detection_split, fisher, mitigation_study
 from triage.insights.study.distributions import distributions, simultaneous_interval
-from triage.insights.study.responses import detection_split, mitigation_study
 
 ROLES = Roles.load(TAXONOMY)
 ULP = 1e-12

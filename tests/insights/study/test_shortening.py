@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.insights.study.conftest import TAXONOMY, by_lot, corpus, record
 from triage.insights.study import Roles, Study, StudyOptions, make_study
-from triage.insights.study.shortening import MOST_GROUPS, shortened
+from triage.insights.study.study import MOST_GROUPS, shortened
 
 QUICK = StudyOptions(draws=99, resamples=50)
 

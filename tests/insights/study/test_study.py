@@ -14,8 +14,8 @@ from tests.fixtures_browser import check_accessible
 from tests.insights.study.conftest import TAXONOMY, by_lot, corpus, record
 from triage.domain.annotation import Annotation
 from triage.insights.study import Corpus, Roles, Study, StudyOptions, make_study, tables_of
-from triage.insights.study.charts import charts_of
-from triage.insights.study.html import as_html, write_html
+from triage.insights.study.html_page import as_html, write_html
+from triage.insights.study.study_charts import charts_of
 from triage.render.tables import as_csv
 
 ROLES = Roles.load(TAXONOMY)

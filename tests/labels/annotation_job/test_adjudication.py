@@ -98,7 +98,7 @@ async def test_who_has_yet_to_label_an_incident_neither_sees_nor_settles_it(
 
     assert (await adjudication.page(5, adjudicator="lin")).incidents == ()
     assert len((await adjudication.page(5, adjudicator="max")).incidents) == 1
-    with pytest.raises(Conflict, match="has still to label"):
+    with pytest.raises(Conflict, match="still has to label"):
         await adjudication.settle("one", "lin", [Ruling("category", ("operational",))])
 
     await say(store, "lin", category="operational", failure_mode="deployment")
@@ -198,7 +198,7 @@ async def test_a_disagreement_of_a_facet_is_shown_also_after_it_was_settled(
     await say(store, "grace", category="operational")
     open_ = await adjudication.dispute("one")
     assert open_ is not None
-    assert ([each.annotator for each in open_.said], open_.settled) == (["ada", "grace"], None)
+    assert ([each.annotator for each in open_.annotations], open_.settled) == (["ada", "grace"], None)
 
     await adjudication.settle("one", "lin", [Ruling("category", ("operational",))], open_.as_of)
     assert await adjudication.dispute("one") is None
@@ -217,7 +217,7 @@ async def test_a_disagreement_is_not_shown_to_who_has_yet_to_label_it(adjudicati
     await say(store, "grace", category="operational")
     await store.assignments.add([assigned("one", "lin")])
 
-    with pytest.raises(Conflict, match="has still to label 'category'"):
+    with pytest.raises(Conflict, match="still has to label 'category'"):
         await adjudication.dispute("one", adjudicator="lin")
 
 

@@ -10,7 +10,7 @@ from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
-from triage.labels.annotation_job.confirming import confirm
+from triage.labels.annotation_job.corrections import confirm
 from triage.redaction import Redactor
 from triage.store import Store
 
@@ -33,7 +33,7 @@ async def test_the_models_labels_become_those_of_a_person_who_saw_them(casebook:
     assert await confirm(casebook, store, ["one"], "ada") == (
         0,
         0,
-        {"one": "it has no label of the model that you could confirm"},
+        {"one": "it has no model label that you could confirm"},
     )
 
 

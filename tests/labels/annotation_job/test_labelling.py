@@ -10,11 +10,11 @@ from tests.labels.annotation_job.conftest import TAXONOMY, assigned
 from triage.domain.annotation import Annotation
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.incident import Incident
-from triage.labels.annotation_job.labelling import Answer, Asked, Labelling, Piece, Task, following
+from triage.labels.annotation_job.labelling import Answer, FacetQuestion, Labelling, Task, WorkItem, next_open
 from triage.store import Store, upgrade
 
 
-async def piece_of(store: Store, labelling: Labelling, **fields: object) -> Piece:
+async def piece_of(store: Store, labelling: Labelling, **fields: object) -> WorkItem:
     await store.assignments.add([assigned("one", **fields)])
     return (await labelling.work("ada"))[0]
 
@@ -25,7 +25,7 @@ async def next_task(labelling: Labelling, *skip: str) -> Task:
     return task
 
 
-def asked(task: Task) -> dict[str, Asked]:
+def asked(task: Task) -> dict[str, FacetQuestion]:
     return {question.facet.id: question for question in task.sheet(TAXONOMY)}
 
 
@@ -36,7 +36,7 @@ async def test_incidents_come_in_their_order_and_every_answer_is_stored_at_once(
     task = await next_task(labelling)
     assert task.incident.id == "two"
 
-    piece = await labelling.give_all(task.piece, {"category": Answer(("Infrastructure",), "The switch.")})
+    piece = await labelling.give_all(task.item, {"category": Answer(("Infrastructure",), "The switch.")})
     assert [(a.labels, a.note, a.annotator) for a in await store.annotations.list("two")] == [
         (("infrastructure",), "The switch.", "ada")
     ]
@@ -56,7 +56,7 @@ async def test_only_labels_under_the_own_parent_are_offered_and_accepted(store: 
     question = asked(task)["failure_mode"]
     assert {label.parent for label in question.labels} == {"infrastructure", "operational"}
     with pytest.raises(InvalidInput, match="does not fit"):
-        await labelling.give_all(task.piece, {"failure_mode": Answer(("timeout",))})
+        await labelling.give_all(task.item, {"failure_mode": Answer(("timeout",))})
     assert asked(await next_task(labelling))["failure_mode"].is_open
 
 
@@ -94,7 +94,7 @@ async def test_a_skipped_incident_comes_again_at_the_end(store: Store, labelling
 
     task = await next_task(labelling, "one")
     assert task.incident.id == "two"
-    await labelling.give_all(task.piece, {"category": Answer(("infrastructure",))})
+    await labelling.give_all(task.item, {"category": Answer(("infrastructure",))})
     assert (await next_task(labelling, "one")).incident.id == "one"
 
 
@@ -103,11 +103,11 @@ async def test_an_annotation_records_whether_the_models_labels_were_shown(store:
     await store.record([Annotation(incident_id="one", facet="category", labels=("operational",), annotator="grace")])
 
     task = await next_task(labelling)
-    assert (task.model, task.piece.given) == (None, {})
-    await labelling.give_all(task.piece, {"category": Answer(("infrastructure",))})
+    assert (task.model, task.item.given) == (None, {})
+    await labelling.give_all(task.item, {"category": Answer(("infrastructure",))})
     task = await next_task(labelling, "one")
     assert task.model == {"category": ("operational",)}
-    await labelling.give_all(task.piece, {"category": Answer(("operational",))})
+    await labelling.give_all(task.item, {"category": Answer(("operational",))})
 
     assert [(await store.annotations.list(name))[-1].saw_model for name in ("one", "two")] == [False, True]
 
@@ -116,7 +116,7 @@ async def test_without_an_assignment_the_error_names_the_next_command(store: Sto
     with pytest.raises(NotFound, match="triage annotate assign --annotators ada"):
         await labelling.work("ada")
     await store.assignments.add([assigned("one", "grace")])
-    with pytest.raises(NotFound, match="There are assignments for: grace"):
+    with pytest.raises(NotFound, match="Annotators with assignments: grace"):
         await labelling.work("ada")
 
 
@@ -167,7 +167,7 @@ async def test_the_next_one_is_the_first_behind_that_is_not_done_and_then_the_fi
     pieces = await labelling.work("ada")
 
     def after(name: str | None) -> str | None:
-        found = following(pieces, TAXONOMY, name)
+        found = next_open(pieces, TAXONOMY, name)
         return found and found.assignment.incident_id
 
     assert [after(name) for name in (None, "three", "one", "two", "no such")] == [
@@ -177,7 +177,7 @@ async def test_the_next_one_is_the_first_behind_that_is_not_done_and_then_the_fi
         "three",
         "three",
     ]
-    assert following([], TAXONOMY) is None
+    assert next_open([], TAXONOMY) is None
 
 
 async def test_what_an_annotator_has_yet_to_label_is_told_blind_or_not(store: Store, labelling: Labelling) -> None:

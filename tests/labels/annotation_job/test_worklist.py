@@ -7,7 +7,7 @@ from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
 from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.labels.annotation_job import worklist as module
-from triage.labels.annotation_job.worklist import Said, Worklist
+from triage.labels.annotation_job.worklist import TriageLabel, Worklist
 from triage.store import Store, Wanted
 
 ANY = Wanted()
@@ -95,10 +95,10 @@ async def test_what_a_degraded_triage_says_contradicts_nobody(store: Store, work
 async def test_a_list_can_be_of_the_incidents_with_a_label(store: Store, worklist: Worklist) -> None:
     await triaged(store, "other", category=("infrastructure",))
 
-    said = Said("category", "infrastructure")
-    assert await ids(worklist, "new", said=said) == ["other"]
+    said = TriageLabel("category", "infrastructure")
+    assert await ids(worklist, "new", label=said) == ["other"]
     assert await worklist.count("new", ANY, said) == (1, False)
-    assert await ids(worklist, "untriaged", said=said) == []
+    assert await ids(worklist, "untriaged", label=said) == []
 
 
 async def test_what_somebody_is_to_label_blind_comes_without_its_triage(store: Store, worklist: Worklist) -> None:
@@ -111,7 +111,7 @@ async def test_what_somebody_is_to_label_blind_comes_without_its_triage(store: S
 
     assert (await withheld("ada"), await withheld("grace"), await withheld("")) == (["one"], [], [])
     # That it is found by its label would tell the label.
-    assert await ids(worklist, "new", said=Said("category", "operational"), annotator="ada") == ["three", "two"]
+    assert await ids(worklist, "new", label=TriageLabel("category", "operational"), annotator="ada") == ["three", "two"]
     await say(store, "one", category="operational")
     assert await withheld("ada") == []
 
@@ -121,19 +121,19 @@ async def test_what_somebody_is_to_label_blind_is_neither_found_nor_counted_by_w
 ) -> None:
     await triaged(store, "unsure", category=(), severity=("outage",))
     await say(store, "one", "grace", category="infrastructure")
-    said = Said("category", "operational")
-    kinds: tuple[tuple[module.Kind, Said | None, str], ...] = (
+    said = TriageLabel("category", "operational")
+    kinds: tuple[tuple[module.Kind, TriageLabel | None, str], ...] = (
         ("new", said, "two"),
         ("abstained", None, "unsure"),
         ("disagreed", None, "one"),
     )
     for kind, label, name in kinds:
-        found = await ids(worklist, kind, said=label, annotator="ada")
+        found = await ids(worklist, kind, label=label, annotator="ada")
         assert name in found
         await store.assignments.add([assigned(name, facets=("category",))])
 
         for annotator, expected in (("ada", [one for one in found if one != name]), ("grace", found)):
-            assert await ids(worklist, kind, said=label, annotator=annotator) == expected
+            assert await ids(worklist, kind, label=label, annotator=annotator) == expected
             assert await worklist.count(kind, ANY, label, annotator) == (len(expected), False)
     # In a part that tells nothing of its labels it stays.
     assert "two" in await ids(worklist, "new", annotator="ada")
@@ -154,11 +154,11 @@ async def test_a_long_search_is_cut_off_and_can_be_gone_on_with(
     await triaged(store, "unsure", category=())
     for n in range(5):
         await triaged(store, f"sure-{n}", category=("operational",))
-    monkeypatch.setattr(module, "LOOKED_AT", 4)
-    monkeypatch.setattr(module, "_PORTION", 2)
+    monkeypatch.setattr(module, "SCANNED", 4)
+    monkeypatch.setattr(module, "_CHUNK", 2)
 
     first = await worklist.page("abstained", ANY, limit=9)
-    assert (first.items, first.looked_at, first.is_cut_off) == ((), 4, True)
+    assert (first.items, first.scanned, first.is_cut_off) == ((), 4, True)
     assert await worklist.count("abstained", ANY) == (0, True)
     then = await worklist.page("abstained", ANY, limit=9, cursor=first.next_cursor)
     assert [item.candidate.incident.id for item in then.items] == ["unsure"]

@@ -1,4 +1,4 @@
-"""The small taxonomy of the tests of evaluation."""
+"""A small taxonomy with a facet of many labels."""
 
 from tests.evaluation.conftest import small
 

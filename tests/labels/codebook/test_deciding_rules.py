@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from triage.labels.codebook.deciding_rules import Labelled, Rule, draft, try_out, with_rule
-from triage.labels.codebook.terms import Term, separating_terms, telling, terms_of
+from triage.labels.codebook.terms import Term, separating_terms, terms_of, top_terms
 
 
 def cases(n: int = 40, *, telltale: bool = True, seed: int = 0) -> list[Labelled]:
@@ -60,7 +60,7 @@ def test_a_word_is_told_once_for_each_side() -> None:
         Term(term="rare", first=1, second=0, z=3.0),
         Term(term="cache", first=0, second=6, z=-4.0),
     ]
-    for_first, for_second = telling(terms, least_z=1.6, least_texts=3, most=5)
+    for_first, for_second = top_terms(terms, least_z=1.6, least_texts=3, most=5)
 
     assert [term.term for term in for_first] == ["disk full"]
     assert [term.term for term in for_second] == ["cache"]

@@ -22,8 +22,8 @@ from tests.labels.evolution.taxonomies import (
 )
 from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.labels.evolution import Change, compare
+from triage.labels.evolution.rewording import lexical, meaning, reworded
 from triage.labels.evolution.succession import GUESS_FROM
-from triage.labels.evolution.wording import lexical, meaning, reworded
 
 CLOUD = Taxonomy.load("cloud_faults")
 SHOP = [Taxonomy.load(HERE / name) for name in ("shop-1.yaml", "shop-2.yaml")]

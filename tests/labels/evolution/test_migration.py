@@ -39,7 +39,7 @@ from triage.labels.evolution import (
     propose,
     rank,
 )
-from triage.labels.evolution.plan_file import read_plan, write_plan
+from triage.labels.evolution.plan import read_plan, write_plan
 
 OLD, NEW = (Taxonomy.load(HERE / name) for name in ("shop-1.yaml", "shop-2.yaml"))
 GIVEN = read_annotations(HERE / "shop-annotations.jsonl", OLD).annotations
@@ -83,7 +83,7 @@ def test_what_is_stated_is_mapped_and_what_is_guessed_or_reworded_waits_for_a_pe
 
 
 def test_a_plan_that_is_not_confirmed_is_refused_and_says_what_waits() -> None:
-    with pytest.raises(UnconfirmedPlan, match=r"3 step\(s\) wait for a person: fault\.timeout, fault\.wrong_setting"):
+    with pytest.raises(UnconfirmedPlan, match=r"Unconfirmed steps: fault\.timeout, fault\.wrong_setting"):
         migrate(proposed(), OLD, NEW, GIVEN)
     assert migrate(confirmed(proposed()), OLD, NEW, GIVEN) == preview(proposed(), OLD, NEW, GIVEN)
 
@@ -116,10 +116,10 @@ def test_a_label_carried_over_although_its_meaning_changed_is_derived_and_nobody
 @pytest.mark.parametrize(
     ("step", "complaint"),
     [
-        ({"action": "map", "to": "caller_timeout"}, "say `derive` where the meaning changed"),
+        ({"action": "map", "to": "caller_timeout"}, "use `derive` if the meaning changed"),
         ({"action": "keep"}, "can't be kept"),
-        ({"action": "derive"}, "`to` names the new label"),
-        ({"action": "relabel", "to": "caller_timeout"}, "`to` names the new label"),
+        ({"action": "derive"}, "map and derive need `to`"),
+        ({"action": "relabel", "to": "caller_timeout"}, "map and derive need `to`"),
     ],
 )
 def test_a_split_label_is_never_taken_for_what_its_annotator_said(step: dict[str, object], complaint: str) -> None:
@@ -245,10 +245,10 @@ def test_a_plan_survives_its_file_and_finds_its_taxonomies_from_there(tmp_path: 
     assert read.facets == plan.facets
     assert (old, new) == (OLD, NEW)
     assert "/tmp" not in path.read_text()
-    with pytest.raises(Conflict, match="is there already"):
+    with pytest.raises(Conflict, match="exists already"):
         write_plan(plan, path)
     (tmp_path / "shop-2.yaml").write_text((HERE / "shop-2.yaml").read_text().replace("Handler over", "Handler above"))
-    with pytest.raises(OutdatedPlan, match="write the plan anew"):
+    with pytest.raises(OutdatedPlan, match="Write a new plan"):
         read_plan(path)
 
 

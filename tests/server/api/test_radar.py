@@ -18,7 +18,7 @@ from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
-from triage.insights.radar import Scope, look
+from triage.insights.radar import Scope, scan_store
 from triage.redaction import Redactor
 from triage.store import Store, upgrade
 
@@ -144,7 +144,7 @@ async def test_labels_of_an_earlier_version_of_the_taxonomy_are_left_out_and_tol
         await store.triages.save(name, Triage(incident_id=name, facets={"category": result}, provenance=provenance))
     await old.import_history([(Incident(id="h", write_up=text("invoice", 2)), {"category": ("gone",)})], "ada", "human")
 
-    found = await look(store, now, Scope("category"))
+    found = await scan_store(store, now, Scope("category"))
 
     assert [one.incident_id for one in found.ill_fitting] == ["abstained"]
     assert found.notes[-1] == "2 label(s) that llm_inference 1.0.0 does not have are left out."

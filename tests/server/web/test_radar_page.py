@@ -8,7 +8,7 @@ import pytest
 
 from triage.domain.taxonomy import Taxonomy
 from triage.insights.radar import Radar
-from triage.insights.radar.report import IllFitting, Reason
+from triage.insights.radar.findings import IllFitting, Reason
 from triage.server.web.incident_lists import LISTED
 from triage.server.web.rendering import _environment
 

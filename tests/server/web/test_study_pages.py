@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 from collections.abc import Iterator
 
@@ -107,6 +108,17 @@ def test_the_study_is_made_with_its_charts_and_files(
         assert chart.content.startswith(begins)
     assert service.client.get("/study/study.json", headers=reader).json()["n"] == 122
     assert service.client.get("/study/plots/nothing.svg", headers=reader).status_code == 404
+
+
+def test_the_study_of_all_teams_has_the_checklist_as_a_section(service: Site, reader: dict[str, str]) -> None:
+    made = service.client.get("/study/made", headers=reader).text
+    document = service.client.get("/study/study.json", headers=reader).json()
+    assert "Adoption checklist" in made
+    assert all(step["title"] in html.unescape(made) for step in document["checklist"]["steps"])
+
+    limited = key_of(service, teams=["payments"])
+    assert "Adoption checklist" not in service.client.get("/study/made", headers=limited).text
+    assert service.client.get("/study/study.json", headers=limited).json()["checklist"] is None
 
 
 def test_the_radar_says_why_it_sees_nothing_yet(open_page: OpenPage, service: Site, reader: dict[str, str]) -> None:

@@ -61,8 +61,8 @@ async def _assign(
     shows_model: bool,
 ) -> Assigned:
     from triage.app.wiring import open_store
+    from triage.labels.annotation_job.annotation_files import import_incidents
     from triage.labels.annotation_job.assignment import assign as add
-    from triage.labels.annotation_job.files import bring_in
 
     settings = Settings()
     async with open_store(settings) as (store, taxonomy):
@@ -73,7 +73,7 @@ async def _assign(
             from triage.intake.write_ups import read_file
 
             incidents = read_file(file, settings.max_write_up_bytes).incidents
-            new = await bring_in(incidents, store, taxonomy)
+            new = await import_incidents(incidents, store, taxonomy)
             messages().print(f"{escape(str(file))}: {len(incidents)} incidents, {new} of them new.")
             ids = [incident.id for incident in incidents]
         return await add(

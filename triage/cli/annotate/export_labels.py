@@ -33,7 +33,7 @@ def export_file(
 async def _export(form: Format, out: Path | None, earlier: bool) -> int:
     from triage.app.wiring import open_store
     from triage.domain.annotation import standing
-    from triage.labels.annotation_job.files import csv_rows, json_lines, label_studio_tasks
+    from triage.labels.annotation_job.annotation_files import csv_rows, json_lines, label_studio_tasks
 
     async with open_store(Settings()) as (store, taxonomy):
         by_incident = await store.annotations.list_many(await store.incidents.list_ids())

@@ -13,7 +13,7 @@ from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, split_pair, watching
 
 if TYPE_CHECKING:
-    from triage.labels.annotation_job.files import Taken
+    from triage.labels.annotation_job.annotation_files import AnnotationImport
 
 
 def import_file(
@@ -37,11 +37,11 @@ def import_file(
     output().print("See where they agree: triage annotate status", style="dim")
 
 
-async def _import(file: Path, annotator: str, facet: str, rename: Sequence[str]) -> Taken:
+async def _import(file: Path, annotator: str, facet: str, rename: Sequence[str]) -> AnnotationImport:
     from triage.app.wiring import open_records
     from triage.domain.taxonomy import Taxonomy
     from triage.intake.annotations import read_annotations
-    from triage.labels.annotation_job.files import take_in
+    from triage.labels.annotation_job.annotation_files import import_annotations
 
     settings = Settings()
     renamed = dict(split_pair(each, "OLD=NEW", "7=ada", "rename") for each in rename)
@@ -54,4 +54,4 @@ async def _import(file: Path, annotator: str, facet: str, rename: Sequence[str])
         messages().print(f"{escape(str(file))}: not used: {escape('; '.join(unused))}.")
     with watching() as progress:
         async with open_records(settings, progress) as records:
-            return await take_in(file, reading, records.casebook, records.store)
+            return await import_annotations(file, reading, records.casebook, records.store)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.compare import Comparison
     from triage.evaluation.runs import Run
-    from triage.labels.codebook.codebook import ConfusedPair, ShownCase
+    from triage.labels.codebook.confused_pairs import ConfusedPair, ShownCase
     from triage.observability.progress import Progress
 
 _QUOTED = 200
@@ -101,7 +101,7 @@ async def _codebook(options: _Options) -> _Found:
     from triage.evaluation.runs import cases_of
     from triage.evaluation.suites import Split
     from triage.intake.annotations import read_annotations
-    from triage.labels.codebook.codebook import Codebook, confused_pairs, of_annotators, of_run, rules_of
+    from triage.labels.codebook.confused_pairs import Codebook, confused_pairs, of_annotators, of_run, rules_of
     from triage.labels.codebook.rule_drafting import phrase
     from triage.labels.codebook.taxonomy_file import raised, write_rules
     from triage.redaction import Redactor

@@ -17,7 +17,7 @@ from triage.domain.errors import TriageError
 
 if TYPE_CHECKING:
     from triage.labels.evolution import Change, Comparison, Plan
-    from triage.labels.evolution.wording import Rewording
+    from triage.labels.evolution.rewording import Rewording
 
 _STYLES = {"same": "", "removed": "red", "added": "green"}
 _MARKS = {"same": "{}", "removed": "[-{}-]", "added": "{{+{}+}}"}
@@ -40,7 +40,7 @@ def diff(
     """
     from triage.domain.taxonomy import Taxonomy
     from triage.labels.evolution import agreement_changes, compare, preview, propose, rank
-    from triage.labels.evolution.plan_file import write_plan as write
+    from triage.labels.evolution.plan import write_plan as write
 
     try:
         before, after = Taxonomy.load(old), Taxonomy.load(new)
@@ -133,7 +133,7 @@ def _names(change: Change) -> str:
 
 def _words(rewording: Rewording) -> Text:
     """Removed words as [-removed-], added ones as {+added+}. A text in full, of a list only what changed."""
-    from triage.labels.evolution.wording import word_runs
+    from triage.labels.evolution.rewording import word_runs
 
     if rewording.part in _LISTS:
         changed = [("removed", item) for item in rewording.removed] + [("added", item) for item in rewording.added]

@@ -26,9 +26,9 @@ def migrate_annotations(
 
     The exit code is 0 when they are written; 2 if the plan is not confirmed, does not fit, or a file is wrong.
     """
+    from triage.labels.annotation_job.annotation_files import write_annotations
     from triage.labels.evolution import agreement_changes, migrate, rank
-    from triage.labels.evolution.annotation_file import write_annotations
-    from triage.labels.evolution.plan_file import read_plan
+    from triage.labels.evolution.plan import read_plan
 
     try:
         plan, before, after = read_plan(plan_file)

@@ -1,13 +1,13 @@
-"""Live agreement: the deployed model and the people who label what it triaged, as they stand in the store.
+"""Live agreement between the deployed model and the people who label its incidents.
 
-`LiveAgreement` watches a sliding window and raises alerts; `LiveFigures` looks closer, at any window.
+`LiveAgreement` watches a sliding window and raises alerts; `LiveFigures` gives detailed figures of any window.
 """
 
 from __future__ import annotations
 
-from triage.insights.live_agreement.figures import FacetFigures, FacetOverview, LiveFigures, Overview
-from triage.insights.live_agreement.report import LiveAgreement, LiveFacet, LiveOptions, LiveReport, live_facet
+from triage.insights.live_agreement.facet_figures import FacetFigures, FacetOverview, LiveFigures, Overview
 from triage.insights.live_agreement.selection import Selection
+from triage.insights.live_agreement.watch import LiveAgreement, LiveFacet, LiveOptions, LiveReport, live_facet
 
 __all__ = [
     "FacetFigures",

@@ -1,4 +1,4 @@
-"""Agreement over time: the judgements of each week or month by themselves, and none where they are too few."""
+"""Agreement over time: by week or month, without a figure where labels are too few."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Literal, NamedTuple
 from triage.agreement import Kappa, MeanAgreement, human_ceiling
 from triage.domain.taxonomy import Facet
 from triage.insights.live_agreement.people import RESAMPLES, ratings_of
-from triage.insights.live_agreement.report import kappa_with_model
 from triage.insights.live_agreement.selection import Selection
+from triage.insights.live_agreement.watch import kappa_with_model
 from triage.store import Judgement
 
 By = Literal["week", "month"]
 
 LEAST = 10
-"""Fewer labels, or incidents that two people labelled, give a period no figure."""
+"""The fewest labels, or incidents of two people, for a figure of a period."""
 MOST = 60
-"""Periods that are told, the newest."""
+"""The most periods, the newest."""
 
 
 class Period(NamedTuple):
     """A week from its Monday, or a month from its first day, in UTC.
 
-    `model` is of the labels that people gave in it, `people` of the incidents that a second person labelled in it.
+    `model` covers labels that people gave in it, `people` incidents that a second person labelled in it.
     """
 
     start: date
@@ -35,8 +35,8 @@ class Period(NamedTuple):
 def over_time(
     facet: Facet, judged: Sequence[Judgement], selection: Selection, by: By, until: date
 ) -> tuple[Period, ...]:
-    """The periods from the first judgement to the day `until`, oldest first. `judged` stand newest first."""
-    with_model = _by_period(((one.given_at, one) for one in selection.with_model(judged)), by)
+    """The periods from the first judgement to the day `until`, oldest first. `judged` are newest first."""
+    with_model = _by_period(((judgement.given_at, judgement) for judgement in selection.with_model(judged)), by)
     together = _by_period(_with_second(selection.of(judged)), by)
     first = min((*with_model, *together), default=None)
     if first is None:
@@ -53,7 +53,7 @@ def over_time(
 
 
 def start_of(moment: date, by: By) -> date:
-    """The first day of the period that holds a day.
+    """The first day of the period with this day.
 
     >>> start_of(date(2026, 3, 1), "week").isoformat(), start_of(date(2026, 3, 31), "month").isoformat()
     ('2026-02-23', '2026-03-01')
@@ -65,26 +65,26 @@ def _starts(first: date, until: date, by: By) -> Iterator[date]:
     start = first
     while start <= until:
         yield start
-        # 32 days after the first of a month lie in the next one.
+        # 32 days after the first of a month is in the next month.
         start = start_of(start + timedelta(days=32 if by == "month" else 7), by)
 
 
 def _by_period(moments: Iterator[tuple[datetime, Judgement]], by: By) -> dict[date, list[Judgement]]:
     found: dict[date, list[Judgement]] = {}
-    for moment, one in moments:
-        found.setdefault(start_of(moment.date(), by), []).append(one)
+    for moment, judgement in moments:
+        found.setdefault(start_of(moment.date(), by), []).append(judgement)
     return found
 
 
 def _with_second(judged: Sequence[Judgement]) -> Iterator[tuple[datetime, Judgement]]:
-    """The judgements of incidents that at least two people labelled, each with the moment of the second one."""
+    """The judgements of incidents that at least two people labelled, each with the time of the second one."""
     by_incident: dict[str, list[Judgement]] = {}
-    for one in judged:
-        by_incident.setdefault(one.incident_id, []).append(one)
-    for said in by_incident.values():
-        if len(said) > 1:
-            second = sorted(one.given_at for one in said)[1]
-            yield from ((second, one) for one in said)
+    for judgement in judged:
+        by_incident.setdefault(judgement.incident_id, []).append(judgement)
+    for of_incident in by_incident.values():
+        if len(of_incident) > 1:
+            second = sorted(judgement.given_at for judgement in of_incident)[1]
+            yield from ((second, judgement) for judgement in of_incident)
 
 
 def _with_model(facet: Facet, judged: Sequence[Judgement]) -> Kappa:

@@ -1,4 +1,4 @@
-"""Whose words count, and of which time."""
+"""Which judgements count: time, teams, person, and whether the model's labels were seen."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Selection(NamedTuple):
-    """The judgements of the last `days` (None: all there are) on incidents of these `teams` (None: of all).
+    """The judgements of the last `days` (None: all) on incidents of these `teams` (None: all).
 
-    With `annotator` only this person's, and with `unseen` only those of people known not to have seen the model's
-    labels before giving their own.
+    With `annotator`, only this person's; with `unseen`, only those of people known not to have seen the model's labels.
     """
 
     days: int | None = 90
@@ -24,17 +23,17 @@ class Selection(NamedTuple):
     teams: frozenset[str] | None = None
 
     def since(self, now: datetime) -> datetime:
-        """When the window begins."""
+        """The start of the window."""
         return _BEGINNING if self.days is None else now - timedelta(days=self.days)
 
     def of(self, judged: Sequence[Judgement]) -> list[Judgement]:
-        """Those of `judged` that count, whoever gave them: people can only be held against others."""
-        return [one for one in judged if not self.unseen or one.saw_model is False]
+        """The judgements that count, from everyone: people can only be compared with others."""
+        return [judgement for judgement in judged if not self.unseen or judgement.saw_model is False]
 
     def with_model(self, judged: Sequence[Judgement]) -> list[Judgement]:
-        """Those of `judged` that count and that the model can be held against."""
+        """The judgements that count and that the model can be compared with."""
         return [
-            one
-            for one in self.of(judged)
-            if one.triaged is not None and (self.annotator is None or one.annotator == self.annotator)
+            judgement
+            for judgement in self.of(judged)
+            if judgement.triaged is not None and (self.annotator is None or judgement.annotator == self.annotator)
         ]

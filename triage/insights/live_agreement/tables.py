@@ -1,4 +1,4 @@
-"""The figures as tables, for pages and files. Labels stand in them as the taxonomy's ids."""
+"""The figures as tables, for pages and files. Labels are shown by their ids."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from triage.agreement import Interval
 from triage.domain.taxonomy import Facet
-from triage.insights.live_agreement.figures import FacetFigures, Overview
-from triage.insights.live_agreement.labels import LabelFigures
+from triage.insights.live_agreement.facet_figures import FacetFigures, Overview
+from triage.insights.live_agreement.label_figures import LabelFigures
 from triage.insights.live_agreement.people import PairFigure, PersonFigure
 from triage.insights.live_agreement.periods import LEAST, By, Period
-from triage.insights.live_agreement.report import ABSTAINED
+from triage.insights.live_agreement.watch import ABSTAINED
 from triage.render.tables import Cell, Column, Row, Table
 from triage.store import Judgement, Listed
 
@@ -49,21 +49,21 @@ def overview_table(overview: Overview) -> Table:
         Column("alerts"),
     )
     rows = []
-    for one in overview.facets:
-        watch = one.watch
+    for facet in overview.facets:
+        watch = facet.watch
         cells: list[Cell] = [
-            one.facet.id,
-            *_figure(one.kappa.value, one.kappa.interval),
-            one.kappa.n,
-            *_figure(one.people.value, one.people.interval),
-            one.people.n,
-            one.annotators,
-            one.alpha.value if one.alpha else None,
-            *_figure(one.unseen.value, one.unseen.interval),
-            one.unseen.n,
-            one.abstained,
-            one.coverage.hits,
-            one.coverage.n,
+            facet.facet.id,
+            *_figure(facet.kappa.value, facet.kappa.interval),
+            facet.kappa.n,
+            *_figure(facet.people.value, facet.people.interval),
+            facet.people.n,
+            facet.annotators,
+            facet.alpha.value if facet.alpha else None,
+            *_figure(facet.unseen.value, facet.unseen.interval),
+            facet.unseen.n,
+            facet.abstained,
+            facet.coverage.hits,
+            facet.coverage.n,
             watch.state if watch else "not triaged",
             watch.drift.p if watch else None,
             watch.drift.psi if watch else None,
@@ -87,14 +87,14 @@ def periods_table(facet: Facet, periods: Sequence[Period], by: By) -> Table:
     rows = [
         Row(
             (
-                one.start.isoformat(),
-                *_figure(one.model.value, one.model.interval),
-                one.model.n,
-                *_figure(one.people.value, one.people.interval),
-                one.people.n,
+                period.start.isoformat(),
+                *_figure(period.model.value, period.model.interval),
+                period.model.n,
+                *_figure(period.people.value, period.people.interval),
+                period.people.n,
             )
         )
-        for one in periods
+        for period in periods
     ]
     caption = f"By {by}, the oldest first. No figure where fewer than {LEAST} count."
     return Table(f"over-time-{facet.id}", f"{facet.name}: agreement over time", caption, columns, tuple(rows))
@@ -124,18 +124,18 @@ def labels_table(facet: Facet, labels: Iterable[LabelFigures]) -> Table:
     rows = [
         Row(
             (
-                one.label,
-                one.score.support,
-                one.score.predicted,
-                one.both,
-                one.score.precision,
-                one.score.recall,
-                one.score.f1,
-                *_figure(one.kappa.value, one.kappa.interval),
-                *(_figure(one.people.value, one.people.interval) if one.people else (None, None, None)),
+                label.label,
+                label.score.support,
+                label.score.predicted,
+                label.both,
+                label.score.precision,
+                label.score.recall,
+                label.score.f1,
+                *_figure(label.kappa.value, label.kappa.interval),
+                *(_figure(label.people.value, label.people.interval) if label.people else (None, None, None)),
             )
         )
-        for one in labels
+        for label in labels
     ]
     caption = "Precision and recall hold the model against people; F1 is the positive agreement of both."
     return Table(f"labels-{facet.id}", f"{facet.name}: label by label", caption, columns, tuple(rows))
@@ -146,7 +146,8 @@ def pairs_table(facet: Facet, pairs: Iterable[PairFigure]) -> Table:
     figure = "alpha of sets" if facet.cardinality == "multi" else "kappa"
     columns = (Column("one"), Column("other"), *_with_interval(figure), Column("incidents", "count"))
     rows = [
-        Row((one.first, one.second, *_figure(one.figure.value, one.figure.interval), one.figure.n)) for one in pairs
+        Row((pair.first, pair.second, *_figure(pair.figure.value, pair.figure.interval), pair.figure.n))
+        for pair in pairs
     ]
     caption = "Each pair on the incidents that both labelled."
     return Table(f"pairs-{facet.id}", f"{facet.name}: people with people", caption, columns, tuple(rows))
@@ -161,7 +162,8 @@ def people_table(facet: Facet, people: Iterable[PersonFigure]) -> Table:
         Column("after seeing the model's", "count"),
     )
     rows = [
-        Row((one.name, *_figure(one.kappa.value, one.kappa.interval), one.kappa.n, one.saw_model)) for one in people
+        Row((person.name, *_figure(person.kappa.value, person.kappa.interval), person.kappa.n, person.saw_model))
+        for person in people
     ]
     caption = "Each person's labels against the model's."
     return Table(f"people-{facet.id}", f"{facet.name}: the model with each person", caption, columns, tuple(rows))
@@ -182,17 +184,17 @@ def judgements_table(facet: Facet, judged: Iterable[Judgement], listed: Mapping[
     rows = [
         Row(
             (
-                one.incident_id,
-                listed[one.incident_id].title if one.incident_id in listed else "",
-                one.given_at.isoformat(timespec="seconds"),
-                one.annotator,
-                "; ".join(one.labels),
-                "; ".join(one.triaged or (ABSTAINED,)),
-                seen[one.saw_model],
+                judgement.incident_id,
+                listed[judgement.incident_id].title if judgement.incident_id in listed else "",
+                judgement.given_at.isoformat(timespec="seconds"),
+                judgement.annotator,
+                "; ".join(judgement.labels),
+                "; ".join(judgement.triaged or (ABSTAINED,)),
+                seen[judgement.saw_model],
             ),
-            (one.incident_id,),
+            (judgement.incident_id,),
         )
-        for one in judged
+        for judgement in judged
     ]
     return Table(f"cases-{facet.id}", f"{facet.name}: cases", f"{len(rows)} labels.", columns, tuple(rows))
 

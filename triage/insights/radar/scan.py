@@ -1,4 +1,4 @@
-"""The radar: groups of recent incidents that are alike and that no label fits, each with a draft of a label."""
+"""The radar: groups of similar recent incidents that no label fits, each with a draft label."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.history import Example
-from triage.insights.radar.drafting import Material, draft_label, telling_sentences
-from triage.insights.radar.fitting import Sighting
-from triage.insights.radar.grouping import LEAST_TO_COMPARE, Floats, Space, apartness, groups_of
-from triage.insights.radar.report import Group, IllFitting, Nearness, Radar, Reason, ShownIncident
+from triage.insights.radar.clustering import LEAST_TO_COMPARE, Floats, Space, apartness, groups_of
+from triage.insights.radar.findings import IllFitting, Nearness, Radar, RadarGroup, Reason, ShownIncident
+from triage.insights.radar.ill_fitting import Sighting
+from triage.insights.radar.label_drafts import Material, draft_label, telling_sentences
 from triage.insights.study import Corpus, Record
 from triage.insights.study.repeats import find_repeats
-from triage.labels.codebook.terms import Term, separating_terms, telling
+from triage.labels.codebook.terms import Term, separating_terms, top_terms
 from triage.models.embedding import Vectors
 from triage.pipeline.classification.sentences import without_boilerplate
 
@@ -27,18 +27,18 @@ _CAUTION = (
 )
 
 _SHARED = 0.3
-"""A word tells of a group where so many of its incidents have it."""
+"""A word is typical of a group if this share of its incidents has it."""
 
 _LEAST_Z = 1.5
 
 
 class Criteria(NamedTuple):
-    """What makes a group. Chosen on development data: evals/bench/radar.py.
+    """What makes a group. The values were chosen on development data: evals/bench/radar.py.
 
-    A label is unlikely below `least_probability`; an incident is far where all but the share `far` of the labelled ones
-    have a nearer one. `least` distinct incidents make a group, whose pairs are on average as alike as the `alike`
-    share of most similar pairs of labelled incidents, and whose apartness (see `grouping.py`) is `least_apart` or more.
-    Incidents are nearly the same, and count once, from the similarity `same` on.
+    A label is unlikely below `least_probability`. An incident is far if all but the share `far` of the labelled ones
+    have a nearer neighbour. `least` distinct incidents make a group; its pairs must be as similar on average as the
+    `alike` share of most similar pairs of labelled incidents, and its apartness (see `clustering.py`) at least
+    `least_apart`. From the similarity `same` on, incidents are near duplicates and count once.
     """
 
     least: int = 5
@@ -56,10 +56,7 @@ DEFAULT_CRITERIA = Criteria()
 
 
 class Suspect(NamedTuple):
-    """An ill-fitting incident, redacted, with the reasons and the vector of its text, if that is known.
-
-    `parents` are the labels of the facet that this one refines, as people or triage gave them.
-    """
+    """A redacted incident that fits poorly, with the reasons, its vector if known, and its parent labels."""
 
     sighting: Sighting
     reasons: tuple[Reason, ...]
@@ -75,11 +72,13 @@ def scan(
     recent: int,
     criteria: Criteria = DEFAULT_CRITERIA,
 ) -> Radar:
-    """The radar over these suspects, newest first, out of `recent` incidents; `labelled` have a label of `facet` that
-    fits. Those of them without a text count as places, not for words."""
+    """The radar over these suspects, newest first, out of `recent` incidents.
+
+    `labelled` incidents have a fitting label of `facet`. Those without a text are used for distances, not for words.
+    """
     read = [suspect for suspect in suspects if suspect.vector is not None]
     once = _once(taxonomy, read, criteria.same)
-    groups: list[Group] = []
+    groups: list[RadarGroup] = []
     if len(labelled) >= LEAST_TO_COMPARE and len(once) >= criteria.least:
         groups = _Scanner(taxonomy, facet, once, labelled, criteria).groups()
     return Radar(
@@ -88,7 +87,7 @@ def scan(
         recent=recent,
         labelled=len(labelled),
         unread=len(suspects) - len(read),
-        ill_fitting=tuple(map(_told, suspects)),
+        ill_fitting=tuple(map(_ill_fitting, suspects)),
         groups=tuple(groups),
         quiet=None if groups else _quiet(facet, len(once), len(labelled), criteria),
         notes=tuple(_notes(facet, labelled)),
@@ -96,7 +95,7 @@ def scan(
 
 
 class _Scanner:
-    """What the groups of one scan are described with. `once` maps each distinct suspect to those nearly the same."""
+    """Describes the groups of one scan. `once` lists the distinct suspects, each with its near duplicates."""
 
     def __init__(
         self,
@@ -113,8 +112,8 @@ class _Scanner:
         self._texts = [without_boilerplate(same[0].sighting.incident.text) for same in once]
         self._labelled_texts = [without_boilerplate(example.text) for example in labelled]
 
-    def groups(self) -> list[Group]:
-        """The groups that are a kind of their own, largest first."""
+    def groups(self) -> list[RadarGroup]:
+        """The groups that are separate enough, largest first."""
         found = groups_of(self._placed, self._space.alike(self._criteria.alike), self._criteria.least)
         apart = {tuple(group): apartness(self._placed[group], self._space.labelled) for group in found}
         drafted: list[str] = []
@@ -125,7 +124,7 @@ class _Scanner:
                 drafted.append(groups[-1].draft.label.id)
         return groups
 
-    def _describe(self, group: Sequence[int], apart: float, drafted: Sequence[str]) -> Group:
+    def _describe(self, group: Sequence[int], apart: float, drafted: Sequence[str]) -> RadarGroup:
         placed = self._placed[group]
         alike = placed @ placed.T
         central = (alike.sum(axis=1) - 1) / (len(group) - 1)
@@ -136,14 +135,14 @@ class _Scanner:
         texts = [self._texts[group[place]] for place in order]
         terms = self._terms(texts, set(group))
         sentences = telling_sentences(texts, terms, self._taxonomy)
-        everyone = [one for same in members for one in same]
-        seen = sorted(one.sighting.seen_at for one in everyone)
-        by_label = {one.label: self._texts_of(one.label) for one in nearest}
+        everyone = [entry for same in members for entry in same]
+        seen = sorted(entry.sighting.seen_at for entry in everyone)
+        by_label = {entry.label: self._texts_of(entry.label) for entry in nearest}
         parents = [parent for same in members for parent in same[0].parents[:1]]
-        material = Material(texts, terms, [one for one in sentences if one], parents, by_label)
-        return Group(
+        material = Material(texts, terms, [entry for entry in sentences if entry], parents, by_label)
+        return RadarGroup(
             size=len(group),
-            incidents=tuple(one.sighting.id for one in everyone),
+            incidents=tuple(entry.sighting.id for entry in everyone),
             cohesion=float(central.mean()),
             apartness=apart,
             nearest=tuple(nearest),
@@ -170,22 +169,22 @@ class _Scanner:
             having = [place for place, example in enumerate(self._labelled) if _has(example, self._facet, label)]
             if having:
                 found.append(Nearness(label=label, similarity=float(alike[:, having].mean()), n=len(having)))
-        return sorted(found, key=lambda one: (-one.similarity, one.label))[: self._criteria.most_nearest]
+        return sorted(found, key=lambda nearness: (-nearness.similarity, nearness.label))[: self._criteria.most_nearest]
 
     def _terms(self, texts: Sequence[str], group: set[int]) -> list[Term]:
         others = [text for place, text in enumerate(self._texts) if place not in group]
         others += [text for text in self._labelled_texts if text]
         terms = separating_terms(texts, others, [*texts, *others])
         least_texts = max(2, math.ceil(len(texts) * _SHARED))
-        return telling(terms, least_z=_LEAST_Z, least_texts=least_texts, most=self._criteria.most_terms)[0]
+        return top_terms(terms, least_z=_LEAST_Z, least_texts=least_texts, most=self._criteria.most_terms)[0]
 
     def _texts_of(self, label: str) -> list[str]:
-        told = zip(self._labelled, self._labelled_texts, strict=True)
-        return [text for example, text in told if text and _has(example, self._facet, label)]
+        pairs = zip(self._labelled, self._labelled_texts, strict=True)
+        return [text for example, text in pairs if text and _has(example, self._facet, label)]
 
 
 def _once(taxonomy: Taxonomy, suspects: Sequence[Suspect], similarity: float) -> list[list[Suspect]]:
-    """The suspects, those that are nearly the same in one list, the first of them standing for all."""
+    """The suspects, grouped with their near duplicates."""
     by_id = {suspect.sighting.id: suspect for suspect in suspects}
     records = tuple(Record(suspect.sighting.incident, {}) for suspect in suspects)
     vectors = {suspect.sighting.id: _vector(suspect) for suspect in suspects}
@@ -208,7 +207,7 @@ def _has(example: Example, facet: Facet, label: str) -> bool:
     return label in (given if facet.cardinality == "multi" else given[:1])
 
 
-def _told(suspect: Suspect) -> IllFitting:
+def _ill_fitting(suspect: Suspect) -> IllFitting:
     sighting = suspect.sighting
     return IllFitting(
         incident_id=sighting.id, title=sighting.incident.title, seen_at=sighting.seen_at, reasons=suspect.reasons
@@ -233,7 +232,7 @@ def _quiet(facet: Facet, once: int, labelled: int, criteria: Criteria) -> str:
 
 
 def _notes(facet: Facet, labelled: Sequence[Example]) -> list[str]:
-    without = [label for label in facet.ids if not any(_has(one, facet, label) for one in labelled)]
+    without = [label for label in facet.ids if not any(_has(example, facet, label) for example in labelled)]
     without = [label for label in without if not (facet.label(label).residual or facet.label(label).undisclosed)]
     if not without:
         return [_CAUTION]

@@ -1,8 +1,8 @@
-"""Change points of a monthly series: how many there are, where, and how sure that is. Pure functions on counts.
+"""Change points of a monthly series: their number, places and certainty. Pure functions on counts.
 
-The best places of k changes are those with the largest likelihood, found by dynamic programming. Whether there is one
-more is tested in each stretch between two changes, with its months put in random order. The tests go on while they are
-passed, so one more change than there is is told about as often as `level` says: see docs/decisions/0007.
+The best places of k changes have the largest likelihood, found by dynamic programming. A permutation test of the months
+in each segment decides about one more change. Tests stop at the first failure, so a false change is reported about as
+often as `level`: see docs/decisions/0007.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHORTEST = 3
-"""Months between two changes, at least."""
+"""The fewest months between two changes."""
 FEWEST = 20
-"""Below so many hits no change is looked for."""
+"""The fewest hits for a search."""
 DRAWS = 9_999
-"""Random orders at most; fewer are drawn where they decide."""
+"""The most permutations; fewer are drawn if they are conclusive."""
 
 _EXCEEDING = 20
 _LEAST_DRAWS = 999
@@ -34,7 +34,7 @@ _Score = Callable[[Counts, Counts], Floats]
 
 
 class Series(NamedTuple):
-    """What was counted in each month, and against what: days for a `rate`, incidents for a `share`."""
+    """Counts per month and their weights: days for a `rate`, incidents for a `share`."""
 
     hits: Counts
     weights: Counts
@@ -46,20 +46,20 @@ class Series(NamedTuple):
 
     @property
     def cumulated(self) -> tuple[Counts, Counts]:
-        """Hits and weights of all months before each place, from 0 on."""
+        """Sums of hits and weights before each month, starting with 0."""
         hits, weights = _cumulated(self.hits[None, :], self.weights[None, :])
         return hits[0], weights[0]
 
     @property
     def is_testable(self) -> bool:
-        """Whether a change could be seen at all: there are months for it, and they can differ."""
+        """True if there are enough months and their counts could differ."""
         hits = int(self.hits.sum())
         most = hits if self.kind == "rate" else int(self.weights.sum())
         return len(self.hits) >= 2 * SHORTEST and hits > 0 and (self.kind == "rate" or hits < most)
 
 
 class Place(NamedTuple):
-    """A change begins at the month `at`; from `earliest` to `latest` lie 95% of its likelihood."""
+    """A change in the month `at`; `earliest` to `latest` has 95% of its likelihood."""
 
     at: int
     earliest: int
@@ -67,7 +67,7 @@ class Place(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """The changes in a series; `p` is that of there being any."""
+    """The changes in a series; `p` is for any change at all."""
 
     places: tuple[Place, ...]
     p: float
@@ -79,30 +79,30 @@ class _Test(NamedTuple):
 
 
 def find_changes(series: Series, *, level: float = 0.05, draws: int = DRAWS, seed: int = 0) -> Changes | None:
-    """All changes that can be told from chance at this level; None where there is too little to look at."""
+    """All changes that are significant at this level; None if there is too little data."""
     if not series.is_testable or series.hits.sum() < FEWEST:
         return None
     fits = _Fits(series)
     known: dict[tuple[int, int], _Test] = {}
     inner: tuple[int, ...] = ()
-    stretches = [(0, len(series.hits))]
-    while stretches:
-        for both in stretches:
-            if both not in known:
-                known[both] = _test(series.part(*both), level, draws, np.random.default_rng([seed, *both]))
-        best = min((known[both] for both in stretches), key=lambda test: test.p)
+    segments = [(0, len(series.hits))]
+    while segments:
+        for segment in segments:
+            if segment not in known:
+                known[segment] = _test(series.part(*segment), level, draws, np.random.default_rng([seed, *segment]))
+        best = min((known[segment] for segment in segments), key=lambda test: test.p)
         # Z. Sidak, Rectangular confidence regions for the means of multivariate normal distributions, JASA 62 (1967).
-        if 1 - (1 - best.p) ** len(stretches) > level:
+        if 1 - (1 - best.p) ** len(segments) > level:
             break
         inner = fits.best(len(inner) + best.more)
         ends = itertools.pairwise((0, *inner, len(series.hits)))
-        stretches = [both for both in ends if series.part(*both).is_testable]
+        segments = [segment for segment in ends if series.part(*segment).is_testable]
     return Changes(tuple(_places(series, inner)), known[0, len(series.hits)].p)
 
 
 class _Fits:
-    """The best places of any number of changes: I. E. Auger & C. E. Lawrence, Algorithms for the optimal
-    identification of segment neighborhoods, Bulletin of Mathematical Biology 51 (1989)."""
+    """The best places of any number of changes: I. E. Auger & C. E. Lawrence, Algorithms for the optimal identification
+    of segment neighborhoods, Bulletin of Mathematical Biology 51 (1989)."""
 
     def __init__(self, series: Series) -> None:
         n = len(series.hits)
@@ -118,7 +118,7 @@ class _Fits:
         self._from: list[NDArray[np.int64]] = []
 
     def best(self, changes: int) -> tuple[int, ...]:
-        """The months at which they begin. There must be room for them."""
+        """The months in which the changes begin. There must be room for them."""
         while len(self._best) <= changes:
             through = self._best[-1][:, None] + self._gain
             self._from.append(through.argmax(axis=0))
@@ -128,32 +128,30 @@ class _Fits:
         return tuple(reversed(found))
 
 
-def _test(series: Series, level: float, draws: int, lots: np.random.Generator) -> _Test:
-    """Whether the series changes: the p-value, and how many changes that speaks for (one or two).
+def _test(series: Series, level: float, draws: int, random: np.random.Generator) -> _Test:
+    """The p-value of the series, and how many changes (one or two) it suggests.
 
-    Months in random order are what a series without a change is held against, which holds too where incidents come in
-    bursts. Shares of months with few and with many incidents can't change places, so shares have to pass a second
-    test, with the hits dealt anew among the incidents.
+    The months are permuted, which is also valid for incidents in bursts. Months with few and many incidents are not
+    exchangeable for shares, so shares must pass a second test that redistributes the hits among the incidents.
     """
-    tests = [_tested(series, level, draws, lambda size: _in_random_order(series, size, lots))]
+    tests = [_tested(series, level, draws, lambda size: _in_random_order(series, size, random))]
     if series.kind == "share" and tests[0].p <= level:
-        tests.append(_tested(series, level, draws, lambda size: _dealt_anew(series, size, lots)))
+        tests.append(_tested(series, level, draws, lambda size: _redistributed(series, size, random)))
     return max(tests, key=lambda test: test.p)
 
 
 def _tested(series: Series, level: float, draws: int, draw: Callable[[int], tuple[Counts, Counts]]) -> _Test:
-    """The p-value of the gain in likelihood by one change, or of that by two (a rise that ends is seen by no single
-    one) less what the second costs; and whether one is enough.
+    """The p-value of the likelihood gain of one change, or of two minus the cost of the second (which finds a temporary
+    rise), and whether one is enough.
 
-    Draws end early where the p-value is large: J. Besag & P. Clifford, Sequential Monte Carlo p-values, Biometrika 78
-    (1991).
+    Draws stop early for large p-values: J. Besag & P. Clifford, Sequential Monte Carlo p-values, Biometrika 78 (1991).
     """
     score = _score_of(series)
     ones, twos = _gains(*_cumulated(series.hits[None, :], series.weights[None, :]), score)
     one, most = float(ones[0]), float(max(ones[0], twos[0]))
-    # As good as equal is equal: sums in another order differ in their last bits.
+    # Sums in another order differ in their last bits.
     slack = 1e-9 * max(1.0, abs(most))
-    # At the level itself some twenty of these exceed what is seen by chance.
+    # At the level itself about twenty draws exceed the observed gain.
     draws = min(draws, max(_LEAST_DRAWS, math.ceil(_EXCEEDING / level)))
     drawn = exceeding = of_one = 0
     p = 1.0
@@ -171,25 +169,25 @@ def _tested(series: Series, level: float, draws: int, draw: Callable[[int], tupl
     return _Test(p, 1 if one >= most or (1 + of_one) / (1 + drawn) <= level else 2)
 
 
-def _in_random_order(series: Series, size: int, lots: np.random.Generator) -> tuple[Counts, Counts]:
-    orders = lots.permuted(np.tile(np.arange(len(series.hits)), (size, 1)), axis=1)
+def _in_random_order(series: Series, size: int, random: np.random.Generator) -> tuple[Counts, Counts]:
+    orders = random.permuted(np.tile(np.arange(len(series.hits)), (size, 1)), axis=1)
     return series.hits[orders], series.weights[orders]
 
 
-def _dealt_anew(series: Series, size: int, lots: np.random.Generator) -> tuple[Counts, Counts]:
-    hits = lots.multivariate_hypergeometric(series.weights, int(series.hits.sum()), size=size)
+def _redistributed(series: Series, size: int, random: np.random.Generator) -> tuple[Counts, Counts]:
+    hits = random.multivariate_hypergeometric(series.weights, int(series.hits.sum()), size=size)
     return hits, np.broadcast_to(series.weights, hits.shape)
 
 
 def _cumulated(hits: Counts, weights: Counts) -> tuple[Counts, Counts]:
-    """Hits and weights of all months before each place, from 0 on."""
+    """Sums of hits and weights before each month, starting with 0."""
     zero = np.zeros((len(hits), 1), dtype=np.int64)
     return np.hstack([zero, hits.cumsum(axis=1)]), np.hstack([zero, weights.cumsum(axis=1)])
 
 
 def _gains(hits: Counts, weights: Counts, score: _Score) -> tuple[Floats, Floats]:
-    """Of each series (a row each, see `_cumulated`) twice the log of the likelihood ratio of the best change, and of
-    the best two, less a cost."""
+    """Of each series (one per row, see `_cumulated`) twice the log-likelihood ratio of the best change, and of the best
+    two minus a cost."""
     n = hits.shape[1] - 1
     # Scores of the months before each place, and from it on.
     before = score(hits, weights)
@@ -204,7 +202,7 @@ def _gains(hits: Counts, weights: Counts, score: _Score) -> tuple[Floats, Floats
 
 
 def _score_of(series: Series) -> _Score:
-    """The log-likelihood of hits against weights at their own rate or share, less what all splits have in common."""
+    """The log-likelihood of hits against weights at their own rate or share, without terms common to all splits."""
     counts = np.arange(1 + max(int(series.hits.sum()), int(series.weights.sum())), dtype=np.float64)
     logarithms = np.log(np.maximum(counts, 1))
     products = counts * logarithms
@@ -214,7 +212,7 @@ def _score_of(series: Series) -> _Score:
 
 
 def _places(series: Series, inner: tuple[int, ...]) -> Iterator[Place]:
-    """Each change with the months in which most of its likelihood lies, all others being where they are."""
+    """Each change with the months that have most of its likelihood, given the other changes."""
     ends = (0, *inner, len(series.hits))
     for number, at in enumerate(inner):
         before, after = ends[number], ends[number + 2]

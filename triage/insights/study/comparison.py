@@ -1,4 +1,4 @@
-"""One's own figures beside the published ones, and why some can't be compared."""
+"""The corpus's own figures compared with published ones, and why some can't be compared."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import math
 from pydantic import BaseModel
 
 from triage.insights.study.corpus import Corpus, counted, tells, with_label
+from triage.insights.study.detection_and_mitigation import DetectionSplit, MitigationStudy
 from triage.insights.study.distributions import Share
-from triage.insights.study.labelling import FacetLabels
+from triage.insights.study.label_agreement import FacetLabels
 from triage.insights.study.publication import Published, publication
-from triage.insights.study.responses import DetectionSplit, MitigationStudy
 from triage.insights.study.roles import Meant, Roles
 
 FEWEST = 10
-"""Incidents below which a share is not compared."""
+"""The fewest incidents for comparing a share."""
 
 Span = tuple[float, float]
 
 
-class Beside(BaseModel, frozen=True):
-    """A published figure and one's own, with their 95% intervals. `why_not` tells why the two can't be compared.
+class ComparedFigure(BaseModel, frozen=True):
+    """A published figure and the corpus's own, with their 95% intervals, or `why_not` they can't be compared.
 
-    `difference` is the 95% interval of one's own less the published one (of a kappa, whose published interval is not
-    known, it is one's own interval less the published figure). It is None where they can't be compared.
+    `difference` is the 95% interval of own minus published. For a kappa, whose published interval is unknown, it is the
+    own interval minus the published value. None if they can't be compared.
     """
 
     published: Published
@@ -37,7 +37,7 @@ class Beside(BaseModel, frozen=True):
 
     @property
     def differs(self) -> bool:
-        """Whether the two differ by more than chance explains."""
+        """True if chance does not explain the difference."""
         return self.difference is not None and not self.difference[0] <= 0 <= self.difference[1]
 
 
@@ -47,9 +47,9 @@ def compare(
     detection: DetectionSplit | None,
     mitigation: MitigationStudy | None,
     labelling: list[FacetLabels],
-) -> list[Beside]:
-    """Each published figure beside one's own, in the order of the publication."""
-    found: list[Beside] = []
+) -> list[ComparedFigure]:
+    """Each published figure with the corpus's own, in the order of the publication."""
+    found: list[ComparedFigure] = []
     for figure in publication().figures:
         if figure.measure == "kappa":
             found.append(_of_kappa(figure, roles.compare.get(figure.id), labelling))
@@ -82,7 +82,7 @@ def _no_role(role: str) -> str:
     return f"no label is said to mean it ({role})"
 
 
-def _of_kind(figure: Published, meant: Meant | None, corpus: Corpus) -> Beside:
+def _of_kind(figure: Published, meant: Meant | None, corpus: Corpus) -> ComparedFigure:
     if meant is None:
         return _of_share(figure, None, None, _no_role("roles, `compare`"))
     facet = corpus.taxonomy.facet(meant.facet)
@@ -91,23 +91,23 @@ def _of_kind(figure: Published, meant: Meant | None, corpus: Corpus) -> Beside:
         above = corpus.taxonomy.facet(facet.parent)
         among = [record for record in among if meant.within in counted(above, record.labels)]
     labelled = [record for record in among if record.labels.get(facet.id)]
-    told = [record for record in labelled if tells(facet, record)]
-    silent = [record for record in labelled if not tells(facet, record)]
-    share = Share.of(figure.name, with_label(facet, meant.labels, told), len(told))
-    return _of_share(figure, share, Share.of("not told", silent, len(labelled)), None)
+    disclosed = [record for record in labelled if tells(facet, record)]
+    undisclosed = [record for record in labelled if not tells(facet, record)]
+    share = Share.of(figure.name, with_label(facet, meant.labels, disclosed), len(disclosed))
+    return _of_share(figure, share, Share.of("not told", undisclosed, len(labelled)), None)
 
 
-def _of_share(figure: Published, share: Share | None, silent: Share | None, why_not: str | None) -> Beside:
+def _of_share(figure: Published, share: Share | None, silent: Share | None, why_not: str | None) -> ComparedFigure:
     other = figure.interval
     if why_not is None and silent is not None and silent.hits * 2 > silent.n:
         why_not = f"{silent.hits} of {silent.n} write-ups don't tell it, so those that do are no fair sample"
     if share is None or share.share is None or share.interval is None:
         why_not = why_not or "no incident is labelled with it"
-        return Beside(published=figure, published_interval=other, own=None, interval=None, n=0, why_not=why_not)
+        return ComparedFigure(published=figure, published_interval=other, own=None, interval=None, n=0, why_not=why_not)
     if why_not is None and share.n < FEWEST:
         why_not = f"only {share.n} incident(s) tell it, and it takes {FEWEST}"
     apart = None if why_not or other is None else difference(share.share, share.interval, figure.value, other)
-    return Beside(
+    return ComparedFigure(
         published=figure,
         published_interval=other,
         own=share.share,
@@ -119,18 +119,18 @@ def _of_share(figure: Published, share: Share | None, silent: Share | None, why_
     )
 
 
-def _of_kappa(figure: Published, meant: Meant | None, labelling: list[FacetLabels]) -> Beside:
+def _of_kappa(figure: Published, meant: Meant | None, labelling: list[FacetLabels]) -> ComparedFigure:
     facet = meant.facet if meant else None
-    found = next((one for one in labelling if one.facet == facet), None)
+    found = next((labels for labels in labelling if labels.facet == facet), None)
     if found is None or found.people.value is None:
         why = "no facet is said to be the one it was taken of (roles, `compare`)"
         if meant is not None:
             why = found.people.undefined or "" if found else "no person's own labels of it are here"
             why += "; it takes two people who labelled the same incidents"
-        return Beside(published=figure, published_interval=None, own=None, interval=None, n=0, why_not=why)
+        return ComparedFigure(published=figure, published_interval=None, own=None, interval=None, n=0, why_not=why)
     interval = found.people.interval
     span = (interval.low, interval.high) if interval else None
-    return Beside(
+    return ComparedFigure(
         published=figure,
         published_interval=None,
         own=found.people.value,

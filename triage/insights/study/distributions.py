@@ -1,4 +1,4 @@
-"""How often each label was given, and each finer label within the one above it, with intervals."""
+"""How often each label was given, and each child label within its parent, with intervals."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from triage.insights.study.corpus import Corpus, Record, counted, ids, tells, un
 
 
 class Share(BaseModel, frozen=True):
-    """How many of the incidents looked at carry a label or have a property, and which.
+    """The incidents with a label or property, out of `n`.
 
-    `interval` is Wilson's, 95% for this share alone. `simultaneous` holds for all shares of one distribution at once,
-    see `simultaneous_interval`; None where the shares are no parts of one whole.
+    `interval` is Wilson's 95% interval of this share alone. `simultaneous` holds for all shares of a distribution at
+    once, see `simultaneous_interval`; None if the shares are not parts of a whole.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Share(BaseModel, frozen=True):
 
     @classmethod
     def of(cls, name: str, hits: Sequence[Record], n: int, parts: int | None = None) -> Share:
-        """The share of `hits` in `n`; `parts` counts the shares that the whole is divided into."""
+        """The share of `hits` in `n`; `parts` is the number of shares that divide the whole."""
         proportion = Proportion(hits=len(hits), n=n)
         return cls(
             name=name,
@@ -44,12 +44,11 @@ class Share(BaseModel, frozen=True):
 
 
 class Distribution(BaseModel, frozen=True):
-    """The labels of a facet, or of those under the label `within` of the facet above, most frequent first.
+    """The labels of a facet, or of those under the parent label `within`, most frequent first.
 
-    `n` counts the incidents that carry a label of these; `silent` those of them whose write-up does not tell, which
-    are left out of the shares; `n_unlabelled` those without any label of the facet, `unlabelled` which; `never` are
-    labels that no incident carries. In a facet with many labels an incident counts for each of its labels
-    (`is_exclusive` is False), so the shares may add up to more than 1.
+    `n` counts incidents with a label. `silent` are those whose write-up does not disclose it; they are left out of the
+    shares. `unlabelled` have no label of the facet. `never` lists labels that no incident has. In a facet with many
+    labels an incident counts for each label (`is_exclusive` is False), so shares may add up to more than 1.
     """
 
     facet: str
@@ -65,10 +64,10 @@ class Distribution(BaseModel, frozen=True):
 
 
 def simultaneous_interval(hits: int, n: int, parts: int, confidence: float = 0.95) -> tuple[float, float]:
-    """An interval of one of `parts` shares of a whole, such that those of all parts hold at once.
+    """An interval for one of `parts` shares of a whole, so that all of them hold at once.
 
-    Score intervals at the level that Bonferroni's inequality asks for. Source: L. A. Goodman, On simultaneous
-    confidence intervals for multinomial proportions, Technometrics 7 (1965).
+    Score intervals with Bonferroni's correction. Source: L. A. Goodman, On simultaneous confidence intervals for
+    multinomial proportions, Technometrics 7 (1965).
     """
     z = NormalDist().inv_cdf(1 - (1 - confidence) / (2 * parts))
     share, z2 = hits / n, z**2
@@ -78,7 +77,7 @@ def simultaneous_interval(hits: int, n: int, parts: int, confidence: float = 0.9
 
 
 def distributions(corpus: Corpus) -> list[Distribution]:
-    """One of each facet that was labelled, each followed by those within the labels above it."""
+    """The distribution of each labelled facet, each followed by those within its parent labels."""
     found: list[Distribution] = []
     for facet in corpus.taxonomy.facets:
         if any(record.labels.get(facet.id) for record in corpus.records):
@@ -91,16 +90,18 @@ def distributions(corpus: Corpus) -> list[Distribution]:
 def distribution(
     facet: Facet, labels: Sequence[str], records: Iterable[Record], within: str | None = None
 ) -> Distribution:
-    """How often each of `labels` was given to `records`; only labels that were given are listed."""
+    """How often each of `labels` was given to `records`; only given labels are listed."""
     everyone = list(records)
     labelled = [record for record in everyone if set(counted(facet, record.labels)) & set(labels)]
-    told = [record for record in labelled if tells(facet, record)]
-    wanted = [label for label in labels if label not in undisclosed(facet)]
+    disclosed = [record for record in labelled if tells(facet, record)]
+    counted_labels = [label for label in labels if label not in undisclosed(facet)]
     exclusive = facet.cardinality != "multi"
-    carrying = {label: [record for record in told if label in counted(facet, record.labels)] for label in wanted}
+    carrying = {
+        label: [record for record in disclosed if label in counted(facet, record.labels)] for label in counted_labels
+    }
     shares = [
-        Share.of(label, carrying[label], len(told), len(wanted) if exclusive else None)
-        for label in wanted
+        Share.of(label, carrying[label], len(disclosed), len(counted_labels) if exclusive else None)
+        for label in counted_labels
         if carrying[label]
     ]
     silent = [record for record in labelled if not tells(facet, record)]
@@ -113,7 +114,7 @@ def distribution(
         n=len(labelled),
         shares=tuple(sorted(shares, key=lambda share: -share.hits)),
         silent=Share.of("undisclosed", silent, len(labelled)) if undisclosed(facet) else None,
-        never=tuple(label for label in wanted if not carrying[label]),
+        never=tuple(label for label in counted_labels if not carrying[label]),
         n_unlabelled=len(unlabelled),
         unlabelled=unlabelled,
     )

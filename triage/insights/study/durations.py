@@ -1,4 +1,4 @@
-"""Times to detect and to mitigate, with incidents whose end is not known taken for what is known of them."""
+"""Times to detect and to mitigate, with survival analysis for incidents without a known end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from triage.domain.incident import Incident
 from triage.insights.study.corpus import Corpus, Record, counted, ids, undisclosed
 
 SMALL = 5
-"""With fewer ends than this no quantile is told."""
+"""The fewest ended incidents for quantiles."""
 MOST_SEVERITIES = 20
 
 _Z = 1.959964
@@ -23,14 +23,14 @@ Measure = Literal["ttd", "ttm"]
 
 
 class Duration(NamedTuple):
-    """Minutes from the start: to the end, or, where `is_ended` is False, to the last moment at which it went on."""
+    """Minutes from the start to the end, or if not `is_ended` to the last time at which it was known to continue."""
 
     minutes: float
     is_ended: bool
 
 
-class Step(NamedTuple):
-    """The Kaplan-Meier estimate from `minutes` on: the share that lasts longer, and its variance by Greenwood."""
+class SurvivalStep(NamedTuple):
+    """The Kaplan-Meier estimate from `minutes` on: the share that lasts longer, and Greenwood's variance."""
 
     minutes: float
     surviving: float
@@ -38,9 +38,9 @@ class Step(NamedTuple):
 
 
 class Quantiles(BaseModel, frozen=True):
-    """Minutes by which a quarter, half, three quarters and nine tenths have ended; None where that is not reached.
+    """Minutes by which these shares of the incidents have ended; None if a share is not reached.
 
-    `interval` is the 95% one of the median; an end of it is None where the incidents followed don't bound it.
+    `interval` is the 95% interval of the median; an end is None if the data do not bound it.
     """
 
     p25: float | None
@@ -50,13 +50,12 @@ class Quantiles(BaseModel, frozen=True):
     interval: tuple[float | None, float | None]
 
 
-class Group(BaseModel, frozen=True):
-    """The durations of the incidents with one label. `quantiles` is None where fewer than `SMALL` ended.
+class DurationGroup(BaseModel, frozen=True):
+    """The durations of the incidents with one label. `quantiles` is None if fewer than `SMALL` ended.
 
-    Of the `n` so many ended, are open (known to have lasted a time, not when it ended) and are unknown; the latter
-    count for nothing. `ended`, `open` and `unknown` are their ids. Of those that ended, `n_to_resolution` have no known
-    mitigation, and their time to mitigate is that to the resolution. `n_without_end` counts those of which a start is
-    known and no end.
+    The `n` incidents either ended, are open (known to have lasted some time) or are unknown; unknown ones are ignored.
+    `ended`, `open` and `unknown` are ids. Of the ended ones, `n_to_resolution` have no known mitigation and are timed
+    to their resolution. `n_without_end` counts those with a start and no end.
     """
 
     measure: Measure
@@ -75,15 +74,14 @@ class Group(BaseModel, frozen=True):
 
 
 def time_to_detect(incident: Incident) -> Duration | None:
-    """None where start or detection is not known: an incident that is written up was detected, so none is open."""
+    """None if start or detection is unknown; incidents that are written up were detected, so none is open."""
     return None if incident.ttd_minutes is None else Duration(incident.ttd_minutes, is_ended=True)
 
 
 def time_to_mitigate(incident: Incident, observed_until: datetime | None = None) -> Duration | None:
-    """To mitigation, or to resolution where that is all that is known.
+    """The time to mitigation, or to resolution if only that is known.
 
-    Without an end the incident is known to have gone on until `observed_until`, or, without that, until it was
-    detected. None where neither is known.
+    Without an end the incident is open until `observed_until`, or else until its detection. None if neither is known.
     """
     if incident.ttm_minutes is not None:
         return Duration(incident.ttm_minutes, is_ended=True)
@@ -93,48 +91,47 @@ def time_to_mitigate(incident: Incident, observed_until: datetime | None = None)
     return Duration((last - incident.started_at).total_seconds() / 60, is_ended=False)
 
 
-def kaplan_meier(durations: Iterable[Duration]) -> list[Step]:
+def kaplan_meier(durations: Iterable[Duration]) -> list[SurvivalStep]:
     """The share of incidents that last longer than each time at which one ended.
 
-    An incident that is open at a time at which another ended counts as at risk at that time. Source: E. L. Kaplan &
-    P. Meier, Nonparametric estimation from incomplete observations, Journal of the American Statistical Association 53
-    (1958).
+    An incident that is open at such a time counts as at risk. Source: E. L. Kaplan & P. Meier, Nonparametric estimation
+    from incomplete observations, Journal of the American Statistical Association 53 (1958).
     """
     everyone = sorted(durations)
     at_risk, surviving, sum_ = len(everyone), 1.0, 0.0
-    steps: list[Step] = []
-    for minutes, together in itertools.groupby(everyone, key=lambda one: one.minutes):
+    steps: list[SurvivalStep] = []
+    for minutes, together in itertools.groupby(everyone, key=lambda duration: duration.minutes):
         tied = list(together)
-        ends = sum(one.is_ended for one in tied)
+        ends = sum(duration.is_ended for duration in tied)
         if ends:
             surviving *= 1 - ends / at_risk
             sum_ += ends / (at_risk * (at_risk - ends)) if ends < at_risk else math.inf
             variance = surviving**2 * sum_ if surviving else 0.0
-            steps.append(Step(minutes, surviving, variance))
+            steps.append(SurvivalStep(minutes, surviving, variance))
         at_risk -= len(tied)
     return steps
 
 
-def quantile(steps: Sequence[Step], share: float) -> float | None:
-    """The first time by which at least `share` of the incidents have ended; None where it is not reached."""
+def survival_quantile(steps: Sequence[SurvivalStep], share: float) -> float | None:
+    """The first time by which at least `share` of the incidents have ended, or None."""
     # The product of fractions may miss a round share by an ulp.
     return next((step.minutes for step in steps if step.surviving <= 1 - share + 1e-12), None)
 
 
-def median_interval(steps: Sequence[Step]) -> tuple[float | None, float | None]:
-    """The times at which a half is a plausible share that lasts longer: a 95% interval of the median.
+def median_interval(steps: Sequence[SurvivalStep]) -> tuple[float | None, float | None]:
+    """The 95% interval of the median survival time.
 
     R. Brookmeyer & J. Crowley, A confidence interval for the median survival time, Biometrics 38 (1982), with the share
     transformed by log(-log) so that bounds stay between 0 and 1.
     """
     inside = [step.minutes for step in steps if abs(_distance(step)) <= _Z]
     after = next((step.minutes for step in steps if _distance(step) < -_Z), None)
-    low = inside[0] if inside else quantile(steps, 0.5)
+    low = inside[0] if inside else survival_quantile(steps, 0.5)
     return low, after
 
 
-def _distance(step: Step) -> float:
-    """How many standard errors the share that lasts longer lies above a half; NaN where nothing is left to tell."""
+def _distance(step: SurvivalStep) -> float:
+    """How many standard errors the surviving share is above one half; NaN if none survive."""
     if step.surviving <= 0:
         return math.nan
     if step.surviving >= 1 or not step.variance:
@@ -144,23 +141,22 @@ def _distance(step: Step) -> float:
 
 
 def quantiles_of(durations: Sequence[Duration]) -> Quantiles | None:
-    """None where fewer than `SMALL` ended."""
-    if sum(one.is_ended for one in durations) < SMALL:
+    """None if fewer than `SMALL` ended."""
+    if sum(duration.is_ended for duration in durations) < SMALL:
         return None
     steps = kaplan_meier(durations)
     return Quantiles(
-        p25=quantile(steps, 0.25),
-        median=quantile(steps, 0.5),
-        p75=quantile(steps, 0.75),
-        p90=quantile(steps, 0.9),
+        p25=survival_quantile(steps, 0.25),
+        median=survival_quantile(steps, 0.5),
+        p75=survival_quantile(steps, 0.75),
+        p90=survival_quantile(steps, 0.9),
         interval=median_interval(steps),
     )
 
 
 def group(
     measure: Measure, facet: str | None, label: str, records: Sequence[Record], observed_until: datetime | None = None
-) -> Group:
-    """The durations of these incidents."""
+) -> DurationGroup:
     known: list[tuple[Record, Duration]] = []
     unknown: list[Record] = []
     for record in records:
@@ -171,8 +167,11 @@ def group(
             unknown.append(record)
         else:
             known.append((record, found))
-    ended, still = ids(r for r, one in known if one.is_ended), ids(r for r, one in known if not one.is_ended)
-    return Group(
+    ended, still = (
+        ids(r for r, duration in known if duration.is_ended),
+        ids(r for r, duration in known if not duration.is_ended),
+    )
+    return DurationGroup(
         measure=measure,
         facet=facet,
         label=label,
@@ -185,7 +184,7 @@ def group(
         ended=ended,
         open=still,
         unknown=ids(unknown),
-        quantiles=quantiles_of([one for _, one in known]),
+        quantiles=quantiles_of([duration for _, duration in known]),
     )
 
 
@@ -197,12 +196,10 @@ def _is_without_end(incident: Incident) -> bool:
     return incident.started_at is not None and incident.mitigated_at is None and incident.resolved_at is None
 
 
-def groups(corpus: Corpus, observed_until: datetime | None = None) -> list[Group]:
-    """Both times of all incidents, and of those with each label; severity as written stands beside the labels.
-
-    Of severities as written the `MOST_SEVERITIES` most frequent are taken.
-    """
-    found: list[Group] = []
+def groups(corpus: Corpus, observed_until: datetime | None = None) -> list[DurationGroup]:
+    """Both times of all incidents, of those with each label, and of the `MOST_SEVERITIES` most frequent severities as
+    written."""
+    found: list[DurationGroup] = []
     severities = Counter(record.incident.severity for record in corpus.records if record.incident.severity)
     frequent = sorted(severity for severity, _ in severities.most_common(MOST_SEVERITIES))
     measures: tuple[Measure, ...] = ("ttd", "ttm")

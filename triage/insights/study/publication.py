@@ -1,4 +1,4 @@
-"""The published study whose figures stand beside one's own."""
+"""The published study that the corpus is compared with."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Measure = Literal["share", "automated", "hotfix", "kappa"]
 
 
 class Published(BaseModel, frozen=True, extra="forbid"):
-    """One figure. `of` is the number of incidents that it was taken from, as far as it is known or can be reckoned.
+    """One figure. `of` is the number of incidents behind it, as far as it is known or can be derived.
 
-    `measure` says what it is: the `share` of a kind of incident; that which was detected `automated` or needed a
-    `hotfix`; or a `kappa`. `read` is `first_hand` where it was read in the publication's own text, else `second_hand`.
+    `measure` is the `share` of a kind of incident, the share detected `automated` or in need of a `hotfix`, or a
+    `kappa`. `read` is `first_hand` if it was read in the publication itself, else `second_hand`.
     """
 
     id: str
@@ -33,14 +33,14 @@ class Published(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95% interval that a share of so many incidents has; None for a kappa."""
+        """The 95% interval of the share; None for a kappa."""
         if self.measure == "kappa":
             return None
         return Proportion(hits=round(self.value * self.of), n=self.of).interval
 
 
 class Publication(BaseModel, frozen=True, extra="forbid"):
-    """A study and its figures; `population` says what it looked at."""
+    """A study and its figures; `population` describes its incidents."""
 
     title: str
     url: str

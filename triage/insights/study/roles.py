@@ -1,4 +1,4 @@
-"""What the labels of a taxonomy mean to the study: a small file beside the taxonomy, so that no code knows a label."""
+"""Roles: what the labels of a taxonomy mean to the study, in a small file next to the taxonomy."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from triage.domain.yaml_file import read_yaml
 from triage.insights.study.publication import publication
 
 NAMES = ("automated", "reported", "hotfix", "automatable", "undisclosed")
-"""What labels can be said to mean, apart from a file too: see `Roles.given`."""
+"""The roles that options can give to labels, see `Roles.given`."""
 _OF_DETECTION = ("automated", "reported")
 
 
 class Detection(BaseModel, frozen=True, extra="forbid"):
-    """The facet that says how incidents were detected; its labels for by a machine, and for by customers."""
+    """The facet for detection, with its labels for detection by machines and by customers."""
 
     facet: str
     automated: tuple[str, ...] = ()
@@ -29,9 +29,9 @@ class Detection(BaseModel, frozen=True, extra="forbid"):
 
 
 class Mitigation(BaseModel, frozen=True, extra="forbid"):
-    """Which labels of the mitigation facet are hotfixes, and which are actions that automation could take.
+    """The labels of the mitigation facet that are hotfixes, and those that automation could do.
 
-    Without `facet` it is the taxonomy's facet with the role `mitigation`.
+    Without `facet`, the taxonomy's facet with the role `mitigation` is used.
     """
 
     facet: str | None = None
@@ -40,9 +40,9 @@ class Mitigation(BaseModel, frozen=True, extra="forbid"):
 
 
 class Meant(BaseModel, frozen=True, extra="forbid"):
-    """The labels of a facet that a published figure is about, among the incidents whose parent label is `within`.
+    """The labels behind a published figure, among the incidents with the parent label `within`.
 
-    A kappa is about the facet alone.
+    A kappa is about the whole facet.
     """
 
     facet: str
@@ -51,10 +51,10 @@ class Meant(BaseModel, frozen=True, extra="forbid"):
 
 
 class Roles(BaseModel, frozen=True, extra="forbid"):
-    """The parts that labels play in a study. What is left out is not studied.
+    """The roles of labels in a study; parts without a role are left out.
 
-    `undisclosed` names by facet labels that say that the write-up does not tell, beside those that the taxonomy marks
-    so. `compare` tells for published figures (by id) which labels they are about.
+    `undisclosed` names, by facet, further labels for "not disclosed". `compare` maps published figures (by id) to
+    labels.
     """
 
     detection: Detection | None = None
@@ -64,7 +64,7 @@ class Roles(BaseModel, frozen=True, extra="forbid"):
 
     @classmethod
     def load(cls, taxonomy: Taxonomy, path: Path | None = None) -> Roles:
-        """The roles in `path`, or those shipped for this taxonomy, or none. Raises `NotFound` or `InvalidInput`."""
+        """The roles in `path`, else those shipped for this taxonomy, else none. Raises `NotFound` or `InvalidInput`."""
         if path is None:
             path = Path(str(resources.files("triage").joinpath("taxonomies", "study", f"{taxonomy.id}.yaml")))
             if not path.is_file():
@@ -75,36 +75,36 @@ class Roles(BaseModel, frozen=True, extra="forbid"):
             raise InvalidInput(f"{path} has {len(file.problems)} mistake(s):\n{told}", field="roles")
         return file.model.checked(taxonomy)
 
-    def given(self, taxonomy: Taxonomy, said: Iterable[str]) -> Roles:
-        """These roles with some said anew, as `automated=noticed_by:monitor,probe`: a role, a facet, its labels.
+    def given(self, taxonomy: Taxonomy, options: Iterable[str]) -> Roles:
+        """These roles with some replaced, such as `automated=noticed_by:monitor,probe` (role, facet, labels).
 
-        The facet may be left out where the role has one. Raises `InvalidInput`, `UnknownFacet` or `UnknownLabel`.
+        The facet is optional if the role has one. Raises `InvalidInput`, `UnknownFacet` or `UnknownLabel`.
         """
         roles = self
-        for one in said:
-            name, facet, labels = _parsed(one)
+        for option in options:
+            name, facet, labels = _parsed(option)
             if name in _OF_DETECTION:
                 own = roles.detection.facet if roles.detection else None
-                facet = facet or own or _missing(one, name)
+                facet = facet or own or _missing(option, name)
                 detection = roles.detection if roles.detection and facet == own else Detection(facet=facet)
                 roles = roles.model_copy(update={"detection": detection.model_copy(update={name: labels})})
             elif name == "undisclosed":
-                silent = {**roles.undisclosed, facet or _missing(one, name): labels}
+                silent = {**roles.undisclosed, facet or _missing(option, name): labels}
                 roles = roles.model_copy(update={"undisclosed": silent})
             else:
                 own = _own_facet(roles, taxonomy)
-                facet = facet or own or _missing(one, name)
+                facet = facet or own or _missing(option, name)
                 mitigation = roles.mitigation if roles.mitigation and facet == own else Mitigation(facet=facet)
                 roles = roles.model_copy(update={"mitigation": mitigation.model_copy(update={name: labels})})
         return roles.checked(taxonomy)
 
     def mitigations(self, taxonomy: Taxonomy) -> Facet | None:
-        """The facet of mitigations: that of the roles, or the taxonomy's own; None where there is none."""
+        """The mitigation facet of the roles or of the taxonomy; None if there is none."""
         facet = _own_facet(self, taxonomy)
         return None if facet is None else taxonomy.facet(facet)
 
     def applied(self, taxonomy: Taxonomy) -> Taxonomy:
-        """The taxonomy with the labels marked that say that the write-up does not tell."""
+        """The taxonomy with all labels for "not disclosed" marked as such."""
         return taxonomy.model_copy(update={"facets": tuple(map(self._marked, taxonomy.facets))})
 
     def _marked(self, facet: Facet) -> Facet:
@@ -115,9 +115,9 @@ class Roles(BaseModel, frozen=True, extra="forbid"):
         return facet.model_copy(update={"labels": tuple(labels)}) if silent else facet
 
     def checked(self, taxonomy: Taxonomy) -> Roles:
-        """These roles, with label ids for names and aliases.
+        """These roles with label ids instead of names and aliases.
 
-        Raises `UnknownFacet`, `UnknownLabel` or `InvalidInput` for what the taxonomy or the publication does not have.
+        Raises `UnknownFacet`, `UnknownLabel` or `InvalidInput` for anything the taxonomy or the publication lacks.
         """
         detection, mitigation = self.detection, self.mitigation
         if detection is not None:
@@ -128,7 +128,7 @@ class Roles(BaseModel, frozen=True, extra="forbid"):
             actions = self.mitigations(taxonomy)
             if actions is None:
                 raise InvalidInput(
-                    f"Taxonomy {taxonomy.id!r} has no facet with the role 'mitigation': name the facet in these roles.",
+                    f"Taxonomy {taxonomy.id!r} has no facet with the role 'mitigation'. Name the facet in these roles.",
                     field="mitigation",
                 )
             found = {name: _ids(actions, getattr(mitigation, name)) for name in ("hotfix", "automatable")}
@@ -139,12 +139,12 @@ class Roles(BaseModel, frozen=True, extra="forbid"):
         there = ", ".join(known)
         for figure, meant in self.compare.items():
             if figure not in known:
-                raise InvalidInput(f"{figure!r} is no published figure. There are: {there}.", field="compare")
+                raise InvalidInput(f"{figure!r} is not a published figure. Use one of: {there}.", field="compare")
             facet = taxonomy.facet(meant.facet)
             _ids(facet, meant.labels)
             if meant.within is not None:
                 if facet.parent is None:
-                    raise InvalidInput(f"Facet {facet.id!r} refines no other: leave `within` out.", field="compare")
+                    raise InvalidInput(f"Facet {facet.id!r} has no parent facet. Leave `within` out.", field="compare")
                 taxonomy.facet(facet.parent).label(meant.within)
         return self.model_copy(update={"detection": detection, "mitigation": mitigation})
 
@@ -159,21 +159,21 @@ def _ids(facet: Facet, labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(facet.label(label).id for label in labels)
 
 
-def _parsed(said: str) -> tuple[str, str | None, tuple[str, ...]]:
-    name, equals, rest = (part.strip() for part in said.partition("="))
+def _parsed(option: str) -> tuple[str, str | None, tuple[str, ...]]:
+    name, equals, rest = (part.strip() for part in option.partition("="))
     facet, colon, labels = rest.rpartition(":")
     if name not in NAMES or not equals or not labels.strip():
         close = difflib.get_close_matches(name, NAMES, 1)
         hint = f" Did you mean {close[0]!r}?" if close and close[0] != name else ""
         raise InvalidInput(
-            f"{said!r} is no role: write it as automated=FACET:LABEL,LABEL. Roles are {', '.join(NAMES)}.{hint}",
+            f"{option!r} is not a role. Write automated=FACET:LABEL,LABEL. Roles are {', '.join(NAMES)}.{hint}",
             field="role",
         )
     return name, facet.strip() if colon else None, tuple(part.strip() for part in labels.split(",") if part.strip())
 
 
-def _missing(said: str, name: str) -> NoReturn:
+def _missing(option: str, name: str) -> NoReturn:
     raise InvalidInput(
-        f"{said!r} names no facet, and no facet is known to hold this role: write it as {name}=FACET:LABEL,LABEL.",
+        f"{option!r} names no facet, and the role has none yet. Write {name}=FACET:LABEL,LABEL.",
         field="role",
     )

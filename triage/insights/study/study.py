@@ -1,35 +1,41 @@
-"""The whole study of a corpus, made in one go."""
+"""The whole study of a corpus."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from triage.insights.study.change_points import DRAWS
-from triage.insights.study.comparison import Beside, compare
+from triage.insights.study.checklist import Checklist
+from triage.insights.study.comparison import ComparedFigure, compare
 from triage.insights.study.corpus import Corpus
+from triage.insights.study.detection_and_mitigation import (
+    DetectionSplit,
+    MitigationStudy,
+    detection_split,
+    mitigation_study,
+)
 from triage.insights.study.distributions import Distribution, distributions
-from triage.insights.study.durations import Group, groups
-from triage.insights.study.labelling import FacetLabels, label_agreement
-from triage.insights.study.missing import Missing, missing
+from triage.insights.study.durations import DurationGroup, groups
+from triage.insights.study.label_agreement import FacetLabels, label_agreement
+from triage.insights.study.missing_figures import Missing, missing
 from triage.insights.study.publication import Publication, publication
 from triage.insights.study.repeats import SIMILARITY, Repeats, find_repeats
-from triage.insights.study.responses import DetectionSplit, MitigationStudy, detection_split, mitigation_study
 from triage.insights.study.roles import Roles
 from triage.insights.study.trends import Trend, trends
 
 
 class StudyOptions(NamedTuple):
-    """What a study supposes, and how much it computes.
+    """Assumptions and computing effort of a study.
 
-    Incidents without an end are taken to have gone on until `observed_until`. `automated_minutes` is the time to
-    mitigate that automation is supposed to reach. From the cosine `similarity` on two incidents are nearly the same.
-    `draws` are random orders of the months, `resamples` those of the intervals.
+    Incidents without an end are taken as open until `observed_until`. `automated_minutes` is the assumed time to
+    mitigate of automation. `similarity` is the cosine from which incidents are near duplicates. `draws` is the number
+    of permutations of the months, `resamples` that of the intervals.
     """
 
     observed_until: datetime | None = None
@@ -41,9 +47,10 @@ class StudyOptions(NamedTuple):
 
 
 class Study(BaseModel, frozen=True):
-    """Every figure of the study, with the ids of the incidents behind it. `origin` tells whose labels were studied.
+    """Every figure of the study, with the ids of the incidents behind it. `origin` says who gave the labels.
 
-    `notes` tell of what was left out before anything was counted, `missing` of what the corpus can't tell.
+    `notes` say what was left out beforehand, `missing` what the corpus can't show. `checklist` is the adoption
+    checklist of the installation, None if only a part of its incidents or a file was studied.
     """
 
     corpus: str
@@ -57,13 +64,14 @@ class Study(BaseModel, frozen=True):
     distributions: tuple[Distribution, ...]
     detection: DetectionSplit | None
     mitigation: MitigationStudy | None
-    durations: tuple[Group, ...]
+    durations: tuple[DurationGroup, ...]
     trends: tuple[Trend, ...]
     repeats: Repeats
     labelling: tuple[FacetLabels, ...]
     publication: Publication
-    comparison: tuple[Beside, ...]
+    comparison: tuple[ComparedFigure, ...]
     missing: tuple[Missing, ...]
+    checklist: Checklist | None = None
 
 
 def make_study(
@@ -71,8 +79,9 @@ def make_study(
     roles: Roles,
     options: StudyOptions = StudyOptions(),  # noqa: B008 - immutable
     vectors: Mapping[str, NDArray[np.float32]] | None = None,
+    checklist: Checklist | None = None,
 ) -> Study:
-    """Study the corpus. `vectors` are embeddings (incident id -> unit vector), to find repeats by meaning."""
+    """Study the corpus. `vectors` are embeddings (incident id -> unit vector) to find repeats by meaning."""
     corpus = corpus._replace(taxonomy=roles.applied(corpus.taxonomy))
     detection = detection_split(corpus, roles)
     mitigation = mitigation_study(corpus, roles, options.automated_minutes, options.seed)
@@ -110,4 +119,33 @@ def make_study(
                 knows_meanings=repeats.similarity is not None,
             )
         ),
+        checklist=checklist,
     )
+
+
+MOST_GROUPS = 100
+"""The most groups of repeats, the largest first."""
+_IDS = frozenset({"incident_ids", "ended", "open", "unknown", "unlabelled"})
+
+
+def shortened(study: Study, most_ids: int) -> dict[str, Any]:
+    """The study for JSON with at most `most_ids` ids per figure and `MOST_GROUPS` groups of repeats.
+
+    All counts are those of the whole study.
+    """
+    document = study.model_dump(mode="json")
+    document["repeats"]["groups"] = document["repeats"]["groups"][:MOST_GROUPS]
+    _shorten(document, most_ids)
+    return document
+
+
+def _shorten(value: Any, most: int) -> None:
+    if isinstance(value, list):
+        for each in value:
+            _shorten(each, most)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if name in _IDS:
+                value[name] = each[:most]
+            else:
+                _shorten(each, most)

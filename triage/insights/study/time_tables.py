@@ -1,4 +1,4 @@
-"""The tables of how long incidents took, and of how they ran over time."""
+"""Tables of durations and of trends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from triage.domain.taxonomy import Taxonomy
 from triage.insights.study.change_points import FEWEST, SHORTEST
-from triage.insights.study.durations import SMALL, Group
+from triage.insights.study.durations import SMALL, DurationGroup
 from triage.insights.study.study import Study
 from triage.insights.study.trends import LEVEL, Course, Trend
 from triage.render.tables import Cell, Column, Kind, Row, Table, format_cell
@@ -18,78 +18,84 @@ TRENDS = "How it changed"
 
 
 def duration_tables(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
-    """Time to mitigate and to detect: of all incidents, then of the labels of each facet, and by severity."""
+    """Time to mitigate and to detect: of all incidents, by the labels of each facet, and by severity."""
     for measure, title in (("ttm", "Time to mitigate, in minutes"), ("ttd", "Time to detect, in minutes")):
-        of_measure = [one for one in study.durations if one.measure == measure]
-        everyone = next(one for one in of_measure if one.facet is None)
+        of_measure = [group for group in study.durations if group.measure == measure]
+        everyone = next(group for group in of_measure if group.facet is None)
         if not everyone.n_ended and not everyone.n_open:
             continue
         yield _durations(measure, title, _about(study, everyone), "group", [everyone], ["all incidents"])
-        for facet, together in itertools.groupby(of_measure, key=lambda one: one.facet):
+        for facet, together in itertools.groupby(of_measure, key=lambda group: group.facet):
             groups = list(together)
-            told = [one for one in groups if one.quantiles is not None]
-            if facet is None or not told:
+            shown = [group for group in groups if group.quantiles is not None]
+            if facet is None or not shown:
                 continue
-            known = next((one for one in taxonomy.facets if one.id == facet), None)
+            known = next((group for group in taxonomy.facets if group.id == facet), None)
             name = known.name if known else facet.capitalize()
-            names = [known.label(one.label).name if known else one.label for one in told]
-            caption = f"{len(told)} of {len(groups)} labels; the others have fewer than {SMALL} that ended."
-            if len(told) == len(groups):
+            names = [known.label(group.label).name if known else group.label for group in shown]
+            caption = f"{len(shown)} of {len(groups)} labels; the others have fewer than {SMALL} that ended."
+            if len(shown) == len(groups):
                 caption = "All labels that were given."
             key = f"{measure}-{re.sub(r'[^a-z0-9_]+', '-', facet)}"
-            yield _durations(key, f"{title}, by {name.lower()}", caption, name, told, names)
+            yield _durations(key, f"{title}, by {name.lower()}", caption, name, shown, names)
 
 
-def _about(study: Study, everyone: Group) -> str:
-    told = (
+def _about(study: Study, everyone: DurationGroup) -> str:
+    text = (
         f"{everyone.n_ended + everyone.n_open} of {everyone.n} incidents tell it. Kaplan-Meier quantiles; nothing is "
         f"told of fewer than {SMALL} that ended. "
     )
     if everyone.n_to_resolution:
-        told += f"{everyone.n_to_resolution} times run to the resolution, since no mitigation is known. "
+        text += f"{everyone.n_to_resolution} times run to the resolution, since no mitigation is known. "
     if everyone.n_open:
         until = study.observed_until
         shown = f"{until:%Y-%m-%d %H:%M} UTC" if until else "they were detected"
-        told += f"The {everyone.n_open} open ones are known to have gone on until {shown}. "
+        text += f"The {everyone.n_open} open ones are known to have gone on until {shown}. "
     if everyone.n_unknown:
-        told += f"The {everyone.n_unknown} unknown count for nothing, as if they were like the others. "
-    return f"{told}Blank: not reached by those that are known." if everyone.n_open else told.strip()
+        text += f"The {everyone.n_unknown} unknown count for nothing, as if they were like the others. "
+    return f"{text}Blank: not reached by those that are known." if everyone.n_open else text.strip()
 
 
 def _durations(
-    key: str, title: str, caption: str, heading: str, groups: Sequence[Group], names: Sequence[str]
+    key: str, title: str, caption: str, heading: str, groups: Sequence[DurationGroup], names: Sequence[str]
 ) -> Table:
-    is_open = any(one.n_open for one in groups)
+    is_open = any(group.n_open for group in groups)
     columns = [Column(heading), Column("incidents", "count"), Column("ended", "count")]
     columns += [Column("open", "count")] if is_open else []
     columns += [Column("unknown", "count")]
     columns += [Column(name, "minutes") for name in ("25%", "median", "95% from", "to", "75%", "90%")]
-    rows = [_duration(one, name, with_open=is_open) for one, name in zip(groups, names, strict=True)]
+    rows = [_duration(group, name, with_open=is_open) for group, name in zip(groups, names, strict=True)]
     return Table(key, title, caption, tuple(columns), tuple(rows), DURATIONS)
 
 
-def _duration(one: Group, name: str, *, with_open: bool) -> Row:
-    counts = (one.n, one.n_ended, one.n_open, one.n_unknown) if with_open else (one.n, one.n_ended, one.n_unknown)
-    if one.quantiles is None:
-        return Row((name, *counts, None, "too few", None, None, None, None), one.ended + one.open)
-    q = one.quantiles
+def _duration(group: DurationGroup, name: str, *, with_open: bool) -> Row:
+    counts = (
+        (group.n, group.n_ended, group.n_open, group.n_unknown)
+        if with_open
+        else (group.n, group.n_ended, group.n_unknown)
+    )
+    if group.quantiles is None:
+        return Row((name, *counts, None, "too few", None, None, None, None), group.ended + group.open)
+    q = group.quantiles
     low, high = q.interval
     unbounded = "unbounded" if q.median is not None and high is None else high
-    return Row((name, *counts, q.p25, q.median, low, unbounded, q.p75, q.p90), one.ended + one.open)
+    return Row((name, *counts, q.p25, q.median, low, unbounded, q.p75, q.p90), group.ended + group.open)
 
 
 def trend_tables(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
-    """When series changed, and the incidents of each month."""
+    """Changes of level, and the incidents of each month."""
     if not study.trends:
         return
     rows = [row for trend in study.trends for row in _courses(trend, taxonomy)]
-    looked_at = sum(course is not None for one in study.trends for course in (one.number, one.share))
-    few = sum(one.number is None for one in study.trends)
+    tested = sum(
+        course is not None for trend_series in study.trends for course in (trend_series.number, trend_series.share)
+    )
+    few = sum(trend_series.number is None for trend_series in study.trends)
     caption = (
         f"Changes of level from {study.first} to {study.last}: numbers are incidents a month, shares those of the "
         f"incidents that tell of the facet. Likelihood of steps between months at least {SHORTEST} apart, against the "
-        f"months in random order; of {looked_at} series together one in which nothing changes is said to change with "
-        f"{LEVEL:.0%} at most (p times {looked_at}). 'Between' has 95% of the likelihood of that month. The first "
+        f"months in random order; of {tested} series together one in which nothing changes is said to change with "
+        f"{LEVEL:.0%} at most (p times {tested}). 'Between' has 95% of the likelihood of that month. The first "
         "and the last month may be incomplete."
     )
     if few:
@@ -98,12 +104,20 @@ def trend_tables(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
     columns += [Column(name, "number") for name in ("before", "after", "p corrected")]
     yield Table("changes", "Changes of level", caption, tuple(columns), tuple(rows), TRENDS)
     everyone = study.trends[0]
-    labels = [one for one in study.trends if one.facet and taxonomy.facet(one.facet).parent is None]
+    labels = [
+        trend_series
+        for trend_series in study.trends
+        if trend_series.facet and taxonomy.facet(trend_series.facet).parent is None
+    ]
     monthly = [
-        Row((month.month, month.n, *(one.months[place].n for one in labels)), month.incident_ids)
+        Row((month.month, month.n, *(trend_series.months[place].n for trend_series in labels)), month.incident_ids)
         for place, month in enumerate(everyone.months)
     ]
-    names = [taxonomy.facet(one.facet).label(one.what).name for one in labels if one.facet]
+    names = [
+        taxonomy.facet(trend_series.facet).label(trend_series.what).name
+        for trend_series in labels
+        if trend_series.facet
+    ]
     yield Table(
         "months",
         "Incidents by month",
@@ -128,11 +142,11 @@ def _courses(trend: Trend, taxonomy: Taxonomy) -> Iterator[Row]:
             level = format_cell(course.levels[0].value, kind)
             yield Row((series, trend.n, "no change seen", None, None, level, None, course.adjusted), ids)
         for change in course.changes:
-            told: tuple[Cell, ...] = (
+            cells: tuple[Cell, ...] = (
                 "rose" if (change.after or 0) > (change.before or 0) else "fell",
                 change.month,
                 f"{change.earliest} to {change.latest}",
                 format_cell(change.before, kind),
                 format_cell(change.after, kind),
             )
-            yield Row((series, trend.n, *told, course.adjusted), ids)
+            yield Row((series, trend.n, *cells, course.adjusted), ids)

@@ -1,4 +1,4 @@
-"""Incidents by month: how their number and the shares of their labels ran, and when they changed for good."""
+"""Incidents by month: their number, the shares of their labels, and lasting changes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from triage.insights.study.change_points import DRAWS, FEWEST, Changes, Kind, Se
 from triage.insights.study.corpus import Corpus, Record, counted, ids, tells, undisclosed
 
 LEVEL = 0.05
-"""How often a corpus in which nothing changes is said to have changed somewhere, at most."""
+"""The highest probability of reporting a change in a corpus without changes."""
 _DAYS_A_MONTH = 365.25 / 12
 
 
 class Month(BaseModel, frozen=True):
-    """The `n` incidents that began in one month (`YYYY-MM`, UTC), of the `of` that tell of the facet."""
+    """The `n` incidents that began in a month (`YYYY-MM`, UTC), out of `of` with a disclosed label of the facet."""
 
     month: str
     n: int
@@ -30,7 +30,7 @@ class Month(BaseModel, frozen=True):
 
 
 class Level(BaseModel, frozen=True):
-    """From the month `first` to the month `last` a series ran at `value`: incidents a month, or a share."""
+    """The `value` of a series from the month `first` to `last`: incidents per month, or a share."""
 
     first: str
     last: str
@@ -38,7 +38,7 @@ class Level(BaseModel, frozen=True):
 
 
 class Change(BaseModel, frozen=True):
-    """From `month` on a series ran at another level; from `earliest` to `latest` lie 95% of that month's likelihood."""
+    """A change of level in `month`; `earliest` to `latest` has 95% of the likelihood."""
 
     month: str
     earliest: str
@@ -48,10 +48,10 @@ class Change(BaseModel, frozen=True):
 
 
 class Course(BaseModel, frozen=True):
-    """How one series ran: its `levels`, and the changes between them. Without a change there is one level.
+    """The `levels` of a series and the changes between them; without changes there is one level.
 
-    `p` is that of there being any change; `adjusted` is `p` times the number of series looked at (Bonferroni), and told
-    is what passes `LEVEL` then.
+    `p` is for any change at all; `adjusted` is `p` times the number of tested series (Bonferroni). Changes are reported
+    if it passes `LEVEL`.
     """
 
     p: float
@@ -61,10 +61,10 @@ class Course(BaseModel, frozen=True):
 
 
 class Trend(BaseModel, frozen=True):
-    """A series by month. `what` is `all incidents`, or a label of `facet`.
+    """A monthly series of `all incidents`, or of a label of `facet`, as named by `what`.
 
-    `number` is the course of the number of incidents, `share` that of the label's share among those that tell of the
-    facet; None where there is too little to look at.
+    `number` is the course of the number of incidents, `share` that of the label's share among incidents with a
+    disclosed label; None if there is too little data.
     """
 
     facet: str | None
@@ -75,12 +75,12 @@ class Trend(BaseModel, frozen=True):
 
     @property
     def n(self) -> int:
-        """How many incidents there are in all months."""
+        """The number of incidents in all months."""
         return sum(month.n for month in self.months)
 
 
 class _Followed(NamedTuple):
-    """A trend before anything is looked for in it."""
+    """A trend before the search for changes."""
 
     facet: str | None
     what: str
@@ -89,9 +89,9 @@ class _Followed(NamedTuple):
 
 
 def trends(corpus: Corpus, *, draws: int = DRAWS, seed: int = 0) -> list[Trend]:
-    """All incidents, and each label of the facets that refine one another (else of the first that was labelled).
+    """All incidents, and each label of the facets that refine each other (else of the first labelled facet).
 
-    Empty where no incident's start is known. Changes are looked for where a series has `FEWEST` incidents.
+    Empty if no start is known. Changes are searched in series with at least `FEWEST` incidents.
     """
     dated = [record for record in corpus.records if record.incident.started_at is not None]
     if not dated:
@@ -108,7 +108,7 @@ def trends(corpus: Corpus, *, draws: int = DRAWS, seed: int = 0) -> list[Trend]:
 
 
 def followed_facets(taxonomy: Taxonomy, records: Iterable[Record]) -> list[Facet]:
-    """The labelled facets that others refine or that refine others; where there is none, the first one labelled."""
+    """The labelled facets with a parent or child facet; if there are none, the first labelled facet."""
     given = {facet for record in records for facet, labels in record.labels.items() if labels}
     labelled = [facet for facet in taxonomy.facets if facet.id in given]
     parents = {facet.parent for facet in taxonomy.facets if facet.parent is not None}
@@ -116,12 +116,12 @@ def followed_facets(taxonomy: Taxonomy, records: Iterable[Record]) -> list[Facet
 
 
 def _of_facet(facet: Facet, records: Sequence[Sequence[Record]]) -> list[_Followed]:
-    told = [[record for record in month if tells(facet, record)] for month in records]
-    of = [len(month) for month in told]
+    disclosed = [[record for record in month if tells(facet, record)] for month in records]
+    of = [len(month) for month in disclosed]
     hits: dict[str, list[list[Record]]] = {
         label: [[] for _ in records] for label in facet.ids if label not in undisclosed(facet)
     }
-    for place, month in enumerate(told):
+    for place, month in enumerate(disclosed):
         for record in month:
             for label in counted(facet, record.labels):
                 if label in hits:
@@ -130,38 +130,42 @@ def _of_facet(facet: Facet, records: Sequence[Sequence[Record]]) -> list[_Follow
 
 
 def _read(months: Sequence[str], followed: Sequence[_Followed], draws: int, seed: int) -> list[Trend]:
-    series = [(place, kind, _series(months, one, kind)) for place, one in enumerate(followed) for kind in _kinds(one)]
-    looked_at = [(place, kind, each) for place, kind, each in series if each.is_testable and each.hits.sum() >= FEWEST]
+    series = [
+        (place, kind, _series(months, series_of, kind))
+        for place, series_of in enumerate(followed)
+        for kind in _kinds(series_of)
+    ]
+    tested = [(place, kind, each) for place, kind, each in series if each.is_testable and each.hits.sum() >= FEWEST]
     courses: dict[tuple[int, str], Course] = {}
-    for place, kind, each in looked_at:
-        found = find_changes(each, level=LEVEL / len(looked_at), draws=draws, seed=seed)
+    for place, kind, each in tested:
+        found = find_changes(each, level=LEVEL / len(tested), draws=draws, seed=seed)
         if found is not None:
-            courses[place, kind] = _course(months, each, found, len(looked_at))
+            courses[place, kind] = _course(months, each, found, len(tested))
     return [
         Trend(
-            facet=one.facet,
-            what=one.what,
+            facet=series_of.facet,
+            what=series_of.what,
             months=tuple(
                 Month(month=month, n=len(hits), of=of, incident_ids=ids(hits))
-                for month, hits, of in zip(months, one.hits, one.of, strict=True)
+                for month, hits, of in zip(months, series_of.hits, series_of.of, strict=True)
             ),
             number=courses.get((place, "rate")),
             share=courses.get((place, "share")),
         )
-        for place, one in enumerate(followed)
+        for place, series_of in enumerate(followed)
     ]
 
 
-def _kinds(one: _Followed) -> tuple[Kind, ...]:
-    return ("rate",) if one.facet is None else ("rate", "share")
+def _kinds(followed: _Followed) -> tuple[Kind, ...]:
+    return ("rate",) if followed.facet is None else ("rate", "share")
 
 
-def _series(months: Sequence[str], one: _Followed, kind: Kind) -> Series:
-    weights = [_days(month) for month in months] if kind == "rate" else one.of
-    return Series(np.array([len(hits) for hits in one.hits]), np.array(weights), kind)
+def _series(months: Sequence[str], followed: _Followed, kind: Kind) -> Series:
+    weights = [_days(month) for month in months] if kind == "rate" else followed.of
+    return Series(np.array([len(hits) for hits in followed.hits]), np.array(weights), kind)
 
 
-def _course(months: Sequence[str], series: Series, found: Changes, looked_at: int) -> Course:
+def _course(months: Sequence[str], series: Series, found: Changes, tested: int) -> Course:
     ends = [0, *(place.at for place in found.places), len(months)]
     levels = tuple(
         Level(first=months[start], last=months[end - 1], value=_value(series.part(start, end)))
@@ -177,7 +181,7 @@ def _course(months: Sequence[str], series: Series, found: Changes, looked_at: in
         )
         for place, (before, after) in zip(found.places, itertools.pairwise(levels), strict=True)
     )
-    return Course(p=found.p, adjusted=min(1.0, found.p * looked_at), levels=levels, changes=changes)
+    return Course(p=found.p, adjusted=min(1.0, found.p * tested), levels=levels, changes=changes)
 
 
 def _value(part: Series) -> float | None:
@@ -186,7 +190,6 @@ def _value(part: Series) -> float | None:
 
 
 def _months(first: str, last: str) -> list[str]:
-    """Every month from the first to the last."""
     (year, month), found = map(int, first.split("-")), [first]
     while found[-1] < last:
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)

@@ -1,4 +1,4 @@
-"""The draft of a post-incident summary: what is known of one incident, as Markdown, from labels and quotes alone."""
+"""A draft post-incident summary of one incident in Markdown, made from labels and quotes only."""
 
 from triage.insights.summary.document import read_summary, summary
 from triage.insights.summary.material import Material

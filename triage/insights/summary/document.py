@@ -1,16 +1,15 @@
-"""The summary itself, part by part. Every text that is not ours goes through `triage.render.markdown`."""
+"""The summary, section by section. All text from outside goes through `triage.render.markdown`."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 from triage.domain.taxonomy import Taxonomy
 from triage.insights.study.roles import Roles
-from triage.insights.summary.labels import classified, ended, similar
-from triage.insights.summary.material import Material
-from triage.insights.summary.questions import questions
-from triage.insights.summary.quotes import impact, timed
-from triage.insights.summary.wording import moment, quoted, text
+from triage.insights.summary.label_sections import classified, ended, similar
+from triage.insights.summary.material import FacetLabel, Material
+from triage.insights.summary.quotes import impact, moment, quoted, teller, text, timed
 from triage.insights.timeline import Event, timeline
 from triage.redaction import Redactor
 from triage.render.markdown import code, link, plain
@@ -28,16 +27,16 @@ _DEGRADED = "> **The triage is degraded**, trust its labels less: see where this
 
 
 async def read_summary(store: Store, incident_id: str, taxonomy: Taxonomy, roles: Roles) -> str:
-    """The draft of a stored incident's summary. Raises `NotFound`."""
+    """The draft summary of a stored incident. Raises `NotFound`."""
     material = await Material.read(store, incident_id, taxonomy, roles, Redactor())
     return await asyncio.to_thread(summary, material)
 
 
 def summary(material: Material) -> str:
-    """The draft of a post-incident summary in Markdown, without anything that is neither recorded nor quoted.
+    """The draft summary in Markdown; it contains only recorded facts and quotes.
 
-    The same material gives the same text. Quotes are redacted and stand in the redacted write-up; whatever came from
-    outside is escaped: no HTML, no link but those to the incidents' own addresses.
+    The same material gives the same text. Quotes are redacted. Text from outside is escaped: no HTML, and no links
+    except to the incidents' own addresses.
     """
     parts = (
         _head(material),
@@ -87,29 +86,32 @@ def _ttm(material: Material) -> str:
 
 
 def _impact(material: Material) -> list[str]:
-    told = impact(material.sentences)
+    sentences = impact(material.sentences)
     lines = (
-        quoted(told) if told else ["No sentence of the write-up was found that tells who was affected, and how.", ""]
+        quoted(sentences)
+        if sentences
+        else ["No sentence of the write-up was found that tells who was affected, and how.", ""]
     )
     return ["## Impact, in the words of the write-up", "", *lines]
 
 
 def _timeline(material: Material) -> list[str]:
     lines = [_happened(material, event) for event in timeline(material.stored, material.triages, material.annotations)]
-    told = timed(material.sentences)
-    if told:
+    sentences = timed(material.sentences)
+    if sentences:
         lines += ["", "Times of day in the write-up, in its order:", ""]
-        lines += [f"- “{text(one)}”" for one in told[:_MOST_TIMES]]
-        lines += [f"- and {len(told) - _MOST_TIMES} more"] if len(told) > _MOST_TIMES else []
+        lines += [f"- “{text(sentence)}”" for sentence in sentences[:_MOST_TIMES]]
+        lines += [f"- and {len(sentences) - _MOST_TIMES} more"] if len(sentences) > _MOST_TIMES else []
     return ["## Timeline", "", *lines, ""]
 
 
 def _happened(material: Material, event: Event) -> str:
     who = f" by {plain(event.who)}" if event.who else ""
+    names = material.names
     labels = "; ".join(
-        f"{plain(material.names.facet(one.facet)).lower()}: {plain(material.names.labels(one.facet, one.labels))}"
-        + (" (gold)" if one.is_gold else "")
-        for one in event.given
+        f"{plain(names.facet(annotation.facet)).lower()}: {plain(names.labels(annotation.facet, annotation.labels))}"
+        + (" (gold)" if annotation.is_gold else "")
+        for annotation in event.given
     )
     detail = text(material.redactor.redact(event.detail).text, _DETAIL_CHARACTERS)
     note = f". Note: “{detail}”" if event.given else f", {detail}"
@@ -149,3 +151,77 @@ def _provenance(material: Material) -> list[str]:
     if made.dropped_quotes:
         facts.append(f"{made.dropped_quotes} quote(s) of the model do not stand in the write-up and were left out.")
     return [*lines, *(f"- {fact}" for fact in facts), ""]
+
+
+_TIMES = {
+    "started_at": "When did it start? Without that there is no time to detect and none to mitigate.",
+    "detected_at": "When was it detected? Without that there is no time to detect.",
+}
+
+
+def questions(material: Material) -> list[str]:
+    asked = [
+        *_undecided(material),
+        *_times(material),
+        *_detection(material),
+        *_rest(material),
+        *_unconfirmed(material),
+    ]
+    lines = [f"- {question}" for question in asked] or ["None that the labels and times leave open."]
+    return ["## Open questions", "", *lines, ""]
+
+
+def _undecided(material: Material) -> Iterator[str]:
+    for label in material.said.values():
+        name = plain(material.names.facet(label.facet))
+        if label.are_people_at_odds:
+            opinions = (
+                f"{plain(material.names.labels(label.facet, annotation.labels))} ({teller(annotation)})"
+                for annotation in label.people
+            )
+            yield f"{name}: which is right, {' or '.join(opinions)}? Settle it on the page `/label/adjudicate`."
+        elif label.triage is not None and not label.labels:
+            yield f"{name}: which is it? {text(label.triage.abstention or 'The triage gave no label.', 600)}"
+
+
+def _times(material: Material) -> Iterator[str]:
+    incident = material.incident
+    hint = " The write-up names times of day, see the timeline." if timed(material.sentences) else ""
+    for field, question in _TIMES.items():
+        if getattr(incident, field) is None:
+            yield question + hint
+    if incident.ttm_minutes == 0:
+        yield "Did it end at the moment it started? Both are recorded with one and the same time."
+    if incident.mitigated_at is None and incident.resolved_at is None:
+        yield f"When did it end? Neither a time of mitigation nor one of resolution is recorded.{hint}"
+    elif incident.mitigated_at is None:
+        yield "When was it mitigated? Only its resolution is recorded, which the time to mitigate counts to."
+
+
+def _detection(material: Material) -> Iterator[str]:
+    label = material.detection
+    if label is not None and label.labels and not material.is_told(label.facet, label.labels):
+        yield "How was it detected? The write-up does not tell."
+
+
+def _rest(material: Material) -> Iterator[str]:
+    if not impact(material.sentences):
+        yield "Who was affected, and how much? No sentence of the write-up was found that tells."
+    mitigation = material.mitigation
+    if mitigation is not None and mitigation.labels and not material.is_told(mitigation.facet, mitigation.labels):
+        yield "What ended it? The write-up does not tell."
+    for neighbour in material.triage.neighbours if material.triage else ():
+        if neighbour.is_near_duplicate:
+            yield f"Is it the same incident as {code(neighbour.incident_id)}? The texts are nearly the same."
+
+
+def _unconfirmed(material: Material) -> Iterator[str]:
+    waiting = [label for label in material.said.values() if _waits(label)]
+    if waiting:
+        names = ", ".join(plain(material.names.facet(label.facet)).lower() for label in waiting)
+        place = f"/v1/incidents/{material.incident.id}/annotations"
+        yield f"Is the triage right? No person has confirmed or corrected: {names}. Do it at {code(f'POST {place}')}."
+
+
+def _waits(label: FacetLabel) -> bool:
+    return label.triage is not None and bool(label.triage.labels) and not label.people and label.gold is None

@@ -1,4 +1,4 @@
-"""What a summary is made of, and what people and the triage say of each facet of it."""
+"""The material of a summary: an incident with its triages and annotations, and each facet's label."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _LEAST_WORDS = 3
 _MOST_TRIAGES = 20
 
 
-class Said(NamedTuple):
-    """What is said of one facet: by the triage and by people.
+class FacetLabel(NamedTuple):
+    """The labels of one facet, from the triage and from people.
 
-    `people` are their latest words without adjudications, `person` the one that counts, and `gold` the gold label: a
-    person's, or where there is none a derived one.
+    `people` are people's latest annotations without adjudications, `person` the one that counts. `gold` is the gold
+    label: a person's, or otherwise a derived one.
     """
 
     facet: str
@@ -37,7 +37,7 @@ class Said(NamedTuple):
 
     @classmethod
     def of(cls, facet: str, triage: Triage | None, annotations: Iterable[Annotation]) -> Self:
-        """Of several gold labels a person's counts before any other, then the newest."""
+        """Of several gold labels a person's comes first, then the newest."""
         stands = [each for each in standing(annotations) if each.facet == facet]
         gold = sorted((each for each in stands if each.is_gold), key=lambda each: each.origin == "human")
         return cls(
@@ -50,12 +50,12 @@ class Said(NamedTuple):
 
     @property
     def are_people_at_odds(self) -> bool:
-        """True if people say different things and nobody has settled it."""
+        """True if people disagree and nobody has settled it."""
         return bool(self.people) and self.person is None
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels that count, a person's before derived ones before the triage's; empty where nobody gives any."""
+        """The labels that count: a person's, else derived ones, else the triage's; empty if there are none."""
         if self.are_people_at_odds:
             return ()
         source = self.person or self.gold or self.triage
@@ -66,7 +66,7 @@ class Said(NamedTuple):
 class Material:
     """An incident with its triages, newest first, and all its annotations, oldest first.
 
-    `roles` say which facet tells how incidents were detected. Texts leave it redacted.
+    `roles` say which facet tells how incidents were detected. All texts it returns are redacted.
     """
 
     stored: StoredIncident
@@ -78,7 +78,7 @@ class Material:
 
     @classmethod
     async def read(cls, store: Store, incident_id: str, taxonomy: Taxonomy, roles: Roles, redactor: Redactor) -> Self:
-        """What is kept of an incident. Raises `NotFound`."""
+        """Read an incident from the store. Raises `NotFound`."""
         stored = await store.incidents.get(incident_id)
         triages = await store.triages.list(incident_id, _MOST_TRIAGES)
         annotations = await store.annotations.list(incident_id)
@@ -86,71 +86,69 @@ class Material:
 
     @property
     def triage(self) -> Triage | None:
-        """The latest triage; None where there is none."""
+        """The latest triage, or None."""
         return self.triages[0].triage if self.triages else None
 
     @property
     def incident(self) -> Incident:
-        """The incident, as it came."""
         return self.stored.incident
 
     @cached_property
     def redacted(self) -> Redacted:
-        """Title and write-up, redacted: all that is quoted stands in it."""
+        """Redacted title and write-up, the source of all quotes."""
         return self.redactor.redact(self.incident.text)
 
     @cached_property
     def sentences(self) -> tuple[str, ...]:
-        """The redacted sentences of the write-up, without those of the title."""
+        """The redacted sentences of the write-up, without the title."""
         begins = len(self.incident.text) - len(self.incident.write_up)
         return tuple(
-            one.text
-            for one in split(self.redacted.text)
-            if self.redacted.original_span(one.start, one.start + len(one.text))[0] >= begins
+            sentence.text
+            for sentence in split(self.redacted.text)
+            if self.redacted.original_span(sentence.start, sentence.start + len(sentence.text))[0] >= begins
         )
 
     @cached_property
     def names(self) -> DisplayNames:
-        """What facets and labels are called."""
         return DisplayNames(self.taxonomy)
 
     @cached_property
-    def said(self) -> dict[str, Said]:
-        """Facet -> what is said of it, in the taxonomy's order, then facets that it does not have (any more)."""
-        told = [*(self.triage.facets if self.triage else ()), *(each.facet for each in self.annotations)]
+    def said(self) -> dict[str, FacetLabel]:
+        """Facet -> its label, in the taxonomy's order; facets that the taxonomy lacks come last."""
+        facet_ids = [*(self.triage.facets if self.triage else ()), *(each.facet for each in self.annotations)]
         ids = [facet.id for facet in self.taxonomy.facets]
-        ids += [facet for facet in dict.fromkeys(told) if facet not in ids]
-        return {facet: Said.of(facet, self.triage, self.annotations) for facet in ids}
+        ids += [facet for facet in dict.fromkeys(facet_ids) if facet not in ids]
+        return {facet: FacetLabel.of(facet, self.triage, self.annotations) for facet in ids}
 
     @property
-    def detection(self) -> Said | None:
-        """What is said of how the incident was detected; None in a taxonomy without such a facet."""
+    def detection(self) -> FacetLabel | None:
+        """The label of how the incident was detected; None if the taxonomy has no such facet."""
         return self.said[self.roles.detection.facet] if self.roles.detection else None
 
     @property
-    def mitigation(self) -> Said | None:
-        """What is said of what ended it; None in a taxonomy without mitigations."""
+    def mitigation(self) -> FacetLabel | None:
+        """The mitigation label; None if the taxonomy has no mitigations."""
         return self.said[self.taxonomy.mitigation.id] if self.taxonomy.mitigation else None
 
     @cached_property
     def title(self) -> str:
-        """The redacted title; without one the first sentence that is made of words, else the id."""
+        """The redacted title; without one, the first sentence made of words, or else the id."""
         given = self.redactor.redact(self.incident.title).text
         return given or next((s for s in self.sentences if len(_WORD.findall(s)) >= _LEAST_WORDS), self.incident.id)
 
     def evidence(self, result: FacetResult) -> list[str]:
-        """The quotes of a result that stand in the write-up, word for word as they stand there."""
+        """The quotes of a result, exactly as they are in the redacted write-up."""
         found = (Evidence.locate(evidence.quote, self.redacted.text) for evidence in result.evidence)
         return list(dict.fromkeys(self._whole_words(evidence) for evidence in found if evidence))
 
     def _whole_words(self, evidence: Evidence) -> str:
-        """The quote without half a word at its end, where a long sentence was cut."""
+        """The quote without a partial word at its end, where a long sentence was cut."""
         is_cut = self.redacted.text[evidence.end - 1 : evidence.end + 1].isalnum() and evidence.end < len(
             self.redacted.text
         )
         return evidence.quote.rpartition(" ")[0] + " …" if is_cut and " " in evidence.quote else evidence.quote
 
     def is_told(self, facet_id: str, labels: Iterable[str]) -> bool:
-        """True if any of the labels says more than that the write-up does not tell."""
+        """True if any label says more than "undisclosed"."""
         known = {label.id: label for facet in self.taxonomy.facets if facet.id == facet_id for label in facet.labels}
         return any(label not in known or not known[label].undisclosed for label in labels)

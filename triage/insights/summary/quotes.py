@@ -1,15 +1,18 @@
-"""Sentences of a write-up that tell what an incident did to others, and those that tell when: always word for word.
+"""Sentences of a write-up about impact and times, and how quotes, times and annotators are written in Markdown.
 
-They are found by English words; a write-up in another language has none.
+Sentences are found by English words; write-ups in other languages have none.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
+from triage.domain.annotation import Annotation
 from triage.history.duplicates import is_near_duplicate
 from triage.pipeline.classification.sentences import is_boilerplate
+from triage.render.markdown import plain, shortened
 
 MOST_IMPACT = 3
 
@@ -32,7 +35,7 @@ _HOW_MUCH = re.compile(
     r"traffic|calls?)\b|\b\d[\d.,]* (?:users?|customers?|requests?|jobs?|orders?|messages?|minutes|hours)\b",
     re.IGNORECASE,
 )
-# What was found, said and done about it, or will be, is no impact.
+# Findings, statements and actions, past or planned, are not impact.
 _ABOUT_WORK = re.compile(
     r"\b(?:will|going forward|in the future|to prevent|next steps?|we plan|plans? to|root cause|apologi[sz]e|"
     r"review\w* (?:our|the)|subscribe\w*|learn more|diagnos\w*|troubleshoot\w*|investigat\w*|communicat\w*|"
@@ -44,7 +47,7 @@ _LEAST_WORDS = 5
 
 
 def impact(sentences: Sequence[str]) -> list[str]:
-    """At most three sentences that tell who or what was hit, and how: the best ones, in the order of the write-up."""
+    """At most three sentences that say who or what was affected and how, in the order of the write-up."""
     worth = [(_impact_of(sentence), place) for place, sentence in enumerate(sentences)]
     ranked = sorted((pair for pair in worth if pair[0] > 0), key=lambda pair: (-pair[0], pair[1]))
     chosen: list[int] = []
@@ -57,9 +60,9 @@ def impact(sentences: Sequence[str]) -> list[str]:
 
 
 def timed(sentences: Sequence[str]) -> list[str]:
-    """The sentences that name a time of day, in the order of the write-up, none told twice.
+    """The sentences with a time of day, in order, without near duplicates.
 
-    Of those that only say that work goes on the first one stays: it tells when others were told.
+    Of sentences that only say that work continues, the first one is kept: it shows when others were informed.
     """
     found: list[str] = []
     for sentence in sentences:
@@ -70,11 +73,37 @@ def timed(sentences: Sequence[str]) -> list[str]:
 
 
 def _impact_of(sentence: str) -> float:
-    """How much a sentence tells of impact: 0 where it does not say what went wrong, and for whom or how much."""
+    """How much a sentence says about impact: 0 unless it says what went wrong, and for whom or how much."""
     if len(sentence.split()) < _LEAST_WORDS or is_boilerplate(sentence) or _ABOUT_WORK.search(sentence):
         return 0.0
-    who, what = (len({word.casefold() for word in found.findall(sentence)}) for found in (_WHO, _WHAT))
+    affected, failures = (len({word.casefold() for word in found.findall(sentence)}) for found in (_WHO, _WHAT))
     how_much = len(_HOW_MUCH.findall(sentence))
-    if not what or not (who or how_much):
+    if not failures or not (affected or how_much):
         return 0.0
-    return min(who, 2) + min(what, 3) + 1.5 * min(how_much, 2)
+    return min(affected, 2) + min(failures, 3) + 1.5 * min(how_much, 2)
+
+
+_QUOTE_CHARACTERS = 400
+
+
+def moment(at: datetime) -> str:
+    """The time in UTC, to the minute."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def text(words: str, most: int = _QUOTE_CHARACTERS) -> str:
+    """Text from outside on one line, cut at `most` characters."""
+    return plain(shortened(words, most))
+
+
+def quoted(sentences: Iterable[str]) -> list[str]:
+    """Quotes, one line each, with an empty line after each."""
+    return [line for sentence in sentences for line in (f"> “{text(sentence)}”", "")]
+
+
+def teller(annotation: Annotation) -> str:
+    """Who gave a label, and when."""
+    name = plain(annotation.annotator)
+    if annotation.origin != "human":
+        name += f" ({annotation.origin}, no person)"
+    return f"{name}, {annotation.created_at.astimezone(UTC):%Y-%m-%d}"

@@ -1,1 +1,1 @@
-"""The annotation job: who labels what, blind; where they disagree; and how gold labels come of it."""
+"""The annotation job: blind labelling, disagreements between annotators, and the gold labels made from them."""

@@ -1,4 +1,4 @@
-"""Adjudication: someone settles what annotators disagree on; the gold label keeps what it was made from."""
+"""Adjudication: a person settles a disagreement between annotators, and the gold label records what it settled."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CHUNK = 100
 
 
 class Disputed(BaseModel, frozen=True):
-    """An incident with its open disagreements, in the taxonomy's order: parents come first."""
+    """An incident with its open disagreements in the taxonomy's order, parent facets first."""
 
     incident_id: str
     title: str
@@ -39,30 +39,30 @@ class Disputed(BaseModel, frozen=True):
 
 
 class DisputedPage(BaseModel, frozen=True):
-    """Some incidents with open disagreements, newest first, and the cursor of the next page (None on the last)."""
+    """A page of incidents with open disagreements, newest first. `next_cursor` is None on the last page."""
 
     incidents: tuple[Disputed, ...]
     next_cursor: str | None
 
 
 class Dispute(NamedTuple):
-    """What is to be settled of one facet: who said what, and the labels that can be gold for it.
+    """One facet to settle, with its annotations and the labels that can become gold.
 
-    `above` tells the facet that it refines, if any, with the names of its settled labels. `settled` is an earlier
-    adjudication, and `as_of` how far the incident's annotations had got.
+    `above` names the parent facet and its settled labels, if any. `settled` is an earlier adjudication. `as_of` is the
+    state of the incident's annotations.
     """
 
     incident: Incident
     facet: Facet
     labels: tuple[Label, ...]
-    said: tuple[Annotation, ...]
+    annotations: tuple[Annotation, ...]
     settled: Annotation | None
     above: str
     as_of: Labelled
 
 
 class Ruling(NamedTuple):
-    """What an adjudicator decides of one facet. The first label is the primary; the note says why."""
+    """An adjudicator's decision on one facet. The first label is the primary one; the note gives the reason."""
 
     facet: str
     labels: tuple[str, ...]
@@ -70,9 +70,9 @@ class Ruling(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """What `accept_agreed` made gold: how many facets of how many incidents; and what could not be, with the reason.
+    """The result of `accept_agreed`: counts of new gold facets and their incidents, and the reasons for those left out.
 
-    `is_cut_off` if it ended before all were looked at.
+    `is_cut_off` is true if it stopped before it had checked every incident.
     """
 
     facets: int
@@ -82,7 +82,7 @@ class Accepted(NamedTuple):
 
 
 class Adjudication:
-    """The adjudication of everything that is labelled."""
+    """Finds open disagreements and settles them."""
 
     def __init__(self, casebook: Casebook, store: Store) -> None:
         self.taxonomy = casebook.taxonomy
@@ -98,19 +98,20 @@ class Adjudication:
         teams: Collection[str] | None = None,
         most: int | None = None,
     ) -> DisputedPage:
-        """Incidents with open disagreements; for an `adjudicator` without those that they are still to label.
+        """List incidents with open disagreements.
 
-        With `teams` only those of these teams. With `most` it ends after looking at about so many of those on which
-        people ever disagreed: a page with fewer than `limit` then has a cursor, from which to look on.
+        With an `adjudicator`, incidents that this person still has to label are left out. `teams` limits the list to
+        these teams. With `most` the search stops after about that many incidents with differing labels: a page with
+        fewer than `limit` incidents then still has a cursor.
         """
         before = None if cursor is None else read_cursor(cursor)
         found: list[tuple[int, str, list[Disagreement]]] = []
-        looked_at, is_end = 0, False
-        while len(found) <= limit and not is_end and (most is None or looked_at < most):
+        checked, is_end = 0, False
+        while len(found) <= limit and not is_end and (most is None or checked < most):
             chunk = await self._store.annotations.list_labelled(
                 2, before=before, limit=_CHUNK, teams=teams, differing=True
             )
-            looked_at, is_end = looked_at + len(chunk), len(chunk) < _CHUNK
+            checked, is_end = checked + len(chunk), len(chunk) < _CHUNK
             blind = await self._blind(adjudicator, [incident_id for _, incident_id in chunk])
             annotations = await self._store.annotations.list_many([incident_id for _, incident_id in chunk])
             for seq, incident_id in chunk:
@@ -131,23 +132,26 @@ class Adjudication:
     async def dispute(
         self, incident_id: str, facet_id: str | None = None, adjudicator: str | None = None
     ) -> Dispute | None:
-        """What is to be settled of an incident: its first open disagreement, or that on a facet, also if it is settled.
+        """The first open disagreement of an incident, or the given facet even if it is settled already.
 
-        None if there is none. Raises `NotFound`, and `Conflict` if the adjudicator has still to label the facet.
+        Returns None if there is nothing to settle. Raises `NotFound`, and `Conflict` if the adjudicator still has to
+        label the facet.
         """
         incident = (await self._store.incidents.get(incident_id)).incident
         annotations = await self._store.annotations.list(incident_id)
         if facet_id is None:
             open_ = next(iter(disagreements(annotations, self.taxonomy)), None)
         else:
-            said = tuple(each for each in opinions(annotations) if each.facet == facet_id)
+            annotations_of_facet = tuple(each for each in opinions(annotations) if each.facet == facet_id)
             verdict = verdict_on(facet_id, annotations)
-            open_ = Disagreement(incident_id=incident_id, facet=facet_id, annotations=said, settled=verdict)
+            open_ = Disagreement(
+                incident_id=incident_id, facet=facet_id, annotations=annotations_of_facet, settled=verdict
+            )
         if open_ is None or not open_.annotations:
             return None
         facet = self.taxonomy.facet(open_.facet)
         if facet.id in (await self._blind(adjudicator, [incident_id])).get(incident_id, ()):
-            raise _still_to_label(str(adjudicator), incident_id, facet.id)
+            raise _must_label_first(str(adjudicator), incident_id, facet.id)
         parents = parent_labels(facet, annotations, self.taxonomy)
         labels = facet.labels if parents is None else tuple(facet.children(parents))
         as_of = Labelled(len(annotations), annotations[-1].id or 0)
@@ -157,20 +161,20 @@ class Adjudication:
     async def settle(
         self, incident_id: str, adjudicator: str, rulings: Sequence[Ruling], expected: Labelled | None = None
     ) -> list[Annotation]:
-        """Make gold labels out of what annotators said, all or none; each settles all that was said of its facet.
+        """Store gold labels for these facets, all or none; each settles every annotation of its facet.
 
-        Settling a facet also accepts what all say of the facet that it refines. Raises `NotFound`, `Conflict` if the
-        adjudicator has still to label the facet themselves, `InvalidInput` for what nobody labelled or what does not
-        fit together, and `Outdated` if the incident's annotations have got further than `expected`.
+        Settling a facet also accepts the agreed label of its parent facet. Raises `NotFound`, `Conflict` if the
+        adjudicator still has to label the facet, `InvalidInput` if nobody labelled it or the labels do not fit
+        together, and `Outdated` if the incident has more annotations than `expected`.
         """
         await self._store.incidents.get(incident_id)
         annotations = await self._store.annotations.list(incident_id)
-        waiting = await self._blind(adjudicator, [incident_id])
+        blind = await self._blind(adjudicator, [incident_id])
         decided = {ruling.facet: ruling for ruling in rulings}
         for ruling in rulings:
             facet = self.taxonomy.facet(ruling.facet)
-            if facet.id in waiting.get(incident_id, ()):
-                raise _still_to_label(adjudicator, incident_id, facet.id)
+            if facet.id in blind.get(incident_id, ()):
+                raise _must_label_first(adjudicator, incident_id, facet.id)
             if facet.parent is not None and facet.parent not in decided:
                 parents = parent_labels(facet, annotations, self.taxonomy)
                 if parents is not None and verdict_on(facet.parent, annotations) is None:
@@ -186,9 +190,9 @@ class Adjudication:
         teams: Collection[str] | None = None,
         most: int | None = None,
     ) -> Accepted:
-        """Make gold whatever at least two people agree on. What would not fit its parent label is left out.
+        """Make gold every label that at least two people agree on, except labels that do not fit their parent label.
 
-        With `teams` only that of incidents of these teams, and with `most` that of so many incidents at most.
+        `teams` limits it to incidents of these teams, `most` to that many incidents.
         """
         ids = [incident_id for _, incident_id in await self._store.annotations.list_labelled(2, teams=teams)]
         facets, incidents, left_out = 0, 0, list[str]()
@@ -197,14 +201,14 @@ class Adjudication:
                 return Accepted(facets, incidents, left_out, is_cut_off=True)
             annotations = await self._store.annotations.list(incident_id)
             rulings = []
-            for one in agreed(annotations, self.taxonomy):
+            for agreement in agreed(annotations, self.taxonomy):
                 try:
-                    parents = parent_labels(self.taxonomy.facet(one.facet), annotations, self.taxonomy)
-                    self._check(one.facet, one.labels, parents)
+                    parents = parent_labels(self.taxonomy.facet(agreement.facet), annotations, self.taxonomy)
+                    self._check(agreement.facet, agreement.labels, parents)
                 except InvalidInput as error:
                     left_out.append(f"{incident_id}: {error.detail}")
                 else:
-                    rulings.append(Ruling(one.facet, one.labels))
+                    rulings.append(Ruling(agreement.facet, agreement.labels))
             try:
                 if rulings:
                     await self._casebook.annotate(
@@ -217,7 +221,7 @@ class Adjudication:
         return Accepted(facets, incidents, left_out)
 
     async def history(self, incident_id: str) -> list[Verdict]:
-        """Every adjudication of an incident, oldest first, with what it was made from. Raises `NotFound`."""
+        """All adjudications of an incident, oldest first, with the annotations they settled. Raises `NotFound`."""
         await self._store.incidents.get(incident_id)
         return verdicts(await self._store.annotations.list(incident_id))
 
@@ -236,10 +240,10 @@ class Adjudication:
         return {} if adjudicator is None else await self._labelling.waiting(adjudicator, incident_ids)
 
 
-def _still_to_label(adjudicator: str, incident_id: str, facet_id: str) -> Conflict:
+def _must_label_first(adjudicator: str, incident_id: str, facet_id: str) -> Conflict:
     return Conflict(
-        f"{adjudicator!r} has still to label {facet_id!r} of {incident_id!r} without seeing the others: "
-        "label it first, or let someone else settle it.",
+        f"{adjudicator!r} still has to label {facet_id!r} of {incident_id!r} without seeing other labels. "
+        "Label it first, or let someone else settle it.",
         incident_id=incident_id,
         facet=facet_id,
     )
@@ -249,7 +253,7 @@ def _gold(incident_id: str, adjudicator: str, ruling: Ruling, annotations: Seque
     settles = tuple(each.id for each in opinions(annotations) if each.facet == ruling.facet and each.id is not None)
     if not settles:
         raise InvalidInput(
-            f"Nobody has labelled {ruling.facet!r} of {incident_id!r}: there is nothing to settle.",
+            f"Nobody has labelled {ruling.facet!r} of {incident_id!r}, so there is nothing to settle.",
             field="facet",
             facet=ruling.facet,
         )

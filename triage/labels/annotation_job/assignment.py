@@ -1,4 +1,4 @@
-"""Who labels which incident: every incident goes to as many different annotators as wanted, and all get as many."""
+"""Assignment of incidents to annotators: a fixed number of annotators per incident, with equal shares."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def distribute(
     already: Mapping[str, Collection[str]] | None = None,
     seed: int = 0,
 ) -> list[tuple[str, str]]:
-    """Pairs of incident and annotator to be added so that each incident has `per_incident` different annotators.
+    """Pairs of incident and annotator to add, so that each incident has `per_incident` different annotators.
 
-    `already` are the annotators that incidents have; they keep them, and these count. Each incident goes to those who
-    have least so far, and of those to the pair that met least often; chance decides the rest, the same with the same
-    seed. From nothing the annotators' shares differ by one incident at most. An annotator's incidents come in an order
-    of chance, so that whoever stops early has labelled a random part.
+    `already` maps incidents to the annotators they have; these stay and count. Each incident goes to the annotators
+    with the fewest incidents, and among them to those who share the fewest with its other annotators; ties are broken
+    at random by `seed`. Starting from nothing, shares differ by at most one incident. Each annotator's incidents come
+    in random order, so whoever stops early has labelled a random sample.
 
     >>> sorted(distribute(["a", "b", "c"], ["x", "y"], 1, seed=3))
     [('a', 'y'), ('b', 'x'), ('c', 'y')]
@@ -36,14 +36,14 @@ def distribute(
     known = {key: set((already or {}).get(key, ())) for key in incident_ids}
     shares = Counter(name for names in (already or {}).values() for name in names)
     met = Counter(pair for names in (already or {}).values() for pair in itertools.combinations(sorted(names), 2))
-    chance = random.Random(seed)  # noqa: S311 - nobody gains by guessing it
+    random_order = random.Random(seed)  # noqa: S311 - not used for security
     order = sorted(known)
-    chance.shuffle(order)
+    random_order.shuffle(order)
     added: list[tuple[str, str]] = []
     for incident_id in order:
         names = known[incident_id]
         free = [name for name in annotators if name not in names]
-        chance.shuffle(free)
+        random_order.shuffle(free)
         while free and len(names) < per_incident:
             chosen = min(free, key=lambda name: (shares[name], sum(met[_pair(name, other)] for other in names)))
             met.update(_pair(chosen, other) for other in names)
@@ -54,12 +54,12 @@ def distribute(
     return added
 
 
-def _pair(one: str, other: str) -> tuple[str, str]:
-    return (one, other) if one < other else (other, one)
+def _pair(first: str, second: str) -> tuple[str, str]:
+    return (first, second) if first < second else (second, first)
 
 
 class Assigned(NamedTuple):
-    """What an assignment added: how many incidents it reached, and annotator -> how many of them they got."""
+    """The number of incidents that got a new annotator, and the number of new incidents per annotator."""
 
     incidents: int
     added: dict[str, int]
@@ -78,39 +78,39 @@ async def assign(
     seed: int = 0,
     shows_model: bool = False,
 ) -> Assigned:
-    """Assign incidents that lack annotators: those named, or all that are stored (with `status`, those in that state).
+    """Assign incidents that lack annotators: those named, or all stored ones (with `status`, those in that state).
 
-    With `limit` so many of them, drawn with the seed. No facets means all of the taxonomy. Earlier assignments stay.
-    Raises `InvalidInput` for annotators or facets that can't be, and `NotFound` for an incident that is not stored or
-    where there is none.
+    With `limit`, a random sample of that size is assigned. No facets means all of the taxonomy. Earlier assignments
+    stay. Raises `InvalidInput` for invalid annotators or facets, and `NotFound` for an unknown incident or if there is
+    none.
     """
     names = _annotators(annotators)
-    wanted = _facets(taxonomy, facets)
+    facet_ids = _facets(taxonomy, facets)
     ids = await store.incidents.list_ids(status) if incident_ids is None else list(dict.fromkeys(incident_ids))
     if incident_ids is not None:
         await _check_known(store, ids)
     if not ids:
         raise NotFound(
-            "There is no incident to assign. Name a file of write-ups with --from, or import or post some.",
+            "There are no incidents to assign. Name a file of write-ups with --from, or import or post some.",
             status=status,
         )
     already: dict[str, set[str]] = {}
     for assignment in await store.assignments.list():
-        if set(wanted) <= set(assignment.facets):
+        if set(facet_ids) <= set(assignment.facets):
             already.setdefault(assignment.incident_id, set()).add(assignment.annotator)
     lacking = [key for key in ids if len(already.get(key, ())) < per_incident]
     most = min((len(already.get(key, set()) | set(names)) for key in lacking), default=per_incident)
     if most < per_incident:
         raise InvalidInput(
-            f"{per_incident} different annotators per incident are wanted, but some incidents would have {most}: name "
-            "more annotators, or lower --per-incident.",
+            f"Each incident needs {per_incident} different annotators, but some would have {most}. Name more "
+            "annotators, or lower --per-incident.",
             field="annotators",
         )
     if limit is not None and limit < len(lacking):
         lacking = random.Random(seed).sample(sorted(lacking), limit)  # noqa: S311 - as above
     pairs = distribute(lacking, names, per_incident, already=already, seed=seed)
     await store.assignments.add(
-        [Assignment(incident_id=key, annotator=name, facets=wanted, shows_model=shows_model) for key, name in pairs]
+        [Assignment(incident_id=key, annotator=name, facets=facet_ids, shows_model=shows_model) for key, name in pairs]
     )
     return Assigned(len({key for key, _ in pairs}), {name: sum(by == name for _, by in pairs) for name in names})
 
@@ -124,21 +124,21 @@ async def assign_each(
     facets: Sequence[str] = (),
     shows_model: bool = False,
 ) -> Assigned:
-    """Assign each of these incidents to each of these annotators; what they have already stays as it is.
+    """Assign every one of these incidents to every one of these annotators. Existing assignments stay.
 
-    No facets means all of the taxonomy. Raises as `assign` does.
+    No facets means all of the taxonomy. Raises what `assign` raises.
     """
     names = _annotators(annotators)
-    wanted = _facets(taxonomy, facets)
+    facet_ids = _facets(taxonomy, facets)
     ids = list(dict.fromkeys(incident_ids))
     await _check_known(store, ids)
     new = []
     for name in names:
         mine = {each.incident_id: each.facets for each in await store.assignments.list(name)}
         new += [
-            Assignment(incident_id=key, annotator=name, facets=wanted, shows_model=shows_model)
+            Assignment(incident_id=key, annotator=name, facets=facet_ids, shows_model=shows_model)
             for key in ids
-            if not set(wanted) <= set(mine.get(key, ()))
+            if not set(facet_ids) <= set(mine.get(key, ()))
         ]
     await store.assignments.add(new)
     return Assigned(
@@ -149,7 +149,7 @@ async def assign_each(
 async def _check_known(store: Store, incident_ids: Sequence[str]) -> None:
     if missing := set(incident_ids) - set(await store.incidents.find_teams(incident_ids)):
         raise NotFound(
-            f"There is no incident {', '.join(sorted(missing)[:10])}: import or post it first.",
+            f"Unknown incidents: {', '.join(sorted(missing)[:10])}. Import or post them first.",
             incident_ids=sorted(missing),
         )
 
@@ -165,7 +165,9 @@ def _annotators(names: Sequence[str]) -> list[str]:
     if not known:
         raise InvalidInput("Name at least one annotator.", field="annotators")
     if any(name.startswith("model:") for name in known):
-        raise InvalidInput("A name that begins with 'model:' is a model's; assign to people.", field="annotators")
+        raise InvalidInput(
+            "Names that start with 'model:' belong to models. Assign incidents to people.", field="annotators"
+        )
     if long := next((name for name in known if len(name) > LONGEST_NAME), None):
         raise InvalidInput(f"The name {long[:20]!r}… is longer than {LONGEST_NAME} characters.", field="annotators")
     return known

@@ -1,7 +1,7 @@
-"""Where annotators agree, where they don't, and what has been settled: pure functions on annotations.
+"""Where annotators agree and disagree, and what has been settled. Pure functions on annotations.
 
-Two labels of a facet agree if they are the same; of a facet with a primary label the primary ones, of one with any
-number of labels all of them.
+Two annotations agree if their labels are equal: the primary labels of a facet with a primary one, all labels of a facet
+with many.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from triage.domain.taxonomy import Facet, Taxonomy
 
 
 class Disagreement(BaseModel, frozen=True):
-    """What several people said of one facet of one incident, where they don't agree and nobody has settled it.
+    """Differing annotations of one facet of one incident that nobody has settled.
 
     `settled` is an earlier adjudication that someone has contradicted since.
     """
@@ -30,9 +30,9 @@ class Disagreement(BaseModel, frozen=True):
 
 
 class Agreed(NamedTuple):
-    """A facet of an incident on which several people agree and that is not gold by an adjudication yet.
+    """A facet on which several people agree and that no adjudication has made gold.
 
-    `labels` are those that all of them gave, the primary first.
+    `labels` are those that all of them gave, the primary one first.
     """
 
     incident_id: str
@@ -42,81 +42,90 @@ class Agreed(NamedTuple):
 
 
 class Verdict(BaseModel, frozen=True):
-    """An adjudication with the annotations that it was made from, in the order in which they were given."""
+    """An adjudication with the annotations that it settled, oldest first."""
 
     adjudication: Annotation
     settled: tuple[Annotation, ...]
 
     @property
     def was_agreed(self) -> bool:
-        """True if it only confirms what all had said."""
+        """True if it only confirms what everyone had labelled."""
         return len({each.labels[:1] for each in (self.adjudication, *self.settled)}) == 1
 
 
 def opinions(annotations: Iterable[Annotation]) -> list[Annotation]:
-    """What people say themselves: each one's latest label of each facet, without adjudications and models."""
+    """People's own labels: the latest of each person and facet, without adjudications and models."""
     return [each for each in standing(annotations) if each.origin == "human" and not each.is_adjudication]
 
 
-def counted(facet: Facet, labels: Sequence[str]) -> str:
-    """What agreement is counted on: the one or primary label, or all labels of a facet with any number."""
+def compared_labels(facet: Facet, labels: Sequence[str]) -> str:
+    """The text on which agreement is measured: the primary label, or all labels of a facet with many."""
     return "+".join(sorted(labels)) if facet.cardinality == "multi" else labels[0]
 
 
 def disagreements(annotations: Sequence[Annotation], taxonomy: Taxonomy) -> list[Disagreement]:
     """The open disagreements in one incident's annotations (oldest first), in the taxonomy's order."""
     found = []
-    for facet, said in _by_facet(annotations, taxonomy):
+    for facet, annotated in _by_facet(annotations, taxonomy):
         verdict = verdict_on(facet.id, annotations)
-        above = verdict_on(facet.parent, annotations) if facet.parent else None
-        if above is not None and not facet.children(above.labels):
-            # Nothing refines the parent label that was settled.
+        parent_verdict = verdict_on(facet.parent, annotations) if facet.parent else None
+        if parent_verdict is not None and not facet.children(parent_verdict.labels):
+            # The settled parent label has no children.
             continue
-        fresh = said if verdict is None else [each for each in said if each.id not in verdict.settles]
-        # A settled facet is open again when someone comes to say something else.
-        against = said if verdict is None else [verdict, *fresh]
-        if fresh and len({counted(facet, each.labels) for each in against}) > 1:
+        fresh = annotated if verdict is None else [each for each in annotated if each.id not in verdict.settles]
+        # A later, different label reopens a settled facet.
+        against = annotated if verdict is None else [verdict, *fresh]
+        if fresh and len({compared_labels(facet, each.labels) for each in against}) > 1:
             found.append(
-                Disagreement(incident_id=said[0].incident_id, facet=facet.id, annotations=tuple(said), settled=verdict)
+                Disagreement(
+                    incident_id=annotated[0].incident_id, facet=facet.id, annotations=tuple(annotated), settled=verdict
+                )
             )
     return found
 
 
 def against_model(annotations: Sequence[Annotation], triaged: Labels, taxonomy: Taxonomy) -> list[str]:
-    """The facets of one incident of which a person and the model say something else, in the taxonomy's order.
+    """The facets of one incident on which a person and the model differ, in the taxonomy's order.
 
-    `triaged` are the model's labels, empty where it abstains, which contradicts nobody. A person's gold label, theirs
-    alone or an adjudication, settles its facet.
+    `triaged` are the model's labels; an abstention (no labels) contradicts nobody. A person's gold label settles its
+    facet.
     """
     settled = {each.facet for each in standing(annotations) if each.is_gold and each.origin == "human"}
-    said = opinions(annotations)
+    people = opinions(annotations)
     return [
         facet.id
         for facet in taxonomy.facets
         if facet.id not in settled
         and (labels := triaged.get(facet.id))
-        and any(counted(facet, each.labels) != counted(facet, labels) for each in said if each.facet == facet.id)
+        and any(
+            compared_labels(facet, each.labels) != compared_labels(facet, labels)
+            for each in people
+            if each.facet == facet.id
+        )
     ]
 
 
 def agreed(annotations: Sequence[Annotation], taxonomy: Taxonomy) -> list[Agreed]:
-    """The facets of one incident on which at least two people agree and that are not settled, parents first."""
+    """The unsettled facets of one incident on which at least two people agree, parents first."""
     found = []
-    for facet, said in _by_facet(annotations, taxonomy):
-        if verdict_on(facet.id, annotations) is None and len({counted(facet, each.labels) for each in said}) == 1:
-            common = tuple(label for label in said[0].labels if all(label in each.labels for each in said))
-            found.append(Agreed(said[0].incident_id, facet.id, common, tuple(said)))
+    for facet, annotated in _by_facet(annotations, taxonomy):
+        if (
+            verdict_on(facet.id, annotations) is None
+            and len({compared_labels(facet, each.labels) for each in annotated}) == 1
+        ):
+            common = tuple(label for label in annotated[0].labels if all(label in each.labels for each in annotated))
+            found.append(Agreed(annotated[0].incident_id, facet.id, common, tuple(annotated)))
     return found
 
 
 def verdict_on(facet_id: str, annotations: Iterable[Annotation]) -> Annotation | None:
-    """The adjudication of a facet that stands; the latest, whoever made it."""
+    """The latest adjudication of a facet, or None."""
     verdicts = [each for each in annotations if each.facet == facet_id and each.is_adjudication]
     return verdicts[-1] if verdicts else None
 
 
 def verdicts(annotations: Sequence[Annotation]) -> list[Verdict]:
-    """Every adjudication of one incident, oldest first, with what it was made from."""
+    """Every adjudication of one incident, oldest first, with the annotations that it settled."""
     by_id = {each.id: each for each in annotations}
     return [
         Verdict(adjudication=each, settled=tuple(by_id[n] for n in each.settles if n in by_id))
@@ -126,20 +135,20 @@ def verdicts(annotations: Sequence[Annotation]) -> list[Verdict]:
 
 
 def parent_labels(facet: Facet, annotations: Sequence[Annotation], taxonomy: Taxonomy) -> tuple[str, ...] | None:
-    """The labels of the facet that this one refines: settled, or else what all say of it. None where it has none.
+    """The settled or agreed labels of the facet's parent facet, or None if there are none.
 
-    Raises `InvalidInput` while people disagree on it.
+    Raises `InvalidInput` while people disagree on the parent facet.
     """
     if facet.parent is None:
         return None
     if (verdict := verdict_on(facet.parent, annotations)) is not None:
         return verdict.labels
-    for one in agreed(annotations, taxonomy):
-        if one.facet == facet.parent:
-            return one.labels
-    if any(one.facet == facet.parent for one in disagreements(annotations, taxonomy)):
+    for item in agreed(annotations, taxonomy):
+        if item.facet == facet.parent:
+            return item.labels
+    if any(item.facet == facet.parent for item in disagreements(annotations, taxonomy)):
         raise InvalidInput(
-            f"Settle {facet.parent!r} first: a label of {facet.id!r} belongs under one of it.",
+            f"Settle {facet.parent!r} first: labels of {facet.id!r} depend on it.",
             field="facet",
             facet=facet.id,
         )
@@ -147,7 +156,7 @@ def parent_labels(facet: Facet, annotations: Sequence[Annotation], taxonomy: Tax
 
 
 def _by_facet(annotations: Sequence[Annotation], taxonomy: Taxonomy) -> list[tuple[Facet, list[Annotation]]]:
-    """The facets of which at least two people said something, and what."""
-    said = sorted(opinions(annotations), key=lambda each: each.facet)
-    by_facet = {facet_id: list(group) for facet_id, group in groupby(said, key=lambda each: each.facet)}
+    """The facets that at least two people labelled, with their annotations."""
+    ordered = sorted(opinions(annotations), key=lambda each: each.facet)
+    by_facet = {facet_id: list(group) for facet_id, group in groupby(ordered, key=lambda each: each.facet)}
     return [(facet, by_facet[facet.id]) for facet in taxonomy.facets if len(by_facet.get(facet.id, ())) > 1]

@@ -1,7 +1,7 @@
-"""Labelling: what is put before an annotator, and what they say.
+"""Labelling: the assigned incidents of an annotator, and their answers.
 
-An annotator is shown neither the others' labels nor the model's, unless their assignment allows the model's. What was
-shown is kept, so that every label tells whether its annotator had seen the model's.
+Annotators see neither each other's labels nor the model's, unless the assignment allows the model's. The service
+records what was shown, so every label says whether its annotator had seen the model's.
 """
 
 from __future__ import annotations
@@ -17,30 +17,29 @@ from triage.store import Store
 
 
 class Answer(NamedTuple):
-    """What an annotator says of one facet. The first label is the primary; the note says why."""
+    """An annotator's labels of one facet. The first is the primary one; the note gives the reason."""
 
     labels: tuple[str, ...]
     note: str = ""
 
 
-class Piece(NamedTuple):
-    """A piece of work: an assignment, and what its annotator said so far, by facet."""
+class WorkItem(NamedTuple):
+    """An assignment and the annotator's labels so far, by facet."""
 
     assignment: Assignment
     given: dict[str, Annotation]
 
     @property
     def labels(self) -> Labels:
-        """The labels given so far."""
         return {facet: annotation.labels for facet, annotation in self.given.items()}
 
     def answer(self, facet_id: str) -> Answer:
-        """What was said of a facet so far; without labels where nothing was."""
-        said = self.given.get(facet_id)
-        return Answer(()) if said is None else Answer(said.labels, said.note)
+        """The answer for a facet so far; it has no labels if there is none."""
+        annotation = self.given.get(facet_id)
+        return Answer(()) if annotation is None else Answer(annotation.labels, annotation.note)
 
-    def drafted(self, draft: Mapping[str, Answer]) -> Piece:
-        """The piece as it would be after these answers. What has none in the draft counts as not said."""
+    def drafted(self, draft: Mapping[str, Answer]) -> WorkItem:
+        """The work item as it would be after these answers. An answer without labels counts as no answer."""
         mine = self.assignment
         given = {
             facet: Annotation(
@@ -56,34 +55,32 @@ class Piece(NamedTuple):
         return self._replace(given=given)
 
     def facets(self, taxonomy: Taxonomy) -> list[Facet]:
-        """The facets asked for, each after the one it refines. Those that the taxonomy no longer has are left out."""
+        """The assigned facets that the taxonomy still has, each after its parent."""
         return [facet for facet in taxonomy.facets if facet.id in self.assignment.facets]
 
     def offered(self, facet: Facet) -> list[Label]:
-        """The labels that can answer: those under the annotator's own parent label, where the parent is asked too."""
+        """The labels to choose from: those under the annotator's own parent label if the parent is assigned too."""
         if facet.parent is None or facet.parent not in self.assignment.facets:
             return list(facet.labels)
         return facet.children(self.labels.get(facet.parent, ()))
 
     def open_facets(self, taxonomy: Taxonomy) -> list[Facet]:
-        """The facets that wait for an answer: a new parent label asks anew for a child that does not belong under it.
+        """The facets without a valid answer. A new parent label reopens a child facet whose label does not fit under
+        it.
 
-        A facet that refines an open one is not open yet, and one without a label under the chosen parent never is.
+        A child of an open facet is not open yet, and one without labels under the chosen parent never is.
         """
         waiting = []
         for facet in self.facets(taxonomy):
             ids = {label.id for label in self.offered(facet)}
-            said = set(self.labels.get(facet.id, ()))
-            if ids and not (said and said <= ids):
+            answered = set(self.labels.get(facet.id, ()))
+            if ids and not (answered and answered <= ids):
                 waiting.append(facet)
         return waiting
 
 
-class Asked(NamedTuple):
-    """A question of a piece of work, with the labels that can answer it.
-
-    `given` is what the annotator themselves said so far, and `is_open` says whether it waits for an answer.
-    """
+class FacetQuestion(NamedTuple):
+    """A facet to answer, with the labels to choose from, the annotator's answer so far, and whether it is open."""
 
     facet: Facet
     labels: tuple[Label, ...]
@@ -92,129 +89,127 @@ class Asked(NamedTuple):
 
 
 class Task(NamedTuple):
-    """An incident as it is put before an annotator. `model` are the model's labels, None where they are not shown."""
+    """An incident as the annotator sees it. `model` holds the model's labels, None if they are hidden."""
 
-    piece: Piece
+    item: WorkItem
     incident: Incident
     model: Labels | None
 
-    def sheet(self, taxonomy: Taxonomy, draft: Mapping[str, Answer] | None = None) -> list[Asked]:
-        """All questions of the incident at once; with a `draft` as they would be after these answers."""
-        piece = self.piece if draft is None else self.piece.drafted(draft)
+    def sheet(self, taxonomy: Taxonomy, draft: Mapping[str, Answer] | None = None) -> list[FacetQuestion]:
+        """All questions of the incident; with a `draft`, as they would be after these answers."""
+        piece = self.item if draft is None else self.item.drafted(draft)
         waiting = piece.open_facets(taxonomy)
         return [
-            Asked(facet, tuple(piece.offered(facet)), piece.answer(facet.id), is_open=facet in waiting)
+            FacetQuestion(facet, tuple(piece.offered(facet)), piece.answer(facet.id), is_open=facet in waiting)
             for facet in piece.facets(taxonomy)
         ]
 
 
 class Progress(NamedTuple):
-    """How many incidents are assigned to an annotator, and how many of them they have labelled in full."""
+    """The number of incidents assigned to an annotator, and how many are fully labelled."""
 
     assigned: int
     done: int
 
 
 class Labelling:
-    """The labelling of all annotators."""
+    """Serves assigned incidents to annotators and saves their answers."""
 
     def __init__(self, store: Store, taxonomy: Taxonomy) -> None:
         self.taxonomy = taxonomy
         self._store = store
 
-    async def work(self, annotator: str, teams: Collection[str] | None = None) -> list[Piece]:
-        """All that is assigned to the annotator (with `teams`, of these teams), in its order.
+    async def work(self, annotator: str, teams: Collection[str] | None = None) -> list[WorkItem]:
+        """All work items of the annotator in assignment order; `teams` limits them to these teams.
 
-        Raises `NotFound` where nothing is.
+        Raises `NotFound` if nothing is assigned.
         """
         assignments = await self._store.assignments.list(annotator, teams)
         if not assignments:
             others = sorted({each.annotator for each in await self._store.assignments.list(teams=teams)})
-            there = f"There are assignments for: {', '.join(others)}. Give" if others else "Give"
+            assigned = f" Annotators with assignments: {', '.join(others)}." if others else ""
             raise NotFound(
-                f"Nothing is assigned to {annotator!r}. {there} them incidents with: "
+                f"Nothing is assigned to {annotator!r}.{assigned} Assign incidents with: "
                 f"triage annotate assign --annotators {annotator},... ",
                 annotator=annotator,
             )
         by_incident = await self._store.annotations.list_many([each.incident_id for each in assignments], annotator)
-        return [Piece(each, own(by_incident[each.incident_id], annotator)) for each in assignments]
+        return [WorkItem(each, labels_of(by_incident[each.incident_id], annotator)) for each in assignments]
 
-    def progress(self, pieces: Sequence[Piece]) -> Progress:
-        """How far `pieces` are."""
+    def progress(self, pieces: Sequence[WorkItem]) -> Progress:
         return Progress(len(pieces), sum(not piece.open_facets(self.taxonomy) for piece in pieces))
 
     async def next(
         self, annotator: str, skip: Collection[str] = (), teams: Collection[str] | None = None
     ) -> tuple[Task | None, Progress]:
-        """The first incident that the annotator has not done, put before them; those in `skip` only if no other is.
+        """The first open incident of the annotator, served to them; incidents in `skip` come last.
 
-        None if all are done. Raises `NotFound` where nothing is assigned to them. With `teams` only incidents of these
-        teams are given and counted.
+        The task is None if all are done. `teams` limits it to incidents of these teams. Raises `NotFound` if nothing is
+        assigned.
         """
         pieces = await self.work(annotator, teams)
         waiting = [piece for piece in pieces if piece.open_facets(self.taxonomy)]
         waiting.sort(key=lambda piece: piece.assignment.incident_id in skip)
         return (await self.serve(waiting[0]) if waiting else None), self.progress(pieces)
 
-    async def serve(self, piece: Piece) -> Task:
-        """Put an incident before its annotator, and keep that it was, and whether with the model's labels."""
+    async def serve(self, piece: WorkItem) -> Task:
+        """Show an incident to its annotator, and record that it was shown and whether with the model's labels."""
         assignment = piece.assignment
         stored = await self._store.incidents.get(assignment.incident_id)
         triage = await self._store.triages.find(assignment.incident_id) if assignment.shows_model else None
         model = None
         if triage is not None:
-            asked = {facet.id for facet in piece.facets(self.taxonomy)}
-            model = {facet: result.labels for facet, result in triage.facets.items() if facet in asked}
+            facet_ids = {facet.id for facet in piece.facets(self.taxonomy)}
+            model = {facet: result.labels for facet, result in triage.facets.items() if facet in facet_ids}
         await self._store.assignments.record_serving(
             assignment.incident_id, assignment.annotator, showed_model=model is not None
         )
         return Task(piece, stored.incident, model)
 
-    async def give_all(self, piece: Piece, answers: Mapping[str, Answer]) -> Piece:
-        """Keep the annotator's labels for several facets, all or none; returns the piece with them.
+    async def give_all(self, piece: WorkItem, answers: Mapping[str, Answer]) -> WorkItem:
+        """Save the labels of several facets, all or none, and return the updated work item.
 
-        Raises `InvalidInput` for labels that are not offered, or would not be with the others.
+        Raises `InvalidInput` for labels that are not offered, or do not fit together.
         """
-        given, after = [], piece
+        annotations, after = [], piece
         for facet in (each for each in self.taxonomy.facets if each.id in answers):
             annotation = self._checked(after, facet, answers[facet.id])
-            given.append(annotation)
+            annotations.append(annotation)
             after = after._replace(given=after.given | {facet.id: annotation})
-        recorded = await self._store.record(given, is_interactive=True)
+        recorded = await self._store.record(annotations, is_interactive=True)
         return piece._replace(given=piece.given | {each.facet: each for each in recorded.annotations})
 
     async def waiting(
         self, annotator: str, incident_ids: Collection[str] | None = None, *, blind: bool = False
     ) -> dict[str, set[str]]:
-        """Incident -> facets that are assigned to the annotator and that they have not labelled yet.
+        """Incident -> assigned facets that the annotator still has to label, for all incidents or these.
 
-        Of all incidents, or of `incident_ids`; with `blind` only where they may not see the model's labels before, and
-        have not seen them yet.
+        With `blind`, only incidents whose model labels the annotator may not see before, and has not seen yet.
         """
         shown = await self._store.assignments.list_shown(annotator) if blind else set()
-        wanted = None if incident_ids is None else set(incident_ids)
-        mine = [
+        ids = None if incident_ids is None else set(incident_ids)
+        assignments = [
             each
             for each in await self._store.assignments.list(annotator)
-            if (wanted is None or each.incident_id in wanted)
+            if (ids is None or each.incident_id in ids)
             and not (blind and (each.shows_model or each.incident_id in shown))
         ]
-        annotations = await self._store.annotations.list_many([each.incident_id for each in mine], annotator)
-        pieces = [Piece(each, own(annotations[each.incident_id], annotator)) for each in mine]
+        annotations = await self._store.annotations.list_many([each.incident_id for each in assignments], annotator)
+        pieces = [WorkItem(each, labels_of(annotations[each.incident_id], annotator)) for each in assignments]
         waiting = {}
         for piece in pieces:
-            # A child waits with its parent, though it is not asked for before.
+            # A child facet waits for its parent.
             if open_ := {facet.id for facet in piece.open_facets(self.taxonomy)}:
                 missing = {facet for facet in piece.assignment.facets if facet not in piece.given}
                 waiting[piece.assignment.incident_id] = open_ | missing
         return waiting
 
-    def _checked(self, piece: Piece, facet: Facet, answer: Answer) -> Annotation:
+    def _checked(self, piece: WorkItem, facet: Facet, answer: Answer) -> Annotation:
         ids = self.taxonomy.canonical(facet.id, answer.labels)
         offered = [label.id for label in piece.offered(facet)]
         if not set(ids) <= set(offered):
             raise InvalidInput(
-                f"{', '.join(ids)} of facet {facet.id!r} does not fit what was said of {facet.parent!r}; there are: "
+                f"{', '.join(ids)} of facet {facet.id!r} does not fit your label of {facet.parent!r}. Choose from: "
                 f"{', '.join(offered)}.",
                 field="labels",
                 facet=facet.id,
@@ -228,16 +223,15 @@ class Labelling:
         )
 
 
-def following(pieces: Sequence[Piece], taxonomy: Taxonomy, after: str | None = None) -> Piece | None:
-    """The next piece that is not done, in the order of the assignments: behind the incident `after`, else from the
-    first one on; None if all are done."""
+def next_open(pieces: Sequence[WorkItem], taxonomy: Taxonomy, after: str | None = None) -> WorkItem | None:
+    """The next open work item after the incident `after` in assignment order, wrapping around; None if all are done."""
     ids = [piece.assignment.incident_id for piece in pieces]
     start = ids.index(after) + 1 if after in ids else 0
     return next((piece for piece in (*pieces[start:], *pieces[:start]) if piece.open_facets(taxonomy)), None)
 
 
-def own(annotations: Sequence[Annotation], annotator: str) -> dict[str, Annotation]:
-    """What one annotator said last of each facet, of one incident's annotations; their adjudications don't count."""
+def labels_of(annotations: Sequence[Annotation], annotator: str) -> dict[str, Annotation]:
+    """One annotator's latest annotation of each facet of an incident, without adjudications."""
     return {
         each.facet: each for each in standing(annotations) if each.annotator == annotator and not each.is_adjudication
     }

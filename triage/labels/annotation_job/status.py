@@ -1,4 +1,4 @@
-"""How far the annotation job is, and how well its annotators agree."""
+"""Progress of the annotation job, and agreement between its annotators."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pydantic import BaseModel
 from triage.agreement import Kappa, cohen_kappa
 from triage.domain.annotation import Annotation, Assignment
 from triage.domain.taxonomy import Taxonomy
-from triage.labels.annotation_job.disagreement import agreed, counted, disagreements, opinions, verdict_on
-from triage.labels.annotation_job.labelling import Piece, own
+from triage.labels.annotation_job.disagreement import agreed, compared_labels, disagreements, opinions, verdict_on
+from triage.labels.annotation_job.labelling import WorkItem, labels_of
 from triage.store import Store
 
 
 class AnnotatorStatus(BaseModel, frozen=True):
-    """One annotator: incidents assigned to them and done, labels they gave, and how many after seeing the model's."""
+    """One annotator: incidents assigned and done, labels given, and labels given after seeing the model's."""
 
     annotator: str
     assigned: int
@@ -28,7 +28,7 @@ class AnnotatorStatus(BaseModel, frozen=True):
 
 
 class PairAgreement(BaseModel, frozen=True):
-    """Two annotators on one facet: kappa with the share of incidents on which they agree, by what both labelled."""
+    """Cohen's kappa of two annotators on one facet, over the incidents that both labelled."""
 
     facet: str
     annotators: tuple[str, str]
@@ -36,10 +36,11 @@ class PairAgreement(BaseModel, frozen=True):
 
 
 class JobStatus(BaseModel, frozen=True):
-    """The whole job. `labelled` and `overlap` count incidents that anyone, and that at least two people, labelled.
+    """The whole job. `labelled` counts incidents that anyone labelled, `overlap` those that at least two people
+    labelled.
 
-    The others count facets of incidents: `open` are disagreements that nobody has settled, `unconfirmed` are agreed on
-    and not made gold yet, `settled` are gold by an adjudication.
+    The other counts are of facets of incidents: `open` disagreements, `unconfirmed` agreements that are not gold yet,
+    and `settled` ones that an adjudication made gold.
     """
 
     annotators: tuple[AnnotatorStatus, ...]
@@ -52,7 +53,7 @@ class JobStatus(BaseModel, frozen=True):
 
 
 async def job_status(store: Store, taxonomy: Taxonomy, teams: Collection[str] | None = None) -> JobStatus:
-    """The status of all that is stored, or with `teams` of what is theirs."""
+    """The status of everything stored, or of the incidents of `teams`."""
     assignments = await store.assignments.list(teams=teams)
     labelled = await store.annotations.list_labelled(teams=teams)
     ids = {incident_id for _, incident_id in labelled} | {each.incident_id for each in assignments}
@@ -63,15 +64,15 @@ async def job_status(store: Store, taxonomy: Taxonomy, teams: Collection[str] | 
 def summarise(
     assignments: Sequence[Assignment], annotations: Mapping[str, Sequence[Annotation]], taxonomy: Taxonomy
 ) -> JobStatus:
-    """The status of these assignments and annotations; the latter by incident, oldest first."""
-    said = {key: opinions(given) for key, given in annotations.items()}
+    """The status of these assignments and annotations (by incident, oldest first)."""
+    people = {key: opinions(labels) for key, labels in annotations.items()}
     assigned = Counter(each.annotator for each in assignments)
     done: Counter[str] = Counter()
     for each in assignments:
-        piece = Piece(each, own(annotations.get(each.incident_id, ()), each.annotator))
-        done[each.annotator] += not piece.open_facets(taxonomy)
-    labels = Counter(each.annotator for given in said.values() for each in given)
-    saw_model = Counter(each.annotator for given in said.values() for each in given if each.saw_model)
+        item = WorkItem(each, labels_of(annotations.get(each.incident_id, ()), each.annotator))
+        done[each.annotator] += not item.open_facets(taxonomy)
+    labels = Counter(each.annotator for labels in people.values() for each in labels)
+    saw_model = Counter(each.annotator for labels in people.values() for each in labels if each.saw_model)
     return JobStatus(
         annotators=tuple(
             AnnotatorStatus(
@@ -79,29 +80,29 @@ def summarise(
             )
             for name in sorted({*assigned, *labels})
         ),
-        labelled=sum(bool(given) for given in said.values()),
-        overlap=sum(_has_overlap(given) for given in said.values()),
-        open=sum(len(disagreements(given, taxonomy)) for given in annotations.values()),
-        unconfirmed=sum(len(agreed(given, taxonomy)) for given in annotations.values()),
+        labelled=sum(bool(labels) for labels in people.values()),
+        overlap=sum(_has_overlap(labels) for labels in people.values()),
+        open=sum(len(disagreements(labels, taxonomy)) for labels in annotations.values()),
+        unconfirmed=sum(len(agreed(labels, taxonomy)) for labels in annotations.values()),
         settled=sum(
-            verdict_on(facet.id, given) is not None for given in annotations.values() for facet in taxonomy.facets
+            verdict_on(facet.id, labels) is not None for labels in annotations.values() for facet in taxonomy.facets
         ),
-        agreement=tuple(_agreement(said, taxonomy)),
+        agreement=tuple(_agreement(people, taxonomy)),
     )
 
 
-def _has_overlap(said: Sequence[Annotation]) -> bool:
-    return any(count > 1 for count in Counter(each.facet for each in said).values())
+def _has_overlap(annotations: Sequence[Annotation]) -> bool:
+    return any(count > 1 for count in Counter(each.facet for each in annotations).values())
 
 
-def _agreement(said: Mapping[str, Sequence[Annotation]], taxonomy: Taxonomy) -> Iterator[PairAgreement]:
+def _agreement(people: Mapping[str, Sequence[Annotation]], taxonomy: Taxonomy) -> Iterator[PairAgreement]:
     for facet in taxonomy.facets:
         pairs: dict[tuple[str, str], list[tuple[str, str]]] = {}
-        for key in sorted(said):
-            of_facet = sorted((each for each in said[key] if each.facet == facet.id), key=lambda each: each.annotator)
-            for one, other in combinations(of_facet, 2):
-                words = counted(facet, one.labels), counted(facet, other.labels)
-                pairs.setdefault((one.annotator, other.annotator), []).append(words)
+        for key in sorted(people):
+            of_facet = sorted((each for each in people[key] if each.facet == facet.id), key=lambda each: each.annotator)
+            for first, second in combinations(of_facet, 2):
+                words = compared_labels(facet, first.labels), compared_labels(facet, second.labels)
+                pairs.setdefault((first.annotator, second.annotator), []).append(words)
         for names, both in sorted(pairs.items()):
-            kappa = cohen_kappa([one for one, _ in both], [other for _, other in both])
+            kappa = cohen_kappa([first for first, _ in both], [second for _, second in both])
             yield PairAgreement(facet=facet.id, annotators=names, kappa=kappa)

@@ -1,1 +1,1 @@
-"""Repair a codebook: find labels that annotators confuse and draft deciding rules for them."""
+"""Codebook repair: find labels that annotators confuse, and draft deciding rules for them."""

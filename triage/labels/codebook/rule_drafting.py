@@ -1,4 +1,4 @@
-"""A chat model's wording of a deciding rule, from the same evidence that the rule of words is drafted from."""
+"""A chat model's wording of a deciding rule, from the same evidence as the drafted rule."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from triage.domain.taxonomy import Label, Taxonomy
 from triage.domain.triage_result import Neighbour
-from triage.labels.codebook.codebook import ConfusedPair
+from triage.labels.codebook.confused_pairs import ConfusedPair
 from triage.labels.codebook.terms import Term
 from triage.models.chat import ChatModel, Request
 from triage.pipeline.classification.instructions import without_instructions_in
@@ -25,9 +25,9 @@ _FENCE = re.compile(r"</?\s*write_up\s*>", re.IGNORECASE)
 
 
 async def phrase(pair: ConfusedPair, taxonomy: Taxonomy, model: ChatModel) -> ConfusedPair:
-    """The pair with the model's proposal in place of that of the words, `by` naming model and prompt.
+    """The pair with the model's proposal, and `by` naming model and prompt.
 
-    An answer that is no rule between the two labels leaves the pair as it was. Raises `ModelUnavailable`.
+    An answer that is not a rule between the two labels leaves the pair unchanged. Raises `ModelUnavailable`.
     """
     prompt = load("deciding_rule")
     rule = pair.rule
@@ -41,23 +41,23 @@ async def phrase(pair: ConfusedPair, taxonomy: Taxonomy, model: ChatModel) -> Co
         sentences_b=fenced((case.for_b for case in pair.shown), taxonomy),
     )
     reply = await model.complete(Request(messages=messages, schema_=_SCHEMA, max_tokens=300))
-    said = _rule(reply.text, pair)
-    if said is None:
+    proposal = _rule(reply.text, pair)
+    if proposal is None:
         return pair
-    return pair.model_copy(update={"proposal": said, "by": f"{model.name} ({prompt.name})"})
+    return pair.model_copy(update={"proposal": proposal, "by": f"{model.name} ({prompt.name})"})
 
 
-def fenced(told: Iterable[str], taxonomy: Taxonomy) -> str:
-    """Sentences of write-ups as a model may see them: one line each, unable to close the fence, and without those that
-    talk to a model."""
-    lines = [_FENCE.sub("(write_up)", " ".join(without_orders(text, taxonomy).split())) for text in told]
+def fenced(sentences: Iterable[str], taxonomy: Taxonomy) -> str:
+    """Sentences of write-ups made safe for a prompt: one per line, unable to close the fence, without prompt
+    injections."""
+    lines = [_FENCE.sub("(write_up)", " ".join(without_injections(text, taxonomy).split())) for text in sentences]
     return "\n".join(f"- {line}" for line in lines if line) or "none"
 
 
-def without_orders(text: str, taxonomy: Taxonomy) -> str:
-    """The text of a write-up without the sentences that talk to a model; "" where there are no others."""
-    quoted = Neighbour(incident_id="", excerpt=text, similarity=0)
-    return without_instructions_in(quoted, taxonomy).excerpt
+def without_injections(text: str, taxonomy: Taxonomy) -> str:
+    """The text without sentences that look like prompt injections; "" if no others are left."""
+    neighbour = Neighbour(incident_id="", excerpt=text, similarity=0)
+    return without_instructions_in(neighbour, taxonomy).excerpt
 
 
 def _rule(text: str, pair: ConfusedPair) -> str | None:
@@ -65,11 +65,11 @@ def _rule(text: str, pair: ConfusedPair) -> str | None:
         answer = json.loads(text)
     except ValueError:
         return None
-    said = answer.get("rule") if isinstance(answer, dict) else None
-    if not isinstance(said, str) or not 0 < len(said) <= _MOST_CHARACTERS:
+    rule = answer.get("rule") if isinstance(answer, dict) else None
+    if not isinstance(rule, str) or not 0 < len(rule) <= _MOST_CHARACTERS:
         return None
-    named = all(re.search(rf"\b{re.escape(label.id)}\b", said) for label in (pair.a, pair.b))
-    return f"Between {pair.a.id} and {pair.b.id}: {' '.join(said.split())}" if named else None
+    named = all(re.search(rf"\b{re.escape(label.id)}\b", rule) for label in (pair.a, pair.b))
+    return f"Between {pair.a.id} and {pair.b.id}: {' '.join(rule.split())}" if named else None
 
 
 def _label(label: Label) -> str:

@@ -1,4 +1,4 @@
-"""Deciding rules put into a copy of a taxonomy's YAML file; everything else stays as it was written."""
+"""Writes deciding rules into a copy of a taxonomy's YAML file, leaving everything else unchanged."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class _Edit(NamedTuple):
 
 
 def write_rules(source: str, rules: Mapping[tuple[str, str], str], path: Path) -> Taxonomy:
-    """Write the taxonomy `source` (an id or a YAML file) to `path` with new deciding rules, its minor version raised.
+    """Write the taxonomy `source` (an id or a YAML file) to `path` with new deciding rules and the next minor version.
 
-    `rules` maps (facet id, label id) to the whole new rule. Comments, order and layout of the rest are kept. Returns
-    the new taxonomy. Raises `InvalidInput` where a rule is shared by several labels, or `path` is the source itself.
+    `rules` maps (facet id, label id) to the complete new rule. Comments, order and layout are kept. Returns the new
+    taxonomy. Raises `InvalidInput` if several labels share a rule, or if `path` is the source itself.
     """
     file = _file_of(source)
     if path.resolve() == file.resolve():
-        raise InvalidInput(f"{path} is the taxonomy itself: give the new one another name.", field="write")
+        raise InvalidInput(f"{path} is the source taxonomy. Give the new file another name.", field="write")
     text = file.read_text(encoding="utf-8")
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    assert root is not None  # noqa: S101 - the taxonomy was read from the same file before
+    assert root is not None  # noqa: S101 - the file was read as a taxonomy before
     version = _value(root, "version")
     edits = [_Edit(version.start_mark.index, version.end_mark.index, raised(str(version.value)))]
     edits += _rule_edits(root, rules, file)
@@ -44,7 +44,7 @@ def write_rules(source: str, rules: Mapping[tuple[str, str], str], path: Path) -
 
 
 def raised(version: str) -> str:
-    """The next minor version: a rule changes which labels are given, and no label's name.
+    """The next minor version: a rule changes which labels are given, but no label name.
 
     >>> raised("1.0.3")
     '1.1.0'
@@ -64,12 +64,12 @@ def _rule_edits(root: yaml.Node, rules: Mapping[tuple[str, str], str], file: Pat
                 node = _value(label, "deciding_rule")
             except KeyError as error:
                 raise InvalidInput(
-                    f"{file}: the deciding rule of {_value(label, 'id').value!r} is shared with other labels (<<): "
-                    "write it out for each of them first.",
+                    f"{file}: the deciding rule of {_value(label, 'id').value!r} is shared with other labels (<<). "
+                    "Write it out for each label first.",
                     field="taxonomy",
                 ) from error
             ends_line = "\n" if getattr(node, "style", None) in ("|", ">") else ""
-            # A block label's lines are indented as its keys are; one level more for what goes on.
+            # Continuation lines are indented one level more than the label's keys.
             indent = " " * (label.start_mark.column + 2)
             yield _Edit(node.start_mark.index, node.end_mark.index, _quoted(rule, indent) + ends_line)
 

@@ -1,4 +1,4 @@
-"""Words that tell two groups of texts apart."""
+"""Words that separate two groups of texts."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from itertools import pairwise
 from pydantic import BaseModel, Field
 
 _WORD = re.compile(r"[a-z][a-z0-9'’_-]*[a-z0-9]")
-# What redaction puts in place of what it takes out.
+# Placeholders of redacted text.
 _PLACEHOLDER = re.compile(r"<[A-Z_]+_\d+>")
 _LEAST_LETTERS = 3
-# When it happened and where it is told says nothing of the label.
+# Dates and links say nothing about the label.
 _DATE_OR_LINK = re.compile(
     r"(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)(?:uary|ruary|ch|il|e|y|ust|ember|tember|ober)?"
     r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day|utc|p[sd]t|https?|www|com|org|html"
 )
 
-# Among the commonest words of English, and yet telling in a write-up: a disk is full, a rack is on fire.
-_TELLING = {"full", "empty", "fire", "system", "down", "bottom", "fill"}
+# Stop words that matter in a write-up: a disk is full, a rack is on fire.
+_MEANINGFUL = {"full", "empty", "fire", "system", "down", "bottom", "fill"}
 
 
 class Term(BaseModel, frozen=True):
-    """A word, or two in a row. `first` and `second` count the texts of either group that hold it.
+    """A word or two adjacent words. `first` and `second` count the texts of each group that contain it.
 
-    `z` is its log-odds ratio between the groups in standard errors: above 0 it speaks for the first. Among thousands of
-    terms some reach 2 by chance, so it is a rank and no test.
+    `z` is its log-odds ratio between the groups in standard errors; above 0 it supports the first group. Use it for
+    ranking, not as a test: among thousands of terms some reach 2 by chance.
     """
 
     term: str
@@ -38,12 +38,12 @@ class Term(BaseModel, frozen=True):
 
 
 def separating_terms(first: Sequence[str], second: Sequence[str], background: Sequence[str]) -> list[Term]:
-    """Every term of the two groups, from what speaks most for the first to what speaks most for the second.
+    """All terms of the two groups, from the strongest for the first to the strongest for the second.
 
-    Log-odds ratios with an informative Dirichlet prior, which the frequencies in `background` give and which counts as
-    much as the smaller group: B. Monroe, M. Colaresi and K. Quinn, Fightin' words: lexical feature selection and
-    evaluation for identifying the content of political conflict, Political Analysis 16 (2008). A term counts once for
-    each text, so that one long text has one voice.
+    Log-odds ratios with an informative Dirichlet prior, taken from the frequencies in `background` and weighted like
+    the smaller group: B. Monroe, M. Colaresi and K. Quinn, Fightin' words: lexical feature selection and evaluation for
+    identifying the content of political conflict, Political Analysis 16 (2008). A term counts once per text, so that
+    long texts do not dominate.
     """
     a, b = (Counter(term for text in group for term in terms_of(text)) for group in (first, second))
     usual = Counter(term for text in background for term in terms_of(text)) + a + b
@@ -60,15 +60,16 @@ def separating_terms(first: Sequence[str], second: Sequence[str], background: Se
         ]
         error = math.sqrt(1 / (a[term] + prior) + 1 / (b[term] + prior))
         found.append(Term(term=term, first=a[term], second=b[term], z=round((odds[0] - odds[1]) / error, 4)))
-    return sorted(found, key=lambda one: (-one.z, one.term))
+    return sorted(found, key=lambda found_term: (-found_term.z, found_term.term))
 
 
-def telling(terms: Sequence[Term], *, least_z: float, least_texts: int, most: int) -> tuple[list[Term], list[Term]]:
-    """The terms that speak most for the first group and for the second, none with a word that a better one has."""
+def top_terms(terms: Sequence[Term], *, least_z: float, least_texts: int, most: int) -> tuple[list[Term], list[Term]]:
+    """The strongest terms of the first group and of the second; terms that share a word with a better one are left
+    out."""
     sides: tuple[list[Term], list[Term]] = [], []
     for side, sign in zip(sides, (1, -1), strict=True):
         taken: set[str] = set()
-        for term in sorted(terms, key=lambda one: (-sign * one.z, -len(one.term), one.term)):
+        for term in sorted(terms, key=lambda candidate: (-sign * candidate.z, -len(candidate.term), candidate.term)):
             words = set(term.term.split())
             texts = term.first if sign > 0 else term.second
             if sign * term.z < least_z or len(side) == most:
@@ -80,17 +81,17 @@ def telling(terms: Sequence[Term], *, least_z: float, least_texts: int, most: in
 
 
 def terms_of(text: str) -> set[str]:
-    """The words of a text and its pairs of neighbouring words, in small letters, without the commonest words."""
+    """The words of a text and its pairs of adjacent words, in lower case, without stop words."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-    common = ENGLISH_STOP_WORDS - _TELLING
+    common = ENGLISH_STOP_WORDS - _MEANINGFUL
     found: set[str] = set()
     for line in re.split(r"[\n.;:!?()]", _PLACEHOLDER.sub("\n", text).casefold()):
-        words = [word if _may_tell(word) and word not in common else "" for word in _WORD.findall(line)]
+        words = [word if _is_meaningful(word) and word not in common else "" for word in _WORD.findall(line)]
         found |= {word for word in words if word}
-        found |= {f"{one} {other}" for one, other in pairwise(words) if one and other}
+        found |= {f"{first} {second}" for first, second in pairwise(words) if first and second}
     return found
 
 
-def _may_tell(word: str) -> bool:
+def _is_meaningful(word: str) -> bool:
     return len(word) >= _LEAST_LETTERS and not _DATE_OR_LINK.fullmatch(word)

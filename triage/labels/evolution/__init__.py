@@ -1,8 +1,8 @@
-"""How a taxonomy changes: what is different between two versions, and what that means for labels already given."""
+"""Taxonomy evolution: the differences between two versions, and what they mean for existing labels."""
 
 from __future__ import annotations
 
-from triage.labels.evolution.before_after import AgreementChange, agreement_changes
+from triage.labels.evolution.agreement_changes import AgreementChange, agreement_changes
 from triage.labels.evolution.comparison import Change, Comparison, compare
 from triage.labels.evolution.migration import Migration, Withdrawn, migrate, preview
 from triage.labels.evolution.plan import FacetStep, InvalidPlan, LabelStep, OutdatedPlan, Plan, UnconfirmedPlan, propose

@@ -1,4 +1,4 @@
-"""Annotations under a migration plan: which stand, which get a new id, and which incidents are to be labelled anew."""
+"""Applying a migration plan: annotations that stay valid, get a new id, or have to be labelled again."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _NAME_CHARACTERS = 200
 
 
 class Withdrawn(BaseModel, frozen=True):
-    """An annotation that does not stand in the new taxonomy: its incident is to be labelled anew.
+    """An annotation that is not valid in the new taxonomy, so its incident has to be labelled again.
 
-    `facet` is the facet's id in the new taxonomy; `choices` are the labels that took the place of the old one, if any.
+    `facet` is the id in the new taxonomy; `choices` are the labels that replace the old one, if any.
     """
 
     annotation: Annotation
@@ -30,10 +30,10 @@ class Withdrawn(BaseModel, frozen=True):
 
 
 class Migration(BaseModel, frozen=True):
-    """What a plan makes of annotations; `annotations` are those that are valid in the new taxonomy.
+    """The result of a plan; `annotations` are valid in the new taxonomy.
 
-    `kept`, `mapped` and `derived` count them by how they got there. `dropped` were of facets that are gone,
-    `superseded` were not their annotator's latest word.
+    `kept`, `mapped` and `derived` count them by action. `dropped` counts annotations of removed facets, `superseded`
+    those that their annotator replaced later.
     """
 
     annotations: tuple[Annotation, ...]
@@ -45,19 +45,19 @@ class Migration(BaseModel, frozen=True):
     superseded: int
 
 
-class _Moved(NamedTuple):
+class _Migrated(NamedTuple):
     before: Annotation
     after: Annotation
     how: str
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """Whose word on which facet of which incident this is; the facet's id is the new one."""
+        """Incident, annotator and new facet id."""
         return self.before.incident_id, self.before.annotator, self.after.facet
 
 
 def migrate(plan: Plan, old: Taxonomy, new: Taxonomy, annotations: Sequence[Annotation]) -> Migration:
-    """Apply a confirmed plan. Raises `UnconfirmedPlan`, `OutdatedPlan` or `InvalidPlan`, and changes nothing then."""
+    """Apply a confirmed plan. Raises `UnconfirmedPlan`, `OutdatedPlan` or `InvalidPlan` without changing anything."""
     plan.check(old, new)
     if plan.unconfirmed:
         raise UnconfirmedPlan(plan.unconfirmed)
@@ -65,12 +65,12 @@ def migrate(plan: Plan, old: Taxonomy, new: Taxonomy, annotations: Sequence[Anno
 
 
 def preview(plan: Plan, old: Taxonomy, new: Taxonomy, annotations: Sequence[Annotation]) -> Migration:
-    """What the plan would do, were it confirmed as it stands. An annotator's latest word on a facet counts."""
-    counted = standing(annotations)
-    moved: list[_Moved] = []
+    """What the plan would do if it were confirmed as it is. An annotator's latest annotation of a facet counts."""
+    latest = standing(annotations)
+    moved: list[_Migrated] = []
     withdrawn: list[Withdrawn] = []
     dropped = 0
-    for annotation in counted:
+    for annotation in latest:
         canonical = annotation.model_copy(update={"labels": old.canonical(annotation.facet, annotation.labels)})
         step = plan.facet(annotation.facet)
         if step.to is None:
@@ -82,35 +82,35 @@ def preview(plan: Plan, old: Taxonomy, new: Taxonomy, annotations: Sequence[Anno
         else:
             moved.append(result)
     orphaned = _orphaned(moved, old, new)
-    stand = [one for one in moved if one.place not in orphaned]
-    counts = Counter(one.how for one in stand)
+    stand = [item for item in moved if item.place not in orphaned]
+    counts = Counter(item.how for item in stand)
     return Migration(
-        annotations=tuple(one.after for one in stand),
-        withdrawn=(*withdrawn, *(_without_child(one) for one in orphaned.values())),
+        annotations=tuple(item.after for item in stand),
+        withdrawn=(*withdrawn, *(_without_child(item) for item in orphaned.values())),
         kept=counts["keep"],
         mapped=counts["map"],
         derived=counts["derive"],
         dropped=dropped,
-        superseded=len(annotations) - len(counted),
+        superseded=len(annotations) - len(latest),
     )
 
 
-def _move(annotation: Annotation, step: FacetStep, old: Taxonomy, new: Taxonomy) -> _Moved | Withdrawn:
+def _move(annotation: Annotation, step: FacetStep, old: Taxonomy, new: Taxonomy) -> _Migrated | Withdrawn:
     facet = new.facet(step.to or "")
     labels = annotation.labels[:1] if step.several_labels == "first" else annotation.labels
     steps = {label: found for label in labels if (found := step.step(label))}
-    anew = [one for one in steps.values() if one.action == "relabel"]
-    if anew:
-        return _withdraw(annotation, facet.id, anew)
+    to_relabel = [label_step for label_step in steps.values() if label_step.action == "relabel"]
+    if to_relabel:
+        return _withdraw(annotation, facet.id, to_relabel)
     now = tuple(dict.fromkeys(steps[label].to or label if label in steps else label for label in labels))
     if len(now) > 1 and step.several_labels == "relabel":
         because = f"{len(now)} labels, and {step.because}"
         return Withdrawn(annotation=annotation, facet=facet.id, change=("cardinality",), because=because, choices=now)
-    if any(one.action == "derive" for one in steps.values()):
-        return _Moved(annotation, _rewritten(annotation, facet.id, now, old, is_derived=True), "derive")
+    if any(label_step.action == "derive" for label_step in steps.values()):
+        return _Migrated(annotation, _rewritten(annotation, facet.id, now, old, is_derived=True), "derive")
     if now == annotation.labels and facet.id == annotation.facet:
-        return _Moved(annotation, annotation, "keep")
-    return _Moved(annotation, _rewritten(annotation, facet.id, now, old, is_derived=False), "map")
+        return _Migrated(annotation, annotation, "keep")
+    return _Migrated(annotation, _rewritten(annotation, facet.id, now, old, is_derived=False), "map")
 
 
 def _withdraw(annotation: Annotation, facet: str, steps: Sequence[LabelStep]) -> Withdrawn:
@@ -126,22 +126,22 @@ def _withdraw(annotation: Annotation, facet: str, steps: Sequence[LabelStep]) ->
 def _rewritten(
     annotation: Annotation, facet: str, labels: tuple[str, ...], old: Taxonomy, *, is_derived: bool
 ) -> Annotation:
-    """The annotation under its new ids. Where the meaning changed it is no longer what its annotator said."""
-    came = f"migrated from {old.id} {old.version}: {annotation.facet} {', '.join(annotation.labels)}"
+    """The annotation with its new ids. If the meaning changed, it becomes a derived annotation."""
+    origin = f"migrated from {old.id} {old.version}: {annotation.facet} {', '.join(annotation.labels)}"
     values = annotation.model_dump() | {
         "facet": facet,
         "labels": labels,
-        "note": f"{annotation.note[: _NOTE_CHARACTERS - len(came) - 2]}; {came}" if annotation.note else came,
+        "note": f"{annotation.note[: _NOTE_CHARACTERS - len(origin) - 2]}; {origin}" if annotation.note else origin,
     }
     if is_derived:
         values |= {"origin": "derived", "annotator": f"derived:{annotation.annotator}"[:_NAME_CHARACTERS]}
     return Annotation.model_validate(values)
 
 
-def _orphaned(moved: Sequence[_Moved], old: Taxonomy, new: Taxonomy) -> dict[tuple[str, str, str], _Moved]:
-    """Annotations of a parent facet that fitted the same annotator's child label, which now belongs elsewhere."""
-    by_place = {one.place: one for one in moved}
-    found: dict[tuple[str, str, str], _Moved] = {}
+def _orphaned(moved: Sequence[_Migrated], old: Taxonomy, new: Taxonomy) -> dict[tuple[str, str, str], _Migrated]:
+    """Parent annotations whose annotator's child label now belongs to another parent."""
+    by_place = {item.place: item for item in moved}
+    found: dict[tuple[str, str, str], _Migrated] = {}
     for child in moved:
         before, after = old.facet(child.before.facet), new.facet(child.after.facet)
         if before.parent is None or after.parent is None:
@@ -156,6 +156,6 @@ def _orphaned(moved: Sequence[_Moved], old: Taxonomy, new: Taxonomy) -> dict[tup
     return found
 
 
-def _without_child(one: _Moved) -> Withdrawn:
-    because = f"its finer label moved from under {', '.join(one.before.labels)}"
-    return Withdrawn(annotation=one.before, facet=one.after.facet, change=("moved",), because=because)
+def _without_child(orphan: _Migrated) -> Withdrawn:
+    because = f"its finer label moved from under {', '.join(orphan.before.labels)}"
+    return Withdrawn(annotation=orphan.before, facet=orphan.after.facet, change=("moved",), because=because)

@@ -1,4 +1,4 @@
-"""Which incidents to label anew first: where the old label says least about the new one."""
+"""Ranking of incidents to label again: first those where the old label says least about the new one."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from pydantic import BaseModel, Field
 from triage.domain.annotation import Annotation, standing
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.labels.evolution.migration import Withdrawn
-from triage.labels.evolution.wording import Similarity, lexical, meaning
+from triage.labels.evolution.rewording import Similarity, lexical, meaning
 
-_PORTION = 200
+_CHUNK = 200
 _WITHOUT_HEIR = {"split", "removed", "cardinality"}
 
 
 class Relabelling(BaseModel, frozen=True):
-    """One facet of one incident that is to be labelled anew, with what decides its rank.
+    """One facet of one incident to label again, with what decides its rank.
 
-    `disagreement` is 1 where its annotators differ, 0 where two or more agree, and else how often two differ where
-    either gives this label. `like_it` counts the gold annotations with the same old label. `margin` is how much more
-    its write-up is like the nearest candidate's definition than like the second's; None without a write-up.
+    `disagreement` is 1 if its annotators differ and 0 if they agree; with one annotator, it is how often two annotators
+    differ where either gives this label. `like_it` counts gold annotations with the same old label. `margin` is how
+    much more similar the write-up is to the nearest candidate's definition than to the second's; None without a
+    write-up.
     """
 
     incident_id: str
@@ -40,12 +41,12 @@ class Relabelling(BaseModel, frozen=True):
 
     @property
     def is_without_heir(self) -> bool:
-        """True if no new label simply takes the old one's place."""
+        """True if no single new label replaces the old one."""
         return bool(_WITHOUT_HEIR & set(self.change))
 
     @property
     def urgency(self) -> tuple[bool, float, bool, int, float]:
-        """Larger comes first; each part only where those before are equal."""
+        """Sort key, larger first."""
         margin = 2.0 if self.margin is None else self.margin
         return self.is_without_heir, self.disagreement, self.is_gold, self.like_it, -margin
 
@@ -57,62 +58,64 @@ def rank(
     write_ups: Mapping[str, str] | None = None,
     similarity: Similarity = lexical,
 ) -> list[Relabelling]:
-    """The incidents and facets to label anew, most urgent first.
+    """The incidents and facets to label again, most urgent first.
 
-    First those whose label was split or removed, then those on which annotators differ, then gold ones of frequent
-    labels, then those whose write-up (`write_ups`: incident id -> text) stands on the border of two new definitions.
+    First come labels that were split or removed, then disagreements between annotators, then gold labels that are
+    frequent, then write-ups (`write_ups`: incident id -> text) close to two new definitions.
     """
-    counted = standing(annotations)
-    said: dict[tuple[str, str], list[Annotation]] = defaultdict(list)
-    for annotation in counted:
-        said[annotation.incident_id, annotation.facet].append(annotation)
-    rates = _disagreement_rates(said)
-    gold = Counter((a.facet, a.labels[0]) for a in counted if a.is_gold)
+    latest = standing(annotations)
+    by_place: dict[tuple[str, str], list[Annotation]] = defaultdict(list)
+    for annotation in latest:
+        by_place[annotation.incident_id, annotation.facet].append(annotation)
+    rates = _disagreement_rates(by_place)
+    gold = Counter((a.facet, a.labels[0]) for a in latest if a.is_gold)
     places: dict[tuple[str, str], list[Withdrawn]] = defaultdict(list)
-    for one in withdrawn:
-        places[one.annotation.incident_id, one.annotation.facet].append(one)
+    for item in withdrawn:
+        places[item.annotation.incident_id, item.annotation.facet].append(item)
     margins = _margins(places, new, write_ups or {}, similarity)
     found = []
-    for place, ones in places.items():
+    for place, items in places.items():
         incident_id, facet = place
-        labels = tuple(dict.fromkeys(label for one in ones for label in one.annotation.labels))
+        labels = tuple(dict.fromkeys(label for item in items for label in item.annotation.labels))
         nearest, margin = margins.get(place, ((), None))
         found.append(
             Relabelling(
                 incident_id=incident_id,
-                facet=ones[0].facet,
+                facet=items[0].facet,
                 labels=labels,
-                annotators=tuple(dict.fromkeys(one.annotation.annotator for one in ones)),
-                because="; ".join(dict.fromkeys(one.because for one in ones)),
-                choices=tuple(dict.fromkeys(choice for one in ones for choice in one.choices)),
-                change=tuple(dict.fromkeys(kind for one in ones for kind in one.change)),
-                disagreement=_disagreement(said[place], labels, rates, facet),
-                is_gold=any(annotation.is_gold for annotation in said[place]),
+                annotators=tuple(dict.fromkeys(item.annotation.annotator for item in items)),
+                because="; ".join(dict.fromkeys(item.because for item in items)),
+                choices=tuple(dict.fromkeys(choice for item in items for choice in item.choices)),
+                change=tuple(dict.fromkeys(kind for item in items for kind in item.change)),
+                disagreement=_disagreement(by_place[place], labels, rates, facet),
+                is_gold=any(annotation.is_gold for annotation in by_place[place]),
                 like_it=max(gold[facet, label] for label in labels),
                 nearest=nearest,
                 margin=margin,
             )
         )
-    return sorted(found, key=lambda one: (*(-part for part in one.urgency), one.incident_id, one.facet))
+    return sorted(found, key=lambda item: (*(-part for part in item.urgency), item.incident_id, item.facet))
 
 
 def _disagreement(
-    said: Sequence[Annotation], labels: Sequence[str], rates: Mapping[tuple[str, str | None], float], facet: str
+    annotations: Sequence[Annotation], labels: Sequence[str], rates: Mapping[tuple[str, str | None], float], facet: str
 ) -> float:
-    if len(said) > 1:
-        return float(any(set(one.labels) != set(said[0].labels) for one in said))
+    if len(annotations) > 1:
+        return float(any(set(annotation.labels) != set(annotations[0].labels) for annotation in annotations))
     return max(rates.get((facet, label), rates.get((facet, None), 0.0)) for label in labels)
 
 
-def _disagreement_rates(said: Mapping[tuple[str, str], Sequence[Annotation]]) -> dict[tuple[str, str | None], float]:
-    """(facet, label) -> the share of pairs of annotators who differ where either gives it; None is any label."""
+def _disagreement_rates(
+    by_place: Mapping[tuple[str, str], Sequence[Annotation]],
+) -> dict[tuple[str, str | None], float]:
+    """(facet, label) -> the share of annotator pairs who differ where either gives the label; label None means any."""
     differ: dict[tuple[str, str | None], list[bool]] = defaultdict(list)
-    for (_, facet), given in said.items():
-        for one, other in itertools.combinations(given, 2):
-            is_different = set(one.labels) != set(other.labels)
-            for label in (None, *{*one.labels, *other.labels}):
+    for (_, facet), given in by_place.items():
+        for first, second in itertools.combinations(given, 2):
+            is_different = set(first.labels) != set(second.labels)
+            for label in (None, *{*first.labels, *second.labels}):
                 differ[facet, label].append(is_different)
-    return {key: sum(found) / len(found) for key, found in differ.items()}
+    return {key: sum(differences) / len(differences) for key, differences in differ.items()}
 
 
 def _margins(
@@ -121,22 +124,23 @@ def _margins(
     write_ups: Mapping[str, str],
     similarity: Similarity,
 ) -> dict[tuple[str, str], tuple[tuple[str, ...], float]]:
-    """(incident, old facet) -> the two new labels whose definitions its write-up is most like, and by how much."""
+    """(incident, old facet) -> the two new labels with the definitions most similar to its write-up, and their
+    margin."""
     by_facet: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for place, ones in places.items():
+    for place, items in places.items():
         if place[0] in write_ups:
-            by_facet[ones[0].facet].append(place)
+            by_facet[items[0].facet].append(place)
     found: dict[tuple[str, str], tuple[tuple[str, ...], float]] = {}
-    # In portions, since the similarity of all texts with each other is asked for.
-    portions = [
-        (new.facet(facet), all_there[start : start + _PORTION])
-        for facet, all_there in by_facet.items()
-        for start in range(0, len(all_there), _PORTION)
+    # In chunks, because `similarity` compares all texts with each other.
+    chunks = [
+        (new.facet(facet), all_places[start : start + _CHUNK])
+        for facet, all_places in by_facet.items()
+        for start in range(0, len(all_places), _CHUNK)
     ]
-    for facet, there in portions:
-        texts = [meaning(label) for label in facet.labels] + [write_ups[incident] for incident, _ in there]
+    for facet, chunk_places in chunks:
+        texts = [meaning(label) for label in facet.labels] + [write_ups[incident] for incident, _ in chunk_places]
         likeness = similarity(texts)
-        for row, place in enumerate(there, start=len(facet.labels)):
+        for row, place in enumerate(chunk_places, start=len(facet.labels)):
             scores = {
                 label: float(likeness[row, facet.ids.index(label)]) for label in _candidates(places[place], facet)
             }
@@ -145,9 +149,9 @@ def _margins(
     return found
 
 
-def _candidates(ones: Sequence[Withdrawn], facet: Facet) -> list[str]:
-    """The labels that can take the old one's place: the known choices, one choice and its rival, or else all."""
-    known = dict.fromkeys(choice for one in ones for choice in one.choices)
+def _candidates(items: Sequence[Withdrawn], facet: Facet) -> list[str]:
+    """The labels that can replace the old one: the known choices, a single choice and its rival, or all."""
+    known = dict.fromkeys(choice for item in items for choice in item.choices)
     if len(known) == 1:
         known |= dict.fromkeys(_rivals(facet, next(iter(known))))
     return list(known) if len(known) > 1 else facet.ids

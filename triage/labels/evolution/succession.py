@@ -1,4 +1,4 @@
-"""Which labels of a new version take the place of which old ones: what the file states first, then likeness."""
+"""Successors of old labels in a new version: first what the file states, then similarity."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from triage.domain.taxonomy import Facet, Label, Taxonomy, UnknownLabel
-from triage.labels.evolution.wording import Matrix, Similarity, is_same, meaning
+from triage.labels.evolution.rewording import Matrix, Similarity, is_same, meaning
 
 GUESS_FROM = 0.3
-"""Labels at least so alike are taken for successors. Of the rivals within the shipped facets few come near it, see
+"""The similarity from which labels count as successors. Few rivals within the shipped facets come near it, see
 docs/taxonomy-evolution.md."""
 
 _GAIN = 0.1
@@ -19,12 +19,12 @@ _NEAR_BEST = 0.5
 _SHARED_LABELS = 0.5
 
 Basis = Literal["unchanged", "stated", "identical", "guess"]
-"""How it is known that one takes the place of the other: the id stayed; the new file says so by `replaces`, a name or
-an alias; the same definition stands under another id; or it only reads alike."""
+"""Why a label counts as the successor: the same id; stated in the new file by `replaces`, a name or an alias; the same
+definition under another id; or a guess from similar wording."""
 
 
 class Link(BaseModel, frozen=True):
-    """One old label and one that takes its place, wholly or in part. Only a guess has a `score`, 0 to 1."""
+    """An old label and a label that replaces it, fully or in part. Only a guess has a `score`, 0 to 1."""
 
     old: str
     new: str
@@ -33,7 +33,7 @@ class Link(BaseModel, frozen=True):
 
 
 class Succession(BaseModel, frozen=True):
-    """What became of one facet and its labels. `old` is None for a new facet, `new` for one that went."""
+    """What became of a facet and its labels. `old` is None for a new facet, `new` for a removed one."""
 
     old: str | None
     new: str | None
@@ -42,22 +42,20 @@ class Succession(BaseModel, frozen=True):
     links: tuple[Link, ...] = ()
 
     def heirs(self, label: str) -> tuple[Link, ...]:
-        """What takes the place of the old `label`."""
         return tuple(link for link in self.links if link.old == label)
 
     def sources(self, label: str) -> tuple[Link, ...]:
-        """What the new `label` takes the place of."""
         return tuple(link for link in self.links if link.new == label)
 
     @property
     def renamed(self) -> dict[str, str]:
-        """Old id -> new id of the labels that one label took the place of, and that of no other."""
+        """Old id -> new id of the labels with exactly one heir that replaces no other label."""
         alone = [(link.old, link.new) for link in self.links if len(self.heirs(link.old)) == 1]
         return {old: new for old, new in alone if old != new and len(self.sources(new)) == 1}
 
 
 def successions(old: Taxonomy, new: Taxonomy, similarity: Similarity) -> tuple[Succession, ...]:
-    """Every old facet in the order of its file, then the new ones that succeed none."""
+    """Every old facet in the order of its file, then the new facets that replace none."""
     pairs = _facet_pairs(old, new, similarity)
     found = []
     for facet in old.facets:
@@ -78,18 +76,20 @@ def _facet_pairs(old: Taxonomy, new: Taxonomy, similarity: Similarity) -> dict[s
     fresh = [facet for facet in new.facets if facet.id not in stay]
     for facet in fresh:
         for replaced in facet.replaces:
-            if any(one.id == replaced for one in gone) and replaced not in pairs:
+            if any(old_facet.id == replaced for old_facet in gone) and replaced not in pairs:
                 pairs[replaced] = Link(old=replaced, new=facet.id, basis="stated")
     scored = []
-    for one in gone:
-        for other in fresh:
-            shared = len(set(one.ids) & set(other.ids)) / len({*one.ids, *other.ids})
-            questions = float(similarity([f"{one.name} {one.question}", f"{other.name} {other.question}"])[0, 1])
+    for old_facet in gone:
+        for new_facet in fresh:
+            shared = len(set(old_facet.ids) & set(new_facet.ids)) / len({*old_facet.ids, *new_facet.ids})
+            questions = float(
+                similarity([f"{old_facet.name} {old_facet.question}", f"{new_facet.name} {new_facet.question}"])[0, 1]
+            )
             if max(shared, questions) >= _SHARED_LABELS:
-                scored.append((max(shared, questions), one.id, other.id))
-    for score, one_id, other_id in sorted(scored, reverse=True):
-        if one_id not in pairs and all(pair.new != other_id for pair in pairs.values()):
-            pairs[one_id] = Link(old=one_id, new=other_id, basis="guess", score=round(score, 4))
+                scored.append((max(shared, questions), old_facet.id, new_facet.id))
+    for score, old_id, new_id in sorted(scored, reverse=True):
+        if old_id not in pairs and all(pair.new != new_id for pair in pairs.values()):
+            pairs[old_id] = Link(old=old_id, new=new_id, basis="guess", score=round(score, 4))
     return pairs
 
 
@@ -132,36 +132,36 @@ def _without_source(new: Facet, found: dict[tuple[str, str], Link]) -> list[Labe
 def _guesses(
     old: Facet, new: Facet, gone: Sequence[Label], fresh: Sequence[Label], similarity: Similarity
 ) -> Iterator[Link]:
-    """Likely successors of the labels that are gone, and likely origins of those that are fresh."""
+    """Likely successors of removed labels, and likely origins of new labels."""
     if not gone and not fresh:
         return
     whole = similarity([meaning(label) for label in (*old.labels, *new.labels)])
-    likeness = _Likeness(old.ids, new.ids, whole)
+    similarities = _Similarities(old.ids, new.ids, whole)
     scores = {
-        (one, other.id): likeness.across(one, other.id)
-        for one in old.ids
-        for other in new.labels
-        if _is_candidate(one, other, {label.id for label in gone}, {label.id for label in fresh}, likeness)
+        (old_id, new_label.id): similarities.across(old_id, new_label.id)
+        for old_id in old.ids
+        for new_label in new.labels
+        if _is_candidate(old_id, new_label, {label.id for label in gone}, {label.id for label in fresh}, similarities)
     }
-    for (one, heir), score in scores.items():
-        best = max(s for (o, n), s in scores.items() if o == one or n == heir)
+    for (old_id, heir), score in scores.items():
+        best = max(s for (o, n), s in scores.items() if o == old_id or n == heir)
         if score >= GUESS_FROM and score >= _NEAR_BEST * best:
-            yield Link(old=one, new=heir, basis="guess", score=round(min(score, 1.0), 4))
+            yield Link(old=old_id, new=heir, basis="guess", score=round(min(score, 1.0), 4))
 
 
-def _is_candidate(one: str, other: Label, gone: set[str], fresh: set[str], likeness: _Likeness) -> bool:
-    """True for a gone and a fresh label; and where one of the two stayed but gained, or lost, what the other says."""
-    if one in gone and other.id in fresh:
+def _is_candidate(old_id: str, new_label: Label, gone: set[str], fresh: set[str], similarities: _Similarities) -> bool:
+    """True for a removed and a new label, and if a remaining label gained or lost the meaning of the other."""
+    if old_id in gone and new_label.id in fresh:
         return True
-    if one in gone and other.id in likeness.old and not other.replaces:
-        return likeness.across(one, other.id) >= likeness.within_old(one, other.id) + _GAIN
-    if other.id in fresh and one in likeness.new:
-        return likeness.across(one, other.id) >= likeness.within_new(one, other.id) + _GAIN
+    if old_id in gone and new_label.id in similarities.old and not new_label.replaces:
+        return similarities.across(old_id, new_label.id) >= similarities.within_old(old_id, new_label.id) + _GAIN
+    if new_label.id in fresh and old_id in similarities.new:
+        return similarities.across(old_id, new_label.id) >= similarities.within_new(old_id, new_label.id) + _GAIN
     return False
 
 
-class _Likeness:
-    """How alike the labels of two versions of a facet are, by their ids."""
+class _Similarities:
+    """Similarities of the labels of two versions of a facet, by their ids."""
 
     def __init__(self, old: Sequence[str], new: Sequence[str], whole: Matrix) -> None:
         self.old = {label: row for row, label in enumerate(old)}

@@ -1,4 +1,4 @@
-"""What a correction would change: other recent incidents, decided again with the history as it would then be."""
+"""The preview of a correction: other recent incidents, decided again with the corrected history."""
 
 from triage.labels.preview.preview import DEFAULT_OPTIONS, Previewer, PreviewOptions
 

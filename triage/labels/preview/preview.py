@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from triage.domain.annotation import Annotation, agreed_by_people
-from triage.domain.correction_preview import ChangedIncident, NotCompared, Preview
+from triage.domain.correction_preview import ChangedIncident, Direction, FacetChange, Kind, NotCompared, Preview
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
-from triage.domain.triage_result import Triage
+from triage.domain.taxonomy import Facet
+from triage.domain.triage_result import FacetResult, Triage
 from triage.history.casebook import Casebook, Foreseen
 from triage.history.retrieval import DEFAULT_RANKING, Ranking
 from triage.history.text_cache import cached_by_text
-from triage.labels.preview.changes import changes_of
-from triage.labels.preview.supposition import Heard, Reread, Supposition
+from triage.labels.preview.hypothetical_history import HistoryEvidence, HypotheticalHistory, RereadIncident
 from triage.models.embedding import Vectors, normalise
 from triage.pipeline.classification.instructions import readable_text
 from triage.pipeline.classification.likeness import Moves
@@ -32,10 +32,10 @@ _MODEL_AS_IT_WAS = "Models are not asked again: what they said is taken from eac
 
 
 class PreviewOptions(NamedTuple):
-    """What is looked at: incidents triaged in the last `days`, at most the `most` latest ones.
+    """Which incidents are compared: the `most` latest of those triaged in the last `days`.
 
-    A probability has to move by `least_shift` to be told of. After `seconds` no more is begun that can be left out:
-    embedding incidents that have no vector, and training classifiers for one incident alone.
+    Smaller probability changes than `least_shift` are ignored. After `seconds` no optional work starts: embedding
+    incidents that have no vector, and training classifiers for a single incident.
     """
 
     days: float = 30.0
@@ -84,7 +84,7 @@ class Previewer:
             began = time.monotonic()
             foreseen = await self._casebook.foresee(incident_id, annotations)
             since = datetime.now(UTC) - timedelta(days=options.days)
-            told = Preview(
+            preview = Preview(
                 incident_id=incident_id,
                 labels_before=foreseen.before,
                 labels_after=foreseen.after,
@@ -93,96 +93,102 @@ class Previewer:
                 notes=(_MODEL_AS_IT_WAS,),
             )
             if not foreseen.changed:
-                return told.model_copy(update={"notes": (_NO_GOLD,)})
+                return preview.model_copy(update={"notes": (_NO_GOLD,)})
             recent = await self._recent(incident_id, foreseen, teams, since, options.most)
-            found = await self._look(foreseen, recent, options, began + options.seconds)
-            return told.model_copy(update={**found, "seconds": round(time.monotonic() - began, 3)})
+            found = await self._compare(foreseen, recent, options, began + options.seconds)
+            return preview.model_copy(update={**found, "seconds": round(time.monotonic() - began, 3)})
 
     async def _recent(
         self, incident_id: str, foreseen: Foreseen, teams: Collection[str] | None, since: datetime, most: int
     ) -> list[_Triaged]:
-        """The recent incidents of those teams that see the corrected one in their history."""
-        reached = None if foreseen.team == SHARED_TEAM else {foreseen.team}
-        if reached is not None and teams is not None:
-            reached &= set(teams)
-        seen = teams if reached is None else reached
+        """The recent incidents of teams that have the corrected incident in their history."""
+        affected = None if foreseen.team == SHARED_TEAM else {foreseen.team}
+        if affected is not None and teams is not None:
+            affected &= set(teams)
+        seen = teams if affected is None else affected
         recent = await self._store.triages.list_recent(self._pipeline.taxonomy.id, since, most + 1, seen)
-        others = [one for one in recent if one.incident.id != incident_id][:most]
+        others = [triaged for triaged in recent if triaged.incident.id != incident_id][:most]
         return await asyncio.to_thread(
             lambda: [_Triaged(o.incident, o.team, Triage.model_validate_json(o.document)) for o in others]
         )
 
-    async def _look(
+    async def _compare(
         self, foreseen: Foreseen, recent: Sequence[_Triaged], options: PreviewOptions, end: float
     ) -> dict[str, object]:
         comparable, not_compared = self._comparable(recent)
         reread = await self._reread(comparable, foreseen.example.vector, end)
-        people = await self._store.annotations.list_many([one.incident.id for one in reread])
+        people = await self._store.annotations.list_many([incident.incident.id for incident in reread])
         reached: list[str] = []
         changed: list[ChangedIncident] = []
         history = 0
-        for team in dict.fromkeys(one.team for one in reread):
-            mine = [one for one in reread if one.team == team]
-            supposition, heard = await self._suppose(foreseen, team, mine, end)
-            history = max(history, supposition.size)
-            told = [(one, both) for one, both in zip(mine, heard, strict=True) if both is not None]
-            reached += [one.incident.id for one, _ in told]
-            changed += await asyncio.to_thread(self._changed, told, people, options.least_shift)
+        for team in dict.fromkeys(incident.team for incident in reread):
+            mine = [incident for incident in reread if incident.team == team]
+            hypothetical, evidences = await self._suppose(foreseen, team, mine, end)
+            history = max(history, hypothetical.size)
+            compared_pairs = [
+                (incident, evidence) for incident, evidence in zip(mine, evidences, strict=True) if evidence is not None
+            ]
+            reached += [incident.incident.id for incident, _ in compared_pairs]
+            changed += await asyncio.to_thread(self._changed, compared_pairs, people, options.least_shift)
         compared = set(reached)
-        changed.sort(key=lambda one: (not one.has_other_labels, -one.similarity, one.incident_id))
+        changed.sort(key=lambda incident: (not incident.has_other_labels, -incident.similarity, incident.incident_id))
         return {
             "looked_at": len(reached),
             "incidents": tuple(changed),
             "not_compared": tuple(not_compared),
-            "not_reached": tuple(one.incident.id for one in comparable if one.incident.id not in compared),
+            "not_reached": tuple(
+                incident.incident.id for incident in comparable if incident.incident.id not in compared
+            ),
             "history": history,
         }
 
     def _changed(
         self,
-        told: Sequence[tuple[Reread, tuple[Heard, Heard]]],
+        compared: Sequence[tuple[RereadIncident, tuple[HistoryEvidence, HistoryEvidence]]],
         people: Mapping[str, Sequence[Annotation]],
         least_shift: float,
     ) -> list[ChangedIncident]:
-        """Those that are decided otherwise with the correction than without it."""
+        """The incidents that are decided differently with the correction."""
         facets = {facet.id: facet for facet in self._pipeline.taxonomy.triaged}
         found = []
-        for one, both in told:
-            before, after = (self._pipeline.decide_again(one.triage, said.neighbours, said.learned) for said in both)
-            words = agreed_by_people(people[one.incident.id])
-            if changes := changes_of(facets, one.triage, before, after, words, least_shift):
+        for incident, evidence in compared:
+            before, after = (
+                self._pipeline.decide_again(incident.triage, side.neighbours, side.learned) for side in evidence
+            )
+            people_labels = agreed_by_people(people[incident.incident.id])
+            if changes := changes_of(facets, incident.triage, before, after, people_labels, least_shift):
                 found.append(
                     ChangedIncident(
-                        incident_id=one.incident.id,
-                        title=one.incident.title,
-                        url=one.incident.url,
-                        similarity=round(one.similarity, 4),
-                        triaged_at=one.triage.created_at,
+                        incident_id=incident.incident.id,
+                        title=incident.incident.title,
+                        url=incident.incident.url,
+                        similarity=round(incident.similarity, 4),
+                        triaged_at=incident.triage.created_at,
                         changes=changes,
                     )
                 )
         return found
 
     async def _suppose(
-        self, foreseen: Foreseen, team: str, incidents: Sequence[Reread], end: float
-    ) -> tuple[Supposition, list[tuple[Heard, Heard] | None]]:
-        """What a team's history says of its incidents without and with the correction."""
+        self, foreseen: Foreseen, team: str, incidents: Sequence[RereadIncident], end: float
+    ) -> tuple[HypotheticalHistory, list[tuple[HistoryEvidence, HistoryEvidence] | None]]:
+        """The evidence of a team's history for its incidents, without and with the correction."""
         examples = await self._pipeline.history.examples("", teams={team, SHARED_TEAM})
-        supposition = await asyncio.to_thread(
-            Supposition, self._pipeline.taxonomy, examples, foreseen, self._pipeline.neighbours, self._ranking
+        hypothetical = await asyncio.to_thread(
+            HypotheticalHistory, self._pipeline.taxonomy, examples, foreseen, self._pipeline.neighbours, self._ranking
         )
         hidden = []
-        for one in incidents:
+        for incident in incidents:
             seen = await self._pipeline.history.examples(
-                one.text, exclude={one.incident.id}, duplicates=False, teams={team, SHARED_TEAM}
+                incident.text, exclude={incident.incident.id}, duplicates=False, teams={team, SHARED_TEAM}
             )
-            hidden.append(supposition.hidden(one.text, one.incident.id, seen))
-            # Each takes about a millisecond: let others have their turn in between.
+            hidden.append(hypothetical.hidden(incident.text, incident.incident.id, seen))
+            # Each takes about a millisecond: yield to other tasks in between.
             await asyncio.sleep(0)
         known: dict[tuple[tuple[str, ...], tuple[str, ...]], Moves] = {}
         moves: list[Moves | None] = []
         for places in hidden:
-            pair = supposition.references(places)
+            pair = hypothetical.references(places)
             if pair is None:
                 moves.append(None)
                 continue
@@ -190,47 +196,59 @@ class Previewer:
             if key not in known:
                 known[key] = await self._pipeline.definitions.difference(*pair)
             moves.append(known[key])
-        heard = await asyncio.to_thread(supposition.say, incidents, hidden, moves, lambda: time.monotonic() < end)
-        return supposition, heard
+        evidences = await asyncio.to_thread(
+            hypothetical.evidence_for, incidents, hidden, moves, lambda: time.monotonic() < end
+        )
+        return hypothetical, evidences
 
     def _comparable(self, recent: Sequence[_Triaged]) -> tuple[list[_Triaged], list[NotCompared]]:
-        """Those whose triage can be decided again, and why the others can't."""
+        """The incidents whose triage can be decided again, and why the others can't."""
         comparable: list[_Triaged] = []
         others: dict[str, list[str]] = {}
-        for one in recent:
+        for incident in recent:
             try:
-                self._pipeline.rules_of(one.triage)
-                comparable.append(one)
+                self._pipeline.rules_of(incident.triage)
+                comparable.append(incident)
             except MadeOtherwise as error:
-                others.setdefault(error.detail, []).append(one.incident.id)
-        return comparable, [NotCompared(reason=why, incidents=tuple(ids)) for why, ids in others.items()]
+                others.setdefault(error.detail, []).append(incident.incident.id)
+        return comparable, [NotCompared(reason=reason, incidents=tuple(ids)) for reason, ids in others.items()]
 
-    async def _reread(self, recent: Sequence[_Triaged], vector: Vectors, end: float) -> list[Reread]:
-        """The incidents with the text and the vector of then, nearest first; without those that time did not allow."""
-        texts = await asyncio.to_thread(lambda: [self._text(one) for one in recent])
-        whole = [one.incident.id for one in recent if not one.triage.provenance.withheld_sentences]
+    async def _reread(self, recent: Sequence[_Triaged], vector: Vectors, end: float) -> list[RereadIncident]:
+        """The incidents with the text and vector of their triage, nearest first; without those that there was no time
+        for."""
+        texts = await asyncio.to_thread(lambda: [self._text(incident) for incident in recent])
+        whole = [incident.incident.id for incident in recent if not incident.triage.provenance.withheld_sentences]
         stored = await self._store.vectors.find_many(self._pipeline.embedder.fingerprint, whole)
         vectors = dict(stored)
         missing = {
-            one.incident.id: text for one, text in zip(recent, texts, strict=True) if one.incident.id not in stored
+            incident.incident.id: text
+            for incident, text in zip(recent, texts, strict=True)
+            if incident.incident.id not in stored
         }
         vectors |= await self._embed(missing, end)
         found = [
-            Reread(one.incident, one.team, one.triage, text, mine, float(normalise(mine) @ normalise(vector)))
-            for one, text in zip(recent, texts, strict=True)
-            if (mine := vectors.get(one.incident.id)) is not None
+            RereadIncident(
+                incident.incident,
+                incident.team,
+                incident.triage,
+                text,
+                mine,
+                float(normalise(mine) @ normalise(vector)),
+            )
+            for incident, text in zip(recent, texts, strict=True)
+            if (mine := vectors.get(incident.incident.id)) is not None
         ]
-        return sorted(found, key=lambda one: (-one.similarity, one.incident.id))
+        return sorted(found, key=lambda incident: (-incident.similarity, incident.incident.id))
 
-    def _text(self, one: _Triaged) -> str:
-        """What was embedded and learned from when the incident was triaged."""
-        redacted = self._redacted(one.incident.text)
-        if not one.triage.provenance.withheld_sentences:
+    def _text(self, incident: _Triaged) -> str:
+        """The text that was embedded and learned from when the incident was triaged."""
+        redacted = self._redacted(incident.incident.text)
+        if not incident.triage.provenance.withheld_sentences:
             return redacted
         return readable_text(redacted, self._pipeline.taxonomy).text
 
     async def _embed(self, texts: Mapping[str, str], end: float) -> dict[str, Vectors]:
-        """Vectors of incidents (id -> text) that have none, or none of what was read: as many as there is time for."""
+        """Vectors of incidents (id -> text) without a stored one, as many as time allows."""
         keys = {incident_id: (incident_id, hash(text)) for incident_id, text in texts.items()}
         missing = [incident_id for incident_id, key in keys.items() if key not in self._vectors]
         for start in range(0, len(missing), _EMBEDDED_AT_ONCE):
@@ -243,3 +261,68 @@ class Previewer:
         while len(self._vectors) > _KEPT_VECTORS:
             self._vectors.popitem(last=False)
         return found
+
+
+def changes_of(
+    facets: Mapping[str, Facet],
+    triage: Triage,
+    before: Mapping[str, FacetResult],
+    after: Mapping[str, FacetResult],
+    people: Mapping[str, Annotation],
+    least_shift: float,
+) -> tuple[FacetChange, ...]:
+    """The facets that would be decided differently, or whose probability would move by at least `least_shift`."""
+    found = []
+    for facet_id, old in before.items():
+        new = after[facet_id]
+        kind = _kind(old, new, least_shift)
+        if kind is None:
+            continue
+        person = people[facet_id].labels if facet_id in people else ()
+        stored = triage.facets.get(facet_id)
+        found.append(
+            FacetChange(
+                facet=facet_id,
+                kind=kind,
+                triaged=stored.labels if stored else (),
+                before=old.labels,
+                after=new.labels,
+                likeliest_before=_likeliest(old),
+                likeliest_after=_likeliest(new),
+                probability_before=old.probability,
+                probability_after=new.probability,
+                person=person,
+                direction=_direction(facets[facet_id], person, old, new) if person else None,
+            )
+        )
+    return tuple(found)
+
+
+def _kind(old: FacetResult, new: FacetResult, least_shift: float) -> Kind | None:
+    if old.labels != new.labels:
+        return "starts abstaining" if not new.labels else "stops abstaining" if not old.labels else "label"
+    shift = abs((old.probability or 0.0) - (new.probability or 0.0))
+    is_other = _likeliest(old) != _likeliest(new)
+    return "probability" if is_other or shift >= least_shift else None
+
+
+def _direction(facet: Facet, person: tuple[str, ...], old: FacetResult, new: FacetResult) -> Direction:
+    """Whether the change leads towards the person's label: by the labels, or on a tie by its probability."""
+    gain = _likeness(facet, person, new.labels) - _likeness(facet, person, old.labels)
+    if not gain:
+        gain = _probability(new, person[0]) - _probability(old, person[0])
+    return "towards" if gain > 0 else "away" if gain < 0 else "neither"
+
+
+def _likeness(facet: Facet, person: tuple[str, ...], labels: tuple[str, ...]) -> float:
+    if facet.cardinality == "multi":
+        return len({*person} & {*labels}) / len({*person} | {*labels})
+    return float(labels[:1] == person[:1])
+
+
+def _probability(result: FacetResult, label: str) -> float:
+    return next((entry.probability for entry in result.distribution if entry.label == label), 0.0)
+
+
+def _likeliest(result: FacetResult) -> str | None:
+    return next((entry.label for entry in result.distribution), None) if not result.labels else result.labels[0]

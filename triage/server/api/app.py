@@ -14,7 +14,8 @@ from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
 from triage.insights.live_agreement import LiveAgreement, LiveFigures, LiveOptions
 from triage.insights.study import Roles
-from triage.insights.study.loading import Studies
+from triage.insights.study.checklist import EvalFolders
+from triage.insights.study.corpus_loading import Studies
 from triage.labels.preview import Previewer
 from triage.server.api import (
     access,
@@ -79,6 +80,7 @@ def create_app(
     checks: Mapping[str, Check] | None = None,
     live_options: LiveOptions | None = None,
     roles: Roles | None = None,
+    eval_folders: EvalFolders = EvalFolders(),  # noqa: B008 - a value that does not change
     metrics: Metrics | None = None,
     access_options: AccessOptions = AccessOptions(),  # noqa: B008 - immutable
     guard_options: GuardOptions = GuardOptions(),  # noqa: B008
@@ -115,7 +117,14 @@ def create_app(
         jobs,
         live,
         LiveFigures(store, casebook.taxonomy, live, live_options),
-        Studies(store, casebook.taxonomy, roles or Roles.load(casebook.taxonomy), casebook.fingerprint),
+        Studies(
+            store,
+            casebook.taxonomy,
+            roles or Roles.load(casebook.taxonomy),
+            casebook.fingerprint,
+            live,
+            eval_folders,
+        ),
         metrics,
         taxonomies,
         checks or {},

@@ -19,9 +19,9 @@ from triage.insights.automation import Opportunities, opportunities, redacted_te
 from triage.insights.ledger import LEAST, Kind, Ledger, Record, ledger
 from triage.insights.radar import Radar
 from triage.insights.study import Study, StudyOptions
-from triage.insights.study.loading import MOST
+from triage.insights.study.corpus_loading import MOST
 from triage.insights.study.repeats import SIMILARITY
-from triage.insights.study.shortening import shortened
+from triage.insights.study.study import shortened
 from triage.redaction import Redactor
 from triage.server.api.access import Reader
 from triage.server.api.answers import answer, raw_answer
@@ -199,4 +199,4 @@ async def radar_of(
     """The radar over the incidents of these teams (None: of all) and the shared ones."""
     async with service.analysis_lock:
         scope = radar.Scope(facet, recent, teams, _MOST_EMBEDDED)
-        return await radar.look(service.store, service.casebook, scope, criteria)
+        return await radar.scan_store(service.store, service.casebook, scope, criteria)

@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
 from triage.insights.live_agreement import LiveAgreement, LiveFigures
-from triage.insights.study.loading import Studies
+from triage.insights.study.corpus_loading import Studies
 from triage.labels.annotation_job.adjudication import Adjudication
 from triage.labels.annotation_job.labelling import Labelling
 from triage.labels.annotation_job.worklist import Worklist

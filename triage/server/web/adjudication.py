@@ -114,7 +114,7 @@ def _show(
 
 def _question(dispute: Dispute) -> Question:
     annotators: dict[str, list[str]] = {}
-    for annotation in dispute.said:
+    for annotation in dispute.annotations:
         for label in annotation.labels:
             annotators.setdefault(label, []).append(annotation.annotator)
     verdict = dispute.settled

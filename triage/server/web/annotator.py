@@ -11,7 +11,7 @@ from fastapi import Depends, Request, Response
 from triage.domain.annotation import LONGEST_NAME, clean_name
 from triage.domain.errors import InvalidInput, TriageError
 from triage.domain.principal import Forbidden, Principal
-from triage.labels.annotation_job.draft import Corrections
+from triage.labels.annotation_job.corrections import Corrections
 from triage.server.api.parameters import IncidentInPath
 from triage.server.api.service import Parts, Service
 from triage.server.web.template_filters import incident_path

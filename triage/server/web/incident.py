@@ -13,7 +13,7 @@ from triage.domain.principal import Principal
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import Evidence, Neighbour, Triage
 from triage.intake.markdown import write_markdown
-from triage.labels.annotation_job.draft import Corrections
+from triage.labels.annotation_job.corrections import Corrections
 from triage.pipeline.pipeline import STEPS
 from triage.server.api.access import Poster, Reader, requires
 from triage.server.api.parameters import IncidentInPath

@@ -10,7 +10,7 @@ from triage.domain.annotation import Annotation, Labels
 from triage.domain.errors import InvalidInput
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import DisplayNames, Taxonomy
-from triage.labels.annotation_job.draft import Corrections, Draft
+from triage.labels.annotation_job.corrections import Corrections, Draft
 from triage.render.quantities import plural
 from triage.server.api.access import Annotator, requires
 from triage.server.api.parameters import IncidentInPath

@@ -10,7 +10,7 @@ from fastapi import Form, Query, Request, Response
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import Taxonomy
-from triage.labels.annotation_job.labelling import Answer, Asked, Piece, Task, following
+from triage.labels.annotation_job.labelling import Answer, FacetQuestion, Task, WorkItem, next_open
 from triage.server.api.access import Annotator, requires
 from triage.server.api.parameters import IncidentInPath
 from triage.server.api.service import Parts, Service
@@ -37,10 +37,10 @@ async def label(
     request: Request, service: Parts, principal: Annotator, after: Annotated[str | None, Query(max_length=128)] = None
 ) -> Response:
     """Lead to the annotator's next incident, or say that there is none and what to do."""
-    name, pieces = annotator_of(request), list[Piece]()
+    name, pieces = annotator_of(request), list[WorkItem]()
     if name:
         pieces = await _work(service, principal, name)
-        if (piece := following(pieces, service.casebook.taxonomy, after)) is not None:
+        if (piece := next_open(pieces, service.casebook.taxonomy, after)) is not None:
             return go_to(request, _path(piece))
     return show(request, "label.html", tabs=TABS, pieces=len(pieces), headers=NO_STORE)
 
@@ -128,14 +128,14 @@ async def save(request: Request, service: Parts, principal: Annotator, incident_
     return go_to(request, f"/label?{urlencode({'after': incident_id})}")
 
 
-async def _work(service: Service, principal: Principal, name: str) -> list[Piece]:
+async def _work(service: Service, principal: Principal, name: str) -> list[WorkItem]:
     try:
         return await service.labelling.work(name, principal.teams)
     except NotFound:
         return []
 
 
-def _of_incident(pieces: list[Piece], incident_id: str, name: str) -> Piece:
+def _of_incident(pieces: list[WorkItem], incident_id: str, name: str) -> WorkItem:
     for piece in pieces:
         if piece.assignment.incident_id == incident_id:
             return piece
@@ -143,7 +143,7 @@ def _of_incident(pieces: list[Piece], incident_id: str, name: str) -> Piece:
     raise NotFound(f"Incident {incident_id!r} is not assigned to {annotator}.", incident_id=incident_id)
 
 
-def _path(piece: Piece) -> str:
+def _path(piece: WorkItem) -> str:
     return _PATH.format(incident_id=piece.assignment.incident_id)
 
 
@@ -166,7 +166,7 @@ def _questions(taxonomy: Taxonomy, task: Task, draft: dict[str, Answer] | None =
     return questions
 
 
-def _parent_names(taxonomy: Taxonomy, asked: Asked) -> dict[str, str]:
+def _parent_names(taxonomy: Taxonomy, asked: FacetQuestion) -> dict[str, str]:
     """Label -> the name of its parent label, if labels of several parents are offered."""
     if asked.facet.parent is None or len({label.parent for label in asked.labels}) < 2:
         return {}

@@ -12,8 +12,8 @@ from triage.domain.annotation import Annotation, Labels
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import DisplayNames, Facet, Label, Taxonomy
 from triage.domain.triage_result import FacetResult, LabelProbability, Triage
-from triage.insights.summary.material import Said
-from triage.labels.annotation_job.draft import Draft
+from triage.insights.summary.material import FacetLabel
+from triage.labels.annotation_job.corrections import Draft
 from triage.server.api.service import Service
 from triage.server.web.annotator import annotator_of
 from triage.store import StoredIncident
@@ -28,7 +28,7 @@ class SheetRow(NamedTuple):
 
     place: int
     facet: Facet
-    said: Said
+    said: FacetLabel
     chosen: tuple[str, ...]
     is_corrected: bool
 
@@ -92,7 +92,7 @@ async def read_sheet(
     triage = await service.store.triages.find(incident_id)
     annotations = await service.store.annotations.list(incident_id)
     taxonomy = service.casebook.taxonomy
-    said = {facet.id: Said.of(facet.id, triage, annotations) for facet in taxonomy.facets}
+    said = {facet.id: FacetLabel.of(facet.id, triage, annotations) for facet in taxonomy.facets}
     draft = draft or Draft.of(taxonomy, {facet: each.labels for facet, each in said.items()})
     rows = [
         SheetRow(place, facet, said[facet.id], draft.chosen.get(facet.id, ()), facet.id in draft.corrected)

@@ -13,8 +13,7 @@ from fastapi import Depends, Query, Request, Response
 
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import Facet
-from triage.insights.ledger import Kind, Ledger, ledger
-from triage.insights.ledger_table import ledger_table
+from triage.insights.ledger import Kind, Ledger, ledger, ledger_table
 from triage.pipeline.mitigation import kind_facets
 from triage.server.api.access import Reader, requires
 from triage.server.api.parameters import IncidentInPath

@@ -54,13 +54,12 @@ _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class PageOptions(NamedTuple):
-    """`runs` and `suites` are the folders of eval runs and suites; `settings` are those in effect, without secrets.
+    """`runs` is the folder of eval runs; `settings` are those in effect, without secrets.
 
     `warnings` say what impairs every answer of the service.
     """
 
     runs: Path = Path("runs")
-    suites: Path = Path("evals/suites")
     settings: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
 

@@ -14,8 +14,8 @@ from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import DisplayNames, Taxonomy
 from triage.labels.annotation_job.assignment import assign_each
-from triage.labels.annotation_job.confirming import confirm
-from triage.labels.annotation_job.worklist import Item, Kind, Said
+from triage.labels.annotation_job.corrections import confirm
+from triage.labels.annotation_job.worklist import Item, Kind, TriageLabel
 from triage.render.quantities import plural
 from triage.server.api.access import Annotator, Poster, Reader
 from triage.server.api.service import Parts, Service
@@ -81,12 +81,12 @@ class View(BaseModel, frozen=True, str_strip_whitespace=True):
             since=_day(self.since),
         ).within(principal.teams)
 
-    def label_filter(self, taxonomy: Taxonomy) -> Said | None:
+    def label_filter(self, taxonomy: Taxonomy) -> TriageLabel | None:
         """The label to filter by. Raises `UnknownFacet` or `UnknownLabel`."""
         if not self.label:
             return None
         facet, _, label = self.label.partition(":")
-        return Said(facet, taxonomy.facet(facet).label(label).id)
+        return TriageLabel(facet, taxonomy.facet(facet).label(label).id)
 
 
 Viewed = Annotated[View, Query()]
@@ -209,7 +209,7 @@ async def _show(
     page = await service.worklist.page(
         view.tab,
         view.filters(principal),
-        said=view.label_filter(taxonomy),
+        label=view.label_filter(taxonomy),
         annotator=annotator,
         limit=_PAGE,
         cursor=view.cursor or None,

@@ -9,18 +9,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import defaultdict
-from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Query, Request, Response
 from markupsafe import Markup
 
-from triage.insights.automation import DEFAULT_CRITERIA, Opportunities
-from triage.insights.automation_tables import kind_name, near_miss_table, playbook_table
-from triage.insights.checklist import Checklist, checklist_table, measure_adoption
+from triage.insights.automation import DEFAULT_CRITERIA, Opportunities, kind_name, near_miss_table, playbook_table
 from triage.insights.radar import Radar, as_yaml, radar_table
 from triage.insights.study import Study, tables_of
-from triage.insights.study.charts import Beside, charts_of
+from triage.insights.study.checklist import Checklist, checklist_table
+from triage.insights.study.study_charts import TableChart, charts_of
 from triage.render.charts import Chart, Theme
 from triage.render.tables import Table
 from triage.server.api.access import Reader, requires
@@ -37,7 +35,7 @@ from triage.server.web.downloads import (
 )
 from triage.server.web.figure_cache import Cache, Measured, draw
 from triage.server.web.incident_lists import LISTED, visible_in_tables, visible_incidents
-from triage.server.web.rendering import Options, page_router, show
+from triage.server.web.rendering import page_router, show
 
 router = page_router()
 
@@ -50,7 +48,7 @@ class StudyFigures(NamedTuple):
 
     study: Study
     tables: list[Table]
-    charts: list[Beside]
+    charts: list[TableChart]
 
 
 FacetQuery = Annotated[str, Query(alias="facet", max_length=100)]
@@ -76,19 +74,8 @@ async def _radar(service: Parts, cache: Cache, principal: Reader, facet: FacetQu
     return await cache.get("radar", (teams, facet), lambda: radar_of(service, teams, facet or None))
 
 
-async def _checklist(service: Parts, cache: Cache, options: Options) -> Measured[Checklist]:
-    async def measure() -> Checklist:
-        return await measure_adoption(
-            service.store,
-            service.casebook.taxonomy,
-            service.live,
-            suites=options.suites,
-            runs=options.runs,
-            now=datetime.now(UTC),
-            roles=service.studies.roles,
-        )
-
-    return await cache.get("checklist", None, measure, _CHECKLIST_CACHE_S)
+async def _checklist(service: Parts, cache: Cache) -> Measured[Checklist]:
+    return await cache.get("checklist", None, service.studies.checklist, _CHECKLIST_CACHE_S)
 
 
 MeasuredStudy = Annotated[Measured[StudyFigures], Depends(_study)]
@@ -214,7 +201,7 @@ async def checklist_file(measured: MeasuredChecklist, extension: TableFormat) ->
     return table_file(checklist_table(measured.value), extension)
 
 
-def _draw_charts(charts: list[Beside]) -> dict[str, list[tuple[Chart, Markup]]]:
+def _draw_charts(charts: list[TableChart]) -> dict[str, list[tuple[Chart, Markup]]]:
     """Table id -> its charts, drawn."""
     figures: defaultdict[str, list[tuple[Chart, Markup]]] = defaultdict(list)
     for table, chart in charts:

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.labels.annotation_job.conftest import TAXONOMY
+from tests.parts import DIMENSION, HashingEmbedder
+from triage.domain.annotation import Labels
+from triage.domain.errors import InvalidInput, NotFound
+from triage.domain.incident import Incident
+from triage.domain.taxonomy import UnknownLabel
+from triage.history.casebook import Casebook
+from triage.history.chroma import ChromaHistory
+from triage.labels.annotation_job.corrections import Corrections, Draft
+from triage.redaction import Redactor
+from triage.store import Store
+
+SHOWN: Labels = {
+    "category": ("infrastructure",),
+    "failure_mode": ("network",),
+    "mitigation": ("undisclosed",),
+    "severity": ("high",),
+}
+
+
+@pytest.fixture
+def draft() -> Draft:
+    return Draft.of(TAXONOMY, SHOWN)
+
+
+@pytest.fixture
+def casebook(store: Store) -> Iterator[Casebook]:
+    history = ChromaHistory.open(None, HashingEmbedder().fingerprint, DIMENSION)
+    yield Casebook(store, history, Redactor(), HashingEmbedder(), TAXONOMY)
+    history.close()
+
+
+@pytest.fixture
+def corrections(casebook: Casebook, store: Store) -> Corrections:
+    return Corrections(casebook, store)
+
+
+def test_a_new_draft_confirms_what_is_shown_as_far_as_the_taxonomy_has_it() -> None:
+    draft = Draft.of(TAXONOMY, {**SHOWN, "weather": ("rain",), "detection": ("by_smell",)})
+
+    assert draft.chosen == SHOWN
+    assert draft.corrected == {}
+
+
+def test_one_answer_takes_the_place_of_another_and_counts_as_a_correction(draft: Draft) -> None:
+    picked = draft.pick(TAXONOMY, "severity", "critical")
+
+    assert picked.corrected == {"severity": ("critical",)}
+    assert picked.pick(TAXONOMY, "severity", "High").corrected == {}
+
+
+def test_a_primary_label_takes_the_place_of_all_and_others_come_behind_it(draft: Draft) -> None:
+    picked = draft.pick(TAXONOMY, "failure_mode", "node").toggle(TAXONOMY, "failure_mode", "storage")
+
+    assert picked.corrected == {"failure_mode": ("node", "storage")}
+    assert picked.toggle(TAXONOMY, "failure_mode", "node").chosen["failure_mode"] == ("storage",)
+    assert picked.pick(TAXONOMY, "failure_mode", "power_cooling").chosen["failure_mode"] == ("power_cooling",)
+
+
+def test_in_a_facet_with_any_number_of_labels_one_is_put_in_or_taken_out(draft: Draft) -> None:
+    picked = draft.pick(TAXONOMY, "mitigation", "restart").pick(TAXONOMY, "mitigation", "rollback")
+    assert picked.chosen["mitigation"] == ("restart", "rollback")
+
+    assert picked.pick(TAXONOMY, "mitigation", "restart").chosen["mitigation"] == ("rollback",)
+    assert picked.pick(TAXONOMY, "mitigation", "undisclosed").chosen["mitigation"] == ("undisclosed",)
+
+
+def test_a_refining_label_brings_its_parent_along(draft: Draft) -> None:
+    assert draft.pick(TAXONOMY, "failure_mode", "deployment").corrected == {
+        "category": ("operational",),
+        "failure_mode": ("deployment",),
+    }
+    assert draft.toggle(TAXONOMY, "failure_mode", "storage").corrected == {"failure_mode": ("network", "storage")}
+
+
+def test_under_a_new_parent_a_label_that_no_longer_fits_is_taken_out(draft: Draft) -> None:
+    picked = draft.pick(TAXONOMY, "category", "operational")
+
+    assert picked.corrected == {"category": ("operational",)}
+    assert "failure_mode" not in picked.chosen
+    assert "failure_mode" in draft.toggle(TAXONOMY, "category", "operational").chosen
+
+
+def test_an_unknown_label_is_told_with_the_nearest_ones(draft: Draft) -> None:
+    with pytest.raises(UnknownLabel, match="rollback"):
+        draft.pick(TAXONOMY, "mitigation", "rolback")
+
+
+@given(st.lists(st.sampled_from([(f.id, label.id) for f in TAXONOMY.facets for label in f.labels]), max_size=8))
+def test_whatever_is_picked_the_labels_fit_together(picks: list[tuple[str, str]]) -> None:
+    draft = Draft.of(TAXONOMY, SHOWN)
+    for n, (facet, label) in enumerate(picks):
+        draft = (draft.pick if n % 2 else draft.toggle)(TAXONOMY, facet, label)
+
+    assert TAXONOMY.validate_labels(draft.chosen) == draft.chosen
+
+
+async def test_what_is_given_is_a_persons_word_that_had_seen_the_triage(corrections: Corrections, store: Store) -> None:
+    kept = await corrections.give("one", {"category": ("infrastructure",), "severity": ("high",)}, "ada", note="Seen.")
+
+    assert [(each.facet, each.origin, each.saw_model, each.is_gold, each.note) for each in kept] == [
+        ("category", "human", True, False, "Seen."),
+        ("severity", "human", True, False, "Seen."),
+    ]
+    assert await store.annotations.list("one") == kept
+    assert await store.gold.find_many(["one"]) == {}
+
+
+async def test_without_a_triage_there_is_nothing_that_could_have_been_seen(
+    corrections: Corrections, store: Store
+) -> None:
+    await store.incidents.add(Incident(id="fresh", write_up="It just fell over."), TAXONOMY.id)
+
+    kept = await corrections.give("fresh", {"severity": ("high",)}, "ada")
+
+    assert kept[0].saw_model is None
+
+
+async def test_gold_labels_join_the_history_all_together_or_not_at_all(
+    corrections: Corrections, casebook: Casebook, store: Store
+) -> None:
+    with pytest.raises(InvalidInput, match="belongs under 'operational'"):
+        await corrections.give(
+            "one", {"category": ("infrastructure",), "failure_mode": ("deployment",)}, "ada", is_gold=True
+        )
+    assert await store.annotations.list("one") == []
+
+    await corrections.give("one", {"category": ("operational",)}, "ada", is_gold=True)
+    assert [one.incident_id for one in await casebook.search("Write-up one.", 1)] == ["one"]
+
+
+async def test_nothing_to_keep_and_no_incident_are_told(corrections: Corrections) -> None:
+    with pytest.raises(InvalidInput, match="Choose one first"):
+        await corrections.give("one", {}, "ada")
+    with pytest.raises(NotFound):
+        await corrections.give("none", {"severity": ("high",)}, "ada")

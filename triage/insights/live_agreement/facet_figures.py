@@ -1,0 +1,323 @@
+"""Detailed figures of any window: the model with one person or all, and people among themselves, with charts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from triage.agreement import (
+    Alpha,
+    Confusion,
+    Interval,
+    Kappa,
+    MeanAgreement,
+    ModelAgreement,
+    Reading,
+    alpha_by_label,
+    balance_of,
+    human_ceiling,
+    model_beside_people,
+    read,
+)
+from triage.agreement.proportion import Proportion
+from triage.agreement.ratings import Ratings
+from triage.domain.errors import NotFound
+from triage.domain.taxonomy import Facet, Taxonomy
+from triage.insights.live_agreement.label_figures import LabelFigures, confusion_of, label_figures
+from triage.insights.live_agreement.people import (
+    RESAMPLES,
+    PairFigure,
+    PersonFigure,
+    alpha_of,
+    pair_figures,
+    person_figures,
+    ratings_of,
+)
+from triage.insights.live_agreement.periods import LEAST, By, Period, over_time
+from triage.insights.live_agreement.selection import Selection
+from triage.insights.live_agreement.watch import LiveAgreement, LiveFacet, LiveOptions, LiveReport, kappa_with_model
+from triage.render.charts import Chart, Goal, Moment, confusion_chart, over_time_chart
+from triage.store import Judgement, Store
+
+MOST_JUDGEMENTS = 5_000
+"""The most judgements of a facet, and triaged incidents, that are read: the newest."""
+MOST_ANNOTATORS = 200
+
+_KEPT = 6
+"""Cached windows; each may hold some ten thousand judgements."""
+
+
+class FacetOverview(NamedTuple):
+    """One facet in the window: the model with people, and people among themselves, which is the ceiling.
+
+    `unseen` is `kappa` of people known not to have seen the model's labels; `annotators` counts the people who labelled
+    the facet. `watch` is the facet in the watch's window; None if the model does not triage it.
+    """
+
+    facet: Facet
+    kappa: Kappa
+    unseen: Kappa
+    abstained: int
+    people: MeanAgreement
+    alpha: Alpha | None
+    annotators: int
+    coverage: Proportion
+    watch: LiveFacet | None
+    is_cut: bool
+
+
+class Overview(NamedTuple):
+    """All facets as of a moment; `watch` has gate, window and alerts."""
+
+    computed_at: datetime
+    facets: tuple[FacetOverview, ...]
+    watch: LiveReport
+
+    @property
+    def is_empty(self) -> bool:
+        """True if no person labelled anything in the window."""
+        return not any(facet.annotators for facet in self.facets)
+
+
+class FacetFigures(NamedTuple):
+    """All figures of one facet. `beside` compares the model with the ceiling, if two people set one."""
+
+    overview: FacetOverview
+    reading: Reading
+    beside: ModelAgreement | None
+    confusion: Confusion | None
+    labels: tuple[LabelFigures, ...]
+    pairs: tuple[PairFigure, ...]
+    people: tuple[PersonFigure, ...]
+    periods: tuple[Period, ...]
+    charts: tuple[Chart, ...]
+
+    @property
+    def told(self) -> str:
+        """The comparison with the ceiling in words; empty if there is none."""
+        if self.beside is None:
+            return ""
+        text = self.beside.explain(self.overview.people)
+        return f"{text[0].upper()}{text[1:]}"
+
+
+class _Window:
+    """The judgements of one selection, and the figures computed so far."""
+
+    def __init__(self, judged: dict[str, list[Judgement]], overview: Overview) -> None:
+        self.read_at = time.monotonic()
+        self.judged = judged
+        self.overview = overview
+        self.figures: dict[tuple[str, By], FacetFigures] = {}
+
+
+class LiveFigures:
+    """Reads the store and computes figures; results are cached for `refresh_s` of the options."""
+
+    def __init__(
+        self,
+        store: Store,
+        taxonomy: Taxonomy,
+        watch: LiveAgreement,
+        options: LiveOptions = LiveOptions(),  # noqa: B008 - a value that does not change
+    ) -> None:
+        self._store = store
+        self._taxonomy = taxonomy
+        self._watch = watch
+        self._options = options
+        self._lock = asyncio.Lock()
+        self._kept: OrderedDict[Selection, _Window] = OrderedDict()
+
+    @property
+    def least(self) -> int:
+        """The fewest labels for a reliable figure."""
+        return self._options.least
+
+    def is_at_hand(self, selection: Selection) -> bool:
+        """True if the overview is cached."""
+        kept = self._kept.get(selection)
+        return kept is not None and self._is_fresh(kept)
+
+    async def overview(self, selection: Selection) -> Overview:
+        """All facets that the model triages or that people labelled.
+
+        Raises `NotFound`, like every method with a selection, for an annotator who never labelled anything.
+        """
+        return (await self._window(selection)).overview
+
+    async def facet(self, selection: Selection, facet: str, by: By) -> FacetFigures:
+        """All figures of one facet. Raises `UnknownFacet`."""
+        known_facet = self._taxonomy.facet(facet)
+        window = await self._window(selection)
+        async with self._lock:
+            if (facet, by) not in window.figures:
+                judged, overview = window.judged.get(facet, []), window.overview
+                of_facet = next((candidate for candidate in overview.facets if candidate.facet.id == facet), None)
+                window.figures[facet, by] = await asyncio.to_thread(
+                    _figures, known_facet, judged, selection, by, of_facet, overview.computed_at, self._options.gate
+                )
+            return window.figures[facet, by]
+
+    async def judgements(self, selection: Selection, facet: str) -> list[Judgement]:
+        """The judgements to compare the model with on one facet, newest first. Raises `UnknownFacet`."""
+        self._taxonomy.facet(facet)
+        return selection.with_model((await self._window(selection)).judged.get(facet, []))
+
+    async def annotators(self, teams: frozenset[str] | None) -> Sequence[str]:
+        """The names of people who labelled anything, at most `MOST_ANNOTATORS`."""
+        return await self._store.reviews.list_annotators(self._taxonomy.id, MOST_ANNOTATORS, teams)
+
+    async def _window(self, selection: Selection) -> _Window:
+        async with self._lock:
+            kept = self._kept.get(selection)
+            if kept is None or not self._is_fresh(kept):
+                kept = self._kept[selection] = await self._read(selection, datetime.now(UTC))
+                self._kept.move_to_end(selection)
+                while len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+            return kept
+
+    def _is_fresh(self, kept: _Window) -> bool:
+        return time.monotonic() - kept.read_at < self._options.refresh_s
+
+    async def _read(self, selection: Selection, now: datetime) -> _Window:
+        taxonomy, facets = self._taxonomy.id, [facet.id for facet in self._taxonomy.facets]
+        since, teams, name = selection.since(now), selection.teams, selection.annotator
+        # Unknown names must not cost a computation or evict a cached window.
+        if name is not None and not await self._store.reviews.list_annotators(taxonomy, 1, teams, name):
+            raise NotFound(f"{name!r} has labelled nothing. Choose someone from the list.", annotator=name)
+        given = await self._store.reviews.list(
+            taxonomy, facets, since, MOST_JUDGEMENTS, teams=teams, with_untriaged=True
+        )
+        covered = await self._store.reviews.count_coverage(
+            taxonomy, facets, since, MOST_JUDGEMENTS, teams=teams, annotator=name
+        )
+        watch = await self._watch.report(teams)
+        judged: dict[str, list[Judgement]] = {}
+        for judgement in given:
+            judged.setdefault(judgement.facet, []).append(judgement)
+        coverage = {facet: Proportion(hits=n, n=covered.triaged) for facet, n in covered.labelled.items()}
+        found = await asyncio.to_thread(_overview, self._taxonomy, judged, coverage, selection, watch)
+        return _Window(judged, Overview(now, tuple(found), watch))
+
+
+def _overview(
+    taxonomy: Taxonomy,
+    judged: dict[str, list[Judgement]],
+    coverage: dict[str, Proportion],
+    selection: Selection,
+    watch: LiveReport,
+) -> list[FacetOverview]:
+    watched = {facet.facet: facet for facet in watch.facets}
+    return [
+        facet_overview(facet, judged.get(facet.id, []), selection, coverage[facet.id], watched.get(facet.id))
+        for facet in taxonomy.facets
+        if facet.id in watched or facet.id in judged
+    ]
+
+
+def facet_overview(
+    facet: Facet,
+    judged: Sequence[Judgement],
+    selection: Selection,
+    coverage: Proportion,
+    watch: LiveFacet | None = None,
+) -> FacetOverview:
+    """Measure one facet on `judged`, newest first, as far as `selection` counts them."""
+    with_model, ratings = selection.with_model(judged), ratings_of(selection.of(judged), selection.annotator)
+    return FacetOverview(
+        facet=facet,
+        kappa=kappa_with_model(facet, with_model),
+        unseen=kappa_with_model(facet, [judgement for judgement in with_model if judgement.saw_model is False]),
+        abstained=sum(not judgement.triaged for judgement in with_model),
+        people=_ceiling(facet, ratings, selection.annotator),
+        alpha=alpha_of(facet, ratings),
+        annotators=len({judgement.annotator for judgement in selection.of(judged)}),
+        coverage=coverage,
+        watch=watch,
+        is_cut=len(judged) >= MOST_JUDGEMENTS,
+    )
+
+
+def _figures(
+    facet: Facet,
+    judged: Sequence[Judgement],
+    selection: Selection,
+    by: By,
+    overview: FacetOverview | None,
+    now: datetime,
+    gate: float | None,
+) -> FacetFigures:
+    known = overview or facet_overview(facet, judged, selection, Proportion(hits=0, n=0))
+    with_model, ratings = selection.with_model(judged), ratings_of(selection.of(judged), selection.annotator)
+    confusion = confusion_of(facet, with_model)
+    beside = None
+    if known.people.value is not None and with_model:
+        beside = model_beside_people(facet, ratings, len(ratings.annotators) - 1, known.people)
+    periods = over_time(facet, judged, selection, by, now.date())
+    return FacetFigures(
+        overview=known,
+        reading=read(known.kappa, balance_of(confusion) if confusion else None),
+        beside=beside,
+        confusion=confusion,
+        labels=label_figures(facet, with_model, alpha_by_label(facet, ratings, resamples=RESAMPLES)),
+        pairs=pair_figures(facet, ratings, selection.annotator),
+        people=person_figures(facet, with_model),
+        periods=periods,
+        charts=charts_of(facet, periods, by, confusion, gate),
+    )
+
+
+def _ceiling(facet: Facet, ratings: Ratings, person: str | None) -> MeanAgreement:
+    names = [annotator.name for annotator in ratings.annotators]
+    if person is not None and person not in names:
+        return MeanAgreement(value=None, pairs=0, undefined=f"{person} labelled nothing here")
+    return human_ceiling(facet, ratings, None if person is None else names.index(person))
+
+
+def charts_of(
+    facet: Facet, periods: Sequence[Period], by: By, confusion: Confusion | None, gate: float | None
+) -> tuple[Chart, ...]:
+    """The charts of agreement over time, of the model and among people, and of confusion, as far as there is data."""
+    goal = None if gate is None else Goal(gate, f"gate {gate:.2f}")
+    found = []
+    if any(period.model.value is not None for period in periods):
+        title = f"{facet.name}: the model with people"
+        moments = [_moment(period, period.model) for period in periods]
+        found.append(over_time_chart(f"model-{facet.id}", title, _period_caption("labels", by), moments, goal, "kappa"))
+    if any(period.people.value is not None for period in periods):
+        title = f"{facet.name}: people among themselves"
+        moments = [_moment(period, period.people) for period in periods]
+        figure = "alpha of sets" if facet.cardinality == "multi" else "kappa"
+        caption = _period_caption("incidents of two people", by)
+        found.append(over_time_chart(f"people-{facet.id}", title, caption, moments, None, figure))
+    if confusion is not None and confusion.n:
+        names = {label.id: label.name for label in facet.labels}
+        found.append(
+            confusion_chart(
+                f"confusion-{facet.id}",
+                f"{facet.name}: confusion",
+                f"n = {confusion.n}. The fill is the share of the row; where both agree is framed.",
+                [names.get(label, label) for label in confusion.labels],
+                confusion.counts,
+                "people",
+                "model",
+            )
+        )
+    return tuple(found)
+
+
+def _period_caption(what: str, by: By) -> str:
+    return f"By {by}, with 95% intervals; gaps where fewer than {LEAST} {what} count."
+
+
+def _moment(period: Period, figure: Kappa | MeanAgreement) -> Moment:
+    return Moment(period.start, figure.value, _ends(figure.interval), figure.n)
+
+
+def _ends(interval: Interval | None) -> tuple[float, float] | None:
+    return (interval.low, interval.high) if interval else None

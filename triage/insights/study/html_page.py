@@ -1,0 +1,99 @@
+"""The study as one self-contained HTML file without scripts, with the incidents behind each row."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import triage
+from triage.insights.study.corpus import Corpus, counted
+from triage.insights.study.study import Study
+from triage.insights.study.study_charts import charts_of
+from triage.insights.study.study_tables import tables_of
+from triage.render.atomic_write import write_atomically
+from triage.render.charts import as_figure, stylesheet
+from triage.render.tables import Table, format_cell
+
+LISTED = 40
+"""The most incidents listed in a row of the page; JSON and CSV have all of them."""
+_LISTED_INCIDENTS = 2_000
+# Characters that HTML can't hold, and halves of surrogate pairs, which UTF-8 can't.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+class Listed(NamedTuple):
+    """An incident in the list at the end, to which the rows link."""
+
+    anchor: str
+    id: str
+    title: str
+    url: str
+    began: str
+    labels: str
+
+
+def write_html(path: Path, study: Study, corpus: Corpus) -> Path:
+    """Write the page, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, as_html(study, corpus))
+    return path
+
+
+def as_html(study: Study, corpus: Corpus) -> str:
+    """The page; the same study gives the same page. It has titles and ids, but no write-ups."""
+    tables = tables_of(study, corpus.taxonomy)
+    sections = [(name, list(group)) for name, group in itertools.groupby(tables, key=lambda table: table.section)]
+    listed = list(_incidents(corpus))
+    page = (
+        _environment()
+        .get_template("study.html")
+        .render(
+            study=study,
+            sections=sections,
+            charts=_figures(study, corpus, tables),
+            chart_styles=stylesheet(),
+            incidents=listed,
+            anchors={incident.id: incident.anchor for incident in listed},
+            listed=LISTED,
+            n=len(corpus.records),
+            version=triage.__version__,
+        )
+    )
+    return _UNPRINTABLE.sub("\ufffd", page)
+
+
+def _figures(study: Study, corpus: Corpus, tables: Sequence[Table]) -> dict[str, list[Markup]]:
+    """Table id -> its charts."""
+    figures: dict[str, list[Markup]] = {table.id: [] for table in tables}
+    for table, chart in charts_of(study, corpus.taxonomy, tables):
+        figures[table].append(as_figure(chart))
+    return figures
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("triage.insights.study"), PackageLoader("triage.evaluation.reports")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["format_cell"] = format_cell
+    return environment
+
+
+def _incidents(corpus: Corpus) -> Iterator[Listed]:
+    for place, record in enumerate(corpus.records[:_LISTED_INCIDENTS]):
+        names = [
+            facet.label(label).name for facet in corpus.taxonomy.facets for label in counted(facet, record.labels)[:1]
+        ]
+        incident = record.incident
+        url = incident.url if incident.url.startswith(("https://", "http://")) else ""
+        began = f"{incident.started_at:%Y-%m-%d}" if incident.started_at else ""
+        yield Listed(f"incident-{place}", record.id, incident.title, url, began, ", ".join(names))
