@@ -23,8 +23,8 @@ def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def embed_shipped(folder: Path) -> None:
-    """Have a command bring the shipped history into a data folder."""
-    done = run_triage(["search", "redis"], b"", environment() | {"TRIAGE_DATA_DIR": str(folder)}, folder)
+    """Have a command bring the shipped history into a data folder, with the vectors of the definitions."""
+    done = run_triage(["classify"], b"A switch failed.", environment() | {"TRIAGE_DATA_DIR": str(folder)}, folder)
     assert done.returncode == 0, done.stderr
 
 
