@@ -41,10 +41,13 @@ _LONGEST = (
     "system/test_traces",
     "cli/test_index",
     "store/test_backup",
+    "jobs/test_jobs",
     "jobs/test_shared",
     "api/test_crash",
     "cli/test_import",
     "chat/test_local_model",
+    "cli/test_taxonomy",
+    "codebook/test_deciding_rules",
     "system/test_secrets",
     "system/test_trouble",
 )
