@@ -9,7 +9,7 @@ from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Provenance, Triage
 from triage.insights.timeline import timeline
-from triage.store import Made, Notification, StoredIncident
+from triage.store import Notification, StoredIncident, TriageRun
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -24,10 +24,10 @@ def stored(times: dict[str, datetime] | None = None, **fields: object) -> Stored
     return StoredIncident.model_validate(values | fields)
 
 
-def made(minutes: float, **fields: object) -> Made:
+def made(minutes: float, **fields: object) -> TriageRun:
     provenance = Provenance(taxonomy="t", taxonomy_version="1.0.0", model="small-model")
     values = {"incident_id": "a", "facets": {}, "provenance": provenance, "created_at": at(minutes)}
-    return Made(f"run-{minutes}", Triage.model_validate(values | fields))
+    return TriageRun(f"run-{minutes}", Triage.model_validate(values | fields))
 
 
 def said(minutes: float, annotator: str = "ada", facet: str = "category", **fields: object) -> Annotation:

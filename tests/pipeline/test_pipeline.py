@@ -237,7 +237,7 @@ async def test_every_step_is_timed_under_the_name_by_which_it_is_told(
     embedder: RememberingEmbedder, history: ChromaHistory
 ) -> None:
     told: list[str] = []
-    with steps.told(told.append):
+    with steps.observed_by(told.append):
         triage, _ = await Pipeline(TAXONOMY, Redactor(), embedder, history).run(INCIDENT)
 
     assert tuple(told) == tuple(triage.provenance.seconds) == STEPS

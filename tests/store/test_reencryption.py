@@ -11,7 +11,7 @@ from triage.domain.annotation import Annotation
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
 from triage.domain.triage_result import FacetResult, Provenance, Triage
-from triage.store import Pending, Store, reseal
+from triage.store import Pending, Store, reencrypt
 from triage.store.database import create_engine
 from triage.store.encryption import OFF, Cipher, new_key
 from triage.store.tables import metadata
@@ -94,22 +94,22 @@ async def test_a_store_is_sealed_gets_a_new_key_and_becomes_plain_again(url: str
     await fill(beside, "cd")
     await check(beside, "ab")
     seen: list[tuple[int, int]] = []
-    first = await reseal(url, Cipher([OLD]), lambda _, done, total: seen.append((done, total)))
+    first = await reencrypt(url, Cipher([OLD]), lambda _, done, total: seen.append((done, total)))
 
     assert first == (14, 7, True)
     assert seen[-1] == (14, 14)
     assert MARKER not in await at_rest(url, tmp_path)
     await check(beside, "cd")
-    assert (await reseal(url, Cipher([OLD]))).changed == 0
+    assert (await reencrypt(url, Cipher([OLD]))).changed == 0
 
-    assert (await reseal(url, Cipher([NEW, OLD]))).changed == 14
+    assert (await reencrypt(url, Cipher([NEW, OLD]))).changed == 14
     await beside.close()
     only_new = Store(url, Cipher([NEW]))
     await only_new.check_keys()
     await check(only_new, "ab")
     await only_new.close()
 
-    assert (await reseal(url, Cipher([OFF, NEW]))).changed == 14
+    assert (await reencrypt(url, Cipher([OFF, NEW]))).changed == 14
     plain = Store(url)
     await plain.check_keys()
     await check(plain, "cd")
@@ -127,7 +127,7 @@ async def test_a_wrong_or_missing_key_is_told_at_the_start(url: str) -> None:
             await store.check_keys()
         await store.close()
     with pytest.raises(MisconfiguredService):
-        await reseal(url, Cipher([NEW]))
+        await reencrypt(url, Cipher([NEW]))
     both = Store(url, Cipher([NEW, OLD]))
     await both.check_keys()
     await both.close()
@@ -144,8 +144,8 @@ async def test_what_was_cut_off_is_taken_up_again(url: str) -> None:
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await reseal(url, Cipher([OLD]), stop)
-    assert (await reseal(url, Cipher([OLD]))).changed == 250
+        await reencrypt(url, Cipher([OLD]), stop)
+    assert (await reencrypt(url, Cipher([OLD]))).changed == 250
 
 
 async def test_rows_that_others_write_meanwhile_keep_what_was_written(url: str) -> None:
@@ -158,7 +158,7 @@ async def test_rows_that_others_write_meanwhile_keep_what_was_written(url: str) 
 
     async def change() -> None:
         for keys in ((OLD, NEW), (NEW, OLD)):
-            await reseal(url, Cipher(keys))
+            await reencrypt(url, Cipher(keys))
 
     await asyncio.gather(write(), change())
 
@@ -173,7 +173,7 @@ async def test_a_text_that_looks_sealed_does_no_harm_in_a_plain_store(url: str) 
     assert (await store.incidents.get("odd")).incident == odd
     await store.close()
 
-    await reseal(url, Cipher([OLD]))
+    await reencrypt(url, Cipher([OLD]))
     store = Store(url, Cipher([OLD]))
     assert (await store.incidents.get("odd")).incident == odd
     await store.close()

@@ -6,9 +6,9 @@ from tests.store.test_store import annotation, incident
 from triage.domain.annotation import Assignment
 from triage.domain.incident import Incident
 from triage.domain.triage_result import FacetResult, Provenance, Triage
-from triage.store import Pending, Store, Wanted
+from triage.store import IncidentQuery, Pending, Store
 
-ANY = Wanted()
+ANY = IncidentQuery()
 
 
 def triage(incident_id: str, *, degraded: bool = False, **labels: tuple[str, ...]) -> Triage:
@@ -93,7 +93,7 @@ async def test_queues_are_narrowed_like_every_list(store: Store) -> None:
     await store.triages.save("payments:new", triage("payments:new"))
 
     async def narrowed(**wanted: object) -> list[str]:
-        return await store.review_queues.list_ids("new", Wanted(**wanted))  # type: ignore[arg-type]
+        return await store.review_queues.list_ids("new", IncidentQuery(**wanted))  # type: ignore[arg-type]
 
     assert await narrowed(service="n") == ["new"]
     assert await narrowed(severity="low") == []

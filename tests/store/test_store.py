@@ -17,7 +17,7 @@ from triage.domain.annotation import Annotation, Assignment
 from triage.domain.errors import InvalidInput, MisconfiguredService, NotFound
 from triage.domain.incident import Incident
 from triage.domain.triage_result import FacetResult, Provenance, Triage
-from triage.store import Pending, Store, Wanted, downgrade, upgrade
+from triage.store import IncidentQuery, Pending, Store, downgrade, upgrade
 from triage.store.cursor import read_cursor, write_cursor
 from triage.store.database import create_engine
 from triage.store.tables import metadata
@@ -82,8 +82,8 @@ async def test_a_page_can_be_of_one_status(store: Store) -> None:
         await store.incidents.add(incident(f"i{n}"), "t")
     await store.triages.save("i1", triage("i1"))
 
-    assert [i.id for i in (await store.incidents.list(10, wanted=Wanted(status="triaged"))).incidents] == ["i1"]
-    assert [i.id for i in (await store.incidents.list(10, wanted=Wanted(status="pending"))).incidents] == [
+    assert [i.id for i in (await store.incidents.list(10, wanted=IncidentQuery(status="triaged"))).incidents] == ["i1"]
+    assert [i.id for i in (await store.incidents.list(10, wanted=IncidentQuery(status="pending"))).incidents] == [
         "i3",
         "i2",
         "i0",

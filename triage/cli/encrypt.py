@@ -10,7 +10,7 @@ from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
 
 if TYPE_CHECKING:
-    from triage.store import Resealed
+    from triage.store import Reencrypted
 
 
 def encrypt(
@@ -41,10 +41,10 @@ def encrypt(
         )
 
 
-async def _encrypt(off: bool) -> Resealed:
+async def _encrypt(off: bool) -> Reencrypted:
     from triage.app.wiring import make_data_folder
     from triage.domain.errors import MisconfiguredService
-    from triage.store import reseal, upgrade
+    from triage.store import reencrypt, upgrade
     from triage.store.encryption import OFF, Cipher
 
     settings = Settings()
@@ -59,4 +59,4 @@ async def _encrypt(off: bool) -> Resealed:
     make_data_folder(settings)
     await upgrade(settings.sql_url)
     with watching() as progress:
-        return await reseal(settings.sql_url, cipher, progress)
+        return await reencrypt(settings.sql_url, cipher, progress)

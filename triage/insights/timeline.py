@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from triage.domain.annotation import Annotation
-from triage.store import Made, Notification, StoredIncident
+from triage.store import Notification, StoredIncident, TriageRun
 
 Kind = Literal["incident", "service", "label", "notification"]
 
@@ -33,7 +33,7 @@ class Event(NamedTuple):
 
 def timeline(
     stored: StoredIncident,
-    triages: Iterable[Made],
+    triages: Iterable[TriageRun],
     annotations: Sequence[Annotation],
     notifications: Iterable[Notification] = (),
 ) -> list[Event]:
@@ -60,7 +60,7 @@ def _failure(stored: StoredIncident) -> Event:
     return Event(stored.updated_at, "service", what, detail=stored.failure or "", is_bad=True)
 
 
-def _triaged(made: Made) -> Event:
+def _triaged(made: TriageRun) -> Event:
     triage = made.triage
     model = triage.provenance.model or ""
     return Event(

@@ -1,1 +1,1 @@
-"""What is told of the work: logs with ids and without secrets, spans of traces, and the step that work is at."""
+"""Observability: logs with ids and without secrets, trace spans, progress, and the current step of a triage."""

@@ -9,4 +9,4 @@ Progress = Callable[[str, int, int], None]
 
 
 def silent(_work: str, _done: int, _total: int) -> None:
-    """Ignore the progress."""
+    """Report nothing."""

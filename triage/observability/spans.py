@@ -1,7 +1,7 @@
-"""Spans of a trace, at next to no cost while nobody traces: nothing of OpenTelemetry is imported before `switch_on`.
+"""Trace spans. They cost next to nothing while tracing is off: OpenTelemetry is not imported before `switch_on`.
 
-A span tells how long something took, how it ended and in what numbers; never what a write-up says, unless the operator
-asked for content. An error leaves its kind, not its message: messages quote.
+Spans hold durations, outcomes and figures. They hold text of write-ups only if the operator turned on content, and
+the class of an error, not its message, because messages quote their input.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ Value = str | bool | int | float | Sequence[str]
 
 
 class Span:
-    """A span that nobody records. `is_recorded` says whether it is worth the trouble to work out an attribute."""
+    """A span that is not recorded. Check `is_recorded` before computing an expensive attribute."""
 
     is_recorded = False
 
     def set(self, attributes: Mapping[str, Value | None]) -> None:
-        """Keep attributes; those that are None are left out."""
+        """Set attributes; those that are None are left out."""
 
     def event(self, name: str, attributes: Mapping[str, Value | None]) -> None:
-        """Keep that something happened now."""
+        """Add an event that happens now."""
 
     def fail(self, kind: str) -> None:
-        """Mark the span as failed, by a short word for the kind of failure."""
+        """Mark the span as failed; `kind` becomes its `error.type`."""
 
     def rename(self, name: str) -> None:
-        """Give the span another name, once more is known."""
+        """Change the span's name."""
 
     def __enter__(self) -> Self:
         return self
@@ -46,23 +46,23 @@ class Span:
 
 
 class _Switch:
-    """Who records the spans of this process; like OpenTelemetry's own provider there is one."""
+    """The recorder of this process's spans. It is global, like OpenTelemetry's own provider."""
 
     tracer: Tracer | None = None
     keeps_content = False
 
 
-_NOBODY = Span()
+_UNRECORDED = Span()
 
 
 def switch_on(provider: TracerProvider, *, keeps_content: bool = False) -> None:
-    """Record spans with `provider`; with `keeps_content` also what models are asked and what they answer."""
+    """Record spans with `provider`; with `keeps_content` also prompts and answers."""
     _Switch.tracer = provider.get_tracer("triage")
     _Switch.keeps_content = keeps_content
 
 
 def switch_off() -> None:
-    """Record no more spans."""
+    """Stop recording spans."""
     _Switch.tracer = None
     _Switch.keeps_content = False
 
@@ -73,7 +73,7 @@ def is_on() -> bool:
 
 
 def keeps_content() -> bool:
-    """True if the operator wants prompts and answers in the spans."""
+    """True if spans include prompts and answers."""
     return _Switch.keeps_content
 
 
@@ -84,23 +84,23 @@ def span(
     kind: Kind = "internal",
     carrier: Mapping[str, str] | None = None,
 ) -> Span:
-    """A span for a `with` block, within the one that is open; with a `carrier` (W3C Trace Context) within that one."""
+    """A span for a `with` block. Its parent is the current span or, with a W3C Trace Context `carrier`, that one."""
     if _Switch.tracer is None:
-        return _NOBODY
+        return _UNRECORDED
     return _Recorded(_Switch.tracer, name, attributes or {}, kind, carrier)
 
 
 def current() -> Span:
-    """The span that is open."""
+    """The current span."""
     if _Switch.tracer is None:
-        return _NOBODY
+        return _UNRECORDED
     from opentelemetry import trace
 
     return _Open(trace.get_current_span())
 
 
 def current_context() -> Context | None:
-    """What a job is handed so that its spans join the trace that is open; None where there is none."""
+    """The current context, to pass to a job so that its spans join this trace; None if tracing is off."""
     if _Switch.tracer is None:
         return None
     from opentelemetry import context
@@ -109,19 +109,19 @@ def current_context() -> Context | None:
 
 
 def current_ids() -> dict[str, str]:
-    """`trace_id` and `span_id` of the open span, as hexadecimal numbers; empty without one."""
+    """`trace_id` and `span_id` of the current span in hexadecimal; empty without one."""
     if _Switch.tracer is None:
         return {}
     from opentelemetry import trace
 
-    about = trace.get_current_span().get_span_context()
-    if not about.is_valid:
+    ids = trace.get_current_span().get_span_context()
+    if not ids.is_valid:
         return {}
-    return {"trace_id": trace.format_trace_id(about.trace_id), "span_id": trace.format_span_id(about.span_id)}
+    return {"trace_id": trace.format_trace_id(ids.trace_id), "span_id": trace.format_span_id(ids.span_id)}
 
 
 class _Open(Span):
-    """A span that is recorded and that others opened."""
+    """A recorded span that other code started."""
 
     is_recorded = True
 
@@ -129,10 +129,10 @@ class _Open(Span):
         self._span = span
 
     def set(self, attributes: Mapping[str, Value | None]) -> None:
-        self._span.set_attributes({name: value for name, value in attributes.items() if value is not None})
+        self._span.set_attributes(_present(attributes))
 
     def event(self, name: str, attributes: Mapping[str, Value | None]) -> None:
-        self._span.add_event(name, {key: value for key, value in attributes.items() if value is not None})
+        self._span.add_event(name, _present(attributes))
 
     def fail(self, kind: str) -> None:
         from opentelemetry.trace import StatusCode
@@ -145,7 +145,7 @@ class _Open(Span):
 
 
 class _Recorded(_Open):
-    """A span from the start of a `with` block to its end."""
+    """A span that lasts for a `with` block."""
 
     def __init__(
         self,
@@ -156,13 +156,10 @@ class _Recorded(_Open):
         carrier: Mapping[str, str] | None,
     ) -> None:
         from opentelemetry import trace
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        span = tracer.start_span(
-            name,
-            _context(carrier) if carrier is not None else None,
-            trace.SpanKind[kind.upper()],
-            {key: value for key, value in attributes.items() if value is not None},
-        )
+        parent = None if carrier is None else TraceContextTextMapPropagator().extract(carrier)
+        span = tracer.start_span(name, parent, trace.SpanKind[kind.upper()], _present(attributes))
         super().__init__(span)
         self._use: AbstractContextManager[Any] = trace.use_span(
             span, end_on_exit=True, record_exception=False, set_status_on_exception=False
@@ -180,7 +177,5 @@ class _Recorded(_Open):
         self._use.__exit__(kind, error, trace)
 
 
-def _context(carrier: Mapping[str, str]) -> Context:
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-    return TraceContextTextMapPropagator().extract(carrier)
+def _present(attributes: Mapping[str, Value | None]) -> dict[str, Value]:
+    return {name: value for name, value in attributes.items() if value is not None}

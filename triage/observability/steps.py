@@ -1,4 +1,4 @@
-"""The step that the work on an incident is at, told to whoever wants to know."""
+"""The current step of a triage, reported to a listener."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _listener: ContextVar[Callable[[str], None] | None] = ContextVar("step listener"
 
 
 @contextmanager
-def told(listener: Callable[[str], None]) -> Iterator[None]:
-    """Tell `listener` of each step that begins meanwhile in this task, and in those that it starts."""
+def observed_by(listener: Callable[[str], None]) -> Iterator[None]:
+    """Call `listener` with each step that begins in the block, in this task or in tasks that it starts."""
     token = _listener.set(listener)
     try:
         yield
@@ -20,6 +20,6 @@ def told(listener: Callable[[str], None]) -> Iterator[None]:
 
 
 def begin(step: str) -> None:
-    """Say that a step begins."""
+    """Report that a step begins."""
     if (listener := _listener.get()) is not None:
         listener(step)

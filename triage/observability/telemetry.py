@@ -1,7 +1,7 @@
-"""Traces sent to a collector (OTLP over gRPC), where the operator says so.
+"""Export of traces to a collector (OTLP over gRPC), if the operator turns it on.
 
-Where to is OpenTelemetry's own business, and its variables are: OTEL_EXPORTER_OTLP_ENDPOINT and the like,
-OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, OTEL_BSP_*.
+OpenTelemetry's own environment variables apply: OTEL_EXPORTER_OTLP_ENDPOINT and the like, OTEL_SERVICE_NAME,
+OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, OTEL_BSP_*.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _FLUSH_WITHIN_MS = 3_000
 
 @asynccontextmanager
 async def traced_process(role: str, version: str, *, is_on: bool, keeps_content: bool = False) -> AsyncIterator[None]:
-    """Send this process's spans while the block runs; what is left is sent at the end. Nothing is imported unless on.
+    """Export this process's spans while the block runs, and flush them at its end. Imports OpenTelemetry only if on.
 
-    A collector that is not there costs a warning in the log and the spans, nothing else.
+    If the collector can't be reached, a warning is logged and the spans are lost.
     """
     if not is_on:
         yield
@@ -46,7 +46,7 @@ async def traced_process(role: str, version: str, *, is_on: bool, keeps_content:
 
 
 def resource(role: str, version: str) -> Resource:
-    """What sends the spans. What the operator says of it in OpenTelemetry's variables goes before."""
+    """The process that sends the spans. OpenTelemetry's environment variables override these values."""
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
     own = {

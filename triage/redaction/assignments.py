@@ -1,4 +1,4 @@
-"""Secrets that give themselves away by the name before them: `password=...`, `api_key: ...`, `--token ...`."""
+"""Secrets recognised by the name before them: `password=...`, `api_key: ...`, `--token ...`."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _VALUE = (
 _ASSIGNMENT = re.compile(
     rf"(?P<name>{_NAME})(?:\\?[\"'`]|\*\*|[\])]){{0,2}}(?P<separator>{_SEPARATOR})(?:{_VALUE})", re.IGNORECASE
 )
-# Names that are secret only where what follows looks it.
+# Names whose values are secret only if they look random.
 _WEAK = re.compile(
     r"(?<![A-Za-z])(?:keys?|tokens|secrets|passwords|sig|signature|salt|nonce|auth|hmac|session|seed|creds?|connection[ _-]string)"
     r"[\"'`]?(?:[ \t]{0,4}(?::=|=>|=|:)[ \t]{0,4}|[ \t]{1,2}(?:(?:is|was)[ \t]{1,2})?)[\"'`(]?(?P<value>[A-Za-z0-9+/=_-]{20,})",
     re.IGNORECASE,
 )
-# What people write into a sentence: `the password for the admin account is ...`, `the key we used (...)`.
-_SAID = re.compile(
+# Secrets in a sentence: `the password for the admin account is ...`, `the key we used (...)`.
+_IN_SENTENCE = re.compile(
     r"(?<![A-Za-z])(?P<name>(?:[a-z]{0,12}[_-])?(?:pass(?:word|wd|phrase|code)|pwd|pw|pass))"
     r"(?:(?:[ \t]{1,2}[\w'’-]{1,20}){0,6}[ \t]{1,2}(?:is|was|to|be|reads|read)[: \t]|[ \t]*[=:,]|[ \t])[ \t]{0,2}"
     r"[\"'`(\[]{0,2}(?P<value>[^\s\"'`<>()\[\]{},;\x00]{8,128})",
@@ -44,7 +44,7 @@ _COMMAND = re.compile(
     r"\b(?:(?:mysql|mariadb)[\w-]*[^\n|;\x00]{0,80}?[ ]-p|sshpass[ ]{1,2}-p[ ]?|redis-cli[^\n|;\x00]{0,80}?[ ]-a[ ]{1,2})"
     r"[\"']?(?P<value>[^\s\"'`<>\x00-]{1}[^\s\"'`<>\x00]{3,127})"
 )
-_KEY_SAID = re.compile(
+_KEY_IN_SENTENCE = re.compile(
     r"(?<![A-Za-z])keys?(?:[ \t]{1,2}[a-z'’-]{1,15}){0,4}(?:,[ \t]|[ \t]{1,2})[\"'`(\[]{0,2}(?P<value>[A-Za-z0-9+/=_-]{20,})"
 )
 _CASE_CHANGE = re.compile(r"(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
@@ -64,18 +64,18 @@ _NOT_A_SECRET = re.compile(
     r"|\w*[a-z]\(.*|(?:self|os|args|config|settings|env|process|cfg|request|options|opts|ctx)\b[.\[].*|https?://.*",
     re.IGNORECASE | re.DOTALL,
 )
-# The name of what holds the secret, in code: `api_key=openai_api_key`, `token = ids[-1]`.
+# A variable in code instead of a value: `api_key=openai_api_key`, `token = ids[-1]`.
 _VARIABLE = re.compile(
     r"(?:[A-Za-z]\w*_)?(?:password|passwd|secret|token|(?:api|access)_?key)|[a-z_]+\[[\w-]*\]", re.IGNORECASE
 )
 _WORD = re.compile(r"[^\W\d_]+(?:['’/-][^\W\d_]+)*[!?]?")
-# Base64 that happens to hold no digit.
+# Base64 without digits.
 _BASE64 = re.compile(r"(?=[^+/=]*[+/=])(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])[A-Za-z+/]{32,}={0,2}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LINE_START = re.compile(r"(?:\A|\n)[ \t]*(?:[-*>|][ \t]+)?(?:export[ \t]+)?[\"'`*]{0,2}[\w.-]{0,40}\Z")
 _FLAG = re.compile(r"(?:\A|\s|[\"'])--[\w-]{0,40}\Z")
 _NEED_DIGITS = frozenset({"token", "credential", "credentials", "pass"})
-# Each name above holds one of these.
+# Each name above contains one of these.
 _STEMS = (
     "pass", "pw", "key", "secret", "cred", "token", "sig", "salt", "nonce", "auth", "hmac", "session", "seed",
     "connection", "mysql", "maria", "redis",
@@ -85,7 +85,7 @@ _LONG = 64
 
 
 def find(text: str) -> Iterator[Span]:
-    """The values of secret names, without their quotes and the punctuation of the sentence around them."""
+    """Find the values of secret names, without quotes and the punctuation around them."""
     if not _has_name(text):
         return
     position = 0
@@ -97,40 +97,34 @@ def find(text: str) -> Iterator[Span]:
             yield Span(start, start + len(value), "secret")
             position = start + len(value)
         else:
-            # Another name may stand in what was no secret. A long value is passed over, to keep the time linear.
+            # A value that is no secret may contain another name. A long one is skipped, to keep the time linear.
             position = match.end() if group == "bare" and len(match[group]) > _LONG else match.end("name")
-    for match in _WEAK.finditer(text):
-        if _looks_random(match["value"]) and not _is_other_key(text, match):
-            yield Span(match.start("value"), match.end("value"), "secret")
-    yield from _in_sentences(text)
-
-
-def _in_sentences(text: str) -> Iterator[Span]:
-    for match in _SAID.finditer(text):
+    for match in _IN_SENTENCE.finditer(text):
         value = match["value"].rstrip(".:?")
         if _is_password(value):
             yield Span(match.start("value"), match.start("value") + len(value), "secret")
     for match in _COMMAND.finditer(text):
         yield Span(match.start("value"), match.end("value"), "secret")
-    for match in _KEY_SAID.finditer(text):
-        if _looks_random(match["value"]) and not _is_other_key(text, match):
-            yield Span(match.start("value"), match.end("value"), "secret")
+    for pattern in (_WEAK, _KEY_IN_SENTENCE):
+        for match in pattern.finditer(text):
+            if _looks_random(match["value"]) and not _is_other_key(text, match):
+                yield Span(match.start("value"), match.end("value"), "secret")
 
 
 def _has_name(text: str) -> bool:
-    """Whether there can be anything to find. Looking for words takes a twentieth of the time of the patterns."""
+    """False if no pattern can match. Searching for words takes a twentieth of the time."""
     folded = text.replace("İ", "i").replace("ı", "i").casefold()
     return any(stem in folded for stem in _STEMS)
 
 
 def _is_other_key(text: str, match: re.Match[str]) -> bool:
-    """A key that only names something, such as a cache key."""
+    """True for a key that is no secret, such as a cache key."""
     is_key = match.group()[:3].lower() == "key"
     return is_key and bool(_OTHER_KEYS.search(text[max(0, match.start() - 20) : match.start()]))
 
 
 def _is_password(value: str) -> bool:
-    """Letters with digits or a symbol, in both cases or with a symbol: few names of hosts, versions or times are so."""
+    """True for letters with digits or symbols that are unlikely to be a host name, a version or a time."""
     if len(value) < 8 or _NOT_A_SECRET.fullmatch(value) or re.search(r"[/.:]", value):
         return False
     has_symbol = bool(_SYMBOL.search(value))
@@ -167,7 +161,7 @@ def _is_secret(text: str, match: re.Match[str], value: str, *, is_quoted: bool) 
 def _follows_colon(
     text: str, match: re.Match[str], value: str, before: str, *, is_quoted: bool, is_password: bool
 ) -> bool:
-    """A colon also ends a clause: what follows it must not read as the rest of a sentence."""
+    """A colon also ends a clause: the value must not read as the rest of a sentence."""
     if is_quoted:
         return len(value.split()) <= 4
     if value.isdecimal():
@@ -179,7 +173,7 @@ def _follows_colon(
 
 
 def _is_mixed(value: str, least: int) -> bool:
-    """Letters and digits together, which few words are."""
+    """True for letters and digits together, which is rare in words."""
     return len(value) >= least and " " not in value and bool(_DIGIT.search(value) and _LETTER.search(value))
 
 
@@ -188,8 +182,5 @@ def _looks_random(value: str) -> bool:
         return False
     if sum(part.isalpha() and part.islower() and len(part) > 2 for part in re.split("[-_/.=]", value)) >= 2:
         return False
-    return _bits_per_character(value) >= 2.8
-
-
-def _bits_per_character(value: str) -> float:
-    return -sum(n / len(value) * math.log2(n / len(value)) for n in Counter(value).values())
+    bits_per_character = -sum(n / len(value) * math.log2(n / len(value)) for n in Counter(value).values())
+    return bits_per_character >= 2.8

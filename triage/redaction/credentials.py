@@ -1,4 +1,4 @@
-"""Credentials that give themselves away by where they stand: key blocks, headers, URLs, connection strings."""
+"""Credentials recognised by their place: key blocks, headers, URLs, connection strings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from triage.redaction.redacted import Span
 
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-    # To the end mark; where that was cut off, as far as lines look like a key.
+    # Up to the end mark or, if it was cut off, as far as lines look like a key.
     r"(?:[^-\x00]*(?:-(?!----)[^-\x00]*)*-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     r"|(?:\s|\\[nr]|[A-Za-z0-9+/=]{20,}(?![^\s\\\"'])|[A-Za-z0-9+/]+={1,2})*)"
 )
@@ -28,7 +28,7 @@ _SCHEME = re.compile(
 _END_OF_HEADER = re.compile(r"[\n\"'\x00]|\\n")
 _COOKIE = re.compile(r"\b(?:set-)?cookie[\"']?:[ \t]*[\"']?(?P<value>[\w.-]{1,80}=[^\n\"'\x00]+)", re.IGNORECASE)
 _USERINFO = re.compile(r"://(?P<value>[^\s/?#\"'`<>\\@\x00]+(?:@[^\s/?#\"'`<>\\@\x00]+)*)@(?=[\w\[{$%.-])")
-# A password that should have been escaped and was not.
+# A password that should have been percent-encoded.
 _UNESCAPED = re.compile(
     r"://[^\s:@/\"'\x00]{0,80}:(?![0-9]{1,5}/)(?P<value>[^\s\"'`<>@\x00]{1,128}(?<!/))@(?=[\w\[.-]+[:/])"
 )
@@ -51,14 +51,14 @@ _VERSION_CONTROL_USERS = frozenset({"git", "hg", "svn"})
 
 
 def find_private_keys(text: str) -> Iterator[Span]:
-    """Private key blocks, from the first dash to the last; a block without an end as far as its lines look like one."""
+    """Find private key blocks; one without an end reaches as far as its lines look like a key."""
     for match in _PRIVATE_KEY.finditer(text):
         yield Span(match.start(), match.start() + len(match.group().rstrip()), "private_key")
 
 
 def find(text: str) -> Iterator[Span]:
-    """Credentials in headers, URLs, webhooks, connection strings and command lines."""
-    # Most texts hold few of these, and to see that a word is absent is cheap.
+    """Find credentials in headers, URLs, webhooks, connection strings and command lines."""
+    # Most texts contain few of these words, and searching for a word is cheap.
     words = text.lower()
     if "authorization" in words:
         yield from _authorizations(text)
@@ -67,7 +67,8 @@ def find(text: str) -> Iterator[Span]:
     if "cookie" in words:
         yield from _values(_COOKIE, text)
     if "://" in words:
-        yield from _userinfo(text)
+        userinfo = _values(_USERINFO, text)
+        yield from (span for span in userinfo if text[span.start : span.end].lower() not in _VERSION_CONTROL_USERS)
         yield from _values(_UNESCAPED, text)
     if "=" in words:
         yield from _queries(text)
@@ -104,12 +105,6 @@ def _schemes(text: str) -> Iterator[Span]:
             yield Span(match.start(kind), match.start(kind) + len(value), "credential")
 
 
-def _userinfo(text: str) -> Iterator[Span]:
-    for match in _USERINFO.finditer(text):
-        if match["value"].lower() not in _VERSION_CONTROL_USERS:
-            yield Span(match.start("value"), match.end("value"), "credential")
-
-
 def _queries(text: str) -> Iterator[Span]:
     for match in _QUERY.finditer(text):
         value = match["value"].rstrip(".,;:)]}")
@@ -119,7 +114,7 @@ def _queries(text: str) -> Iterator[Span]:
 
 
 def _data_sources(text: str) -> Iterator[Span]:
-    """`user:password@tcp(host:3306)/name`, as drivers of Go write it."""
+    """`user:password@tcp(host:3306)/name`, the format of Go drivers."""
     for match in _DSN_HOST.finditer(text):
         before = _DSN_USER.search(text[max(0, match.start() - 200) : match.start()])
         if before and ":" in before.group():

@@ -1,4 +1,4 @@
-"""Personal data with a shape of its own: addresses of mail, network and phone, card and account numbers."""
+"""Personal data with a recognisable shape: e-mail and network addresses, phone, card and account numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KINDS = ("email", "ip", "mac", "phone", "card", "iban")
 _EMAIL = re.compile(r"(?<![\w.+%-])(?P<local>[\w.+%-]+)@(?P<domain>(?:[\w-]+\.)+[^\W\d_]{2,24})(?![\w@-])")
 _FILE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".py", ".js", ".ts", ".service", ".timer", ".socket")
 _IPV4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w]|\.[0-9]|[-.](?:py[0-9]|linux|tar|whl|zip|deb|rpm))")
-# Four numbers with dots are also how some things count their versions.
+# Some version numbers have four parts too.
 _VERSION_WORDS = frozenset(
     [
         "version",
@@ -62,7 +62,7 @@ _ID_BEFORE = re.compile(
     r"(?:\b|_)(?:id|ids|trace|span|seq|offset|hash|timestamp|ts|epoch|seed|rnd|ticket|incident|bytes)[\"']?[ =:#]{0,3}\Z",
     re.IGNORECASE,
 )
-# What every phone and card number has.
+# Every phone and card number contains this.
 _DIGITS_IN_A_ROW = re.compile(r"[0-9](?:[ .\-()/]{0,2}[0-9]){6}")
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
 _IBAN_LENGTHS = {
@@ -77,7 +77,7 @@ _IBAN_LENGTHS = {
 
 
 def find(text: str) -> Iterator[Span]:
-    """Addresses, phone, card and account numbers. Loopback addresses, netmasks and version numbers stay."""
+    """Find addresses and phone, card and account numbers. Skips loopback addresses, netmasks and version numbers."""
     if "@" in text:
         yield from _emails(text)
     yield from _networks(text)
@@ -102,7 +102,7 @@ def _networks(text: str) -> Iterator[Span]:
         if _is_ipv6(address):
             yield Span(match.start(), match.start() + len(address), "ip")
     for match in _MAC.finditer(text):
-        # Digits alone between hyphens or dots are rather a time or a version.
+        # Only digits between hyphens or dots: more likely a time or a version.
         if match["by"] == ":" or re.search("[A-Fa-f]", match.group()):
             yield Span(match.start(), match.end(), "mac")
 
@@ -137,7 +137,7 @@ def _numbers(text: str) -> Iterator[Span]:
 
 def _phones_and_cards(text: str) -> Iterator[Span]:
     for match in _PHONE.finditer(text):
-        # An amount with a sign has no gaps and seldom ten digits.
+        # A signed amount has no gaps and seldom ten digits.
         if sum(c.isdigit() for c in match.group()) >= (10 if match.group()[1:].isdigit() else 8):
             yield Span(match.start(), match.end(), "phone")
     for match in _PHONE_NAMED.finditer(text):
@@ -154,7 +154,7 @@ def _before(text: str, match: re.Match[str], characters: int) -> str:
 
 
 def _card_length(groups: str, separator: str) -> int:
-    """How much of these groups of digits is a card's number: a year or a day may follow it. 0 if none of it is."""
+    """The length of the card number at the start of these groups, which a date may follow; 0 if there is none."""
     while groups:
         if _is_card(re.sub("[ -]", "", groups)):
             return len(groups)
@@ -163,7 +163,7 @@ def _card_length(groups: str, separator: str) -> int:
 
 
 def _is_card(digits: str) -> bool:
-    """The check digit of ISO/IEC 7812-1 (Luhn), after a prefix and with a length that issuers use."""
+    """True if the issuer's prefix, the length, and the check digit of ISO/IEC 7812-1 (Luhn) are right."""
     if not 13 <= len(digits) <= 19 or not _CARD_PREFIX.match(digits):
         return False
     doubled = [sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2]]
@@ -171,7 +171,7 @@ def _is_card(digits: str) -> bool:
 
 
 def _is_iban(account: str) -> bool:
-    """Country, length and check digits of ISO 13616."""
+    """True if country, length and check digits are right (ISO 13616)."""
     if account[:2] not in _IBAN_LENGTHS.get(len(account), ()):
         return False
     return int("".join(str(int(c, 36)) for c in account[4:] + account[:4])) % 97 == 1

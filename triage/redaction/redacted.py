@@ -1,4 +1,4 @@
-"""Redacted text, and the way back from its offsets to those of the original."""
+"""Redacted text, and the mapping between its offsets and those of the original."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 
 class Span(NamedTuple):
-    """Something to be taken out: `kind` names what it is, offsets count characters of the text it was found in."""
+    """An item to redact. Offsets count characters of the text it was found in."""
 
     start: int
     end: int
@@ -17,7 +17,7 @@ class Span(NamedTuple):
 
 
 class Replacement(NamedTuple):
-    """Where a placeholder stands in the redacted text, and where the item that it stands for was in the original."""
+    """The offsets of a placeholder in the redacted text, and of its item in the original."""
 
     start: int
     end: int
@@ -28,8 +28,7 @@ class Replacement(NamedTuple):
 class Redacted(BaseModel, frozen=True):
     """A text whose secrets and personal data are placeholders such as `<EMAIL_1>`.
 
-    `counts` says how many places of each kind were replaced. The map back holds offsets, never values, and is not
-    part of what the model is serialised to.
+    `counts` has the number of replacements by kind. `replacements` hold offsets only, and are not serialised.
     """
 
     text: str
@@ -37,13 +36,12 @@ class Redacted(BaseModel, frozen=True):
     replacements: tuple[Replacement, ...] = Field(default=(), exclude=True, repr=False)
 
     def original_span(self, start: int, end: int) -> tuple[int, int]:
-        """The offsets in the original of what stands at `start:end` here.
+        """The offsets in the original of `start:end` here. A span that touches a placeholder covers its whole item.
 
-        A span that touches a placeholder covers the whole item that was there. Raises `ValueError` for offsets that
-        the text does not have.
+        Raises `ValueError` for offsets outside the text.
         """
         if not 0 <= start <= end <= len(self.text):
-            raise ValueError(f"{start}:{end} is no span of a text of {len(self.text)} characters")
+            raise ValueError(f"{start}:{end} is not a span of a text of {len(self.text)} characters")
         before = bisect_right(self.replacements, start, key=lambda r: r.end)
         first = self._at(before)
         if first and first.start <= start and (first.start < start or start < end):
@@ -57,14 +55,13 @@ class Redacted(BaseModel, frozen=True):
         return original_start, end + self._shift(past)
 
     def redacted_span(self, start: int, end: int) -> tuple[int, int]:
-        """The offsets here of what stands at `start:end` in the original.
+        """The offsets here of `start:end` in the original. A span that touches an item covers its whole placeholder.
 
-        A span that touches an item that was taken out covers its whole placeholder. Raises `ValueError` for offsets
-        that the original does not have.
+        Raises `ValueError` for offsets outside the original.
         """
         length = len(self.text) + self._shift(len(self.replacements))
         if not 0 <= start <= end <= length:
-            raise ValueError(f"{start}:{end} is no span of a text of {length} characters")
+            raise ValueError(f"{start}:{end} is not a span of a text of {length} characters")
         before = bisect_right(self.replacements, start, key=lambda r: r.original_end)
         first = self._at(before)
         past = bisect_left(self.replacements, end, key=lambda r: r.original_start)
@@ -78,5 +75,5 @@ class Redacted(BaseModel, frozen=True):
         return self.replacements[n] if n < len(self.replacements) else None
 
     def _shift(self, n: int) -> int:
-        """How far the text that follows the first `n` placeholders has moved."""
+        """By how much the offsets after the first `n` placeholders differ."""
         return self.replacements[n - 1].original_end - self.replacements[n - 1].end if n else 0

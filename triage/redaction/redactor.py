@@ -1,4 +1,4 @@
-"""The redactor: finds what must not leave the process and puts placeholders in its place."""
+"""The redactor: replaces secrets and personal data with placeholders."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from triage.redaction import assignments, credentials, personal, tokens
 from triage.redaction.redacted import Redacted, Replacement, Span
 
 BLANK = "\x00"
-"""Stands for a character that was dealt with: no pattern matches it, so nothing is found twice or across it."""
+"""Replaces each character that was found. No pattern matches it, so nothing is found twice or across it."""
 
-# Where two of them claim the same place, the earlier one names the kind.
+# If two find the same place, the earlier one gives the kind.
 _FINDERS: tuple[Callable[[str], Iterator[Span]], ...] = (
     credentials.find_private_keys,
     tokens.find,
@@ -22,8 +22,7 @@ _FINDERS: tuple[Callable[[str], Iterator[Span]], ...] = (
     personal.find,
 )
 _PLACEHOLDER = re.compile(r"<([A-Z]{2,12}(?:_[A-Z]{2,12}){0,2})_([0-9]{1,6})>")
-# What is taken out can set free what stood right beside it, so the search is repeated; more rounds only help a text
-# that was made to need them.
+# Removing an item can expose its neighbour, so the search is repeated. Only contrived texts need more rounds.
 _ROUNDS = 6
 _MANY = 30
 _WORD = re.compile(r"[^\s\"'`<>()\[\]{},;\x00]{8,}")
@@ -31,14 +30,12 @@ _PERSONAL = frozenset(personal.KINDS)
 
 
 class Redactor:
-    """Takes out secrets (keys, tokens, passwords, credentials in URLs and headers) and personal data (e-mail, IP, MAC
-    and phone addresses, card and account numbers). Names of persons stay.
-
-    The time it takes grows linearly with the text, whatever is in it.
+    """Replaces secrets (keys, tokens, passwords, credentials in URLs and headers) and personal data (e-mail, IP and MAC
+    addresses, phone, card and account numbers). Names of persons stay. The time is linear in the text's length.
     """
 
     def redact(self, text: str) -> Redacted:
-        """`text` with a placeholder for each item: the same for the same value. Redacting twice changes nothing.
+        """Replace each item with a placeholder; equal values get the same one. Redacting twice changes nothing.
 
         >>> Redactor().redact("Ask jane@example.org; password=hunter2").text
         'Ask <EMAIL_1>; password=<SECRET_1>'
@@ -68,7 +65,7 @@ class Redactor:
         return Redacted(text="".join(pieces), counts=dict(sorted(counts.items())), replacements=tuple(replacements))
 
     def redact_incident(self, incident: Incident) -> Incident:
-        """`incident` with its title and its write-up redacted."""
+        """Redact the title and the write-up."""
         texts = {name: self.redact(getattr(incident, name)).text for name in ("title", "write_up")}
         return incident.model_copy(update=texts)
 
@@ -92,7 +89,7 @@ def _search(text: str, start: int, end: int) -> list[Span]:
 
 
 def _lines_of(spans: list[Span], text: str) -> list[tuple[int, int]]:
-    """The lines that hold `spans`: only there can what is left read differently now."""
+    """The lines that contain `spans`. Only there can a new search find more."""
     if len(spans) > _MANY:
         spans = [Span(spans[0].start, spans[-1].end, "")]
     lines: list[tuple[int, int]] = []
@@ -104,7 +101,7 @@ def _lines_of(spans: list[Span], text: str) -> list[tuple[int, int]]:
 
 
 def _merge(spans: list[Span]) -> list[Span]:
-    """Spans that overlap become one that covers them all; of their kinds the one that was found first stays."""
+    """Merge overlapping spans; the kind is that of the first finder."""
     merged: list[tuple[int, int, int]] = []
     for start, end, rank in sorted((span.start, span.end, rank) for rank, span in enumerate(spans)):
         if merged and start < merged[-1][1]:
@@ -125,7 +122,7 @@ def _blank(text: str, spans: Iterable[Span]) -> str:
 
 
 def _repeats(text: str, rest: str, found: list[Span]) -> Iterator[Span]:
-    """Secrets that stand elsewhere in the text without the context that gave them away."""
+    """Find further copies of secrets, without the context that revealed them."""
     values = {text[s.start : s.end]: s.kind for s in reversed(found) if s.kind not in _PERSONAL}
     known = {value: kind for value, kind in values.items() if re.search("[0-9]", value) and re.search("[^0-9]", value)}
     if not known:

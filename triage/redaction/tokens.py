@@ -1,4 +1,4 @@
-"""Tokens that give themselves away by their shape: the prefixes that providers put before their keys."""
+"""Tokens recognised by their shape: the prefixes of providers' keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from triage.redaction.redacted import Span
 
-# A token is taken whole, however long: providers change lengths, and a cut-off secret is still a secret.
+# Patterns have no upper length: providers change lengths, and a cut-off secret is still a secret.
 _SHAPES: dict[str, tuple[str, ...]] = {
     "jwt": (r"eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)*",),
     "aws_key": (r"(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AROA|ANPA|ANVA|A3T[A-Z0-9])[A-Z0-9]{12,}",),
@@ -43,14 +43,12 @@ _START = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-F]{2})|(?<=\\[nrt]))"
 _TOKEN = re.compile(
     _START + "(?:" + "|".join(f"(?P<{kind}>{'|'.join(shapes)})" for kind, shapes in _SHAPES.items()) + ")", re.ASCII
 )
-
-
-# What a token is part of: few words of a sentence are as long, so most of a text need not be looked at closely.
+# Tokens are part of such runs. Few words are as long, so most of a text is skipped.
 _LONG_RUN = re.compile(r"[\w.~/+=:%\\-]{16,}", re.ASCII)
 
 
 def find(text: str) -> Iterator[Span]:
-    """Tokens of known providers, each as a whole."""
+    """Find tokens of known providers."""
     for run in _LONG_RUN.finditer(text):
         for match in _TOKEN.finditer(run.group()):
             token = match.group().rstrip(".-")

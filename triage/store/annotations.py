@@ -3,7 +3,7 @@ adjudication of it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,10 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.domain.annotation import Annotation
 from triage.domain.errors import Outdated
+from triage.domain.principal import DEFAULT_TEAM, actor
 from triage.domain.triage_result import Triage
 from triage.store.assignments import read_saw_model
-from triage.store.database import Database, chunks
-from triage.store.tables import annotation_table, incident_table, triage_table
+from triage.store.audit import write_audit
+from triage.store.database import Database, chunks, read_row
+from triage.store.incidents import read_teams
+from triage.store.tables import annotation_table, in_teams, incident_table, triage_table
 
 
 class Labelled(NamedTuple):
@@ -45,14 +48,12 @@ class Annotations:
     ) -> dict[str, Sequence[Annotation]]:
         """Incident id -> all its annotations, or those of one annotator, oldest first, for each of `incident_ids`."""
         found: dict[str, Any] = {incident_id: [] for incident_id in incident_ids}
-        async with self.database.read() as connection:
-            for chunk in chunks(incident_ids):
-                mine = annotation_table.c.incident_id.in_(chunk)
-                query = select(annotation_table).where(mine).order_by(annotation_table.c.id)
-                if annotator is not None:
-                    query = query.where(annotation_table.c.annotator == annotator)
-                for annotation in map(_read, await connection.execute(query)):
-                    found[annotation.incident_id].append(annotation)
+        query = select(annotation_table).order_by(annotation_table.c.id)
+        if annotator is not None:
+            query = query.where(annotation_table.c.annotator == annotator)
+        of = annotation_table.c.incident_id
+        for row in await self.database.rows_of(incident_ids, lambda chunk: query.where(of.in_(chunk))):
+            found[row.incident_id].append(_read(row))
         return found
 
     async def list_all(self, taxonomy: str) -> Sequence[Annotation]:
@@ -60,21 +61,13 @@ class Annotations:
 
         They are followed by the labels of each incident's latest triage, with origin `model`.
         """
-        annotated = (
-            select(annotation_table)
-            .join(incident_table, incident_table.c.id == annotation_table.c.incident_id)
-            .where(incident_table.c.taxonomy == taxonomy)
-            .order_by(annotation_table.c.id)
-        )
-        latest = select(func.max(triage_table.c.id)).group_by(triage_table.c.incident_id)
-        documents = (
-            select(triage_table.c.document)
-            .join(incident_table, incident_table.c.id == triage_table.c.incident_id)
-            .where(incident_table.c.taxonomy == taxonomy, triage_table.c.id.in_(latest))
-            .order_by(triage_table.c.id)
-        )
+        of = triage_table.c
+        latest = select(func.max(of.id)).group_by(of.incident_id)
+        mine = select(incident_table.c.id).where(incident_table.c.taxonomy == taxonomy)
+        annotated = select(annotation_table).where(annotation_table.c.incident_id.in_(mine))
+        documents = select(of.document).where(of.incident_id.in_(mine), of.id.in_(latest)).order_by(of.id)
         async with self.database.read() as connection:
-            people = [_read(row) for row in await connection.execute(annotated)]
+            people = [_read(row) for row in await connection.execute(annotated.order_by(annotation_table.c.id))]
             triages = (await connection.execute(documents)).scalars().all()
         return [*people, *(annotation for document in triages for annotation in _of_model(document))]
 
@@ -107,13 +100,64 @@ class Annotations:
             .having(*conditions)
             .exists()
         )
-        query = select(incident_table.c.seq, incident_table.c.id).where(is_labelled)
-        if teams is not None:
-            query = query.where(incident_table.c.team.in_(teams))
+        query = select(incident_table.c.seq, incident_table.c.id).where(is_labelled, *in_teams(teams))
         if before is not None:
             query = query.where(incident_table.c.seq < before)
         query = query.order_by(incident_table.c.seq.desc()).limit(limit)
         return [(row.seq, row.id) for row in await self.database.rows(query)]
+
+
+class LabelChanges:
+    """Collects stored labels with the labels before them, and writes them to the audit log.
+
+    Labels that people give in the service get an entry each. An import gets one entry as a whole, and one for each
+    label or gold label that it changes.
+    """
+
+    def __init__(self, current: Iterable[Annotation], imported: Collection[str], *, is_interactive: bool) -> None:
+        self._gold: dict[tuple[str, str], tuple[str, ...]] = {}
+        # The same order as in `Gold`: a person's before any other, then the newest.
+        for annotation in sorted(current, key=lambda a: (a.origin == "human", a.id or 0)):
+            if annotation.is_gold:
+                self._gold[of_facet(annotation)] = annotation.labels
+        self._imported = len(imported)
+        self._is_interactive = is_interactive
+        self._changes: list[tuple[Annotation, dict[str, Any]]] = []
+
+    def add(self, before: Annotation | None, after: Annotation) -> None:
+        """An annotation is stored; `before` is its annotator's previous one."""
+        gold = self._gold.get(of_facet(after))
+        details: dict[str, Any] = {
+            "facet": after.facet,
+            "annotator": after.annotator,
+            "before": None if before is None else list(before.labels),
+            "after": list(after.labels),
+        }
+        if after.is_gold or (before is not None and before.is_gold):
+            details |= {"gold_before": None if gold is None else list(gold), "is_gold": after.is_gold}
+        if after.is_gold:
+            self._gold[of_facet(after)] = after.labels
+        self._changes.append((after, details))
+
+    async def write(self, connection: AsyncConnection) -> None:
+        """Write the entries, in the transaction that stores the labels."""
+        if not self._is_interactive and (self._changes or self._imported):
+            details = {
+                "incidents": self._imported,
+                "labels": len(self._changes),
+                "annotators": sorted({annotation.annotator for annotation, _ in self._changes})[:20],
+            }
+            await write_audit(connection, actor(), "labels.imported", "", None, details)
+        listed = [
+            (annotation, details)
+            for annotation, details in self._changes
+            if self._is_interactive or details["before"] or details.get("gold_before")
+        ]
+        teams = await read_teams(connection, {annotation.incident_id for annotation, _ in listed})
+        for annotation, details in listed:
+            action = "label.adjudicated" if annotation.is_adjudication else "label.given"
+            team = teams.get(annotation.incident_id, DEFAULT_TEAM)
+            await write_audit(connection, actor(), action, team, annotation.incident_id, details)
 
 
 async def read_current(
@@ -191,9 +235,7 @@ def is_repeat(earlier: Annotation, later: Annotation) -> bool:
 
 
 def _read(row: Row[Any]) -> Annotation:
-    values = {name: getattr(row, name) for name in Annotation.model_fields}
-    own = {"labels": tuple(row.labels), "settles": tuple(row.settles or ())}
-    return Annotation.model_construct(**(values | own))
+    return read_row(Annotation, row, labels=tuple(row.labels), settles=tuple(row.settles or ()))
 
 
 def _of_model(document: str) -> Sequence[Annotation]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.domain.annotation import Assignment
-from triage.store.database import Database
-from triage.store.tables import assignment_table, incident_table, serving_table
+from triage.store.database import Database, read_row
+from triage.store.tables import assignment_table, in_teams, incident_table, serving_table
 
 
 @dataclass
@@ -37,15 +36,16 @@ class Assignments:
 
     async def list(self, annotator: str | None = None, teams: Collection[str] | None = None) -> Sequence[Assignment]:
         """The assignments of everyone or of one annotator, oldest first; with `teams` only those of their incidents."""
-        query = _within(select(assignment_table), teams).order_by(assignment_table.c.seq)
+        query = select(assignment_table).where(*_within(teams)).order_by(assignment_table.c.seq)
         if annotator is not None:
             query = query.where(assignment_table.c.annotator == annotator)
-        return [_read(row) for row in await self.database.rows(query)]
+        rows = await self.database.rows(query)
+        return [read_row(Assignment, row, facets=tuple(row.facets)) for row in rows]
 
     async def list_annotators(self, teams: Collection[str] | None = None) -> Sequence[str]:
         """Everyone with assignments, by name; with `teams` only those with incidents of these teams."""
-        query = select(assignment_table.c.annotator).distinct().order_by(assignment_table.c.annotator)
-        return await self.database.values(_within(query, teams))
+        annotator = assignment_table.c.annotator
+        return await self.database.values(select(annotator).where(*_within(teams)).distinct().order_by(annotator))
 
     async def record_serving(self, incident_id: str, annotator: str, *, showed_model: bool) -> None:
         """Store that the annotator was shown the incident, and whether with the model's labels."""
@@ -72,13 +72,6 @@ async def read_saw_model(connection: AsyncConnection, incident_id: str, annotato
     return any(shown) if shown else None
 
 
-def _within(query: Select[Any], teams: Collection[str] | None) -> Select[Any]:
-    if teams is None:
-        return query
-    ids = select(incident_table.c.id).where(incident_table.c.team.in_(teams))
-    return query.where(assignment_table.c.incident_id.in_(ids))
-
-
-def _read(row: Row[Any]) -> Assignment:
-    values = {name: getattr(row, name) for name in Assignment.model_fields}
-    return Assignment.model_construct(**(values | {"facets": tuple(row.facets)}))
+def _within(teams: Collection[str] | None) -> list[ColumnElement[bool]]:
+    ids = select(incident_table.c.id).where(*in_teams(teams))
+    return [] if teams is None else [assignment_table.c.incident_id.in_(ids)]

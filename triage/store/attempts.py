@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import and_, case, func, select
 
 from triage.store.database import CHUNK, Database
-from triage.store.incidents import Wanted, conditions
+from triage.store.incidents import IncidentQuery, conditions
 from triage.store.notifications import Notifications, notify
 from triage.store.tables import incident_table
 
@@ -49,11 +49,7 @@ class Attempts:
         """Store why an attempt failed. Does nothing and returns False if the incident's state has changed since."""
         failure = (
             incident_table.update()
-            .where(
-                incident_table.c.id == pending.id,
-                incident_table.c.status == "pending",
-                incident_table.c.attempts == pending.attempt,
-            )
+            .filter_by(id=pending.id, status="pending", attempts=pending.attempt)
             .values(
                 status="failed",
                 attempts=incident_table.c.attempts + 1,
@@ -74,22 +70,16 @@ class Attempts:
 
     async def rearm(self, now: datetime) -> int:
         """Make failed incidents pending whose retry is due. Returns how many."""
-        return await self.database.execute(
-            incident_table.update()
-            .where(incident_table.c.status == "failed", incident_table.c.retry_at <= now)
-            .values(status="pending", retry_at=None, updated_at=now)
-        )
+        due = incident_table.update().where(incident_table.c.status == "failed", incident_table.c.retry_at <= now)
+        return await self.database.execute(due.values(status="pending", retry_at=None, updated_at=now))
 
     async def request(self, incident_id: str) -> None:
         """Make an incident pending that was imported or failed for good. Does nothing to any other."""
+        of = incident_table.c
+        is_idle = (of.status == "imported") | ((of.status == "failed") & of.retry_at.is_(None))
+        mine = incident_table.update().where(of.id == incident_id, is_idle)
         await self.database.execute(
-            incident_table.update()
-            .where(
-                incident_table.c.id == incident_id,
-                (incident_table.c.status == "imported")
-                | ((incident_table.c.status == "failed") & incident_table.c.retry_at.is_(None)),
-            )
-            .values(status="pending", failures=0, failure=None, updated_at=datetime.now(UTC))
+            mine.values(status="pending", failures=0, failure=None, updated_at=datetime.now(UTC))
         )
 
     async def request_again(self, incident_id: str) -> bool:
@@ -100,7 +90,7 @@ class Attempts:
             incident_table.update()
             .where(
                 of.id == incident_id,
-                (of.status == "failed") | ((of.status == "triaged") & and_(*conditions(Wanted(degraded=True)))),
+                (of.status == "failed") | ((of.status == "triaged") & and_(*conditions(IncidentQuery(degraded=True)))),
             )
             # A stored triage has used up its attempt: the next one is another run.
             .values(

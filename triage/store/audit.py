@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.store.cursor import read_cursor, write_cursor
-from triage.store.database import Database
+from triage.store.database import Database, read_row
 from triage.store.tables import audit_table
 
 
@@ -59,7 +59,7 @@ class Audit:
             query = query.where(audit_table.c.team.in_(teams))
         found = await self.database.rows(query)
         return AuditPage(
-            entries=tuple(AuditEntry.model_construct(**row._mapping) for row in found[:limit]),  # noqa: SLF001 - SQLAlchemy's public name
+            entries=tuple(read_row(AuditEntry, row) for row in found[:limit]),
             next_cursor=write_cursor(found[limit - 1].seq) if len(found) > limit else None,
         )
 

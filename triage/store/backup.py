@@ -1,11 +1,12 @@
-"""Backups: everything that is kept, at one moment, in one file that SQLite and PostgreSQL both restore from.
+"""Backups: a snapshot of all tables in one file, which SQLite and PostgreSQL can both restore.
 
-A backup is a zip: `tables/<name>.jsonl` with a JSON object for each row in the order of the primary key, and
-`manifest.json`. Sealed texts stay sealed: without the keys a backup of a sealed store tells as little as the store.
+A backup is a zip file with `manifest.json` and, for each table, `tables/<name>.jsonl`: one JSON object per row, in the
+order of the primary key. Encrypted texts stay encrypted and need the same keys.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -27,39 +28,43 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    exists,
     func,
     inspect,
     make_url,
     select,
+    text,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from triage.domain.errors import InvalidInput, MisconfiguredService, NotFound
+from triage.domain.errors import Conflict, InvalidInput, MisconfiguredService, NotFound
 from triage.observability.progress import Progress, silent
-from triage.store.database import create_engine
-from triage.store.migrations import known_revisions, read_revision
+from triage.store.database import WRITES, create_engine
+from triage.store.migrations import known_revisions, read_revision, upgrade_on
 from triage.store.reencryption import is_store_encrypted
 from triage.store.tables import metadata
 
 FORMAT = 1
-"""The version of the file's make-up."""
+"""The version of the file format."""
 
 _MANIFEST = "manifest.json"
 _KEYS = frozenset({"api_keys", "sessions"})
-_PORTION = 200
+_BATCH = 200
 _READ_BYTES = 1 << 20
+
+# Empty databases have rows in these tables too.
+_OWN = ("schema_info", "processes")
 
 
 class TableFile(BaseModel, frozen=True):
-    """The rows of one table, and the SHA-256 of its file."""
+    """The number of rows of a table, and the SHA-256 of its file."""
 
     rows: int
     sha256: str
 
 
 class Manifest(BaseModel, frozen=True):
-    """What a backup holds. `revision` is that of its tables; without keys, `api_keys` and `sessions` are there
-    and empty."""
+    """What a backup contains. `revision` is that of its tables. Without keys, `api_keys` and `sessions` are empty."""
 
     format: int
     revision: str
@@ -71,21 +76,20 @@ class Manifest(BaseModel, frozen=True):
 
     @property
     def rows(self) -> int:
-        """The rows of all tables."""
         return sum(table.rows for table in self.tables.values())
 
 
 async def write_backup(
     database_url: str, path: Path, *, with_keys: bool = True, progress: Progress = silent
 ) -> Manifest:
-    """Write all tables, as they are at one moment, to `path`; readers and writers go on meanwhile.
+    """Write a snapshot of all tables to `path`, without blocking readers and writers.
 
-    The file appears when it is whole. Raises `NotFound` where there are no tables, and `MisconfiguredService` for
-    those of a newer version, and `InvalidInput` for a file that can't be written.
+    The file appears once it is complete. Raises `NotFound` for a database without tables, `MisconfiguredService` for
+    one of a newer version, and `InvalidInput` if the file can't be written.
     """
     part = path.with_name(path.name + ".part")
     try:
-        # Only its owner may read it: it holds write-ups. So it is a new file, whatever lay, or led elsewhere, there.
+        # It contains write-ups, so only its owner may read it. It is a new file, so that no link is followed.
         part.unlink(missing_ok=True)
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             async with _snapshot(database_url) as connection:
@@ -104,8 +108,8 @@ async def write_backup(
 
 
 def verify_backup(path: Path) -> Manifest:
-    """The manifest of a backup, after every file in it was read and found whole. Raises `InvalidInput`."""
-    with open_backup(path) as archive:
+    """The manifest of a backup, after checking every file in it. Raises `NotFound` or `InvalidInput`."""
+    with _open(path) as archive:
         manifest = _read_manifest(archive, path)
         for name, table in manifest.tables.items():
             rows, digest = 0, hashlib.sha256()
@@ -121,8 +125,47 @@ def verify_backup(path: Path) -> Manifest:
     return manifest
 
 
-def open_backup(path: Path) -> zipfile.ZipFile:
-    """The file of a backup. Raises `NotFound` or `InvalidInput`."""
+async def restore_backup(
+    database_url: str,
+    path: Path,
+    *,
+    replace: bool = False,
+    dry_run: bool = False,
+    progress: Progress = silent,
+) -> Manifest:
+    """Restore a backup and upgrade the tables to this version, in one transaction. With `dry_run` only check it.
+
+    Raises `InvalidInput` for a damaged backup or one of a newer version, and `Conflict` if the database is not empty
+    and `replace` is false.
+    """
+    manifest = await asyncio.to_thread(verify_backup, path)
+    if manifest.revision not in known_revisions():
+        raise InvalidInput(
+            f"{path} was made by a newer triage (revision {manifest.revision}; this version knows up to "
+            f"{known_revisions()[-1]}): restore it with that one.",
+            field="file",
+        )
+    engine = create_engine(database_url)
+    try:
+        async with engine.execution_options(**WRITES).begin() as connection:
+            there = await connection.run_sync(_reflect)
+            if not replace and (filled := await _list_filled(connection, there)):
+                raise Conflict(
+                    f"The database is not empty ({', '.join(filled)}): choose an empty one, or give --replace to lose "
+                    "what it holds.",
+                    tables=filled,
+                )
+            if dry_run:
+                return manifest
+            await connection.run_sync(_recreate, there, manifest.revision)
+            await _fill(connection, path, manifest, progress)
+            await connection.run_sync(upgrade_on)
+    finally:
+        await engine.dispose()
+    return manifest
+
+
+def _open(path: Path) -> zipfile.ZipFile:
     if not path.is_file():
         raise NotFound(f"There is no file {path}.", path=str(path))
     try:
@@ -131,22 +174,22 @@ def open_backup(path: Path) -> zipfile.ZipFile:
         raise _damaged(path, "it is no zip file, or cut off") from error
 
 
-def read_rows(archive: zipfile.ZipFile, table: Table) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a table in portions, as its columns take them."""
+def _read_rows(archive: zipfile.ZipFile, table: Table) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a table in batches, converted to the types of its columns."""
     kinds = {column.name: column.type.python_type for column in table.columns if not isinstance(column.type, JSON)}
     with archive.open(f"tables/{table.name}.jsonl") as lines:
-        portion: list[dict[str, Any]] = []
+        batch: list[dict[str, Any]] = []
         for line in lines:
-            portion.append({name: _decoded(value, kinds.get(name)) for name, value in json.loads(line).items()})
-            if len(portion) == _PORTION:
-                yield portion
-                portion = []
-        if portion:
-            yield portion
+            batch.append({name: _decoded(value, kinds.get(name)) for name, value in json.loads(line).items()})
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
 
 
-def reflect(connection: Connection) -> MetaData:
-    """Our tables as the database has them, at whatever revision, those that others refer to first."""
+def _reflect(connection: Connection) -> MetaData:
+    """Our tables as they are in the database, whatever its revision."""
     ours = [name for name in inspect(connection).get_table_names() if name in metadata.tables]
     found = MetaData()
     found.reflect(connection, only=ours)
@@ -155,20 +198,20 @@ def reflect(connection: Connection) -> MetaData:
 
 @asynccontextmanager
 async def _snapshot(database_url: str) -> AsyncIterator[AsyncConnection]:
-    """A connection whose reads all see the same moment."""
-    _check_there(make_url(database_url))
+    """A connection whose reads all see the same snapshot."""
+    _check_exists(make_url(database_url))
     engine = create_engine(database_url)
     try:
-        # A read transaction of SQLite's write-ahead log is a snapshot as it is.
-        one_moment = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
-        async with engine.execution_options(**one_moment).connect() as connection:
+        # With SQLite's write-ahead log, a read transaction is a snapshot.
+        isolation = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+        async with engine.execution_options(**isolation).connect() as connection:
             yield connection
     finally:
         await engine.dispose()
 
 
-def _check_there(url: URL) -> None:
-    # SQLite would make an empty file.
+def _check_exists(url: URL) -> None:
+    # SQLite would create an empty file.
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise NotFound(f"There is no database {url.database}.", path=str(url.database))
 
@@ -184,16 +227,16 @@ async def _write(
             f"The database was upgraded by a newer triage (revision {revision}): make its backup with that one.",
             setting="TRIAGE_DATABASE_URL",
         )
-    tables = (await connection.run_sync(reflect)).sorted_tables
+    tables = (await connection.run_sync(_reflect)).sorted_tables
     counts = [await connection.scalar(select(func.count()).select_from(table)) or 0 for table in tables]
     total, done, files = sum(counts), 0, {}
     for table in tables:
         digest, rows = hashlib.sha256(), 0
         with archive.open(f"tables/{table.name}.jsonl", "w", force_zip64=True) as file:
             if with_keys or table.name not in _KEYS:
-                async for portion in _read(connection, table):
-                    _write_rows(file, digest, table, portion)
-                    rows, done = rows + len(portion), done + len(portion)
+                async for batch in _read(connection, table):
+                    _write_rows(file, digest, table, batch)
+                    rows, done = rows + len(batch), done + len(batch)
                     progress("Writing the backup", done, total)
         files[table.name] = TableFile(rows=rows, sha256=digest.hexdigest())
     by_name = {table.name: table for table in tables}
@@ -213,23 +256,23 @@ async def _write(
 
 async def _read(connection: AsyncConnection, table: Table) -> AsyncIterator[Sequence[Row[Any]]]:
     query = select(table).order_by(*(_ordered(connection, column) for column in table.primary_key.columns))
-    result = await connection.stream(query.execution_options(yield_per=_PORTION))
-    async for portion in result.partitions():
-        yield portion
+    result = await connection.stream(query.execution_options(yield_per=_BATCH))
+    async for batch in result.partitions():
+        yield batch
 
 
 def _ordered(connection: AsyncConnection, column: ColumnElement[Any]) -> ColumnElement[Any]:
-    # By the bytes of texts, as SQLite does it, whatever language the PostgreSQL was set up for.
+    # Sort texts by their bytes, as SQLite does, whatever the locale of PostgreSQL.
     if connection.dialect.name == "postgresql" and isinstance(column.type, String):
         return column.collate("C")
     return column
 
 
-def _write_rows(file: IO[bytes], digest: Any, table: Table, portion: Sequence[Row[Any]]) -> None:
+def _write_rows(file: IO[bytes], digest: Any, table: Table, batch: Sequence[Row[Any]]) -> None:
     names = [column.name for column in table.columns]
     lines = "".join(
         json.dumps(dict(zip(names, map(_encoded, row), strict=True)), ensure_ascii=False, sort_keys=True) + "\n"
-        for row in portion
+        for row in batch
     ).encode()
     digest.update(lines)
     file.write(lines)
@@ -264,3 +307,56 @@ def _read_manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
 
 def _damaged(path: Path, why: str) -> InvalidInput:
     return InvalidInput(f"{path} is no whole backup: {why}. Use another one.", field="file")
+
+
+async def _list_filled(connection: AsyncConnection, there: MetaData) -> list[str]:
+    return [
+        table.name
+        for table in there.sorted_tables
+        if table.name not in _OWN and await connection.scalar(select(exists(select(text("1")).select_from(table))))
+    ]
+
+
+def _recreate(connection: Connection, there: MetaData, revision: str) -> None:
+    """Replace the tables with empty ones of `revision`."""
+    there.drop_all(connection)
+    if inspect(connection).has_table("alembic_version"):
+        connection.execute(text("DROP TABLE alembic_version"))
+    upgrade_on(connection, revision)
+
+
+async def _fill(connection: AsyncConnection, path: Path, manifest: Manifest, progress: Progress) -> None:
+    tables = await connection.run_sync(_reflect)
+    if unknown := set(manifest.tables) - set(tables.tables):
+        raise InvalidInput(f"{path} holds tables that are not ours: {', '.join(sorted(unknown))}.", field="file")
+    done = 0
+    with _open(path) as archive:
+        for table in tables.sorted_tables:
+            # Migrations may have inserted rows.
+            await connection.execute(table.delete())
+            if table.name not in manifest.tables:
+                continue
+            _store_nulls(table)
+            for batch in _read_rows(archive, table):
+                await connection.execute(table.insert(), batch)
+                done += len(batch)
+                progress("Restoring the backup", done, manifest.rows)
+            if connection.dialect.name == "postgresql":
+                await _restart_numbering(connection, table)
+
+
+def _store_nulls(table: Table) -> None:
+    for column in table.columns:
+        if isinstance(column.type, JSON):
+            # Store None as NULL, not as the JSON value null.
+            column.type = JSON(none_as_null=True)
+
+
+async def _restart_numbering(connection: AsyncConnection, table: Table) -> None:
+    """Continue numbering after the restored rows. SQLite does so by itself."""
+    for column in table.primary_key.columns:
+        names: dict[str, Any] = {"of_table": table.name, "of_column": column.name}
+        sequence = await connection.scalar(text("SELECT pg_get_serial_sequence(:of_table, :of_column)"), names)
+        last = await connection.scalar(select(func.max(column))) if sequence else None
+        if last is not None:
+            await connection.execute(text("SELECT setval(:sequence, :last)"), {"sequence": sequence, "last": last})

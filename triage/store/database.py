@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
+from pydantic import BaseModel
 from sqlalchemy import Connection, Executable, Row, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
@@ -22,6 +23,7 @@ WRITES = {"triage_writes": True}
 """Execution options of a connection whose transaction will write."""
 
 T = TypeVar("T")
+Model = TypeVar("Model", bound=BaseModel)
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any columns."""
@@ -63,6 +65,11 @@ class Database:
         async with self.read() as connection:
             return (await connection.execute(query)).all()
 
+    async def rows_of(self, keys: Collection[T], query: Callable[[list[T]], Executable]) -> Sequence[AnyRow]:
+        """All rows for `keys`, which `query` gets in chunks."""
+        async with self.read() as connection:
+            return [row for chunk in chunks(keys) for row in await connection.execute(query(chunk))]
+
     async def row(self, query: Executable) -> AnyRow | None:
         """The only row of a query, or None."""
         async with self.read() as connection:
@@ -95,11 +102,9 @@ class Database:
 
 
 def create_engine(database_url: str, cipher: Cipher | None = None) -> AsyncEngine:
-    """An async engine for `database_url`; `sqlite:` and `postgresql:` URLs get their async drivers.
+    """An async engine for a `sqlite:` or `postgresql:` URL. Raises `MisconfiguredService` for any other URL.
 
-    Without a `cipher`, encrypted columns are read and written as raw stored values.
-
-    Raises `MisconfiguredService` for any other URL.
+    Without a `cipher`, encrypted columns are read and written as stored.
     """
     try:
         url = make_url(database_url)
@@ -128,9 +133,13 @@ def insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
-def insert_or_ignore(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An insert that skips rows whose key is taken."""
-    return insert(dialect, table).on_conflict_do_nothing()
+def read_row(model: type[Model], row: AnyRow, **fields: Any) -> Model:
+    """The value whose fields are columns of the row, except those passed in.
+
+    It is not validated again, so it stays readable if the rules become stricter.
+    """
+    stored = {name: getattr(row, name) for name in model.model_fields if name not in fields}
+    return model.model_construct(**stored, **fields)
 
 
 def chunks(values: Collection[T], size: int = CHUNK) -> list[list[T]]:

@@ -6,10 +6,11 @@ Nothing is searched or sorted by an encrypted column: each encryption of the sam
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import JSON, Dialect, Text, TypeDecorator
+from sqlalchemy.types import TypeEngine
 
 from triage.domain.errors import MisconfiguredService
 
@@ -119,29 +120,29 @@ def _cipher(dialect: Dialect) -> Cipher | None:
     return getattr(dialect, "triage_cipher", _PLAIN)
 
 
-class EncryptedText(TypeDecorator[str]):
+class EncryptedText(TypeDecorator[Any]):
     """A text that is encrypted as a whole."""
 
-    impl = Text
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         cipher = _cipher(dialect)
         return value if value is None or cipher is None else self.encrypt(value, cipher)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         cipher = _cipher(dialect)
         return value if value is None or cipher is None else self.decrypt(value, cipher)
 
-    def encrypt(self, value: str, cipher: Cipher) -> str:
+    def encrypt(self, value: Any, cipher: Cipher) -> Any:
         """`value` as it is stored."""
         return cipher.encrypt(value)
 
-    def decrypt(self, stored: str, cipher: Cipher) -> str:
+    def decrypt(self, stored: Any, cipher: Cipher) -> Any:
         """The value that was stored."""
         return cipher.decrypt(stored)
 
-    def is_current(self, stored: str, cipher: Cipher) -> bool:
+    def is_current(self, stored: Any, cipher: Cipher) -> bool:
         """True if `stored` is what `encrypt` would write now."""
         return cipher.is_current(stored)
 
@@ -168,28 +169,17 @@ class EncryptedTriage(EncryptedText):
         return cipher.is_current(json.loads(stored)["sealed"] if stored.startswith(_ENCRYPTED_TRIAGE) else stored)
 
 
-class EncryptedMapping(TypeDecorator[Mapping[str, Any]]):
+class EncryptedMapping(EncryptedText):
     """A JSON object; encrypted, it is stored as a JSON string."""
 
     impl = JSON
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        cipher = _cipher(dialect)
-        return value if cipher is None else self.encrypt(value, cipher)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        cipher = _cipher(dialect)
-        return value if cipher is None else self.decrypt(value, cipher)
-
     def encrypt(self, value: Any, cipher: Cipher) -> Any:
-        """`value` as it is stored."""
         return cipher.encrypt(json.dumps(value, ensure_ascii=False)) if value and cipher.encrypts else value
 
     def decrypt(self, stored: Any, cipher: Cipher) -> Any:
-        """The value that was stored."""
         return json.loads(cipher.decrypt(stored)) if isinstance(stored, str) and is_encrypted(stored) else stored
 
     def is_current(self, stored: Any, cipher: Cipher) -> bool:
-        """True if `stored` is what `encrypt` would write now."""
         return cipher.is_current(stored) if isinstance(stored, str) else not (stored and cipher.encrypts)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, distinct, exists, func, select
+from sqlalchemy import Select, distinct, exists, func, select
 
 from triage.domain.annotation import Labels
 from triage.domain.incident import Incident
 from triage.domain.principal import seen_teams
 from triage.store.annotations import current_ids
-from triage.store.database import CHUNK, Database, chunks
+from triage.store.database import CHUNK, Database
 from triage.store.incidents import Incidents
-from triage.store.tables import annotation_table, incident_table
+from triage.store.tables import annotation_table, in_teams, incident_table
 
 
 @dataclass
@@ -31,9 +31,8 @@ class Gold:
     async def find_many(self, incident_ids: Collection[str]) -> dict[str, Labels]:
         """Incident id -> gold labels; incidents without any are left out."""
         found: dict[str, Labels] = {}
-        async with self.database.read() as connection:
-            for chunk in chunks(incident_ids):
-                found |= _by_incident(await connection.execute(_gold(chunk)))
+        for row in await self.database.rows_of(incident_ids, _gold):
+            found.setdefault(row.incident_id, {})[row.facet] = tuple(row.labels)
         return found
 
     async def exists(self) -> bool:
@@ -58,19 +57,20 @@ class Gold:
         query = (
             select(incident_table.c.id)
             .where(incident_table.c.taxonomy == taxonomy, exists().where(is_gold).correlate(incident_table))
+            .where(*in_teams(teams))
             .order_by(incident_table.c.seq.desc())
             .limit(limit)
         )
-        if teams is not None:
-            query = query.where(incident_table.c.team.in_(teams))
         ids = await self.database.values(query)
         gold = await self.find_many(ids)
         return {incident_id: gold[incident_id] for incident_id in ids if incident_id in gold}
 
     async def pages(self, size: int = CHUNK) -> AsyncIterator[dict[str, Labels]]:
         """Incident id -> gold labels, of all incidents that have any, in pages by id. Memory is bounded."""
+        of = annotation_table.c
+        query = select(of.incident_id).where(of.is_gold).distinct().order_by(of.incident_id).limit(size)
         after = ""
-        while ids := await self.database.values(_ids_after(after, size)):
+        while ids := await self.database.values(query.where(of.incident_id > after)):
             yield await self.find_many(ids)
             after = ids[-1]
 
@@ -105,21 +105,3 @@ def _gold(incident_ids: Collection[str] | None) -> Select[Any]:
         .where(annotation_table.c.is_gold, annotation_table.c.id.in_(current_ids(incident_ids)))
         .order_by(annotation_table.c.origin == "human", annotation_table.c.id)
     )
-
-
-def _ids_after(after: str, size: int) -> Select[Any]:
-    """The ids of the first incidents after `after` that ever had a gold label."""
-    return (
-        select(annotation_table.c.incident_id)
-        .where(annotation_table.c.is_gold, annotation_table.c.incident_id > after)
-        .distinct()
-        .order_by(annotation_table.c.incident_id)
-        .limit(size)
-    )
-
-
-def _by_incident(gold: Iterable[Row[Any]]) -> dict[str, Labels]:
-    labels: dict[str, Labels] = {}
-    for row in gold:
-        labels.setdefault(row.incident_id, {})[row.facet] = tuple(row.labels)
-    return labels

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel
-from sqlalchemy import ColumnElement, Row, ScalarSelect, Select, exists, select, union_all
+from sqlalchemy import ColumnElement, ScalarSelect, Select, exists, select, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,11 +18,12 @@ from triage.domain.incident import Incident
 from triage.domain.principal import DEFAULT_TEAM
 from triage.store.audit import write_audit
 from triage.store.cursor import read_cursor, write_cursor
-from triage.store.database import Database, chunks, insert_or_ignore
+from triage.store.database import Database, chunks, insert, read_row
 from triage.store.index_marks import write_marks
 from triage.store.tables import (
     annotation_table,
     assignment_table,
+    in_teams,
     incident_table,
     notification_table,
     serving_table,
@@ -30,6 +31,7 @@ from triage.store.tables import (
     vector_table,
 )
 
+_id = incident_table.c.id
 _BELONGING = (annotation_table, assignment_table, serving_table, triage_table, vector_table, notification_table)
 
 
@@ -79,7 +81,7 @@ class Page(BaseModel, frozen=True):
     next_cursor: str | None
 
 
-class Wanted(NamedTuple):
+class IncidentQuery(NamedTuple):
     """Which incidents to list; None stands for any. `since` and `until` bound when they were stored.
 
     `degraded` selects those whose latest triage is, or is not, degraded.
@@ -93,7 +95,7 @@ class Wanted(NamedTuple):
     until: datetime | None = None
     degraded: bool | None = None
 
-    def within(self, teams: Collection[str] | None) -> Wanted:
+    def within(self, teams: Collection[str] | None) -> IncidentQuery:
         """The same filter for incidents of these teams only; None stands for all teams."""
         if teams is None:
             return self
@@ -134,8 +136,10 @@ class Incidents:
         for incident in incidents:
             values.setdefault(incident.id, _accepted(incident, taxonomy, team, now))
         async with self.database.write() as connection:
-            insert = insert_or_ignore(connection.dialect.name, incident_table).returning(incident_table.c.id)
-            return set((await connection.execute(insert, [*values.values()])).scalars())
+            new = (
+                insert(connection.dialect.name, incident_table).on_conflict_do_nothing().returning(incident_table.c.id)
+            )
+            return set((await connection.execute(new, [*values.values()])).scalars())
 
     async def find(self, incident_id: str) -> StoredIncident | None:
         """The incident with this id, or None."""
@@ -150,21 +154,13 @@ class Incidents:
 
     async def find_many(self, incident_ids: Collection[str]) -> dict[str, StoredIncident]:
         """The incidents with these ids, by id; missing ones are left out."""
-        async with self.database.read() as connection:
-            return {
-                row.id: _read_stored(row)
-                for chunk in chunks(incident_ids)
-                for row in await connection.execute(select(incident_table).where(incident_table.c.id.in_(chunk)))
-            }
+        rows = await self.database.rows_of(incident_ids, lambda chunk: select(incident_table).where(_id.in_(chunk)))
+        return {row.id: read_row(StoredIncident, row, incident=read_row(Incident, row)) for row in rows}
 
     async def find_listed(self, incident_ids: Collection[str]) -> dict[str, Listed]:
         """The incidents with these ids, by id, without their write-ups; missing ones are left out."""
-        async with self.database.read() as connection:
-            return {
-                row.id: read_listed(row)
-                for chunk in chunks(incident_ids)
-                for row in await connection.execute(select(*LIST_COLUMNS).where(incident_table.c.id.in_(chunk)))
-            }
+        rows = await self.database.rows_of(incident_ids, lambda chunk: select(*LIST_COLUMNS).where(_id.in_(chunk)))
+        return {row.id: read_row(Listed, row) for row in rows}
 
     async def find_team(self, incident_id: str) -> str | None:
         """The team of an incident, or None if there is no such incident."""
@@ -186,7 +182,7 @@ class Incidents:
         query = select(incident_table.c.id).order_by(incident_table.c.seq)
         return await self.database.values(query if status is None else query.where(incident_table.c.status == status))
 
-    async def list(self, limit: int, cursor: str | None = None, wanted: Wanted | None = None) -> Page:
+    async def list(self, limit: int, cursor: str | None = None, wanted: IncidentQuery | None = None) -> Page:
         """Incidents, newest first. Raises `InvalidInput` for an invalid cursor."""
         query = select(*LIST_COLUMNS).order_by(incident_table.c.seq.desc()).limit(limit + 1)
         if cursor is not None:
@@ -195,27 +191,30 @@ class Incidents:
             query = query.where(*conditions(wanted))
         found = await self.database.rows(query)
         return Page(
-            incidents=tuple(map(read_listed, found[:limit])),
+            incidents=tuple(read_row(Listed, row) for row in found[:limit]),
             next_cursor=write_cursor(found[limit - 1].seq) if len(found) > limit else None,
         )
 
     async def list_posted(self, limit: int, teams: Collection[str] | None = None) -> Sequence[Posted]:
         """Incidents posted for triage, newest first, at most `limit`; with `teams` only theirs."""
         of = incident_table.c
-        visible = [] if teams is None else [of.team.in_(teams)]
         # Each status is read newest first from its index, so that the imported history, often the largest part, is not.
         newest = [
-            select(of.seq).where(of.status == status, *visible).order_by(of.seq.desc()).limit(limit).subquery().select()
+            select(of.seq)
+            .where(of.status == status, *in_teams(teams))
+            .order_by(of.seq.desc())
+            .limit(limit)
+            .subquery()
+            .select()
             for status in ("pending", "triaged", "failed")
         ]
-        columns = [column for column in LIST_COLUMNS if column is not of.seq]
         query: Select[Any] = (
-            select(*columns, of.retry_at, _latest_degraded().label("degraded"))
+            select(*LIST_COLUMNS, of.retry_at, _latest_degraded().label("degraded"))
             .where(of.seq.in_(union_all(*newest)))
             .order_by(of.seq.desc())
             .limit(limit)
         )
-        return [Posted.model_construct(**row._mapping) for row in await self.database.rows(query)]  # noqa: SLF001 - SQLAlchemy's public name
+        return [read_row(Posted, row) for row in await self.database.rows(query)]
 
     async def delete(self, incident_id: str, actor: str) -> dict[str, int]:
         """Delete an incident and everything that belongs to it, and log who did. Raises `NotFound`.
@@ -266,23 +265,11 @@ async def read_teams(connection: AsyncConnection, incident_ids: Collection[str])
     return found
 
 
-def read_incident(row: Row[Any]) -> Incident:
-    """The incident of a row. It is not validated again, so it stays readable if the rules become stricter."""
-    return Incident.model_construct(**{name: getattr(row, name) for name in Incident.model_fields})
-
-
-def read_listed(row: Row[Any]) -> Listed:
-    """The incident of a row for a list."""
-    return Listed.model_construct(**{name: getattr(row, name) for name in Listed.model_fields})
-
-
-def conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+def conditions(wanted: IncidentQuery) -> list[ColumnElement[bool]]:
     """What must be true of an incident to be listed."""
     of = incident_table.c
     values = {name: getattr(wanted, name) for name in ("status", "service", "severity")}
-    found: list[ColumnElement[bool]] = [of[name] == value for name, value in values.items() if value is not None]
-    if wanted.teams is not None:
-        found.append(of.team.in_(wanted.teams))
+    found = [*in_teams(wanted.teams), *(of[name] == value for name, value in values.items() if value is not None)]
     if wanted.since is not None:
         found.append(of.created_at >= wanted.since)
     if wanted.until is not None:
@@ -299,11 +286,6 @@ async def _exists(connection: AsyncConnection, incident_id: str) -> bool:
 def _accepted(incident: Incident, taxonomy: str, team: str, now: datetime) -> dict[str, Any]:
     state = {"taxonomy": taxonomy, "team": team, "status": "pending", "created_at": now, "updated_at": now}
     return {**incident.model_dump(), **state}
-
-
-def _read_stored(row: Row[Any]) -> StoredIncident:
-    own = {name: getattr(row, name) for name in StoredIncident.model_fields if name != "incident"}
-    return StoredIncident.model_construct(incident=read_incident(row), **own)
 
 
 def _not_found(incident_id: str) -> NotFound:

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from triage.domain.errors import Conflict, NotFound
 from triage.domain.principal import Principal, Scope, actor
 from triage.store.audit import write_audit
-from triage.store.database import Database
+from triage.store.database import Database, read_row
 from triage.store.tables import key_table, session_table
 
 _log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Keys:
         requests_per_minute: int | None = None,
     ) -> MadeKey:
         """Create a key."""
-        secret = _new_secret()
+        secret = secrets.token_urlsafe(32)
         key = Key(
             id=secrets.token_hex(6),
             name=name,
@@ -96,15 +96,12 @@ class Keys:
             created_at=datetime.now(UTC),
             expires_at=expires_at,
         )
-        values = key.model_dump() | {
-            "scopes": list(key.scopes),
-            "teams": [_ALL] if teams is None else list(key.teams or ()),
-        }
+        values = key.model_dump() | {"teams": [_ALL] if key.teams is None else key.teams}
         async with self.database.write() as connection:
             await connection.execute(key_table.insert().values(**values, hash=_hash(secret)))
             details = key.model_dump(mode="json", include={"scopes", "teams", "expires_at", "requests_per_minute"})
             await _audit(connection, "key.created", key, details)
-        return MadeKey(key, _text(key.id, secret))
+        return MadeKey(key, f"{_PREFIX}{key.id}_{secret}")
 
     async def find(self, text: str) -> Key | None:
         """The key of a text, even if it has expired; None for an unknown text and for a revoked key.
@@ -127,8 +124,7 @@ class Keys:
         if not is_current:
             ends = min(row.previous_until, key.expires_at or row.previous_until)
             key = key.model_copy(update={"expires_at": ends})
-        if not key.is_expired(now):
-            await self._touch(key, now)
+        await self._touch(key, now)
         return key
 
     async def find_by_id(self, key_id: str) -> Key | None:
@@ -136,9 +132,8 @@ class Keys:
         row = await self.database.row(select(key_table).where(key_table.c.id == key_id))
         if row is None or row.revoked_at is not None:
             return None
-        key, now = _read(row), datetime.now(UTC)
-        if not key.is_expired(now):
-            await self._touch(key, now)
+        key = _read(row)
+        await self._touch(key, datetime.now(UTC))
         return key
 
     async def list(self) -> Sequence[Key]:
@@ -164,7 +159,7 @@ class Keys:
         Its sessions last no longer than the previous secret. Its expiry stays. Raises `NotFound`, and `Conflict` for a
         revoked key.
         """
-        secret, until = _new_secret(), datetime.now(UTC) + timedelta(seconds=grace_s)
+        secret, until = secrets.token_urlsafe(32), datetime.now(UTC) + timedelta(seconds=grace_s)
         async with self.database.write() as connection:
             key = await _get(connection, key_id)
             if key.revoked_at is not None:
@@ -177,7 +172,7 @@ class Keys:
             mine = session_table.update().where(session_table.c.key_id == key_id, session_table.c.expires_at > until)
             await connection.execute(mine.values(expires_at=until))
             await _audit(connection, "key.rotated", key, {"previous_until": until.isoformat()})
-        return MadeKey(key.model_copy(update={"previous_until": until}), _text(key_id, secret))
+        return MadeKey(key.model_copy(update={"previous_until": until}), f"{_PREFIX}{key_id}_{secret}")
 
     async def revoke(self, key_id: str) -> Key:
         """Invalidate a key for good, with all its secrets. Does nothing if it is revoked. Raises `NotFound`."""
@@ -191,30 +186,22 @@ class Keys:
         return key.model_copy(update={"revoked_at": now})
 
     async def _touch(self, key: Key, now: datetime) -> None:
+        """Store that a key that has not expired was used, at most once a minute."""
         since = now - timedelta(seconds=_TOUCH_S)
-        if key.last_used_at is not None and key.last_used_at > since:
+        if key.is_expired(now) or (key.last_used_at is not None and key.last_used_at > since):
             return
         # A failed write must not reject the request.
         stale = key_table.c.last_used_at.is_(None) | (key_table.c.last_used_at <= since)
+        mine = key_table.update().where(key_table.c.id == key.id, stale)
         try:
-            async with self.database.write() as connection:
-                mine = key_table.update().where(key_table.c.id == key.id, stale)
-                await connection.execute(mine.values(last_used_at=now))
+            await self.database.execute(mine.values(last_used_at=now))
         except SQLAlchemyError as error:
             _log.warning("Could not store when key %s was last used: %s", key.id, type(error).__name__)
-
-
-def _new_secret() -> str:
-    return secrets.token_urlsafe(32)
 
 
 def _hash(secret: str) -> str:
     # Slow hashes are for passwords, which can be guessed. 256 random bits can't, and every request hashes its key.
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def _text(key_id: str, secret: str) -> str:
-    return f"{_PREFIX}{key_id}_{secret}"
 
 
 async def _get(connection: AsyncConnection, key_id: str) -> Key:
@@ -225,9 +212,7 @@ async def _get(connection: AsyncConnection, key_id: str) -> Key:
 
 
 def _read(row: Row[Any]) -> Key:
-    values = {name: getattr(row, name) for name in Key.model_fields}
-    teams = None if row.teams == [_ALL] else tuple(row.teams)
-    return Key.model_construct(**(values | {"scopes": tuple(row.scopes), "teams": teams}))
+    return read_row(Key, row, scopes=tuple(row.scopes), teams=None if row.teams == [_ALL] else tuple(row.teams))
 
 
 async def _audit(connection: AsyncConnection, action: str, key: Key, details: dict[str, Any]) -> None:

@@ -14,14 +14,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel
-from sqlalchemy import ColumnElement, Row, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.domain.annotation import Annotation
 from triage.domain.enums import Event
 from triage.domain.errors import NotFound
 from triage.domain.triage_result import Triage
-from triage.store.database import Database, insert_or_ignore
+from triage.store.database import Database, insert, read_row
 from triage.store.tables import incident_table, notification_table, subscription_table, triage_table
 
 NotificationState = Literal["waiting", "delivered", "failed"]
@@ -93,30 +93,21 @@ class Notifications:
                     .where(table.c.seq.in_([row.seq for row in rows]))
                     .values(next_at=now + lease, attempts=table.c.attempts + 1)
                 )
-        return [
-            Claimed(
-                row.id, row.subscription_id, row.event, row.incident_id, row.run_id, row.attempts + 1, row.created_at
-            )
-            for row in rows
-        ]
+        stored = [name for name in Claimed._fields if name != "attempt"]
+        return [Claimed(**{name: getattr(row, name) for name in stored}, attempt=row.attempts + 1) for row in rows]
 
     async def find_next_time(self) -> datetime | None:
         """When the next one is due; None if none waits."""
         table = notification_table
         query = select(table.c.next_at).where(table.c.state == "waiting").order_by(table.c.next_at).limit(1)
-        moment: datetime | None = await self.database.value(query)
-        return moment
+        next_at: datetime | None = await self.database.value(query)
+        return next_at
 
     async def mark_delivered(self, claimed: Claimed) -> None:
         """Store that it arrived."""
         # Even if the lease has expired: what arrived need not be sent again.
-        await self._update(
-            notification_table.c.id == claimed.id,
-            state="delivered",
-            failure=None,
-            next_at=None,
-            delivered_at=datetime.now(UTC),
-        )
+        values = {"state": "delivered", "failure": None, "next_at": None, "delivered_at": datetime.now(UTC)}
+        await self._update(notification_table.c.id == claimed.id, **values)
 
     async def reschedule(self, claimed: Claimed, failure: str, at: datetime) -> None:
         """Store that it did not arrive and is sent again `at` a later time."""
@@ -135,10 +126,10 @@ class Notifications:
         limit: int = 100,
     ) -> Sequence[Notification]:
         """The notifications of a subscription or an incident, newest first, at most `limit`."""
-        wanted = {"subscription_id": subscription_id, "incident_id": incident_id, "state": state}
-        query = select(notification_table).filter_by(**{k: v for k, v in wanted.items() if v is not None})
+        filters = {"subscription_id": subscription_id, "incident_id": incident_id, "state": state}
+        query = select(notification_table).filter_by(**{k: v for k, v in filters.items() if v is not None})
         query = query.order_by(notification_table.c.seq.desc()).limit(limit)
-        return [_read(row) for row in await self.database.rows(query)]
+        return [read_row(Notification, row) for row in await self.database.rows(query)]
 
     async def redeliver(self, subscription_id: str, notification_id: str) -> Notification:
         """Send it again now, under its id, whatever its state. Raises `NotFound`."""
@@ -154,7 +145,7 @@ class Notifications:
                 )
             row = (await connection.execute(select(table).where(this))).one()
         self.added.set()
-        return _read(row)
+        return read_row(Notification, row)
 
     async def _update(self, which: ColumnElement[bool], **values: Any) -> None:
         await self.database.execute(notification_table.update().where(which).values(**values))
@@ -174,20 +165,14 @@ async def notify(connection: AsyncConnection, event: Event, incident_id: str, ru
     if not subscribed:
         return False
     now = datetime.now(UTC)
+    shared = {"event": event, "incident_id": incident_id, "run_id": run_id}
+    state = {"state": "waiting", "next_at": now, "created_at": now}
     notifications = [
-        {
-            "id": notification_id(subscription_id, event, run_id),
-            "subscription_id": subscription_id,
-            "event": event,
-            "incident_id": incident_id,
-            "run_id": run_id,
-            "state": "waiting",
-            "next_at": now,
-            "created_at": now,
-        }
-        for subscription_id in subscribed
+        {"id": notification_id(key, event, run_id), "subscription_id": key, **shared, **state} for key in subscribed
     ]
-    await connection.execute(insert_or_ignore(connection.dialect.name, notification_table), notifications)
+    await connection.execute(
+        insert(connection.dialect.name, notification_table).on_conflict_do_nothing(), notifications
+    )
     return True
 
 
@@ -197,12 +182,8 @@ async def notify_of_corrections(connection: AsyncConnection, added: Sequence[Ann
     for annotation in added:
         if not annotation.is_gold or annotation.origin != "human":
             continue
-        query = (
-            select(triage_table.c.document)
-            .where(triage_table.c.incident_id == annotation.incident_id)
-            .order_by(triage_table.c.id.desc())
-            .limit(1)
-        )
+        query = select(triage_table.c.document).filter_by(incident_id=annotation.incident_id)
+        query = query.order_by(triage_table.c.id.desc()).limit(1)
         document = (await connection.execute(query)).scalar_one_or_none()
         result = Triage.model_validate_json(document).facets.get(annotation.facet) if document else None
         if result is not None and set(result.labels) != set(annotation.labels):
@@ -221,7 +202,3 @@ def _still_claimed(claimed: Claimed) -> ColumnElement[bool]:
     """True of this claim, and not of one made after its lease expired."""
     table = notification_table
     return and_(table.c.id == claimed.id, table.c.state == "waiting", table.c.attempts == claimed.attempt)
-
-
-def _read(row: Row[Any]) -> Notification:
-    return Notification.model_construct(**{name: getattr(row, name) for name in Notification.model_fields})

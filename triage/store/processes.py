@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import select
 
-from triage.store.database import Database
+from triage.store.database import Database, insert
 from triage.store.tables import process_table
 
 SEEN_WITHIN = timedelta(seconds=60)
@@ -35,13 +35,9 @@ class Processes:
     async def beat(self, process_id: str, role: str, version: str) -> None:
         """Store that this process is alive."""
         now = datetime.now(UTC)
-        async with self.database.write() as connection:
-            seen = await connection.execute(
-                process_table.update().where(process_table.c.id == process_id).values(seen_at=now)
-            )
-            if seen.rowcount == 0:
-                values = {"id": process_id, "role": role, "version": version, "started_at": now, "seen_at": now}
-                await connection.execute(process_table.insert().values(**values))
+        values = {"id": process_id, "role": role, "version": version, "started_at": now, "seen_at": now}
+        new = insert(self.database.engine.dialect.name, process_table).values(values)
+        await self.database.execute(new.on_conflict_do_update(index_elements=["id"], set_={"seen_at": now}))
 
     async def list(self) -> Sequence[Process]:
         """Every process that was not deleted, including ones that died; the longest running first."""

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from triage.domain.errors import MisconfiguredService
 from triage.observability.progress import Progress, silent
 from triage.store.database import Database
-from triage.store.encryption import Cipher, EncryptedMapping, EncryptedText, is_encrypted
+from triage.store.encryption import Cipher, EncryptedText, is_encrypted
 from triage.store.tables import metadata, schema_info_table, subscription_table, webhook_source_table
 
 BATCH = 200
@@ -28,7 +28,7 @@ _BUSY_S = 30
 _SECRETS = (subscription_table.c.secret, subscription_table.c.url, webhook_source_table.c.secret)
 
 
-class Resealed(NamedTuple):
+class Reencrypted(NamedTuple):
     """How many rows were read and how many of them changed. `is_scrubbed` is False if the database's files may still
     hold the old texts, because of readers that did not end."""
 
@@ -60,7 +60,7 @@ async def check_keys(database: Database) -> None:
         ) from error
 
 
-async def reseal(database_url: str, cipher: Cipher, progress: Progress = silent) -> Resealed:
+async def reencrypt(database_url: str, cipher: Cipher, progress: Progress = silent) -> Reencrypted:
     """Rewrite every row as `cipher` writes it: encrypted with its first key, or plain.
 
     If it is stopped and started again, it skips what is done. At the end the old texts are removed from the database's
@@ -86,17 +86,13 @@ async def reseal(database_url: str, cipher: Cipher, progress: Progress = silent)
                 last, done = rows[-1][0], done + len(rows)
                 progress(work, min(done, total), total)
         await _update_mark(database)
-        return Resealed(done, changed, await _scrub(database.engine, [table for table, _ in tables]))
+        return Reencrypted(done, changed, await _scrub(database.engine, [table for table, _ in tables]))
     finally:
         await database.engine.dispose()
 
 
 def _columns(table: Table) -> Iterator[Column[Any]]:
-    return (
-        column
-        for column in table.columns
-        if isinstance(column.type, EncryptedText | EncryptedMapping) or column in _SECRETS
-    )
+    return (column for column in table.columns if isinstance(column.type, EncryptedText) or column in _SECRETS)
 
 
 async def _batch(connection: AsyncConnection, table: Table, columns: list[Column[Any]], last: Any) -> list[Row[Any]]:
@@ -112,16 +108,12 @@ async def _reencrypt_row(
     (key,) = table.primary_key.columns
     new: dict[Column[Any], Any] = {}
     for column, stored in zip(columns, tuple(row)[1:], strict=True):
-        kind = _kind(column)
+        kind = column.type if isinstance(column.type, EncryptedText) else EncryptedText()
         if stored is not None and not kind.is_current(stored, cipher):
             new[column] = kind.encrypt(kind.decrypt(stored, cipher), cipher)
     if new:
         await connection.execute(table.update().where(key == row[0]).values(new))
     return bool(new)
-
-
-def _kind(column: Column[Any]) -> EncryptedText | EncryptedMapping:
-    return column.type if isinstance(column.type, EncryptedText | EncryptedMapping) else EncryptedText()
 
 
 async def _update_mark(database: Database) -> None:

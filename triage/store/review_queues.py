@@ -10,12 +10,12 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Column, ColumnElement, Select, exists, func, select
 
 from triage.domain.annotation import Labels
-from triage.store.database import Database
-from triage.store.incidents import LIST_COLUMNS, Listed, Wanted, conditions, read_listed
+from triage.store.database import Database, read_row
+from triage.store.incidents import LIST_COLUMNS, IncidentQuery, Listed, conditions
 from triage.store.reviews import label_columns, read_labels
 from triage.store.tables import annotation_table, incident_table, triage_table
 
-Pile = Literal["new", "degraded", "untriaged", "triaged", "labelled", "all"]
+QueueName = Literal["new", "degraded", "untriaged", "triaged", "labelled", "all"]
 """`new`: triaged, not labelled by anyone. `degraded`: the latest triage is. `untriaged`: triage is pending or failed.
 `labelled`: by a person."""
 
@@ -52,8 +52,8 @@ class ReviewQueues:
 
     async def list(
         self,
-        queue: Pile,
-        wanted: Wanted,
+        queue: QueueName,
+        wanted: IncidentQuery,
         *,
         before: int | None = None,
         limit: int,
@@ -86,7 +86,7 @@ class ReviewQueues:
         return [
             Candidate(
                 row.seq,
-                read_listed(row),
+                read_row(Listed, row),
                 row.failure,
                 row.retry_at,
                 row.triage_id,
@@ -96,32 +96,32 @@ class ReviewQueues:
             for row in rows
         ]
 
-    async def count(self, queue: Pile, wanted: Wanted, limit: int) -> int:
+    async def count(self, queue: QueueName, wanted: IncidentQuery, limit: int) -> int:
         """How many incidents are in a queue, counted up to `limit`."""
         some = _queued(queue, wanted, incident_table.c.seq).limit(limit).subquery()
         return int(await self.database.value(select(func.count()).select_from(some)))
 
-    async def list_ids(self, queue: Pile, wanted: Wanted) -> Sequence[str]:
+    async def list_ids(self, queue: QueueName, wanted: IncidentQuery) -> Sequence[str]:
         """The ids of all incidents of a queue, oldest first."""
         return await self.database.values(_queued(queue, wanted, incident_table.c.id).order_by(incident_table.c.seq))
 
     async def list_filter_values(self, teams: Collection[str] | None, newest: int) -> InUse:
         """The values that the `newest` incidents posted for triage have."""
         of = incident_table.c
-        query = _queued("all", Wanted(teams=teams), of.service, of.severity, of.team)
+        query = _queued("all", IncidentQuery(teams=teams), of.service, of.severity, of.team)
         found = await self.database.rows(query.where(of.status != "imported").order_by(of.seq.desc()).limit(newest))
         services, severities, owners = ({row[n] for row in found if row[n]} for n in range(3))
         return InUse(sorted(services), sorted(severities), sorted(owners))
 
 
-def _queued(queue: Pile, wanted: Wanted, *columns: ColumnElement[Any] | Column[Any]) -> Select[Any]:
+def _queued(queue: QueueName, wanted: IncidentQuery, *columns: ColumnElement[Any] | Column[Any]) -> Select[Any]:
     status = incident_table.c.status
     by_person = exists().where(
         annotation_table.c.incident_id == incident_table.c.id, annotation_table.c.origin == "human"
     )
-    found: dict[Pile, list[ColumnElement[bool]]] = {
+    found: dict[QueueName, list[ColumnElement[bool]]] = {
         "new": [status == "triaged", ~by_person],
-        "degraded": [status == "triaged", *conditions(Wanted(degraded=True))],
+        "degraded": [status == "triaged", *conditions(IncidentQuery(degraded=True))],
         "untriaged": [status.in_(("pending", "failed"))],
         "triaged": [status == "triaged"],
         "labelled": [by_person],

@@ -11,7 +11,7 @@ from sqlalchemy import JSON, Column, ColumnElement, Select, case, cast, exists, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.store.database import Database
-from triage.store.tables import annotation_table, incident_table, triage_table
+from triage.store.tables import annotation_table, in_teams, incident_table, triage_table
 from triage.store.triages import newest_triages
 
 
@@ -113,17 +113,9 @@ class Reviews:
             )
             rows = (await connection.execute(query)).all()
         return [
-            Judgement(
-                row.incident_id,
-                row.facet,
-                row.annotator,
-                tuple(row.labels),
-                row.created_at,
-                row.saw_model,
-                None if row.triaged is None else tuple(row.triaged),
-            )
-            for row in rows
-            if with_untriaged or row.triaged is not None
+            Judgement(*about, tuple(labels), given_at, saw_model, None if triaged is None else tuple(triaged))
+            for *about, labels, given_at, saw_model, triaged in rows
+            if with_untriaged or triaged is not None
         ]
 
     async def list_triaged(
@@ -135,15 +127,10 @@ class Reviews:
         teams: Collection[str] | None = None,
     ) -> Sequence[TriagedIncident]:
         """At most `limit` incidents whose latest triage was made since then, newest first."""
+        of = annotation_table.c
+        by_people = exists().where(of.incident_id == triage_table.c.incident_id, of.origin == "human")
         labelled = [
-            exists()
-            .where(
-                annotation_table.c.incident_id == triage_table.c.incident_id,
-                annotation_table.c.facet == facet,
-                annotation_table.c.origin == "human",
-            )
-            .correlate(triage_table)
-            .label(f"labelled_{n}")
+            by_people.where(of.facet == facet).correlate(triage_table).label(f"labelled_{n}")
             for n, facet in enumerate(facets)
         ]
         newest = newest_triages(taxonomy, since, limit, teams).subquery()
@@ -175,23 +162,9 @@ class Reviews:
     ) -> Coverage:
         """Of the newest `limit` incidents triaged since then: how many a person, or this person, labelled."""
         newest = newest_triages(taxonomy, since, limit, teams).subquery()
-        labelled = [
-            func.count(
-                case(
-                    (
-                        exists()
-                        .where(
-                            annotation_table.c.incident_id == newest.c.incident_id,
-                            annotation_table.c.facet == facet,
-                            *_by_a_person(annotator),
-                        )
-                        .correlate(newest),
-                        1,
-                    )
-                )
-            )
-            for facet in facets
-        ]
+        of = annotation_table.c
+        by_people = exists().where(of.incident_id == newest.c.incident_id, *_by_a_person(annotator))
+        labelled = [func.count(case((by_people.where(of.facet == facet).correlate(newest), 1))) for facet in facets]
         (triaged, *counts), *_ = await self.database.rows(select(func.count(newest.c.id), *labelled))
         return Coverage(triaged, dict(zip(facets, counts, strict=True)))
 
@@ -239,5 +212,4 @@ def _by_a_person(annotator: str | None) -> list[ColumnElement[bool]]:
 
 
 def _of(taxonomy: str, teams: Collection[str] | None) -> list[ColumnElement[bool]]:
-    of = incident_table.c
-    return [of.taxonomy == taxonomy, *([] if teams is None else [of.team.in_(teams)])]
+    return [incident_table.c.taxonomy == taxonomy, *in_teams(teams)]

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.models.chat.budget import Budget, Taken, explain_if_used_up
-from triage.store.database import Database, insert
+from triage.store.database import Database, insert, read_row
 from triage.store.tables import spending_table
 
 _FIGURES = Taken._fields
@@ -63,7 +63,8 @@ class Spending:
             .where(spending_table.c.day.in_(latest))
             .order_by(spending_table.c.day.desc(), spending_table.c.model)
         )
-        return [_read(row._asdict()) for row in await self.database.rows(query)]
+        rows = await self.database.rows(query)
+        return [read_row(DaySpending, row, cost=row.cost if row.is_priced else None) for row in rows]
 
     async def _taken(self, connection: AsyncConnection, day: str) -> Taken:
         sums = [func.coalesce(func.sum(spending_table.c[name]), 0) for name in _FIGURES]
@@ -81,8 +82,3 @@ async def _add(connection: AsyncConnection, day: str, model: str, taken: Taken, 
             index_elements=["day", "model"], set_={**sums, "is_priced": added.excluded.is_priced}
         )
     )
-
-
-def _read(row: dict[str, Any]) -> DaySpending:
-    is_priced = row.pop("is_priced")
-    return DaySpending(**{**row, "cost": row["cost"] if is_priced else None})

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from filelock import FileLock, Timeout
+from filelock import AsyncFileLock
 from sqlalchemy import func, select, text
 
 from triage.domain.annotation import Annotation
@@ -18,6 +18,7 @@ from triage.domain.principal import DEFAULT_TEAM
 from triage.models.embedding import Vectors
 from triage.store.annotations import (
     Annotations,
+    LabelChanges,
     Labelled,
     author,
     check_unchanged,
@@ -36,7 +37,6 @@ from triage.store.gold import Gold
 from triage.store.incidents import Incidents, import_incident, lock_incidents
 from triage.store.index_marks import IndexMarks, write_marks
 from triage.store.keys import Keys
-from triage.store.label_changes import LabelChanges
 from triage.store.notifications import Notifications, notify_of_corrections
 from triage.store.processes import SEEN_WITHIN, Processes
 from triage.store.rate_limits import RateLimits
@@ -153,17 +153,8 @@ class Store:
         if not path or path == ":memory:":
             yield
             return
-        lock = FileLock(f"{path}.{name}.lock", thread_local=False)
-        while True:
-            try:
-                lock.acquire(blocking=False)
-                break
-            except Timeout:
-                await asyncio.sleep(_POLL_S)
-        try:
+        async with AsyncFileLock(f"{path}.{name}.lock", poll_interval=_POLL_S):
             yield
-        finally:
-            lock.release()
 
     async def record(
         self,
@@ -232,29 +223,22 @@ class Store:
         Triaged incidents and delivered notifications are left out: they are many and need no monitoring.
         """
         now = datetime.now(UTC)
-        incidents, notifications, processes = incident_table.c, notification_table.c, process_table.c
-        spent = spending_table.c
-        by_status = (
-            select(incidents.status, func.count())
-            .where(incidents.status.in_(("pending", "failed")))
-            .group_by(incidents.status)
-        )
+        status, state, role = incident_table.c.status, notification_table.c.state, process_table.c.role
+        counted = {
+            status: status.in_(("pending", "failed")),
+            state: state != "delivered",
+            role: process_table.c.seen_at > now - SEEN_WITHIN,
+        }
         # Since when it waits: for a retried one that is not when it was posted.
-        oldest = select(func.min(incidents.updated_at)).where(incidents.status == "pending")
-        by_state = (
-            select(notifications.state, func.count())
-            .where(notifications.state != "delivered")
-            .group_by(notifications.state)
-        )
-        is_seen = processes.seen_at > now - SEEN_WITHIN
-        by_role = select(processes.role, func.count()).where(is_seen).group_by(processes.role)
-        tokens = spent.prompt_tokens + spent.completion_tokens
-        today = select(spent.model, spent.cost, spent.is_priced, tokens.label("tokens")).where(
-            spent.day == now.date().isoformat()
-        )
+        oldest = select(func.min(incident_table.c.updated_at)).where(status == "pending")
+        today = select(spending_table).where(spending_table.c.day == now.date().isoformat())
         async with self.database.read() as connection:
             counts = [
-                {row[0]: row[1] for row in await connection.execute(query)} for query in (by_status, by_state, by_role)
+                {row[0]: row[1] for row in await connection.execute(query)}
+                for query in (
+                    select(column, func.count()).where(condition).group_by(column)
+                    for column, condition in counted.items()
+                )
             ]
             since = (await connection.execute(oldest)).scalar_one_or_none()
             marks = (await connection.execute(select(func.count()).select_from(index_mark_table))).scalar_one()
@@ -266,5 +250,5 @@ class Store:
             notifications=counts[1],
             processes=counts[2],
             cost={row.model: row.cost for row in spending if row.is_priced},
-            tokens={row.model: row.tokens for row in spending},
+            tokens={row.model: row.prompt_tokens + row.completion_tokens for row in spending},
         )

@@ -11,14 +11,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel
-from sqlalchemy import Row, select
+from sqlalchemy import Delete, Row, Update, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.domain.enums import EVENTS, Event, SubscriptionKind
 from triage.domain.errors import NotFound
 from triage.domain.principal import actor
 from triage.intake.webhooks import SourceKind
 from triage.store.audit import write_audit
-from triage.store.database import Database
+from triage.store.database import Database, read_row
 from triage.store.tables import notification_table, subscription_table, webhook_source_table
 
 OVERLAP = timedelta(days=1)
@@ -66,9 +67,8 @@ class Subscriptions:
         values = subscription.model_dump() | {"events": list(events)} | encrypted
         async with self.database.write() as connection:
             await connection.execute(subscription_table.insert().values(**values))
-            await write_audit(
-                connection, actor(), "subscription.created", team, None, {"id": subscription.id, "kind": kind}
-            )
+            details = {"id": subscription.id, "kind": kind}
+            await write_audit(connection, actor(), "subscription.created", team, None, details)
         return subscription, secret
 
     async def list(self, team: str | None = None) -> Sequence[Subscription]:
@@ -98,42 +98,30 @@ class Subscriptions:
         mine = subscription_table.c.id == subscription_id
         change = subscription_table.update().where(mine).values(secret=self.database.cipher.encrypt(stored))
         async with self.database.write() as connection:
-            team = (await connection.execute(change.returning(subscription_table.c.team))).scalar_one_or_none()
-            if team is None:
-                raise _no_subscription(subscription_id)
-            await write_audit(connection, actor(), "subscription.secret_changed", team, None, {"id": subscription_id})
+            await _change(connection, change, "subscription.secret_changed", subscription_id)
         return secret
 
     async def activate(self, subscription_id: str) -> None:
         """Notify it of events from now on. Raises `NotFound`."""
-        mine = subscription_table.c.id == subscription_id
-        if not await self.database.execute(subscription_table.update().where(mine).values(is_active=True)):
+        mine = subscription_table.update().where(subscription_table.c.id == subscription_id)
+        if not await self.database.execute(mine.values(is_active=True)):
             raise _no_subscription(subscription_id)
 
     async def deactivate(self, subscription_id: str, reason: str) -> None:
         """Stop notifying it. Its waiting notifications fail with `reason`."""
+        mine = subscription_table.update().where(subscription_table.c.id == subscription_id)
+        waiting = notification_table.update().filter_by(subscription_id=subscription_id, state="waiting")
         async with self.database.write() as connection:
-            await connection.execute(
-                subscription_table.update().where(subscription_table.c.id == subscription_id).values(is_active=False)
-            )
-            await connection.execute(
-                notification_table.update()
-                .where(notification_table.c.subscription_id == subscription_id, notification_table.c.state == "waiting")
-                .values(state="failed", failure=reason, next_at=None)
-            )
+            await connection.execute(mine.values(is_active=False))
+            await connection.execute(waiting.values(state="failed", failure=reason, next_at=None))
 
     async def delete(self, subscription_id: str) -> None:
         """Delete a subscription and its notifications. Raises `NotFound`."""
-        mine = subscription_table.c.id == subscription_id
+        deletion = subscription_table.delete().where(subscription_table.c.id == subscription_id)
+        mine = notification_table.c.subscription_id == subscription_id
         async with self.database.write() as connection:
-            team = (await connection.execute(select(subscription_table.c.team).where(mine))).scalar_one_or_none()
-            if team is None:
-                raise _no_subscription(subscription_id)
-            await connection.execute(subscription_table.delete().where(mine))
-            await write_audit(connection, actor(), "subscription.removed", team, None, {"id": subscription_id})
-            await connection.execute(
-                notification_table.delete().where(notification_table.c.subscription_id == subscription_id)
-            )
+            await _change(connection, deletion, "subscription.removed", subscription_id)
+            await connection.execute(notification_table.delete().where(mine))
 
     async def _row(self, subscription_id: str) -> Row[Any]:
         query = select(subscription_table).where(subscription_table.c.id == subscription_id)
@@ -143,9 +131,8 @@ class Subscriptions:
         return row
 
     def _read(self, row: Row[Any]) -> Subscription:
-        values = {name: getattr(row, name) for name in Subscription.model_fields}
-        own = {"events": tuple(row.events), "url": self.database.cipher.decrypt(row.url)}
-        return Subscription.model_construct(**values | own)
+        url = self.database.cipher.decrypt(row.url)
+        return read_row(Subscription, row, events=tuple(row.events), url=url)
 
 
 @dataclass
@@ -161,9 +148,8 @@ class WebhookSources:
         values = source.model_dump() | {"secret": self.database.cipher.encrypt(secret)}
         async with self.database.write() as connection:
             await connection.execute(webhook_source_table.insert().values(**values))
-            await write_audit(
-                connection, actor(), "webhook_source.created", team, None, {"id": source.id, "kind": kind}
-            )
+            details = {"id": source.id, "kind": kind}
+            await write_audit(connection, actor(), "webhook_source.created", team, None, details)
         return source, secret
 
     async def list(self, team: str | None = None) -> Sequence[WebhookSource]:
@@ -172,35 +158,28 @@ class WebhookSources:
         query = select(table).order_by(table.c.created_at, table.c.id)
         if team is not None:
             query = query.where(table.c.team == team)
-        return [_read_source(row) for row in await self.database.rows(query)]
+        return [read_row(WebhookSource, row) for row in await self.database.rows(query)]
 
     async def find(self, source_id: str) -> tuple[WebhookSource, str] | None:
         """The active source with this id and its secret, or None."""
         table = webhook_source_table
         query = select(table).where(table.c.id == source_id, table.c.is_active)
         row = await self.database.row(query)
-        return None if row is None else (_read_source(row), self.database.cipher.decrypt(row.secret))
+        return None if row is None else (read_row(WebhookSource, row), self.database.cipher.decrypt(row.secret))
 
     async def set_secret(self, source_id: str, secret: str) -> None:
         """Store a secret that the sender made. Raises `NotFound`."""
         table = webhook_source_table
         change = table.update().where(table.c.id == source_id).values(secret=self.database.cipher.encrypt(secret))
         async with self.database.write() as connection:
-            team = (await connection.execute(change.returning(table.c.team))).scalar_one_or_none()
-            if team is None:
-                raise NotFound(f"There is no webhook source {source_id!r}.", source_id=source_id)
             # Audited, because the secret lets its holder send incidents for the team.
-            await write_audit(connection, actor(), "webhook_source.secret_changed", team, None, {"id": source_id})
+            await _change(connection, change, "webhook_source.secret_changed", source_id)
 
     async def delete(self, source_id: str) -> None:
         """Delete a source; its incidents stay. Raises `NotFound`."""
-        mine = webhook_source_table.c.id == source_id
+        deletion = webhook_source_table.delete().where(webhook_source_table.c.id == source_id)
         async with self.database.write() as connection:
-            team = (await connection.execute(select(webhook_source_table.c.team).where(mine))).scalar_one_or_none()
-            if team is None:
-                raise NotFound(f"There is no webhook source {source_id!r}.", source_id=source_id)
-            await connection.execute(webhook_source_table.delete().where(mine))
-            await write_audit(connection, actor(), "webhook_source.removed", team, None, {"id": source_id})
+            await _change(connection, deletion, "webhook_source.removed", source_id)
 
 
 def new_secret() -> str:
@@ -208,13 +187,21 @@ def new_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
+async def _change(connection: AsyncConnection, change: Update | Delete, action: str, key: str) -> None:
+    """Change or delete the row with the id `key` and log it. Raises `NotFound`."""
+    team = (await connection.execute(change.returning(change.table.c.team))).scalar_one_or_none()
+    if team is None:
+        raise _no_subscription(key) if change.table is subscription_table else _no_source(key)
+    await write_audit(connection, actor(), action, team, None, {"id": key})
+
+
 def _new_id(kind: str) -> str:
     return f"{kind}_{uuid.uuid4().hex[:24]}"
 
 
-def _read_source(row: Row[Any]) -> WebhookSource:
-    return WebhookSource.model_construct(**{name: getattr(row, name) for name in WebhookSource.model_fields})
-
-
 def _no_subscription(subscription_id: str) -> NotFound:
     return NotFound(f"There is no subscription {subscription_id!r}.", subscription_id=subscription_id)
+
+
+def _no_source(source_id: str) -> NotFound:
+    return NotFound(f"There is no webhook source {source_id!r}.", source_id=source_id)

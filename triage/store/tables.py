@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    Column,
-    DateTime,
-    Dialect,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    false,
-    true,
-)
+import sqlalchemy as sa
 
 from triage.store.encryption import EncryptedMapping, EncryptedText, EncryptedTriage
 
-metadata = MetaData(
+metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -39,276 +20,279 @@ metadata = MetaData(
 )
 
 
-class Moment(TypeDecorator[datetime]):
-    """A moment in UTC: aware on the way in and out, also where the database forgets the zone, as SQLite does."""
+class Moment(sa.TypeDecorator[datetime]):
+    """A time in UTC. Values have a time zone, although SQLite does not store it."""
 
-    impl = DateTime(timezone=True)
+    impl = sa.DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy calls it so
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         if value is not None and value.tzinfo is None:
             raise ValueError(f"{value!r} has no time zone")
         return value and value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy calls it so
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return value and (value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC))
 
 
-def serial(name: str) -> Column[Any]:
-    """A primary key that counts up."""
-    # SQLite counts up only in a column that is exactly INTEGER PRIMARY KEY.
-    return Column(name, BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True)
+def serial(name: str) -> sa.Column[Any]:
+    """An auto-incrementing primary key."""
+    # SQLite auto-increments only a column that is exactly INTEGER PRIMARY KEY.
+    return sa.Column(name, sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True)
 
 
-def _of_incident(**kwargs: Any) -> Column[Any]:
-    return Column("incident_id", String(128), ForeignKey("incidents.id", ondelete="CASCADE"), nullable=False, **kwargs)
+def _of_incident(**kwargs: Any) -> sa.Column[Any]:
+    return sa.Column(
+        "incident_id", sa.String(128), sa.ForeignKey("incidents.id", ondelete="CASCADE"), nullable=False, **kwargs
+    )
 
 
-# What the store says of itself, by name: `compatible_from` is the earliest revision whose programs can work on these
-# tables, and `seal` a known text, sealed with a key that opens the store.
-schema_info_table = Table(
+# Facts about the store: `compatible_from` is the earliest revision whose programs can use these tables, `seal` a known
+# text encrypted with the store's key.
+schema_info_table = sa.Table(
     "schema_info",
     metadata,
-    Column("name", String(64), primary_key=True),
-    Column("value", Text, nullable=False),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
 )
 
-# `seq` orders the incidents by arrival; lists and cursors go by it, so a page never shifts when others come in.
-incident_table = Table(
+# `seq` is the order of arrival. Lists and cursors use it, so pages don't shift when incidents arrive.
+incident_table = sa.Table(
     "incidents",
     metadata,
     serial("seq"),
-    Column("id", String(128), nullable=False, unique=True),
-    Column("title", EncryptedText, nullable=False),
-    Column("write_up", EncryptedText, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("service", Text, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("url", EncryptedText, nullable=False),
-    Column("started_at", Moment),
-    Column("detected_at", Moment),
-    Column("mitigated_at", Moment),
-    Column("resolved_at", Moment),
-    Column("attributes", EncryptedMapping, nullable=False),
-    Column("taxonomy", String(100), nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("failures", Integer, nullable=False, server_default="0"),
-    Column("failure", EncryptedText),
-    Column("retry_at", Moment),
-    Column("created_at", Moment, nullable=False),
-    Column("updated_at", Moment, nullable=False),
-    Column("team", String(64), nullable=False, server_default="default"),
-    Index(None, "status", "seq"),
-    Index(None, "team", "seq"),
+    sa.Column("id", sa.String(128), nullable=False, unique=True),
+    sa.Column("title", EncryptedText, nullable=False),
+    sa.Column("write_up", EncryptedText, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("service", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("url", EncryptedText, nullable=False),
+    sa.Column("started_at", Moment),
+    sa.Column("detected_at", Moment),
+    sa.Column("mitigated_at", Moment),
+    sa.Column("resolved_at", Moment),
+    sa.Column("attributes", EncryptedMapping, nullable=False),
+    sa.Column("taxonomy", sa.String(100), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("failure", EncryptedText),
+    sa.Column("retry_at", Moment),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+    sa.Column("team", sa.String(64), nullable=False, server_default="default"),
+    sa.Index(None, "status", "seq"),
+    sa.Index(None, "team", "seq"),
     sqlite_autoincrement=True,
 )
 
-# Annotations are only ever added: the latest of one annotator for one facet counts, and so does their latest
-# adjudication of it, which is one with `settles`.
-annotation_table = Table(
+# Append-only: an annotator's latest annotation of a facet counts, and their latest adjudication (one with `settles`).
+annotation_table = sa.Table(
     "annotations",
     metadata,
     serial("id"),
     _of_incident(),
-    Column("facet", String(100), nullable=False),
-    Column("labels", JSON, nullable=False),
-    Column("annotator", String(200), nullable=False),
-    Column("origin", String(16), nullable=False),
-    Column("is_gold", Boolean, nullable=False, server_default=false()),
-    Column("note", EncryptedText, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("saw_model", Boolean),
-    Column("settles", JSON(none_as_null=True)),
-    Index(None, "incident_id", "id"),
+    sa.Column("facet", sa.String(100), nullable=False),
+    sa.Column("labels", sa.JSON, nullable=False),
+    sa.Column("annotator", sa.String(200), nullable=False),
+    sa.Column("origin", sa.String(16), nullable=False),
+    sa.Column("is_gold", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("note", EncryptedText, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("saw_model", sa.Boolean),
+    sa.Column("settles", sa.JSON(none_as_null=True)),
+    sa.Index(None, "incident_id", "id"),
     sqlite_autoincrement=True,
 )
 
-# `seq` is the order in which an annotator is given their incidents.
-assignment_table = Table(
+# `seq` is the order in which annotators get their incidents.
+assignment_table = sa.Table(
     "assignments",
     metadata,
     serial("seq"),
     _of_incident(),
-    Column("annotator", String(200), nullable=False),
-    Column("facets", JSON, nullable=False),
-    Column("shows_model", Boolean, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    UniqueConstraint("annotator", "incident_id"),
-    Index(None, "incident_id"),
+    sa.Column("annotator", sa.String(200), nullable=False),
+    sa.Column("facets", sa.JSON, nullable=False),
+    sa.Column("shows_model", sa.Boolean, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.UniqueConstraint("annotator", "incident_id"),
+    sa.Index(None, "incident_id"),
     sqlite_autoincrement=True,
 )
 
-# That an incident was put before an annotator, without and with the model's labels; when first.
-serving_table = Table(
+# When an annotator was first shown an incident, with and without the model's labels.
+serving_table = sa.Table(
     "servings",
     metadata,
     _of_incident(primary_key=True),
-    Column("annotator", String(200), primary_key=True),
-    Column("showed_model", Boolean, primary_key=True),
-    Column("created_at", Moment, nullable=False),
+    sa.Column("annotator", sa.String(200), primary_key=True),
+    sa.Column("showed_model", sa.Boolean, primary_key=True),
+    sa.Column("created_at", Moment, nullable=False),
 )
 
-# `run_id` names the run that made the result, so that a repeated step stores it once.
-triage_table = Table(
+# `run_id` identifies the run, so that a repeated step stores its result once.
+triage_table = sa.Table(
     "triages",
     metadata,
     serial("id"),
     _of_incident(),
-    Column("run_id", String(200), nullable=False, unique=True),
-    Column("document", EncryptedTriage, nullable=False),
-    Column("degraded", Boolean, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Index(None, "incident_id", "id"),
+    sa.Column("run_id", sa.String(200), nullable=False, unique=True),
+    sa.Column("document", EncryptedTriage, nullable=False),
+    sa.Column("degraded", sa.Boolean, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Index(None, "incident_id", "id"),
     sqlite_autoincrement=True,
 )
 
-# One vector for each incident and embedder: little-endian float32, as NumPy writes them.
-vector_table = Table(
+# One vector per incident and embedder, in little-endian float32.
+vector_table = sa.Table(
     "vectors",
     metadata,
     _of_incident(primary_key=True),
-    Column("fingerprint", String(200), primary_key=True),
-    Column("dimension", Integer, nullable=False),
-    Column("vector", LargeBinary, nullable=False),
+    sa.Column("fingerprint", sa.String(200), primary_key=True),
+    sa.Column("dimension", sa.Integer, nullable=False),
+    sa.Column("vector", sa.LargeBinary, nullable=False),
 )
 
-# The key itself is never kept: `hash` is the SHA-256 of a secret with 256 random bits. After a rotation the secret
-# before still opens until `previous_until`.
-key_table = Table(
+# `hash` is the SHA-256 of a 256-bit random secret. The previous secret is valid until `previous_until`.
+key_table = sa.Table(
     "api_keys",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("name", String(200), nullable=False),
-    Column("hash", String(64), nullable=False, unique=True),
-    Column("previous_hash", String(64)),
-    Column("previous_until", Moment),
-    Column("scopes", JSON, nullable=False),
-    Column("teams", JSON, nullable=False),
-    Column("requests_per_minute", Integer),
-    Column("created_at", Moment, nullable=False),
-    Column("expires_at", Moment),
-    Column("revoked_at", Moment),
-    Column("last_used_at", Moment),
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("previous_hash", sa.String(64)),
+    sa.Column("previous_until", Moment),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("teams", sa.JSON, nullable=False),
+    sa.Column("requests_per_minute", sa.Integer),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment),
+    sa.Column("revoked_at", Moment),
+    sa.Column("last_used_at", Moment),
 )
 
-# Browsers in which somebody gave their key. `hash` is the SHA-256 of the token that the browser keeps as a cookie.
-session_table = Table(
+# Signed-in browsers. `hash` is the SHA-256 of the token in the browser's cookie.
+session_table = sa.Table(
     "sessions",
     metadata,
-    Column("hash", String(64), primary_key=True),
-    Column("key_id", String(32), nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("expires_at", Moment, nullable=False),
+    sa.Column("hash", sa.String(64), primary_key=True),
+    sa.Column("key_id", sa.String(32), nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
 )
 
-# What was done to labels, incidents and keys, by whom. No foreign key: the record of a deletion outlives the incident.
-audit_table = Table(
+# Who changed which labels, incidents and keys. No foreign key: the entry of a deletion outlives the incident.
+audit_table = sa.Table(
     "audit",
     metadata,
     serial("seq"),
-    Column("created_at", Moment, nullable=False),
-    Column("actor", String(200), nullable=False),
-    Column("action", String(64), nullable=False),
-    Column("team", String(64), nullable=False),
-    Column("incident_id", String(128)),
-    Column("details", JSON, nullable=False),
-    Index(None, "incident_id", "seq"),
-    Index(None, "team", "seq"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+    sa.Column("action", sa.String(64), nullable=False),
+    sa.Column("team", sa.String(64), nullable=False),
+    sa.Column("incident_id", sa.String(128)),
+    sa.Column("details", sa.JSON, nullable=False),
+    sa.Index(None, "incident_id", "seq"),
+    sa.Index(None, "team", "seq"),
     sqlite_autoincrement=True,
 )
 
-# Who is told of finished triages. `secret` signs what is sent; it is sealed where the store seals.
-subscription_table = Table(
+# Receivers of events. `secret` signs the messages; it is encrypted if the store is.
+subscription_table = sa.Table(
     "subscriptions",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("team", String(64), nullable=False),
-    Column("url", Text, nullable=False),
-    Column("kind", String(16), nullable=False),
-    Column("events", JSON, nullable=False),
-    Column("secret", Text, nullable=False),
-    Column("is_active", Boolean, nullable=False, server_default=true()),
-    Column("created_at", Moment, nullable=False),
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("team", sa.String(64), nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("events", sa.JSON, nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("is_active", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("created_at", Moment, nullable=False),
 )
 
-# One row for each event and subscription, written in the transaction that made the event happen.
-notification_table = Table(
+# One row per event and subscription, written in the transaction of the event.
+notification_table = sa.Table(
     "notifications",
     metadata,
     serial("seq"),
-    Column("id", String(64), nullable=False, unique=True),
-    Column("subscription_id", String(32), nullable=False),
-    Column("event", String(32), nullable=False),
-    Column("incident_id", String(128), nullable=False),
-    Column("run_id", String(200), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("next_at", Moment),
-    Column("failure", Text),
-    Column("created_at", Moment, nullable=False),
-    Column("delivered_at", Moment),
-    UniqueConstraint("subscription_id", "event", "run_id"),
-    Index(None, "state", "next_at"),
-    Index(None, "incident_id"),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("subscription_id", sa.String(32), nullable=False),
+    sa.Column("event", sa.String(32), nullable=False),
+    sa.Column("incident_id", sa.String(128), nullable=False),
+    sa.Column("run_id", sa.String(200), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("next_at", Moment),
+    sa.Column("failure", sa.Text),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("delivered_at", Moment),
+    sa.UniqueConstraint("subscription_id", "event", "run_id"),
+    sa.Index(None, "state", "next_at"),
+    sa.Index(None, "incident_id"),
     sqlite_autoincrement=True,
 )
 
-# Where incidents may come in by webhook, each with the secret that its sender signs with.
-webhook_source_table = Table(
+# Senders of incidents by webhook, with the secrets they sign with.
+webhook_source_table = sa.Table(
     "webhook_sources",
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("team", String(64), nullable=False),
-    Column("kind", String(16), nullable=False),
-    Column("secret", Text, nullable=False),
-    Column("is_active", Boolean, nullable=False, server_default=true()),
-    Column("created_at", Moment, nullable=False),
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("team", sa.String(64), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("is_active", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("created_at", Moment, nullable=False),
 )
 
-# Processes that are at work. One that was not seen for a while is dead, and others take up its work.
-process_table = Table(
+# Running processes. One that was not seen for a while is dead, and others take over its work.
+process_table = sa.Table(
     "processes",
     metadata,
-    Column("id", String(64), primary_key=True),
-    Column("role", String(16), nullable=False),
-    Column("version", String(32), nullable=False),
-    Column("started_at", Moment, nullable=False),
-    Column("seen_at", Moment, nullable=False),
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("version", sa.String(32), nullable=False),
+    sa.Column("started_at", Moment, nullable=False),
+    sa.Column("seen_at", Moment, nullable=False),
 )
 
-# Incidents whose entry in the index may differ from the gold labels here; a mark is taken away by its `seq`.
-index_mark_table = Table(
+# Incidents whose index entry may be outdated. A mark is deleted by its `seq`.
+index_mark_table = sa.Table(
     "index_marks",
     metadata,
     serial("seq"),
-    Column("incident_id", String(128), nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Index(None, "incident_id"),
+    sa.Column("incident_id", sa.String(128), nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Index(None, "incident_id"),
     sqlite_autoincrement=True,
 )
 
-# What all processes together have asked of a provider: the moment, in Unix seconds, at which its allowance is full
-# again (the theoretical arrival time of the generic cell rate algorithm).
-provider_pace_table = Table(
+# Use of a provider by all processes: when its allowance is full again, in Unix seconds (the theoretical arrival time of
+# the generic cell rate algorithm).
+provider_pace_table = sa.Table(
     "provider_pace",
     metadata,
-    Column("provider", String(200), primary_key=True),
-    Column("measure", String(16), primary_key=True),
-    Column("full_at", Float, nullable=False),
+    sa.Column("provider", sa.String(200), primary_key=True),
+    sa.Column("measure", sa.String(16), primary_key=True),
+    sa.Column("full_at", sa.Float, nullable=False),
 )
 
-# What the models took, by day (UTC) and model.
-spending_table = Table(
+# Usage by day (UTC) and model.
+spending_table = sa.Table(
     "spending",
     metadata,
-    Column("day", String(10), primary_key=True),
-    Column("model", String(200), primary_key=True),
-    Column("calls", BigInteger, nullable=False, server_default="0"),
-    Column("prompt_tokens", BigInteger, nullable=False, server_default="0"),
-    Column("completion_tokens", BigInteger, nullable=False, server_default="0"),
-    Column("cost", Float, nullable=False, server_default="0"),
-    Column("is_priced", Boolean, nullable=False, server_default=false()),
+    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("model", sa.String(200), primary_key=True),
+    sa.Column("calls", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("prompt_tokens", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("completion_tokens", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("cost", sa.Float, nullable=False, server_default="0"),
+    sa.Column("is_priced", sa.Boolean, nullable=False, server_default=sa.false()),
 )
+
+
+def in_teams(teams: Collection[str] | None) -> list[sa.ColumnElement[bool]]:
+    """The condition that an incident belongs to one of these teams; None stands for all teams."""
+    return [] if teams is None else [incident_table.c.team.in_(teams)]

@@ -1,4 +1,9 @@
-"""Stored triage results: one for each run; the latest of an incident counts."""
+"""Stored triage results: one for each run; the latest of an incident counts.
+
+They can be read in the order in which they were stored, although PostgreSQL assigns ids before it commits: a triage
+with a smaller id can become visible after one with a larger id. Each writer therefore announces, with a lock that ends
+with its transaction, from which id on it may add a triage, and a reader stops there. Nobody waits for anyone.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +12,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, exists, func, select
+from sqlalchemy import Row, Select, exists, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Triage
 from triage.models.embedding import Vectors
-from triage.store.completion import announce, read_finished, read_last_final
 from triage.store.cursor import read_cursor, write_cursor
-from triage.store.database import Database, chunks
-from triage.store.incidents import read_incident
+from triage.store.database import Database, read_row
 from triage.store.notifications import Notifications, notify
-from triage.store.tables import incident_table, triage_table
+from triage.store.tables import in_teams, incident_table, triage_table
 from triage.store.vectors import save_vector
+
+# Any number that no other lock of the database has.
+_LOCKS = 2511
+_LAST_ID = "coalesce(pg_sequence_last_value(pg_get_serial_sequence('triages', 'id')::regclass), 0)"
+_ANNOUNCE = text(f"SELECT pg_advisory_xact_lock_shared(:locks, least({_LAST_ID}, 2147483647)::int)")
+_ANNOUNCED = text(
+    "SELECT min(objid::bigint) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted "
+    "AND classid::bigint = :locks AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 class Finished(NamedTuple):
@@ -38,7 +51,7 @@ class FinishedPage(NamedTuple):
     has_more: bool
 
 
-class Made(NamedTuple):
+class TriageRun(NamedTuple):
     """A triage of an incident, and the run that made it."""
 
     run_id: str
@@ -113,31 +126,24 @@ class Triages:
 
     async def find_documents(self, incident_ids: Collection[str]) -> dict[str, str]:
         """Incident id -> its latest triage as JSON; incidents without one are left out."""
-        found: dict[str, str] = {}
-        async with self.database.read() as connection:
-            for chunk in chunks(incident_ids):
-                latest = (
-                    select(func.max(triage_table.c.id))
-                    .where(triage_table.c.incident_id.in_(chunk))
-                    .group_by(triage_table.c.incident_id)
-                )
-                query = select(triage_table.c.incident_id, triage_table.c.document).where(triage_table.c.id.in_(latest))
-                found |= {row.incident_id: row.document for row in await connection.execute(query)}
-        return found
+        of = triage_table.c
+        latest = select(func.max(of.id)).group_by(of.incident_id)
+        query = select(of.incident_id, of.document)
+        rows = await self.database.rows_of(
+            incident_ids, lambda chunk: query.where(of.id.in_(latest.where(of.incident_id.in_(chunk))))
+        )
+        return {row.incident_id: row.document for row in rows}
 
     async def find_documents_by_id(self, triage_ids: Collection[int]) -> dict[int, str]:
         """Triage id -> the triage as JSON; missing ones are left out."""
-        found: dict[int, str] = {}
-        async with self.database.read() as connection:
-            for chunk in chunks(triage_ids):
-                query = select(triage_table.c.id, triage_table.c.document).where(triage_table.c.id.in_(chunk))
-                found |= {row.id: row.document for row in await connection.execute(query)}
-        return found
+        query = select(triage_table.c.id, triage_table.c.document)
+        rows = await self.database.rows_of(triage_ids, lambda chunk: query.where(triage_table.c.id.in_(chunk)))
+        return {row.id: row.document for row in rows}
 
-    async def list(self, incident_id: str, limit: int) -> Sequence[Made]:
+    async def list(self, incident_id: str, limit: int) -> Sequence[TriageRun]:
         """The triages of an incident, newest first, at most `limit`."""
         found = await self.database.rows(_newest_first(triage_table, incident_id, limit))
-        return [Made(row.run_id, Triage.model_validate_json(row.document)) for row in found]
+        return [TriageRun(row.run_id, Triage.model_validate_json(row.document)) for row in found]
 
     async def list_recent(
         self, taxonomy: str, since: datetime, limit: int, teams: Collection[str] | None = None
@@ -150,7 +156,7 @@ class Triages:
             .join(incident_table, incident_table.c.id == triage_table.c.incident_id)
             .order_by(triage_table.c.created_at.desc(), triage_table.c.id.desc())
         )
-        return [Recent(read_incident(row), row.team, row.document) for row in await self.database.rows(query)]
+        return [Recent(read_row(Incident, row), row.team, row.document) for row in await self.database.rows(query)]
 
     async def list_finished(
         self,
@@ -166,7 +172,7 @@ class Triages:
         """
         after = None if cursor is None else read_cursor(cursor)
         async with self.database.read() as connection:
-            found = await read_finished(connection, limit + 1, after, since, teams)
+            found = await _read_finished(connection, limit + 1, after, since, teams)
         last = found[:limit][-1].id if found else after or 0
         listed = tuple(Finished(row.incident_id, row.degraded, row.created_at, row.document) for row in found[:limit])
         return FinishedPage(listed, write_cursor(last), has_more=len(found) > limit)
@@ -174,21 +180,56 @@ class Triages:
     async def get_newest_cursor(self) -> str:
         """The cursor for `list_finished` after which everything stored from now on follows."""
         async with self.database.read() as connection:
-            return write_cursor(await read_last_final(connection))
+            return write_cursor(await _read_last_final(connection))
+
+
+async def announce(connection: AsyncConnection) -> None:
+    """Announce that this transaction will store a triage. Call it before the id is assigned."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(_ANNOUNCE, {"locks": _LOCKS})
+
+
+async def _read_finished(
+    connection: AsyncConnection, limit: int, after: int | None, since: datetime | None, teams: Collection[str] | None
+) -> Sequence[Row[Any]]:
+    """Triages with ids after `after`, up to the last id before which none can be added any more."""
+    last = await _read_last_final(connection)
+    query = select(triage_table).where(triage_table.c.id <= last).order_by(triage_table.c.id).limit(limit)
+    if after is not None:
+        query = query.where(triage_table.c.id > after)
+    elif since is not None:
+        query = query.where(triage_table.c.created_at >= since)
+    if teams is not None:
+        mine = select(incident_table.c.id).where(*in_teams(teams))
+        query = query.where(triage_table.c.incident_id.in_(mine))
+    return (await connection.execute(query)).all()
+
+
+async def _read_last_final(connection: AsyncConnection) -> int:
+    """The id up to which no triage can be added any more."""
+    if connection.dialect.name == "postgresql":
+        # Each statement must see what was committed before it.
+        await connection.execution_options(isolation_level="READ COMMITTED")
+    # Read the newest id before the locks: a later writer gets a larger id.
+    newest = (await connection.execute(select(func.max(triage_table.c.id)))).scalar_one() or 0
+    if connection.dialect.name == "postgresql":
+        announced = (await connection.execute(_ANNOUNCED, {"locks": _LOCKS})).scalar_one()
+        newest = newest if announced is None else min(newest, announced)
+    return int(newest)
 
 
 def newest_triages(taxonomy: str, since: datetime, limit: int, teams: Collection[str] | None) -> Select[Any]:
     """Ids and incidents of the latest triages of at most `limit` incidents, made since then, newest first."""
     later = triage_table.alias()
     has_later = exists().where(later.c.incident_id == triage_table.c.incident_id, later.c.id > triage_table.c.id)
-    query = (
+    is_of = [incident_table.c.taxonomy == taxonomy, *in_teams(teams)]
+    return (
         select(triage_table.c.id, triage_table.c.incident_id)
         .join(incident_table, incident_table.c.id == triage_table.c.incident_id)
-        .where(triage_table.c.created_at >= since, ~has_later, incident_table.c.taxonomy == taxonomy)
+        .where(triage_table.c.created_at >= since, ~has_later, *is_of)
         .order_by(triage_table.c.created_at.desc(), triage_table.c.id.desc())
         .limit(limit)
     )
-    return query if teams is None else query.where(incident_table.c.team.in_(teams))
 
 
 def _of_run(run_id: str) -> Select[Any]:

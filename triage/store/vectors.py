@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.models.embedding import Vectors
-from triage.store.database import Database, chunks
+from triage.store.database import Database
 from triage.store.incidents import lock_incidents
 from triage.store.tables import vector_table
 
@@ -23,15 +23,10 @@ class StoredVectors:
 
     async def find_many(self, fingerprint: str, incident_ids: Collection[str]) -> dict[str, Vectors]:
         """Incident id -> vector, for those of `incident_ids` that have one."""
-        found: dict[str, Vectors] = {}
-        async with self.database.read() as connection:
-            for chunk in chunks(incident_ids):
-                query = select(vector_table.c.incident_id, vector_table.c.vector).where(
-                    vector_table.c.fingerprint == fingerprint, vector_table.c.incident_id.in_(chunk)
-                )
-                for incident_id, content in await connection.execute(query):
-                    found[incident_id] = np.frombuffer(content, dtype="<f4").astype(np.float32)
-        return found
+        of = vector_table.c
+        query = select(of.incident_id, of.vector).where(of.fingerprint == fingerprint)
+        rows = await self.database.rows_of(incident_ids, lambda chunk: query.where(of.incident_id.in_(chunk)))
+        return {row.incident_id: np.frombuffer(row.vector, dtype="<f4").astype(np.float32) for row in rows}
 
     async def save(self, fingerprint: str, vectors: Mapping[str, Vectors]) -> None:
         """Store vectors by incident id, replacing earlier ones of the same embedder.

@@ -19,7 +19,7 @@ from triage.insights.study.roles import Roles
 from triage.insights.summary import Material, summary
 from triage.pipeline.classification.evidence import locate
 from triage.redaction import Redactor
-from triage.store import Made, StoredIncident
+from triage.store import StoredIncident, TriageRun
 
 TAXONOMY = Taxonomy.load("llm_inference")
 START = datetime(2026, 3, 2, 9, 12, tzinfo=UTC)
@@ -69,7 +69,7 @@ def draft(
         created_at=START + timedelta(hours=1),
         updated_at=START,
     )
-    triages = [Made("latest", triage)] if triage else []
+    triages = [TriageRun("latest", triage)] if triage else []
     return summary(Material(stored, triages, annotations, taxonomy, Roles.load(taxonomy), Redactor()))
 
 

@@ -8,9 +8,9 @@ from triage.domain.incident import Incident
 from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.labels.annotation_job import worklist as module
 from triage.labels.annotation_job.worklist import TriageLabel, Worklist
-from triage.store import Store, Wanted
+from triage.store import IncidentQuery, Store
 
-ANY = Wanted()
+ANY = IncidentQuery()
 
 
 @pytest.fixture

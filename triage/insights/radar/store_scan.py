@@ -23,7 +23,7 @@ from triage.models.embedding import Vectors
 from triage.observability.progress import Progress, silent
 from triage.pipeline.mitigation import kind_facets
 from triage.redaction import Redactor
-from triage.store import Store, StoredIncident, Wanted
+from triage.store import IncidentQuery, Store, StoredIncident
 
 RECENT = 1_000
 """The number of latest incidents that are scanned."""
@@ -131,7 +131,7 @@ async def _recent(
     found: dict[str, StoredIncident] = {}
     cursor, left = None, most
     while left > 0:
-        page = await store.incidents.list(min(left, _PAGE), cursor, Wanted(teams=teams))
+        page = await store.incidents.list(min(left, _PAGE), cursor, IncidentQuery(teams=teams))
         ids = [listed.id for listed in page.incidents if listed.taxonomy == taxonomy.id]
         stored = await store.incidents.find_many(ids)
         found |= {name: stored[name] for name in ids if name in stored}

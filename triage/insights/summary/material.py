@@ -15,7 +15,7 @@ from triage.domain.triage_result import Evidence, FacetResult, Triage
 from triage.insights.study.roles import Roles
 from triage.pipeline.classification.sentences import split
 from triage.redaction import Redacted, Redactor
-from triage.store import Made, Store, StoredIncident
+from triage.store import Store, StoredIncident, TriageRun
 
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _LEAST_WORDS = 3
@@ -70,7 +70,7 @@ class Material:
     """
 
     stored: StoredIncident
-    triages: Sequence[Made]
+    triages: Sequence[TriageRun]
     annotations: Sequence[Annotation]
     taxonomy: Taxonomy
     roles: Roles

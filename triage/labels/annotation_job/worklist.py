@@ -10,7 +10,7 @@ from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Triage
 from triage.labels.annotation_job.disagreement import against_model, disagreements, opinions
 from triage.labels.annotation_job.labelling import Labelling
-from triage.store import Candidate, Pile, Store, Wanted
+from triage.store import Candidate, IncidentQuery, QueueName, Store
 from triage.store.cursor import read_cursor, write_cursor
 
 Kind = Literal["new", "abstained", "disagreed", "degraded", "untriaged"]
@@ -25,7 +25,7 @@ COUNTED = 1_000
 
 _CHUNK = 100
 
-_PILES: Mapping[Kind, Pile] = {
+_PILES: Mapping[Kind, QueueName] = {
     "new": "new",
     "abstained": "triaged",
     "disagreed": "labelled",
@@ -97,7 +97,7 @@ class Worklist:
     async def page(
         self,
         kind: Kind,
-        filters: Wanted,
+        filters: IncidentQuery,
         *,
         label: TriageLabel | None = None,
         annotator: str = "",
@@ -124,7 +124,9 @@ class Worklist:
             await self._items(shown, annotator), None if last is None else write_cursor(last), scanned, is_cut_off
         )
 
-    async def count(self, kind: Kind, filters: Wanted, label: TriageLabel | None = None, annotator: str = "") -> Count:
+    async def count(
+        self, kind: Kind, filters: IncidentQuery, label: TriageLabel | None = None, annotator: str = ""
+    ) -> Count:
         """Count the incidents that `page` finds: among the newest `SCANNED`, or up to `COUNTED`."""
         if not _needs_scan(kind, label):
             n = await self._store.review_queues.count(_PILES[kind], filters, COUNTED + 1)
@@ -137,7 +139,7 @@ class Worklist:
             before = chunk[-1].seq if chunk else before
         return Count(n, is_least=not is_end)
 
-    async def _chunk(self, kind: Kind, filters: Wanted, before: int | None, size: int) -> Sequence[Candidate]:
+    async def _chunk(self, kind: Kind, filters: IncidentQuery, before: int | None, size: int) -> Sequence[Candidate]:
         facets = self._facets
         return await self._store.review_queues.list(_PILES[kind], filters, before=before, limit=size, facets=facets)
 

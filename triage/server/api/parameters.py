@@ -15,7 +15,7 @@ from triage.domain.incident import IncidentId, Moment
 from triage.domain.principal import TeamName
 from triage.server.api.problems import FieldError, InvalidFields
 from triage.server.api.service import Parts
-from triage.store import Wanted
+from triage.store import IncidentQuery
 
 IncidentInPath = Annotated[
     str,
@@ -116,11 +116,11 @@ def _filter(
     degraded: Annotated[
         bool | None, Query(description="Only incidents whose latest triage is, or is not, degraded.")
     ] = None,
-) -> Wanted:
-    return Wanted(status, None if team is None else (team,), service, severity, since, until, degraded)
+) -> IncidentQuery:
+    return IncidentQuery(status, None if team is None else (team,), service, severity, since, until, degraded)
 
 
-IncidentFilter = Annotated[Wanted, Depends(_filter)]
+IncidentFilter = Annotated[IncidentQuery, Depends(_filter)]
 
 
 def next_link(request: Request, cursor: str | None) -> dict[str, str]:

@@ -330,7 +330,7 @@ class Jobs:
             if await self._lasting(lambda: self._store.triages.exists(run_id)):
                 return
             stored = await self._lasting(lambda: self._store.incidents.get(pending.id))
-            with steps.told(lambda step: self._began(pending.id, step)):
+            with steps.observed_by(lambda step: self._began(pending.id, step)):
                 result = await self._run(pending, stored)
             if result is not None:
                 await self._lasting(lambda: self._store.triages.save(run_id, result.triage, result.vector))

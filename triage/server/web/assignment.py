@@ -13,11 +13,11 @@ from triage.server.api.access import Annotator
 from triage.server.api.service import Parts, Service
 from triage.server.web.label import TABS
 from triage.server.web.rendering import NO_STORE, is_part, page_router, show
-from triage.store import Pile, Wanted
+from triage.store import IncidentQuery, QueueName
 
 router = page_router()
 
-_PILES: Mapping[Pile, str] = {
+_PILES: Mapping[QueueName, str] = {
     "new": "New ones: triaged, and labelled by nobody",
     "triaged": "All that were triaged",
     "all": "All, the imported history too",
@@ -37,7 +37,7 @@ async def assign_drawn(
     service: Parts,
     principal: Annotator,
     annotators: Annotated[str, Form(max_length=2_000)] = "",
-    pile: Annotated[Pile, Form()] = "new",
+    pile: Annotated[QueueName, Form()] = "new",
     limit: Annotated[int, Form(ge=1, le=_MOST_COUNTED)] = 50,
     seed: Annotated[int, Form(ge=0, le=2**31)] = 0,
     per_incident: Annotated[int, Form(ge=1, le=20)] = 2,
@@ -51,7 +51,7 @@ async def assign_drawn(
         annotators.split(","),
         per_incident=per_incident,
         facets=facet,
-        incident_ids=await service.store.review_queues.list_ids(pile, Wanted(teams=principal.teams)),
+        incident_ids=await service.store.review_queues.list_ids(pile, IncidentQuery(teams=principal.teams)),
         limit=limit,
         seed=seed,
         shows_model=shows_model,
@@ -62,7 +62,7 @@ async def assign_drawn(
 async def _show(
     request: Request, service: Service, principal: Principal, assigned: Assigned | None = None, per_incident: int = 2
 ) -> Response:
-    query = Wanted(teams=principal.teams)
+    query = IncidentQuery(teams=principal.teams)
     return show(
         request,
         "_assign.html" if is_part(request) else "assign.html",

@@ -23,7 +23,7 @@ from triage.server.web.annotator import annotator_of, remember_annotator, requir
 from triage.server.web.incident_lists import headlines, visible_incidents
 from triage.server.web.rendering import NO_STORE, is_part, page_router, show
 from triage.server.web.template_filters import incident_path
-from triage.store import Wanted
+from triage.store import IncidentQuery
 
 router = page_router()
 
@@ -72,9 +72,9 @@ class View(BaseModel, frozen=True, str_strip_whitespace=True):
         """True if there are filters."""
         return any((self.service, self.severity, self.team, self.label, self.since))
 
-    def filters(self, principal: Principal) -> Wanted:
+    def filters(self, principal: Principal) -> IncidentQuery:
         """The filters, limited to what the principal may see. Raises `InvalidInput` for an invalid day."""
-        return Wanted(
+        return IncidentQuery(
             teams=(self.team,) if self.team else None,
             service=self.service or None,
             severity=self.severity or None,

@@ -1,7 +1,7 @@
-"""The history of the tables, applied at start. A new step is a file in `versions/`; released ones never change.
+"""Migrations of the tables, applied at start. A new one is a file in `versions/`; released ones never change.
 
-Within a minor version steps only add, so that programs of the step before go on beside those of the new one. A step
-that they can't work on sets `compatible_from` in `schema_info` to the earliest revision whose programs can.
+Within a minor version migrations only add, so that older programs keep working beside new ones. A migration that
+breaks them sets `compatible_from` in `schema_info` to the earliest revision whose programs still work.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _ADVISORY_LOCK = 0x7472_6961
 
 
 async def upgrade(database_url: str, revision: str = "head") -> None:
-    """Create the tables or bring them to this version. Many processes may call it at once.
+    """Create the tables or upgrade them to this version. Many processes may call it at once.
 
-    A database of a newer version is left as it is, if this one can work on it; else `MisconfiguredService` is raised.
+    Leaves a newer database as it is. Raises `MisconfiguredService` if this version can't work on it.
     """
     await _move(database_url, upgrade_on, revision)
 
 
 async def downgrade(database_url: str, revision: str) -> None:
-    """Bring the tables back to an earlier version; what only later ones can hold is lost."""
+    """Downgrade the tables to an earlier revision. Data that it has no place for is lost."""
     await _move(database_url, downgrade_on, revision)
 
 
 def upgrade_on(connection: Connection, revision: str = "head") -> None:
-    """`upgrade` as a part of the connection's transaction."""
+    """`upgrade` in the connection's transaction."""
     from alembic import command
 
     config = _begin(connection)
@@ -57,7 +57,7 @@ def upgrade_on(connection: Connection, revision: str = "head") -> None:
 
 
 def downgrade_on(connection: Connection, revision: str) -> None:
-    """`downgrade` as a part of the connection's transaction. Raises `MisconfiguredService` for a newer database."""
+    """`downgrade` in the connection's transaction. Raises `MisconfiguredService` for a newer database."""
     from alembic import command
 
     config = _begin(connection)
@@ -72,14 +72,14 @@ def downgrade_on(connection: Connection, revision: str) -> None:
 
 
 def read_revision(connection: Connection) -> str | None:
-    """The revision of the database's tables; None where there are none."""
+    """The revision of the tables, or None if there are none."""
     from alembic.migration import MigrationContext
 
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def known_revisions() -> list[str]:
-    """The revisions that this version knows, the first one first. They are numbered, so that they can be compared."""
+    """The revisions that this version knows, oldest first. They are numbered, so they can be compared."""
     from alembic.script import ScriptDirectory
 
     return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]

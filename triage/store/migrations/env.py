@@ -1,4 +1,4 @@
-"""Run by Alembic: apply the steps on the connection that `upgrade` holds."""
+"""Alembic's entry point: runs the migrations on the connection of `upgrade`."""
 
 from __future__ import annotations
 

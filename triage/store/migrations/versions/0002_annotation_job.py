@@ -47,7 +47,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back: annotations stay, and adjudications among them as plain gold annotations."""
+    """Keep annotations; adjudications become plain gold annotations."""
     op.drop_table("servings")
     op.drop_table("assignments")
     # Plain DROP COLUMN: a batch would copy the table and lose its AUTOINCREMENT.

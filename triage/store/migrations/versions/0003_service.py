@@ -1,4 +1,4 @@
-"""What a service in many processes keeps: teams, keys, the audit log, webhooks, who is at work, pace and spending."""
+"""State shared by many processes: teams, keys, audit log, webhooks, processes, rate limits and spending."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Everything is added and has a default, so that processes of the version before go on beside this one."""
+    """Only add, with defaults, so that processes of the previous version keep working."""
     op.add_column("incidents", sa.Column("team", sa.String(64), nullable=False, server_default="default"))
     op.create_index("ix_incidents_team_seq", "incidents", ["team", "seq"])
-    # The history that ships with the service is everyone's.
+    # The shipped history belongs to all teams.
     op.execute(
         "UPDATE incidents SET team = 'shared' WHERE status = 'imported' AND id IN "
         "(SELECT incident_id FROM annotations WHERE annotator = 'llm_incidents' AND origin = 'derived')"
@@ -101,7 +101,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back: keys, the audit log and what was still to be told are lost, and all incidents are everyone's again."""
+    """Keys, the audit log, waiting notifications and the teams of incidents are lost."""
     for table in (
         "spending",
         "provider_pace",

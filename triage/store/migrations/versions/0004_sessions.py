@@ -1,4 +1,4 @@
-"""Sessions of browsers in which somebody gave their key."""
+"""Browser sessions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """One more table, which programs of the version before don't miss."""
+    """Add a table that programs of the previous version ignore."""
     op.create_table(
         "sessions",
         sa.Column("hash", sa.String(64), nullable=False),
@@ -26,5 +26,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Everybody gives their key anew."""
+    """Everyone must sign in again."""
     op.drop_table("sessions")

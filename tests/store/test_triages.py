@@ -11,9 +11,9 @@ from triage.domain.annotation import Annotation
 from triage.domain.errors import Outdated
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Provenance, Triage
-from triage.store import Labelled, Store, Wanted, upgrade
-from triage.store.completion import announce
+from triage.store import IncidentQuery, Labelled, Store, upgrade
 from triage.store.tables import triage_table
+from triage.store.triages import announce
 
 
 @pytest.fixture
@@ -96,17 +96,17 @@ async def test_lists_can_be_narrowed(store: Store) -> None:
     await store.triages.save("b", triage("b", degraded=True))
     now = datetime.now(UTC)
 
-    async def listed(wanted: Wanted) -> str:
+    async def listed(wanted: IncidentQuery) -> str:
         return "".join(each.id for each in (await store.incidents.list(10, wanted=wanted)).incidents)
 
-    assert await listed(Wanted()) == "cba"
-    assert await listed(Wanted(service="chat")) == "ba"
-    assert await listed(Wanted(service="chat", severity="SEV-1")) == "a"
-    assert await listed(Wanted(degraded=True)) == "b"
-    assert await listed(Wanted(degraded=False)) == "a"
-    assert await listed(Wanted(since=now - timedelta(hours=1), until=now)) == "cba"
-    assert await listed(Wanted(since=now)) == ""
-    assert await listed(Wanted(teams=("other",))) == ""
+    assert await listed(IncidentQuery()) == "cba"
+    assert await listed(IncidentQuery(service="chat")) == "ba"
+    assert await listed(IncidentQuery(service="chat", severity="SEV-1")) == "a"
+    assert await listed(IncidentQuery(degraded=True)) == "b"
+    assert await listed(IncidentQuery(degraded=False)) == "a"
+    assert await listed(IncidentQuery(since=now - timedelta(hours=1), until=now)) == "cba"
+    assert await listed(IncidentQuery(since=now)) == ""
+    assert await listed(IncidentQuery(teams=("other",))) == ""
     assert [each.incident_id for each in (await store.triages.list_finished(9, teams=("default",))).triages] == [
         "a",
         "a",
