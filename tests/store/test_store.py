@@ -82,8 +82,8 @@ async def test_a_page_can_be_of_one_status(store: Store) -> None:
         await store.incidents.add(incident(f"i{n}"), "t")
     await store.triages.save("i1", triage("i1"))
 
-    assert [i.id for i in (await store.incidents.list(10, wanted=IncidentQuery(status="triaged"))).incidents] == ["i1"]
-    assert [i.id for i in (await store.incidents.list(10, wanted=IncidentQuery(status="pending"))).incidents] == [
+    assert [i.id for i in (await store.incidents.list(10, filters=IncidentQuery(status="triaged"))).incidents] == ["i1"]
+    assert [i.id for i in (await store.incidents.list(10, filters=IncidentQuery(status="pending"))).incidents] == [
         "i3",
         "i2",
         "i0",

@@ -96,8 +96,8 @@ async def test_lists_can_be_narrowed(store: Store) -> None:
     await store.triages.save("b", triage("b", degraded=True))
     now = datetime.now(UTC)
 
-    async def listed(wanted: IncidentQuery) -> str:
-        return "".join(each.id for each in (await store.incidents.list(10, wanted=wanted)).incidents)
+    async def listed(filters: IncidentQuery) -> str:
+        return "".join(each.id for each in (await store.incidents.list(10, filters=filters)).incidents)
 
     assert await listed(IncidentQuery()) == "cba"
     assert await listed(IncidentQuery(service="chat")) == "ba"

@@ -182,13 +182,13 @@ class Incidents:
         query = select(incident_table.c.id).order_by(incident_table.c.seq)
         return await self.database.values(query if status is None else query.where(incident_table.c.status == status))
 
-    async def list(self, limit: int, cursor: str | None = None, wanted: IncidentQuery | None = None) -> Page:
+    async def list(self, limit: int, cursor: str | None = None, filters: IncidentQuery | None = None) -> Page:
         """Incidents, newest first. Raises `InvalidInput` for an invalid cursor."""
         query = select(*LIST_COLUMNS).order_by(incident_table.c.seq.desc()).limit(limit + 1)
         if cursor is not None:
             query = query.where(incident_table.c.seq < read_cursor(cursor))
-        if wanted is not None:
-            query = query.where(*conditions(wanted))
+        if filters is not None:
+            query = query.where(*conditions(filters))
         found = await self.database.rows(query)
         return Page(
             incidents=tuple(read_row(Listed, row) for row in found[:limit]),
@@ -265,17 +265,17 @@ async def read_teams(connection: AsyncConnection, incident_ids: Collection[str])
     return found
 
 
-def conditions(wanted: IncidentQuery) -> list[ColumnElement[bool]]:
+def conditions(filters: IncidentQuery) -> list[ColumnElement[bool]]:
     """What must be true of an incident to be listed."""
     of = incident_table.c
-    values = {name: getattr(wanted, name) for name in ("status", "service", "severity")}
-    found = [*in_teams(wanted.teams), *(of[name] == value for name, value in values.items() if value is not None)]
-    if wanted.since is not None:
-        found.append(of.created_at >= wanted.since)
-    if wanted.until is not None:
-        found.append(of.created_at < wanted.until)
-    if wanted.degraded is not None:
-        found.append(_latest_degraded().is_(wanted.degraded))
+    values = {name: getattr(filters, name) for name in ("status", "service", "severity")}
+    found = [*in_teams(filters.teams), *(of[name] == value for name, value in values.items() if value is not None)]
+    if filters.since is not None:
+        found.append(of.created_at >= filters.since)
+    if filters.until is not None:
+        found.append(of.created_at < filters.until)
+    if filters.degraded is not None:
+        found.append(_latest_degraded().is_(filters.degraded))
     return found
 
 

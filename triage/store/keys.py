@@ -114,10 +114,10 @@ class Keys:
         row = await self.database.row(select(key_table).where(key_table.c.id == key_id))
         now = datetime.now(UTC)
         previous = row.previous_hash if row is not None and row.previous_until and now < row.previous_until else None
-        given = _hash(secret)
+        digest = _hash(secret)
         # Always compare both, in constant time.
-        is_current = hmac.compare_digest(given, _NO_HASH if row is None else row.hash)
-        is_previous = hmac.compare_digest(given, previous or _NO_HASH)
+        is_current = hmac.compare_digest(digest, _NO_HASH if row is None else row.hash)
+        is_previous = hmac.compare_digest(digest, previous or _NO_HASH)
         if row is None or row.revoked_at is not None or not (is_current or is_previous):
             return None
         key = _read(row)

@@ -53,7 +53,7 @@ class ReviewQueues:
     async def list(
         self,
         queue: QueueName,
-        wanted: IncidentQuery,
+        filters: IncidentQuery,
         *,
         before: int | None = None,
         limit: int,
@@ -61,7 +61,7 @@ class ReviewQueues:
     ) -> Sequence[Candidate]:
         """The newest incidents of a queue, at most `limit`; with `before` those with a smaller `seq`."""
         latest = select(func.max(triage_table.c.id)).where(triage_table.c.incident_id == incident_table.c.id)
-        newest = _queued(queue, wanted, incident_table.c.seq, latest.scalar_subquery().label("triage_id"))
+        newest = _queued(queue, filters, incident_table.c.seq, latest.scalar_subquery().label("triage_id"))
         newest = newest.order_by(incident_table.c.seq.desc()).limit(limit)
         if before is not None:
             newest = newest.where(incident_table.c.seq < before)
@@ -96,14 +96,14 @@ class ReviewQueues:
             for row in rows
         ]
 
-    async def count(self, queue: QueueName, wanted: IncidentQuery, limit: int) -> int:
+    async def count(self, queue: QueueName, filters: IncidentQuery, limit: int) -> int:
         """How many incidents are in a queue, counted up to `limit`."""
-        some = _queued(queue, wanted, incident_table.c.seq).limit(limit).subquery()
+        some = _queued(queue, filters, incident_table.c.seq).limit(limit).subquery()
         return int(await self.database.value(select(func.count()).select_from(some)))
 
-    async def list_ids(self, queue: QueueName, wanted: IncidentQuery) -> Sequence[str]:
+    async def list_ids(self, queue: QueueName, filters: IncidentQuery) -> Sequence[str]:
         """The ids of all incidents of a queue, oldest first."""
-        return await self.database.values(_queued(queue, wanted, incident_table.c.id).order_by(incident_table.c.seq))
+        return await self.database.values(_queued(queue, filters, incident_table.c.id).order_by(incident_table.c.seq))
 
     async def list_filter_values(self, teams: Collection[str] | None, newest: int) -> InUse:
         """The values that the `newest` incidents posted for triage have."""
@@ -114,7 +114,7 @@ class ReviewQueues:
         return InUse(sorted(services), sorted(severities), sorted(owners))
 
 
-def _queued(queue: QueueName, wanted: IncidentQuery, *columns: ColumnElement[Any] | Column[Any]) -> Select[Any]:
+def _queued(queue: QueueName, filters: IncidentQuery, *columns: ColumnElement[Any] | Column[Any]) -> Select[Any]:
     status = incident_table.c.status
     by_person = exists().where(
         annotation_table.c.incident_id == incident_table.c.id, annotation_table.c.origin == "human"
@@ -127,4 +127,4 @@ def _queued(queue: QueueName, wanted: IncidentQuery, *columns: ColumnElement[Any
         "labelled": [by_person],
         "all": [],
     }
-    return select(*columns).where(*found[queue], *conditions(wanted))
+    return select(*columns).where(*found[queue], *conditions(filters))
