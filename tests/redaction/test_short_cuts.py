@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from triage.redaction import assignments, personal
 
-PATTERNS = ("_ASSIGNMENT", "_WEAK", "_SAID", "_COMMAND", "_KEY_SAID")
+PATTERNS = ("_ASSIGNMENT", "_WEAK", "_IN_SENTENCE", "_COMMAND", "_KEY_IN_SENTENCE")
 NAMES = (
     "password", "PASSWD", "passphrase", "passcode", "pwd", "pw", "pass", "api_key", "Secret Access Key", "credentials",
     "token", "keys", "sig", "signature", "salt", "nonce", "auth", "hmac", "session", "seed", "creds",
