@@ -113,8 +113,8 @@ class Reviews:
             )
             rows = (await connection.execute(query)).all()
         return [
-            Judgement(*about, tuple(labels), given_at, saw_model, None if triaged is None else tuple(triaged))
-            for *about, labels, given_at, saw_model, triaged in rows
+            Judgement(key, facet, annotator, tuple(labels), at, saw_model, None if triaged is None else tuple(triaged))
+            for key, facet, annotator, labels, at, saw_model, triaged in rows
             if with_untriaged or triaged is not None
         ]
 
