@@ -10,13 +10,7 @@ from triage.agreement.alpha import Alpha
 from triage.agreement.balance import Balance
 from triage.agreement.kappa import Kappa
 
-_BANDS = (
-    (0.8, "almost perfect"),
-    (0.6, "substantial"),
-    (0.4, "moderate"),
-    (0.2, "fair"),
-    (0.0, "slight"),
-)
+_BANDS = {0.8: "almost perfect", 0.6: "substantial", 0.4: "moderate", 0.2: "fair", 0.0: "slight"}
 _HIGH_AGREEMENT = 0.8
 _LOW_KAPPA = 0.4
 _UNEVEN = 0.8
@@ -49,13 +43,17 @@ def band(value: float) -> str:
     """
     if value == 0:
         return "slight"
-    return next((name for above, name in _BANDS if value > above), "poor")
+    return next((name for above, name in _BANDS.items() if value > above), "poor")
 
 
 def read(figure: Kappa | Alpha, balance: Balance | None = None) -> Reading:
     """The figure in words; with `balance` also whether unevenly used labels distort it."""
     if figure.value is None:
-        return Reading(band=None, text=f"It can't be told: {figure.undefined}.", cautions=tuple(_one_label(figure)))
+        all_agree = isinstance(figure, Kappa) and figure.observed == 1 and figure.n
+        caution = "All agree, but on one label: it takes incidents of other kinds to see whether they are told apart."
+        return Reading(
+            band=None, text=f"It can't be told: {figure.undefined}.", cautions=(caution,) if all_agree else ()
+        )
     name, interval = band(figure.value), figure.interval
     lowest, highest = (band(interval.low), band(interval.high)) if interval else (None, None)
     text = f"{name[0].upper()}{name[1:]} agreement ({figure.value:.2f})"
@@ -65,22 +63,21 @@ def read(figure: Kappa | Alpha, balance: Balance | None = None) -> Reading:
         band=name,
         lowest=lowest,
         text=f"{text}.",
-        cautions=(*_about_number(figure), *_about_balance(figure, balance), *_about_weights(figure)),
+        cautions=tuple(_cautions(figure, balance)),
     )
 
 
-def _one_label(figure: Kappa | Alpha) -> Iterator[str]:
-    if isinstance(figure, Kappa) and figure.observed == 1 and figure.n:
-        yield "All agree, but on one label: it takes incidents of other kinds to see whether they are told apart."
-
-
-def _about_number(figure: Kappa | Alpha) -> Iterator[str]:
+def _cautions(figure: Kappa | Alpha, balance: Balance | None) -> Iterator[str]:
     if figure.n < MEASURED_FROM:
         yield f"Only {figure.n} incidents: take the figure as a first impression."
+    if isinstance(figure, Kappa):
+        yield from _about_balance(figure, balance)
+        if figure.weights is not None:
+            yield f"The names of the bands are meant for plain kappa; {figure.weights} weights mostly give more."
 
 
-def _about_balance(figure: Kappa | Alpha, balance: Balance | None) -> Iterator[str]:
-    if balance is None or balance.share is None or not isinstance(figure, Kappa):
+def _about_balance(figure: Kappa, balance: Balance | None) -> Iterator[str]:
+    if balance is None or balance.share is None:
         return
     if figure.value is None or figure.observed is None or figure.expected is None:
         return
@@ -94,8 +91,3 @@ def _about_balance(figure: Kappa | Alpha, balance: Balance | None) -> Iterator[s
         )
     elif balance.share >= _UNEVEN:
         yield f"{uneven}: kappa rests on the few other incidents{pabak}."
-
-
-def _about_weights(figure: Kappa | Alpha) -> Iterator[str]:
-    if isinstance(figure, Kappa) and figure.weights is not None:
-        yield f"The names of the bands are meant for plain kappa; {figure.weights} weights mostly give more."

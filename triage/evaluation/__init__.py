@@ -6,22 +6,19 @@ from triage.evaluation.cases import Case, Dataset
 from triage.evaluation.datasets import load_dataset, shipped_history
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.reports.terminal import print_report
-from triage.evaluation.runner import TriageUnderTest, run_suite
+from triage.evaluation.runner import run_suite
 from triage.evaluation.runs import Run, RunIdentity, RunMismatch, default_folder
 from triage.evaluation.suites import Suite
-from triage.evaluation.summary import FacetSummary, Summary, summarise, write_summary
+from triage.evaluation.summary import summarise, write_summary
 
 __all__ = [
     "Case",
     "CaseRecord",
     "Dataset",
-    "FacetSummary",
     "Run",
     "RunIdentity",
     "RunMismatch",
     "Suite",
-    "Summary",
-    "TriageUnderTest",
     "default_folder",
     "load_dataset",
     "print_report",

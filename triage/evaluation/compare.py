@@ -97,7 +97,10 @@ class Comparison(BaseModel, frozen=True):
 
 
 class Pair(NamedTuple):
-    """Two runs on the cases `ids` that both finished, in every round, with the same gold labels."""
+    """Two runs on the cases `ids` that both finished, in every round, with the same gold labels.
+
+    `first` and `second` are the finished cases of their first rounds; `shared` also counts cases whose gold differs.
+    """
 
     base: Scores
     other: Scores
@@ -120,21 +123,6 @@ class Pair(NamedTuple):
         return self.first[case_id], self.second[case_id]
 
     @property
-    def only_base(self) -> int:
-        """The number of cases that only the base finished."""
-        return len(self.first) - self.shared
-
-    @property
-    def only_other(self) -> int:
-        """The number of cases that only the other run finished."""
-        return len(self.second) - self.shared
-
-    @property
-    def gold_differs(self) -> int:
-        """The number of shared cases whose gold labels differ."""
-        return self.shared - len(self.ids)
-
-    @property
     def flips(self) -> float | None:
         """The larger share of labels that change between repeats of one of the runs; None without repeats."""
         shares = [one.measure("flips.share", resamples=0).value for one in (self.base, self.other)]
@@ -155,9 +143,9 @@ def compare(
         base=base.folder.name,
         other=other.folder.name,
         n=len(ids),
-        only_base=pair.only_base,
-        only_other=pair.only_other,
-        gold_differs=pair.gold_differs,
+        only_base=len(pair.first) - pair.shared,
+        only_other=len(pair.second) - pair.shared,
+        gold_differs=pair.shared - len(ids),
         settings=tuple(other.info.identity.differences(base.info.identity)),
         flips=pair.flips,
         differences=differences,
@@ -193,7 +181,10 @@ def difference(base: Scores, other: Scores, metric: str, *, resamples: int = RES
         max((u for u in (base.unseen(metric), other.unseen(metric)) if u is not None), default=None),
         limits=(-2.0, 2.0),
     )
-    return Difference(**values, value=value, interval=interval, needed=_needed(value, interval, one.n))
+    found = Difference(**values, value=value, interval=interval)
+    if interval is None or found.is_shown:
+        return found
+    return found.model_copy(update={"needed": needed_for(value, interval, one.n)})
 
 
 def needed_for(distance: float, interval: Interval, n: int) -> int | None:
@@ -217,12 +208,6 @@ def mcnemar(only_base: int, only_other: int) -> float:
     n, least = only_base + only_other, min(only_base, only_other)
     tail = sum(math.comb(n, k) for k in range(least + 1))
     return float(min(1.0, 2 * tail / 2**n))
-
-
-def _needed(value: float, interval: Interval | None, n: int) -> int | None:
-    if interval is None or interval.low > 0 or interval.high < 0:
-        return None
-    return needed_for(value, interval, n)
 
 
 def _tests(facets: Sequence[str], records: Sequence[tuple[CaseRecord, CaseRecord]]) -> tuple[McNemar, ...]:

@@ -102,28 +102,32 @@ def _judge(gate: Gate, value: float | None, interval: Interval | None, n: int, u
     if interval is None or gate.bound == "point":
         return _decided(gate, value, interval, n)
     near, far = (interval.low, interval.high) if gate.wants_more else (interval.high, interval.low)
-    optimistic = gate.bound == ("high" if gate.wants_more else "low")
-    said = f"{'delta.' * gate.is_delta}{gate.metric} {value:.3g} {interval} on {n} cases"
-    known = {"gate": gate.text, "value": value, "interval": interval, "n": n}
-    if optimistic:
+    needed = None
+    if gate.bound == ("high" if gate.wants_more else "low"):
         status: Status = "passed" if gate.holds(far) else "failed"
-        return GateResult(**known, status=status, explanation=f"{said}: the far end of the interval is compared.")
-    if gate.holds(near):
-        return GateResult(**known, status="passed", explanation=f"{said}: the whole interval meets it.")
-    if not gate.holds(far):
-        return GateResult(**known, status="failed", explanation=f"{said}: the whole interval misses it.")
-    needed = needed_for(value - gate.threshold, interval, n)
-    way = "is on the right side" if gate.holds(value) else "is on the wrong side"
-    more = (
-        f"too few cases: about {needed:,} like these would settle it"
-        if needed
-        else "the figure lies on the threshold itself, which no number of cases in reach can settle"
-    )
+        why = "the far end of the interval is compared"
+    elif gate.holds(near):
+        status, why = "passed", "the whole interval meets it"
+    elif not gate.holds(far):
+        status, why = "failed", "the whole interval misses it"
+    else:
+        status, needed = "inconclusive", needed_for(value - gate.threshold, interval, n)
+        way = "is on the right side" if gate.holds(value) else "is on the wrong side"
+        more = (
+            f"too few cases: about {needed:,} like these would settle it"
+            if needed
+            else "the figure lies on the threshold itself, which no number of cases in reach can settle"
+        )
+        why = f"the figure {way}, but its interval holds the threshold; {more}"
+    figure = f"{'delta.' * gate.is_delta}{gate.metric} {value:.3g} {interval} on {n} cases"
     return GateResult(
-        **known,
-        status="inconclusive",
+        gate=gate.text,
+        status=status,
+        explanation=f"{figure}: {why}.",
+        value=value,
+        interval=interval,
+        n=n,
         needed=needed,
-        explanation=f"{said}: the figure {way}, but its interval holds the threshold; {more}.",
     )
 
 

@@ -6,9 +6,8 @@ Only names from the listing are accepted. Runs that are too large for a page are
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -145,12 +144,11 @@ class RunCache:
 
     def summaries(self, names: Iterable[str]) -> dict[str, Summary | None]:
         """The saved summaries of listed runs; None for an unfinished run."""
-        found: dict[str, Summary | None] = {}
-        for name in names:
-            folder = self.root / name
-            is_small = _size([folder / "summary.json"]) <= LARGEST_DESCRIPTION
-            found[name] = read_summary(folder) if is_small else None
-        return found
+        folders = {name: self.root / name for name in names}
+        return {
+            name: read_summary(folder) if _size([folder / "summary.json"]) <= LARGEST_DESCRIPTION else None
+            for name, folder in folders.items()
+        }
 
     def is_at_hand(self, name: str) -> bool:
         """True if the run is cached. Raises `NotFound` if it is not listed."""
@@ -177,17 +175,12 @@ class RunCache:
     def _names(self) -> list[str]:
         """The folders with a `run.json`, the last written first."""
         found: list[tuple[int, str]] = []
-        try:
-            with os.scandir(self.root) as entries:
-                names = [entry.name for entry in entries]
-        except FileNotFoundError:
-            return []
-        for name in names:
+        for path in self.root.glob("*/run.json"):
             # The run may be deleted meanwhile.
             with suppress(OSError):
-                stat = (self.root / name / "run.json").stat()
+                stat = path.stat()
                 if S_ISREG(stat.st_mode):
-                    found.append((stat.st_mtime_ns, name))
+                    found.append((stat.st_mtime_ns, path.parent.name))
         return [name for _, name in sorted(found, reverse=True)]
 
     def _info(self, name: str) -> RunInfo | Broken:
@@ -227,7 +220,7 @@ class RunCache:
                     f"{LARGEST_CASES / 1e6:,.0f} MB: use `triage eval show {name} --html report.html`.",
                     run=name,
                 )
-            kept = _Kept(marks, _opened(self._archive, name), size)
+            kept = _Kept(marks, self._read(name), size)
             self._gates[name] = marks, kept.opened.view.report.gates
         self._opened[name] = kept
         self._opened.move_to_end(name)
@@ -272,13 +265,11 @@ class RunCache:
     def _journals(self, name: str) -> list[Path]:
         return [self.root / name / CASES, *sorted((self.root / name).glob(f"round-*/{CASES}"))]
 
-
-def _opened(archive: Archive, name: str) -> OpenedRun:
-    run = Run.read(archive.root / name)
-    taxonomy = Taxonomy.load(run.suite.taxonomy)
-    report = report_on(run, archive)
-    cases, why = _cases(run, taxonomy)
-    return OpenedRun(name, run, taxonomy, view_run(report, run, taxonomy, cases), why)
+    def _read(self, name: str) -> OpenedRun:
+        run = Run.read(self.root / name)
+        taxonomy = Taxonomy.load(run.suite.taxonomy)
+        cases, why = _cases(run, taxonomy)
+        return OpenedRun(name, run, taxonomy, view_run(report_on(run, self._archive), run, taxonomy, cases), why)
 
 
 def _cases(run: Run, taxonomy: Taxonomy) -> tuple[Mapping[str, Case] | None, str]:
@@ -306,16 +297,13 @@ def _read_info(name: str, path: Path) -> RunInfo | Broken:
 
 
 def _marks_of(paths: Sequence[Path]) -> _Marks:
-    return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in _stats(paths))
+    marks = []
+    for path in paths:
+        with suppress(OSError):
+            stat = path.stat()
+            marks.append((str(path), stat.st_mtime_ns, stat.st_size))
+    return tuple(marks)
 
 
 def _size(paths: Sequence[Path]) -> int:
-    return sum(stat.st_size for _, stat in _stats(paths))
-
-
-def _stats(paths: Sequence[Path]) -> Iterator[tuple[Path, os.stat_result]]:
-    for path in paths:
-        try:
-            yield path, path.stat()
-        except OSError:
-            continue
+    return sum(size for _, _, size in _marks_of(paths))

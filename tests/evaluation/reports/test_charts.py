@@ -12,13 +12,13 @@ from tests.cli.conftest import Run as Command
 from tests.cli.conftest import shared_data, triage  # noqa: F401  the command, as users run it
 from tests.evaluation.records import record, write_run
 from triage.evaluation import Suite
-from triage.evaluation.reports.run_view import charts_of
+from triage.evaluation.reports.run_view import view_run
 
 from .conftest import Shown, show
 
 
 def test_each_facet_is_drawn_by_what_is_known_of_it(wild: Shown) -> None:
-    charts = {chart.id: chart for chart in charts_of(wild.report, wild.run, wild.taxonomy)}
+    charts = {chart.id: chart for chart in view_run(wild.report, wild.run, wild.taxonomy, None).charts}
     assert list(charts) == [
         *("confusion-cause", "reliability-cause", "coverage-cause"),
         *("confusion-part", "reliability-part", "coverage-part"),
@@ -36,7 +36,7 @@ def test_each_facet_is_drawn_by_what_is_known_of_it(wild: Shown) -> None:
 
 def test_a_run_in_which_all_failed_has_no_chart(tmp_path: Path) -> None:
     shown = show(tmp_path, count=3, fails=True)
-    assert charts_of(shown.report, shown.run, shown.taxonomy) == []
+    assert view_run(shown.report, shown.run, shown.taxonomy, None).charts == ()
 
 
 @pytest.mark.slow

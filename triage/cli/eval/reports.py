@@ -36,7 +36,7 @@ def write_report(run: Run, report: Report, format_: str, path: Path, *, with_tex
     from triage.evaluation.reports.html import write_html
     from triage.evaluation.reports.junit import as_junit
     from triage.evaluation.reports.markdown import as_markdown
-    from triage.evaluation.reports.run_view import charts_of
+    from triage.evaluation.reports.run_view import view_run
     from triage.evaluation.reports.tables import cases_csv
     from triage.render.charts import write_pictures
 
@@ -44,7 +44,7 @@ def write_report(run: Run, report: Report, format_: str, path: Path, *, with_tex
         write_html(path, report, run, Taxonomy.load(run.suite.taxonomy), with_text=with_text)
         return
     if format_ == "plots":
-        write_pictures(path, charts_of(report, run, Taxonomy.load(run.suite.taxonomy)))
+        write_pictures(path, view_run(report, run, Taxonomy.load(run.suite.taxonomy), None).charts)
         return
     make = {
         "json": lambda: report.model_dump_json(indent=2) + "\n",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -54,11 +55,6 @@ class CaseList(NamedTuple):
     n: int
 
 
-def labelled(records: Iterable[CaseRecord], facet: Facet) -> list[CaseRecord]:
-    """The finished cases that have a gold label of the facet."""
-    return [record for record in records if record.status == "done" and record.gold.get(facet.id)]
-
-
 def by_pair(records: Sequence[CaseRecord], facet: Facet, order: Sequence[str]) -> dict[tuple[str, str], CaseList]:
     """The cases of each cell of a confusion matrix, by gold and predicted label, both in this order."""
     groups: dict[tuple[str, str], list[ListedCase]] = {}
@@ -66,12 +62,14 @@ def by_pair(records: Sequence[CaseRecord], facet: Facet, order: Sequence[str]) -
         gold = record.gold[facet.id][0]
         predicted = (record.predicted.get(facet.id) or (ABSTAINED,))[0]
         stated = record.distributions.get(facet.id, {})
-        groups.setdefault((gold, predicted), []).append(
-            ListedCase(record.case_id, stated.get(predicted), stated.get(gold))
-        )
-    place = {label: n for n, label in enumerate(order)}
-    pairs = sorted(groups, key=lambda pair: (place[pair[0]], place[pair[1]]))
-    return {pair: _listed(facet.id, n, *pair, groups[pair]) for n, pair in enumerate(pairs)}
+        case = ListedCase(record.case_id, stated.get(predicted), stated.get(gold))
+        groups.setdefault((gold, predicted), []).append(case)
+    found: dict[tuple[str, str], CaseList] = {}
+    for gold, predicted in itertools.product(order, order):
+        if cases := groups.get((gold, predicted)):
+            outcome: Outcome = "abstained" if predicted == ABSTAINED else "right" if gold == predicted else "wrong"
+            found[gold, predicted] = _listed(facet, len(found), gold, predicted, outcome, cases)
+    return found
 
 
 def by_label(records: Sequence[CaseRecord], facet: Facet, order: Sequence[str]) -> dict[tuple[str, Outcome], CaseList]:
@@ -79,29 +77,23 @@ def by_label(records: Sequence[CaseRecord], facet: Facet, order: Sequence[str]) 
     groups: dict[tuple[str, Outcome], list[ListedCase]] = {}
     for record in records:
         gold, predicted = set(record.gold[facet.id]), set(record.predicted.get(facet.id, ()))
-        stated: Mapping[str, float] = record.distributions.get(facet.id, {})
+        stated = record.distributions.get(facet.id, {})
         for label in gold | predicted:
             outcome: Outcome = "wrongly given" if label not in gold else "right" if label in predicted else "missed"
-            groups.setdefault((label, outcome), []).append(
-                ListedCase(record.case_id, stated.get(label), stated.get(label))
-            )
-    wanted = [(label, outcome) for label in order for outcome in OF_A_LABEL if (label, outcome) in groups]
-    return {
-        (label, outcome): _list(facet.id, n, label, None, outcome, groups[label, outcome])
-        for n, (label, outcome) in enumerate(wanted)
-    }
+            case = ListedCase(record.case_id, stated.get(label), stated.get(label))
+            groups.setdefault((label, outcome), []).append(case)
+    found: dict[tuple[str, Outcome], CaseList] = {}
+    for label, outcome in itertools.product(order, OF_A_LABEL):
+        if cases := groups.get((label, outcome)):
+            found[label, outcome] = _listed(facet, len(found), label, None, outcome, cases)
+    return found
 
 
-def _listed(facet: str, place: int, gold: str, predicted: str, cases: list[ListedCase]) -> CaseList:
-    outcome: Outcome = "abstained" if predicted == ABSTAINED else "right" if gold == predicted else "wrong"
-    return _list(facet, place, gold, predicted, outcome, cases)
-
-
-def _list(
-    facet: str, place: int, gold: str, predicted: str | None, outcome: Outcome, cases: list[ListedCase]
+def _listed(
+    facet: Facet, place: int, gold: str, predicted: str | None, outcome: Outcome, cases: list[ListedCase]
 ) -> CaseList:
     surest = sorted(cases, key=lambda case: -(case.said or 0.0))
-    return CaseList(f"cases-{facet}-{place}", facet, gold, predicted, outcome, tuple(surest[:LISTED]), len(cases))
+    return CaseList(f"cases-{facet.id}-{place}", facet.id, gold, predicted, outcome, tuple(surest[:LISTED]), len(cases))
 
 
 _COVERAGES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -194,7 +186,7 @@ def name_of(facet: Facet, label: str) -> str:
 
 def view_facet(facet: Facet, summary: FacetSummary, records: Sequence[CaseRecord]) -> FacetView:
     """The view of a facet, from its summary and the records behind it."""
-    known = labelled(records, facet)
+    known = [record for record in records if record.status == "done" and record.gold.get(facet.id)]
     make = partial(FacetView, facet=facet, summary=summary, calibration=_calibration(known, facet))
     if facet.cardinality == "multi":
         agreements = summary.sets.labels if summary.sets else ()

@@ -19,7 +19,7 @@ from triage.domain.errors import TriageError
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.cases import Case
 from triage.evaluation.metrics import ABSTAINED
-from triage.evaluation.reports import Report
+from triage.evaluation.reports import Report, figure
 from triage.evaluation.reports.facet_view import CaseList, name_of
 from triage.evaluation.reports.run_view import RunView, meaning_of, view_run
 from triage.evaluation.reports.worst_cases import SHOWN
@@ -96,7 +96,7 @@ def part_of(run: RunView, part: Part, links: Links, /, **known: Any) -> Markup:
 
 
 def _rendered(template: str, view: RunView, known: Mapping[str, Any]) -> str:
-    given = {
+    context = {
         **view._asdict(),
         "summary": view.report.summary,
         "views": view.facets,
@@ -104,8 +104,9 @@ def _rendered(template: str, view: RunView, known: Mapping[str, Any]) -> str:
         "wrong": len(view.wrong),
         "listed_failures": _LISTED_FAILURES,
         "listed_changes": _LISTED_CHANGES,
+        **known,
     }
-    return _UNPRINTABLE.sub("\ufffd", _environment().get_template(template).render({**given, **known}))
+    return _UNPRINTABLE.sub("\ufffd", _environment().get_template(template).render(context))
 
 
 @cache
@@ -117,7 +118,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": _figure, "signed": _signed, "probability": _probability, "value": _value}
+    environment.filters |= {"figure": figure, "signed": _signed, "probability": _probability, "value": _value}
     environment.globals |= {"ABSTAINED": ABSTAINED, "name_of": name_of, "meaning_of": meaning_of}
     environment.globals |= {"as_figure": lru_cache(maxsize=64)(as_figure), "chart_styles": stylesheet()}
     return environment
@@ -130,11 +131,7 @@ def _value(one: Measured) -> str:
     if one.is_exact:
         return f"{one.value:,.0f}" if not one.value % 1 else f"{one.value:,.2f}"
     unit = one.definition.unit
-    return f"{one.value:.3g} {unit}" if unit else _figure(one.value)
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:,.3f}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{one.value:.3g} {unit}" if unit else figure(one.value)
 
 
 def _signed(value: float | None) -> str:

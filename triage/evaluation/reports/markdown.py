@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from triage.evaluation.compare import Comparison
-from triage.evaluation.reports import Report
+from triage.evaluation.reports import Report, figure
 from triage.evaluation.scores import Measured
 from triage.render.markdown import code, plain
 
@@ -24,27 +25,19 @@ def as_markdown(report: Report) -> str:
     parts += [*_table(("metric", "value", "95% interval", "n"), figures), ""]
     if report.comparison is not None:
         parts += _compared(report.comparison)
-    troubles = [
-        f"{n} {word}"
-        for n, word in (
-            (summary.failed, "failed"),
-            (summary.degraded, "degraded"),
-            (summary.skipped, "without gold label"),
-        )
-        if n
-    ]
-    cases = f"{summary.done} of {summary.planned} cases done" + (f" ({', '.join(troubles)})" if troubles else "")
+    counts = {"failed": summary.failed, "degraded": summary.degraded, "without gold label": summary.skipped}
+    troubles = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
+    cases = f"{summary.done} of {summary.planned} cases done" + (f" ({troubles})" if troubles else "")
     parts += [f"{cases}. Taxonomy {plain(summary.taxonomy)}. Run {code(report.run)}.", ""]
     return "\n".join(parts)
 
 
 def _headline(report: Report) -> str:
-    if report.gates:
-        counts = {status: sum(gate.status == status for gate in report.gates) for status in _MARKS}
-        told = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
-        verdict = "**Gates met**" if report.passed else "**Gates not met**"
-        return f"{verdict}: {told}."
-    return "This suite has no gates."
+    if not report.gates:
+        return "This suite has no gates."
+    counts: Counter[str] = Counter(gate.status for gate in report.gates)
+    verdict = "**Gates met**" if report.passed else "**Gates not met**"
+    return f"{verdict}: {', '.join(f'{counts[status]} {status}' for status in _MARKS if counts[status])}."
 
 
 def _compared(comparison: Comparison) -> list[str]:
@@ -52,7 +45,7 @@ def _compared(comparison: Comparison) -> list[str]:
     for one in comparison.differences:
         interval = f"[{one.interval.low:+.3f}, {one.interval.high:+.3f}]" if one.interval else ""
         needed = f"{one.needed:,}" if one.needed else ""
-        figures = [_figure(one.base), _figure(one.other), "" if one.value is None else f"{one.value:+.3g}"]
+        figures = [figure(one.base), figure(one.other), "" if one.value is None else f"{one.value:+.3g}"]
         rows.append((code(one.metric), *figures, interval, needed))
     lines = [
         f"### Against {code(comparison.base)}",
@@ -69,9 +62,7 @@ def _compared(comparison: Comparison) -> list[str]:
     ]
     changes = [change for change in comparison.changes if change.verdict != "otherwise wrong"]
     if changes:
-        counted = (
-            f"{sum(c.verdict == 'better' for c in changes)} better, {sum(c.verdict == 'worse' for c in changes)} worse"
-        )
+        counted = Counter(change.verdict for change in changes)
         rows = [
             (plain(c.case_id), plain(c.facet), _names(c.gold), _names(c.base), _names(c.other), c.verdict)
             for c in changes[:_SHOWN_CHANGES]
@@ -79,7 +70,7 @@ def _compared(comparison: Comparison) -> list[str]:
         more = len(changes) - len(rows)
         lines += [
             "",
-            f"<details><summary>Cases that changed: {counted}</summary>",
+            f"<details><summary>Cases that changed: {counted['better']} better, {counted['worse']} worse</summary>",
             "",
             *_table(("case", "facet", "gold", "base", "this run", ""), rows),
             *([f"\n{more} more in the JSON report."] if more > 0 else []),
@@ -91,13 +82,9 @@ def _compared(comparison: Comparison) -> list[str]:
 def _cells(one: Measured) -> tuple[str, str, str]:
     if one.value is None:
         return f"undefined: {plain(one.undefined or '')}", "", str(one.n)
-    value = f"{one.value:,.0f}" if one.is_exact and not one.value % 1 else _figure(one.value)
+    value = f"{one.value:,.0f}" if one.is_exact and not one.value % 1 else figure(one.value)
     interval = f"[{one.interval.low:.3f}, {one.interval.high:.3f}]" if one.interval else ""
     return value, interval, str(one.n)
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:,.3f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
 def _names(labels: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from triage.agreement import Interval
@@ -18,6 +18,7 @@ from triage.evaluation.reports.facet_view import FacetView, view_facet
 from triage.evaluation.reports.worst_cases import ToldCase, WriteUps, worst_cases
 from triage.evaluation.runs import Run, RunInfo, rounds_of
 from triage.evaluation.scores import Measured, Scores
+from triage.evaluation.summary import Summary
 from triage.render.charts import Chart
 
 
@@ -83,9 +84,12 @@ def view_run(report: Report, run: Run, taxonomy: Taxonomy, cases: Mapping[str, C
         info=run.info,
         rounds=len(rounds_of(run)),
         metrics=tuple((one, bar_of(one), meaning_of(one.metric)) for one in report.metrics),
-        facets=tuple(views_of(report, run, taxonomy)),
+        facets=tuple(
+            view_facet(facet, summary, run.records)
+            for facet, summary in zip(facets, report.summary.facets, strict=True)
+        ),
         costs=tuple(scores.measure(name, resamples=0) for name, metric in METRICS.items() if metric.is_cost),
-        seconds=seconds_of(report, run),
+        seconds=_seconds(report.summary, run),
         compared=Compared.of(report.comparison) if report.comparison else None,
         write_ups=WriteUps(cases or {}),
         has_text=cases is not None,
@@ -108,17 +112,13 @@ def _origins(records: Sequence[CaseRecord]) -> Origins:
         steps.update(one.seconds)
         redactions.update(one.redactions)
     return Origins(
-        models=_distinct(one.model or "none" for one in known),
-        prompts=_distinct(name for one in known for name in one.prompts),
-        embedders=_distinct(one.embedder for one in known),
-        calibrators=_distinct(one.calibrator for one in known if one.calibrator),
+        models=tuple(dict.fromkeys(one.model or "none" for one in known)),
+        prompts=tuple(dict.fromkeys(name for one in known for name in one.prompts)),
+        embedders=tuple(dict.fromkeys(one.embedder for one in known)),
+        calibrators=tuple(dict.fromkeys(one.calibrator for one in known if one.calibrator)),
         steps=tuple((name, total / len(known)) for name, total in steps.items()),
         redactions=dict(sorted(redactions.items())),
     )
-
-
-def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(texts))
 
 
 class Bar(NamedTuple):
@@ -173,24 +173,7 @@ def _bar(value: float, interval: Interval, start: float, end: float) -> Bar | No
     return Bar(at(value), at(interval.low), at(interval.high), zero, f"{start:.3g} to {end:.3g}")
 
 
-def charts_of(report: Report, run: Run, taxonomy: Taxonomy) -> list[Chart]:
-    """The available charts: confusion, reliability and coverage of each facet, and the time of a case."""
-    charts = [chart for view in views_of(report, run, taxonomy) for chart in view.charts]
-    seconds = seconds_of(report, run)
-    return [*charts, seconds] if seconds else charts
-
-
-def views_of(report: Report, run: Run, taxonomy: Taxonomy) -> list[FacetView]:
-    """The view of each facet of the suite."""
-    return [
-        view_facet(taxonomy.facet(name), summary, run.records)
-        for name, summary in zip(run.suite.facets, report.summary.facets, strict=True)
-    ]
-
-
-def seconds_of(report: Report, run: Run) -> Chart | None:
-    """How long cases took; None if none is done."""
-    summary = report.summary
+def _seconds(summary: Summary, run: Run) -> Chart | None:
     if summary.median_seconds is None or summary.p95_seconds is None:
         return None
     seconds = [record.seconds for record in run.records if record.status == "done"]

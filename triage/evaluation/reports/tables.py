@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 from triage.agreement import Interval
 from triage.evaluation.compare import Comparison, Difference
@@ -12,16 +13,12 @@ from triage.evaluation.metrics import ABSTAINED
 from triage.evaluation.reports.facet_view import CaseList, FacetView
 from triage.evaluation.reports.run_view import RunView
 from triage.evaluation.runs import Run
-from triage.render.tables import Cell, Column, Row, Table, formula_safe
-
-_INTERVAL = (Column("from", "number"), Column("to", "number"))
+from triage.render.tables import Cell, Column, Kind, Row, Table, formula_safe
 
 
 def tables_of(view: RunView) -> list[Table]:
     """All tables of a run that have rows."""
-    found = [_gates(view), _metrics(view), _worst(view), _costs(view), _steps(view), _settings(view)]
-    found += [_degraded(view), _failures(view)]
-    found += [table for facet in view.facets for table in _of_facet(facet)]
+    found = [*_of_run(view), *(table for facet in view.facets for table in _of_facet(facet))]
     return [table for table in found if table.rows]
 
 
@@ -33,116 +30,106 @@ def comparison_tables(found: Comparison, place: str = "comparison") -> list[Tabl
 def cases_table(view: FacetView, cases: CaseList) -> Table:
     """The cases behind one count, the most probable predictions first."""
     several = view.facet.cardinality == "multi"
-    columns = (Column("case"), *_probabilities(several))
-    rows = [Row((case.case_id, case.said, *(() if several else (case.gold,))), (case.case_id,)) for case in cases.cases]
+    columns = _columns("case, stated:number" if several else "case, predicted:number, gold:number")
+    rows = [(case.case_id, case.said, *(() if several else (case.gold,))) for case in cases.cases]
     caption = f"{cases.n} cases" + (f", of which these are the first {len(rows)}." if cases.n > len(rows) else ".")
-    return Table(cases.anchor, f"{view.facet.name}. {view.told(cases)}", caption, columns, tuple(rows))
+    return _of_cases(cases.anchor, f"{view.facet.name}. {view.told(cases)}", caption, columns, rows)
 
 
-def _gates(view: RunView) -> Table:
-    columns = (
-        Column("gate"),
-        Column("result"),
-        Column("value", "number"),
-        *_INTERVAL,
-        Column("n", "count"),
-        Column("why"),
-    )
-    rows = [
-        Row((one.gate, one.status, one.value, *_ends(one.interval), one.n, one.explanation))
-        for one in view.report.gates
-    ]
-    return Table("gates-table", "Gates", "What must hold, and whether it does.", columns, tuple(rows))
+def _columns(names: str) -> tuple[Column, ...]:
+    """The columns of names separated by commas, each with its kind after a colon unless it holds text."""
+    parts = (name.partition(":") for name in names.split(", "))
+    return tuple(Column(name, cast("Kind", kind or "text")) for name, _, kind in parts)
 
 
-def _metrics(view: RunView) -> Table:
-    columns = (Column("metric"), Column("value", "number"), *_INTERVAL, Column("n", "count"), Column("meaning"))
-    rows = [
-        Row((one.metric, one.value, *_ends(one.interval), one.n, one.undefined or meaning))
-        for one, _, meaning in view.metrics
-    ]
-    caption = "Each metric with its 95% bootstrap interval over the cases."
-    return Table("metrics-table", "Metrics", caption, columns, tuple(rows))
+def _table(id_: str, title: str, caption: str, columns: Iterable[Column], rows: Iterable[Sequence[Cell]]) -> Table:
+    return Table(id_, title, caption, tuple(columns), tuple(Row(tuple(cells)) for cells in rows))
 
 
-def _worst(view: RunView) -> Table:
-    columns = (Column("case"), Column("facet"), Column("gold"), Column("predicted"), Column("probability", "number"))
-    rows = [
-        Row(
-            (one.record.case_id, answer.facet.id, _said(answer.gold), _said(answer.predicted), answer.confidence),
-            (one.record.case_id,),
-        )
-        for one in view.wrong
-        for answer in one.answers
-    ]
-    caption = f"All {len(view.wrong)} cases with a wrong label, those first whose wrong label was stated most surely."
-    return Table("worst", "Worst cases", caption, columns, tuple(rows))
+def _of_cases(
+    id_: str, title: str, caption: str, columns: Iterable[Column], rows: Iterable[tuple[str, *tuple[Cell, ...]]]
+) -> Table:
+    """A table whose rows begin with the id of their case."""
+    return Table(id_, title, caption, tuple(columns), tuple(Row(cells, (cells[0],)) for cells in rows))
 
 
-def _costs(view: RunView) -> Table:
+def _of_run(view: RunView) -> Iterator[Table]:
     summary = view.report.summary
+    yield _table(
+        "gates-table",
+        "Gates",
+        "What must hold, and whether it does.",
+        _columns("gate, result, value:number, from:number, to:number, n:count, why"),
+        [(one.gate, one.status, one.value, *_ends(one.interval), one.n, one.explanation) for one in view.report.gates],
+    )
+    yield _table(
+        "metrics-table",
+        "Metrics",
+        "Each metric with its 95% bootstrap interval over the cases.",
+        _columns("metric, value:number, from:number, to:number, n:count, meaning"),
+        [
+            (one.metric, one.value, *_ends(one.interval), one.n, one.undefined or meaning)
+            for one, _, meaning in view.metrics
+        ],
+    )
+    yield _of_cases(
+        "worst",
+        "Worst cases",
+        f"All {len(view.wrong)} cases with a wrong label, those first whose wrong label was stated most surely.",
+        _columns("case, facet, gold, predicted, probability:number"),
+        [
+            (one.record.case_id, answer.facet.id, _join(answer.gold), _join(answer.predicted), answer.confidence)
+            for one in view.wrong
+            for answer in one.answers
+        ],
+    )
     totals: list[tuple[Cell, ...]] = [(one.metric, one.value) for one in view.costs]
     totals += [("prompt tokens", summary.prompt_tokens), ("completion tokens", summary.completion_tokens)]
     totals.append(("dropped quotes", summary.dropped_quotes))
-    columns = (Column("metric"), Column("value", "number"))
-    return Table("costs", "Cost and latency", "What the run took.", columns, tuple(map(Row, totals)))
-
-
-def _steps(view: RunView) -> Table:
-    columns = (Column("step"), Column("seconds", "number"))
-    return Table("steps", "Steps", "Mean seconds of each step.", columns, tuple(map(Row, view.origins.steps)))
-
-
-def _settings(view: RunView) -> Table:
-    columns = (Column("setting"), Column("value"))
-    rows = [Row((name, str(value))) for name, value in view.info.identity.settings.items()]
-    return Table("settings", "Settings", "Settings that decide the results.", columns, tuple(rows))
-
-
-def _degraded(view: RunView) -> Table:
-    columns = (Column("reason"), Column("cases", "count"))
-    rows = [Row((reason, n)) for reason, n in view.report.summary.degraded_reasons.items()]
-    return Table("degraded", "Degraded cases", "Degraded cases, by reason.", columns, tuple(rows))
-
-
-def _failures(view: RunView) -> Table:
-    columns = (Column("case"), Column("error"))
-    rows = [Row((case_id, error), (case_id,)) for case_id, error in view.report.summary.failures.items()]
+    yield _table("costs", "Cost and latency", "What the run took.", _columns("metric, value:number"), totals)
+    steps = _columns("step, seconds:number")
+    yield _table("steps", "Steps", "Mean seconds of each step.", steps, view.origins.steps)
+    settings = [(name, str(value)) for name, value in view.info.identity.settings.items()]
+    yield _table("settings", "Settings", "Settings that decide the results.", _columns("setting, value"), settings)
+    reasons = summary.degraded_reasons.items()
+    yield _table("degraded", "Degraded cases", "Degraded cases, by reason.", _columns("reason, cases:count"), reasons)
     caption = "Failed cases, which have no prediction and are not scored."
-    return Table("failures", "Failed cases", caption, columns, tuple(rows))
+    yield _of_cases("failures", "Failed cases", caption, _columns("case, error"), summary.failures.items())
 
 
 def _of_facet(view: FacetView) -> Iterator[Table]:
     key, name = view.facet.id, view.facet.name
-    columns: tuple[Column, ...] = (Column("gold"), *(Column(label, "count") for label in view.columns))
-    rows = [Row((row.label, *(cell.n for cell in row.cells))) for row in view.rows]
-    yield Table(
-        f"matrix-{key}", f"{name}: confusion", "Gold labels in rows, predicted ones in columns.", columns, tuple(rows)
+    yield _table(
+        f"matrix-{key}",
+        f"{name}: confusion",
+        "Gold labels in rows, predicted ones in columns.",
+        (Column("gold"), *(Column(label, "count") for label in view.columns)),
+        [(row.label, *(cell.n for cell in row.cells)) for row in view.rows],
     )
     yield _labels(view)
     if view.calibration is None:
         return
-    columns = (Column("stated", "share"), Column("right", "share"), Column("n", "count"))
-    rows = [Row((one.stated, one.right, one.n)) for one in view.calibration.bins]
-    caption = "Stated probability against the share right, in bins of equal size."
-    yield Table(f"bins-table-{key}", f"{name}: reliability", caption, columns, tuple(rows))
-    columns = (Column("answered", "share"), Column("accuracy", "share"))
-    caption = "Accuracy if only the surest cases are answered."
-    yield Table(
-        f"curve-table-{key}", f"{name}: risk and coverage", caption, columns, tuple(map(Row, view.calibration.curve))
+    yield _table(
+        f"bins-table-{key}",
+        f"{name}: reliability",
+        "Stated probability against the share right, in bins of equal size.",
+        _columns("stated:share, right:share, n:count"),
+        [(one.stated, one.right, one.n) for one in view.calibration.bins],
+    )
+    yield _table(
+        f"curve-table-{key}",
+        f"{name}: risk and coverage",
+        "Accuracy if only the surest cases are answered.",
+        _columns("answered:share, accuracy:share"),
+        view.calibration.curve,
     )
 
 
 def _labels(view: FacetView) -> Table:
     several = view.facet.cardinality == "multi"
-    columns = [Column("label"), Column("precision", "share"), Column("recall", "share"), Column("F1", "share")]
-    columns += [Column("support", "count"), Column("predicted", "count")]
+    columns = "label, precision:share, recall:share, F1:share, support:count, predicted:count"
     if several:
-        columns += [
-            Column("kappa", "number"),
-            *_INTERVAL,
-            *(Column(name, "count") for name in ("right", "missed", "wrongly given")),
-        ]
+        columns += ", kappa:number, from:number, to:number, right:count, missed:count, wrongly given:count"
     rows = []
     for row in view.labels:
         score = row.score
@@ -150,43 +137,42 @@ def _labels(view: FacetView) -> Table:
         if several:
             cells += [row.kappa.value, *_ends(row.kappa.interval)] if row.kappa else [None, None, None]
             cells += [cases.n if cases else 0 for cases in (row.right, row.missed, row.wrongly_given)]
-        rows.append(Row(tuple(cells)))
+        rows.append(cells)
     title = f"{view.facet.name}: label by label"
-    return Table(f"labels-{view.facet.id}", title, "How well each label was found.", tuple(columns), tuple(rows))
+    return _table(f"labels-{view.facet.id}", title, "How well each label was found.", _columns(columns), rows)
 
 
 def _of_comparison(found: Comparison, place: str) -> Iterator[Table]:
     title = f"{found.other} against {found.base}"
-    columns: tuple[Column, ...] = (
-        *(Column("metric"), Column("base", "number"), Column("other", "number"), Column("difference", "number")),
-        *(*_INTERVAL, Column("n", "count"), Column("cases needed", "count"), Column("verdict")),
+    yield _table(
+        f"{place}-differences",
+        title,
+        f"The other less the base on {found.n} shared cases, with paired 95% intervals.",
+        _columns(
+            "metric, base:number, other:number, difference:number, from:number, to:number, n:count, "
+            "cases needed:count, verdict"
+        ),
+        [
+            (one.metric, one.base, one.other, one.value, *_ends(one.interval), one.n, one.needed, _verdict(one))
+            for one in found.differences
+        ],
     )
-    rows = [
-        Row((one.metric, one.base, one.other, one.value, *_ends(one.interval), one.n, one.needed, _verdict(one)))
-        for one in found.differences
-    ]
-    caption = f"The other less the base on {found.n} shared cases, with paired 95% intervals."
-    yield Table(f"{place}-differences", title, caption, columns, tuple(rows))
-    columns = (
-        *(Column("facet"), Column("right in the base alone", "count"), Column("right in the other alone", "count")),
-        *(Column("p", "number"), Column("p after Holm", "number")),
+    yield _table(
+        f"{place}-mcnemar",
+        f"{title}: McNemar",
+        "McNemar's exact test.",
+        _columns("facet, right in the base alone:count, right in the other alone:count, p:number, p after Holm:number"),
+        [(one.facet, one.only_base, one.only_other, one.p, one.p_holm) for one in found.tests],
     )
-    rows = [Row((one.facet, one.only_base, one.only_other, one.p, one.p_holm)) for one in found.tests]
-    yield Table(f"{place}-mcnemar", f"{title}: McNemar", "McNemar's exact test.", columns, tuple(rows))
-    columns = (Column("case"), Column("facet"), Column("gold"), Column("base"), Column("other"))
     for number, verdict in enumerate(("better", "worse", "otherwise wrong"), start=1):
         rows = [
-            Row((one.case_id, one.facet, _said(one.gold), _said(one.base), _said(one.other)), (one.case_id,))
+            (one.case_id, one.facet, _join(one.gold), _join(one.base), _join(one.other))
             for one in found.changes
             if one.verdict == verdict
         ]
         caption = f"{len(rows)} labels that changed: {verdict}."
-        yield Table(f"{place}-changes-{number}", f"{title}: {verdict}", caption, columns, tuple(rows))
-
-
-def _probabilities(several: bool) -> tuple[Column, ...]:
-    said = Column("stated" if several else "predicted", "number")
-    return (said,) if several else (said, Column("gold", "number"))
+        columns = _columns("case, facet, gold, base, other")
+        yield _of_cases(f"{place}-changes-{number}", f"{title}: {verdict}", caption, columns, rows)
 
 
 def _verdict(one: Difference) -> str:
@@ -195,7 +181,7 @@ def _verdict(one: Difference) -> str:
     return "better" if one.is_improvement else "worse"
 
 
-def _said(labels: Sequence[str]) -> str:
+def _join(labels: Sequence[str]) -> str:
     return "; ".join(labels) or ABSTAINED
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -55,28 +55,25 @@ def _counts(summary: Summary) -> Text:
     return text
 
 
+def _grid(*headings: str, left: Collection[str] = (), gap: int = 2) -> Table:
+    """A table without lines. Columns are aligned right, except those named in `left`."""
+    table = Table(box=None, padding=(0, gap, 0, 0))
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in left else "right")
+    return table
+
+
 def _overview(summary: Summary) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("facet")
-    for heading in ("n", "abstained", "accuracy"):
-        table.add_column(heading, justify="right")
-    table.add_column("kappa [95% interval]")
     has_sets = any(facet.sets is not None for facet in summary.facets)
-    if has_sets:
-        table.add_column("mean Jaccard [95%]")
-    table.add_column("most common label")
+    words = ("facet", "kappa [95% interval]", "mean Jaccard [95%]", "most common label")
+    sets = words[2:3] if has_sets else ()
+    table = _grid("facet", "n", "abstained", "accuracy", words[1], *sets, words[3], left=words)
     for facet in summary.facets:
         kappa = str(facet.kappa) if facet.kappa is not None else "see each label below"
         common = f"{facet.most_common[0]} {facet.most_common[1]:.0%}" if facet.most_common else "-"
-        table.add_row(
-            facet.facet,
-            str(facet.n),
-            str(facet.abstained),
-            _figure(facet.accuracy),
-            kappa,
-            *([str(facet.sets) if facet.sets is not None else "-"] if has_sets else []),
-            common,
-        )
+        overlap = [str(facet.sets) if facet.sets is not None else "-"] if has_sets else []
+        accuracy = _figure(facet.accuracy)
+        table.add_row(facet.facet, str(facet.n), str(facet.abstained), accuracy, kappa, *overlap, common)
     return table
 
 
@@ -92,38 +89,32 @@ def _print_facet(facet: FacetSummary, console: Console) -> None:
     if facet.unlabelled:
         console.print(f"{facet.unlabelled} case(s) have no gold label for this facet.")
     if facet.cardinality == "multi" and facet.sets is not None:
-        console.print(_sets(facet.sets))
+        console.print(_set_scores(facet.sets))
     elif facet.confusion is not None and facet.n:
         console.print(_scores(facet.labels))
         console.print("\nConfusion, gold in rows and predicted in columns:")
         console.print(_matrix(facet.confusion))
 
 
+_SCORES = ("label", "precision", "recall", "F1", "support", "predicted")
+
+
 def _scores(scores: Iterable[LabelScore]) -> Table:
-    table = _score_table()
+    table = _grid(*_SCORES, left=("label",))
     for score in scores:
         if score.support or score.predicted:
             table.add_row(*_score_cells(score))
     return table
 
 
-def _sets(sets: SetAgreement) -> Table:
-    table = _score_table()
-    table.add_column("kappa [95% interval]")
+def _set_scores(sets: SetAgreement) -> Table:
+    kappa = "kappa [95% interval]"
+    table = _grid(*_SCORES, kappa, left=("label", kappa))
     for one in sets.labels:
         if one.score.support or one.score.predicted:
-            kappa = str(one.kappa) if one.kappa.value is not None else "-"
-            table.add_row(*_score_cells(one.score), kappa)
+            table.add_row(*_score_cells(one.score), str(one.kappa) if one.kappa.value is not None else "-")
     table.caption = f"mean kappa over labels {_figure(sets.mean_kappa)}, equal sets {_figure(sets.exact)}"
     table.caption_justify = "left"
-    return table
-
-
-def _score_table() -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("label")
-    for heading in ("precision", "recall", "F1", "support", "predicted"):
-        table.add_column(heading, justify="right")
     return table
 
 
@@ -187,9 +178,8 @@ def print_comparison(comparison: Comparison | None, console: Console, cases: int
         console.print("Left out: " + ", ".join(f"{n} {what}" for n, what in left if n) + ".")
     if comparison.settings:
         console.print("Changed: " + escape("; ".join(comparison.settings)) + ".")
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("metric", "base", "other", "difference [95%]", "cases needed"):
-        table.add_column(heading, justify="left" if heading in {"metric", "difference [95%]"} else "right")
+    words = ("metric", "difference [95%]")
+    table = _grid("metric", "base", "other", "difference [95%]", "cases needed", left=words)
     for one in comparison.differences:
         style = ("green" if one.is_improvement else "red") if one.is_shown else ""
         mark = (" better" if one.is_improvement else " worse") if one.is_shown else ""
