@@ -14,7 +14,7 @@ from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.incident import Incident, content_id
 from triage.domain.taxonomy import Taxonomy
 from triage.intake.annotations import AnnotationReading, read_annotations
-from triage.intake.data_files import json_items
+from triage.intake.data_files import divided, json_items
 from triage.labels.annotation_job.annotation_files import csv_rows, json_lines, label_studio_tasks
 
 TAXONOMY = Taxonomy.load("llm_inference")
@@ -287,7 +287,7 @@ def test_tasks_written_for_label_studio_are_read_again(tmp_path: Path) -> None:
 @given(st.lists(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3), max_size=5))
 def test_the_items_of_an_array_are_found_whatever_its_layout(items: list[dict[str, Any]]) -> None:
     for indent in (None, 2):
-        found, problems = json_items(json.dumps(items, indent=indent))
+        found, problems = divided(json_items(json.dumps(items, indent=indent)))
         assert ([item for _, item in found], problems) == (items, [])
-    lines, problems = json_items("\n".join(map(json.dumps, items)))
+    lines, problems = divided(json_items("\n".join(map(json.dumps, items))))
     assert (lines, problems) == ([(n, item) for n, item in enumerate(items, start=1)], [])

@@ -22,6 +22,7 @@ from triage.intake.data_files import (
     RowError,
     csv_rows,
     decode,
+    divided,
     filled_cells,
     json_items,
     read_bytes,
@@ -115,7 +116,7 @@ def _read_csv(text: str, source: Source) -> Iterator[RawAnnotation | DataProblem
 
 
 def _read_json(text: str, source: Source) -> Iterator[RawAnnotation | DataProblem]:
-    items, problems = json_items(text)
+    items, problems = divided(json_items(text))
     yield from problems
     records = _unfolded(items)
     if any(label_studio.is_task(record) for _, record in records):

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -129,20 +130,16 @@ def json_object(value: object, line: int) -> Row | DataProblem:
     return DataProblem(line, "", f"must be a JSON object, not {type(value).__name__}")
 
 
-def json_items(text: str) -> tuple[list[NumberedRow], list[DataProblem]]:
-    """The objects in `text`, one after another or in one array, and the items that are not objects.
+def json_items(text: str) -> Iterator[tuple[int, Row | DataProblem]]:
+    """The objects in `text`, one after another or in one array, and problems in place of items that are not objects.
 
-    >>> json_items('[{"a": 1},\\n {"b": 2}]')
-    ([(1, {'a': 1}), (2, {'b': 2})], [])
+    >>> list(json_items('[{"a": 1},\\n {"b": 2}]'))
+    [(1, {'a': 1}), (2, {'b': 2})]
     """
-    return divided(_json_items(text))
-
-
-def _json_items(text: str) -> Iterator[tuple[int, Row | DataProblem]]:
-    start = _skip(text, 0, _SPACE)
+    start = len(text) - len(text.lstrip(_SPACE))
     is_array = text[start : start + 1] == "["
-    between = _SPACE + "," if is_array else _SPACE
-    at = _skip(text, start + is_array, between)
+    between = re.compile(r"[ \t\r\n,]*" if is_array else r"[ \t\r\n]*")
+    at = _end(between, text, start + is_array)
     line, counted, is_cut = 1, 0, False
     while at < len(text) and not (is_array and text[at] == "]"):
         line, counted = line + text.count("\n", counted, at), at
@@ -155,7 +152,7 @@ def _json_items(text: str) -> Iterator[tuple[int, Row | DataProblem]]:
                 break
         else:
             yield line, json_object(value, line)
-        at = _skip(text, end, between)
+        at = _end(between, text, end)
     if is_array and at >= len(text) and not is_cut:
         yield line, DataProblem(line, "", "the array is not closed: the file is cut off")
 
@@ -223,7 +220,6 @@ def rejection(error: ValidationError) -> RowError:
     return RowError(".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, "))
 
 
-def _skip(text: str, at: int, characters: str) -> int:
-    while at < len(text) and text[at] in characters:
-        at += 1
-    return at
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    match = pattern.match(text, at)
+    return match.end() if match else at

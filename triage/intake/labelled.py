@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from triage.domain.annotation import Labels
 from triage.domain.errors import InvalidInput, NotFound
@@ -45,15 +45,13 @@ def read_labelled(path: Path, taxonomy: Taxonomy) -> LabelledReading:
     records: dict[str, tuple[Incident, Labels]] = {}
     ignored: dict[str, None] = {}
     for line, row in rows:
-        try:
-            incident, labels, unused = _record(_with_labels(row, taxonomy) if is_csv else row, taxonomy)
-            if incident.id in records:
-                raise RowError("id", f"{incident.id!r} appears twice in the file")
-        except RowError as error:
-            problems.append(DataProblem(line, error.field, str(error)))
-            continue
-        records[incident.id] = incident, labels
-        ignored |= dict.fromkeys(unused)
+        record = _record(line, row, taxonomy, ignored, is_csv=is_csv)
+        if isinstance(record, DataProblem):
+            problems.append(record)
+        elif (incident_id := record[0].id) in records:
+            problems.append(DataProblem(line, "id", f"{incident_id!r} appears twice in the file"))
+        else:
+            records[incident_id] = record
     if problems:
         raise InvalidDataset(path, sorted(problems))
     return LabelledReading(tuple(records.values()), tuple(ignored))
@@ -72,28 +70,35 @@ def stream_labelled(
     except FileNotFoundError as error:
         raise NotFound(f"There is no file {path}.", path=str(path)) from error
     is_csv, line = _is_csv(path), 0
+    unused = {} if unused is None else unused
     with file:
         try:
             for line, row in csv_rows(io.TextIOWrapper(file, "utf-8-sig", newline="")) if is_csv else json_lines(file):
-                yield file.tell(), _record_or_problem(line, row, taxonomy, unused, is_csv=is_csv)
+                yield file.tell(), _record(line, row, taxonomy, unused, is_csv=is_csv)
         except UnicodeDecodeError as error:
             raise InvalidInput(
                 f"The file is not UTF-8 text (after line {line}): save it as UTF-8.", field="file"
             ) from error
 
 
-def _record_or_problem(
-    line: int, row: Row | DataProblem, taxonomy: Taxonomy, unused: dict[str, None] | None, *, is_csv: bool
+def _record(
+    line: int, row: Row | DataProblem, taxonomy: Taxonomy, unused: dict[str, None], *, is_csv: bool
 ) -> tuple[Incident, Labels] | DataProblem:
     if isinstance(row, DataProblem):
         return row
+    row = _with_labels(filled_cells(row), taxonomy) if is_csv else row
     try:
-        incident, labels, ignored = _record(_with_labels(filled_cells(row), taxonomy) if is_csv else row, taxonomy)
+        labels = row.get("labels")
+        if not isinstance(labels, dict) or not labels:
+            raise RowError("labels", "gives no label: an incident of the history needs at least one")
+        fields, others = incident_fields(row)
+        incident = make_incident(fields)
+        by_facet = {facet: [names] if isinstance(names, str) else names for facet, names in labels.items()}
+        canonical = make_labels(by_facet, taxonomy)
     except RowError as error:
         return DataProblem(line, error.field, str(error))
-    if unused is not None:
-        unused |= dict.fromkeys(ignored)
-    return incident, labels
+    unused |= dict.fromkeys(name for name in others if name != "labels")
+    return incident, canonical
 
 
 def _with_labels(cells: Row, taxonomy: Taxonomy) -> Row:
@@ -103,16 +108,6 @@ def _with_labels(cells: Row, taxonomy: Taxonomy) -> Row:
     fields = {*Incident.model_fields, "text"}
     labels = {name: split_labels(value) for name, value in cells.items() if name in facets}
     return {**{name: value for name, value in cells.items() if name not in facets or name in fields}, "labels": labels}
-
-
-def _record(row: Row, taxonomy: Taxonomy) -> tuple[Incident, Labels, list[str]]:
-    labels = row.get("labels")
-    if not isinstance(labels, dict) or not labels:
-        raise RowError("labels", "gives no label: an incident of the history needs at least one")
-    fields, others = incident_fields(row)
-    incident = make_incident(fields)
-    by_facet: dict[str, Any] = {facet: [names] if isinstance(names, str) else names for facet, names in labels.items()}
-    return incident, make_labels(by_facet, taxonomy), [name for name in others if name != "labels"]
 
 
 def _is_csv(path: Path) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import (
@@ -46,43 +47,33 @@ class Metrics:
         info = Gauge("triage_info", "1, with version and role of this process.", ["version", "role"], registry=registry)
         info.labels(version=__version__, role=role).set(1)
 
-        self._requests = Counter(
-            "triage_http_requests", "Answered requests.", ["method", "route", "status"], registry=registry
-        )
-        self._request_s = Histogram(
+        counter, histogram = partial(Counter, registry=registry), partial(Histogram, registry=registry)
+
+        self._requests = counter("triage_http_requests", "Answered requests.", ["method", "route", "status"])
+        self._request_s = histogram(
             "triage_http_request_seconds",
             "From a request's head to the end of its answer, including the wait of `Prefer: wait`.",
             ["method", "route"],
             buckets=_REQUEST_S,
-            registry=registry,
         )
-        self._accepted = Counter("triage_incidents_accepted", "Incidents accepted for triage.", registry=registry)
-        self._shed = Counter(
-            "triage_incidents_shed", "Posts answered 503 because the job queue was full.", registry=registry
-        )
+        self._accepted = counter("triage_incidents_accepted", "Incidents accepted for triage.")
+        self._shed = counter("triage_incidents_shed", "Posts answered 503 because the job queue was full.")
 
-        self._triages = Counter(
+        self._triages = counter(
             "triage_triages",
             "Triage attempts by outcome: ok, degraded (without the model), retried, failed for good.",
             ["outcome"],
-            registry=registry,
         )
         for outcome in ("ok", "degraded", "retried", "failed"):
             self._triages.labels(outcome=outcome)
-        self._duration_s = Histogram(
+        self._duration_s = histogram(
             "triage_duration_seconds",
             "From queueing an incident, usually when it was accepted, to its stored triage.",
             buckets=_TRIAGE_S,
-            registry=registry,
         )
-        self._step_s = Histogram(
-            "triage_step_seconds", "One step of the pipeline.", ["step"], buckets=_STEP_S, registry=registry
-        )
-        self._abstentions = Counter(
-            "triage_abstentions",
-            "Facets without a label as the triage was not sure.",
-            ["facet"],
-            registry=registry,
+        self._step_s = histogram("triage_step_seconds", "One step of the pipeline.", ["step"], buckets=_STEP_S)
+        self._abstentions = counter(
+            "triage_abstentions", "Facets without a label as the triage was not sure.", ["facet"]
         )
         self.models = ModelMetrics(registry)
         self.workload = WorkloadMetrics(registry, daily_cost=daily_cost, daily_tokens=daily_tokens)
@@ -122,11 +113,9 @@ class ModelMetrics:
     """Counts calls of chat models: an observer, see `triage.models.chat.observing`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._calls = Counter(
-            "triage_model_calls",
-            "Model calls by outcome: ok, or the kind of error.",
-            ["model", "outcome"],
-            registry=registry,
+        counter = partial(Counter, registry=registry)
+        self._calls = counter(
+            "triage_model_calls", "Model calls by outcome: ok, or the kind of error.", ["model", "outcome"]
         )
         self._seconds = Histogram(
             "triage_model_call_seconds",
@@ -135,16 +124,11 @@ class ModelMetrics:
             buckets=_STEP_S,
             registry=registry,
         )
-        self._tokens = Counter(
-            "triage_model_tokens", "Tokens that a model read and wrote.", ["model", "kind"], registry=registry
+        self._tokens = counter("triage_model_tokens", "Tokens that a model read and wrote.", ["model", "kind"])
+        self._cost = counter(
+            "triage_model_cost_usd", "US dollars by the price file; nothing if no price is known.", ["model"]
         )
-        self._cost = Counter(
-            "triage_model_cost_usd",
-            "US dollars by the price file; nothing if no price is known.",
-            ["model"],
-            registry=registry,
-        )
-        self._retries = Counter("triage_model_retries", "Retries of model calls.", ["model"], registry=registry)
+        self._retries = counter("triage_model_retries", "Retries of model calls.", ["model"])
         self._breaker = Gauge(
             "triage_breaker_state",
             "1 for the current state of a model's circuit breaker, 0 for the others.",

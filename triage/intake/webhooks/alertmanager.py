@@ -6,6 +6,7 @@ https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -105,8 +106,4 @@ def _moment(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _read(payload: bytes, source_id: str) -> Reading:
-    return read_group(payload, source_id, "alertmanager")
-
-
-ALERTMANAGER = Provider("alertmanager", _read, verify_bearer)
+ALERTMANAGER = Provider("alertmanager", partial(read_group, source="alertmanager"), verify_bearer)

@@ -6,17 +6,14 @@ https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from triage.intake.webhooks.alertmanager import read_group
-from triage.intake.webhooks.provider import Provider, Reading
+from triage.intake.webhooks.provider import Provider
 from triage.intake.webhooks.signatures import hmac_hex, is_same, require, require_recent
 
 TIMESTAMP = "x-grafana-alerting-timestamp"
 """The name of the timestamp header to enter in Grafana's settings, which have no default."""
-
-
-def _read(payload: bytes, source_id: str) -> Reading:
-    return read_group(payload, source_id, "grafana")
 
 
 def _verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> None:
@@ -28,4 +25,4 @@ def _verify(secret: str, headers: Mapping[str, str], body: bytes, now: float) ->
         require_recent(timestamp, now)
 
 
-GRAFANA = Provider("grafana", _read, _verify)
+GRAFANA = Provider("grafana", partial(read_group, source="grafana"), _verify)

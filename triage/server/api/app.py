@@ -31,7 +31,6 @@ from triage.server.api import (
     operations,
     problems,
     subscriptions,
-    summary,
     triages,
     webhooks,
 )
@@ -53,7 +52,6 @@ _ENDPOINTS = (
     labelling,
     events,
     triages,
-    summary,
     history,
     agreement,
     operations,

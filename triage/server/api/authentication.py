@@ -53,8 +53,7 @@ class Authenticator:
         self.is_on = options.is_on
         self._keys = keys
         self._sessions = sessions
-        self._requests_per_minute = options.requests_per_minute
-        self._failures_per_minute = options.failures_per_minute
+        self._options = options
         self._cached: dict[bytes, tuple[float, Key]] = {}
         self._requests = RateLimiter()
         self._failures = RateLimiter()
@@ -86,14 +85,14 @@ class Authenticator:
         try:
             key = await self._find(kind, text)
         except Unauthenticated:
-            failures = self._failures.spend(_address(request), self._failures_per_minute)
+            failures = self._failures.spend(_address(request), self._options.failures_per_minute)
             if failures.is_allowed:
                 raise
             raise TooManyRequests(
                 f"Too many requests without a valid key came from this address: try again in {failures.next_s} s.",
                 failures.headers("failures"),
             ) from None
-        limit = self._requests.spend(key.id, key.requests_per_minute or self._requests_per_minute)
+        limit = self._requests.spend(key.id, key.requests_per_minute or self._options.requests_per_minute)
         if not limit.is_allowed:
             raise TooManyRequests(
                 f"This key may make {limit.per_minute} requests a minute: try again in {limit.next_s} s.",

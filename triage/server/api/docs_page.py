@@ -6,10 +6,12 @@ import base64
 import hashlib
 import json
 from collections import defaultdict
-from html import escape
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from jinja2 import ChainableUndefined, Environment, Template
 
 from triage.server.api.openapi import METHODS
 
@@ -36,53 +38,21 @@ _POLICY = (
 @router.get("/docs", include_in_schema=False)
 async def documentation(request: Request) -> Response:
     """Show the endpoints as a page."""
-    page = _page(request.app.openapi())
-    return Response(page, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
-
-
-def _page(schema: dict[str, Any]) -> str:
-    by_tag: defaultdict[str, list[str]] = defaultdict(list)
+    schema = request.app.openapi()
+    by_tag: defaultdict[str, list[tuple[str, str, Any]]] = defaultdict(list)
     for path, operations in schema["paths"].items():
         for method in METHODS:
             if method in operations:
-                operation = operations[method]
-                by_tag[operation.get("tags", ["other"])[0]].append(_operation(method, path, operation))
-    sections = "".join(f"<h2>{escape(tag)}</h2>{''.join(found)}" for tag, found in by_tag.items())
-    info = schema["info"]
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(info["title"])}: API</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body><main>'
-        f"<h1>{escape(info['title'])} {escape(info['version'])}</h1><p>{escape(info['description'])}</p>"
-        '<p>For programs: <a href="/openapi.json">openapi.json</a> (OpenAPI 3.1). Where keys are needed, send yours as '
-        f"<code>Authorization: Bearer KEY</code>.</p>{sections}</main></body></html>"
-    )
+                by_tag[operations[method].get("tags", ["other"])[0]].append((method, path, operations[method]))
+    page = _template().render(style=_STYLE, info=schema["info"], by_tag=by_tag, json=_json)
+    return Response(page, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
 
-def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
-    scope = operation.get("x-scope")
-    needs = f' <span class="scope">needs scope {escape(scope)}</span>' if scope else ""
-    parameters = "".join(
-        f"<dt>{escape(each['name'])}</dt><dd>{escape(each['in'])}. {escape(each.get('description', ''))}</dd>"
-        for each in operation.get("parameters", ())
-    )
-    answers = "".join(
-        f"<dt>{escape(status)}</dt><dd>{escape(each.get('description', ''))}</dd>"
-        for status, each in sorted(operation["responses"].items())
-    )
-    return (
-        f'<details><summary><span class="method">{method.upper()}</span><span class="path">{escape(path)}</span>'
-        f"{needs}</summary><p>{escape(operation.get('description', ''))}</p>"
-        f"{f'<h3>Parameters</h3><dl>{parameters}</dl>' if parameters else ''}{_body(operation)}"
-        f"<h3>Answers</h3><dl>{answers}</dl></details>"
-    )
+@cache
+def _template() -> Template:
+    source = Path(__file__).with_name("docs_page.html").read_text(encoding="utf-8")
+    return Environment(autoescape=True, undefined=ChainableUndefined).from_string(source)
 
 
-def _body(operation: dict[str, Any]) -> str:
-    content = operation.get("requestBody", {}).get("content", {})
-    examples = []
-    for kind, each in content.items():
-        example = each.get("example")
-        if example is not None:
-            text = example if isinstance(example, str) else json.dumps(example, ensure_ascii=False, indent=2)
-            examples.append(f"<p><code>{escape(kind)}</code></p><pre>{escape(text)}</pre>")
-    return f"<h3>Body</h3>{''.join(examples)}" if examples else ""
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)

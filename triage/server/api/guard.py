@@ -122,19 +122,13 @@ class Guard:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
-                raise HTTPException(
-                    408,
-                    f"The body did not arrive within {self._options.request_limit_s:g} s.",
-                    headers={"Connection": "close"},
-                ) from None
+                why = f"The body did not arrive within {self._options.request_limit_s:g} s."
+                raise HTTPException(408, why, headers={"Connection": "close"}) from None
             size += len(message.get("body", b""))
             is_complete = message["type"] != "http.request" or not message.get("more_body", False)
             if size > self._options.most_body_bytes:
-                raise HTTPException(
-                    413,
-                    f"The body is larger than {self._options.most_body_bytes:,} bytes.",
-                    headers={"Connection": "close"},
-                )
+                why = f"The body is larger than {self._options.most_body_bytes:,} bytes."
+                raise HTTPException(413, why, headers={"Connection": "close"})
             return message
 
         return bounded

@@ -12,11 +12,10 @@ from pydantic import BaseModel, Field
 
 from triage.domain.incident import ZonedMoment
 from triage.domain.principal import seen_teams
-from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
 from triage.insights import automation, radar
 from triage.insights.automation import Opportunities, opportunities, redacted_texts
-from triage.insights.ledger import LEAST, Kind, Ledger, Record, ledger
+from triage.insights.ledger import LEAST, Kind, Ledger, ledger
 from triage.insights.radar import Radar
 from triage.insights.study import Study, StudyOptions
 from triage.insights.study.corpus_loading import MOST
@@ -161,11 +160,8 @@ async def automation_of(
     """Automation opportunities in the history of these teams (None: of all) and the shared one."""
     async with service.analysis_lock:
         records = await service.store.gold.list_incidents(teams)
-        return await asyncio.to_thread(_opportunities, service.casebook.taxonomy, records, criteria)
-
-
-def _opportunities(taxonomy: Taxonomy, records: list[Record], criteria: automation.Criteria) -> Opportunities:
-    return opportunities(taxonomy, records, redacted_texts(records, Redactor()), criteria)
+        texts = await asyncio.to_thread(redacted_texts, records, Redactor())
+        return await asyncio.to_thread(opportunities, service.casebook.taxonomy, records, texts, criteria)
 
 
 @router.get("/radar", response_model=Radar)

@@ -1,4 +1,4 @@
-"""Incidents over HTTP: post, list, read, delete."""
+"""Incidents over HTTP: post, list, read, summarise, delete."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from triage.domain.errors import NotFound
 from triage.domain.principal import actor
 from triage.domain.triage_result import Triage
+from triage.insights.summary import read_summary
 from triage.server.api.access import Poster, Reader, requires
 from triage.server.api.answers import IncidentAnswer, IncidentStatus, answer, links, raw_answer
 from triage.server.api.bodies import NewIncident, read_incident
@@ -56,6 +57,13 @@ _BODY = Body(
 _TRIAGED: dict[int | str, dict[str, Any]] = {
     200: {"model": Triage, "description": "The triage."},
     202: {"model": IncidentStatus, "description": "Not triaged yet: ask again at `links.triage`."},
+}
+_MARKDOWN: dict[int | str, dict[str, Any]] = TAGGED | {
+    200: TAGGED[200]
+    | {
+        "description": "The draft.",
+        "content": {"text/markdown": {"schema": {"type": "string"}, "example": "# Chat completions time out\n"}},
+    }
 }
 _RETRY_AFTER_S = 2
 
@@ -120,6 +128,23 @@ async def delete_incident(service: Parts, incident_id: str) -> Response:
 async def get_triage(request: Request, service: Parts, incident_id: IncidentInPath, wait_s: PreferredWait) -> Response:
     """Get the triage of an incident: 200, or 202 with its state and `Retry-After` while it is not done."""
     return await _triage_or_status(request, service, incident_id, wait_s)
+
+
+@router.get(
+    "/{incident_id}/summary", response_class=Response, responses=_MARKDOWN, dependencies=[requires("read"), CONDITIONAL]
+)
+async def get_summary(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
+    """Draft a post-incident summary in Markdown from the incident's times, labels and quotes.
+
+    Quotes are verbatim from the write-up and redacted; no model is called. What nobody has recorded or settled appears
+    as an open question. An incident without a triage has a summary too.
+    """
+    return tagged(request, await summary_of(service, incident_id), media_type="text/markdown")
+
+
+async def summary_of(service: Service, incident_id: str) -> str:
+    """The draft. Raises `NotFound`."""
+    return await read_summary(service.store, incident_id, service.casebook.taxonomy, service.studies.roles)
 
 
 async def _triage_or_status(

@@ -95,11 +95,7 @@ class LabellingTask(BaseModel, frozen=True):
         incident = task.incident
         facets = tuple(
             FacetToLabel(
-                id=asked.facet.id,
-                name=asked.facet.name,
-                question=asked.facet.question,
-                cardinality=asked.facet.cardinality,
-                parent=asked.facet.parent,
+                **asked.facet.model_dump(include={"id", "name", "question", "cardinality", "parent"}),
                 labels=asked.labels,
                 given=asked.given.labels,
                 is_open=asked.is_open,

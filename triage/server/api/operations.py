@@ -125,9 +125,7 @@ async def list_taxonomies(service: Parts) -> Response:
     """List the available taxonomies."""
     summaries = tuple(
         TaxonomySummary(
-            id=taxonomy.id,
-            version=taxonomy.version,
-            title=taxonomy.title,
+            **taxonomy.model_dump(include={"id", "version", "title"}),
             facets=tuple(facet.id for facet in taxonomy.facets),
             is_in_use=taxonomy.id == service.casebook.taxonomy.id,
         )

@@ -113,9 +113,7 @@ async def delete_subscription(service: Parts, principal: Administrator, subscrip
 async def test_subscription(service: Parts, principal: Administrator, subscription_id: str) -> Response:
     """Send a test message now, and return the outcome."""
     outcome = await service.notifier.test((await _get(service, principal, subscription_id)).id)
-    return answer(
-        TestOutcome(result=outcome.result, detail=outcome.detail, status=outcome.status, seconds=outcome.seconds)
-    )
+    return answer(TestOutcome.model_validate(outcome._asdict()))
 
 
 @router.post("/{subscription_id}/secret", response_model=Secret)

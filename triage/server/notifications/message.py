@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from triage.domain.annotation import Annotation
 from triage.domain.enums import Event
-from triage.domain.triage_result import FacetResult, Triage
+from triage.domain.triage_result import Triage
 from triage.redaction import Redactor
 from triage.render.markdown import shortened
 from triage.store import StoredIncident
@@ -15,6 +15,8 @@ from triage.store import StoredIncident
 MOST_SUGGESTIONS = 3
 MOST_NEIGHBOURS = 3
 _LONGEST_TITLE = 200
+_INCIDENT = ("incident_id", "team", "title", "service", "severity")
+_SUGGESTION = {"mitigation", "support", "considered", "median_ttm_minutes", "is_general_advice"}
 
 
 class News(NamedTuple):
@@ -59,28 +61,14 @@ def news(
     failure = fit(stored.failure or "") if event == "failed" else ""
     about = {"title": fit(incident.title), "service": fit(incident.service), "severity": fit(incident.severity)}
     return News(
-        event,
-        at,
-        incident.id,
-        stored.team,
-        **about,
-        link=link,
-        triage=triage,
-        correction=correction,
-        failure=failure,
+        event, at, incident.id, stored.team, **about, link=link, triage=triage, correction=correction, failure=failure
     )
 
 
 def generic(item: News) -> bytes:
     """The body of a generic webhook, as in Standard Webhooks."""
-    data: dict[str, Any] = {
-        "incident_id": item.incident_id,
-        "team": item.team,
-        "title": item.title,
-        "service": item.service,
-        "severity": item.severity,
-        "links": {"triage": item.link} if item.link else {},
-    }
+    data: dict[str, Any] = {name: getattr(item, name) for name in _INCIDENT}
+    data["links"] = {"triage": item.link} if item.link else {}
     if item.triage is not None:
         data |= _of_triage(item.triage)
     if item.correction is not None:
@@ -105,32 +93,19 @@ def _of_triage(triage: Triage) -> dict[str, Any]:
     return {
         "degraded": triage.degraded,
         "degraded_reason": shortened(triage.degraded_reason, 300) if triage.degraded_reason else None,
-        "labels": {facet: _label(result) for facet, result in triage.facets.items() if result.labels},
+        "labels": {
+            facet: result.model_dump(include={"labels", "probability", "is_calibrated"})
+            for facet, result in triage.facets.items()
+            if result.labels
+        },
         "abstentions": {
             facet: shortened(result.abstention or "", 300)
             for facet, result in triage.facets.items()
             if not result.labels
         },
-        "suggestions": [
-            {
-                "mitigation": s.mitigation,
-                "support": s.support,
-                "considered": s.considered,
-                "median_ttm_minutes": s.median_ttm_minutes,
-                "is_general_advice": s.is_general_advice,
-            }
-            for s in triage.suggestions[:MOST_SUGGESTIONS]
-        ],
+        "suggestions": [s.model_dump(include=_SUGGESTION) for s in triage.suggestions[:MOST_SUGGESTIONS]],
         "similar": [
             {"incident_id": n.incident_id, "title": n.title, "url": n.url, "similarity": round(n.similarity, 4)}
             for n in triage.neighbours[:MOST_NEIGHBOURS]
         ],
-    }
-
-
-def _label(result: FacetResult) -> dict[str, Any]:
-    return {
-        "labels": list(result.labels),
-        "probability": result.probability,
-        "is_calibrated": result.is_calibrated,
     }

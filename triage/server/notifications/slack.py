@@ -73,7 +73,7 @@ def _of_triage(triage: Triage, names: DisplayNames) -> list[str]:
     for facet, result in triage.facets.items():
         if result.labels:
             likely = percent(result.probability)
-            sure = f" ({likely}{_caveat(result.is_calibrated)})" if likely else ""
+            sure = f" ({likely}{'' if result.is_calibrated else ', not calibrated'})" if likely else ""
             lines.append(f"{escaped(names.facet(facet))}: *{escaped(names.labels(facet, result.labels))}*{sure}")
         else:
             why = shortened(result.abstention or "not sure enough", _LONGEST_LINE)
@@ -84,10 +84,6 @@ def _of_triage(triage: Triage, names: DisplayNames) -> list[str]:
         title = shortened(nearest.title or nearest.incident_id, _LONGEST_TITLE)
         lines.append(f"Most similar: {_linked(title, nearest.url)} ({nearest.similarity:.2f})")
     return lines
-
-
-def _caveat(is_calibrated: bool) -> str:
-    return "" if is_calibrated else ", not calibrated"
 
 
 def _advice(suggestion: Suggestion, names: DisplayNames) -> str:

@@ -14,9 +14,9 @@ from triage.insights.timeline import timeline
 from triage.render.tables import Column, Row, Table
 from triage.server.api.access import Administrator, Reader, requires
 from triage.server.api.answers import IncidentAnswer
+from triage.server.api.incidents import summary_of
 from triage.server.api.parameters import IncidentInPath
 from triage.server.api.service import Parts, Service
-from triage.server.api.summary import summary_of
 from triage.server.web.annotator import REVEALS_LABELS
 from triage.server.web.downloads import MARKDOWN, TableFormat, attachment, table_file
 from triage.server.web.rendering import is_part, page_router, show
