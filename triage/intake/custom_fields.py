@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,8 +118,7 @@ def _rows(path: Path, columns: Mapping[str, str]) -> tuple[list[NumberedRow], li
     return rows, problems
 
 
-def _check_fields(path: Path, rows: Iterable[Row], columns: Mapping[str, str]) -> None:
-    rows = list(rows)
+def _check_fields(path: Path, rows: Sequence[Row], columns: Mapping[str, str]) -> None:
     for name, field in columns.items():
         if all(_value(row, field) is None and _value(row, f"labels.{field}") is None for row in rows):
             known = dict.fromkeys(name for row in rows for name in _names(row))
@@ -215,12 +214,11 @@ def _end(start: datetime, minutes: object) -> datetime | None:
         return None
 
 
-def _taxonomy_of(columns: Mapping[str, str], rows: Iterable[Mapping[str, list[str]]]) -> Taxonomy:
+def _taxonomy_of(columns: Mapping[str, str], rows: Sequence[Mapping[str, list[str]]]) -> Taxonomy:
     """A taxonomy of the labels in `rows` (facet -> labels), most frequent first.
 
     Raises `InvalidInput` for a field with fewer than two labels, or with so many that it is text.
     """
-    rows = list(rows)
     facets = []
     for name, field in columns.items():
         by_row = [list(dict.fromkeys(map(_identifier, row[name]))) for row in rows]

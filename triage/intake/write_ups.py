@@ -44,11 +44,9 @@ def read_file(path: Path, max_write_up_bytes: int) -> Reading:
 def read_stream(content: bytes, max_write_up_bytes: int) -> Reading:
     """The incidents in standard input: JSON if it looks like it, else Markdown or plain text."""
     start = content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    form = "markdown"
-    if start == b"[":
-        form = "json" if _is_json(content) else form
-    elif start == b"{":
-        form = "json" if _is_json(content) else "jsonl"
+    form = "jsonl" if start == b"{" else "markdown"
+    if start in (b"[", b"{") and _is_json(content):
+        form = "json"
     return _read(content, Path("standard input"), form, max_write_up_bytes)
 
 

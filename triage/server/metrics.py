@@ -129,12 +129,8 @@ class ModelMetrics:
             "triage_model_cost_usd", "US dollars by the price file; nothing if no price is known.", ["model"]
         )
         self._retries = counter("triage_model_retries", "Retries of model calls.", ["model"])
-        self._breaker = Gauge(
-            "triage_breaker_state",
-            "1 for the current state of a model's circuit breaker, 0 for the others.",
-            ["model", "state"],
-            registry=registry,
-        )
+        about_breaker = "1 for the current state of a model's circuit breaker, 0 for the others."
+        self._breaker = Gauge("triage_breaker_state", about_breaker, ["model", "state"], registry=registry)
 
     def called(self, call: FinishedCall) -> None:
         """See `ModelObserver.called`."""

@@ -22,7 +22,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
 
 from triage.observability import logs, spans
 from triage.server.jobs.database import sqlite_engine
@@ -136,13 +136,12 @@ async def carrier(workflow_id: str) -> Mapping[str, str]:
 
 async def states(run_ids: Collection[str]) -> dict[str, str]:
     """Run id -> state of its workflow, for runs that have one."""
-    found = await DBOS.list_workflows_async(workflow_ids=list(run_ids), load_input=False, load_output=False)
-    return {each.workflow_id: each.status for each in found}
+    return {each.workflow_id: each.status for each in await _find(workflow_ids=list(run_ids))}
 
 
 async def claimed() -> list[Claimed]:
     """The workflows that processes have taken, alive or dead."""
-    found = await DBOS.list_workflows_async(status="PENDING", name=WORKFLOW, load_input=False, load_output=False)
+    found = await _find(status="PENDING", name=WORKFLOW)
     return [Claimed(each.workflow_id, each.executor_id or "") for each in found]
 
 
@@ -161,11 +160,9 @@ async def hand_back(work: Iterable[Claimed]) -> int:
 
 async def forget(incident_id: str) -> int:
     """Delete all workflows of an incident; returns how many."""
-    first = await DBOS.list_workflows_async(workflow_ids=[incident_id], load_input=False, load_output=False)
-    later = await DBOS.list_workflows_async(
-        workflow_id_prefix=f"{incident_id}{_ATTEMPT}", load_input=False, load_output=False
-    )
-    own = [each.workflow_id for each in (*first, *later) if incident_of(each.workflow_id) == incident_id]
+    later = await _find(workflow_id_prefix=f"{incident_id}{_ATTEMPT}")
+    found = [each.workflow_id for each in (*await _find(workflow_ids=[incident_id]), *later)]
+    own = [each for each in found if incident_of(each) == incident_id]
     if own:
         await DBOS.delete_workflows_async(own)
     return len(own)
@@ -174,9 +171,7 @@ async def forget(incident_id: str) -> int:
 async def forget_ended(before: datetime) -> int:
     """Delete the finished workflows that were queued before a moment; returns how many."""
     count, until = 0, before.isoformat()
-    while found := await DBOS.list_workflows_async(
-        status=list(ENDED), name=WORKFLOW, end_time=until, limit=_BATCH, load_input=False, load_output=False
-    ):
+    while found := await _find(status=list(ENDED), name=WORKFLOW, end_time=until, limit=_BATCH):
         await DBOS.delete_workflows_async([each.workflow_id for each in found])
         count += len(found)
     return count
@@ -190,6 +185,10 @@ def run_id(pending: Pending) -> str:
 def incident_of(run: str) -> str:
     """The incident of a run."""
     return run.partition(_ATTEMPT)[0]
+
+
+async def _find(**criteria: Any) -> list[WorkflowStatus]:
+    return await DBOS.list_workflows_async(**criteria, load_input=False, load_output=False)
 
 
 def _system_database() -> Any:
