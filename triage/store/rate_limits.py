@@ -41,7 +41,7 @@ class RateLimits:
     async def reserve(
         self, provider: str, rate: Rate, amount: float, ahead_s: float, owed: float = 0.0, now: float | None = None
     ) -> float | None:
-        """See `RateLimitStore.reserve`. Computes what `gcra` does, at the Unix time `now` or now."""
+        """See `RateLimitStore.reserve`, at the Unix time `now` or now."""
         step, burst_s = (amount + owed) * rate.interval_s, max(rate.burst, amount) * rate.interval_s
         values = {"step": step, "most": max(ahead_s, 0.0) + burst_s}
         async with self.database.write() as connection:

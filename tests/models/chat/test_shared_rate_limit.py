@@ -22,11 +22,24 @@ from triage.models.chat.deadline import within
 from triage.models.chat.gate import Gate, Limits
 from triage.models.chat.openai import OpenAIChat
 from triage.models.chat.retry import RetryPolicy
-from triage.models.chat.shared_rate_limit import BLOCK_S, Rate, SharedRateLimit, gcra
+from triage.models.chat.shared_rate_limit import BLOCK_S, Rate, SharedRateLimit
 from triage.store import Store, upgrade
 
 ROOT = Path(__file__).parents[3]
 REQUEST = Request(messages=(Message(role="user", content="Why is that so?"),))
+
+
+def gcra(
+    full_at: float, now: float, amount: float, rate: Rate, ahead_s: float, owed: float = 0.0
+) -> tuple[float, float] | None:
+    """The generic cell rate algorithm, reserving ahead: the new `full_at` and the seconds to wait, or None.
+
+    `full_at` is when the whole allowance is available again. An amount larger than the burst waits until then, and
+    those after it wait longer. Source: ITU-T I.371, annex A.
+    """
+    after = max(full_at, now) + (amount + owed) * rate.interval_s
+    wait_s = after - now - max(rate.burst, amount) * rate.interval_s
+    return None if wait_s > ahead_s else (after, max(wait_s, 0.0))
 
 
 @given(

@@ -50,6 +50,7 @@ class Breaker:
     def __init__(
         self, model: ChatModel, options: BreakerOptions | None = None, on_change: OnChange | None = None
     ) -> None:
+        self.name = model.name
         self._model = model
         self._options = options or BreakerOptions()
         self._on_change = on_change
@@ -62,10 +63,6 @@ class Breaker:
         self._last_failure = ""
         # Counts the changes of state: a call that began before the last one says nothing about the provider now.
         self._period = 0
-
-    @property
-    def name(self) -> str:
-        return self._model.name
 
     @property
     def retry_after_s(self) -> float:

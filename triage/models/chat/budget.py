@@ -38,12 +38,7 @@ class Taken(NamedTuple):
 
     def plus(self, other: Taken, sign: int = 1) -> Taken:
         """The sum, or the difference with a `sign` of -1."""
-        return Taken(
-            self.calls + sign * other.calls,
-            self.prompt_tokens + sign * other.prompt_tokens,
-            self.completion_tokens + sign * other.completion_tokens,
-            self.cost + sign * other.cost,
-        )
+        return Taken._make(mine + sign * its for mine, its in zip(self, other, strict=True))
 
 
 class Ledger(Protocol):
@@ -80,6 +75,7 @@ class BudgetedChat:
         price: Price | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self.name = model.name
         self._model = model
         self._ledger = ledger
         self._budget = budget
@@ -87,10 +83,6 @@ class BudgetedChat:
         self._now = now
         self._known: dict[str, Taken] = {}
         self._unrecorded: dict[str, Taken] = {}
-
-    @property
-    def name(self) -> str:
-        return self._model.name
 
     async def complete(self, request: Request) -> Reply:
         """See `ChatModel.complete`. Raises `BudgetUsedUp`."""

@@ -91,12 +91,9 @@ class CachedChat:
     """A chat model that answers repeated questions from a cache. Implements the `ChatModel` port."""
 
     def __init__(self, model: ChatModel, cache: ReplyCache) -> None:
+        self.name = model.name
         self._model = model
         self._cache = cache
-
-    @property
-    def name(self) -> str:
-        return self._model.name
 
     async def complete(self, request: Request) -> Reply:
         """See `ChatModel.complete`. Cached replies have `is_cached` set and no retries."""

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from triage.domain.errors import MisconfiguredService
-from triage.models.chat import Message, Reply, Request
+from triage.models.chat import Reply, Request
 from triage.models.chat.dialect import AnswerFormat, Dialect, LearnedDialect, append_schema
 from triage.models.chat.gate import Gate
 from triage.models.chat.retry import Retries, RetryPolicy, SettingNames, UnusableReply
@@ -34,7 +34,8 @@ class LangChainChat:
         gate: Gate | None = None,
         **options: Any,
     ) -> None:
-        self._model = model
+        self.name = f"{provider}:{model}"
+        self.model_id = model
         self._provider = provider
         self.endpoint = Endpoint(provider)
         self._options = options
@@ -46,15 +47,6 @@ class LangChainChat:
         settings = SettingNames(model="TRIAGE_MODEL", base_url="TRIAGE_BASE_URL", api_key=self._key_name)
         self._retries = Retries(policy, gate, settings, secret=str(options.get("api_key", "")))
         self._model_for(max_tokens=800, temperature=0.0)
-
-    @property
-    def name(self) -> str:
-        return f"{self._provider}:{self._model}"
-
-    @property
-    def model_id(self) -> str:
-        """The model's name at the provider."""
-        return self._model
 
     @traced
     async def complete(self, request: Request) -> Reply:
@@ -70,13 +62,16 @@ class LangChainChat:
 
     async def _send(self, request: Request, dialect: Dialect) -> Reply:
         model = self._model_for(request.max_tokens, request.temperature if dialect.takes_temperature else None)
-        if request.schema_ is None:
-            message = await model.ainvoke(_pairs(request.messages))
-            return self._read(message, str(message.text))
-        message = await _ask_for(model, request.messages, request.schema_, dialect.answer_format)
-        return self._read(message, _structured_text(message))
+        messages, schema, answer_format = request.messages, request.schema_, dialect.answer_format
+        if schema is not None and answer_format in {"json_object", "text"}:
+            messages = append_schema(messages, schema)
+        pairs = [(message.role, message.content) for message in messages]
+        if schema is None or answer_format == "text":
+            return self._read(await model.ainvoke(pairs))
+        return self._read((await _structured(model, schema, _METHODS[answer_format]).ainvoke(pairs))["raw"])
 
-    def _read(self, message: AIMessage, text: str) -> Reply:
+    def _read(self, message: AIMessage) -> Reply:
+        text = _text(message)
         metadata = message.response_metadata
         finish_reason = _finish_reason(metadata)
         if not text and finish_reason != "length":
@@ -85,7 +80,7 @@ class LangChainChat:
         return Reply(
             text=text,
             finish_reason=finish_reason,
-            model=str(metadata.get("model_name") or metadata.get("model") or self._model),
+            model=str(metadata.get("model_name") or metadata.get("model") or self.model_id),
             prompt_tokens=usage["input_tokens"] if usage else 0,
             completion_tokens=usage["output_tokens"] if usage else 0,
         )
@@ -101,7 +96,7 @@ class LangChainChat:
         from langchain.chat_models import init_chat_model
 
         try:
-            model: BaseChatModel = init_chat_model(self._model, model_provider=self._provider, **arguments)
+            model: BaseChatModel = init_chat_model(self.model_id, model_provider=self._provider, **arguments)
         except ImportError as error:
             raise MisconfiguredService(
                 f"LangChain needs a package for the provider {self._provider!r}: "
@@ -129,18 +124,6 @@ class _Unsupported(Exception):
     status_code = 501
 
 
-async def _ask_for(
-    model: BaseChatModel, messages: tuple[Message, ...], schema: dict[str, Any], answer_format: AnswerFormat
-) -> AIMessage:
-    if answer_format in {"json_object", "text"}:
-        messages = append_schema(messages, schema)
-    if answer_format == "text":
-        return await model.ainvoke(_pairs(messages))
-    found = await _structured(model, schema, _METHODS[answer_format]).ainvoke(_pairs(messages))
-    raw: AIMessage = found["raw"]
-    return raw
-
-
 def _structured(model: BaseChatModel, schema: dict[str, Any], method: dict[str, str]) -> Runnable[Any, Any]:
     described = {"title": "answer", "description": "The answer.", **schema}
     try:
@@ -150,11 +133,7 @@ def _structured(model: BaseChatModel, schema: dict[str, Any], method: dict[str, 
         raise _Unsupported(f"no structured output of this kind: {error}") from error
 
 
-def _pairs(messages: tuple[Message, ...]) -> list[tuple[str, str]]:
-    return [(message.role, message.content) for message in messages]
-
-
-def _structured_text(raw: AIMessage) -> str:
+def _text(raw: AIMessage) -> str:
     """The answer as the model wrote it: a tool's arguments, else the text."""
     if raw.tool_calls:
         return json.dumps(raw.tool_calls[0]["args"], ensure_ascii=False)

@@ -30,13 +30,7 @@ class LocalModelServer:
     An OpenAI client connects with `base_url` and `api_key`.
     """
 
-    def __init__(
-        self,
-        model_path: Path,
-        log_file: Path,
-        *,
-        context_tokens: int = 8192,
-    ) -> None:
+    def __init__(self, model_path: Path, log_file: Path, *, context_tokens: int = 8192) -> None:
         self.model = QWEN_CODER_1_5B.name
         self.base_url = ""
         self.api_key = secrets.token_urlsafe(24)
@@ -132,13 +126,10 @@ class LocalChat:
     """
 
     def __init__(self, server: LocalModelServer) -> None:
+        self.name = server.model
         self._server = server
         self._client: OpenAIChat | None = None
         self._lock = asyncio.Lock()
-
-    @property
-    def name(self) -> str:
-        return self._server.model
 
     async def complete(self, request: Request) -> Reply:
         """See `ChatModel.complete`. If the server dies during a request, a new server gets the request once more."""
@@ -173,12 +164,8 @@ class LocalChat:
                 await self._server.start()
             except MisconfiguredService as error:
                 raise ModelUnavailable(error.detail, **error.data) from error
-            self._client = OpenAIChat(
-                self._server.model,
-                base_url=self._server.base_url,
-                api_key=self._server.api_key,
-                policy=RetryPolicy(attempts=2),
-            )
+            policy = RetryPolicy(attempts=2)
+            self._client = OpenAIChat(self.name, self._server.base_url, self._server.api_key, policy=policy)
         return self._client
 
     async def _close_client(self) -> None:

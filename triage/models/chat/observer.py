@@ -46,13 +46,10 @@ class ObservedChat:
     """A chat model that notifies an observer of its calls. Implements the `ChatModel` port."""
 
     def __init__(self, model: ChatModel, observer: ModelObserver, price: Price | None = None) -> None:
+        self.name = model.name
         self._model = model
         self._observer = observer
         self._price = price
-
-    @property
-    def name(self) -> str:
-        return self._model.name
 
     async def complete(self, request: Request) -> Reply:
         """See `ChatModel.complete`. A cancelled call counts as a timeout."""

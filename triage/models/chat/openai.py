@@ -31,7 +31,7 @@ class OpenAIChat:
         policy: RetryPolicy | None = None,
         gate: Gate | None = None,
     ) -> None:
-        self._model = model
+        self.name = self.model_id = model
         self._retries = Retries(policy, gate, secret=api_key)
         self._dialect = LearnedDialect()
         self._client = openai.AsyncOpenAI(
@@ -39,15 +39,6 @@ class OpenAIChat:
         )
         self._url = str(self._client.base_url.join("chat/completions"))
         self.endpoint = Endpoint.of("openai", str(self._client.base_url))
-
-    @property
-    def name(self) -> str:
-        return self._model
-
-    @property
-    def model_id(self) -> str:
-        """The model's name at the endpoint."""
-        return self._model
 
     @traced
     async def complete(self, request: Request) -> Reply:
@@ -66,7 +57,7 @@ class OpenAIChat:
                 raise ModelUnavailable(f"{self._client.base_url} answers {error.status_code}.") from error
         except openai.APIConnectionError as error:
             raise ModelUnavailable(f"{self._client.base_url} is not reachable: check TRIAGE_BASE_URL.") from error
-        return f"{self._model}: {self._client.base_url} is reachable"
+        return f"{self.name}: {self._client.base_url} is reachable"
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -78,7 +69,7 @@ class OpenAIChat:
         body = await self._client.post(
             self._url,
             cast_to=bytes,
-            content=to_json({"model": self._model, **dialect.arguments(request)}),
+            content=to_json({"model": self.model_id, **dialect.arguments(request)}),
             options={"timeout": request.deadline_s},
         )
         return _read(body)

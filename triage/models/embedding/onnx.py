@@ -52,7 +52,6 @@ class MiniLM:
     are embedded at a time, each in one thread: several threads per short text are slower.
     """
 
-    dimension = DIMENSION
     fingerprint = "minilm-l6-v2-int8"
 
     def __init__(self, threads: int = 0) -> None:
