@@ -118,7 +118,7 @@ class ModelUnderTest:
                 prompts=self._classifier.prompts,
                 model=self._model_name,
                 redactions=redacted.counts,
-                **said.usage.provenance,
+                **said.usage.model_dump(),
                 dropped_quotes=sum(map(len, quotes.values())) - found,
                 was_condensed=len(read) < len(sentences),
                 as_of=as_of,

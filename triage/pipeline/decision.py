@@ -172,7 +172,8 @@ def _decide_facet(
     rule: FacetRule,
 ) -> FacetResult:
     distribution = combine(facet, sources, rule)
-    parents = None if parent is None else parent.labels or _likeliest(parent)
+    # A parent that abstains counts with its likeliest label, if it has one.
+    parents = None if parent is None else parent.labels or tuple(each.label for each in parent.distribution[:1])
     if parents is not None:
         allowed = {label.id for label in facet.children(parents)}
         distribution = {label: p for label, p in distribution.items() if label in allowed}
@@ -206,11 +207,6 @@ def _decide_facet(
         sources=sources,
         is_calibrated=rule.is_calibrated,
     )
-
-
-def _likeliest(result: FacetResult) -> tuple[str, ...]:
-    """The likeliest label of an abstaining facet; empty if it has none."""
-    return tuple(each.label for each in result.distribution[:1])
 
 
 def _labels(

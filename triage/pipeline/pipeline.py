@@ -183,6 +183,7 @@ class Pipeline:
             contrasted = await contrast(facets[kind], vector, examples, likeness, self.definitions)
         with _timed(seconds, "suggest"):
             suggestions = suggest(self.taxonomy, neighbours, facets, examples)
+        warning = (decision.way.calibration if decision.way else decision.calibration).warning
         triage = Triage(
             incident_id=incident.id,
             facets=facets,
@@ -191,7 +192,7 @@ class Pipeline:
             suggestions=tuple(suggestions),
             degraded=decision.degraded_reason is not None,
             degraded_reason=decision.degraded_reason,
-            warnings=self._warnings_of(decision),
+            warnings=(warning,) if warning else (),
             provenance=Provenance(
                 taxonomy=self.taxonomy.id,
                 taxonomy_version=self.taxonomy.version,
@@ -201,7 +202,7 @@ class Pipeline:
                 calibrator=decision.calibration.calibrator,
                 history_size=await self.history.size(),
                 redactions=redacted.counts,
-                **decision.usage.provenance,
+                **decision.usage.model_dump(),
                 cost=decision.cost,
                 model_deadline_s=self._deadline_s,
                 dropped_quotes=dropped,
@@ -315,10 +316,6 @@ class Pipeline:
             neighbours=tuple(without_instructions_in(neighbour, self.taxonomy) for neighbour in shown),
         )
 
-    def _warnings_of(self, decision: _Decision) -> tuple[str, ...]:
-        warning = (decision.way.calibration if decision.way else decision.calibration).warning
-        return (warning,) if warning else ()
-
 
 class _Decision(NamedTuple):
     """The decided facets and what they come from. If no model answered, `way` is the first one that was asked."""
@@ -334,7 +331,7 @@ class _Decision(NamedTuple):
     @property
     def cost(self) -> float | None:
         """US dollars for the tokens that were paid for; None if the price is unknown or no model answered."""
-        if self.way is None or self.way.price is None or not self.usage.calls:
+        if self.way is None or self.way.price is None or not self.usage.model_calls:
             return None
         paid = self.usage
         return self.way.price.of(

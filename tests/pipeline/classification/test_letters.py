@@ -96,7 +96,7 @@ async def test_an_endpoint_without_log_probabilities_is_asked_several_times_for_
     assert distribution[category[0]] == pytest.approx((1 + 1 / len(category)) / 6)
     assert distribution[category[2]] == pytest.approx((1 / len(category)) / 6)
     assert sum(distribution.values()) == pytest.approx(1)
-    assert said.usage.calls == 5
+    assert said.usage.model_calls == 5
     assert said.usage.completion_tokens == 5
 
 
@@ -107,7 +107,7 @@ async def test_an_endpoint_with_log_probabilities_is_asked_once_whatever_the_sam
     await classifier.prepare(one_facet(taxonomy))
     said = await classifier.classify(subject, one_facet(taxonomy))
 
-    assert said.usage.calls == 1
+    assert said.usage.model_calls == 1
 
 
 async def test_samples_that_fail_or_are_no_letter_have_no_vote(
@@ -135,7 +135,7 @@ async def test_a_model_that_begins_the_json_anew_is_read_from_samples_with_room_
 
     category = taxonomy.facet("category").ids
     assert said.answers["category"].distribution[category[1]] == pytest.approx((3 + 1 / len(category)) / 4)
-    assert said.usage.calls == 4
+    assert said.usage.model_calls == 4
 
 
 @pytest.mark.parametrize("words", ["!? I think so", "Based on the write-up", "Z"])
@@ -157,7 +157,7 @@ async def test_the_quote_is_the_sentence_that_the_model_names(
     quotes, usage = await classifier.quote(subject, taxonomy, {"category": ("infrastructure",)})
 
     assert quotes == {"category": (subject.sentences[1].text,)}
-    assert usage.calls == 1
+    assert usage.model_calls == 1
 
 
 async def test_a_sentence_that_there_is_not_gives_no_quote(

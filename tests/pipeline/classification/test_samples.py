@@ -7,8 +7,7 @@ from pydantic import ValidationError
 
 from tests.fake_openai import FakeOpenAI
 from triage.app.settings import Settings
-from triage.app.wiring import open_model
-from triage.app.wiring.models import build_classifier
+from triage.app.wiring.models import build_classifier, open_model
 from triage.domain.taxonomy import Taxonomy
 from triage.pipeline.classification import Subject
 from triage.pipeline.classification.samples import mean, smoothed_shares
@@ -64,7 +63,7 @@ async def test_the_setting_says_how_many_answers_are_asked_for(
         await classifier.prepare(category)
         said = await classifier.classify(subject, category)
 
-    assert said.usage.calls == calls
+    assert said.usage.model_calls == calls
 
 
 def test_no_answer_at_all_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ async def test_all_facets_come_with_one_call(
     fake_openai.words = "The Redis cluster ran out of connections."
     said = await classifier.classify(subject, taxonomy)
 
-    assert len(fake_openai.requests) == said.usage.calls == 1
+    assert len(fake_openai.requests) == said.usage.model_calls == 1
     assert set(said.answers) == {facet.id for facet in taxonomy.triaged}
     assert next(iter(said.answers["category"].distribution)) == "inference_engine"
     assert said.answers["category"].quotes == (fake_openai.words,)
@@ -56,7 +56,7 @@ async def test_an_answer_that_does_not_fit_is_sent_back_once_with_its_mistake(
     fake_openai.script(wrong)
     said = await classifier.classify(subject, taxonomy)
 
-    assert said.usage.calls == 2
+    assert said.usage.model_calls == 2
     assert "can't be used" in fake_openai.requests[1]["messages"][-1]["content"]
 
 
@@ -77,7 +77,7 @@ async def test_a_model_is_asked_well_whatever_output_formats_its_endpoint_has(
     said = await classifier.classify(subject, taxonomy)
 
     assert next(iter(said.answers["category"].distribution)) == "inference_engine"
-    assert (said.usage.calls, len(fake_openai.requests)) == (1, 1 + len(rejected))
+    assert (said.usage.model_calls, len(fake_openai.requests)) == (1, 1 + len(rejected))
 
 
 @pytest.mark.parametrize("rejected", [LADDER[:1], LADDER])
@@ -115,7 +115,7 @@ async def test_an_answer_that_was_cut_off_is_not_taken_for_a_whole_one(
     fake_openai.script(Answer(finish_reason="length"))
     said = await classifier.classify(subject, taxonomy)
 
-    assert said.usage.calls == 2
+    assert said.usage.model_calls == 2
 
 
 async def test_the_runner_up_gets_a_share_and_single_facets_one_label(
@@ -156,7 +156,7 @@ async def test_the_distribution_over_several_answers_is_their_mean(
         {"infrastructure": (0.8 + 0.05 + 0.6) / 3, "operational": (0.1 + 0.9 + 0.2) / 3}
     )
     assert category.quotes == ("first",)
-    assert said.usage.calls == 3
+    assert said.usage.model_calls == 3
 
 
 async def test_the_answers_are_asked_for_at_once(

@@ -34,17 +34,17 @@ class Answer(BaseModel, frozen=True):
 
 
 class Usage(BaseModel, frozen=True):
-    """The calls and tokens of one incident.
+    """The calls and tokens of one incident, named as in `Provenance`.
 
-    `cached` counts the calls that were answered from the cache, and `cached_prompt_tokens` and
+    `cached_calls` counts the calls that were answered from the cache, and `cached_prompt_tokens` and
     `cached_completion_tokens` their tokens, which cost nothing.
     """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    calls: int = 0
+    model_calls: int = 0
     retries: int = 0
-    cached: int = 0
+    cached_calls: int = 0
     cached_prompt_tokens: int = 0
     cached_completion_tokens: int = 0
 
@@ -55,25 +55,12 @@ class Usage(BaseModel, frozen=True):
         return cls(
             prompt_tokens=prompt,
             completion_tokens=completion,
-            calls=1,
+            model_calls=1,
             retries=reply.retries,
-            cached=cached,
+            cached_calls=cached,
             cached_prompt_tokens=prompt * cached,
             cached_completion_tokens=completion * cached,
         )
-
-    @property
-    def provenance(self) -> dict[str, int]:
-        """The fields of `Provenance` for this usage."""
-        return {
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "model_calls": self.calls,
-            "retries": self.retries,
-            "cached_calls": self.cached,
-            "cached_prompt_tokens": self.cached_prompt_tokens,
-            "cached_completion_tokens": self.cached_completion_tokens,
-        }
 
     def __add__(self, other: Usage) -> Usage:
         mine, others = self.model_dump(), other.model_dump()

@@ -163,13 +163,11 @@ class DefinitionReader:
         key = (example.incident_id, example.text)
         if key not in self._reached:
             vectors = await self._of_incident(example)
-            alike = (
-                {(facet.id, label): self._like(vectors, facet, label) for facet in self._facets for label in facet.ids}
-                if len(vectors)
-                else {}
-            )
             self._reached[key] = {
-                label: (_summit(likeness), float(likeness.mean())) for label, likeness in alike.items()
+                (facet.id, label): (_summit(likeness), float(likeness.mean()))
+                for facet in (self._facets if len(vectors) else ())
+                for label in facet.ids
+                for likeness in (self._like(vectors, facet, label),)
             }
             while len(self._reached) > _KEPT_REFERENCES:
                 self._reached.popitem(last=False)
@@ -214,11 +212,7 @@ def representative(examples: Sequence[Example]) -> list[Example]:
 
 def in_reference_order(examples: Sequence[Example]) -> list[Example]:
     """The incidents in the order in which they are chosen as reference."""
-    return sorted(examples, key=lambda e: _digest(e.incident_id))
-
-
-def _digest(incident_id: str) -> str:
-    return hashlib.sha256(incident_id.encode()).hexdigest()
+    return sorted(examples, key=lambda example: hashlib.sha256(example.incident_id.encode()).digest())
 
 
 def _summit(likeness: Vectors) -> float:

@@ -21,6 +21,8 @@ from triage.pipeline.classification.codebook import definitions, examples, plain
 from triage.pipeline.classification.prompts import load
 from triage.pipeline.classification.samples import mean, sample
 
+_MAX_TOKENS = 2_000
+
 
 class _FacetAnswer(BaseModel):
     labels: list[str] = Field(min_length=1)
@@ -46,18 +48,11 @@ class StructuredClassifier:
     """
 
     def __init__(
-        self,
-        model: ChatModel,
-        *,
-        deadline_s: float = 60.0,
-        max_tokens: int = 2_000,
-        samples: int = 1,
-        prompts: Path | None = None,
+        self, model: ChatModel, *, deadline_s: float = 60.0, samples: int = 1, prompts: Path | None = None
     ) -> None:
         self._model = model
         self._samples = samples
         self._deadline_s = deadline_s
-        self._max_tokens = max_tokens
         self._prompt = load("structured", prompts)
         self._codebooks: dict[tuple[str, str, tuple[str, ...]], _Codebook] = {}
 
@@ -78,7 +73,7 @@ class StructuredClassifier:
             write_up=plain(subject),
         )
         request = Request(
-            messages=messages, schema_=codebook.schema, max_tokens=self._max_tokens, deadline_s=self._deadline_s
+            messages=messages, schema_=codebook.schema, max_tokens=_MAX_TOKENS, deadline_s=self._deadline_s
         )
         if self._samples == 1:
             return await self._first(request, taxonomy)
