@@ -58,7 +58,7 @@ class HashingEmbedder:
 
 def pipeline_without_model(casebook: Casebook) -> Pipeline:
     """A pipeline over the history of `casebook` that asks no model and has no calibrator."""
-    return Pipeline(casebook.taxonomy, Redactor(), casebook._embedder, casebook._history)
+    return Pipeline(casebook.taxonomy, Redactor(), casebook._embedder, casebook.history)
 
 
 def app_without_model(casebook: Casebook, store: Store, jobs: Jobs, **options: Any) -> FastAPI:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from triage.agreement import cohen_kappa
 from triage.app.settings import Settings
-from triage.app.wiring import LOCAL_DEADLINE_S, LOCAL_WRITE_UP_CHARACTERS, open_model
+from triage.app.wiring.models import LOCAL_DEADLINE_S, LOCAL_WRITE_UP_CHARACTERS, open_model
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation import Case, Suite
 from triage.models.embedding.onnx import MiniLM

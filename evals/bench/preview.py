@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from triage.app.settings import Settings
-from triage.app.wiring import Components, open_components
+from triage.app.wiring.components import Components, open_components
 from triage.domain.annotation import Annotation, Labels
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM

@@ -18,7 +18,7 @@ import numpy as np
 import yaml
 
 from triage.app.settings import Settings
-from triage.app.wiring import open_model
+from triage.app.wiring.models import open_model
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.runs import Run

@@ -23,7 +23,7 @@ from pydantic import BaseModel, Field
 
 from triage.agreement.proportion import Proportion
 from triage.app.settings import Settings
-from triage.app.wiring import open_subject
+from triage.app.wiring.suites import open_subject
 from triage.domain.annotation import Labels
 from triage.domain.incident import Incident, Scalar, content_id
 from triage.domain.taxonomy import Taxonomy

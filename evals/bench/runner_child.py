@@ -18,7 +18,8 @@ from typing import Any
 import openai
 
 from triage.app.settings import Settings
-from triage.app.wiring import open_subject, provider_gate
+from triage.app.wiring.models import provider_gate
+from triage.app.wiring.suites import open_subject
 from triage.cli.eval.run import showing_pace
 from triage.cli.terminal import watching
 from triage.domain.errors import ModelUnavailable

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from tests.model_counters import Counters
 from triage.app.settings import Settings
-from triage.app.wiring import Components, open_components
+from triage.app.wiring.components import Components, open_components
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Triage
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from triage.app.settings import Settings
-from triage.app.wiring import open_subject
+from triage.app.wiring.suites import open_subject
 from triage.domain.errors import InvalidInput
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Run, Suite, run_suite

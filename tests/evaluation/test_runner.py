@@ -267,7 +267,7 @@ async def test_the_case_its_copies_and_near_duplicates_are_never_its_neighbours(
         vllm_row(22, "power", story.format("the north of Riga") + " Nobody was hurt."),
     )
     suite = write_suite(history=history)
-    index = ChromaHistory.open(None, "words", 64)
+    index = ChromaHistory.open(None, "words")
     try:
         run = await run_suite(suite, suite.load_data(small), small, Retriever(index), folder)
         assert await index.size() == 15

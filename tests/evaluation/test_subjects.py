@@ -12,7 +12,7 @@ import pytest
 
 from tests.fake_openai import Answer, Behaviour, Chosen, FakeOpenAI, Status
 from triage.app.settings import Settings
-from triage.app.wiring import open_subject
+from triage.app.wiring.suites import open_subject
 from triage.domain.errors import MisconfiguredService
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Run, Suite, run_suite

@@ -42,7 +42,7 @@ from triage.domain.incident import Incident
 
 {told}
 folder, embedder = pathlib.Path(sys.argv[1]), HashingEmbedder()
-history = ChromaHistory.open(folder, embedder.fingerprint, DIMENSION)
+history = ChromaHistory.open(folder, embedder.fingerprint)
 vectors = asyncio.run(embedder.embed(["A switch failed."]))
 incident = Incident(id="a", write_up="A switch failed.")
 asyncio.run(history.remember([(incident, {{"category": ("infrastructure",)}})], vectors))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.parts import DIMENSION, HashingEmbedder
+from tests.parts import HashingEmbedder
 from triage.domain.annotation import Annotation, Labels
 from triage.domain.errors import Conflict, InvalidInput, NotFound
 from triage.domain.incident import Incident
@@ -30,7 +30,7 @@ def embedder() -> HashingEmbedder:
 
 @pytest.fixture
 def history() -> Iterator[ChromaHistory]:
-    history = ChromaHistory.open(None, HashingEmbedder().fingerprint, DIMENSION)
+    history = ChromaHistory.open(None, HashingEmbedder().fingerprint)
     yield history
     history.close()
 
@@ -83,7 +83,7 @@ async def test_an_incident_whose_gold_label_is_withdrawn_leaves_the_history(case
     await casebook.annotate("switch", [gold("infrastructure", is_gold=False)])
 
     assert await casebook.search("switch", 1) == []
-    assert await casebook.verify_index()
+    assert (await casebook.indexer.compare()).is_clean
 
 
 async def test_an_annotation_that_is_not_gold_is_no_history(casebook: Casebook, store: Store) -> None:
@@ -172,13 +172,13 @@ async def test_a_lost_index_is_built_again_from_the_vectors_in_sql(
     casebook: Casebook, store: Store, embedder: HashingEmbedder
 ) -> None:
     await casebook.import_history(RECORDS, "the project", "derived")
-    fresh = ChromaHistory.open(None, embedder.fingerprint, DIMENSION)
+    fresh = ChromaHistory.open(None, embedder.fingerprint)
     after = Casebook(store, fresh, Redactor(), embedder, TAXONOMY)
     progress: list[tuple[int, int]] = []
 
-    assert not await after.verify_index()
-    assert await after.rebuild_index(lambda _, done, total: progress.append((done, total))) == 2
-    assert await after.verify_index()
+    assert not (await after.indexer.compare()).is_clean
+    assert await after.indexer.rebuild(lambda _, done, total: progress.append((done, total))) == 2
+    assert (await after.indexer.compare()).is_clean
     assert await after.search("a kernel", 2) == await casebook.search("a kernel", 2)
     # Two for the searches; the incidents' own vectors came from the store.
     assert embedder.embedded == 4
@@ -190,19 +190,19 @@ async def test_an_index_with_labels_that_were_corrected_elsewhere_is_found_out(
     casebook: Casebook, store: Store
 ) -> None:
     await casebook.import_history(RECORDS, "the project", "derived")
-    assert await casebook.verify_index()
+    assert (await casebook.indexer.compare()).is_clean
 
     await store.record([gold("operational", annotator="lin").model_copy(update={"incident_id": "switch"})])
 
-    assert not await casebook.verify_index()
+    assert not (await casebook.indexer.compare()).is_clean
 
 
 async def test_another_embedder_makes_and_keeps_vectors_of_its_own(casebook: Casebook, store: Store) -> None:
     await casebook.import_history(RECORDS, "the project", "derived")
     other = HashingEmbedder("hashing-other")
-    history = ChromaHistory.open(None, other.fingerprint, DIMENSION)
+    history = ChromaHistory.open(None, other.fingerprint)
 
-    await Casebook(store, history, Redactor(), other, TAXONOMY).rebuild_index()
+    await Casebook(store, history, Redactor(), other, TAXONOMY).indexer.rebuild()
 
     assert set(await store.vectors.find_many("hashing-other", ["switch", "kernel"])) == {"switch", "kernel"}
     assert set(await store.vectors.find_many("hashing-64", ["switch", "kernel"])) == {"switch", "kernel"}
@@ -236,7 +236,7 @@ async def test_annotations_made_elsewhere_come_in_with_their_incidents_and_once(
     assert (await store.incidents.get("switch")).incident == SWITCH
     assert (await store.incidents.get("kernel")).status == "imported"
     assert [n.incident_id for n in await casebook.search("kernel", 5)] == ["kernel"]
-    assert await casebook.verify_index()
+    assert (await casebook.indexer.compare()).is_clean
 
 
 async def test_annotations_of_an_unknown_incident_or_that_cannot_be_gold_together_store_nothing(

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.parts import DIMENSION, HashingEmbedder, free_port
+from tests.parts import HashingEmbedder, free_port
 from triage.domain.annotation import Labels
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
@@ -49,9 +49,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def history(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ChromaHistory]:
     name = HashingEmbedder.fingerprint
     if request.param == "server":
-        history = ChromaHistory.connect(request.getfixturevalue("server"), f"{name}-{os.urandom(4).hex()}", DIMENSION)
+        history = ChromaHistory.connect(request.getfixturevalue("server"), f"{name}-{os.urandom(4).hex()}")
     else:
-        history = ChromaHistory.open(tmp_path / "index" if request.param == "folder" else None, name, DIMENSION)
+        history = ChromaHistory.open(tmp_path / "index" if request.param == "folder" else None, name)
     yield history
     history.close()
 
@@ -121,10 +121,10 @@ async def test_what_is_forgotten_is_not_found(history: ChromaHistory) -> None:
 
 
 async def test_an_index_in_a_folder_is_there_after_it_was_closed(tmp_path: Path) -> None:
-    history = ChromaHistory.open(tmp_path / "index", "f", DIMENSION)
+    history = ChromaHistory.open(tmp_path / "index", "f")
     await fill(history, TEXTS)
     history.close()
-    again = ChromaHistory.open(tmp_path / "index", "f", DIMENSION)
+    again = ChromaHistory.open(tmp_path / "index", "f")
 
     assert set(await again.entries(TEXTS)) == set(TEXTS)
     again.close()
@@ -132,11 +132,11 @@ async def test_an_index_in_a_folder_is_there_after_it_was_closed(tmp_path: Path)
 
 @pytest.mark.slow
 async def test_a_damaged_index_is_set_aside_and_an_empty_one_takes_its_place(tmp_path: Path) -> None:
-    history = ChromaHistory.open(tmp_path / "index", "f", DIMENSION)
+    history = ChromaHistory.open(tmp_path / "index", "f")
     await fill(history, TEXTS)
     history.close()
     (tmp_path / "index" / "chroma.sqlite3").write_bytes(b"not a database" * 100)
-    again = ChromaHistory.open(tmp_path / "index", "f", DIMENSION)
+    again = ChromaHistory.open(tmp_path / "index", "f")
 
     assert await again.size() == 0
     assert any(name.startswith("index.damaged-") for name in os.listdir(tmp_path))
@@ -144,10 +144,10 @@ async def test_a_damaged_index_is_set_aside_and_an_empty_one_takes_its_place(tmp
 
 
 async def test_vectors_of_two_embedders_never_mix(tmp_path: Path) -> None:
-    history = ChromaHistory.open(tmp_path / "index", "one", DIMENSION)
+    history = ChromaHistory.open(tmp_path / "index", "one")
     await fill(history, TEXTS)
     history.close()
-    other = ChromaHistory.open(tmp_path / "index", "another", DIMENSION)
+    other = ChromaHistory.open(tmp_path / "index", "another")
 
     assert await other.size() == 0
     other.close()
@@ -155,7 +155,7 @@ async def test_vectors_of_two_embedders_never_mix(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_second_process_is_told_that_the_index_is_in_use(tmp_path: Path) -> None:
-    history = ChromaHistory.open(tmp_path / "index", "f", DIMENSION)
+    history = ChromaHistory.open(tmp_path / "index", "f")
     program = (
         "import sys, pathlib; from triage.history.chroma import ChromaHistory;"
         "ChromaHistory.open(pathlib.Path(sys.argv[1]), 'f')"

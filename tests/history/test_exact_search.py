@@ -25,7 +25,7 @@ def text(n: int) -> str:
 @pytest.mark.parametrize("half_life_days", [None, 30.0])
 async def test_the_neighbours_are_those_of_the_index(half_life_days: float | None) -> None:
     ranking, embedder = DEFAULT_RANKING._replace(half_life_days=half_life_days), HashingEmbedder()
-    history = ChromaHistory.open(None, embedder.fingerprint, DIMENSION, ranking)
+    history = ChromaHistory.open(None, embedder.fingerprint, ranking)
     incidents = [
         Incident(id=f"i{n:03}", title=f"No. {n}", write_up=text(n), started_at=START + timedelta(days=n))
         for n in range(60)

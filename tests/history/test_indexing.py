@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.history.test_casebook import KERNEL, RECORDS, SWITCH, TAXONOMY, gold
-from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline
+from tests.parts import HashingEmbedder, KeywordPipeline
 from triage.domain.annotation import Labels
 from triage.domain.errors import NotFound
 from triage.domain.incident import Incident
@@ -21,6 +21,7 @@ from triage.domain.principal import SHARED_TEAM
 from triage.history import IndexUnavailable
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
+from triage.history.indexing import Indexer
 from triage.redaction import Redactor
 from triage.server.index_keeper import index_keeper
 from triage.store import Store, upgrade
@@ -28,7 +29,7 @@ from triage.store import Store, upgrade
 
 @pytest.fixture
 def history(tmp_path: Path) -> Iterator[ChromaHistory]:
-    history = ChromaHistory.open(tmp_path / "index", HashingEmbedder().fingerprint, DIMENSION)
+    history = ChromaHistory.open(tmp_path / "index", HashingEmbedder().fingerprint)
     yield history
     history.close()
 
@@ -65,7 +66,7 @@ async def test_every_change_takes_its_marks_away_once_the_index_follows(casebook
 
     assert await waiting(store) == 0
     assert (await store.index_marks.get_version()).last == 4
-    assert await casebook.verify_index()
+    assert (await casebook.indexer.compare()).is_clean
 
 
 async def test_an_annotation_is_kept_while_the_index_is_away_and_found_once_it_is_back(
@@ -78,10 +79,10 @@ async def test_an_annotation_is_kept_while_the_index_is_away_and_found_once_it_i
     assert len(await casebook.annotate("switch", [gold("infrastructure")])) == 1
     assert await waiting(store) == 1
     with pytest.raises(IndexUnavailable):
-        await casebook.repair(older_than_s=0)
+        await casebook.indexer.repair(older_than_s=0)
     away.is_away = False
-    assert await casebook.repair(older_than_s=60) == 0
-    assert await casebook.repair(older_than_s=0) == 1
+    assert await casebook.indexer.repair(older_than_s=60) == 0
+    assert await casebook.indexer.repair(older_than_s=0) == 1
     assert await waiting(store) == 0
     assert [n.incident_id for n in await casebook.search("switch", 1)] == ["switch"]
 
@@ -89,14 +90,14 @@ async def test_an_annotation_is_kept_while_the_index_is_away_and_found_once_it_i
 async def test_the_keeper_works_off_what_was_left(
     casebook: Casebook, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Casebook.repair, "__defaults__", (0.0,))
+    monkeypatch.setattr(Indexer.repair, "__defaults__", (0.0,))
     await casebook.accept(SWITCH)
     await store.record([gold("infrastructure").model_copy(update={"incident_id": "switch"})], fingerprint="hashing-64")
     async with index_keeper(casebook, every_s=0.02), asyncio.timeout(10):
         while await waiting(store):  # noqa: ASYNC110 - nothing tells when the keeper is done
             await asyncio.sleep(0.02)
 
-    assert await casebook.verify_index()
+    assert (await casebook.indexer.compare()).is_clean
 
 
 async def test_a_mark_that_is_written_meanwhile_stays(casebook: Casebook, store: Store) -> None:
@@ -147,7 +148,7 @@ async def test_a_correction_that_was_overtaken_is_written_again(
     await slow.annotate("switch", [gold("infrastructure")])
 
     assert (await casebook.search("switch", 1))[0].labels == {"category": ("operational",)}
-    assert await casebook.verify_index()
+    assert (await casebook.indexer.compare()).is_clean
     assert await waiting(store) == 0
 
 
@@ -155,19 +156,19 @@ async def test_several_repairs_at_once_do_no_harm(casebook: Casebook, store: Sto
     await casebook.import_history(RECORDS, "the project", "derived")
     given = [gold("operational", annotator=f"a{n}").model_copy(update={"incident_id": "switch"}) for n in range(9)]
     await store.record(given)
-    await asyncio.gather(*(casebook.repair(older_than_s=0) for _ in range(4)))
+    await asyncio.gather(*(casebook.indexer.repair(older_than_s=0) for _ in range(4)))
 
     assert await waiting(store) == 0
-    assert await casebook.verify_index()
+    assert (await casebook.indexer.compare()).is_clean
 
 
 async def test_an_index_in_memory_leaves_the_marks_to_the_one_that_lasts(casebook: Casebook, store: Store) -> None:
-    memory = ChromaHistory.open(None, HashingEmbedder().fingerprint, DIMENSION)
+    memory = ChromaHistory.open(None, HashingEmbedder().fingerprint)
     command = Casebook(store, memory, Redactor(), HashingEmbedder(), TAXONOMY)
     await command.import_history(RECORDS, "the project", "derived")
 
     assert await casebook.search("switch", 5) == []
-    assert await casebook.repair(older_than_s=0) == 2
+    assert await casebook.indexer.repair(older_than_s=0) == 2
     assert len(await casebook.search("switch", 5)) == 2
     memory.close()
 
@@ -186,17 +187,17 @@ async def test_a_comparison_tells_what_is_wrong_and_mending_puts_it_right(
         await history.remember([(SWITCH, {"category": ("operational",)})], vectors, ["default"])
     else:
         await history.remember([RECORDS[0]], -vectors, ["default"])
-    report = await casebook.compare_index(all_vectors=True)
+    report = await casebook.indexer.compare(all_vectors=True)
 
     assert {kind: getattr(report, kind) for kind in ("missing", "surplus", "differing", "other_vectors")} == {
         "missing": 0, "surplus": 0, "differing": 0, "other_vectors": 0
     } | {harm: 1}  # fmt: skip
     assert not report.is_clean
     if harm == "other_vectors":
-        await casebook.rebuild_index()
+        await casebook.indexer.rebuild()
     else:
-        assert await casebook.mend_index() == 1
-    assert (await casebook.compare_index(all_vectors=True)).is_clean
+        assert await casebook.indexer.mend() == 1
+    assert (await casebook.indexer.compare(all_vectors=True)).is_clean
 
 
 async def test_the_start_fills_an_index_that_was_lost_and_does_not_read_one_that_is_whole(
@@ -204,14 +205,14 @@ async def test_the_start_fills_an_index_that_was_lost_and_does_not_read_one_that
 ) -> None:
     await casebook.import_history(RECORDS, "the project", "derived")
     await history.clear()
-    await casebook.prepare_index()
-    assert await casebook.verify_index()
+    await casebook.indexer.prepare()
+    assert (await casebook.indexer.compare()).is_clean
 
     async def read_all(*_args: object, **_options: object) -> None:
         pytest.fail("the whole index was read")
 
     monkeypatch.setattr(ChromaHistory, "entries", read_all)
-    await casebook.prepare_index()
+    await casebook.indexer.prepare()
 
 
 async def test_teams_see_their_own_and_what_is_shared(casebook: Casebook) -> None:
@@ -227,7 +228,7 @@ async def test_teams_see_their_own_and_what_is_shared(casebook: Casebook) -> Non
     assert await seen({"search"}) == {"search"}
     assert await seen({"nobody"}) == set()
     assert await seen(None) == {"payments", "search", "kernel"}
-    assert await casebook.verify_index()
+    assert (await casebook.indexer.compare()).is_clean
 
 
 async def test_examples_stay_the_same_object_until_the_history_changes(
@@ -257,7 +258,7 @@ async def test_a_deleted_incident_is_gone_and_does_not_come_back(casebook: Caseb
         await casebook.delete("kernel", "ada")
     with pytest.raises(NotFound):
         await store.record([gold("operational").model_copy(update={"incident_id": "kernel"})])
-    assert await casebook.verify_index()
+    assert (await casebook.indexer.compare()).is_clean
 
 
 async def test_no_byte_of_a_deleted_write_up_is_left_on_disk(tmp_path: Path, casebook: Casebook, store: Store) -> None:
@@ -288,7 +289,7 @@ from triage.redaction import Redactor
 from triage.store import Store
 
 async def main(folder, act):
-    history = ChromaHistory.open(folder / "index", HashingEmbedder().fingerprint, DIMENSION)
+    history = ChromaHistory.open(folder / "index", HashingEmbedder().fingerprint)
     casebook = Casebook(Store(f"sqlite:///{folder / 'triage.db'}"), history, Redactor(), HashingEmbedder(), TAXONOMY)
     await casebook.import_history(RECORDS, "the project", "derived")
     async def die(*_args):
@@ -320,13 +321,13 @@ async def test_what_a_killed_process_left_undone_in_the_index_is_caught_up_with(
     )
     assert died.returncode == -9, died.stderr.decode()
     store = Store(url)
-    history = ChromaHistory.open(tmp_path / "index", HashingEmbedder().fingerprint, DIMENSION)
+    history = ChromaHistory.open(tmp_path / "index", HashingEmbedder().fingerprint)
     casebook = Casebook(store, history, Redactor(), HashingEmbedder(), TAXONOMY)
 
     assert await waiting(store) == 1
-    assert not await casebook.verify_index()
-    assert await casebook.repair(older_than_s=0) == 1
-    assert await casebook.verify_index()
+    assert not (await casebook.indexer.compare()).is_clean
+    assert await casebook.indexer.repair(older_than_s=0) == 1
+    assert (await casebook.indexer.compare()).is_clean
     assert await waiting(store) == 0
     history.close()
     await store.close()

@@ -11,7 +11,7 @@ import pytest
 from tests.fake_openai import Answer, Behaviour, Chosen, FakeOpenAI, Refusal, Status
 from tests.model_counters import Counters
 from triage.app.settings import Settings
-from triage.app.wiring import Components, open_components
+from triage.app.wiring.components import Components, open_components
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
 

@@ -162,7 +162,7 @@ def check(
 async def _examine(suite: Suite, taxonomy: Any, data_path: Path | None, runs: Path) -> Run:
     """Run the suite, or resume an earlier run."""
     from triage.app.settings import Settings
-    from triage.app.wiring import open_subject
+    from triage.app.wiring.suites import open_subject
     from triage.evaluation.runner import run_suite
     from triage.evaluation.runs import RunIdentity, default_folder
 

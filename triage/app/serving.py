@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from triage import __version__
 from triage.app.settings import Settings, shown_settings
-from triage.app.wiring import Components, build_notifier, live_options, open_components
+from triage.app.wiring.components import Components, open_components
+from triage.app.wiring.storage import build_notifier, live_options
 from triage.domain.errors import MisconfiguredService, TriageError
 from triage.domain.taxonomy import Taxonomy, shipped
 from triage.history.allocator import limit_arenas
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from triage.app.wiring.models import Model
     from triage.pipeline.pipeline import Pipeline
-    from triage.server.jobs import JobOptions, Jobs, Role
+    from triage.server.jobs import Jobs, Role
     from triage.server.metrics import Metrics
     from triage.server.notifications import Notifier
 
@@ -72,7 +73,7 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
             notifier=process.notifier,
             max_write_up_bytes=settings.max_write_up_bytes,
             wait_limit_s=settings.wait_limit_s,
-            lifespan=_no_lifespan,
+            lifespan=lambda _: nullcontext(),
         )
         warnings = components.pipeline.warnings
         yield add_pages(app, PageOptions(settings.runs, shown_settings(settings), warnings))
@@ -87,7 +88,7 @@ async def open_worker(settings: Settings, progress: Progress = silent) -> AsyncI
     async with _running(settings, "worker", progress) as (components, jobs, metrics, _):
 
         async def exposition() -> bytes:
-            await metrics.workload.refresh(components.store.get_workload, components.casebook.index_size)
+            await metrics.workload.refresh(components.store.get_workload, components.casebook.history.size)
             return metrics.exposition()
 
         if settings.metrics_port is None:
@@ -101,7 +102,7 @@ async def open_worker(settings: Settings, progress: Progress = silent) -> AsyncI
 async def _running(settings: Settings, role: Role, progress: Progress) -> AsyncIterator[_Process]:
     """What every process of the service runs: the queue, index updates, metrics, traces and notifications."""
     from triage.server.index_keeper import index_keeper
-    from triage.server.jobs import Jobs
+    from triage.server.jobs import JobOptions, Jobs
     from triage.server.metrics import Metrics
 
     limit_arenas()
@@ -114,7 +115,9 @@ async def _running(settings: Settings, role: Role, progress: Progress) -> AsyncI
     ):
         for warning in components.pipeline.warnings:
             _log.warning("%s", warning)
-        options = _job_options(settings, role)
+        # The local model answers one incident at a time; a second one is redacted and embedded meanwhile.
+        concurrency = settings.concurrency or (2 if settings.is_local else 16)
+        options = JobOptions(concurrency=concurrency, role=role, most_pending=settings.most_pending)
         jobs = Jobs(components.store, components.pipeline, settings.queue_url, options, metrics)
         await jobs.start()
         notifier = build_notifier(settings, components.store, components.taxonomy)
@@ -129,14 +132,6 @@ async def _running(settings: Settings, role: Role, progress: Progress) -> AsyncI
             await jobs.stop()
 
 
-def _job_options(settings: Settings, role: Role) -> JobOptions:
-    from triage.server.jobs import JobOptions
-
-    # The local model answers one incident at a time; a second one is redacted and embedded meanwhile.
-    concurrency = settings.concurrency or (2 if settings.is_local else 16)
-    return JobOptions(concurrency=concurrency, role=role, most_pending=settings.most_pending)
-
-
 def _require_shared(settings: Settings, reason: str) -> None:
     if settings.queue_url.startswith("sqlite"):
         raise MisconfiguredService(
@@ -147,11 +142,6 @@ def _require_shared(settings: Settings, reason: str) -> None:
             f"{reason}, which an index in process can't: set TRIAGE_CHROMA_URL to a Chroma server.",
             setting="chroma_url",
         )
-
-
-@asynccontextmanager
-async def _no_lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    yield
 
 
 async def _warm_up(pipeline: Pipeline) -> None:

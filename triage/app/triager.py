@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from triage.app.settings import Settings
-from triage.app.wiring import Components, open_components
+from triage.app.wiring.components import Components, open_components
 from triage.domain.errors import TriageError
 from triage.domain.incident import Incident, content_id
 from triage.domain.triage_result import Triage

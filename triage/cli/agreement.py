@@ -64,7 +64,7 @@ async def _measure(
     file: Path | None, facets: Sequence[str], taxonomy_name: str | None, resamples: int, seed: int
 ) -> AgreementReport:
     from triage.agreement import agreement_report
-    from triage.app.wiring import open_store
+    from triage.app.wiring.storage import open_store
     from triage.domain.taxonomy import Taxonomy
     from triage.intake.annotations import read_annotations
 

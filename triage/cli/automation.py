@@ -35,7 +35,7 @@ def automation(
 
 
 async def _find(criteria: Criteria, teams: list[str] | None) -> tuple[Opportunities, Taxonomy]:
-    from triage.app.wiring import open_importing
+    from triage.app.wiring.storage import open_importing
     from triage.insights.automation import opportunities, redacted_texts
     from triage.redaction import Redactor
 

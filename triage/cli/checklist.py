@@ -37,7 +37,7 @@ def checklist(
 
 
 async def _checklist(bars: Bars, suites: Path, runs: Path) -> Checklist:
-    from triage.app.wiring import live_options, open_importing
+    from triage.app.wiring.storage import live_options, open_importing
     from triage.insights.live_agreement import LiveAgreement
     from triage.insights.study import Roles
     from triage.insights.study.checklist import EvalFolders, measure_checklist

@@ -66,7 +66,7 @@ def _read(file: Path, settings: Settings) -> tuple[Incident, ...]:
 
 async def triage_all(incidents: Sequence[Incident], settings: Settings, as_json: bool, *, as_of: bool = False) -> int:
     """Triage and print each incident. Returns the number of degraded answers."""
-    from triage.app.wiring import open_components
+    from triage.app.wiring.components import open_components
     from triage.cli.rendering import print_triage
 
     degraded = 0

@@ -37,7 +37,7 @@ def delete(
 
 async def _delete(incident_ids: list[str]) -> tuple[list[str], list[str]]:
     """The ids that were deleted and those that don't exist. The index is updated later: a service may have it open."""
-    from triage.app.wiring import open_store
+    from triage.app.wiring.storage import open_store
     from triage.domain.errors import NotFound
     from triage.server.jobs.database import forget_jobs
 

@@ -117,7 +117,7 @@ async def _weights(settings: Settings) -> str:
 
 
 async def _model(settings: Settings) -> str:
-    from triage.app.wiring import open_model
+    from triage.app.wiring.models import open_model
 
     async with open_model(settings) as model:
         if model is None:
@@ -126,7 +126,7 @@ async def _model(settings: Settings) -> str:
 
 
 async def _embedder(settings: Settings) -> str:
-    from triage.app.wiring import build_embedder
+    from triage.app.wiring.models import build_embedder
 
     embedder = build_embedder(settings)
     try:
@@ -137,7 +137,7 @@ async def _embedder(settings: Settings) -> str:
 
 
 async def _calibrator(settings: Settings) -> str | Finding:
-    from triage.app.wiring import examine_calibration
+    from triage.app.wiring.calibrators import examine_calibration
 
     calibration = await examine_calibration(settings)
     if calibration.warning:
@@ -149,7 +149,7 @@ async def _calibrator(settings: Settings) -> str | Finding:
 async def _database(settings: Settings) -> str:
     import sqlalchemy
 
-    from triage.app.wiring import prepare_store
+    from triage.app.wiring.storage import prepare_store
 
     try:
         store = await prepare_store(settings)
@@ -164,7 +164,7 @@ async def _database(settings: Settings) -> str:
 
 
 async def _encryption(settings: Settings) -> str:
-    from triage.app.wiring import build_cipher, prepare_store
+    from triage.app.wiring.storage import build_cipher, prepare_store
 
     store = await prepare_store(settings)
     await store.close()
@@ -174,7 +174,7 @@ async def _encryption(settings: Settings) -> str:
 
 
 async def _index(settings: Settings) -> str:
-    from triage.app.wiring import open_records
+    from triage.app.wiring.storage import open_records
 
     async with open_records(settings) as records:
         where = settings.chroma_url or "built in memory from the database, as every command does"

@@ -42,7 +42,7 @@ def encrypt(
 
 
 async def _encrypt(off: bool) -> Reencrypted:
-    from triage.app.wiring import make_data_folder
+    from triage.app.wiring.storage import make_data_folder
     from triage.domain.errors import MisconfiguredService
     from triage.store import reencrypt, upgrade
     from triage.store.encryption import OFF, Cipher

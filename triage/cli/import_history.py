@@ -64,7 +64,7 @@ class _Imported(NamedTuple):
 
 
 async def _import(file: Path, annotator: str, human: bool, team: str, skip_bad: bool) -> _Imported:
-    from triage.app.wiring import open_importing
+    from triage.app.wiring.storage import open_importing
     from triage.domain.taxonomy import Taxonomy
     from triage.intake.data_files import DataProblem, InvalidDataset
     from triage.intake.labelled import stream_labelled

@@ -35,7 +35,7 @@ def verify(
     """
 
     async def work(casebook: Casebook, progress: Progress) -> IndexReport:
-        return await casebook.compare_index(progress, all_vectors=vectors)
+        return await casebook.indexer.compare(progress, all_vectors=vectors)
 
     report = run(_with_index(work))
     if as_json:
@@ -51,7 +51,7 @@ def repair(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Bring the index in line: what processes left undone, and whatever else differs from the database."""
 
     async def work(casebook: Casebook, progress: Progress) -> tuple[int, int]:
-        return await casebook.repair(older_than_s=0), await casebook.mend_index(progress)
+        return await casebook.indexer.repair(older_than_s=0), await casebook.indexer.mend(progress)
 
     caught_up, mended = run(_with_index(work))
     if as_json:
@@ -68,7 +68,7 @@ def rebuild(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """
 
     async def work(casebook: Casebook, progress: Progress) -> int:
-        return await casebook.rebuild_index(progress)
+        return await casebook.indexer.rebuild(progress)
 
     size = run(_with_index(work))
     if as_json:
@@ -78,7 +78,7 @@ def rebuild(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
 
 
 async def _with_index(work: Callable[[Casebook, Progress], Coroutine[Any, Any, T]]) -> T:
-    from triage.app.wiring import open_index
+    from triage.app.wiring.storage import open_index
 
     with watching() as progress:
         async with open_index(Settings()) as casebook:

@@ -110,7 +110,7 @@ def run_with_keys(work: Callable[[Store], Awaitable[T]]) -> T:
     """Run the work on the store without encryption and taxonomy: keys can be made before either is set up."""
 
     async def opened() -> T:
-        from triage.app.wiring import make_data_folder
+        from triage.app.wiring.storage import make_data_folder
         from triage.store import Store, upgrade
 
         settings = Settings()

@@ -38,7 +38,7 @@ def ledger(
 async def _ledger(
     given: dict[str, list[str]], pairs: list[str], severity: str | None, least: int, teams: list[str] | None
 ) -> Ledger:
-    from triage.app.wiring import open_importing
+    from triage.app.wiring.storage import open_importing
     from triage.insights.ledger import Kind, ledger
 
     for pair in pairs:

@@ -36,7 +36,7 @@ def live(
 
 
 async def _report(settings: Settings) -> LiveReport:
-    from triage.app.wiring import open_live
+    from triage.app.wiring.storage import open_live
 
     async with open_live(settings) as agreement:
         return await agreement.report()

@@ -56,7 +56,8 @@ def radar(
 
 
 async def _look(scope: Scope, criteria: Criteria, *, phrases: bool) -> Radar:
-    from triage.app.wiring import open_importing, open_model
+    from triage.app.wiring.models import open_model
+    from triage.app.wiring.storage import open_importing
     from triage.insights.radar import phrase, scan_store
 
     settings = Settings()

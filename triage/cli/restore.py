@@ -41,7 +41,7 @@ def restore(
 
 
 async def _restore(file: Path, *, replace: bool, dry_run: bool) -> Manifest:
-    from triage.app.wiring import make_data_folder, open_records
+    from triage.app.wiring.storage import make_data_folder, open_records
     from triage.domain.errors import TriageError
     from triage.store import restore_backup
 
@@ -53,7 +53,7 @@ async def _restore(file: Path, *, replace: bool, dry_run: bool) -> Manifest:
             return manifest
         try:
             async with open_records(settings, progress, index_in_memory=False) as records:
-                await records.casebook.rebuild_index(progress)
+                await records.casebook.indexer.rebuild(progress)
         except TriageError as error:
             messages().print(
                 f"[yellow]The database is restored, and the index is not built yet: {escape(error.detail)}[/yellow]"

@@ -32,7 +32,7 @@ def search(
 
 
 async def _search(text: str, k: int, as_of: datetime | None) -> list[Neighbour]:
-    from triage.app.wiring import open_records
+    from triage.app.wiring.storage import open_records
     from triage.domain.errors import InvalidInput
 
     if not any(c.isalnum() for c in text):

@@ -179,7 +179,7 @@ async def _study(source: _Source, options: StudyOptions) -> tuple[Corpus, Study]
 
 
 async def _checklist(settings: Settings, taxonomy: Taxonomy, roles: Roles) -> Checklist:
-    from triage.app.wiring import live_options, open_store
+    from triage.app.wiring.storage import live_options, open_store
     from triage.insights.live_agreement import LiveAgreement
     from triage.insights.study.checklist import EvalFolders, measure_checklist
 
@@ -216,7 +216,8 @@ async def _corpus(settings: Settings, source: _Source) -> tuple[Corpus, Mapping[
 async def _stored(
     settings: Settings, taxonomy: Taxonomy, teams: list[str] | None
 ) -> tuple[Corpus, Mapping[str, NDArray[np.float32]]]:
-    from triage.app.wiring import build_embedder, open_store
+    from triage.app.wiring.models import build_embedder
+    from triage.app.wiring.storage import open_store
     from triage.insights.study.corpus_loading import stored_corpus
 
     async with open_store(settings) as (records, _):
@@ -229,7 +230,7 @@ async def _stored(
 
 
 async def _embedded(settings: Settings, corpus: Corpus) -> Mapping[str, NDArray[np.float32]]:
-    from triage.app.wiring import build_embedder
+    from triage.app.wiring.models import build_embedder
     from triage.redaction import Redactor
 
     redactor, embedder = Redactor(), build_embedder(settings)

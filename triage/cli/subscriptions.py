@@ -93,7 +93,7 @@ async def _add(
 
 
 async def _test(settings: Settings, subscription_id: str) -> Outcome:
-    from triage.app.wiring import build_notifier, open_store
+    from triage.app.wiring.storage import build_notifier, open_store
 
     async with open_store(settings) as (store, taxonomy):
         notifier = build_notifier(settings, store, taxonomy)

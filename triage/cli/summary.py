@@ -34,7 +34,7 @@ def summary(
 
 
 async def _summary(incident_id: str) -> str:
-    from triage.app.wiring import open_store
+    from triage.app.wiring.storage import open_store
     from triage.insights.study import Roles
     from triage.insights.summary import read_summary
 

@@ -123,7 +123,7 @@ def run_with_store(work: Callable[[Store], Awaitable[T]]) -> T:
     """Run the command's work on the store of the settings."""
 
     async def opened() -> T:
-        from triage.app.wiring import open_store
+        from triage.app.wiring.storage import open_store
 
         async with open_store(Settings()) as (store, _):
             return await work(store)

@@ -18,18 +18,17 @@ from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
 from triage.history import Example, IndexUnavailable
 from triage.history.browsing import Browsed, Mode, browse
-from triage.history.indexing import INDEX_TURN, SETTLED_S, Index, Indexer, IndexReport
+from triage.history.indexing import Index, Indexer
 from triage.models.embedding import Embedder, Vectors
 from triage.observability.progress import Progress, silent
 from triage.redaction import Redactor
 from triage.store import Labelled, Store
+from triage.store.incidents import StoredIncident
 
 _log = logging.getLogger(__name__)
 
 _ACCEPTED_AT_ONCE = 200
-
 _BATCH = 256
-
 _EMBEDDED_AT_ONCE = 32
 _EMBEDDING = "Embedding write-ups"
 
@@ -59,26 +58,23 @@ class Foreseen(NamedTuple):
 class Casebook:
     """The one place where incidents are accepted, labelled, and added to the history.
 
-    The embedder, the index and searches see redacted texts only; the store keeps the originals.
+    The embedder, the index and searches see redacted texts only; the store keeps the originals. `indexer` repairs and
+    rebuilds the index. `fingerprint` is that of the embedder: vectors of different embedders can't be compared.
     """
 
     def __init__(
         self, store: Store, history: Index, redactor: Redactor, embedder: Embedder, taxonomy: Taxonomy
     ) -> None:
         self.taxonomy = taxonomy
+        self.history = history
+        self.fingerprint = embedder.fingerprint
         self._store = store
-        self._history = history
         self._redactor = redactor
         self._embedder = embedder
-        self._indexer = Indexer(store, history, redactor, embedder)
-        self.on_accepted: Callable[[], None] | None = None
+        self.indexer = Indexer(store, history, redactor, embedder)
+        self.on_accepted: Callable[[], None] = lambda: None
         # Of two corrections of one incident the second is checked against the first.
         self._labelling = asyncio.Lock()
-
-    @property
-    def fingerprint(self) -> str:
-        """The embedder in use: vectors of different embedders can't be compared."""
-        return self._embedder.fingerprint
 
     async def accept(self, incident: Incident, team: str = DEFAULT_TEAM) -> bool:
         """Store an incident of `team` and request its triage. True if it is new, False if it was stored before.
@@ -87,14 +83,10 @@ class Casebook:
         other content.
         """
         if await self._store.incidents.add(incident, self.taxonomy.id, team):
-            if self.on_accepted is not None:
-                self.on_accepted()
+            self.on_accepted()
             return True
-        stored = await self._store.incidents.get(incident.id)
-        if stored.team != team:
-            raise _taken(incident)
-        if differing := _differences(stored.incident, incident):
-            raise _conflict(incident, differing)
+        if conflict := _conflict(await self._store.incidents.get(incident.id), incident, team):
+            raise conflict
         await self._store.attempts.request(incident.id)
         return False
 
@@ -112,16 +104,12 @@ class Casebook:
                 if incident.id in new:
                     new.remove(incident.id)
                     outcomes.append(True)
-                    if self.on_accepted is not None:
-                        self.on_accepted()
+                    self.on_accepted()
                     continue
                 known = stored[incident.id]
-                differing = _differences(known.incident, incident)
-                if known.team != team:
-                    outcomes.append(_taken(incident))
-                    continue
-                outcomes.append(_conflict(incident, differing) if differing else False)
-                if not differing and known.status in ("imported", "failed"):
+                conflict = _conflict(known, incident, team)
+                outcomes.append(conflict or False)
+                if conflict is None and known.status in ("imported", "failed"):
                     await self._store.attempts.request(incident.id)
         return outcomes
 
@@ -139,10 +127,10 @@ class Casebook:
             before = await self._store.annotations.list(incident_id)
             gold = _standing_gold([*before, *given])
             self.taxonomy.validate_labels(gold)
-            embedded = await self._indexer.embed_missing([incident]) if gold else {}
+            embedded = await self.indexer.embed_missing([incident]) if gold else {}
             recorded = await self._store.record(
                 given,
-                fingerprint=self._embedder.fingerprint,
+                fingerprint=self.fingerprint,
                 vectors=embedded,
                 is_interactive=True,
                 expected=expected,
@@ -157,9 +145,9 @@ class Casebook:
         annotated = await self._store.annotations.list(incident_id)
         before, after = _standing_gold(annotated), _standing_gold([*annotated, *given])
         self.taxonomy.validate_labels(after)
-        vectors = await self._store.vectors.find_many(self._embedder.fingerprint, [incident_id])
-        vectors |= await self._indexer.embed_missing([stored.incident]) if incident_id not in vectors else {}
-        text = (await self._indexer.texts.texts([incident_id])).get(incident_id)
+        vectors = await self._store.vectors.find_many(self.fingerprint, [incident_id])
+        vectors |= await self.indexer.embed_missing([stored.incident]) if incident_id not in vectors else {}
+        text = (await self.indexer.texts.texts([incident_id])).get(incident_id)
         if text is None:
             raise NotFound(f"There is no incident {incident_id!r}.", incident_id=incident_id)
         incident, vector = stored.incident, vectors[incident_id]
@@ -211,12 +199,12 @@ class Casebook:
                     gold[key] = self.taxonomy.validate_labels(labels)
                 except InvalidInput as error:
                     raise InvalidInput(f"Incident {key!r}: {error.detail}", **error.data) from error
-            embedded = await self._indexer.embed_missing([known[key] for key in ids if gold[key]])
+            embedded = await self.indexer.embed_missing([known[key] for key in ids if gold[key]])
             recorded = await self._store.record(
                 given,
                 imported=new,
                 taxonomy=self.taxonomy.id,
-                fingerprint=self._embedder.fingerprint,
+                fingerprint=self.fingerprint,
                 vectors=embedded,
             )
         await self._align(recorded.marks, recorded.marks)
@@ -233,7 +221,7 @@ class Casebook:
         """
         redacted = await asyncio.to_thread(self._redactor.redact, text)
         vector = (await self._embedder.embed([redacted.text]))[0]
-        return await self._history.neighbours(redacted.text, vector, k, as_of=as_of, teams=teams)
+        return await self.history.neighbours(redacted.text, vector, k, as_of=as_of, teams=teams)
 
     async def browse(
         self,
@@ -248,7 +236,7 @@ class Casebook:
         redacted = await asyncio.to_thread(self._redactor.redact, text)
         has_meaning = bool(text.strip()) and mode != "words"
         vector = (await self._embedder.embed([redacted.text]))[0] if has_meaning else None
-        examples = await self._history.examples("", teams=teams)
+        examples = await self.history.examples("", teams=teams)
         return await asyncio.to_thread(
             browse, examples, redacted.text, vector, chosen=chosen, mode=mode, k=k, without=without
         )
@@ -261,14 +249,14 @@ class Casebook:
         The first `most` incidents without a vector are embedded and their vectors stored; the others are left out.
         Raises `ModelUnavailable` if the embedder does not answer.
         """
-        found = await self._store.vectors.find_many(self._embedder.fingerprint, [incident.id for incident in incidents])
+        found = await self._store.vectors.find_many(self.fingerprint, [incident.id for incident in incidents])
         missing = [incident for incident in incidents if incident.id not in found][:most]
         for start in range(0, len(missing), _EMBEDDED_AT_ONCE):
             progress(_EMBEDDING, start, len(missing))
-            made = await self._indexer.embed_missing(missing[start : start + _EMBEDDED_AT_ONCE])
+            made = await self.indexer.embed_missing(missing[start : start + _EMBEDDED_AT_ONCE])
             # An incident may have been deleted meanwhile.
             with contextlib.suppress(NotFound):
-                await self._store.vectors.save(self._embedder.fingerprint, made)
+                await self._store.vectors.save(self.fingerprint, made)
             found |= made
         if missing:
             progress(_EMBEDDING, len(missing), len(missing))
@@ -278,41 +266,6 @@ class Casebook:
         """Delete an incident from the store and the index. Raises `NotFound`. For its job, see `Jobs.forget`."""
         marked = await self._store.incidents.delete(incident_id, actor)
         await self._align([incident_id], marked)
-
-    async def repair(self, older_than_s: float = SETTLED_S) -> int:
-        """Update the index where a process died or the index did not answer. Returns the number of incidents.
-
-        Any number of processes may do so at once.
-        """
-        return await self._indexer.repair(older_than_s)
-
-    async def prepare_index(self, progress: Progress = silent) -> None:
-        """Update the index at start: fast if it is complete, rebuilt if it is lost or empty."""
-        await self._indexer.prepare(progress)
-
-    async def compare_index(self, progress: Progress = silent, *, all_vectors: bool = False) -> IndexReport:
-        """Compare the index with the store: ids, labels, teams, and some or all vectors."""
-        return await self._indexer.compare(progress, all_vectors=all_vectors)
-
-    async def mend_index(self, progress: Progress = silent) -> int:
-        """Compare the index with the store and correct it. Returns how many incidents differed."""
-        return await self._indexer.mend(progress)
-
-    async def verify_index(self) -> bool:
-        """True if the index holds exactly the incidents with gold labels, with those labels."""
-        return (await self.compare_index()).is_clean
-
-    async def rebuild_index(self, progress: Progress = silent) -> int:
-        """Empty the index and fill it from the store. Returns the number of incidents.
-
-        Missing vectors are made and stored. One process does so at a time.
-        """
-        async with self._store.lock(INDEX_TURN):
-            return await self._indexer.rebuild(progress)
-
-    async def index_size(self) -> int:
-        """How many incidents the index holds."""
-        return await self._history.size()
 
     async def _import_batch(
         self, records: Sequence[tuple[Incident, Labels]], annotator: str, origin: Origin, team: str
@@ -338,13 +291,13 @@ class Casebook:
             for incident, labels in records
             for facet, ids in labels.items()
         ]
-        embedded = await self._indexer.embed_missing([incident for incident, _ in records], anew=imported)
+        embedded = await self.indexer.embed_missing([incident for incident, _ in records], anew=imported)
         async with self._labelling:
             recorded = await self._store.record(
                 given,
                 imported=imported,
                 taxonomy=self.taxonomy.id,
-                fingerprint=self._embedder.fingerprint,
+                fingerprint=self.fingerprint,
                 vectors=embedded,
                 team=team,
             )
@@ -361,7 +314,7 @@ class Casebook:
     async def _align(self, incident_ids: Collection[str], marked: Mapping[str, int]) -> None:
         """Update the index. If it does not answer, the marks stay for later: nothing stored is lost."""
         try:
-            await self._indexer.align(incident_ids, marked)
+            await self.indexer.align(incident_ids, marked)
         except IndexUnavailable as error:
             _log.warning("The index follows later for %d incident(s): %s", len(incident_ids), error.detail)
 
@@ -370,17 +323,18 @@ def _of_team(incident: Incident, team: str) -> Incident:
     return incident if team == SHARED_TEAM else incident.model_copy(update={"id": team_id(team, incident.id)})
 
 
-def _taken(incident: Incident) -> Conflict:
-    # The message says nothing about the stored incident: it is another team's.
-    return Conflict(f"The id {incident.id!r} is taken: give this incident another one.", incident_id=incident.id)
-
-
-def _conflict(incident: Incident, differing: Sequence[str]) -> Conflict:
+def _conflict(stored: StoredIncident, incident: Incident, team: str) -> Conflict | None:
+    """Why `incident` of `team` is not the stored one with its id; None if it is."""
+    if stored.team != team:
+        # The message says nothing about the stored incident: it is another team's.
+        return Conflict(f"The id {incident.id!r} is taken: give this incident another one.", incident_id=incident.id)
+    if not (differing := _differences(stored.incident, incident)):
+        return None
     return Conflict(
         f"Incident {incident.id!r} is stored with another {', '.join(differing)}: give this one an id of its own, or "
         "post it exactly as before.",
         incident_id=incident.id,
-        fields=list(differing),
+        fields=differing,
     )
 
 

@@ -83,11 +83,10 @@ class ChromaHistory:
         cls,
         path: Path | None,
         fingerprint: str,
-        dimension: int | None = None,
         ranking: Ranking = DEFAULT_RANKING,
     ) -> ChromaHistory:
         """The history in folder `path`, or in memory if it is None. See `chroma_client.in_folder`."""
-        name = _index_name(fingerprint, dimension)
+        name = _index_name(fingerprint)
         if path is None:
             # In-memory clients of one process share their collections: a unique name separates them.
             unique = f"{name[:40]}-{uuid.uuid4().hex[:12]}"
@@ -96,12 +95,9 @@ class ChromaHistory:
         return cls(client, name, lock, ranking)
 
     @classmethod
-    def connect(
-        cls, url: str, fingerprint: str, dimension: int | None = None, ranking: Ranking = DEFAULT_RANKING
-    ) -> ChromaHistory:
+    def connect(cls, url: str, fingerprint: str, ranking: Ranking = DEFAULT_RANKING) -> ChromaHistory:
         """The history in a Chroma server. Raises `MisconfiguredService` if it can't be reached."""
-        name = _index_name(fingerprint, dimension)
-        return cls(chroma_client.at_server(url), name, None, ranking, is_shared=True)
+        return cls(chroma_client.at_server(url), _index_name(fingerprint), None, ranking, is_shared=True)
 
     def read_from(self, source: Source) -> None:
         """Read texts from `source` from now on, and ask it about changes by other processes."""
@@ -358,6 +354,5 @@ class ChromaHistory:
             ) from error
 
 
-def _index_name(fingerprint: str, dimension: int | None) -> str:
-    name = re.sub(r"[^a-zA-Z0-9-]+", "-", f"history-{fingerprint}-{dimension or 'd'}").strip("-")
-    return name[:200]
+def _index_name(fingerprint: str) -> str:
+    return re.sub(r"[^a-zA-Z0-9-]+", "-", f"history-{fingerprint}-d").strip("-")[:200]

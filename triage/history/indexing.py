@@ -20,14 +20,14 @@ from triage.history import Example, History, IndexUnavailable
 from triage.history.entries import Entry
 from triage.history.texts import IncidentText, Source
 from triage.models.embedding import Embedder, Vectors
-from triage.observability.progress import Progress
+from triage.observability.progress import Progress, silent
 from triage.redaction import Redactor
 from triage.store import Store
 
 SETTLED_S = 5.0
 """An older mark was left by a process that died or could not reach the index."""
 
-INDEX_TURN = "index"
+_TURN = "index"
 """The lock that lets one process at a time build the index; see `Store.lock`."""
 
 _PAGE = 500
@@ -168,8 +168,11 @@ class Indexer:
         if marked and self._history.is_durable:
             await self._store.index_marks.delete(marked.values())
 
-    async def repair(self, older_than_s: float) -> int:
-        """Update the index for all marks older than this. Returns the number of incidents."""
+    async def repair(self, older_than_s: float = SETTLED_S) -> int:
+        """Update the index for all marks older than this. Returns the number of incidents.
+
+        Marks are left by a process that died, or while the index did not answer. Any number of processes may repair.
+        """
         done = 0
         while self._history.is_durable:
             before = datetime.now(UTC) - timedelta(seconds=older_than_s)
@@ -180,18 +183,21 @@ class Indexer:
             done += len(left)
         return done
 
-    async def prepare(self, progress: Progress) -> None:
+    async def prepare(self, progress: Progress = silent) -> None:
         """Update the index at start: handle the marks, and compare everything only if the sizes differ."""
         if not self._history.is_durable:
             await self.mend(progress, _BUILDING)
             return
-        async with self._store.lock(INDEX_TURN):
-            await self.repair(SETTLED_S)
+        async with self._store.lock(_TURN):
+            await self.repair()
             if await self._history.size() != await self._store.gold.count():
                 await self.mend(progress, _BUILDING)
 
-    async def compare(self, progress: Progress, *, all_vectors: bool) -> IndexReport:
-        """Compare the index with the store, in portions. Differences are checked again, since they may be new."""
+    async def compare(self, progress: Progress = silent, *, all_vectors: bool = False) -> IndexReport:
+        """Compare ids, labels, teams, and some or all vectors of the index with those of the store.
+
+        Differences are checked again, since they may be new.
+        """
         marks = (await self._store.index_marks.get_version()).waiting
         counts = {"missing": 0, "surplus": 0, "differing": 0, "other_vectors": 0}
         incidents = vectors = 0
@@ -205,7 +211,7 @@ class Indexer:
                     examples.append(f"{incident_id}: {kind.replace('_', ' ')}")
         return IndexReport(incidents, vectors, marks, **counts, examples=tuple(examples))
 
-    async def mend(self, progress: Progress, work: str = "Repairing the index") -> int:
+    async def mend(self, progress: Progress = silent, work: str = "Repairing the index") -> int:
         """Compare the index with the store and write what differs. Returns the number of incidents."""
         mended = 0
         async for _, found in self._differences(work, progress, all_vectors=False, twice=False):
@@ -213,11 +219,12 @@ class Indexer:
             mended += len(found)
         return mended
 
-    async def rebuild(self, progress: Progress) -> int:
-        """Empty the index and fill it from the store. Returns the number of incidents."""
-        await self._history.clear()
-        await self.mend(progress, _BUILDING)
-        return await self._history.size()
+    async def rebuild(self, progress: Progress = silent) -> int:
+        """Empty the index and fill it from the store, with missing vectors made. Returns the number of incidents."""
+        async with self._store.lock(_TURN):
+            await self._history.clear()
+            await self.mend(progress, _BUILDING)
+            return await self._history.size()
 
     async def embed_missing(self, incidents: Sequence[Incident], anew: Collection[str] = ()) -> dict[str, Vectors]:
         """New vectors for incidents that have none of this embedder, and for the ids in `anew`."""

@@ -31,7 +31,7 @@ async def _keep(casebook: Casebook, every_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
         try:
-            if repaired := await casebook.repair():
+            if repaired := await casebook.indexer.repair():
                 _log.info("Repaired the index for %d incidents", repaired)
             is_failing = False
         except TriageError as error:

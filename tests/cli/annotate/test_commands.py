@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from triage.app.settings import Settings
-from triage.app.wiring import open_components
+from triage.app.wiring.components import open_components
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.insights.study.conftest import TAXONOMY, record
-from tests.parts import DIMENSION, HashingEmbedder
+from tests.parts import HashingEmbedder
 from triage.domain.annotation import Annotation
 from triage.domain.errors import InvalidInput
 from triage.domain.principal import SHARED_TEAM
@@ -29,7 +29,7 @@ LABELS = {"category": ("infrastructure",), "failure_mode": ("node",)}
 async def store(store: Store) -> AsyncIterator[Store]:
     """Four incidents each of two teams and of the shared history; two people labelled some of the first."""
     embedder = HashingEmbedder()
-    history = ChromaHistory.open(None, embedder.fingerprint, DIMENSION)
+    history = ChromaHistory.open(None, embedder.fingerprint)
     casebook = Casebook(store, history, Redactor(), embedder, TAXONOMY)
     number = 0
     for team in ("payments", "billing", SHARED_TEAM):

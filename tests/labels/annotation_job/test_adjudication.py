@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.labels.annotation_job.conftest import TAXONOMY, assigned
-from tests.parts import DIMENSION, HashingEmbedder
+from tests.parts import HashingEmbedder
 from triage.domain.annotation import Annotation
 from triage.domain.errors import Conflict, InvalidInput, NotFound, Outdated
 from triage.history.casebook import Casebook
@@ -18,7 +18,7 @@ from triage.store import Store
 
 @pytest.fixture
 def history() -> Iterator[ChromaHistory]:
-    history = ChromaHistory.open(None, HashingEmbedder.fingerprint, DIMENSION)
+    history = ChromaHistory.open(None, HashingEmbedder.fingerprint)
     yield history
     history.close()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.labels.annotation_job.conftest import TAXONOMY, assigned
-from tests.parts import DIMENSION, HashingEmbedder
+from tests.parts import HashingEmbedder
 from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
 from triage.history.casebook import Casebook
@@ -17,7 +17,7 @@ from triage.store import Store
 
 @pytest.fixture
 def casebook(store: Store) -> Iterator[Casebook]:
-    history = ChromaHistory.open(None, HashingEmbedder.fingerprint, DIMENSION)
+    history = ChromaHistory.open(None, HashingEmbedder.fingerprint)
     yield Casebook(store, history, Redactor(), HashingEmbedder(), TAXONOMY)
     history.close()
 

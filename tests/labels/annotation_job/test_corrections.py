@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.labels.annotation_job.conftest import TAXONOMY
-from tests.parts import DIMENSION, HashingEmbedder
+from tests.parts import HashingEmbedder
 from triage.domain.annotation import Labels
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.incident import Incident
@@ -33,7 +33,7 @@ def draft() -> Draft:
 
 @pytest.fixture
 def casebook(store: Store) -> Iterator[Casebook]:
-    history = ChromaHistory.open(None, HashingEmbedder().fingerprint, DIMENSION)
+    history = ChromaHistory.open(None, HashingEmbedder().fingerprint)
     yield Casebook(store, history, Redactor(), HashingEmbedder(), TAXONOMY)
     history.close()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.parts import DIMENSION, HashingEmbedder
+from tests.parts import HashingEmbedder
 from triage.domain.annotation import Annotation, Labels
 from triage.domain.correction_preview import Preview
 from triage.domain.incident import Incident
@@ -88,7 +88,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     database = f"sqlite:///{tmp_path / 'triage.db'}"
     await upgrade(database)
     store, embedder = Store(database), HashingEmbedder()
-    history = ChromaHistory.open(None, embedder.fingerprint, DIMENSION)
+    history = ChromaHistory.open(None, embedder.fingerprint)
     casebook = Casebook(store, history, Redactor(), embedder, TAXONOMY)
     records = [(Incident(id=f"h{n}", write_up=text(n % 3, n)), KINDS[n % 3][1]) for n in range(30)]
     await casebook.import_history(records, "the project", "derived", team=SHARED_TEAM)

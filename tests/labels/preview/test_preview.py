@@ -166,7 +166,7 @@ async def test_nothing_is_stored_and_nothing_embedded_that_was_embedded_before(d
             annotations,
             await desk.store.gold.find_many(["new", *recent]),
             sorted(vectors),
-            await desk.casebook.index_size(),
+            await desk.casebook.history.size(),
         )
 
     before = await kept()

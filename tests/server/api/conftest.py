@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
+from tests.parts import HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
@@ -45,7 +45,7 @@ def client(folder: Path, database: str, pipeline: KeywordPipeline) -> Iterator[h
     taxonomies = {name: Taxonomy.load(name) for name in ("llm_inference", "cloud_faults")}
     store = Store(database)
     embedder = HashingEmbedder()
-    history = ChromaHistory.open(folder / "index", embedder.fingerprint, DIMENSION)
+    history = ChromaHistory.open(folder / "index", embedder.fingerprint)
     jobs = Jobs(store, pipeline, f"sqlite:///{folder / 'jobs.db'}", JobOptions(polling_s=0.02, sweep_s=0.2, attempts=1))
 
     async def model() -> str:

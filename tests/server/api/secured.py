@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import httpx
 from fastapi import FastAPI
 
-from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
+from tests.parts import HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.domain.principal import Scope
 from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
@@ -51,7 +51,7 @@ class Secured(NamedTuple):
 async def casebook_of(database: str) -> AsyncIterator[tuple[Casebook, Store]]:
     """A casebook on this database as another process would open it, with an index of its own, and its store."""
     store, embedder = Store(database), HashingEmbedder()
-    history = ChromaHistory.open(None, embedder.fingerprint, DIMENSION)
+    history = ChromaHistory.open(None, embedder.fingerprint)
     try:
         yield Casebook(store, history, Redactor(), embedder, Taxonomy.load("llm_inference")), store
     finally:
@@ -75,7 +75,7 @@ def secured(folder: Path, access: AccessOptions = MANY_FAILURES, **options: Any)
     asyncio.run(upgrade(database))
     taxonomy = Taxonomy.load("llm_inference")
     store = Store(database)
-    history = ChromaHistory.open(None, "hashing-64", DIMENSION)
+    history = ChromaHistory.open(None, "hashing-64")
     jobs = Jobs(store, KeywordPipeline(taxonomy), f"sqlite:///{folder / 'jobs.db'}")
     app = app_without_model(
         Casebook(store, history, Redactor(), HashingEmbedder(), taxonomy),

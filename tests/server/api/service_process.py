@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model
+from tests.parts import HashingEmbedder, KeywordPipeline, app_without_model
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
@@ -38,7 +38,7 @@ def main(folder: Path, port: int, slow_s: float) -> None:
     taxonomy = Taxonomy.load("llm_inference")
     store = Store(url)
     embedder = HashingEmbedder()
-    history = ChromaHistory.open(folder / "index", embedder.fingerprint, DIMENSION)
+    history = ChromaHistory.open(folder / "index", embedder.fingerprint)
     pipeline = Witnessed(taxonomy, slow_s=slow_s)
     pipeline.folder = folder
     jobs = Jobs(store, pipeline, f"sqlite:///{folder / 'jobs.db'}", JobOptions(concurrency=2, polling_s=0.02))

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
+from tests.parts import HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
@@ -28,7 +28,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     url = f"sqlite:///{folder / 'triage.db'}"
     asyncio.run(upgrade(url))
     taxonomy, embedder, store = Taxonomy.load("llm_inference"), HashingEmbedder(), Store(url)
-    history = ChromaHistory.open(None, embedder.fingerprint, DIMENSION)
+    history = ChromaHistory.open(None, embedder.fingerprint)
     app = app_without_model(
         Casebook(store, history, Redactor(), embedder, taxonomy),
         store,

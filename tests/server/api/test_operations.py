@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 
-from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
+from tests.parts import HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
@@ -86,7 +86,7 @@ def test_a_service_without_its_tables_is_not_ready_and_gives_nothing_of_its_insi
 
     taxonomy = Taxonomy.load("llm_inference")
     store = Store(f"sqlite:///{tmp_path / 'empty.db'}")
-    history = ChromaHistory.open(None, "hashing-64", DIMENSION)
+    history = ChromaHistory.open(None, "hashing-64")
     jobs = Jobs(store, KeywordPipeline(taxonomy), f"sqlite:///{tmp_path / 'jobs.db'}")
     casebook = Casebook(store, history, Redactor(), HashingEmbedder(), taxonomy)
     with served(app_without_model(casebook, store, jobs, taxonomies={}, lifespan=no_work)) as url:

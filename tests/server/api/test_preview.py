@@ -40,7 +40,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 async def _triage(database: str) -> None:
     """Triage incidents as another process on the same database would."""
     async with casebook_of(database) as (casebook, store):
-        await casebook.mend_index()
+        await casebook.indexer.mend()
         pipeline = pipeline_without_model(casebook)
         for team in ("payments", "search"):
             for n, write_up in enumerate(WRITE_UPS):

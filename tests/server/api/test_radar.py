@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.insights.radar.parts import text
-from tests.parts import DIMENSION, HashingEmbedder
+from tests.parts import HashingEmbedder
 from tests.server.api.secured import Secured, casebook_of, secured
 from triage.client import Client
 from triage.domain.incident import Incident
@@ -130,7 +130,7 @@ async def test_labels_of_an_earlier_version_of_the_taxonomy_are_left_out_and_tol
     database = f"sqlite:///{tmp_path / 'triage.db'}"
     await upgrade(database)
     store, embedder, taxonomy = Store(database), HashingEmbedder(), Taxonomy.load("llm_inference")
-    history = ChromaHistory.open(None, embedder.fingerprint, DIMENSION)
+    history = ChromaHistory.open(None, embedder.fingerprint)
     category, *others = taxonomy.facets
     gone = category.labels[0].model_copy(update={"id": "gone", "name": "Gone", "aliases": ()})
     before = taxonomy.model_copy(

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model
+from tests.parts import HashingEmbedder, KeywordPipeline, app_without_model
 from tests.server.api.contract import Break, breaks, normalised
 from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
@@ -25,7 +25,7 @@ def description() -> str:
     with tempfile.TemporaryDirectory() as folder:
         taxonomy = Taxonomy.load("llm_inference")
         store = Store(f"sqlite:///{folder}/triage.db")
-        history = ChromaHistory.open(None, "hashing-64", DIMENSION)
+        history = ChromaHistory.open(None, "hashing-64")
         jobs = Jobs(store, KeywordPipeline(taxonomy), f"sqlite:///{folder}/jobs.db")
         casebook = Casebook(store, history, Redactor(), HashingEmbedder(), taxonomy)
         text = normalised(app_without_model(casebook, store, jobs, taxonomies={taxonomy.id: taxonomy}).openapi())

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from triage.app.settings import Settings
-from triage.app.wiring import build_cipher
+from triage.app.wiring.storage import build_cipher
 from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy

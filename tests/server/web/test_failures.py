@@ -11,7 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.parts import DIMENSION, HashingEmbedder, KeywordPipeline, app_without_model, served
+from tests.parts import HashingEmbedder, KeywordPipeline, app_without_model, served
 from triage.domain.taxonomy import Taxonomy
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
@@ -33,7 +33,7 @@ def pages(database: Path) -> Iterator[httpx.Client]:
 
     taxonomy = Taxonomy.load("llm_inference")
     store = Store(f"sqlite:///{database}")
-    history = ChromaHistory.open(None, "hashing-64", DIMENSION)
+    history = ChromaHistory.open(None, "hashing-64")
     jobs = Jobs(store, KeywordPipeline(taxonomy), f"sqlite:///{database.parent / 'jobs.db'}")
     casebook = Casebook(store, history, Redactor(), HashingEmbedder(), taxonomy)
     app = add_pages(app_without_model(casebook, store, jobs, taxonomies={taxonomy.id: taxonomy}, lifespan=no_work))

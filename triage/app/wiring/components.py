@@ -11,7 +11,6 @@ from triage.app.wiring.calibrators import find_calibration
 from triage.app.wiring.models import (
     build_classifier,
     check_models,
-    daily_budget,
     find_price,
     guard,
     incident_deadline_s,
@@ -93,6 +92,7 @@ async def _open_ways(
     Their calls share rate limits and the daily budget with all other processes on the same database. Raises
     `MisconfiguredService` if something is missing.
     """
+    from triage.models.chat.budget import Budget
     from triage.models.chat.weights import QWEN_CODER_1_5B
 
     check_models(settings)
@@ -112,7 +112,9 @@ async def _open_ways(
             chat: ChatModel | None = model
             price = find_price(own)
             if model is not None and not is_replayed(own):
-                budget, ledger = daily_budget(own), records.store.spending.excluding(QWEN_CODER_1_5B.name)
+                # The local model costs nothing.
+                budget = Budget() if own.is_local else Budget(own.daily_tokens, own.daily_cost)
+                ledger = records.store.spending.excluding(QWEN_CODER_1_5B.name)
                 chat = guard(model, ledger, observer, budget, price)
             if chat is not None and (classifier := build_classifier(own, chat)) is not None:
                 now = circumstances(records.taxonomy, records.embedder, classifier, chat.name)

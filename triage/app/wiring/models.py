@@ -86,7 +86,10 @@ async def open_model(
         yield None
         return
     order = _Order(settings, progress, gate or provider_gate(settings), taxonomy, is_started)
-    model = await _opener(settings)(order)
+    provider, separator, _ = settings.model.partition(":")
+    # Unknown providers are opened through LangChain, unless an endpoint is set.
+    other = _open_langchain if separator and not settings.base_url else _open_openai
+    model = await _CHAT_MODELS.get(provider + separator, other)(order)
     try:
         yield model
     finally:
@@ -143,13 +146,6 @@ def find_price(settings: Settings) -> Price | None:
         return Price(prompt=0, completion=0)
     prices = load_prices(settings.prices) if settings.prices else {}
     return prices.get(settings.model) or prices.get(settings.model.removeprefix("openai:"))
-
-
-def daily_budget(settings: Settings) -> Budget:
-    """The budget that the settings give. The local model costs nothing and has none."""
-    from triage.models.chat.budget import Budget
-
-    return Budget() if settings.is_local else Budget(settings.daily_tokens, settings.daily_cost)
 
 
 def incident_deadline_s(settings: Settings, *, alone: bool = False) -> float:
@@ -266,13 +262,6 @@ _CHAT_MODELS: dict[str, Callable[[_Order], Awaitable[Model]]] = {
 
 _EMBEDDERS: dict[str, Callable[[Settings], Embedder]] = {"local": _minilm}
 """Embedders by name, or by provider with a colon. All others are models of an OpenAI-compatible endpoint."""
-
-
-def _opener(settings: Settings) -> Callable[[_Order], Awaitable[Model]]:
-    """How the configured model is opened: unknown providers through LangChain, unless an endpoint is set."""
-    provider, separator, _ = settings.model.partition(":")
-    other = _open_langchain if separator and not settings.base_url else _open_openai
-    return _CHAT_MODELS.get(provider + separator, other)
 
 
 def _api_key(settings: Settings, variable: str, base_url: str | None) -> str:

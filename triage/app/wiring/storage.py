@@ -17,6 +17,7 @@ from triage.observability.progress import Progress, silent
 if TYPE_CHECKING:
     from triage.history.casebook import Casebook
     from triage.history.chroma import ChromaHistory
+    from triage.history.indexing import NoIndex
     from triage.history.retrieval import Ranking
     from triage.insights.live_agreement import LiveAgreement, LiveOptions
     from triage.models.embedding import Embedder
@@ -32,7 +33,7 @@ class Records(NamedTuple):
 
     taxonomy: Taxonomy
     store: Store
-    history: ChromaHistory
+    history: ChromaHistory | NoIndex
     redactor: Redactor
     embedder: Embedder
     casebook: Casebook
@@ -47,23 +48,47 @@ async def open_records(
     With `index_in_memory` the index is built from the store for this process only, so that commands can run beside a
     service on the same data. The service keeps its index in the data folder.
     """
+    async with _open_records(settings, None if index_in_memory else settings.data_dir / "index") as records:
+        async with records.store.lock("fill"):
+            await _load_shipped_history(records, settings, progress)
+            await records.casebook.indexer.prepare(progress)
+        yield records
+
+
+@asynccontextmanager
+async def open_index(settings: Settings) -> AsyncIterator[Casebook]:
+    """The casebook over the index of a service, which is not updated first.
+
+    Raises `MisconfiguredService` if a running service has the index in the data folder open.
+    """
+    async with _open_records(settings, settings.data_dir / "index") as records:
+        yield records.casebook
+
+
+@asynccontextmanager
+async def open_importing(settings: Settings, progress: Progress = silent) -> AsyncIterator[tuple[Casebook, Store]]:
+    """The casebook for bulk imports. The index of a Chroma server is written too; a service updates its own later."""
+    async with _open_records(settings, None, is_indexed=bool(settings.chroma_url)) as records:
+        await _load_shipped_history(records, settings, progress)
+        yield records.casebook, records.store
+
+
+@asynccontextmanager
+async def _open_records(settings: Settings, folder: Path | None, *, is_indexed: bool = True) -> AsyncIterator[Records]:
+    """The store and the history as they are; see `open_history` for `folder`."""
     from triage.history.casebook import Casebook
+    from triage.history.indexing import NoIndex
     from triage.redaction import Redactor
 
-    taxonomy = Taxonomy.load(settings.taxonomy)
-    store = await prepare_store(settings)
-    embedder = build_embedder(settings)
-    redactor = Redactor()
-    history = open_history(settings, embedder, None if index_in_memory else settings.data_dir / "index")
-    try:
-        casebook = Casebook(store, history, redactor, embedder, taxonomy)
-        async with store.lock("fill"):
-            await fill(casebook, store, settings, progress)
-        yield Records(taxonomy, store, history, redactor, embedder, casebook)
-    finally:
-        history.close()
-        await embedder.aclose()
-        await store.close()
+    async with open_store(settings) as (store, taxonomy):
+        embedder, redactor = build_embedder(settings), Redactor()
+        history = open_history(settings, embedder, folder) if is_indexed else NoIndex()
+        try:
+            casebook = Casebook(store, history, redactor, embedder, taxonomy)
+            yield Records(taxonomy, store, history, redactor, embedder, casebook)
+        finally:
+            history.close()
+            await embedder.aclose()
 
 
 @asynccontextmanager
@@ -78,54 +103,12 @@ async def open_store(settings: Settings) -> AsyncIterator[tuple[Store, Taxonomy]
 
 
 @asynccontextmanager
-async def open_index(settings: Settings) -> AsyncIterator[Casebook]:
-    """The casebook over the index of a service, which is not updated first.
-
-    Raises `MisconfiguredService` if a running service has the index in the data folder open.
-    """
-    from triage.history.casebook import Casebook
-    from triage.redaction import Redactor
-
-    async with open_store(settings) as (store, taxonomy):
-        embedder = build_embedder(settings)
-        history = open_history(settings, embedder, settings.data_dir / "index")
-        try:
-            yield Casebook(store, history, Redactor(), embedder, taxonomy)
-        finally:
-            history.close()
-            await embedder.aclose()
-
-
-@asynccontextmanager
-async def open_importing(settings: Settings, progress: Progress = silent) -> AsyncIterator[tuple[Casebook, Store]]:
-    """The casebook for bulk imports. The index of a Chroma server is written too; a service updates its own later."""
-    from triage.history.casebook import Casebook
-    from triage.history.indexing import NoIndex
-    from triage.redaction import Redactor
-
-    async with open_store(settings) as (store, taxonomy):
-        embedder = build_embedder(settings)
-        history = open_history(settings, embedder, None) if settings.chroma_url else NoIndex()
-        try:
-            casebook = Casebook(store, history, Redactor(), embedder, taxonomy)
-            await _load_shipped_history(casebook, store, settings, progress)
-            yield casebook, store
-        finally:
-            history.close()
-            await embedder.aclose()
-
-
-@asynccontextmanager
 async def open_live(settings: Settings) -> AsyncIterator[LiveAgreement]:
     """Live agreement over the store of `settings`; it needs neither embedder nor model."""
     from triage.insights.live_agreement import LiveAgreement
 
-    taxonomy = Taxonomy.load(settings.taxonomy)
-    store = await prepare_store(settings)
-    try:
+    async with open_store(settings) as (store, taxonomy):
         yield LiveAgreement(store, taxonomy, live_options(settings))
-    finally:
-        await store.close()
 
 
 async def prepare_store(settings: Settings) -> Store:
@@ -213,22 +196,16 @@ def live_options(settings: Settings) -> LiveOptions:
     )
 
 
-async def fill(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
-    """Load the shipped history, once, and update the index."""
-    await _load_shipped_history(casebook, store, settings, progress)
-    await casebook.prepare_index(progress)
-
-
-async def _load_shipped_history(casebook: Casebook, store: Store, settings: Settings, progress: Progress) -> None:
+async def _load_shipped_history(records: Records, settings: Settings, progress: Progress) -> None:
     from triage.domain.principal import SHARED_TEAM
     from triage.evaluation.datasets import shipped_history
 
+    store = records.store
     if settings.shipped_history and settings.taxonomy == "llm_inference" and not await store.gold.exists():
         # If several processes start together, one loads the history and the others find it loaded.
         async with store.lock("shipped-history"):
-            records = [] if await store.gold.exists() else shipped_history()
-            await casebook.import_history(
-                records,
+            await records.casebook.import_history(
+                [] if await store.gold.exists() else shipped_history(),
                 annotator="llm_incidents",
                 origin="derived",
                 progress=lambda _, done, total: progress("Loading the shipped history", done, total),

@@ -50,7 +50,7 @@ def adjudicate(
 
 
 async def _accept(annotator: str) -> Accepted:
-    from triage.app.wiring import open_records
+    from triage.app.wiring.storage import open_records
     from triage.labels.annotation_job.adjudication import Adjudication
 
     with watching() as progress:

@@ -60,7 +60,7 @@ async def _assign(
     status: Status | None,
     shows_model: bool,
 ) -> Assigned:
-    from triage.app.wiring import open_store
+    from triage.app.wiring.storage import open_store
     from triage.labels.annotation_job.annotation_files import import_incidents
     from triage.labels.annotation_job.assignment import assign as add
 

@@ -31,7 +31,7 @@ def export_file(
 
 
 async def _export(form: Format, out: Path | None, earlier: bool) -> int:
-    from triage.app.wiring import open_store
+    from triage.app.wiring.storage import open_store
     from triage.domain.annotation import standing
     from triage.labels.annotation_job.annotation_files import csv_rows, json_lines, label_studio_tasks
 

@@ -38,7 +38,7 @@ def import_file(
 
 
 async def _import(file: Path, annotator: str, facet: str, rename: Sequence[str]) -> AnnotationImport:
-    from triage.app.wiring import open_records
+    from triage.app.wiring.storage import open_records
     from triage.domain.taxonomy import Taxonomy
     from triage.intake.annotations import read_annotations
     from triage.labels.annotation_job.annotation_files import import_annotations

@@ -46,7 +46,7 @@ def preview(
 async def _preview(
     incident_id: str, pairs: list[str], days: float, limit: int, seconds: float
 ) -> tuple[Preview, Taxonomy]:
-    from triage.app.wiring import open_components
+    from triage.app.wiring.components import open_components
     from triage.domain.annotation import Annotation
     from triage.labels.preview import DEFAULT_OPTIONS
 

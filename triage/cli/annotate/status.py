@@ -36,7 +36,7 @@ def status(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
 
 
 async def _status() -> JobStatus:
-    from triage.app.wiring import open_store
+    from triage.app.wiring.storage import open_store
     from triage.labels.annotation_job.status import job_status
 
     async with open_store(Settings()) as (store, taxonomy):

@@ -94,7 +94,8 @@ def codebook(
 
 
 async def _codebook(options: _Options) -> _Found:
-    from triage.app.wiring import build_definition_reader, build_embedder, open_model
+    from triage.app.wiring.models import build_embedder, open_model
+    from triage.app.wiring.storage import build_definition_reader
     from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.archive import Archive
     from triage.evaluation.journal import finished
@@ -175,7 +176,7 @@ async def _try(
     options: _Options, settings: Settings, base: Run, changed: Taxonomy, path: Path, seed: int, progress: Progress
 ) -> Comparison:
     """Run the suite with the changed taxonomy on the cases that no rule was drafted from, and compare."""
-    from triage.app.wiring import open_subject
+    from triage.app.wiring.suites import open_subject
     from triage.evaluation.compare import compare
     from triage.evaluation.runner import run_suite
     from triage.evaluation.runs import RunIdentity, default_folder

@@ -115,7 +115,8 @@ async def _run_round(
     retry_degraded: bool,
 ) -> tuple[Path | None, Run | None, int]:
     """Run all cases once. Returns the folder of the whole run, the result of this round, and the exit code."""
-    from triage.app.wiring import find_price, open_subject, provider_gate, suite_settings
+    from triage.app.wiring.models import find_price, provider_gate
+    from triage.app.wiring.suites import open_subject, suite_settings
     from triage.evaluation.run_progress import RunProgress
     from triage.evaluation.runner import run_suite as examine
     from triage.evaluation.runs import RunIdentity, default_folder, round_folder

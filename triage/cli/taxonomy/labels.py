@@ -54,7 +54,7 @@ def read_material(old: Taxonomy, annotations: Path | None, incidents: Path | Non
 
 
 async def _of_store(settings: Settings, old: Taxonomy) -> tuple[list[Annotation], dict[str, str]]:
-    from triage.app.wiring import prepare_store
+    from triage.app.wiring.storage import prepare_store
 
     store = await prepare_store(settings)
     given: list[Annotation] = []

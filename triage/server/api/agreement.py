@@ -92,7 +92,7 @@ async def metrics(service: Parts) -> Response:
     """
     from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-    await service.metrics.workload.refresh(service.store.get_workload, service.casebook.index_size)
+    await service.metrics.workload.refresh(service.store.get_workload, service.casebook.history.size)
     content = service.metrics.exposition() + _exposition(await service.live.report())
     return Response(content, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 

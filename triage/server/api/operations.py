@@ -97,7 +97,7 @@ def _own_checks(service: Service) -> dict[str, Check]:
         return "reachable"
 
     async def index() -> str:
-        return f"{await service.casebook.index_size()} incidents"
+        return f"{await service.casebook.history.size()} incidents"
 
     async def queue() -> str:
         if not service.jobs.is_running:
