@@ -21,17 +21,18 @@ _MAX_ENTRIES = 64
 
 
 class Measured(NamedTuple, Generic[T]):
-    """A value, and the time at which its computation began: newer data is not in it."""
+    """A value, the time at which its computation began (newer data is not in it), and the clock when it ended."""
 
     value: T
     at: datetime
+    ended: float
 
 
 class FigureCache:
     """Computed values of the pages of one app. Concurrent requests for the same value share one computation."""
 
     def __init__(self) -> None:
-        self._tasks: OrderedDict[tuple[str, Hashable], asyncio.Task[tuple[Measured[Any], float]]] = OrderedDict()
+        self._tasks: OrderedDict[tuple[str, Hashable], asyncio.Task[Measured[Any]]] = OrderedDict()
 
     async def get(
         self, page: str, key: Hashable, compute: Callable[[], Awaitable[T]], seconds: float = 60.0
@@ -44,8 +45,7 @@ class FigureCache:
             while len(self._tasks) > _MAX_ENTRIES:
                 self._tasks.popitem(last=False)
         # A client that disconnects must not cancel the computation for the others.
-        measured, _ = await asyncio.shield(task)
-        return measured
+        return await asyncio.shield(task)
 
     def forget(self, page: str) -> None:
         """Drop the page's values, since its data changed."""
@@ -59,16 +59,15 @@ def draw(chart: Chart) -> Markup:
     return as_figure(chart)
 
 
-async def _compute(compute: Callable[[], Awaitable[T]]) -> tuple[Measured[T], float]:
-    """The value, and the clock's time at its completion."""
+async def _compute(compute: Callable[[], Awaitable[T]]) -> Measured[T]:
     at = datetime.now(UTC)
-    return Measured(await compute(), at), monotonic()
+    return Measured(await compute(), at, monotonic())
 
 
-def _is_expired(task: asyncio.Task[tuple[Measured[Any], float]], seconds: float) -> bool:
+def _is_expired(task: asyncio.Task[Measured[Any]], seconds: float) -> bool:
     if not task.done():
         return False
-    return task.cancelled() or task.exception() is not None or monotonic() - task.result()[1] >= seconds
+    return task.cancelled() or task.exception() is not None or monotonic() - task.result().ended >= seconds
 
 
 def _figure_cache(request: Request) -> FigureCache:

@@ -1,17 +1,19 @@
-"""Progress of the annotation job, and agreement of its annotators so far.
+"""The annotation job: who labels which incidents, how far they are, and how well they agree so far.
 
 Agreement is hidden from annotators who have yet to label incidents blind.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
-from fastapi import Request, Response
+from fastapi import Form, Request, Response
 
 from triage.domain.errors import NotFound
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import Taxonomy
+from triage.labels.annotation_job.assignment import Assigned, assign
 from triage.labels.annotation_job.status import JobStatus, PairAgreement, job_status
 from triage.render.quantities import plural
 from triage.render.tables import Column, Row, Table
@@ -22,11 +24,51 @@ from triage.server.web.downloads import TableFormat, table_file
 from triage.server.web.figure_cache import Cache, FigureCache, Measured
 from triage.server.web.label import TABS
 from triage.server.web.rendering import NO_STORE, is_part, page_router, show
+from triage.store import IncidentQuery, QueueName
 
 router = page_router()
 
+_PILES: Mapping[QueueName, str] = {
+    "new": "New ones: triaged, and labelled by nobody",
+    "triaged": "All that were triaged",
+    "all": "All, the imported history too",
+}
+_MOST_COUNTED = 10_000
 _AT_ONCE = 200
 _CACHE_S = 10.0
+
+
+@router.get("/label/assign")
+async def assign_form(request: Request, service: Parts, principal: Annotator) -> Response:
+    return await _show_form(request, service, principal)
+
+
+@router.post("/label/assign")
+async def assign_drawn(
+    request: Request,
+    service: Parts,
+    principal: Annotator,
+    annotators: Annotated[str, Form(max_length=2_000)] = "",
+    pile: Annotated[QueueName, Form()] = "new",
+    limit: Annotated[int, Form(ge=1, le=_MOST_COUNTED)] = 50,
+    seed: Annotated[int, Form(ge=0, le=2**31)] = 0,
+    per_incident: Annotated[int, Form(ge=1, le=20)] = 2,
+    facet: Annotated[list[str], Form(max_length=100)] = [],  # noqa: B006 - FastAPI copies it
+    shows_model: Annotated[bool, Form()] = False,
+) -> Response:
+    """Draw a random sample of incidents that lack annotators, and assign them."""
+    assigned = await assign(
+        service.store,
+        service.casebook.taxonomy,
+        annotators.split(","),
+        per_incident=per_incident,
+        facets=facet,
+        incident_ids=await service.store.review_queues.list_ids(pile, IncidentQuery(teams=principal.teams)),
+        limit=limit,
+        seed=seed,
+        shows_model=shows_model,
+    )
+    return await _show_form(request, service, principal, assigned, per_incident)
 
 
 @router.get("/label/progress")
@@ -46,7 +88,6 @@ async def progress_file(
     name: Literal["annotators", "agreement"],
     extension: TableFormat,
 ) -> Response:
-    """Send a table of the figures as a file."""
     status = (await _status(service, cache, principal)).value
     if name == "annotators":
         return table_file(_annotators(status), extension)
@@ -73,6 +114,25 @@ async def accept_agreed(request: Request, service: Parts, cache: Cache, principa
     return show(request, "progress.html", tabs=TABS, outcome=outcome)
 
 
+async def _show_form(
+    request: Request, service: Service, principal: Principal, assigned: Assigned | None = None, per_incident: int = 2
+) -> Response:
+    query = IncidentQuery(teams=principal.teams)
+    return show(
+        request,
+        "_assign.html" if is_part(request) else "assign.html",
+        tabs=TABS,
+        piles=_PILES,
+        counts={pile: await service.store.review_queues.count(pile, query, _MOST_COUNTED) for pile in _PILES},
+        most_counted=_MOST_COUNTED,
+        facets=service.casebook.taxonomy.facets,
+        known=await service.store.assignments.list_annotators(principal.teams),
+        assigned=assigned,
+        per_incident=per_incident,
+        headers=NO_STORE,
+    )
+
+
 async def _status(service: Service, cache: FigureCache, principal: Principal) -> Measured[JobStatus]:
     async def measure() -> JobStatus:
         return await job_status(service.store, service.casebook.taxonomy, principal.teams)
@@ -83,13 +143,13 @@ async def _status(service: Service, cache: FigureCache, principal: Principal) ->
 async def _show_figures(
     request: Request, service: Service, measured: Measured[JobStatus], outcome: str = ""
 ) -> Response:
-    status, at = measured
+    status = measured.value
     is_blind = await _is_blind(request, service)
     return show(
         request,
         "_progress.html",
         job=status,
-        at=at,
+        at=measured.at,
         annotators=_annotators(status),
         agreement=None if is_blind else _agreement(status, service.casebook.taxonomy),
         outcome=outcome,
