@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -9,11 +10,12 @@ class TriageError(Exception):
     """An error that a user can act on.
 
     `status` is the HTTP status, and `title` a short description of the kind of error. `data` holds fields for programs,
-    such as the field, the label or the limit.
+    such as the field, the label or the limit. `headers` belong in the HTTP response.
     """
 
     status = 400
     title = "The request cannot be served"
+    headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str, **data: Any) -> None:
         super().__init__(detail)

@@ -78,14 +78,14 @@ EVERYONE = Principal("anonymous", frozenset({"admin"}))
 
 
 class Unauthenticated(TriageError):
-    """The key is missing or invalid. `headers` belong in the response."""
+    """The key is missing or invalid."""
 
     status = 401
     title = "A key is needed"
 
     def __init__(self, detail: str, *, challenge: str = "", **data: Any) -> None:
         super().__init__(detail, **data)
-        self.headers: Mapping[str, str] = {"WWW-Authenticate": f'Bearer realm="triage"{challenge}'}
+        self.headers = {"WWW-Authenticate": f'Bearer realm="triage"{challenge}'}
 
 
 class Forbidden(TriageError):
@@ -93,7 +93,6 @@ class Forbidden(TriageError):
 
     status = 403
     title = "The key does not allow this"
-    headers: Mapping[str, str] = {}
 
 
 class TooManyRequests(TriageError):

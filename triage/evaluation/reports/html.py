@@ -5,13 +5,12 @@ The file makes no network request, needs no script, and links every count to its
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 import triage
@@ -27,13 +26,12 @@ from triage.evaluation.runs import Run, cases_of
 from triage.evaluation.scores import Measured
 from triage.render.atomic_write import write_atomically
 from triage.render.charts import as_figure, stylesheet
+from triage.render.html import environment_of, replace_unprintable
 
 Part = Literal["gates", "metrics", "facet", "cost", "comparison", "worst_cases", "case", "cases", "provenance"]
 
 _LISTED_FAILURES = 50
 _LISTED_CHANGES = 200
-# Characters that HTML can't hold, and halves of surrogate pairs, which UTF-8 can't.
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 class Links(Protocol):
@@ -106,18 +104,12 @@ def _rendered(template: str, view: RunView, known: Mapping[str, Any]) -> str:
         "listed_changes": _LISTED_CHANGES,
         **known,
     }
-    return _UNPRINTABLE.sub("\ufffd", _environment().get_template(template).render(context))
+    return replace_unprintable(_environment().get_template(template).render(context))
 
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("triage.evaluation.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = environment_of("triage.evaluation.reports")
     environment.filters |= {"figure": figure, "signed": _signed, "probability": _probability, "value": _value}
     environment.globals |= {"ABSTAINED": ABSTAINED, "name_of": name_of, "meaning_of": meaning_of}
     environment.globals |= {"as_figure": lru_cache(maxsize=64)(as_figure), "chart_styles": stylesheet()}

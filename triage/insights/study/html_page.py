@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import triage
@@ -18,13 +16,12 @@ from triage.insights.study.study_charts import charts_of
 from triage.insights.study.study_tables import tables_of
 from triage.render.atomic_write import write_atomically
 from triage.render.charts import as_figure, stylesheet
+from triage.render.html import environment_of, replace_unprintable
 from triage.render.tables import Table, format_cell
 
 LISTED = 40
 """The most incidents listed in a row of the page; JSON and CSV have all of them."""
 _LISTED_INCIDENTS = 2_000
-# Characters that HTML can't hold, and halves of surrogate pairs, which UTF-8 can't.
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 class Listed(NamedTuple):
@@ -50,22 +47,20 @@ def as_html(study: Study, corpus: Corpus) -> str:
     tables = tables_of(study, corpus.taxonomy)
     sections = [(name, list(group)) for name, group in itertools.groupby(tables, key=lambda table: table.section)]
     listed = list(_incidents(corpus))
-    page = (
-        _environment()
-        .get_template("study.html")
-        .render(
-            study=study,
-            sections=sections,
-            charts=_figures(study, corpus, tables),
-            chart_styles=stylesheet(),
-            incidents=listed,
-            anchors={incident.id: incident.anchor for incident in listed},
-            listed=LISTED,
-            n=len(corpus.records),
-            version=triage.__version__,
-        )
+    template = environment_of("triage.insights.study", "triage.evaluation.reports").get_template("study.html")
+    page = template.render(
+        study=study,
+        sections=sections,
+        charts=_figures(study, corpus, tables),
+        chart_styles=stylesheet(),
+        format_cell=format_cell,
+        incidents=listed,
+        anchors={incident.id: incident.anchor for incident in listed},
+        listed=LISTED,
+        n=len(corpus.records),
+        version=triage.__version__,
     )
-    return _UNPRINTABLE.sub("\ufffd", page)
+    return replace_unprintable(page)
 
 
 def _figures(study: Study, corpus: Corpus, tables: Sequence[Table]) -> dict[str, list[Markup]]:
@@ -74,18 +69,6 @@ def _figures(study: Study, corpus: Corpus, tables: Sequence[Table]) -> dict[str,
     for table, chart in charts_of(study, corpus.taxonomy, tables):
         figures[table].append(as_figure(chart))
     return figures
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("triage.insights.study"), PackageLoader("triage.evaluation.reports")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["format_cell"] = format_cell
-    return environment
 
 
 def _incidents(corpus: Corpus) -> Iterator[Listed]:

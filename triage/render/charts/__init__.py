@@ -5,7 +5,7 @@ A function for each shape makes a `Chart`; `as_figure`, `as_inline_svg`, `as_svg
 
 from __future__ import annotations
 
-from triage.render.charts.chart import THEMES, Chart, Colours, Size, Theme
+from triage.render.charts.chart import THEMES, Chart, Theme
 from triage.render.charts.confusion import confusion_chart
 from triage.render.charts.curves import Covered, Series, Stated, coverage_chart, reliability_chart, seconds_chart
 from triage.render.charts.intervals import Median, Share, medians_chart, shares_chart
@@ -17,7 +17,6 @@ from triage.render.charts.time_series import Goal, Level, Moment, Month, months_
 __all__ = [
     "THEMES",
     "Chart",
-    "Colours",
     "Covered",
     "Goal",
     "Level",
@@ -26,7 +25,6 @@ __all__ = [
     "Month",
     "Series",
     "Share",
-    "Size",
     "Stated",
     "Theme",
     "as_figure",

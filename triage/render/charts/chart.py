@@ -16,6 +16,7 @@ WIDE = 640
 
 Theme = Literal["light", "dark"]
 
+_NO_DATA = "Nothing to show yet."
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -48,7 +49,7 @@ CSS_VARIABLES = Colours(ink="var(--ink)", muted="var(--muted)", line="var(--line
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart.
+    """A chart, or a placeholder of its size if `alt` is empty because there is no data.
 
     `id` is unique on a page and names the chart's files. `caption` says what is shown and of how many; `alt` gives the
     figures to screen readers. `draw` draws it on a canvas of `size`, or of `narrow` where it has a form for phones.
@@ -66,23 +67,10 @@ class Chart:
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
             raise ValueError(f"{self.id!r} can't be the id of a chart: use letters, digits, - and _")
-
-    @classmethod
-    def of(
-        cls,
-        id_: str,
-        title: str,
-        caption: str,
-        alt: str,
-        draw: Callable[[Canvas], None],
-        size: Size,
-        narrow: Size | None = None,
-    ) -> Chart:
-        """A chart, or a placeholder of the same size if `alt` is empty because there is no data."""
-        if not alt:
-            alt, draw = "Nothing to show yet.", _draw_placeholder
-        return cls(id_, title, caption, alt, draw, size, narrow)
+        if not self.alt:
+            object.__setattr__(self, "alt", _NO_DATA)
+            object.__setattr__(self, "draw", _draw_placeholder)
 
 
 def _draw_placeholder(canvas: Canvas) -> None:
-    canvas.figure.text(0.5, 0.5, "Nothing to show yet.", ha="center", va="center", color=canvas.colours.muted)
+    canvas.figure.text(0.5, 0.5, _NO_DATA, ha="center", va="center", color=canvas.colours.muted)

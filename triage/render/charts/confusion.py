@@ -27,11 +27,10 @@ class _Matrix(NamedTuple):
 
     @classmethod
     def of(cls, counts: Sequence[Sequence[int]]) -> _Matrix:
-        rows = {i for i, row in enumerate(counts) if any(row)}
-        columns = {j for j in range(len(counts[0]) if counts else 0) if any(row[j] for row in counts)}
+        rows = tuple(i for i, row in enumerate(counts) if any(row))
         # A label that people gave has its column, even if the model never gave it.
-        shown = tuple(sorted(rows | columns))
-        return cls(tuple(sorted(rows)), shown, tuple(tuple(counts[i][j] for j in shown) for i in sorted(rows)))
+        columns = tuple(j for j, column in enumerate(zip(*counts, strict=True)) if j in rows or any(column))
+        return cls(rows, columns, tuple(tuple(counts[i][j] for j in columns) for i in rows))
 
 
 def confusion_chart(
@@ -65,7 +64,7 @@ def confusion_chart(
         f"{printed[label]} ({rows}): " + ", ".join(f"{n} {printed[j]}" for j, n in _by_count(matrix, row))
         for label, row in zip(matrix.rows, matrix.counts, strict=True)
     )
-    return Chart.of(id_, title, caption, alt and f"{alt}.", draw, size)
+    return Chart(id_, title, caption, alt and f"{alt}.", draw, size)
 
 
 def _by_count(matrix: _Matrix, row: Sequence[int]) -> list[tuple[int, int]]:

@@ -70,7 +70,7 @@ def reliability_chart(
         canvas.name_axes(axes, "stated probability", "share right")
 
     alt = "; ".join(f"{percent(p.right)} right where {percent(p.stated)} was stated (n = {p.n})" for p in points)
-    return Chart.of(id_, title, caption, alt and f"{alt}.", draw, Size(NARROW, 290 if before else 270))
+    return Chart(id_, title, caption, alt and f"{alt}.", draw, Size(NARROW, 290 if before else 270))
 
 
 def coverage_chart(
@@ -106,7 +106,7 @@ def coverage_chart(
             alt += f" The aim is {target:.0%}."
         if chosen is not None:
             alt += f" In use: {percent(chosen.coverage)} answered, {percent(chosen.accuracy)} right."
-    return Chart.of(id_, title, caption, alt, draw, Size(NARROW, 270))
+    return Chart(id_, title, caption, alt, draw, Size(NARROW, 270))
 
 
 def seconds_chart(
@@ -133,4 +133,4 @@ def seconds_chart(
     if ordered:
         named = "".join(f"; {name} {duration(at / 60)}" for name, at in marked.items())
         alt = f"From {duration(ordered[0] / 60)} to {duration(ordered[-1] / 60)}{named}."
-    return Chart.of(id_, title, caption, alt, draw, Size(NARROW, 250))
+    return Chart(id_, title, caption, alt, draw, Size(NARROW, 250))

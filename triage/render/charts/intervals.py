@@ -145,7 +145,7 @@ def _rows_chart(
         _draw(canvas, shown, scale, across, bottom)
 
     wide, narrow = (Size(width, _Layout.of(width).row * max(len(shown), 1) + bottom) for width in (WIDE, NARROW))
-    return Chart.of(id_, title, caption, alt and f"{alt}.", draw, wide, narrow)
+    return Chart(id_, title, caption, alt and f"{alt}.", draw, wide, narrow)
 
 
 def _draw(canvas: Canvas, rows: Sequence[_Row], scale: Callable[[Axes, float], None], across: str, bottom: int) -> None:

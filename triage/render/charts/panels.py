@@ -29,4 +29,4 @@ def panels_chart(id_: str, title: str, caption: str, charts: Sequence[Chart], co
             chart.draw(Canvas(place, chart.size, canvas.colours))
 
     alt = " ".join(f"{chart.title}: {chart.alt}" for chart in charts)
-    return Chart.of(id_, title, caption, alt, draw, size(columns), size(1))
+    return Chart(id_, title, caption, alt, draw, size(columns), size(1))

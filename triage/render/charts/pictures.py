@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Literal
 
 from triage.domain.errors import InvalidInput
 from triage.render.atomic_write import write_atomically
@@ -15,22 +17,14 @@ from triage.render.charts.svg import as_svg
 
 def as_png(chart: Chart, theme: Theme = "light", width: int | None = None) -> bytes:
     """The chart as a picture of `width` pixels (by default twice its own) with title and caption above it."""
-    file = io.BytesIO()
-    with drawn(chart, chart.size, THEMES[theme], with_heading=True) as (figure, whole):
-        # A little more, since matplotlib rounds down to whole pixels.
-        dpi = 72 * ((width or 2 * whole.width) + 0.01) / whole.width
-        metadata = {"Software": None, "Title": printable(chart.title), "Description": printable(chart.alt, None)}
-        figure.savefig(file, format="png", dpi=dpi, metadata=metadata)
-    return file.getvalue()
+    # A little more, since matplotlib rounds down to whole pixels.
+    dpi = 72 * ((width or 2 * chart.size.width) + 0.01) / chart.size.width
+    return _picture(chart, theme, "png", dpi=dpi, Software=None, Description=printable(chart.alt, None))
 
 
 def as_pdf(chart: Chart, theme: Theme = "light") -> bytes:
     """The chart as a page of its own size."""
-    file = io.BytesIO()
-    with drawn(chart, chart.size, THEMES[theme], with_heading=True) as (figure, _):
-        metadata = {"Title": printable(chart.title), "Creator": None, "CreationDate": None, "Producer": None}
-        figure.savefig(file, format="pdf", metadata=metadata)
-    return file.getvalue()
+    return _picture(chart, theme, "pdf", dpi="figure", Creator=None, CreationDate=None, Producer=None)
 
 
 def format_of(path: Path) -> Callable[[Chart, Theme], str | bytes]:
@@ -54,9 +48,14 @@ def write_picture(path: Path, chart: Chart, theme: Theme = "light") -> None:
 def write_pictures(folder: Path, charts: Iterable[Chart]) -> list[Path]:
     """Write each chart as SVG and PNG, light and dark, as `ID-THEME.EXTENSION`. Returns the paths."""
     paths = []
-    for chart in charts:
-        for theme in THEMES:
-            for extension in (".svg", ".png"):
-                paths.append(folder / f"{chart.id}-{theme}{extension}")
-                write_picture(paths[-1], chart, theme)
+    for chart, theme, extension in itertools.product(charts, THEMES, ("svg", "png")):
+        paths.append(folder / f"{chart.id}-{theme}.{extension}")
+        write_picture(paths[-1], chart, theme)
     return paths
+
+
+def _picture(chart: Chart, theme: Theme, kind: str, dpi: float | Literal["figure"], **metadata: str | None) -> bytes:
+    file = io.BytesIO()
+    with drawn(chart, chart.size, THEMES[theme], with_heading=True) as (figure, _):
+        figure.savefig(file, format=kind, dpi=dpi, metadata={"Title": printable(chart.title)} | metadata)
+    return file.getvalue()

@@ -73,7 +73,7 @@ def months_chart(
         peak = max(months, key=lambda month: month.n)
         alt = f"{names[0]} to {names[-1]}: {sum(counts)} in all, at most {peak.n} in a month ({peak.month})."
         alt += "".join(f" {level.first} to {level.last}: {level.mean:.3g} a month." for level in levels)
-    return Chart.of(id_, title, caption, alt, draw, Size(WIDE, 230), Size(NARROW, 210))
+    return Chart(id_, title, caption, alt, draw, Size(WIDE, 230), Size(NARROW, 210))
 
 
 def over_time_chart(
@@ -108,7 +108,7 @@ def over_time_chart(
         canvas.name_axes(axes, up="; dotted: ".join(filter(None, (up, goal and goal.name))))
 
     alt = _describe(moments, known, goal) if known else ""
-    return Chart.of(id_, title, caption, alt, draw, Size(WIDE, 240), Size(NARROW, 220))
+    return Chart(id_, title, caption, alt, draw, Size(WIDE, 240), Size(NARROW, 220))
 
 
 def _known_runs(moments: Sequence[Moment]) -> Iterator[list[Moment]]:

@@ -155,7 +155,7 @@ async def _triage_error(request: Request, error: Exception) -> Response:
     data = {name: value for name, value in error.data.items() if name not in _RESERVED}
     if errors := _invalid_fields(error):
         data["errors"] = [each.model_dump() for each in errors]
-    headers: dict[str, str] = dict(getattr(error, "headers", None) or {})
+    headers: dict[str, str] = dict(error.headers)
     if (wait_s := error.data.get("retry_after_s")) is not None:
         headers["Retry-After"] = str(math.ceil(wait_s))
     return problem(request, error.status, error.detail, kind=error.kind, title=error.title, data=data, headers=headers)

@@ -22,7 +22,7 @@ from triage.render.charts import Chart, Theme
 from triage.server.api.access import Reader
 from triage.server.api.service import Parts, Service
 from triage.server.web.annotator import to_label_blind
-from triage.server.web.downloads import ChartFormat, TableFormat, chart_file, find_chart, find_table, table_file
+from triage.server.web.downloads import ChartFormat, TableFormat, chart_file, find_table, table_file
 from triage.server.web.figure_cache import draw
 from triage.server.web.rendering import NO_STORE, is_part, page_router, show
 from triage.store import Judgement
@@ -160,7 +160,6 @@ async def cases(
 async def cases_file(
     request: Request, service: Parts, view: Viewed, count: Counted, extension: TableFormat
 ) -> Response:
-    """Send the incidents of a count as a file."""
     judgements = await _judgements(service, view, count, await to_label_blind(request, service))
     listed = await service.store.incidents.find_listed({judgement.incident_id for judgement in judgements})
     return table_file(judgements_table(count.facet, judgements, listed), extension)
@@ -168,7 +167,6 @@ async def cases_file(
 
 @router.get("/agreement/tables/{name}.{extension}")
 async def table(service: Parts, view: Viewed, name: str, extension: TableFormat) -> Response:
-    """Send a table as a file."""
     overview = await service.live_figures.overview(view.selection)
     tables = [overview_table(overview)]
     if view.facet:
@@ -179,9 +177,8 @@ async def table(service: Parts, view: Viewed, name: str, extension: TableFormat)
 
 @router.get("/agreement/plots/{name}.{extension}")
 async def plot(service: Parts, view: Viewed, name: str, extension: ChartFormat, theme: Theme = "light") -> Response:
-    """Send a chart of a facet as a file."""
     found = await service.live_figures.facet(view.selection, view.facet, view.period)
-    return await asyncio.to_thread(chart_file, find_chart(found.charts, name), theme, extension)
+    return await chart_file(found.charts, name, theme, extension)
 
 
 async def _judgements(service: Service, view: View, count: Count, blind: Collection[str]) -> list[Judgement]:
@@ -193,22 +190,18 @@ async def _judgements(service: Service, view: View, count: Count, blind: Collect
 async def _context(service: Service, view: View) -> dict[str, Any]:
     """The variables of the figures' template."""
     overview = await service.live_figures.overview(view.selection)
-    facet = view.facet or _first_facet(overview)
-    figures: FacetFigures | None = None
-    if facet and not overview.is_empty:
-        figures = await service.live_figures.facet(view.selection, facet, view.period)
-    view = view._replace(facet=facet)
-    return {
-        "view": view,
-        "overview": overview,
+    view = view._replace(facet=view.facet or _first_facet(overview))
+    context = {"view": view, "overview": overview, "figures": None, "least": service.live_figures.least}
+    if not view.facet or overview.is_empty:
+        return context
+    figures = await service.live_figures.facet(view.selection, view.facet, view.period)
+    confusion = figures.confusion
+    return context | {
         "figures": figures,
-        "plots": [] if figures is None else await asyncio.to_thread(_plots, figures),
-        "tables": {} if figures is None else {table.id: table for table in tables_of(figures, view.period)},
-        "rows": list(zip(figures.confusion.labels, figures.confusion.counts, strict=True))
-        if figures and figures.confusion
-        else [],
-        "names": {} if figures is None else _names(figures.overview.facet),
-        "least": service.live_figures.least,
+        "plots": await asyncio.to_thread(_plots, figures),
+        "tables": {table.id: table for table in tables_of(figures, view.period)},
+        "rows": list(zip(confusion.labels, confusion.counts, strict=True)) if confusion else [],
+        "names": _names(figures.overview.facet),
         "least_in_period": LEAST,
         "most_people": MOST_PEOPLE,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable
 from typing import Literal
@@ -30,18 +31,21 @@ def attachment(content: str | bytes, media_type: str, name: str) -> Response:
 
 def table_file(table: Table, extension: TableFormat, prefix: str = "") -> Response:
     """The table as a file named by its id, after an optional prefix."""
-    name = f"{prefix}-{table.id}.{extension}" if prefix else f"{table.id}.{extension}"
+    name = f"{prefix and f'{prefix}-'}{table.id}.{extension}"
     if extension == "csv":
         return attachment(as_csv(table), "text/csv; charset=utf-8", name)
     return attachment(json.dumps(as_json(table), ensure_ascii=False, indent=1), "application/json", name)
 
 
-def chart_file(chart: Chart, theme: Theme, extension: ChartFormat) -> Response:
-    """The chart as a file. Drawing is slow: call it in a thread."""
-    name = f"{chart.id}-{theme}.{extension}"
-    if extension == "svg":
-        return attachment(as_svg(chart, theme), "image/svg+xml", name)
-    return attachment(as_png(chart, theme), "image/png", name)
+async def chart_file(charts: Iterable[Chart], id_: str, theme: Theme, extension: ChartFormat) -> Response:
+    """The chart with this id as a file. Raises `NotFound`."""
+    for chart in charts:
+        if chart.id == id_:
+            name = f"{id_}-{theme}.{extension}"
+            if extension == "svg":
+                return attachment(await asyncio.to_thread(as_svg, chart, theme), "image/svg+xml", name)
+            return attachment(await asyncio.to_thread(as_png, chart, theme), "image/png", name)
+    raise NotFound(f"There is no plot {id_!r} here.", name=id_)
 
 
 def find_table(tables: Iterable[Table], id_: str) -> Table:
@@ -50,11 +54,3 @@ def find_table(tables: Iterable[Table], id_: str) -> Table:
         if table.id == id_:
             return table
     raise NotFound(f"There is no table {id_!r} here.", name=id_)
-
-
-def find_chart(charts: Iterable[Chart], id_: str) -> Chart:
-    """The chart with this id. Raises `NotFound`."""
-    for chart in charts:
-        if chart.id == id_:
-            return chart
-    raise NotFound(f"There is no plot {id_!r} here.", name=id_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from typing import Annotated, Any, Literal, NamedTuple, cast
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import quote, urlencode
 
 from fastapi import Depends, Query, Request, Response
@@ -20,15 +20,7 @@ from triage.evaluation.run_cache import OpenedRun, RunCache
 from triage.render.charts import Theme
 from triage.server.api.access import requires
 from triage.server.api.service import Parts
-from triage.server.web.downloads import (
-    ChartFormat,
-    TableFormat,
-    attachment,
-    chart_file,
-    find_chart,
-    find_table,
-    table_file,
-)
+from triage.server.web.downloads import ChartFormat, TableFormat, attachment, chart_file, find_table, table_file
 from triage.server.web.rendering import NO_STORE, is_part, page_router, show
 
 router = page_router()
@@ -41,37 +33,25 @@ _OTHER_RUNS = 50
 ReportFormat = Literal["html", "json", "md"]
 
 
-class Tab(NamedTuple):
-    """A tab of a run's pages."""
-
-    name: str
-    path: str
-    is_current: bool
-
-
 class RunLinks:
-    """Links of a run's report to pages and files of the service."""
+    """Paths of a run's cases and of its tables and charts as files: the `Links` of its report on pages."""
 
     def __init__(self, name: str, files: Collection[str] = ()) -> None:
         self._path = run_path(name)
         self._files = files
 
     def cases(self, of: CaseList) -> str:
-        """The path of the cases of a count."""
         return f"{self._path}/cases?{cases_query(of)}"
 
     def case(self, case_id: str) -> str:
-        """The path of a case."""
         return f"{self._path}/case?{urlencode({'id': case_id})}"
 
     def file(self, id_: str, kind: str) -> str:
-        """The path of a table or chart as a file."""
         folder = "tables" if kind in {"csv", "json"} else "plots"
         return f"{self._path}/{folder}/{quote(id_)}.{kind}" if id_ in self._files else ""
 
 
 def run_path(name: str) -> str:
-    """The path of a run."""
     return f"/evals/runs/{quote(name, safe='')}"
 
 
@@ -81,12 +61,11 @@ def cases_query(of: CaseList) -> str:
     return urlencode({"facet": of.facet, "gold": of.gold} | which)
 
 
-def run_cache_of(request: Request) -> RunCache:
-    """The cached runs of the app."""
+def _run_cache(request: Request) -> RunCache:
     return cast("RunCache", request.app.state.run_cache)
 
 
-Runs = Annotated[RunCache, Depends(run_cache_of)]
+Runs = Annotated[RunCache, Depends(_run_cache)]
 
 
 async def _open(runs: Runs, name: str) -> OpenedRun:
@@ -96,23 +75,17 @@ async def _open(runs: Runs, name: str) -> OpenedRun:
 Opened = Annotated[OpenedRun, Depends(_open)]
 
 
-class Count(NamedTuple):
-    """A count of a facet with its cases."""
-
-    view: FacetView
-    cases: CaseList
-
-
-def _count(opened: Opened, facet: str, gold: str, predicted: str = "", outcome: str = "") -> Count:
+def _count(opened: Opened, facet: str, gold: str, predicted: str = "", outcome: str = "") -> tuple[FacetView, CaseList]:
     view = _facet(opened, facet)
     for cases in view.lists:
         found = cases.outcome if cases.predicted is None else cases.predicted
         if cases.gold == gold and found == (outcome or predicted):
-            return Count(view, cases)
+            return view, cases
     raise NotFound("This run has no such cases: follow a count of the page of a facet.", facet=facet)
 
 
-Counted = Annotated[Count, Depends(_count)]
+Counted = Annotated[tuple[FacetView, CaseList], Depends(_count)]
+"""A count of a facet with its cases."""
 
 
 @router.get("/evals/runs/{name}", dependencies=ALLOWED)
@@ -122,12 +95,12 @@ async def run(
     """Show a run or one of its facets: at once if it is cached or `whole` is set, else loaded after the page."""
     if not (is_part(request) or whole or await asyncio.to_thread(runs.is_at_hand, name)):
         return show(request, "evals_opening.html", headers=NO_STORE, name=name, path=run_path(name), facet=facet)
-    opened = await _open(runs, name)
+    opened = await runs.open(name)
     if facet:
         parts = [await _part(opened, "facet", view=_facet(opened, facet))]
     else:
-        names: tuple[Part, ...] = ("gates", "metrics", "cost") if opened.view.report.gates else ("metrics", "cost")
-        parts = [await _part(opened, part) for part in names]
+        gates = [await _part(opened, "gates")] if opened.view.report.gates else []
+        parts = [*gates, await _part(opened, "metrics"), await _part(opened, "cost")]
     return await _show(request, runs, opened, "evals_run.html", facet, parts=parts)
 
 
@@ -139,22 +112,21 @@ async def worst(request: Request, runs: Runs, opened: Opened) -> Response:
 
 @router.get("/evals/runs/{name}/provenance", dependencies=ALLOWED)
 async def provenance(request: Request, runs: Runs, opened: Opened) -> Response:
-    """Show the provenance of a run."""
     return await _show(request, runs, opened, "evals_run.html", "provenance", parts=[await _part(opened, "provenance")])
 
 
 @router.get("/evals/runs/{name}/cases", dependencies=ALLOWED)
-async def cases(request: Request, runs: Runs, opened: Opened, count: Counted) -> Response:
+async def list_cases(request: Request, runs: Runs, opened: Opened, count: Counted) -> Response:
     """List the cases of a count, most confident first."""
-    part = await _part(opened, "cases", view=count.view, one=count.cases)
-    context = {"heading": count.view.told(count.cases), "query": cases_query(count.cases)}
-    return await _show(request, runs, opened, "evals_cases.html", count.view.facet.id, parts=[part], **context)
+    view, cases = count
+    part = await _part(opened, "cases", view=view, one=cases)
+    context = {"heading": view.told(cases), "query": cases_query(cases)}
+    return await _show(request, runs, opened, "evals_cases.html", view.facet.id, parts=[part], **context)
 
 
 @router.get("/evals/runs/{name}/cases.{extension}", dependencies=ALLOWED)
 async def cases_file(count: Counted, extension: TableFormat) -> Response:
-    """Send the cases of a count as a file."""
-    return table_file(cases_table(count.view, count.cases), extension)
+    return table_file(cases_table(*count), extension)
 
 
 @router.get("/evals/runs/{name}/case", dependencies=ALLOWED)
@@ -178,27 +150,22 @@ async def case(
 
 @router.get("/evals/runs/{name}/tables/{table}.{extension}", dependencies=ALLOWED)
 async def table_of(opened: Opened, table: str, extension: TableFormat) -> Response:
-    """Send a table of a run as a file."""
     return table_file(find_table(tables_of(opened.view), table), extension)
 
 
 @router.get("/evals/runs/{name}/plots/{plot}.{extension}", dependencies=ALLOWED)
 async def plot_of(opened: Opened, plot: str, extension: ChartFormat, theme: Theme = "light") -> Response:
-    """Send a chart of a run as a file."""
-    return await asyncio.to_thread(chart_file, find_chart(opened.view.charts, plot), theme, extension)
+    return await chart_file(opened.view.charts, plot, theme, extension)
 
 
 @router.get("/evals/runs/{name}/report.{extension}", dependencies=ALLOWED)
 async def report(opened: Opened, extension: ReportFormat) -> Response:
     """Send the report as self-contained HTML, as JSON, or as Markdown for a pull request."""
-    match extension:
-        case "html":
-            return _file(opened, await asyncio.to_thread(file_of, opened.view), "report.html", "text/html")
-        case "json":
-            text = opened.view.report.model_dump_json(indent=2) + "\n"
-            return _file(opened, text, "report.json", "application/json")
-        case _:
-            return _file(opened, as_markdown(opened.view.report), "report.md", "text/markdown")
+    if extension == "html":
+        return _file(opened, await asyncio.to_thread(file_of, opened.view), "report.html", "text/html")
+    if extension == "json":
+        return _file(opened, opened.view.report.model_dump_json(indent=2) + "\n", "report.json", "application/json")
+    return _file(opened, as_markdown(opened.view.report), "report.md", "text/markdown")
 
 
 @router.get("/evals/runs/{name}/all-cases.csv", dependencies=ALLOWED)
@@ -218,7 +185,7 @@ async def _part(opened: OpenedRun, part: Part, **context: Any) -> Markup:
     files = {table.id for table in tables_of(opened.view)} | {chart.id for chart in opened.view.charts}
     links = RunLinks(opened.name, files)
     # Drawing charts and redacting texts is slow.
-    return await asyncio.to_thread(lambda: part_of(opened.view, part, links, **context))
+    return await asyncio.to_thread(part_of, opened.view, part, links, **context)
 
 
 async def _show(
@@ -243,13 +210,14 @@ async def _show(
     )
 
 
-def _tabs(opened: OpenedRun, place: str) -> list[Tab]:
+def _tabs(opened: OpenedRun, place: str) -> list[tuple[str, str, bool]]:
+    """The name and path of each tab, and whether it is the current one."""
     path, facets = run_path(opened.name), [view.facet for view in opened.view.facets]
     return [
-        Tab("Overview", path, not place),
-        *(Tab(facet.name, f"{path}?{urlencode({'facet': facet.id})}", place == facet.id) for facet in facets),
-        Tab(f"Worst cases ({len(opened.view.wrong)})", f"{path}/worst", place == "worst"),
-        Tab("Provenance", f"{path}/provenance", place == "provenance"),
+        ("Overview", path, not place),
+        *((facet.name, f"{path}?{urlencode({'facet': facet.id})}", place == facet.id) for facet in facets),
+        (f"Worst cases ({len(opened.view.wrong)})", f"{path}/worst", place == "worst"),
+        ("Provenance", f"{path}/provenance", place == "provenance"),
     ]
 
 

@@ -38,7 +38,6 @@ class _ComparisonLinks(RunLinks):
         self._tables = files
 
     def file(self, id_: str, kind: str) -> str:
-        """The file of a table."""
         # The id begins with its place on the page.
         name = id_.partition("-")[2]
         return f"/evals/compare/{quote(name)}.{kind}?{self._query}" if id_ in self._tables else ""
@@ -72,7 +71,6 @@ async def evals(
 
 @router.get("/evals/runs.{extension}", dependencies=ALLOWED)
 async def runs_file(runs: Runs, extension: TableFormat) -> Response:
-    """Send the list of runs as a file."""
     listing = await asyncio.to_thread(runs.listing)
     summaries = await asyncio.to_thread(runs.summaries, [listed.name for listed in listing.runs])
     return table_file(_runs_table(listing, summaries), extension)
@@ -81,11 +79,12 @@ async def runs_file(runs: Runs, extension: TableFormat) -> Response:
 @router.get("/evals/runs/{name}/verdict", dependencies=ALLOWED)
 async def verdict(request: Request, runs: Runs, name: str) -> Response:
     """Show the verdict of a run's gates, as a part of the list."""
+    gates, why = None, ""
     try:
         gates = await runs.gates(name)
     except TriageError as error:
-        return show(request, "_evals_verdict.html", headers=NO_STORE, gates=None, why=error.detail)
-    return show(request, "_evals_verdict.html", headers=NO_STORE, gates=gates, why="")
+        why = error.detail
+    return show(request, "_evals_verdict.html", headers=NO_STORE, gates=gates, why=why)
 
 
 @router.get("/evals/compare", dependencies=ALLOWED)
@@ -93,8 +92,7 @@ async def compare(
     request: Request, runs: Runs, run: Annotated[Sequence[str], Query()] = (), base: Name = ""
 ) -> Response:
     """Compare runs on the cases that they share, with significance tests."""
-    chosen = await asyncio.to_thread(_chosen, runs, run, base)
-    first, others = chosen[0], chosen[1:]
+    first, *others = await asyncio.to_thread(_chosen, runs, run, base)
     parts = [await _compare(runs, first.name, other.name, n) for n, other in enumerate(others, 1)]
     return show(
         request, "evals_compare.html", headers=NO_STORE, base=first, others=others, parts=parts, run_path=run_path
@@ -103,7 +101,6 @@ async def compare(
 
 @router.get("/evals/compare/{table}.{extension}", dependencies=ALLOWED)
 async def comparison_file(runs: Runs, table: str, extension: TableFormat, base: Name, other: Name) -> Response:
-    """Send a table of a comparison as a file."""
     found = await runs.compare(base, other)
     return table_file(find_table(comparison_tables(found, "compared"), f"compared-{table}"), extension)
 
@@ -125,7 +122,7 @@ async def _compare(runs: RunCache, base: str, other: str, number: int) -> Markup
     files = {table.id for table in comparison_tables(found, place)}
     links = _ComparisonLinks(base, other, files)
     context = {"compared": Compared.of(found), "place": place, "compared_title": f"{other} against {base}"}
-    return await asyncio.to_thread(lambda: part_of(opened.view, "comparison", links, **context))
+    return await asyncio.to_thread(part_of, opened.view, "comparison", links, **context)
 
 
 def _runs_table(listing: Listing, summaries: Mapping[str, Summary | None]) -> Table:

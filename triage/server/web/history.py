@@ -10,7 +10,7 @@ from fastapi import Depends, Query, Request, Response
 
 from triage.domain.annotation import Labels
 from triage.domain.principal import Principal, seen_teams
-from triage.domain.taxonomy import DisplayNames, Taxonomy
+from triage.domain.taxonomy import DisplayNames, Facet, Taxonomy
 from triage.history import MOST_EXAMPLES
 from triage.history.browsing import Browsed, Hit, Mode
 from triage.render.quantities import plural
@@ -36,21 +36,6 @@ class LabelFilter(NamedTuple):
     name: str
     n: int
     is_chosen: bool
-
-
-class FacetFilter(NamedTuple):
-    """The labels of a facet to filter by, most frequent first."""
-
-    id: str
-    name: str
-    labels: tuple[LabelFilter, ...]
-
-
-class LabelNames(NamedTuple):
-    """The names of an incident's labels. Undisclosed ones are left out."""
-
-    kinds: tuple[str, ...]
-    ended_by: tuple[str, ...]
 
 
 class Search(NamedTuple):
@@ -128,31 +113,29 @@ async def _browse(service: Service, principal: Principal, search: Search, k: int
     return await service.casebook.browse(search.text, search.chosen, k, search.mode, teams, blind)
 
 
-def _filters(taxonomy: Taxonomy, found: Browsed, chosen: Labels) -> list[FacetFilter]:
+def _filters(taxonomy: Taxonomy, found: Browsed, chosen: Labels) -> list[tuple[Facet, list[LabelFilter]]]:
+    """Facets with the labels to filter by, most frequent first."""
     filters, names = [], DisplayNames(taxonomy)
     for facet in taxonomy.facets:
-        counts = found.counts.get(facet.id, {})
-        labels = {*counts, *chosen.get(facet.id, ())}
+        counts, ticked = found.counts.get(facet.id, {}), chosen.get(facet.id, ())
         listed = [
-            LabelFilter(
-                label, names.labels(facet.id, (label,)), counts.get(label, 0), label in chosen.get(facet.id, ())
-            )
-            for label in labels
+            LabelFilter(label, names.labels(facet.id, (label,)), counts.get(label, 0), label in ticked)
+            for label in {*counts, *ticked}
         ]
-        listed.sort(key=lambda label: (-label.n, label.name))
         if listed:
-            filters.append(FacetFilter(facet.id, facet.name, tuple(listed)))
+            filters.append((facet, sorted(listed, key=lambda label: (-label.n, label.name))))
     return filters
 
 
-def _label_names(taxonomy: Taxonomy, labels: Labels) -> LabelNames:
+def _label_names(taxonomy: Taxonomy, labels: Labels) -> tuple[list[str], list[str]]:
+    """The names of an incident's disclosed labels: of its kind, and of what ended it."""
     kinds, ended_by, names = list[str](), list[str](), DisplayNames(taxonomy)
     for facet in taxonomy.facets:
         undisclosed = {label.id for label in facet.labels if label.undisclosed}
         disclosed = [label for label in labels.get(facet.id, ()) if label not in undisclosed]
         listed = ended_by if facet.role == "mitigation" else kinds
         listed.extend(names.labels(facet.id, (label,)) for label in disclosed)
-    return LabelNames(tuple(kinds), tuple(ended_by))
+    return kinds, ended_by
 
 
 def _table(taxonomy: Taxonomy, found: Browsed, search: Search) -> Table:

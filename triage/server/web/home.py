@@ -49,7 +49,6 @@ async def post(request: Request, service: Parts, principal: Poster) -> Response:
 
 @router.get("/latest")
 async def latest(request: Request, service: Parts, principal: Reader) -> Response:
-    """Show the latest incidents, as a part of the page."""
     return show(request, "_latest.html", **await _latest(service, principal))
 
 
@@ -61,7 +60,7 @@ async def _page(
         request,
         "home.html",
         status=200 if error is None else error.status,
-        headers=getattr(error, "headers", None),
+        headers=None if error is None else error.headers,
         form={name: form.get(name, "") for name in ("write_up", *_FIELDS)},
         error=error,
         teams=sorted(teams) if len(teams) > 1 else [],

@@ -37,13 +37,10 @@ class IncidentFile(BaseModel, frozen=True):
 
 @router.get("/incidents/{incident_id}/timeline")
 async def show_timeline(request: Request, service: Parts, principal: Reader, incident_id: IncidentInPath) -> Response:
-    """Show the events in order."""
     store = service.store
     stored = await store.incidents.get(incident_id)
-    triages, annotations = (
-        await store.triages.list(incident_id, _MOST_TRIAGES),
-        await store.annotations.list(incident_id),
-    )
+    triages = await store.triages.list(incident_id, _MOST_TRIAGES)
+    annotations = await store.annotations.list(incident_id)
     # Only administrators see the recipients of notifications, as in the API.
     sent = await store.notifications.list(incident_id=incident_id, limit=_MOST) if principal.may("admin") else []
     events = timeline(stored, triages, annotations, sent)
@@ -52,7 +49,6 @@ async def show_timeline(request: Request, service: Parts, principal: Reader, inc
 
 @router.get("/incidents/{incident_id}/annotations")
 async def show_annotations(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
-    """Show the annotations, newest first."""
     await service.store.incidents.get(incident_id)
     annotations = await service.store.annotations.list(incident_id)
     return show_section(request, service, incident_id, "annotations", annotations=annotations[::-1])
@@ -60,7 +56,6 @@ async def show_annotations(request: Request, service: Parts, incident_id: Incide
 
 @router.get("/incidents/{incident_id}/annotations.{extension}")
 async def annotations_file(service: Parts, incident_id: IncidentInPath, extension: TableFormat) -> Response:
-    """Send the annotations as a file."""
     await service.store.incidents.get(incident_id)
     names = ("created_at", "facet", "labels", "annotator", "origin", "is_gold", "saw_model", "note")
     rows = [
@@ -85,7 +80,6 @@ async def annotations_file(service: Parts, incident_id: IncidentInPath, extensio
 
 @router.get("/incidents/{incident_id}/triages")
 async def show_triages(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
-    """Show every triage, newest first."""
     await service.store.incidents.get(incident_id)
     made = await service.store.triages.list(incident_id, _MOST_TRIAGES)
     return show_section(request, service, incident_id, "triages", made=made)
@@ -93,7 +87,6 @@ async def show_triages(request: Request, service: Parts, incident_id: IncidentIn
 
 @router.get("/incidents/{incident_id}/provenance")
 async def show_provenance(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
-    """Show the provenance and cost of the latest triage."""
     stored = await service.store.incidents.get(incident_id)
     triage = await service.store.triages.find(incident_id)
     return show_section(request, service, incident_id, "provenance", stored=stored, triage=triage)
@@ -103,26 +96,22 @@ async def show_provenance(request: Request, service: Parts, incident_id: Inciden
 async def show_audit(
     request: Request, service: Parts, principal: Administrator, incident_id: IncidentInPath
 ) -> Response:
-    """Show who changed what."""
     page = await service.store.audit.list(_MOST, None, incident_id, principal.teams)
     return show_section(request, service, incident_id, "audit", page=page)
 
 
 @router.get("/incidents/{incident_id}/summary")
 async def show_summary(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
-    """Show the draft of a post-incident summary."""
     return show_section(request, service, incident_id, "summary", draft=await summary_of(service, incident_id))
 
 
 @router.get("/incidents/{incident_id}/summary.md")
 async def summary_file(service: Parts, incident_id: IncidentInPath) -> Response:
-    """Send the draft of a post-incident summary as a file."""
     return attachment(await summary_of(service, incident_id), MARKDOWN, f"{incident_id}-summary.md")
 
 
 @router.get("/incidents/{incident_id}/export.json")
 async def export_json(service: Parts, incident_id: IncidentInPath) -> Response:
-    """Send the incident, its latest triage and its annotations as a file."""
     stored = await service.store.incidents.get(incident_id)
     content = IncidentFile(
         incident=IncidentAnswer.of(stored),

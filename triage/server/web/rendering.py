@@ -23,13 +23,14 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from starlette.exceptions import HTTPException
 
 import triage
 from triage.domain.errors import TriageError
 from triage.domain.principal import Unauthenticated
 from triage.observability import logs
+from triage.render.html import environment_of
 from triage.render.tables import format_cell
 from triage.server.api.problems import DatabaseUnavailable, Defect, InvalidFields
 from triage.server.transient_errors import is_database_away
@@ -79,18 +80,15 @@ def show(
     Templates get `context` and what every page shows, such as `principal` (None before signing in) and `annotator`.
     """
     theme = request.cookies.get(THEME_COOKIE, "")
-    text = (
-        _environment()
-        .get_template(template)
-        .render(
-            request=request,
-            principal=getattr(request.state, "principal", None),
-            has_keys=request.app.state.service.authenticator.is_on,
-            annotator=annotator_of(request),
-            navigation=request.app.state.navigation,
-            theme=theme if theme in THEMES else "",
-            **context,
-        )
+    page = _environment().get_template(template)
+    text = page.render(
+        request=request,
+        principal=getattr(request.state, "principal", None),
+        has_keys=request.app.state.service.authenticator.is_on,
+        annotator=annotator_of(request),
+        navigation=request.app.state.navigation,
+        theme=theme if theme in THEMES else "",
+        **context,
     )
     # The response depends on whether htmx asked.
     common = {"Content-Security-Policy": POLICY, "Vary": "HX-Request, Cookie"}
@@ -136,22 +134,15 @@ class PageRoute(APIRoute):
                 return await handle(request if self.body_field is None else await hold_form(request))
             except Unauthenticated as error:
                 return _sign_in(request, error)
-            except TriageError as error:
-                if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-                    _log.error("%s %s: %s", request.method, request.url.path, error.detail)
-                return show_error(request, error.status, error.title, error.detail, getattr(error, "headers", None))
-            except RequestValidationError as error:
-                invalid = InvalidFields.of(error)
-                return show_error(request, invalid.status, invalid.title, invalid.detail)
             except HTTPException as error:
                 title = http.HTTPStatus(error.status_code).phrase
-                return show_error(request, error.status_code, title, str(error.detail), error.headers)
+                return _show_error(request, error.status_code, title, str(error.detail), error.headers)
             except Exception as error:  # noqa: BLE001 - shown as an error page
-                is_away = is_database_away(error)
-                problem = DatabaseUnavailable() if is_away else Defect()
-                trace = None if is_away else error
-                _log.error("%s %s: %s", request.method, request.url.path, problem.detail, exc_info=trace)
-                return show_error(request, problem.status, problem.title, problem.detail)
+                problem = _problem_of(error)
+                if problem.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+                    trace = error if isinstance(problem, Defect) else None
+                    _log.error("%s %s: %s", request.method, request.url.path, problem.detail, exc_info=trace)
+                return _show_error(request, problem.status, problem.title, problem.detail, problem.headers)
 
         return handle_errors
 
@@ -161,22 +152,6 @@ def page_router(dependencies: Sequence[Any] = ()) -> APIRouter:
     return APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=list(dependencies))
 
 
-def show_error(
-    request: Request, status: int, title: str, detail: str, headers: Mapping[str, str] | None = None
-) -> Response:
-    """An error as a page; for htmx as a notice, which `app.js` shows on top of the page."""
-    return show(
-        request,
-        "notice.html" if is_part(request) else "error.html",
-        status=status,
-        headers=headers,
-        error_status=status,
-        title=title,
-        detail=detail,
-        request_id=logs.request_id.get(),
-    )
-
-
 def add_not_found_page(app: FastAPI) -> None:
     """For unknown paths, show a page to browsers. Programs still get a problem document."""
     answer = app.exception_handlers[HTTPException]
@@ -184,11 +159,28 @@ def add_not_found_page(app: FastAPI) -> None:
     async def handle(request: Request, error: Exception) -> Response:
         is_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/")
         if is_page and isinstance(error, HTTPException) and error.status_code == http.HTTPStatus.NOT_FOUND:
-            return show_error(request, 404, "Not found", f"There is no page {request.url.path}.")
+            return _show_error(request, 404, "Not found", f"There is no page {request.url.path}.")
         response: Response = await answer(request, error)  # type: ignore[misc]
         return response
 
     app.add_exception_handler(HTTPException, handle)
+
+
+def _problem_of(error: Exception) -> TriageError:
+    if isinstance(error, TriageError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return InvalidFields.of(error)
+    return DatabaseUnavailable() if is_database_away(error) else Defect()
+
+
+def _show_error(
+    request: Request, status: int, title: str, detail: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An error as a page; for htmx as a notice, which `app.js` shows on top of the page."""
+    template = "notice.html" if is_part(request) else "error.html"
+    context = {"error_status": status, "title": title, "detail": detail, "request_id": logs.request_id.get()}
+    return show(request, template, status=status, headers=headers, **context)
 
 
 def _sign_in(request: Request, error: Unauthenticated) -> Response:
@@ -204,13 +196,7 @@ def _sign_in(request: Request, error: Unauthenticated) -> Response:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("triage.server.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = environment_of("triage.server.web")
     environment.filters |= template_filters.FILTERS
     environment.globals |= {"format_cell": format_cell, "static": static_path, "version": triage.__version__}
     return environment

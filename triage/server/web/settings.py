@@ -57,13 +57,11 @@ async def health(request: Request, service: Parts, principal: Reader) -> Respons
 
 @router.get("/settings/spending.{extension}", dependencies=[requires("read", all_teams=True)])
 async def spending_file(service: Parts, extension: TableFormat) -> Response:
-    """Send the spending on models as a file."""
     return table_file(await _spending(service), extension)
 
 
 @router.get("/settings/all")
 async def all_settings(request: Request, options: Options, _principal: Administrator) -> Response:
-    """Show every setting in effect."""
     return show(request, "all_settings.html", settings=options.settings)
 
 
@@ -76,7 +74,6 @@ async def list_taxonomies(request: Request, service: Parts) -> Response:
 
 @router.get("/settings/taxonomies/{name}", dependencies=[requires("read")])
 async def show_taxonomy(request: Request, service: Parts, name: str) -> Response:
-    """Show a taxonomy with all its definitions."""
     if name not in service.taxonomies:
         raise NotFound(f"There is no taxonomy {name!r}. There are: {', '.join(service.taxonomies)}.", taxonomy=name)
     taxonomy = service.taxonomies[name]

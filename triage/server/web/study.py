@@ -24,15 +24,7 @@ from triage.render.tables import Table
 from triage.server.api.access import Reader, requires
 from triage.server.api.history import automation_of, radar_of
 from triage.server.api.service import Parts
-from triage.server.web.downloads import (
-    ChartFormat,
-    TableFormat,
-    attachment,
-    chart_file,
-    find_chart,
-    find_table,
-    table_file,
-)
+from triage.server.web.downloads import ChartFormat, TableFormat, attachment, chart_file, find_table, table_file
 from triage.server.web.figure_cache import Cache, Measured, draw
 from triage.server.web.incident_lists import LISTED, visible_in_tables, visible_incidents
 from triage.server.web.rendering import page_router, show
@@ -113,20 +105,16 @@ async def study_json(measured: MeasuredStudy) -> Response:
 
 @router.get("/study/tables/{name}.{extension}")
 async def study_table(measured: MeasuredStudy, name: str, extension: TableFormat) -> Response:
-    """Send a table as a file."""
     return table_file(find_table(measured.value.tables, name), extension)
 
 
 @router.get("/study/plots/{name}.{extension}")
 async def study_chart(measured: MeasuredStudy, name: str, extension: ChartFormat, theme: Theme = "light") -> Response:
-    """Send a chart as a file."""
-    chart = find_chart((pair.chart for pair in measured.value.charts), name)
-    return await asyncio.to_thread(chart_file, chart, theme, extension)
+    return await chart_file((pair.chart for pair in measured.value.charts), name, theme, extension)
 
 
 @router.get("/study/playbooks")
 async def playbooks(request: Request, service: Parts, principal: Reader, measured: MeasuredPlaybooks) -> Response:
-    """Show the playbook candidates and near misses."""
     found, taxonomy = measured.value, service.casebook.taxonomy
     near = near_miss_table(found, taxonomy)
     return show(
@@ -143,13 +131,11 @@ async def playbooks(request: Request, service: Parts, principal: Reader, measure
 
 @router.get("/study/playbooks.{extension}")
 async def playbooks_file(service: Parts, measured: MeasuredPlaybooks, extension: TableFormat) -> Response:
-    """Send the playbook candidates as a file."""
     return table_file(playbook_table(measured.value, service.casebook.taxonomy), extension)
 
 
 @router.get("/study/near-misses.{extension}")
 async def near_misses_file(service: Parts, measured: MeasuredPlaybooks, extension: TableFormat) -> Response:
-    """Send the near misses as a file."""
     return table_file(near_miss_table(measured.value, service.casebook.taxonomy), extension)
 
 
@@ -185,19 +171,16 @@ async def radar_drafts(measured: MeasuredRadar) -> Response:
 
 @router.get("/study/radar.{extension}")
 async def radar_file(measured: MeasuredRadar, extension: TableFormat) -> Response:
-    """Send the groups as a file."""
     return table_file(radar_table(measured.value), extension)
 
 
 @router.get("/study/checklist", dependencies=[requires("read", all_teams=True)])
 async def checklist(request: Request, measured: MeasuredChecklist) -> Response:
-    """Show the steps."""
     return show(request, "checklist.html", found=measured.value)
 
 
 @router.get("/study/checklist.{extension}", dependencies=[requires("read", all_teams=True)])
 async def checklist_file(measured: MeasuredChecklist, extension: TableFormat) -> Response:
-    """Send the steps as a file."""
     return table_file(checklist_table(measured.value), extension)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -10,10 +9,8 @@ from urllib.parse import quote, urlsplit
 
 from markupsafe import Markup, escape
 
+from triage.render.html import replace_unprintable
 from triage.render.quantities import duration, percent, plural
-
-# Characters that HTML does not allow, and surrogates, which UTF-8 does not allow.
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def when(moment: datetime | None) -> Markup:
@@ -32,7 +29,7 @@ def ago(moment: datetime) -> Markup:
 
 def printable(text: str | None) -> Markup:
     """Untrusted text, escaped, with unprintable characters replaced."""
-    return escape(_UNPRINTABLE.sub("\ufffd", text or ""))
+    return escape(replace_unprintable(text or ""))
 
 
 def outside(url: str | None) -> str:
