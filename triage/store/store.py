@@ -153,7 +153,7 @@ class Store:
         if not path or path == ":memory:":
             yield
             return
-        async with AsyncFileLock(f"{path}.{name}.lock", poll_interval=_POLL_S):
+        async with AsyncFileLock(f"{path}.{name}.lock", poll_interval=_POLL_S, run_in_executor=False):
             yield
 
     async def record(
