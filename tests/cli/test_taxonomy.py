@@ -42,7 +42,7 @@ def test_a_plan_is_written_refused_confirmed_and_applied(triage: Run, tmp_path: 
     command = ["taxonomy", "migrate", "plan.yaml", "--annotations", GIVEN, "--out", "out.jsonl"]
     refused = triage(*command)
     assert refused.returncode == 2
-    assert "3 step(s) wait for a person" in " ".join(refused.stderr.split())
+    assert "Unconfirmed steps: fault.timeout, fault.wrong_setting, fault.disk" in " ".join(refused.stderr.split())
     assert not (tmp_path / "out.jsonl").exists()
 
     plan = tmp_path / "plan.yaml"

@@ -121,7 +121,7 @@ def test_an_annotator_is_given_only_what_the_key_may_see(apart: Apart) -> None:
         assert (given["task"]["incident_id"], given["assigned"]) == (f"{team}:one", 1)
     nothing = apart.clients["payments"].get(f"/v1/annotators/{mark('billing')}/next")
     assert nothing.status_code == 404
-    assert "There are assignments for: anything, secretofpayments." in nothing.json()["detail"]
+    assert "Annotators with assignments: anything, secretofpayments." in nothing.json()["detail"]
 
 
 def test_disagreements_and_the_audit_log_are_those_of_the_team(apart: Apart) -> None:

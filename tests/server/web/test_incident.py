@@ -385,7 +385,7 @@ def test_a_long_write_up_is_cut_until_all_of_it_is_asked_for(service: Site) -> N
 def test_what_is_sent_wrong_is_told(service: Site, name: str) -> None:
     place = f"/incidents/{name}/labels"
     for form, status, told in (
-        ({"save": "all", "annotator": "ada"}, 422, "There is no label to keep"),
+        ({"save": "all", "annotator": "ada"}, 422, "There is no label to save"),
         ({"save": "all", "chosen": "category:operational"}, 422, "Say who labels"),
         ({"pick": "category:weather"}, 422, "is no label of facet"),
         ({"pick": "weather"}, 422, "names no facet with a label"),
