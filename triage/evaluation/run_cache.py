@@ -175,12 +175,13 @@ class RunCache:
     def _names(self) -> list[str]:
         """The folders with a `run.json`, the last written first."""
         found: list[tuple[int, str]] = []
-        for path in self.root.glob("*/run.json"):
+        # Unlike `glob`, this raises if the folder can't be read: it must not look empty then.
+        for folder in self.root.iterdir() if self.root.exists() else ():
             # The run may be deleted meanwhile.
             with suppress(OSError):
-                stat = path.stat()
+                stat = (folder / "run.json").stat()
                 if S_ISREG(stat.st_mode):
-                    found.append((stat.st_mtime_ns, path.parent.name))
+                    found.append((stat.st_mtime_ns, folder.name))
         return [name for _, name in sorted(found, reverse=True)]
 
     def _info(self, name: str) -> RunInfo | Broken:
