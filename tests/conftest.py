@@ -2,10 +2,15 @@
 
 import os
 
+import hypothesis
 import pytest
 
 # A second thread of linear algebra waits for a core that the other tests have: some tests would take ten times as long.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+# How long an example takes depends on what else the machine does: a deadline would fail tests by chance.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 pytest_plugins = [
     "pytester",
