@@ -16,29 +16,28 @@ from triage import __version__
 from triage.cli import annotate, index, keys, subscriptions, taxonomy, webhooks
 from triage.cli import eval as evaluate
 from triage.cli.agreement import agreement
-from triage.cli.audit import audit
 from triage.cli.automation import automation
-from triage.cli.backup import backup
+from triage.cli.backup import backup, restore
 from triage.cli.calibrate import calibrate
 from triage.cli.checklist import checklist
-from triage.cli.classify import classify
+from triage.cli.classify import classify, demo
 from triage.cli.delete import delete
-from triage.cli.demo import demo
 from triage.cli.doctor import doctor
 from triage.cli.encrypt import encrypt
 from triage.cli.import_history import import_file
+from triage.cli.keys import audit
 from triage.cli.ledger import ledger
 from triage.cli.live import live
 from triage.cli.radar import radar
-from triage.cli.restore import restore
 from triage.cli.search import search
-from triage.cli.serve import serve
+from triage.cli.serve import serve, worker
 from triage.cli.spending import spending
 from triage.cli.study import study
 from triage.cli.summary import summary
-from triage.cli.worker import worker
+from triage.cli.terminal import Commands, environment_variable
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="LLM-assisted incident triage: labels with evidence, similar past incidents, mitigations that worked.",
@@ -86,18 +85,12 @@ def main() -> None:
         if error.title != "Settings":
             raise
         for problem in error.errors():
-            name = _variable(problem["loc"][0] if problem["loc"] else "")
+            name = environment_variable(problem["loc"][0] if problem["loc"] else "")
             sys.stderr.write(f"The setting {name} is not valid: {problem['msg']}.\n")
         sys.exit(2)
     except SettingsError as error:
         # The message quotes the field but not the value, so only the field can be named.
         named = re.search(r'field "(\w+)"', str(error))
-        name = _variable(named.group(1)) if named else "from the environment"
+        name = environment_variable(named.group(1)) if named else "from the environment"
         sys.stderr.write(f'The setting {name} is not valid: give a list as JSON, such as ["one", "two"].\n')
         sys.exit(2)
-
-
-def _variable(field: str | int) -> str:
-    """The environment variable of a field. An alias already is one."""
-    name = str(field)
-    return name if name.isupper() else f"TRIAGE_{name.upper()}"

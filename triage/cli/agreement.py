@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from triage.app.settings import Settings
@@ -51,7 +51,7 @@ def agreement(
     """
     report = run(_measure(file, facet or [], taxonomy, bootstrap, seed))
     if as_json:
-        print_json(report.model_dump(mode="json"))
+        print_json(report)
         return
     _print(report, output())
     if not report.facets:
@@ -123,13 +123,14 @@ def _print_facet(facet: FacetAgreement, console: Console) -> None:
 
 def _pairs(title: str, pairs: Sequence[PairAgreement], facet: FacetAgreement, *, of_model: bool = False) -> Table:
     several = facet.cardinality == "multi"
-    table = plain_table(title, "n", "equal" if several else "agree", right=("n", "equal", "agree"))
-    table.add_column("alpha of sets [95%]" if several else "kappa [95%]", no_wrap=True)
+    columns = ["alpha of sets [95%]" if several else "kappa [95%]"]
     if facet.ordered:
-        table.add_column("quadratic [95%]", no_wrap=True)
+        columns.append("quadratic [95%]")
     elif facet.cardinality == "primary_first":
-        table.add_column("alpha of sets", no_wrap=True)
-    table.add_column("reading")
+        columns.append("alpha of sets")
+    figures = [Column(name, no_wrap=True) for name in columns]
+    share = "equal" if several else "agree"
+    table = plain_table(title, "n", share, *figures, Column("reading"), right=("n", share))
     for one in pairs:
         agree = one.sets.exact if several and one.sets else one.kappa.observed if one.kappa else None
         cells = [
@@ -148,10 +149,8 @@ def _pairs(title: str, pairs: Sequence[PairAgreement], facet: FacetAgreement, *,
 
 def _together(facet: FacetAgreement) -> Table:
     """All people at once: the ceiling, alpha, Fleiss' kappa."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(style="dim")
+    columns = (Column(no_wrap=True), Column(no_wrap=True), Column(style="dim"))
+    table = Table(*columns, box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     of_pairs = "its only pair" if facet.ceiling.pairs == 1 else f"mean of its {facet.ceiling.pairs} pairs"
     table.add_row("human-human ceiling", "-" if facet.ceiling.value is None else str(facet.ceiling), of_pairs)
     for name, alpha in (
@@ -169,12 +168,8 @@ def _together(facet: FacetAgreement) -> Table:
 def _by_label(labels: Sequence[LabelAlpha]) -> Table:
     from triage.agreement.interpretation import read
 
-    table = plain_table()
-    table.show_header = True
-    table.add_column("label, against all others")
-    table.add_column("given", justify="right")
-    table.add_column("alpha [95%]", no_wrap=True)
-    table.add_column("reading")
+    given, alpha = Column("given", justify="right"), Column("alpha [95%]", no_wrap=True)
+    table = plain_table(Column("label, against all others"), given, alpha, Column("reading"))
     for one in sorted(labels, key=lambda one: (one.alpha.value is None, -(one.alpha.value or 0.0))):
         table.add_row(escape(one.label), str(one.given), escape(_figure(one.alpha)), _band(read(one.alpha)))
     return table

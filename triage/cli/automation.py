@@ -29,7 +29,7 @@ def automation(
     criteria = DEFAULT_CRITERIA._replace(least=least, most_minutes=most_minutes, action_minutes=action_minutes)
     found, taxonomy = run(_find(criteria, team))
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(found)
     else:
         sys.stdout.write(markdown(found, taxonomy))
 
@@ -53,14 +53,10 @@ def markdown(found: Opportunities, taxonomy: Taxonomy) -> str:
     lines = [f"# Automation opportunities\n\nFrom {found.incidents} past incidents, taxonomy {found.taxonomy}.\n"]
     if not found.playbooks:
         lines.append("No pair of kind and action is frequent, repeatable and fast. The nearest are below.\n")
-    for rank, one in enumerate(found.playbooks, start=1):
-        lines.append(_section(rank, one, taxonomy))
+    lines += [_section(rank, one, taxonomy) for rank, one in enumerate(found.playbooks, start=1)]
     if found.near_misses:
-        lines.append("## Frequent, and yet no candidate\n")
-        lines += _rows(near_miss_table(found, taxonomy))
-        lines.append("")
-    lines.append("## What the figures assume\n")
-    lines += [f"- {assumption}" for assumption in found.assumptions]
+        lines += ["## Frequent, and yet no candidate\n", *_rows(near_miss_table(found, taxonomy)), ""]
+    lines += ["## What the figures assume\n", *(f"- {assumption}" for assumption in found.assumptions)]
     return "\n".join(lines) + "\n"
 
 

@@ -10,8 +10,7 @@ import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, fail, messages, output, plain_table, print_json
-from triage.domain.errors import TriageError
+from triage.cli.terminal import JSON_OPTION, messages, output, plain_table, print_json
 
 if TYPE_CHECKING:
     from triage.pipeline.calibration import Calibrator, FacetCalibration
@@ -40,19 +39,16 @@ def calibrate(
     from triage.evaluation.runs import Run
     from triage.render.charts import format_of, write_picture
 
-    try:
-        if plot is not None:
-            format_of(plot)
-        finished = Run.read(run)
-        calibrator = fit(finished, precision)
-        path = out or calibrators_folder(Settings()) / f"{finished.folder.resolve().name}.json"
-        calibrator.write(path)
-        if plot is not None:
-            write_picture(plot, chart_calibration(calibrator))
-    except TriageError as error:
-        fail(error)
+    if plot is not None:
+        format_of(plot)
+    finished = Run.read(run)
+    calibrator = fit(finished, precision)
+    path = out or calibrators_folder(Settings()) / f"{finished.folder.resolve().name}.json"
+    calibrator.write(path)
+    if plot is not None:
+        write_picture(plot, chart_calibration(calibrator))
     if as_json:
-        print_json(calibrator.model_dump(mode="json"))
+        print_json(calibrator)
     else:
         _print(calibrator)
     messages().print(f"\nWritten to {escape(str(path))}" + (f", drawn in {escape(str(plot))}." if plot else "."))

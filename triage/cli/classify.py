@@ -1,4 +1,4 @@
-"""`triage classify`: write-ups in, triage out."""
+"""`triage classify` and `demo`: write-ups in, triage out."""
 
 from __future__ import annotations
 
@@ -17,6 +17,20 @@ from triage.domain.incident import Incident
 
 _STDIN = Path("-")
 _NAME = 50
+_DEMO = (
+    "openai-2023-11-08-router-memory",
+    "github-copilot-2025-12-08-completion-flag",
+    "github-copilot-2025-03-18-chat-store",
+)
+"""An engine out of resources, a misconfigured model, and an infrastructure failure."""
+
+_NEXT = """
+Start the service        make serve                      (or: triage serve)
+Triage your own          triage classify FILE            (or paste it into: triage classify)
+Use another model        TRIAGE_MODEL=gpt-5-mini OPENAI_API_KEY=...
+...at any endpoint that  TRIAGE_MODEL=name TRIAGE_BASE_URL=http://host:port/v1
+speaks OpenAI's API      then any of the commands above; `triage doctor` checks the settings
+"""
 
 
 def classify(
@@ -37,6 +51,11 @@ def classify(
         raise typer.Exit(FAILURE)
 
 
+def demo() -> None:
+    """Triage three real incidents with the settings as they are: without any, with the local model."""
+    run(_demo())
+
+
 async def _classify(files: Sequence[Path], as_json: bool, as_of: bool) -> int:
     settings = Settings()
     # Read all files before starting the model, so that an error in the last one is reported at once.
@@ -47,7 +66,7 @@ async def _classify(files: Sequence[Path], as_json: bool, as_of: bool) -> int:
             f"{_what(1, 1, undated)}: --as-of-start needs the incident's start: give it a started_at.",
             field="started_at",
         )
-    return await triage_all(incidents, settings, as_json, as_of=as_of)
+    return await _triage_all(incidents, settings, as_json, as_of=as_of)
 
 
 def _read(file: Path, settings: Settings) -> tuple[Incident, ...]:
@@ -64,7 +83,7 @@ def _read(file: Path, settings: Settings) -> tuple[Incident, ...]:
     return reading.incidents
 
 
-async def triage_all(incidents: Sequence[Incident], settings: Settings, as_json: bool, *, as_of: bool = False) -> int:
+async def _triage_all(incidents: Sequence[Incident], settings: Settings, as_json: bool, *, as_of: bool = False) -> int:
     """Triage and print each incident. Returns the number of degraded answers."""
     from triage.app.wiring.components import open_components
     from triage.cli.rendering import print_triage
@@ -88,3 +107,19 @@ async def triage_all(incidents: Sequence[Incident], settings: Settings, as_json:
 def _what(number: int, total: int, incident: Incident) -> str:
     name = incident.title or " ".join(incident.write_up.split())
     return f"Triaging {number} of {total}: {name if len(name) <= _NAME else name[: _NAME - 1] + '…'}"
+
+
+async def _demo() -> None:
+    from triage.evaluation.datasets import shipped_history
+
+    settings = Settings()
+    if settings.taxonomy != "llm_inference":
+        raise InvalidInput("The demo's incidents are of LLM services: unset TRIAGE_TAXONOMY.", field="taxonomy")
+    shipped = {incident.id: incident for incident, _ in shipped_history()}
+    console = messages()
+    console.print(
+        "Three public incidents of LLM services are triaged. They stand in the shipped history; each is left out of it "
+        "while it is triaged itself.\n"
+    )
+    await _triage_all([shipped[incident_id] for incident_id in _DEMO], settings, as_json=False)
+    console.print(_NEXT)

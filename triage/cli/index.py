@@ -34,10 +34,7 @@ def verify(
     With a Chroma server beside a running service; without one while no service is running.
     """
 
-    async def work(casebook: Casebook, progress: Progress) -> IndexReport:
-        return await casebook.indexer.compare(progress, all_vectors=vectors)
-
-    report = run(_with_index(work))
+    report = run(_with_index(lambda casebook, progress: casebook.indexer.compare(progress, all_vectors=vectors)))
     if as_json:
         print_json({**report._asdict(), "is_clean": report.is_clean})
     else:
@@ -67,10 +64,7 @@ def rebuild(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     Beside a service on a Chroma server, searches find less until it is done. Nothing of deleted incidents stays.
     """
 
-    async def work(casebook: Casebook, progress: Progress) -> int:
-        return await casebook.indexer.rebuild(progress)
-
-    size = run(_with_index(work))
+    size = run(_with_index(lambda casebook, progress: casebook.indexer.rebuild(progress)))
     if as_json:
         print_json({"history_size": size})
     else:

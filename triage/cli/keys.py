@@ -1,16 +1,16 @@
-"""`triage keys`: who may use the service."""
+"""`triage keys` and `audit`: who may use the service, and who changed what."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, fail, messages, output, plain_table, print_json, run
+from triage.cli.terminal import JSON_OPTION, messages, output, plain_table, print_json, run
 from triage.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -35,9 +35,14 @@ def create(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Make a key. Its text is printed once, and can't be had again."""
-    expires_at = None if expires_days is None else datetime.now(UTC) + timedelta(days=expires_days)
-    new = _checked(name, scope, team, expires_at, requests_per_minute)
-    made = run_with_keys(
+    new = _checked(
+        name=name,
+        scopes=scope or ["read", "triage"],
+        teams=team or None,
+        expires_at=None if expires_days is None else datetime.now(UTC) + timedelta(days=expires_days),
+        requests_per_minute=requests_per_minute,
+    )
+    made = _run_with_keys(
         lambda store: store.keys.create(
             new.name, new.scopes, new.teams, expires_at=new.expires_at, requests_per_minute=new.requests_per_minute
         )
@@ -48,14 +53,14 @@ def create(
 @app.command("list")
 def list_keys(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """List the keys, without their texts."""
-    keys = run_with_keys(lambda store: store.keys.list())
+    keys = _run_with_keys(lambda store: store.keys.list())
     if as_json:
-        print_json([key.model_dump(mode="json") for key in keys])
+        print_json(keys)
         return
     table = plain_table("id", "name", "scopes", "teams", "last used", "state")
     for key in keys:
         teams = "all" if key.teams is None else ", ".join(key.teams)
-        cells = (key.id, key.name, ", ".join(key.scopes), teams, as_minute(key.last_used_at) or "never", _state(key))
+        cells = (key.id, key.name, ", ".join(key.scopes), teams, _as_minute(key.last_used_at) or "never", _state(key))
         table.add_row(*map(escape, cells))
     output().print(table if keys else "There is no key. `triage keys create NAME` makes one.")
 
@@ -67,13 +72,13 @@ def rotate(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Give a key a new text, which is printed once."""
-    _print_made(run_with_keys(lambda store: store.keys.rotate(key_id, grace_hours * 3600)), as_json)
+    _print_made(_run_with_keys(lambda store: store.keys.rotate(key_id, grace_hours * 3600)), as_json)
 
 
 @app.command()
 def revoke(key_id: Annotated[str, typer.Argument(help="See `triage keys list`.")]) -> None:
     """End a key for good: within seconds it opens nothing, in any process."""
-    key = run_with_keys(lambda store: store.keys.revoke(key_id))
+    key = _run_with_keys(lambda store: store.keys.revoke(key_id))
     output().print(f"Key {key.id} ({escape(key.name)}) is revoked.")
 
 
@@ -85,9 +90,27 @@ def encryption() -> None:
     typer.echo(Fernet.generate_key().decode())
 
 
+def audit(
+    incident: Annotated[str | None, typer.Option(help="Only changes to this incident.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest.")] = 50,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Show who changed what, newest first: labels, deletions, keys."""
+    page = _run_with_keys(lambda store: store.audit.list(limit, incident_id=incident))
+    if as_json:
+        print_json(page.entries)
+        return
+    table = plain_table("when (UTC)", "who", "what", "incident", "details")
+    for entry in page.entries:
+        details = ", ".join(f"{name}: {_plain(value)}" for name, value in entry.details.items() if value is not None)
+        when = _as_minute(entry.created_at)
+        table.add_row(*map(escape, (when, entry.actor, entry.action, entry.incident_id or "", details)))
+    output().print(table)
+
+
 def _print_made(made: MadeKey, as_json: bool) -> None:
     if as_json:
-        print_json({"key": made.key.model_dump(mode="json"), "text": made.text})
+        print_json({"key": made.key, "text": made.text})
         return
     messages().print(f"Key {made.key.id} ({escape(made.key.name)}). Keep its text now, it is not shown again:")
     typer.echo(made.text)
@@ -95,18 +118,18 @@ def _print_made(made: MadeKey, as_json: bool) -> None:
 
 def _state(key: Key) -> str:
     if key.revoked_at is not None:
-        return f"revoked {as_minute(key.revoked_at)}"
+        return f"revoked {_as_minute(key.revoked_at)}"
     if key.is_expired(datetime.now(UTC)):
-        return f"expired {as_minute(key.expires_at)}"
-    return "opens" if key.expires_at is None else f"opens until {as_minute(key.expires_at)}"
+        return f"expired {_as_minute(key.expires_at)}"
+    return "opens" if key.expires_at is None else f"opens until {_as_minute(key.expires_at)}"
 
 
-def as_minute(moment: datetime | None) -> str:
+def _as_minute(moment: datetime | None) -> str:
     """The date and time to the minute; empty for None."""
     return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
 
 
-def run_with_keys(work: Callable[[Store], Awaitable[T]]) -> T:
+def _run_with_keys(work: Callable[[Store], Awaitable[T]]) -> T:
     """Run the work on the store without encryption and taxonomy: keys can be made before either is set up."""
 
     async def opened() -> T:
@@ -125,27 +148,17 @@ def run_with_keys(work: Callable[[Store], Awaitable[T]]) -> T:
     return run(opened())
 
 
-def _checked(
-    name: str,
-    scopes: list[str] | None,
-    teams: list[str] | None,
-    expires_at: datetime | None,
-    requests_per_minute: int | None,
-) -> NewKey:
+def _checked(**fields: Any) -> NewKey:
     from pydantic import ValidationError
 
     from triage.server.api.keys import NewKey
 
     try:
-        return NewKey.model_validate(
-            {
-                "name": name,
-                "scopes": scopes or ["read", "triage"],
-                "teams": teams or None,
-                "expires_at": expires_at,
-                "requests_per_minute": requests_per_minute,
-            }
-        )
+        return NewKey.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
-        fail(InvalidInput(f"{first['loc'][0]}: {first['msg']}.", field=str(first["loc"][0])))
+        raise InvalidInput(f"{first['loc'][0]}: {first['msg']}.", field=str(first["loc"][0])) from error
+
+
+def _plain(value: Any) -> str:
+    return "+".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -30,7 +30,7 @@ def ledger(
     given = {facet: list(labels) for facet, labels in short.items() if labels}
     found = run(_ledger(given, label or [], incident_severity, least, team))
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(found)
     else:
         _print(found, output())
 

@@ -28,7 +28,7 @@ def live(
     settings = Settings()
     report = run(_report(settings.model_copy(update={k: v for k, v in changes.items() if v is not None})))
     if as_json:
-        print_json(report.model_dump(mode="json"))
+        print_json(report)
     else:
         _print(report, output())
     if report.has_alert:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Column, Table
 
 from triage.app.settings import Settings
 from triage.cli.terminal import (
@@ -48,7 +48,7 @@ def radar(
     criteria = radars.DEFAULT_CRITERIA._replace(least=least)
     found = run(_look(radars.Scope(facet, recent, team), criteria, phrases=phrase))
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(found)
     elif as_yaml:
         sys.stdout.write(without_control(radars.as_yaml(found)))
     else:
@@ -67,13 +67,7 @@ async def _look(scope: Scope, criteria: Criteria, *, phrases: bool) -> Radar:
         )
     with watching() as progress:
         async with open_importing(settings, progress) as (casebook, store):
-            found = await scan_store(
-                store,
-                casebook,
-                scope,
-                criteria,
-                progress,
-            )
+            found = await scan_store(store, casebook, scope, criteria, progress)
         if not phrases or not found.groups:
             return found
         async with open_model(settings, progress) as model:
@@ -108,30 +102,24 @@ def _print_group(number: int, group: RadarGroup, console: Console) -> None:
         f"\n[bold]{number}. {group.size} incidents are alike and no label fits them[/bold]"
         + (f" (and {same} nearly the same)" if same else "")
     )
-    table = plain_table()
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(ratio=1)
+    table = plain_table(Column(style="dim", no_wrap=True), Column(ratio=1))
     nearest = ", ".join(f"{one.label} ({one.similarity:.2f})" for one in group.nearest)
-    rows = [
-        ("seen", f"{group.first_seen:%Y-%m-%d} to {group.last_seen:%Y-%m-%d}: {_months(group)}"),
+    months = ", ".join(f"{month} {count}" for month, count in group.months.items())
+    for name, value in (
+        ("seen", f"{group.first_seen:%Y-%m-%d} to {group.last_seen:%Y-%m-%d}: {months}"),
         ("alike", f"{group.cohesion:.2f} among themselves; nearest labels: {nearest or 'none'}"),
         ("apart", f"{percent(group.apartness)} of their nearest incidents are of the group, the rest are labelled"),
         ("words", ", ".join(term.term for term in group.terms) or "none tell these from others"),
         ("draft", f"{label.id}: {label.definition}"),
         ("worded by", group.draft.by),
         ("incidents", ", ".join(group.incidents)),
-    ]
-    for name, value in rows:
+    ):
         table.add_row(name, escape(value))
     console.print(Padding(table, (0, 0, 0, 2)))
     for one in group.examples:
         console.print(Padding(f"[bold]{escape(one.title or one.incident_id)}[/bold]", (0, 0, 0, 2)))
         if one.sentence:
             console.print(Padding(f"[italic]“{escape(one.sentence)}”[/italic]", (0, 0, 0, 4)))
-
-
-def _months(group: RadarGroup) -> str:
-    return ", ".join(f"{month} {count}" for month, count in group.months.items())
 
 
 def _reasons(found: Radar) -> Table:

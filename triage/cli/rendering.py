@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from triage.cli.terminal import plain_table
@@ -34,8 +34,7 @@ def print_triage(incident: Incident, triage: Triage, taxonomy: Taxonomy, console
     parts += [Text(f"WARNING: {warning}", style="yellow") for warning in triage.warnings]
     parts += [_labels(triage, taxonomy), *_evidence(triage, taxonomy)]
     parts += [*_neighbours(triage.neighbours, taxonomy), *_contrast(triage.contrast, taxonomy)]
-    parts += [*_suggestions(triage.suggestions, taxonomy)]
-    parts.append(Text(_footer(triage), style="dim"))
+    parts += [*_suggestions(triage.suggestions, taxonomy), Text(_footer(triage), style="dim")]
     heading = incident.title or " ".join(incident.write_up.split())[:70]
     console.print(Panel(Group(*parts), title=f"[bold]{escape(heading)}[/bold]", title_align="left", padding=(1, 2)))
 
@@ -49,11 +48,8 @@ def print_neighbours(neighbours: Sequence[Neighbour], taxonomy: Taxonomy, consol
 
 
 def _labels(triage: Triage, taxonomy: Taxonomy) -> Table:
-    table = plain_table()
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(style="dim")
+    name, probability = Column(style="dim", no_wrap=True), Column(justify="right", no_wrap=True)
+    table = plain_table(name, Column(no_wrap=True), probability, Column(style="dim"))
     for facet in taxonomy.triaged:
         result = triage.facets.get(facet.id)
         if result is None:
@@ -62,15 +58,11 @@ def _labels(triage: Triage, taxonomy: Taxonomy) -> Table:
             table.add_row(facet.name, "[yellow]abstains[/yellow]", "", escape(result.abstention or ""))
             continue
         p = result.probability or 0.0
-        bar = Text("█" * round(p * _BAR), style="green" if p >= 0.7 else "yellow") + Text(
-            "·" * (_BAR - round(p * _BAR)), style="dim"
-        )
-        table.add_row(
-            facet.name,
-            Text(", ".join(facet.label(label).name for label in result.labels), style="bold"),
-            Text.assemble(bar, f" {p:>4.0%}"),
-            _others(facet, result),
-        )
+        full = round(p * _BAR)
+        color = "green" if p >= 0.7 else "yellow"
+        bar = Text.assemble(("█" * full, color), ("·" * (_BAR - full), "dim"), f" {p:>4.0%}")
+        labels = ", ".join(facet.label(label).name for label in result.labels)
+        table.add_row(facet.name, Text(labels, style="bold"), bar, _others(facet, result))
     return table
 
 
@@ -89,7 +81,7 @@ def _evidence(triage: Triage, taxonomy: Taxonomy) -> list[RenderableType]:
             supported.setdefault(" ".join(evidence.quote.split()), []).append(facet.name)
     lines: list[RenderableType] = []
     for quote, facets in supported.items():
-        shown = Text.assemble((f"“{shortened(quote, _QUOTE_CHARACTERS)}”", "italic"), (f"  {', '.join(facets)}", "dim"))
+        shown = Text.assemble(_quoted(quote), (f"  {', '.join(facets)}", "dim"))
         lines.append(Padding(shown, (0, 0, 0, 2)))
     return [_title("Evidence, in the words of the write-up"), *lines] if lines else []
 
@@ -97,23 +89,19 @@ def _evidence(triage: Triage, taxonomy: Taxonomy) -> list[RenderableType]:
 def _neighbours(neighbours: Sequence[Neighbour], taxonomy: Taxonomy) -> list[RenderableType]:
     if not neighbours:
         return []
-    table = plain_table()
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(ratio=1)
+    table = _numbered_table()
     for neighbour in neighbours:
         labels = [
             taxonomy.facet(facet.id).label(neighbour.labels[facet.id][0]).name
             for facet in taxonomy.facets
             if neighbour.labels.get(facet.id) and facet is not taxonomy.mitigation and facet.parent is not None
         ] or [labels[0] for labels in list(neighbour.labels.values())[:1]]
-        ended = taxonomy.mitigation and neighbour.labels.get(taxonomy.mitigation.id)
-        known = [label for label in ended or () if label not in _undisclosed(taxonomy)]
         text = Text.assemble(
             (neighbour.title or " ".join(neighbour.excerpt.split())[:80], "bold"),
             (" near-duplicate" if neighbour.is_near_duplicate else "", "yellow"),
             "\n",
             (", ".join(labels), ""),
-            (f" · {_end(_names(taxonomy.mitigation, known), neighbour.ttm_minutes)}", ""),
+            (f" · {_end(neighbour, taxonomy.mitigation)}", ""),
             (f" · {neighbour.occurred_at:%Y-%m-%d}" if neighbour.occurred_at else "", "dim"),
             (f"\n{neighbour.url}" if neighbour.url else f"\n{neighbour.incident_id}", "dim"),
         )
@@ -126,18 +114,12 @@ def _contrast(contrast: Contrast | None, taxonomy: Taxonomy) -> list[RenderableT
     if contrast is None:
         return []
     facet, other = taxonomy.facet(contrast.facet), contrast.different
-    lines = [
-        Text.assemble(
-            (other.title or other.incident_id, "bold"),
-            f" · {facet.label(other.label).name} · {other.similarity:.2f}",
-        )
-    ]
+    kind = f" · {facet.label(other.label).name} · {other.similarity:.2f}"
+    lines = [Text.assemble((other.title or other.incident_id, "bold"), kind)]
     if contrast.evidence is not None:
-        lines.append(
-            Text.assemble(("here   ", "dim"), (f"“{shortened(contrast.evidence.quote, _QUOTE_CHARACTERS)}”", "italic"))
-        )
+        lines.append(Text.assemble(("here   ", "dim"), _quoted(contrast.evidence.quote)))
     if other.sentence:
-        lines.append(Text.assemble(("there  ", "dim"), (f"“{shortened(other.sentence, _QUOTE_CHARACTERS)}”", "italic")))
+        lines.append(Text.assemble(("there  ", "dim"), _quoted(other.sentence)))
     shown = [Padding(line, (0, 0, 0, 2)) for line in lines]
     return [_title(f"Nearest with another {facet.name.lower()}, and what separates the two"), *shown]
 
@@ -150,12 +132,12 @@ def _suggestions(suggestions: Sequence[Suggestion], taxonomy: Taxonomy) -> list[
     general = [one for one in suggestions if one.is_general_advice]
     parts: list[RenderableType] = []
     if supported:
-        table = _suggestion_table()
+        table = _numbered_table()
         for rank, one in enumerate(supported, start=1):
             table.add_row(f"{rank}.", _suggestion(one, taxonomy.mitigation))
         parts += [_title("Mitigations that ended similar incidents"), table]
     if general:
-        table = _suggestion_table()
+        table = _numbered_table()
         for one in general:
             name = taxonomy.mitigation.label(one.mitigation).name
             table.add_row("·", Text.assemble((name, "bold"), f"  {one.definition}"))
@@ -163,11 +145,8 @@ def _suggestions(suggestions: Sequence[Suggestion], taxonomy: Taxonomy) -> list[
     return parts
 
 
-def _suggestion_table() -> Table:
-    table = plain_table()
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(ratio=1)
-    return table
+def _numbered_table() -> Table:
+    return plain_table(Column(justify="right", no_wrap=True), Column(ratio=1))
 
 
 def _suggestion(one: Suggestion, facet: Facet) -> Text:
@@ -182,11 +161,7 @@ def _suggestion(one: Suggestion, facet: Facet) -> Text:
         figures += ")"
     text = Text.assemble((facet.label(one.mitigation).name, "bold"), f"  {figures}")
     for step in one.steps:
-        text.append_text(
-            Text.assemble(
-                "\n", (f"“{shortened(step.text, _QUOTE_CHARACTERS)}”", "italic"), (f"  {step.incident_id}", "dim")
-            )
-        )
+        text.append_text(Text.assemble("\n", _quoted(step.text), (f"  {step.incident_id}", "dim")))
     for supporter in one.supporters[:_SHOWN_SUPPORTERS]:
         where = supporter.url or supporter.incident_id
         text.append(f"\n{supporter.title}  {where}" if supporter.title else f"\n{where}", style="dim")
@@ -216,18 +191,18 @@ def _footer(triage: Triage) -> str:
     return "\n" + " · ".join(facts)
 
 
-def _undisclosed(taxonomy: Taxonomy) -> set[str]:
-    return {label.id for label in taxonomy.mitigation.labels if label.undisclosed} if taxonomy.mitigation else set()
-
-
-def _names(facet: Facet | None, labels: Sequence[str]) -> list[str]:
-    return [facet.label(label).name.lower() for label in labels] if facet else list(labels)
-
-
-def _end(mitigations: Sequence[str], ttm_minutes: float | None) -> str:
+def _end(neighbour: Neighbour, facet: Facet | None) -> str:
+    """What ended the incident, and after which time. Labels that disclose nothing are left out."""
+    ended = [facet.label(label) for label in neighbour.labels.get(facet.id, ())] if facet else []
+    mitigations = [label.name.lower() for label in ended if not label.undisclosed]
+    ttm_minutes = neighbour.ttm_minutes
     how = f"ended by {', '.join(mitigations)}" if mitigations else "" if ttm_minutes is None else "ended"
     when = f"after {duration(ttm_minutes)}" if ttm_minutes is not None else ""
     return " ".join(part for part in (how, when) if part) or "how it ended is not known"
+
+
+def _quoted(text: str) -> tuple[str, str]:
+    return f"“{shortened(text, _QUOTE_CHARACTERS)}”", "italic"
 
 
 def _title(text: str) -> Text:

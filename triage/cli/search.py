@@ -26,7 +26,7 @@ def search(
 
     found = run(_search(text, k, as_of and as_of.replace(tzinfo=UTC)))
     if as_json:
-        print_json([neighbour.model_dump(mode="json") for neighbour in found])
+        print_json(found)
     else:
         print_neighbours(found, Taxonomy.load(Settings().taxonomy), output())
 

@@ -1,18 +1,25 @@
-"""`triage serve`: the HTTP service."""
+"""`triage serve` and `worker`: the HTTP service, and a process that triages what it accepts."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
+import signal
 import socket
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, TypeVar
 
 import typer
 
 from triage.app.settings import Settings, secrets
 from triage.cli.terminal import messages, run, watching
-from triage.domain.errors import MisconfiguredService
+from triage.domain.errors import MisconfiguredService, TriageError
 from triage.observability.logs import set_up
+from triage.observability.progress import Progress
 from triage.server.bind_address import needs_keys
+
+T = TypeVar("T")
 
 _STOP_WITHIN_S = 10
 # Longer than the 60 s for which proxies keep a connection. If the service closed it first, a request that reuses it at
@@ -34,21 +41,31 @@ def serve(
     run(_serve(settings.model_copy(update={k: v for k, v in changes.items() if v is not None})))
 
 
+def worker(
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Incidents in work at a time; TRIAGE_CONCURRENCY.")
+    ] = None,
+) -> None:
+    """Triage what the service accepts, beside any number of other workers.
+
+    They share a PostgreSQL (TRIAGE_DATABASE_URL) and a Chroma server (TRIAGE_CHROMA_URL). Ctrl-C or SIGTERM ends one
+    at once; what it had in work is taken up by another.
+    """
+    settings = Settings()
+    run(_work(settings if concurrency is None else settings.model_copy(update={"concurrency": concurrency})))
+
+
 async def _serve(settings: Settings) -> None:
     import uvicorn
 
     from triage.app.serving import open_app
 
-    set_up(settings.log_format, settings.log_level, hidden=secrets(settings))
     is_for_programs = settings.log_format == "json"
     console = messages(quiet=is_for_programs)
     asks_for_keys = needs_keys(settings.host, settings.auth)
     # Listen before the model starts, so that a port in use is reported at once.
     listening = _listen(settings.host, settings.port)
-    with watching(quiet=is_for_programs) as progress:
-        context = open_app(settings, progress)
-        app = await context.__aenter__()
-    try:
+    async with _started(open_app, settings) as app:
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -77,6 +94,38 @@ async def _serve(settings: Settings) -> None:
             markup=False,
         )
         await server.serve(sockets=[listening])
+
+
+async def _work(settings: Settings) -> None:
+    from triage.app.serving import open_worker
+
+    is_for_programs = settings.log_format == "json"
+    async with _started(open_worker, settings) as jobs:
+        stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):
+                asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        if is_for_programs:
+            _log.info("triage works as %s.", jobs.executor[:8])
+        messages(quiet=is_for_programs).print(f"triage works as [bold]{jobs.executor[:8]}[/bold] (stop with Ctrl-C)")
+        while not stopped.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), 1.0)
+            if not stopped.is_set() and not jobs.is_running:
+                raise WorkerDied("The worker stopped working. See its log for the reason, then start it again.")
+
+
+@contextlib.asynccontextmanager
+async def _started(
+    open_process: Callable[[Settings, Progress], contextlib.AbstractAsyncContextManager[T]], settings: Settings
+) -> AsyncIterator[T]:
+    """Set up the logs and start a process. Its progress is shown only while it starts."""
+    set_up(settings.log_format, settings.log_level, hidden=secrets(settings))
+    with watching(quiet=settings.log_format == "json") as progress:
+        context = open_process(settings, progress)
+        process = await context.__aenter__()
+    try:
+        yield process
     finally:
         await context.__aexit__(None, None, None)
 
@@ -90,3 +139,10 @@ def _listen(host: str, port: int) -> socket.socket:
             "stop what listens there.",
             setting="port",
         ) from error
+
+
+class WorkerDied(TriageError):
+    """The worker stopped working."""
+
+    status = 500
+    title = "The worker died"

@@ -19,7 +19,7 @@ def spending(
     settings = Settings()
     found = run_with_store(lambda store: store.spending.list(days))
     if as_json:
-        print_json([one.model_dump(mode="json") for one in found])
+        print_json(found)
         return
     console = output()
     if not found:

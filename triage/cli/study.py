@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,23 +55,20 @@ def study(
     facet: Annotated[
         list[str] | None,
         typer.Option(
-            "--facet",
             help="NAME=FIELD: the labels of this facet stand in that field of FILE; repeatable. Without --taxonomy the "
             "labels are taken as they stand there.",
         ),
     ] = None,
     field: Annotated[
         list[str] | None,
-        typer.Option("--field", help="NAME=FIELD: the incident's started_at or the like stands there; repeatable."),
+        typer.Option(help="NAME=FIELD: the incident's started_at or the like stands there; repeatable."),
     ] = None,
     roles: Annotated[
         Path | None, typer.Option(help="What labels mean to the study, as YAML; see docs/study.md.", show_default=False)
     ] = None,
     role: Annotated[
         list[str] | None,
-        typer.Option(
-            "--role", help="One of these alone, as automated=FACET:LABEL,LABEL; repeatable.", show_default=False
-        ),
+        typer.Option(help="One of these alone, as automated=FACET:LABEL,LABEL; repeatable.", show_default=False),
     ] = None,
     annotations: Annotated[
         Path | None, typer.Option(help="Several annotators' labels, as `triage agreement` takes them.")
@@ -109,25 +107,13 @@ def study(
         similarity=SIMILARITY if similarity is None else similarity,
         seed=seed,
     )
-    source = _Source(
-        file=file,
-        of_store=store,
-        teams=team,
-        taxonomy=taxonomy,
-        facets=tuple(facet or ()),
-        fields=tuple(field or ()),
-        roles_file=roles,
-        roles=tuple(role or ()),
-        annotations=annotations,
-        is_human=human,
-        skip_bad=skip_bad,
-        by_meaning=similarity is not None,
-    )
+    named, embeds = (facet or [], field or []), similarity is not None
+    source = _Source(file, store, team, taxonomy, *named, roles, role or [], annotations, human, skip_bad, embeds)
     corpus, made = run(_study(source, options))
     tables = tables_of(made, corpus.taxonomy)
     plots = 0 if out is None else _write(out, made, corpus, tables)
     if as_json:
-        print_json(made.model_dump(mode="json"))
+        print_json(made)
     else:
         _print(made, tables, output())
     if out is not None:
@@ -142,10 +128,10 @@ class _Source(NamedTuple):
     of_store: bool
     teams: list[str] | None
     taxonomy: str | None
-    facets: tuple[str, ...]
-    fields: tuple[str, ...]
+    facets: Sequence[str]
+    fields: Sequence[str]
     roles_file: Path | None
-    roles: tuple[str, ...]
+    roles: Sequence[str]
     annotations: Path | None
     is_human: bool
     skip_bad: bool
@@ -205,11 +191,11 @@ async def _corpus(settings: Settings, source: _Source) -> tuple[Corpus, Mapping[
     taxonomy = None if is_as_it_stands else Taxonomy.load(source.taxonomy or settings.taxonomy)
     if source.file is not None:
         corpus = file_corpus(source.file, taxonomy, facets, fields, are_human=source.is_human, skip_bad=source.skip_bad)
-        return corpus, await _embedded(settings, corpus) if source.by_meaning else {}
-    taxonomy = Taxonomy.load(source.taxonomy or settings.taxonomy)
-    if source.of_store:
-        return await _stored(settings, taxonomy, source.teams)
-    corpus = shipped_corpus(taxonomy)
+    else:
+        taxonomy = taxonomy or Taxonomy.load(settings.taxonomy)
+        if source.of_store:
+            return await _stored(settings, taxonomy, source.teams)
+        corpus = shipped_corpus(taxonomy)
     return corpus, await _embedded(settings, corpus) if source.by_meaning else {}
 
 
@@ -220,27 +206,21 @@ async def _stored(
     from triage.app.wiring.storage import open_store
     from triage.insights.study.corpus_loading import stored_corpus
 
-    async with open_store(settings) as (records, _):
-        embedder = build_embedder(settings)
-        try:
-            with watching() as watch, watch.step("Reading the incidents"):
-                return await stored_corpus(records, taxonomy, teams=teams, fingerprint=embedder.fingerprint)
-        finally:
-            await embedder.aclose()
+    async with open_store(settings) as (records, _), contextlib.aclosing(build_embedder(settings)) as embedder:
+        with watching() as watch, watch.step("Reading the incidents"):
+            return await stored_corpus(records, taxonomy, teams=teams, fingerprint=embedder.fingerprint)
 
 
 async def _embedded(settings: Settings, corpus: Corpus) -> Mapping[str, NDArray[np.float32]]:
     from triage.app.wiring.models import build_embedder
     from triage.redaction import Redactor
 
-    redactor, embedder = Redactor(), build_embedder(settings)
-    try:
+    redactor = Redactor()
+    async with contextlib.aclosing(build_embedder(settings)) as embedder:
         with watching() as watch, watch.step("Embedding the incidents"):
             # The embedder may be a remote service, so it gets redacted texts.
             texts = [redactor.redact(record.incident.text).text for record in corpus.records]
             vectors = await embedder.embed(texts)
-    finally:
-        await embedder.aclose()
     return dict(zip((record.id for record in corpus.records), vectors, strict=True))
 
 
@@ -267,8 +247,6 @@ def _print(made: Study, tables: list[Table], console: Console) -> None:
     for one in tables:
         if one.id in _QUIET:
             continue
-        console.print(f"\n[bold]{escape(one.title)}[/bold]")
-        console.print(f"[dim]{escape(one.caption)}[/dim]")
-        if not one.rows:
-            continue
-        console.print(figures_table(one, _LEFT_OUT), crop=False)
+        console.print(f"\n[bold]{escape(one.title)}[/bold]\n[dim]{escape(one.caption)}[/dim]")
+        if one.rows:
+            console.print(figures_table(one, _LEFT_OUT), crop=False)

@@ -51,7 +51,7 @@ def list_subscriptions(
     """List the subscriptions."""
     found = run_with_store(lambda store: store.subscriptions.list(team))
     if as_json:
-        print_json([subscription.model_dump(mode="json") for subscription in found])
+        print_json(found)
         return
     table = plain_table("id", "team", "kind", "events", "state", "URL")
     table.columns[0].no_wrap = True

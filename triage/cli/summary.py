@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import fail, messages, run, without_control
+from triage.cli.terminal import messages, run, without_control
 from triage.domain.errors import InvalidInput
 from triage.render.atomic_write import write_atomically
 
@@ -24,7 +24,7 @@ def summary(
     Made from what is stored of the incident; no model is asked.
     """
     if out is not None and not out.parent.is_dir():
-        fail(InvalidInput(f"There is no folder {out.parent}: make it, or name another file.", field="out"))
+        raise InvalidInput(f"There is no folder {out.parent}: make it, or name another file.", field="out")
     draft = run(_summary(incident))
     if out is None:
         sys.stdout.write(without_control(draft) if sys.stdout.isatty() else draft)

@@ -12,14 +12,15 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.segment import Segment
-from rich.table import Table
+from rich.table import Column, Table
+from typer.core import TyperGroup
 
 from triage.app.settings import Settings
 from triage.domain.errors import InvalidInput, TriageError
@@ -69,16 +70,19 @@ def messages(*, quiet: bool = False) -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    """Print one JSON document on standard output. The value may contain pydantic models."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=lambda model: model.model_dump(mode="json"))
+    sys.stdout.write(text + "\n")
 
 
-def plain_table(*headings: str, right: Collection[str] = (), header_style: str = "table.header") -> Table:
-    """A table without lines that folds long cells. Without headings, the caller adds the columns."""
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=bool(headings), header_style=header_style)
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
-    return table
+def plain_table(*columns: str | Column, right: Collection[str] = (), header_style: str = "table.header") -> Table:
+    """A table without lines. Columns that are given by their heading fold long cells."""
+    made = [
+        Column(one, justify="right" if one in right else "left", overflow="fold") if isinstance(one, str) else one
+        for one in columns
+    ]
+    has_headings = any(column.header for column in made)
+    return Table(*made, box=None, padding=(0, 2, 0, 0), show_header=has_headings, header_style=header_style)
 
 
 def figures_table(table: tables.Table, left_out: tuple[str, ...] = ()) -> Table:
@@ -88,12 +92,10 @@ def figures_table(table: tables.Table, left_out: tuple[str, ...] = ()) -> Table:
     """
     shown = [(place, column) for place, column in enumerate(table.columns) if not column.name.startswith(left_out)]
     rows = [[tables.format_cell(row.cells[place], column.kind) for place, column in shown] for row in table.rows]
-    made = plain_table()
-    made.show_header = True
+    made = plain_table(*(column.name for _, column in shown))
     for index, (_, column) in enumerate(shown):
-        widest = max((len(row[index]) for row in rows), default=0)
-        justify = "left" if column.kind == "text" else "right"
-        made.add_column(column.name, justify=justify, overflow="fold", min_width=min(widest, _NARROWEST))  # type: ignore[arg-type]
+        made.columns[index].justify = "left" if column.kind == "text" else "right"
+        made.columns[index].min_width = min(max((len(row[index]) for row in rows), default=0), _NARROWEST)
     for row in rows:
         made.add_row(*map(escape, row))
     return made
@@ -108,12 +110,10 @@ def split_pair(text: str, form: str, example: str, option: str) -> tuple[str, st
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run the command's work. Errors that users can act on end the command with their message."""
+    """Run the command's work in the name of the operating system's user."""
     try:
         with acting_as(f"cli:{user_name()}"):
             return asyncio.run(work)
-    except TriageError as error:
-        fail(error)
     except KeyboardInterrupt:
         messages().print("Stopped.")
         raise typer.Exit(INTERRUPTED) from None
@@ -139,10 +139,22 @@ def user_name() -> str:
         return "unknown"
 
 
-def fail(error: TriageError) -> NoReturn:
-    """Print the error and exit: with `MISUSE` if the input is wrong, else with `FAILURE`."""
-    messages().print(f"[bold red]{escape(error.title)}[/bold red]: {escape(error.detail)}")
-    raise typer.Exit(MISUSE if error.status < 500 else FAILURE) from error
+def environment_variable(field: str | int) -> str:
+    """The environment variable of a setting. An alias already is one."""
+    name = str(field)
+    return name if name.isupper() else f"TRIAGE_{name.upper()}"
+
+
+class Commands(TyperGroup):
+    """Commands that end with the message of a `TriageError`. The exit code tells wrong input from failed work."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except TriageError as error:
+            messages().print(f"[bold red]{escape(error.title)}[/bold red]: {escape(error.detail)}")
+            raise typer.Exit(MISUSE if error.status < 500 else FAILURE) from error
 
 
 class Watch:

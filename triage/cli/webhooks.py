@@ -58,7 +58,7 @@ def list_sources(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     settings = Settings()
     found = run_with_store(lambda store: store.webhook_sources.list())
     if as_json:
-        print_json([source.model_dump(mode="json") for source in found])
+        print_json(found)
         return
     table = plain_table("id", "kind", "team", "URL")
     table.columns[0].no_wrap = True

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from triage.cli.annotate.adjudicate import adjudicate
+from triage.cli.annotate.adjudication import adjudicate, history
 from triage.cli.annotate.assign import assign
 from triage.cli.annotate.export_labels import export_file
-from triage.cli.annotate.history import history
 from triage.cli.annotate.import_labels import import_file
 from triage.cli.annotate.preview import preview
 from triage.cli.annotate.status import status

@@ -38,7 +38,7 @@ def preview(
     """
     found, taxonomy = run(_preview(incident, labels, days, limit, seconds))
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(found)
     else:
         _print(found, taxonomy, output())
 

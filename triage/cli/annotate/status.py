@@ -19,7 +19,7 @@ def status(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Show how far each annotator is, what is open, and how well each two agree on each facet."""
     found = run(_status())
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(found)
         return
     console = output()
     if not found.annotators:

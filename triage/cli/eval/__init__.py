@@ -5,15 +5,9 @@ from __future__ import annotations
 import typer
 
 from triage.cli.eval.codebook import codebook
-from triage.cli.eval.compare import compare
-from triage.cli.eval.export import export
-from triage.cli.eval.gate import gate
-from triage.cli.eval.list import list_runs
+from triage.cli.eval.reports import compare, export, gate, list_runs, show, tag
 from triage.cli.eval.run import run_suite
-from triage.cli.eval.second_look import second_look
-from triage.cli.eval.show import show
-from triage.cli.eval.suspects import suspects
-from triage.cli.eval.tag import tag
+from triage.cli.eval.suspects import second_look, suspects
 
 app = typer.Typer(help="Score the labels against gold labels.", no_args_is_help=True)
 app.command("list")(list_runs)

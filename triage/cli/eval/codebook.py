@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
+from rich.table import Column
 
 from triage.app.settings import Settings
 from triage.cli.eval.suspects import DATA_OPTION, ROOT_OPTION, RUN_ARGUMENT
@@ -84,7 +84,7 @@ def codebook(
                 "written": str(found.written) if found.written else None,
                 "rules_written": found.rules,
                 "unread": found.unread,
-                "comparison": found.comparison.model_dump(mode="json") if found.comparison else None,
+                "comparison": found.comparison,
             }
         )
     else:
@@ -219,10 +219,7 @@ def _print_pair(pair: ConfusedPair, console: Console) -> None:
         f"{pair.n} of {pair.disagreements} cases that disagree: {pair.gold_a} with gold {pair.a.id}, {pair.gold_b} "
         f"with gold {pair.b.id}" + (", the rest between annotators" if pair.gold_a + pair.gold_b < pair.n else "")
     )
-    table = plain_table()
-    table.add_column(style="dim")
-    table.add_column(ratio=1)
-    table.add_column(ratio=1)
+    table = plain_table(Column(style="dim"), Column(ratio=1), Column(ratio=1))
     for heading, name in (("", "name"), ("defined", "definition"), ("now decided", "deciding_rule")):
         table.add_row(heading, *(escape(getattr(label, name)) for label in (pair.a, pair.b)))
     console.print(table)
@@ -266,6 +263,6 @@ def _print_comparison(comparison: Comparison, console: Console) -> None:
         )
     if len(comparison.changes) > _SHOWN_CHANGES:
         console.print(f"  and {len(comparison.changes) - _SHOWN_CHANGES} more: --json")
-    others: Sequence[str] = [one for one in comparison.settings if one not in ("suite", "taxonomy")]
+    others = [one for one in comparison.settings if one not in ("suite", "taxonomy")]
     if others:
         console.print(f"[yellow]Beside the rules, these differ too: {escape('; '.join(others))}[/yellow]")

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.eval.gate import exit_code
+from triage.cli.eval.reports import exit_code
 from triage.cli.terminal import (
     FAILURE,
     INTERRUPTED,
@@ -206,7 +206,7 @@ def _print_scores(result: Run, taxonomy: Taxonomy, planned: int, as_json: bool) 
     if planned == len(result.records):
         write_summary(summary, result.folder)
     if as_json:
-        print_json(summary.model_dump(mode="json"))
+        print_json(summary)
     else:
         print_report(summary, output())
         _print_calibrated(result)

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from triage.cli.terminal import JSON_OPTION, MISUSE, fail, output, print_json
-from triage.domain.errors import NotFound, TriageError
+from triage.cli.terminal import JSON_OPTION, MISUSE, output, print_json
+from triage.domain.errors import NotFound
 
 
 def check_file(
@@ -19,12 +19,9 @@ def check_file(
     """Explain every mistake in a taxonomy file with its line. The exit code is 2 if there is any."""
     from triage.domain.taxonomy import Taxonomy, check
 
-    try:
-        if not file.is_file():
-            raise NotFound(f"There is no taxonomy file {file}.", path=str(file))
-        problems = check(file)
-    except TriageError as error:
-        fail(error)
+    if not file.is_file():
+        raise NotFound(f"There is no taxonomy file {file}.", path=str(file))
+    problems = check(file)
     if as_json:
         print_json([{"line": problem.line, "message": problem.message} for problem in problems])
     elif problems:

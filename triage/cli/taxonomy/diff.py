@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Column
 from rich.text import Text
 
-from triage.cli.taxonomy.labels import ANNOTATIONS, INCIDENTS, STORE, dump, print_consequences, read_material
-from triage.cli.terminal import FAILURE, JSON_OPTION, fail, messages, output, plain_table, print_json
-from triage.domain.errors import TriageError
+from triage.cli.taxonomy.labels import ANNOTATIONS, INCIDENTS, STORE, print_consequences, read_material
+from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, plain_table, print_json
 
 if TYPE_CHECKING:
     from triage.labels.evolution import Change, Comparison, Plan
@@ -42,16 +42,13 @@ def diff(
     from triage.labels.evolution import agreement_changes, compare, preview, propose, rank
     from triage.labels.evolution.plan import write_plan as write
 
-    try:
-        before, after = Taxonomy.load(old), Taxonomy.load(new)
-        material = read_material(before, annotations, incidents, store)
-        comparison = compare(before, after)
-        plan = propose(comparison, before, after, old, new)
-        migration = preview(plan, before, after, material.annotations)
-        if write_plan is not None:
-            write(plan, write_plan)
-    except TriageError as error:
-        fail(error)
+    before, after = Taxonomy.load(old), Taxonomy.load(new)
+    material = read_material(before, annotations, incidents, store)
+    comparison = compare(before, after)
+    plan = propose(comparison, before, after, old, new)
+    migration = preview(plan, before, after, material.annotations)
+    if write_plan is not None:
+        write(plan, write_plan)
     agreement = agreement_changes(plan, before, after, material.annotations, migration)
     ranked = rank(migration.withdrawn, material.annotations, after, material.write_ups)
     if as_json:
@@ -59,10 +56,10 @@ def diff(
         print_json(
             {
                 **comparison.model_dump(mode="json", exclude={"successions"}),
-                "plan": plan.model_dump(mode="json"),
+                "plan": plan,
                 "annotations": counts | {"to_relabel": len(migration.withdrawn)},
-                "agreement": dump(agreement),
-                "relabel": dump(ranked),
+                "agreement": agreement,
+                "relabel": ranked,
             }
         )
     else:
@@ -82,9 +79,7 @@ def _print_comparison(comparison: Comparison, plan: Plan, console: Console) -> N
         f"[bold]{escape(comparison.old)}[/bold] to [bold]{escape(comparison.new)}[/bold]: {_count(comparison)}"
     )
     for facet in dict.fromkeys(change.facet for change in comparison.changes):
-        table = plain_table()
-        table.add_column(no_wrap=True)
-        table.add_column(ratio=1)
+        table = plain_table(Column(no_wrap=True), Column(ratio=1))
         for change in comparison.changes:
             if change.facet == facet:
                 table.add_row(Text(change.kind, style="bold"), _describe(change))

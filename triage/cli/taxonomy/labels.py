@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 from rich.console import Console
+from rich.table import Column
 
 from triage.app.settings import Settings
 from triage.cli.terminal import plain_table, run
@@ -22,7 +23,6 @@ ANNOTATIONS = typer.Option(help="Annotations given with the old version, as JSON
 STORE = typer.Option("--store", help="Take the annotations and write-ups of the database that the settings name.")
 INCIDENTS = typer.Option(help="The annotated incidents (JSONL), to rank by how close a write-up is to two labels.")
 
-_PAGE = 500
 _SHOWN_INCIDENTS = 10
 
 
@@ -57,17 +57,10 @@ async def _of_store(settings: Settings, old: Taxonomy) -> tuple[list[Annotation]
     from triage.app.wiring.storage import prepare_store
 
     store = await prepare_store(settings)
-    given: list[Annotation] = []
-    write_ups: dict[str, str] = {}
     try:
-        cursor, is_more = None, True
-        while is_more:
-            page = await store.incidents.list(_PAGE, cursor)
-            ids = [listed.id for listed in page.incidents]
-            for incident_id, stored in (await store.incidents.find_many(ids)).items():
-                given += await store.annotations.list(incident_id)
-                write_ups[incident_id] = stored.incident.text
-            cursor, is_more = page.next_cursor, page.next_cursor is not None
+        ids = await store.incidents.list_ids()
+        given = [one for annotations in (await store.annotations.list_many(ids)).values() for one in annotations]
+        write_ups = {key: stored.incident.text for key, stored in (await store.incidents.find_many(ids)).items()}
     finally:
         await store.close()
     for annotation in given:
@@ -79,11 +72,6 @@ async def _of_store(settings: Settings, old: Taxonomy) -> tuple[list[Annotation]
                 field="store",
             ) from error
     return given, write_ups
-
-
-def dump(results: Sequence[Any]) -> list[Any]:
-    """The models as JSON values."""
-    return [result.model_dump(mode="json") for result in results]
 
 
 def print_consequences(
@@ -134,13 +122,8 @@ def _print_agreement(agreement: Sequence[AgreementChange], console: Console) -> 
 def _print_ranked(ranked: Sequence[Relabelling], console: Console) -> None:
     if not ranked:
         return
-    table = plain_table()
-    table.show_header = True
-    table.add_column("", justify="right")
-    table.add_column("incident", no_wrap=True)
-    table.add_column("facet", no_wrap=True)
-    table.add_column("label", no_wrap=True)
-    table.add_column("why first", ratio=1)
+    names = (Column(heading, no_wrap=True) for heading in ("incident", "facet", "label"))
+    table = plain_table(Column(justify="right"), *names, Column("why first", ratio=1))
     for number, one in enumerate(ranked[:_SHOWN_INCIDENTS], start=1):
         table.add_row(str(number), one.incident_id, one.facet, ", ".join(one.labels), "; ".join(_why(one)))
     console.print("\n[bold cyan]To label anew first[/]")

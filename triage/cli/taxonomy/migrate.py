@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from triage.cli.taxonomy.labels import ANNOTATIONS, INCIDENTS, STORE, dump, print_consequences, read_material
-from triage.cli.terminal import JSON_OPTION, fail, messages, output, print_json
-from triage.domain.errors import InvalidInput, TriageError
+from triage.cli.taxonomy.labels import ANNOTATIONS, INCIDENTS, STORE, print_consequences, read_material
+from triage.cli.terminal import JSON_OPTION, messages, output, print_json
+from triage.domain.errors import InvalidInput
 
 
 def migrate_annotations(
@@ -30,30 +30,21 @@ def migrate_annotations(
     from triage.labels.evolution import agreement_changes, migrate, rank
     from triage.labels.evolution.plan import read_plan
 
-    try:
-        plan, before, after = read_plan(plan_file)
-        if annotations is None and not store:
-            raise InvalidInput("Say what to migrate: --annotations FILE or --store.", field="annotations")
-        _check_distinct(annotations, out, relabel)
-        material = read_material(before, annotations, incidents, store)
-        migration = migrate(plan, before, after, material.annotations)
-        ranked = rank(migration.withdrawn, material.annotations, after, material.write_ups)
-        write_annotations(migration.annotations, out)
-        if relabel is not None:
-            relabel.write_text("".join(f"{one.model_dump_json()}\n" for one in ranked), encoding="utf-8")
-    except TriageError as error:
-        fail(error)
+    plan, before, after = read_plan(plan_file)
+    if annotations is None and not store:
+        raise InvalidInput("Say what to migrate: --annotations FILE or --store.", field="annotations")
+    _check_distinct(annotations, out, relabel)
+    material = read_material(before, annotations, incidents, store)
+    migration = migrate(plan, before, after, material.annotations)
+    ranked = rank(migration.withdrawn, material.annotations, after, material.write_ups)
+    write_annotations(migration.annotations, out)
+    if relabel is not None:
+        relabel.write_text("".join(f"{one.model_dump_json()}\n" for one in ranked), encoding="utf-8")
     agreement = agreement_changes(plan, before, after, material.annotations, migration)
     if as_json:
         counts = migration.model_dump(mode="json", exclude={"annotations", "withdrawn"})
-        print_json(
-            {
-                "written": len(migration.annotations),
-                **counts,
-                "to_relabel": len(migration.withdrawn),
-                "agreement": dump(agreement),
-            }
-        )
+        figures = {"written": len(migration.annotations), **counts, "to_relabel": len(migration.withdrawn)}
+        print_json({**figures, "agreement": agreement})
     else:
         print_consequences(migration, agreement, ranked, output(), is_done=True)
     messages().print(f"\n{len(migration.annotations)} annotations stand in {escape(str(out))}.", soft_wrap=True)
