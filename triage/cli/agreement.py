@@ -102,11 +102,11 @@ def _print(report: AgreementReport, console: Console) -> None:
 
 
 def _print_facet(facet: FacetAgreement, console: Console) -> None:
-    who = ", ".join(f"{one.name} {one.incidents}" for one in facet.annotators if one.origin == "human")
+    annotators = ", ".join(f"{one.name} {one.incidents}" for one in facet.annotators if one.origin == "human")
     kind = facet.cardinality.replace("_", " ") + (", ordered" if facet.ordered else "")
     console.print(Text(f"\n{facet.facet}", style="bold cyan").append(f"  {kind}", style="not bold dim"))
     labelled = f"{facet.incidents} incidents, {facet.overlap} of them labelled by two people or more"
-    console.print(Text(f"{labelled}{f': {who}' if who else ''}"))
+    console.print(Text(f"{labelled}{f': {annotators}' if annotators else ''}"))
     if facet.pairs:
         console.print(Padding(_pairs("people with people", facet.pairs, facet), (1, 0, 0, 2)))
         console.print(Padding(_together(facet), (1, 0, 0, 2)))

@@ -257,7 +257,7 @@ def _verdict(first: Difference, n: int) -> str:
     if first.is_shown:
         way = "better" if first.is_improvement else "worse"
         return f"The other run is {way}: {first.metric} {first} on {n} cases."
-    said = f"No difference shown: {first.metric} {first} on {n} cases"
+    finding = f"No difference shown: {first.metric} {first} on {n} cases"
     if first.needed is not None:
-        return f"{said}. If it is truly {first.value:+.2f}, about {first.needed:,} such cases would show it."
-    return f"{said}, and so small a one can't be settled with any number of cases in reach."
+        return f"{finding}. If it is truly {first.value:+.2f}, about {first.needed:,} such cases would show it."
+    return f"{finding}, and so small a one can't be settled with any number of cases in reach."

@@ -48,12 +48,12 @@ def load_dataset(
         problems += _repeated_ids(numbered)
     if problems:
         raise InvalidDataset(file, sorted(problems))
-    wanted = [
+    selected = [
         (line, case)
         for line, case in numbered
         if _matches(case, keep or {}) and not (leave_out and _matches(case, leave_out))
     ]
-    labelled = [(line, case) for line, case in wanted if case.gold]
+    labelled = [(line, case) for line, case in selected if case.gold]
     if not labelled:
         raise InvalidInput(f"{file} has no row with a gold label for {', '.join(facets)}.", field="facets")
     cases, repeats = _distinct(labelled)
@@ -62,8 +62,8 @@ def load_dataset(
         path=file,
         sha256=sha256,
         cases=tuple(cases),
-        skipped=len(wanted) - len(labelled),
-        left_out=len(numbered) - len(wanted),
+        skipped=len(selected) - len(labelled),
+        left_out=len(numbered) - len(selected),
         repeats=repeats,
     )
 

@@ -27,8 +27,8 @@ def open_replay(source: str, taxonomy: Taxonomy) -> ReplayChat:
     content = [row for _, row in rows]
     runs = sorted({name for row in content for name in row.get("recorded", {})})
     if run not in runs:
-        told = ", ".join(runs) or "none: its rows have no field `recorded`"
-        raise InvalidInput(f"{place} has no recorded run {run!r}. There are: {told}.", field="model")
+        known = ", ".join(runs) or "none: its rows have no field `recorded`"
+        raise InvalidInput(f"{place} has no recorded run {run!r}. There are: {known}.", field="model")
     return ReplayChat(f"{run} (recorded)", recordings_in(content, run), names)
 
 
@@ -38,9 +38,9 @@ def _of_run(run: Run, names: dict[str, dict[str, str]]) -> ReplayChat:
     texts = {case.id: case.incident.text for case in run.suite.load_data(taxonomy, Path(info.data_path)).cases}
     recordings = []
     for record in run.records:
-        said = {facet: one["model"] for facet, one in record.sources.items() if one.get("model")}
-        if record.status == "done" and said and record.case_id in texts:
-            answers = {facet: RecordedAnswer(labels=labels) for facet, labels in said.items()}
+        distributions = {facet: one["model"] for facet, one in record.sources.items() if one.get("model")}
+        if record.status == "done" and distributions and record.case_id in texts:
+            answers = {facet: RecordedAnswer(labels=labels) for facet, labels in distributions.items()}
             recordings.append(Recording(incident_id=record.case_id, text=texts[record.case_id], answers=answers))
     if not recordings:
         raise InvalidInput(f"{run.folder} holds no answer of a model to replay.", field="model")

@@ -202,12 +202,16 @@ def _between(by_case: Mapping[str, Mapping[str, tuple[str, ...]]]) -> tuple[Pair
 
 
 def _within(answers: Sequence[Answer]) -> tuple[PairAgreement, ...]:
-    said: dict[tuple[str, str], list[str]] = {}
+    answers_by_item: dict[tuple[str, str], list[str]] = {}
     for answer in answers:
-        said.setdefault((answer.annotator, answer.item.case_id), []).append(answer.labels[0])
+        answers_by_item.setdefault((answer.annotator, answer.item.case_id), []).append(answer.labels[0])
     found = []
-    for name in sorted({annotator for annotator, _ in said}):
-        twice = [(each[0], each[1]) for (who, _), each in said.items() if who == name and len(each) > 1]
+    for name in sorted({annotator for annotator, _ in answers_by_item}):
+        twice = [
+            (each[0], each[1])
+            for (annotator, _), each in answers_by_item.items()
+            if annotator == name and len(each) > 1
+        ]
         if twice:
             found.append(_pair(name, name, twice))
     return tuple(found)

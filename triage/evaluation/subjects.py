@@ -94,14 +94,14 @@ class ModelUnderTest:
         asked = time.perf_counter()
         unusable = None
         try:
-            said = await self._classifier.classify(Subject(sentences=tuple(read)), self._taxonomy)
+            classification = await self._classifier.classify(Subject(sentences=tuple(read)), self._taxonomy)
         except UnusableAnswer as error:
-            said, unusable = Classification(answers={}, usage=Usage()), error.detail
+            classification, unusable = Classification(answers={}, usage=Usage()), error.detail
         answered = time.perf_counter()
-        quotes = {facet: answer.quotes for facet, answer in said.answers.items()}
+        quotes = {facet: answer.quotes for facet, answer in classification.answers.items()}
         facets = {
             facet: result.model_copy(update={"evidence": locate(quotes.get(facet, ()), redacted)})
-            for facet, result in decide(self._taxonomy, said.answers, ()).items()
+            for facet, result in decide(self._taxonomy, classification.answers, ()).items()
         }
         if unusable is not None:
             facets = {
@@ -118,7 +118,7 @@ class ModelUnderTest:
                 prompts=self._classifier.prompts,
                 model=self._model_name,
                 redactions=redacted.counts,
-                **said.usage.model_dump(),
+                **classification.usage.model_dump(),
                 dropped_quotes=sum(map(len, quotes.values())) - found,
                 was_condensed=len(read) < len(sentences),
                 as_of=as_of,

@@ -186,7 +186,7 @@ def _suspected(
     found = []
     for i in np.flatnonzero(wrong).tolist():
         given, suggested = question.names[question.given[i]], question.names[joint.confident[i]]
-        said = _said(facet, records[i].sources.get(facet.id, {}), question.names)
+        answers = _answers_of(facet, records[i].sources.get(facet.id, {}), question.names)
         suspect = Suspect(
             case_id=records[i].case_id,
             facet=facet.id,
@@ -196,25 +196,25 @@ def _suspected(
             p_given=round(float(likely[i]), 4),
             p_suggested=round(float(question.probabilities[i, joint.confident[i]]), 4),
             margin=round(float(margins[i]), 4),
-            against=tuple(source for source, label in said.items() if label != given),
-            agreeing=tuple(source for source, label in said.items() if label == suggested),
-            sources=len(said),
+            against=tuple(source for source, label in answers.items() if label != given),
+            agreeing=tuple(source for source, label in answers.items() if label == suggested),
+            sources=len(answers),
         )
         found.append((float(order[i]), suspect))
     return found
 
 
-def _said(facet: Facet, sources: Mapping[str, Mapping[str, float]], names: tuple[str, ...]) -> dict[str, str]:
+def _answers_of(facet: Facet, sources: Mapping[str, Mapping[str, float]], names: tuple[str, ...]) -> dict[str, str]:
     """The likeliest of `names` for each source."""
-    said = {}
+    answers = {}
     for source, shares in sources.items():
         if source == "prior" or not shares or (facet.cardinality == "multi" and source not in SEVERAL):
             continue
         if facet.cardinality == "multi":
-            said[source] = names[int(shares.get(names[1], 0.0) >= _APPLIES)]
+            answers[source] = names[int(shares.get(names[1], 0.0) >= _APPLIES)]
         else:
-            said[source] = max(shares, key=lambda label: shares[label])
-    return said
+            answers[source] = max(shares, key=lambda label: shares[label])
+    return answers
 
 
 def _what_if(facet: Facet, records: Sequence[CaseRecord], suspected: set[str], seed: int) -> WhatIf:

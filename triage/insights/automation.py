@@ -261,8 +261,8 @@ def _saving(
     values, times = np.unique(np.array(saved, dtype=np.float64), return_counts=True)
 
     def mean(draws: Floats) -> Floats:
-        told: Floats = draws @ values / draws.sum(axis=1)
-        return told
+        means: Floats = draws @ values / draws.sum(axis=1)
+        return means
 
     interval = bootstrap(mean, times) if len(values) > 1 else None
     return Saving(mean=float(np.mean(saved)), interval=interval, n=len(saved))

@@ -117,7 +117,7 @@ async def test_one_facet_is_told_in_full(store: Store) -> None:
     assert {one.label for one in found.labels} == {"bug", "usage", "performance"}
     assert all(one.people is not None for one in found.labels)
     assert found.periods[0].model.n == 80
-    assert found.told.startswith("The model agrees with people at 0.")
+    assert found.explanation.startswith("The model agrees with people at 0.")
     for table in tables_of(found, "week"):
         assert len(as_csv(table).splitlines()) == 1 + len(table.rows) > 1
     with pytest.raises(UnknownFacet):
@@ -150,7 +150,7 @@ async def test_who_labelled_nothing_lately_is_told_of_and_who_never_did_is_refus
     found = figures(store, refresh_s=60)
 
     lately = await found.facet(Selection(30, "cy"), FACET.id, "month")
-    assert lately.told == ""
+    assert lately.explanation == ""
     assert lately.overview.kappa.n == 0
     assert lately.overview.people.undefined == "cy labelled nothing here"
     one = frozenset({"default"})

@@ -39,7 +39,7 @@ class ListedCase(NamedTuple):
     """One case in a list, with the stated probabilities of the predicted and of the gold label."""
 
     case_id: str
-    said: float | None
+    predicted: float | None
     gold: float | None
 
 
@@ -92,7 +92,7 @@ def by_label(records: Sequence[CaseRecord], facet: Facet, order: Sequence[str]) 
 def _listed(
     facet: Facet, place: int, gold: str, predicted: str | None, outcome: Outcome, cases: list[ListedCase]
 ) -> CaseList:
-    surest = sorted(cases, key=lambda case: -(case.said or 0.0))
+    surest = sorted(cases, key=lambda case: -(case.predicted or 0.0))
     return CaseList(f"cases-{facet.id}-{place}", facet.id, gold, predicted, outcome, tuple(surest[:LISTED]), len(cases))
 
 
@@ -158,7 +158,7 @@ class FacetView(NamedTuple):
         """The taxonomy's name of a label; the label itself if it is unknown."""
         return name_of(self.facet, label)
 
-    def told(self, cases: CaseList) -> str:
+    def title_of(self, cases: CaseList) -> str:
         """A title for the cases behind a count."""
         name = self.name(cases.gold)
         if cases.predicted is None:

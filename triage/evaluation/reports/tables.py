@@ -31,9 +31,9 @@ def cases_table(view: FacetView, cases: CaseList) -> Table:
     """The cases behind one count, the most probable predictions first."""
     several = view.facet.cardinality == "multi"
     columns = _columns("case, stated:number" if several else "case, predicted:number, gold:number")
-    rows = [(case.case_id, case.said, *(() if several else (case.gold,))) for case in cases.cases]
+    rows = [(case.case_id, case.predicted, *(() if several else (case.gold,))) for case in cases.cases]
     caption = f"{cases.n} cases" + (f", of which these are the first {len(rows)}." if cases.n > len(rows) else ".")
-    return _of_cases(cases.anchor, f"{view.facet.name}. {view.told(cases)}", caption, columns, rows)
+    return _of_cases(cases.anchor, f"{view.facet.name}. {view.title_of(cases)}", caption, columns, rows)
 
 
 def _columns(names: str) -> tuple[Column, ...]:
@@ -200,10 +200,10 @@ def cases_csv(run: Run) -> str:
     writer.writerow(_COLUMNS)
     for record in run.records:
         for facet in run.suite.facets:
-            gold, said = record.gold.get(facet, ()), record.predicted.get(facet, ())
-            probability = record.distributions.get(facet, {}).get(said[0]) if said else None
-            is_right = str(gold[:1] == said[:1]).lower() if gold and record.status == "done" else ""
-            row = [record.case_id, facet, ";".join(gold), ";".join(said)]
+            gold, predicted = record.gold.get(facet, ()), record.predicted.get(facet, ())
+            probability = record.distributions.get(facet, {}).get(predicted[0]) if predicted else None
+            is_right = str(gold[:1] == predicted[:1]).lower() if gold and record.status == "done" else ""
+            row = [record.case_id, facet, ";".join(gold), ";".join(predicted)]
             row += ["" if probability is None else f"{probability:.4f}", is_right, record.status]
             row += [str(record.degraded).lower(), f"{record.seconds:.3f}", record.error or ""]
             writer.writerow([formula_safe(cell) for cell in row])

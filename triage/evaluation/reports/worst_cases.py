@@ -139,10 +139,10 @@ def _answer(record: CaseRecord, facet: Facet) -> Answer:
 
 
 def _sources(record: CaseRecord, facet: Facet, labels: Sequence[str]) -> Iterable[Source]:
-    for name, said in record.sources.get(facet.id, {}).items():
-        first = max(said, key=lambda label: said[label], default="")
-        led = "" if not said or name == "prior" else _led(first, record, facet)
-        yield Source(name, SOURCES.get(name, name), first, tuple(said.get(label) for label in labels), led)
+    for name, distribution in record.sources.get(facet.id, {}).items():
+        first = max(distribution, key=lambda label: distribution[label], default="")
+        led = "" if not distribution or name == "prior" else _led(first, record, facet)
+        yield Source(name, SOURCES.get(name, name), first, tuple(distribution.get(label) for label in labels), led)
 
 
 def _led(first: str, record: CaseRecord, facet: Facet) -> str:

@@ -97,7 +97,7 @@ class FacetFigures(NamedTuple):
     charts: tuple[Chart, ...]
 
     @property
-    def told(self) -> str:
+    def explanation(self) -> str:
         """The comparison with the ceiling in words; empty if there is none."""
         if self.beside is None:
             return ""

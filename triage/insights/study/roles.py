@@ -71,8 +71,8 @@ class Roles(BaseModel, frozen=True, extra="forbid"):
                 return cls()
         file = read_yaml(path, cls, "detection, mitigation or compare")
         if file.model is None or file.problems:
-            told = "\n".join(f"  line {problem.line}: {problem.message}" for problem in file.problems)
-            raise InvalidInput(f"{path} has {len(file.problems)} mistake(s):\n{told}", field="roles")
+            problems = "\n".join(f"  line {problem.line}: {problem.message}" for problem in file.problems)
+            raise InvalidInput(f"{path} has {len(file.problems)} mistake(s):\n{problems}", field="roles")
         return file.model.checked(taxonomy)
 
     def given(self, taxonomy: Taxonomy, options: Iterable[str]) -> Roles:

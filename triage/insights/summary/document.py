@@ -172,7 +172,7 @@ def questions(material: Material) -> list[str]:
 
 
 def _undecided(material: Material) -> Iterator[str]:
-    for label in material.said.values():
+    for label in material.facet_labels.values():
         name = plain(material.names.facet(label.facet))
         if label.are_people_at_odds:
             opinions = (
@@ -216,7 +216,7 @@ def _rest(material: Material) -> Iterator[str]:
 
 
 def _unconfirmed(material: Material) -> Iterator[str]:
-    waiting = [label for label in material.said.values() if _waits(label)]
+    waiting = [label for label in material.facet_labels.values() if _waits(label)]
     if waiting:
         names = ", ".join(plain(material.names.facet(label.facet)).lower() for label in waiting)
         place = f"/v1/incidents/{material.incident.id}/annotations"

@@ -16,7 +16,7 @@ _TITLE_CHARACTERS = 120
 def classified(material: Material) -> list[str]:
     """Each facet except the mitigation, with its label, who gave it, and quotes as evidence."""
     lines = ["## What it was classified as", ""]
-    labels = [label for label in material.said.values() if label is not material.mitigation and _is_said(label)]
+    labels = [label for label in material.facet_labels.values() if label is not material.mitigation and _is_said(label)]
     if not labels:
         return [*lines, "Nothing: it was neither triaged nor labelled.", ""]
     if any(_is_the_triages(label) for label in labels):

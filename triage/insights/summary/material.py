@@ -113,7 +113,7 @@ class Material:
         return DisplayNames(self.taxonomy)
 
     @cached_property
-    def said(self) -> dict[str, FacetLabel]:
+    def facet_labels(self) -> dict[str, FacetLabel]:
         """Facet -> its label, in the taxonomy's order; facets that the taxonomy lacks come last."""
         facet_ids = [*(self.triage.facets if self.triage else ()), *(each.facet for each in self.annotations)]
         ids = [facet.id for facet in self.taxonomy.facets]
@@ -123,12 +123,12 @@ class Material:
     @property
     def detection(self) -> FacetLabel | None:
         """The label of how the incident was detected; None if the taxonomy has no such facet."""
-        return self.said[self.roles.detection.facet] if self.roles.detection else None
+        return self.facet_labels[self.roles.detection.facet] if self.roles.detection else None
 
     @property
     def mitigation(self) -> FacetLabel | None:
         """The mitigation label; None if the taxonomy has no mitigations."""
-        return self.said[self.taxonomy.mitigation.id] if self.taxonomy.mitigation else None
+        return self.facet_labels[self.taxonomy.mitigation.id] if self.taxonomy.mitigation else None
 
     @cached_property
     def title(self) -> str:

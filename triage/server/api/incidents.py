@@ -91,12 +91,12 @@ async def list_incidents(
     service: Parts,
     request: Request,
     principal: Reader,
-    wanted: IncidentFilter,
+    query: IncidentFilter,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
     """List incidents, newest first, without their write-ups. New incidents don't shift the pages."""
-    page = await service.store.incidents.list(limit, cursor, wanted.within(principal.teams))
+    page = await service.store.incidents.list(limit, cursor, query.within(principal.teams))
     return answer(page, headers=next_link(request, page.next_cursor))
 
 

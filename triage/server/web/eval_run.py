@@ -120,7 +120,7 @@ async def list_cases(request: Request, runs: Runs, opened: Opened, count: Counte
     """List the cases of a count, most confident first."""
     view, cases = count
     part = await _part(opened, "cases", view=view, one=cases)
-    context = {"heading": view.told(cases), "query": cases_query(cases)}
+    context = {"heading": view.title_of(cases), "query": cases_query(cases)}
     return await _show(request, runs, opened, "evals_cases.html", view.facet.id, parts=[part], **context)
 
 

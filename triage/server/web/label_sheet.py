@@ -28,14 +28,14 @@ class SheetRow(NamedTuple):
 
     place: int
     facet: Facet
-    said: FacetLabel
+    current: FacetLabel
     chosen: tuple[str, ...]
     is_corrected: bool
 
     @property
     def result(self) -> FacetResult | None:
         """The triage of the facet."""
-        return self.said.triage
+        return self.current.triage
 
     @property
     def is_calibrated(self) -> bool:
@@ -81,7 +81,7 @@ class Sheet(NamedTuple):
     @property
     def labels(self) -> Labels:
         """Facet -> the labels that count: people's before the triage's."""
-        return {row.facet.id: row.said.labels for row in self.rows if row.said.labels}
+        return {row.facet.id: row.current.labels for row in self.rows if row.current.labels}
 
 
 async def read_sheet(
@@ -92,14 +92,14 @@ async def read_sheet(
     triage = await service.store.triages.find(incident_id)
     annotations = await service.store.annotations.list(incident_id)
     taxonomy = service.casebook.taxonomy
-    said = {facet.id: FacetLabel.of(facet.id, triage, annotations) for facet in taxonomy.facets}
-    draft = draft or Draft.of(taxonomy, {facet: each.labels for facet, each in said.items()})
+    current = {facet.id: FacetLabel.of(facet.id, triage, annotations) for facet in taxonomy.facets}
+    draft = draft or Draft.of(taxonomy, {facet: each.labels for facet, each in current.items()})
     rows = [
-        SheetRow(place, facet, said[facet.id], draft.chosen.get(facet.id, ()), facet.id in draft.corrected)
+        SheetRow(place, facet, current[facet.id], draft.chosen.get(facet.id, ()), facet.id in draft.corrected)
         for place, facet in enumerate(taxonomy.facets, start=1)
     ]
     annotator = annotator_of(request)
-    own = [annotation for each in said.values() for annotation in each.people if annotation.annotator == annotator]
+    own = [annotation for each in current.values() for annotation in each.people if annotation.annotator == annotator]
     is_gold = any(annotation.is_gold for annotation in own)
     return Sheet(stored, triage, annotations, rows, draft, **{"is_gold": is_gold} | more)
 

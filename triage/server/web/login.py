@@ -56,7 +56,7 @@ async def sign_in(
         max_age=int(LASTS.total_seconds()),
         httponly=True,
         # Not "strict", so that links in chats open signed in. Changes are also checked for their origin, see
-        # `triage/server/api/guarding.py`.
+        # `triage/server/api/guard.py`.
         samesite="lax",
         secure=request.url.scheme == "https",
         path="/",
