@@ -132,6 +132,7 @@ def opportunities(
         raise NoMitigationFacet(taxonomy)
     detection = [incident.ttd_minutes for incident, _ in records if incident.ttd_minutes is not None]
     detected_after = median(detection) if detection else 0.0
+    times = [incident.ttm_minutes for incident, _ in records if incident.ttm_minutes is not None]
     playbooks: list[Playbook] = []
     near: list[NearMiss] = []
     for kind in _kinds(taxonomy, records):
@@ -143,13 +144,22 @@ def opportunities(
             if not doubts and not any(_refines(playbook, kind, entry.mitigation) for playbook in playbooks):
                 playbooks.append(_playbook(facet, found, entry, records, texts, detected_after, criteria))
             elif doubts:
-                near.append(_near_miss(kind, entry, doubts))
+                near.append(
+                    NearMiss(
+                        trigger=kind,
+                        action=entry.mitigation,
+                        tried=entry.tried,
+                        ended=entry.ended,
+                        median_minutes=entry.times.median if entry.times else None,
+                        doubts=doubts,
+                    )
+                )
     playbooks.sort(key=lambda playbook: (-_certain_saving(playbook), -playbook.saving.mean, playbook.action))
     near.sort(key=lambda playbook: (len(playbook.doubts), -playbook.tried.hits, playbook.action, str(playbook.trigger)))
     return Opportunities(
         taxonomy=f"{taxonomy.id} {taxonomy.version}",
         incidents=len(records),
-        median_minutes=_median_minutes(records),
+        median_minutes=median(times) if times else None,
         playbooks=tuple(playbooks),
         near_misses=tuple(near),
         assumptions=_assumptions(criteria, len(detection), detected_after),
@@ -170,11 +180,6 @@ def _kinds(taxonomy: Taxonomy, records: Sequence[Record]) -> list[Labels]:
             found[kind] = None
     ordered = sorted(found, key=lambda kind: (-len(kind), kind))
     return [{facet.id: (label,) for facet, label in zip(facets, kind, strict=False)} for kind in ordered]
-
-
-def _median_minutes(records: Sequence[Record]) -> float | None:
-    times = [incident.ttm_minutes for incident, _ in records if incident.ttm_minutes is not None]
-    return median(times) if times else None
 
 
 def _doubts(entry: Entry, criteria: Criteria) -> list[Doubt]:
@@ -272,17 +277,6 @@ def _certain_saving(playbook: Playbook) -> float:
     """Minutes saved per incident at the low end of the interval, times the number of incidents."""
     saving = playbook.saving
     return (saving.interval.low if saving.interval else 0.0) * saving.n
-
-
-def _near_miss(kind: Labels, entry: Entry, doubts: tuple[Doubt, ...]) -> NearMiss:
-    return NearMiss(
-        trigger=kind,
-        action=entry.mitigation,
-        tried=entry.tried,
-        ended=entry.ended,
-        median_minutes=entry.times.median if entry.times else None,
-        doubts=doubts,
-    )
 
 
 def _assumptions(criteria: Criteria, detections: int, detected_after: float) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import quantiles
 from typing import NamedTuple
 
 from pydantic import BaseModel, Field
@@ -17,7 +16,7 @@ from triage.domain.annotation import Labels
 from triage.domain.errors import InvalidInput
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.pipeline.mitigation import named_actions
+from triage.pipeline.mitigation import named_actions, quartiles
 from triage.render.quantities import percent
 from triage.render.tables import Cell, Column, Row, Table
 
@@ -109,7 +108,7 @@ class Times(BaseModel, frozen=True):
     @classmethod
     def of(cls, minutes: Sequence[float]) -> Times:
         """The quartiles of at least one time."""
-        low, middle, high = quantiles(minutes, n=4, method="inclusive") if len(minutes) > 1 else [minutes[0]] * 3
+        low, middle, high = quartiles(minutes)
         return cls(median=middle, low_quartile=low, high_quartile=high, n=len(minutes))
 
     def __str__(self) -> str:

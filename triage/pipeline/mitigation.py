@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from statistics import median, quantiles
+from statistics import quantiles
 from typing import NamedTuple
 
 from triage.domain.taxonomy import Facet, Label, Taxonomy
@@ -200,7 +200,7 @@ def _suggestion(
     used = sorted(used, key=lambda pair: -pair[0].similarity)
     supporters = [neighbour for neighbour, _ in used]
     times = [neighbour.ttm_minutes for neighbour in supporters if neighbour.ttm_minutes is not None]
-    quartiles = quantiles(times, n=4, method="inclusive") if len(times) > 1 else None
+    spread = quartiles(times) if times else None
     return Suggestion(
         mitigation=label.id,
         definition=label.definition,
@@ -213,10 +213,16 @@ def _suggestion(
         steps=steps(
             facet, label, ((n.incident_id, texts[n.incident_id]) for n in supporters if n.incident_id in texts)
         ),
-        median_ttm_minutes=median(times) if times else None,
-        ttm_interquartile_range_minutes=(quartiles[0], quartiles[2]) if quartiles else None,
+        median_ttm_minutes=spread[1] if spread else None,
+        ttm_interquartile_range_minutes=(spread[0], spread[2]) if spread and len(times) > 1 else None,
         ttm_count=len(times),
     )
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """The lower quartile, median and upper quartile of at least one value, by linear interpolation."""
+    low, middle, high = quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
+    return low, middle, high
 
 
 def _words_of(label: Label) -> dict[str, float]:

@@ -55,23 +55,18 @@ def label_figures(
     people = {entry.label: entry.alpha for entry in among_people}
     if facet.cardinality == "multi":
         people_labels, model_labels = [entry.labels for entry in judged], [entry.triaged or () for entry in judged]
-        return tuple(
-            LabelFigures(
-                entry.label, entry.score, entry.kappa, _both(facet, judged, entry.label), people.get(entry.label)
-            )
-            for entry in compare_sets(people_labels, model_labels, facet.ids, resamples=RESAMPLES).labels
-            if entry.score.support or entry.score.predicted
-        )
-    confusion = confusion_of(facet, judged)
-    if confusion is None or not confusion.labels:
+        compared = compare_sets(people_labels, model_labels, facet.ids, resamples=RESAMPLES).labels
+        scored = [(entry.score, entry.kappa) for entry in compared if entry.score.support or entry.score.predicted]
+    elif (confusion := confusion_of(facet, judged)) is not None and confusion.labels:
+        kappas = {entry.label: entry.kappa for entry in kappa_by_label(confusion, resamples=RESAMPLES)}
+        scored = [(score, kappas[score.label]) for score in confusion.scores() if score.label != ABSTAINED]
+    else:
         return ()
-    kappas = {entry.label: entry.kappa for entry in kappa_by_label(confusion, resamples=RESAMPLES)}
     return tuple(
         LabelFigures(
-            entry.label, entry, kappas[entry.label], _both(facet, judged, entry.label), people.get(entry.label)
+            score.label, score, kappa, len(of_label(facet, judged, score.label, "both")), people.get(score.label)
         )
-        for entry in confusion.scores()
-        if entry.label != ABSTAINED
+        for score, kappa in scored
     )
 
 
@@ -84,10 +79,6 @@ def of_label(facet: Facet, judged: Sequence[Judgement], label: str, outcome: Out
     """The judgements in which both sides, or only one, gave a label."""
     expected = {"both": (True, True), "people": (True, False), "model": (False, True)}[outcome]
     return [judgement for judgement in judged if _gave(facet, judgement, label) == expected]
-
-
-def _both(facet: Facet, judged: Sequence[Judgement], label: str) -> int:
-    return len(of_label(facet, judged, label, "both"))
 
 
 def _gave(facet: Facet, judgement: Judgement, label: str) -> tuple[bool, bool]:

@@ -87,7 +87,11 @@ def scan(
         recent=recent,
         labelled=len(labelled),
         unread=len(suspects) - len(read),
-        ill_fitting=tuple(map(_ill_fitting, suspects)),
+        ill_fitting=tuple(
+            IllFitting(incident_id=seen.id, title=seen.incident.title, seen_at=seen.seen_at, reasons=suspect.reasons)
+            for suspect in suspects
+            for seen in (suspect.sighting,)
+        ),
         groups=tuple(groups),
         quiet=None if groups else _quiet(facet, len(once), len(labelled), criteria),
         notes=tuple(_notes(facet, labelled)),
@@ -205,13 +209,6 @@ def _vector(suspect: Suspect) -> Vectors:
 def _has(example: Example, facet: Facet, label: str) -> bool:
     given = example.labels.get(facet.id, ())
     return label in (given if facet.cardinality == "multi" else given[:1])
-
-
-def _ill_fitting(suspect: Suspect) -> IllFitting:
-    sighting = suspect.sighting
-    return IllFitting(
-        incident_id=sighting.id, title=sighting.incident.title, seen_at=sighting.seen_at, reasons=suspect.reasons
-    )
 
 
 def _quiet(facet: Facet, once: int, labelled: int, criteria: Criteria) -> str:

@@ -6,7 +6,7 @@ import math
 
 from pydantic import BaseModel
 
-from triage.insights.study.corpus import Corpus, counted, tells, with_label
+from triage.insights.study.corpus import Corpus, counted, split_by_disclosure, with_label
 from triage.insights.study.detection_and_mitigation import DetectionSplit, MitigationStudy
 from triage.insights.study.distributions import Share
 from triage.insights.study.label_agreement import FacetLabels
@@ -55,14 +55,13 @@ def compare(
             found.append(_of_kappa(figure, roles.compare.get(figure.id), labelling))
         elif figure.measure == "share":
             found.append(_of_kind(figure, roles.compare.get(figure.id), corpus))
-        elif figure.measure == "automated":
-            has_role = roles.detection is not None and bool(roles.detection.automated)
-            own, silent = (detection.automated, detection.silent) if detection else (None, None)
-            found.append(_of_share(figure, own, silent, None if has_role else _no_role("role `automated`")))
         else:
-            has_role = roles.mitigation is not None and bool(roles.mitigation.hotfix)
-            own, silent = (mitigation.hotfix, mitigation.silent) if mitigation else (None, None)
-            found.append(_of_share(figure, own, silent, None if has_role else _no_role("role `hotfix`")))
+            role, study = (
+                (roles.detection, detection) if figure.measure == "automated" else (roles.mitigation, mitigation)
+            )
+            why_not = None if getattr(role, figure.measure, ()) else _no_role(f"role `{figure.measure}`")
+            own = getattr(study, figure.measure, None)
+            found.append(_of_share(figure, own, study.silent if study else None, why_not))
     return found
 
 
@@ -90,11 +89,9 @@ def _of_kind(figure: Published, meant: Meant | None, corpus: Corpus) -> Compared
     if meant.within is not None and facet.parent is not None:
         above = corpus.taxonomy.facet(facet.parent)
         among = [record for record in among if meant.within in counted(above, record.labels)]
-    labelled = [record for record in among if record.labels.get(facet.id)]
-    disclosed = [record for record in labelled if tells(facet, record)]
-    undisclosed = [record for record in labelled if not tells(facet, record)]
+    disclosed, silent = split_by_disclosure(facet, among)
     share = Share.of(figure.name, with_label(facet, meant.labels, disclosed), len(disclosed))
-    return _of_share(figure, share, Share.of("not told", undisclosed, len(labelled)), None)
+    return _of_share(figure, share, Share.of("not told", silent, len(disclosed) + len(silent)), None)
 
 
 def _of_share(figure: Published, share: Share | None, silent: Share | None, why_not: str | None) -> ComparedFigure:

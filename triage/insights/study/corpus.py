@@ -61,6 +61,12 @@ def with_label(facet: Facet, labels: Sequence[str], records: Iterable[Record]) -
     return [record for record in records if set(counted(facet, record.labels)) & set(labels)]
 
 
+def split_by_disclosure(facet: Facet, records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
+    """The records labelled with this facet: those that disclose it, and those that don't."""
+    labelled = [record for record in records if record.labels.get(facet.id)]
+    return [r for r in labelled if tells(facet, r)], [r for r in labelled if not tells(facet, r)]
+
+
 def origin_of(annotations: Iterable[Annotation]) -> str:
     """Who gave the gold labels among the annotations, in words."""
     words = {"human": "given by people", "model": "given by a model", "derived": "derived from other facts"}

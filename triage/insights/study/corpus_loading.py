@@ -166,12 +166,10 @@ async def _newest(store: Store, teams: Collection[str] | None, most: int) -> tup
 def _last(records: list[Record], most: int) -> list[Record]:
     if len(records) <= most:
         return records
-    began = sorted(records, key=lambda record: _began(record.incident), reverse=True)
+    began = sorted(
+        records, key=lambda r: r.incident.started_at.timestamp() if r.incident.started_at else -1e12, reverse=True
+    )
     return sorted(began[:most], key=lambda record: record.id)
-
-
-def _began(incident: Incident) -> float:
-    return incident.started_at.timestamp() if incident.started_at else -1e12
 
 
 def _fitting(records: Iterable[Record], taxonomy: Taxonomy) -> tuple[list[Record], int]:

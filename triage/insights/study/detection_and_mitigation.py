@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from triage.domain.taxonomy import Facet
-from triage.insights.study.corpus import Corpus, Record, counted, tells, undisclosed, with_label
+from triage.insights.study.corpus import Corpus, Record, counted, split_by_disclosure, tells, undisclosed, with_label
 from triage.insights.study.distributions import Share
 from triage.insights.study.durations import quantiles_of, time_to_mitigate
 from triage.insights.study.roles import Roles
@@ -86,10 +86,9 @@ def detection_split(corpus: Corpus, roles: Roles) -> DetectionSplit | None:
     if roles.detection is None:
         return None
     facet = corpus.taxonomy.facet(roles.detection.facet)
-    labelled = [record for record in corpus.records if record.labels.get(facet.id)]
-    if not labelled:
+    disclosed, silent = split_by_disclosure(facet, corpus.records)
+    if not disclosed and not silent:
         return None
-    disclosed = [record for record in labelled if tells(facet, record)]
     automated, reported = (
         with_label(facet, labels, disclosed) for labels in (roles.detection.automated, roles.detection.reported)
     )
@@ -102,7 +101,7 @@ def detection_split(corpus: Corpus, roles: Roles) -> DetectionSplit | None:
         facet=facet.id,
         automated=Share.of("detected by a machine", automated, len(disclosed)) if roles.detection.automated else None,
         reported=Share.of("reported by customers", reported, len(disclosed)) if roles.detection.reported else None,
-        silent=Share.of("not told", [record for record in labelled if not tells(facet, record)], len(labelled)),
+        silent=Share.of("not told", silent, len(disclosed) + len(silent)),
         gaps=tuple(gap for facet_of_gaps in others for gap in _gaps(facet_of_gaps, disclosed, reported)),
     )
 
@@ -114,10 +113,9 @@ def mitigation_study(
     facet = roles.mitigations(corpus.taxonomy)
     if facet is None:
         return None
-    labelled = [record for record in corpus.records if record.labels.get(facet.id)]
-    if not labelled:
+    disclosed, silent = split_by_disclosure(facet, corpus.records)
+    if not disclosed and not silent:
         return None
-    disclosed = [record for record in labelled if tells(facet, record)]
     hotfix = roles.mitigation.hotfix if roles.mitigation else ()
     automatable = roles.mitigation.automatable if roles.mitigation else ()
     some = with_label(facet, automatable, disclosed)
@@ -129,7 +127,7 @@ def mitigation_study(
         if automatable
         else None,
         partly=Share.of("at least one such action", some, len(disclosed)) if automatable else None,
-        silent=Share.of("not told", [record for record in labelled if not tells(facet, record)], len(labelled)),
+        silent=Share.of("not told", silent, len(disclosed) + len(silent)),
         saved=saved_time(wholly, corpus.records, automated_minutes, seed) if automatable else None,
     )
 

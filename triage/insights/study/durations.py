@@ -167,10 +167,12 @@ def group(
             unknown.append(record)
         else:
             known.append((record, found))
-    ended, still = (
-        ids(r for r, duration in known if duration.is_ended),
-        ids(r for r, duration in known if not duration.is_ended),
-    )
+    ended, still = (ids(r for r, duration in known if duration.is_ended == is_ended) for is_ended in (True, False))
+    unmitigated = [
+        record.incident
+        for record in records
+        if measure == "ttm" and record.incident.started_at is not None and record.incident.mitigated_at is None
+    ]
     return DurationGroup(
         measure=measure,
         facet=facet,
@@ -179,21 +181,13 @@ def group(
         n_ended=len(ended),
         n_open=len(still),
         n_unknown=len(unknown),
-        n_to_resolution=sum(_is_to_resolution(record.incident) for record in records) if measure == "ttm" else 0,
-        n_without_end=sum(_is_without_end(record.incident) for record in records) if measure == "ttm" else 0,
+        n_to_resolution=sum(incident.resolved_at is not None for incident in unmitigated),
+        n_without_end=sum(incident.resolved_at is None for incident in unmitigated),
         ended=ended,
         open=still,
         unknown=ids(unknown),
         quantiles=quantiles_of([duration for _, duration in known]),
     )
-
-
-def _is_to_resolution(incident: Incident) -> bool:
-    return incident.started_at is not None and incident.mitigated_at is None and incident.resolved_at is not None
-
-
-def _is_without_end(incident: Incident) -> bool:
-    return incident.started_at is not None and incident.mitigated_at is None and incident.resolved_at is None
 
 
 def groups(corpus: Corpus, observed_until: datetime | None = None) -> list[DurationGroup]:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
 
-from triage.agreement import Confusion, Interval, MeanAgreement, kappa_of, mean_agreement, set_alpha
+from triage.agreement import Interval, MeanAgreement, mean_agreement, pair_figure
 from triage.agreement.ratings import LabelSet, Ratings, pairs_of
 from triage.domain.annotation import Annotation
 from triage.domain.taxonomy import Facet, Taxonomy
@@ -114,13 +114,13 @@ def _pair(
     both: Sequence[tuple[LabelSet, LabelSet]],
     options: _Options,
 ) -> LabellingPair:
-    if facet.cardinality == "multi":
-        alpha = set_alpha(both, **options._asdict())
-        figures = (alpha.value, alpha.interval, alpha.undefined)
-    else:
-        kappa = kappa_of(Confusion.of([a[0] for a, _ in both], [b[0] for _, b in both], facet.ids), **options._asdict())
-        figures = (kappa.value, kappa.interval, kappa.undefined)
-    value, interval, undefined = figures
+    found = pair_figure(facet, both, **options._asdict())
     return LabellingPair(
-        first=first, second=second, kind=kind, n=len(both), value=value, interval=interval, undefined=undefined
+        first=first,
+        second=second,
+        kind=kind,
+        n=len(both),
+        value=found.value,
+        interval=found.interval,
+        undefined=found.undefined,
     )

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from triage.domain.taxonomy import Taxonomy
 from triage.insights.study.roles import Roles
-from triage.insights.summary.label_sections import classified, ended, similar
-from triage.insights.summary.material import FacetLabel, Material
-from triage.insights.summary.quotes import impact, moment, quoted, teller, text, timed
+from triage.insights.summary.label_sections import classified, ended, opinions, similar
+from triage.insights.summary.material import Material
+from triage.insights.summary.quotes import impact, moment, quoted, text, timed
 from triage.insights.timeline import Event, timeline
 from triage.redaction import Redactor
 from triage.render.markdown import code, link, plain
@@ -23,6 +23,7 @@ _DRAFT = (
     "> **Draft.** Put together from recorded times, labels and quotes; no sentence of it was written by a model. Check "
     "every line before you share it, and replace what is wrong or missing."
 )
+_FOLLOW_UP = ["## Follow-up", "", "What is to be done, by whom, until when:", "", *["- [ ] "] * 3, ""]
 _DEGRADED = "> **The triage is degraded**, trust its labels less: see where this comes from, at the end."
 
 
@@ -46,7 +47,7 @@ def summary(material: Material) -> str:
         ended(material),
         similar(material),
         questions(material),
-        _follow_up(),
+        _FOLLOW_UP,
         _provenance(material),
     )
     return "\n".join(line for part in parts for line in part).rstrip() + "\n"
@@ -118,11 +119,6 @@ def _happened(material: Material, event: Event) -> str:
     return f"- {moment(event.at)}: {event.what}{who}{f': {labels}' if labels else ''}{note if detail else ''}"
 
 
-def _follow_up() -> list[str]:
-    blank = "- [ ] "
-    return ["## Follow-up", "", "What is to be done, by whom, until when:", "", blank, blank, blank, ""]
-
-
 def _provenance(material: Material) -> list[str]:
     triage, stored = material.triage, material.stored
     lines = ["## Where this comes from", ""]
@@ -175,11 +171,8 @@ def _undecided(material: Material) -> Iterator[str]:
     for label in material.facet_labels.values():
         name = plain(material.names.facet(label.facet))
         if label.are_people_at_odds:
-            opinions = (
-                f"{plain(material.names.labels(label.facet, annotation.labels))} ({teller(annotation)})"
-                for annotation in label.people
-            )
-            yield f"{name}: which is right, {' or '.join(opinions)}? Settle it on the page `/label/adjudicate`."
+            people = " or ".join(opinions(material, label))
+            yield f"{name}: which is right, {people}? Settle it on the page `/label/adjudicate`."
         elif label.triage is not None and not label.labels:
             yield f"{name}: which is it? {text(label.triage.abstention or 'The triage gave no label.', 600)}"
 
@@ -216,12 +209,12 @@ def _rest(material: Material) -> Iterator[str]:
 
 
 def _unconfirmed(material: Material) -> Iterator[str]:
-    waiting = [label for label in material.facet_labels.values() if _waits(label)]
+    waiting = [
+        label
+        for label in material.facet_labels.values()
+        if label.triage is not None and label.triage.labels and not label.people and label.gold is None
+    ]
     if waiting:
         names = ", ".join(plain(material.names.facet(label.facet)).lower() for label in waiting)
         place = f"/v1/incidents/{material.incident.id}/annotations"
         yield f"Is the triage right? No person has confirmed or corrected: {names}. Do it at {code(f'POST {place}')}."
-
-
-def _waits(label: FacetLabel) -> bool:
-    return label.triage is not None and bool(label.triage.labels) and not label.people and label.gold is None

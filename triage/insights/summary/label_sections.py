@@ -16,7 +16,8 @@ _TITLE_CHARACTERS = 120
 def classified(material: Material) -> list[str]:
     """Each facet except the mitigation, with its label, who gave it, and quotes as evidence."""
     lines = ["## What it was classified as", ""]
-    labels = [label for label in material.facet_labels.values() if label is not material.mitigation and _is_said(label)]
+    others = [label for label in material.facet_labels.values() if label is not material.mitigation]
+    labels = [label for label in others if label.triage or label.people or label.gold]
     if not labels:
         return [*lines, "Nothing: it was neither triaged nor labelled.", ""]
     if any(_is_the_triages(label) for label in labels):
@@ -69,10 +70,6 @@ def similar(material: Material) -> list[str]:
     ]
 
 
-def _is_said(label: FacetLabel) -> bool:
-    return bool(label.triage or label.people or label.gold)
-
-
 def _label(material: Material, label: FacetLabel) -> str:
     if label.labels:
         return plain(material.names.labels(label.facet, label.labels))
@@ -90,11 +87,7 @@ def _is_told(material: Material, label: FacetLabel) -> bool:
 def _who(material: Material, label: FacetLabel) -> str:
     """Who gave the label, whether a person confirmed the triage, and how sure the triage was."""
     if label.are_people_at_odds:
-        opinions = [
-            f"{plain(material.names.labels(label.facet, annotation.labels))} ({teller(annotation)})"
-            for annotation in label.people
-        ]
-        return f". People differ: {'; '.join(opinions)}."
+        return f". People differ: {'; '.join(opinions(material, label))}."
     if label.person is None:
         return _sure(label) if label.gold is None else f". Labelled by {teller(label.gold)}."
     who = f"{teller(label.person)}{'' if label.person.is_gold else ' (not gold yet)'}"
@@ -104,6 +97,14 @@ def _who(material: Material, label: FacetLabel) -> str:
         return f". Confirmed by {who}; the triage said so{_sure(label)}."
     triaged = plain(material.names.labels(label.facet, label.triage.labels))
     return f". Corrected by {who}; the triage {f'said {triaged}{_sure(label)}' if triaged else 'abstained'}."
+
+
+def opinions(material: Material, label: FacetLabel) -> list[str]:
+    """What each person labelled, with the person and the day."""
+    return [
+        f"{plain(material.names.labels(label.facet, annotation.labels))} ({teller(annotation)})"
+        for annotation in label.people
+    ]
 
 
 def _sure(label: FacetLabel) -> str:

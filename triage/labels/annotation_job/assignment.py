@@ -109,10 +109,7 @@ async def assign(
     if limit is not None and limit < len(lacking):
         lacking = random.Random(seed).sample(sorted(lacking), limit)  # noqa: S311 - as above
     pairs = distribute(lacking, names, per_incident, already=already, seed=seed)
-    await store.assignments.add(
-        [Assignment(incident_id=key, annotator=name, facets=facet_ids, shows_model=shows_model) for key, name in pairs]
-    )
-    return Assigned(len({key for key, _ in pairs}), {name: sum(by == name for _, by in pairs) for name in names})
+    return await _add(store, pairs, names, facet_ids, shows_model=shows_model)
 
 
 async def assign_each(
@@ -132,18 +129,20 @@ async def assign_each(
     facet_ids = _facets(taxonomy, facets)
     ids = list(dict.fromkeys(incident_ids))
     await _check_known(store, ids)
-    new = []
+    pairs = []
     for name in names:
         mine = {each.incident_id: each.facets for each in await store.assignments.list(name)}
-        new += [
-            Assignment(incident_id=key, annotator=name, facets=facet_ids, shows_model=shows_model)
-            for key in ids
-            if not set(facet_ids) <= set(mine.get(key, ()))
-        ]
-    await store.assignments.add(new)
-    return Assigned(
-        len({each.incident_id for each in new}), {name: sum(each.annotator == name for each in new) for name in names}
+        pairs += [(key, name) for key in ids if not set(facet_ids) <= set(mine.get(key, ()))]
+    return await _add(store, pairs, names, facet_ids, shows_model=shows_model)
+
+
+async def _add(
+    store: Store, pairs: Sequence[tuple[str, str]], names: Sequence[str], facets: tuple[str, ...], *, shows_model: bool
+) -> Assigned:
+    await store.assignments.add(
+        [Assignment(incident_id=key, annotator=name, facets=facets, shows_model=shows_model) for key, name in pairs]
     )
+    return Assigned(len({key for key, _ in pairs}), {name: sum(by == name for _, by in pairs) for name in names})
 
 
 async def _check_known(store: Store, incident_ids: Sequence[str]) -> None:

@@ -158,11 +158,12 @@ class Worklist:
         if kind not in ("abstained", "disagreed"):
             return chunk
         annotations = await self._store.annotations.list_many([candidate.incident.id for candidate in chunk])
-        reasons = {
-            candidate.seq: reasons_of(candidate, annotations[candidate.incident.id], self.taxonomy)
-            for candidate in chunk
-        }
-        return [candidate for candidate in chunk if _is_of(kind, reasons[candidate.seq])]
+        found = []
+        for candidate in chunk:
+            reasons = reasons_of(candidate, annotations[candidate.incident.id], self.taxonomy)
+            if reasons.abstained if kind == "abstained" else reasons.between_people or reasons.against_model:
+                found.append(candidate)
+        return found
 
     async def _blind(self, annotator: str, chunk: Sequence[Candidate]) -> Collection[str]:
         if not annotator or not chunk:
@@ -173,11 +174,7 @@ class Worklist:
         ids = [candidate.incident.id for candidate in shown]
         annotations = await self._store.annotations.list_many(ids)
         blind = await self._blind(annotator, shown)
-        open_ = [
-            candidate.triage_id
-            for candidate in shown
-            if candidate.triage_id is not None and candidate.incident.id not in blind
-        ]
+        open_ = [c.triage_id for c in shown if c.triage_id is not None and c.incident.id not in blind]
         documents = await self._store.triages.find_documents_by_id(open_)
         items = []
         for candidate in shown:
@@ -208,9 +205,3 @@ def reasons_of(candidate: Candidate, annotations: Sequence[Annotation], taxonomy
 def _needs_scan(kind: Kind, label: TriageLabel | None) -> bool:
     """True if the database can't answer by itself."""
     return label is not None or kind in ("abstained", "disagreed")
-
-
-def _is_of(kind: Kind, reasons: Reasons) -> bool:
-    if kind == "abstained":
-        return bool(reasons.abstained)
-    return bool(reasons.between_people or reasons.against_model)

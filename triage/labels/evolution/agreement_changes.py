@@ -82,17 +82,17 @@ def _change(
         if incident_id in labels_after.get(first, {}) and incident_id in labels_after.get(second, {})
     ]
     is_set = "multi" in {old.cardinality, new.cardinality}
+
+    def agreement(labels: Mapping[str, LabelsByIncident], shared: Sequence[str]) -> Agreement:
+        return _agreement([labels[first][i] for i in shared], [labels[second][i] for i in shared], is_set)
+
     return AgreementChange(
         facet=new.id,
         annotators=pair,
         measure="mean Jaccard" if is_set else "kappa",
-        before=_agreement(
-            [labels_before[first][i] for i in all_ids], [labels_before[second][i] for i in all_ids], is_set
-        ),
-        before_on_remaining=_agreement(
-            [labels_before[first][i] for i in ids], [labels_before[second][i] for i in ids], is_set
-        ),
-        after=_agreement([labels_after[first][i] for i in ids], [labels_after[second][i] for i in ids], is_set),
+        before=agreement(labels_before, all_ids),
+        before_on_remaining=agreement(labels_before, ids),
+        after=agreement(labels_after, ids),
         to_relabel=len(all_ids) - len(ids),
     )
 

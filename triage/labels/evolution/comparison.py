@@ -129,7 +129,7 @@ def _of_pair(
     if is_alone and (old.id != new.id or old.name != new.name):
         yield Change(kind="renamed", basis=link.basis, score=link.score, before=old.name, after=new.name, **ids)
     # A new label that replaces several others differs from each of them anyway.
-    if (is_alone or old.id == new.id) and (changed := rewordings(old, new, renamed)):
+    if (is_alone or old.id == new.id) and (changed := tuple(rewordings(old, new, renamed))):
         yield Change(kind="redefined", rewordings=changed, **ids)
     follows = {heir.new for heir in parents.heirs(old.parent)} if parents and old.parent else {old.parent}
     if new.parent not in follows:

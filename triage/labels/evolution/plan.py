@@ -3,6 +3,7 @@ file."""
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,23 +209,15 @@ def _label_step(succession: Succession, label: str, changes: list[Change]) -> La
     kinds = tuple(dict.fromkeys(change.kind for change in changes))
     is_guess = any(heir.basis == "guess" for heir in heirs)
     because = "; ".join(_reason(change, label) for change in changes)
+    step = functools.partial(LabelStep, label=label, change=kinds, because=because)
     if len(heirs) != 1:
-        return LabelStep(
-            label=label,
-            change=kinds,
-            because=because,
-            action="relabel",
-            choices=tuple(heir.new for heir in heirs),
-            confirmed=not is_guess,
-        )
+        return step(action="relabel", choices=tuple(heir.new for heir in heirs), confirmed=not is_guess)
     if heirs[0].new == label and "merged" in kinds:
-        return LabelStep(label=label, change=kinds, because=because, action="keep", confirmed=False)
+        return step(action="keep", confirmed=False)
     # A guessed heir always has another wording; the person decides whether the meaning is the same.
     if "redefined" in kinds and not is_guess:
-        return LabelStep(
-            label=label, change=kinds, because=because, action="relabel", choices=(heirs[0].new,), confirmed=False
-        )
-    return LabelStep(label=label, change=kinds, because=because, action="map", to=heirs[0].new, confirmed=not is_guess)
+        return step(action="relabel", choices=(heirs[0].new,), confirmed=False)
+    return step(action="map", to=heirs[0].new, confirmed=not is_guess)
 
 
 def _reason(change: Change, label: str) -> str:

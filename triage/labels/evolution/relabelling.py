@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, Field
 
@@ -152,12 +152,6 @@ def _margins(
 def _candidates(items: Sequence[Withdrawn], facet: Facet) -> list[str]:
     """The labels that can replace the old one: the known choices, a single choice and its rival, or all."""
     known = dict.fromkeys(choice for item in items for choice in item.choices)
-    if len(known) == 1:
-        known |= dict.fromkeys(_rivals(facet, next(iter(known))))
+    if len(known) == 1 and (rival := facet.label(next(iter(known))).rival):
+        known[rival] = None
     return list(known) if len(known) > 1 else facet.ids
-
-
-def _rivals(facet: Facet, label: str) -> Iterator[str]:
-    rival = facet.label(label).rival
-    if rival is not None:
-        yield rival

@@ -63,9 +63,20 @@ def is_same(old: str, new: str) -> bool:
     return _normal(old) == _normal(new)
 
 
-def rewordings(old: Label, new: Label, renamed: Mapping[str, str]) -> tuple[Rewording, ...]:
+def rewordings(old: Label, new: Label, renamed: Mapping[str, str]) -> Iterator[Rewording]:
     """The changed parts that decide when a label is used, ignoring renames of other labels."""
-    return tuple(_rewordings(old, new, renamed))
+    for part in ("definition", "includes", "excludes", "deciding_rule"):
+        before, after = getattr(old, part), getattr(new, part)
+        if isinstance(before, str):
+            if not is_same(before, after) and not is_same(_follow(before, renamed), after):
+                yield reworded(part, before, after)
+            continue
+        kept = {_normal(item) for item in after}
+        known = {_normal(text) for item in before for text in (item, _follow(item, renamed))}
+        removed = tuple(i for i in before if _normal(i) not in kept and _normal(_follow(i, renamed)) not in kept)
+        added = tuple(item for item in after if _normal(item) not in known)
+        if removed or added:
+            yield Rewording(part=part, old="; ".join(before), new="; ".join(after), removed=removed, added=added)
 
 
 def reworded(part: str, old: str, new: str) -> Rewording:
@@ -93,21 +104,6 @@ def word_runs(old: str, new: str) -> Iterator[tuple[Run, str]]:
             yield "removed", " ".join(before[i:j])
         if k < m:
             yield "added", " ".join(after[k:m])
-
-
-def _rewordings(old: Label, new: Label, renamed: Mapping[str, str]) -> Iterator[Rewording]:
-    for part in ("definition", "includes", "excludes", "deciding_rule"):
-        before, after = getattr(old, part), getattr(new, part)
-        if isinstance(before, str):
-            if not is_same(before, after) and not is_same(_follow(before, renamed), after):
-                yield reworded(part, before, after)
-            continue
-        kept = {_normal(item) for item in after}
-        known = {_normal(text) for item in before for text in (item, _follow(item, renamed))}
-        removed = tuple(i for i in before if _normal(i) not in kept and _normal(_follow(i, renamed)) not in kept)
-        added = tuple(item for item in after if _normal(item) not in known)
-        if removed or added:
-            yield Rewording(part=part, old="; ".join(before), new="; ".join(after), removed=removed, added=added)
 
 
 def _normal(text: str) -> str:

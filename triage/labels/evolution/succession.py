@@ -120,13 +120,11 @@ def _known(facet: Facet, word: str) -> str | None:
 
 
 def _without_heir(old: Facet, found: dict[tuple[str, str], Link]) -> list[Label]:
-    taken = {one for one, _ in found}
-    return [label for label in old.labels if label.id not in taken]
+    return [label for label in old.labels if all(link.old != label.id for link in found.values())]
 
 
 def _without_source(new: Facet, found: dict[tuple[str, str], Link]) -> list[Label]:
-    taken = {other for _, other in found}
-    return [label for label in new.labels if label.id not in taken]
+    return [label for label in new.labels if all(link.new != label.id for link in found.values())]
 
 
 def _guesses(

@@ -104,10 +104,6 @@ class HypotheticalHistory:
             hidden.add(self._places[incident_id])
         return frozenset(hidden)
 
-    def _needs_own_classifiers(self, hidden: frozenset[int]) -> bool:
-        """True if incidents that the shared classifiers learn from are hidden from this one."""
-        return not hidden.isdisjoint(self._taught)
-
     def references(self, hidden: frozenset[int]) -> tuple[list[Example], list[Example]] | None:
         """The typical incidents for reading definitions, without and with the correction; None if they are the same."""
         if not self._foreseen.changes_members or self._corrected in hidden:
@@ -137,7 +133,8 @@ class HypotheticalHistory:
             return []
         counts = self._training.vocabulary.count([incident.text for incident in incidents]) if self._training else None
         vectors = np.stack([incident.vector for incident in incidents])
-        needs_own = [self._needs_own_classifiers(places) for places in hidden]
+        # The shared classifiers learn from incidents that are hidden from these.
+        needs_own = [not places.isdisjoint(self._taught) for places in hidden]
         shared = [self._shared(side, counts, vectors) for side in self._sides]
         found: list[tuple[HistoryEvidence, HistoryEvidence] | None] = [None] * len(incidents)
         for place in sorted(range(len(incidents)), key=lambda n: needs_own[n]):

@@ -219,22 +219,11 @@ class Previewer:
         texts = await asyncio.to_thread(lambda: [self._text(incident) for incident in recent])
         whole = [incident.incident.id for incident in recent if not incident.triage.provenance.withheld_sentences]
         stored = await self._store.vectors.find_many(self._pipeline.embedder.fingerprint, whole)
-        vectors = dict(stored)
-        missing = {
-            incident.incident.id: text
-            for incident, text in zip(recent, texts, strict=True)
-            if incident.incident.id not in stored
-        }
-        vectors |= await self._embed(missing, end)
+        known = {incident.incident.id: text for incident, text in zip(recent, texts, strict=True)}
+        missing = {key: text for key, text in known.items() if key not in stored}
+        vectors = {**stored, **await self._embed(missing, end)}
         found = [
-            RereadIncident(
-                incident.incident,
-                incident.team,
-                incident.triage,
-                text,
-                mine,
-                float(normalise(mine) @ normalise(vector)),
-            )
+            RereadIncident(*incident, text, mine, float(normalise(mine) @ normalise(vector)))
             for incident, text in zip(recent, texts, strict=True)
             if (mine := vectors.get(incident.incident.id)) is not None
         ]
