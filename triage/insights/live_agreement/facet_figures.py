@@ -12,7 +12,6 @@ from typing import NamedTuple
 from triage.agreement import (
     Alpha,
     Confusion,
-    Interval,
     Kappa,
     MeanAgreement,
     ModelAgreement,
@@ -316,8 +315,5 @@ def _period_caption(what: str, by: By) -> str:
 
 
 def _moment(period: Period, figure: Kappa | MeanAgreement) -> Moment:
-    return Moment(period.start, figure.value, _ends(figure.interval), figure.n)
-
-
-def _ends(interval: Interval | None) -> tuple[float, float] | None:
-    return (interval.low, interval.high) if interval else None
+    interval = figure.interval
+    return Moment(period.start, figure.value, (interval.low, interval.high) if interval else None, figure.n)

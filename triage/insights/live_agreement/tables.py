@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from triage.agreement import Interval
+from triage.agreement import Alpha, Kappa, MeanAgreement
 from triage.domain.taxonomy import Facet
 from triage.insights.live_agreement.facet_figures import FacetFigures, Overview
 from triage.insights.live_agreement.label_figures import LabelFigures
@@ -53,13 +53,13 @@ def overview_table(overview: Overview) -> Table:
         watch = facet.watch
         cells: list[Cell] = [
             facet.facet.id,
-            *_figure(facet.kappa.value, facet.kappa.interval),
+            *_figure(facet.kappa),
             facet.kappa.n,
-            *_figure(facet.people.value, facet.people.interval),
+            *_figure(facet.people),
             facet.people.n,
             facet.annotators,
             facet.alpha.value if facet.alpha else None,
-            *_figure(facet.unseen.value, facet.unseen.interval),
+            *_figure(facet.unseen),
             facet.unseen.n,
             facet.abstained,
             facet.coverage.hits,
@@ -88,9 +88,9 @@ def periods_table(facet: Facet, periods: Sequence[Period], by: By) -> Table:
         Row(
             (
                 period.start.isoformat(),
-                *_figure(period.model.value, period.model.interval),
+                *_figure(period.model),
                 period.model.n,
-                *_figure(period.people.value, period.people.interval),
+                *_figure(period.people),
                 period.people.n,
             )
         )
@@ -131,8 +131,8 @@ def labels_table(facet: Facet, labels: Iterable[LabelFigures]) -> Table:
                 label.score.precision,
                 label.score.recall,
                 label.score.f1,
-                *_figure(label.kappa.value, label.kappa.interval),
-                *(_figure(label.people.value, label.people.interval) if label.people else (None, None, None)),
+                *_figure(label.kappa),
+                *_figure(label.people),
             )
         )
         for label in labels
@@ -145,10 +145,7 @@ def pairs_table(facet: Facet, pairs: Iterable[PairFigure]) -> Table:
     """People with people."""
     figure = "alpha of sets" if facet.cardinality == "multi" else "kappa"
     columns = (Column("one"), Column("other"), *_with_interval(figure), Column("incidents", "count"))
-    rows = [
-        Row((pair.first, pair.second, *_figure(pair.figure.value, pair.figure.interval), pair.figure.n))
-        for pair in pairs
-    ]
+    rows = [Row((pair.first, pair.second, *_figure(pair.figure), pair.figure.n)) for pair in pairs]
     caption = "Each pair on the incidents that both labelled."
     return Table(f"pairs-{facet.id}", f"{facet.name}: people with people", caption, columns, tuple(rows))
 
@@ -161,10 +158,7 @@ def people_table(facet: Facet, people: Iterable[PersonFigure]) -> Table:
         Column("labels", "count"),
         Column("after seeing the model's", "count"),
     )
-    rows = [
-        Row((person.name, *_figure(person.kappa.value, person.kappa.interval), person.kappa.n, person.saw_model))
-        for person in people
-    ]
+    rows = [Row((person.name, *_figure(person.kappa), person.kappa.n, person.saw_model)) for person in people]
     caption = "Each person's labels against the model's."
     return Table(f"people-{facet.id}", f"{facet.name}: the model with each person", caption, columns, tuple(rows))
 
@@ -203,5 +197,6 @@ def _with_interval(name: str) -> tuple[Column, ...]:
     return (Column(name, "number"), *_INTERVAL)
 
 
-def _figure(value: float | None, interval: Interval | None) -> tuple[Cell, Cell, Cell]:
-    return value, interval.low if interval else None, interval.high if interval else None
+def _figure(figure: Kappa | Alpha | MeanAgreement | None) -> tuple[Cell, Cell, Cell]:
+    interval = figure.interval if figure else None
+    return figure.value if figure else None, interval.low if interval else None, interval.high if interval else None

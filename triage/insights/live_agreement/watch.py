@@ -191,10 +191,8 @@ def model_labels(judgement: Judgement) -> tuple[str, ...]:
 
 def _mean_kappa(judged: Sequence[Judgement]) -> Kappa:
     """The mean of the labels' kappas, with a bootstrap interval over the judgements."""
-    people, model = (
-        [set(judgement.labels) for judgement in judged],
-        [set(judgement.triaged or ()) for judgement in judged],
-    )
+    people = [set(judgement.labels) for judgement in judged]
+    model = [set(judgement.triaged or ()) for judgement in judged]
     value = compare_sets(people, model, resamples=0).mean_kappa
     if value is None:
         why = "every label is given by both sides to all or to none" if judged else "there is nothing to compare"

@@ -67,7 +67,7 @@ async def scan_store(
         lambda: {name: Triage.model_validate_json(document) for name, document in documents.items()}
     )
     labelled = await _labelled(store, casebook, facet, teams)
-    places = _stacked(labelled)
+    places = np.stack([vector for _, _, vector in labelled]) if labelled else np.zeros((0, 0), dtype=np.float32)
     usual = await asyncio.to_thread(usual_nearest, places, criteria.far)
     known = await store.vectors.find_many(casebook.fingerprint, stored)
     sightings = _sightings(facet, stored, fitting, triages, casebook.fingerprint)
@@ -211,9 +211,3 @@ def _as_examples(labelled: Sequence[tuple[Incident, Labels, Vectors]]) -> list[E
         Example(incident.id, Redactor().redact_incident(incident).text if place < _MOST_TEXTS else "", vector, labels)
         for place, (incident, labels, vector) in enumerate(labelled)
     ]
-
-
-def _stacked(labelled: Sequence[tuple[Incident, Labels, Vectors]]) -> Vectors:
-    if not labelled:
-        return np.zeros((0, 0), dtype=np.float32)
-    return np.stack([vector for _, _, vector in labelled])

@@ -92,17 +92,14 @@ def detection_split(corpus: Corpus, roles: Roles) -> DetectionSplit | None:
     automated, reported = (
         with_label(facet, labels, disclosed) for labels in (roles.detection.automated, roles.detection.reported)
     )
-    others = [
-        facet_of_gaps
-        for facet_of_gaps in corpus.taxonomy.facets
-        if facet_of_gaps not in (facet, roles.mitigations(corpus.taxonomy))
-    ]
+    mitigations = roles.mitigations(corpus.taxonomy)
+    others = [other for other in corpus.taxonomy.facets if other not in (facet, mitigations)]
     return DetectionSplit(
         facet=facet.id,
         automated=Share.of("detected by a machine", automated, len(disclosed)) if roles.detection.automated else None,
         reported=Share.of("reported by customers", reported, len(disclosed)) if roles.detection.reported else None,
         silent=Share.of("not told", silent, len(disclosed) + len(silent)),
-        gaps=tuple(gap for facet_of_gaps in others for gap in _gaps(facet_of_gaps, disclosed, reported)),
+        gaps=tuple(gap for other in others for gap in _gaps(other, disclosed, reported)),
     )
 
 

@@ -24,6 +24,13 @@ class Missing(BaseModel, frozen=True):
     how: str
 
 
+_REPEATS = Missing(
+    figure="repeats told in other words",
+    why="the write-ups' words were compared, not their meaning",
+    how="--similarity 0.85 embeds the incidents of a file; those of the store are embedded once triaged",
+)
+
+
 def missing(
     corpus: Corpus,
     roles: Roles,
@@ -42,7 +49,7 @@ def missing(
         *_mitigation(corpus, roles, mitigation),
         *_times(corpus, durations),
         *_trends(trends),
-        *_repeats(knows_meanings=knows_meanings),
+        *(() if knows_meanings else (_REPEATS,)),
         *_agreement(labelling),
     ]
 
@@ -81,17 +88,17 @@ def _detection(corpus: Corpus, roles: Roles, found: DetectionSplit | None) -> It
         return
     for name, what in (("automated", "the share detected by machines"), ("reported", "detection gaps")):
         if not getattr(roles.detection, name):
-            yield Missing(
-                figure=what,
-                why=f"no label of facet {facet.id} is said to mean it",
-                how=f"--role {name}={facet.id}:LABEL",
-            )
+            yield _without_role(what, facet, f"--role {name}={facet.id}:LABEL")
     if found.silent.hits * 2 > found.silent.n:
         yield Missing(
             figure=f"{figure}, of all incidents",
             why=f"{found.silent.hits} of {found.silent.n} write-ups don't tell it",
             how="write it up: who or what detected the incident first",
         )
+
+
+def _without_role(figure: str, facet: Facet, how: str) -> Missing:
+    return Missing(figure=figure, why=f"no label of facet {facet.id} is said to mean it", how=how)
 
 
 def _unlabelled(figure: str, facet: Facet) -> Missing:
@@ -117,11 +124,7 @@ def _mitigation(corpus: Corpus, roles: Roles, found: MitigationStudy | None) -> 
         return
     for name, what in (("hotfix", "the share that needed a hotfix"), ("automatable", "what automation would save")):
         if roles.mitigation is None or not getattr(roles.mitigation, name):
-            yield Missing(
-                figure=what,
-                why=f"no label of facet {facet.id} is said to mean it",
-                how=f"--role {name}={facet.id}:LABEL,LABEL",
-            )
+            yield _without_role(what, facet, f"--role {name}={facet.id}:LABEL,LABEL")
     if found.saved is not None and found.saved.saved_minutes is None:
         yield Missing(
             figure="what automation would save",
@@ -166,15 +169,6 @@ def _trends(trends: Sequence[Trend]) -> Iterator[Missing]:
             figure="changes over time",
             why=f"there are {trends[0].n} incidents with a known start in {len(trends[0].months)} months",
             how=f"it takes {FEWEST} incidents in {2 * SHORTEST} months",
-        )
-
-
-def _repeats(*, knows_meanings: bool) -> Iterator[Missing]:
-    if not knows_meanings:
-        yield Missing(
-            figure="repeats told in other words",
-            why="the write-ups' words were compared, not their meaning",
-            how="--similarity 0.85 embeds the incidents of a file; those of the store are embedded once triaged",
         )
 
 

@@ -87,10 +87,8 @@ def trend_tables(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
     if not study.trends:
         return
     rows = [row for trend in study.trends for row in _courses(trend, taxonomy)]
-    tested = sum(
-        course is not None for trend_series in study.trends for course in (trend_series.number, trend_series.share)
-    )
-    few = sum(trend_series.number is None for trend_series in study.trends)
+    tested = sum(course is not None for trend in study.trends for course in (trend.number, trend.share))
+    few = sum(trend.number is None for trend in study.trends)
     caption = (
         f"Changes of level from {study.first} to {study.last}: numbers are incidents a month, shares those of the "
         f"incidents that tell of the facet. Likelihood of steps between months at least {SHORTEST} apart, against the "
@@ -104,20 +102,12 @@ def trend_tables(study: Study, taxonomy: Taxonomy) -> Iterator[Table]:
     columns += [Column(name, "number") for name in ("before", "after", "p corrected")]
     yield Table("changes", "Changes of level", caption, tuple(columns), tuple(rows), TRENDS)
     everyone = study.trends[0]
-    labels = [
-        trend_series
-        for trend_series in study.trends
-        if trend_series.facet and taxonomy.facet(trend_series.facet).parent is None
-    ]
+    labels = [trend for trend in study.trends if trend.facet and taxonomy.facet(trend.facet).parent is None]
     monthly = [
-        Row((month.month, month.n, *(trend_series.months[place].n for trend_series in labels)), month.incident_ids)
+        Row((month.month, month.n, *(trend.months[place].n for trend in labels)), month.incident_ids)
         for place, month in enumerate(everyone.months)
     ]
-    names = [
-        taxonomy.facet(trend_series.facet).label(trend_series.what).name
-        for trend_series in labels
-        if trend_series.facet
-    ]
+    names = [taxonomy.facet(trend.facet).label(trend.what).name for trend in labels if trend.facet]
     yield Table(
         "months",
         "Incidents by month",

@@ -203,8 +203,10 @@ class Adjudication:
             rulings = []
             for agreement in agreed(annotations, self.taxonomy):
                 try:
-                    parents = parent_labels(self.taxonomy.facet(agreement.facet), annotations, self.taxonomy)
-                    self._check(agreement.facet, agreement.labels, parents)
+                    facet = self.taxonomy.facet(agreement.facet)
+                    parents = parent_labels(facet, annotations, self.taxonomy)
+                    if facet.parent is not None and parents is not None:
+                        self.taxonomy.validate_labels({facet.parent: parents, facet.id: agreement.labels})
                 except InvalidInput as error:
                     left_out.append(f"{incident_id}: {error.detail}")
                 else:
@@ -224,11 +226,6 @@ class Adjudication:
         """All adjudications of an incident, oldest first, with the annotations they settled. Raises `NotFound`."""
         await self._store.incidents.get(incident_id)
         return verdicts(await self._store.annotations.list(incident_id))
-
-    def _check(self, facet_id: str, labels: Sequence[str], parents: Sequence[str] | None) -> None:
-        facet = self.taxonomy.facet(facet_id)
-        if parents is not None:
-            self.taxonomy.validate_labels({str(facet.parent): tuple(parents), facet_id: tuple(labels)})
 
     def _above(self, facet: Facet, parents: Sequence[str]) -> str:
         if facet.parent is None or not parents:

@@ -81,7 +81,7 @@ def summarise(
             for name in sorted({*assigned, *labels})
         ),
         labelled=sum(bool(labels) for labels in people.values()),
-        overlap=sum(_has_overlap(labels) for labels in people.values()),
+        overlap=sum(len({each.facet for each in labels}) < len(labels) for labels in people.values()),
         open=sum(len(disagreements(labels, taxonomy)) for labels in annotations.values()),
         unconfirmed=sum(len(agreed(labels, taxonomy)) for labels in annotations.values()),
         settled=sum(
@@ -89,10 +89,6 @@ def summarise(
         ),
         agreement=tuple(_agreement(people, taxonomy)),
     )
-
-
-def _has_overlap(annotations: Sequence[Annotation]) -> bool:
-    return any(count > 1 for count in Counter(each.facet for each in annotations).values())
 
 
 def _agreement(people: Mapping[str, Sequence[Annotation]], taxonomy: Taxonomy) -> Iterator[PairAgreement]:

@@ -125,20 +125,16 @@ class Previewer:
             mine = [incident for incident in reread if incident.team == team]
             hypothetical, evidences = await self._suppose(foreseen, team, mine, end)
             history = max(history, hypothetical.size)
-            compared_pairs = [
-                (incident, evidence) for incident, evidence in zip(mine, evidences, strict=True) if evidence is not None
-            ]
-            reached += [incident.incident.id for incident, _ in compared_pairs]
-            changed += await asyncio.to_thread(self._changed, compared_pairs, people, options.least_shift)
+            pairs = [(each, evidence) for each, evidence in zip(mine, evidences, strict=True) if evidence is not None]
+            reached += [incident.incident.id for incident, _ in pairs]
+            changed += await asyncio.to_thread(self._changed, pairs, people, options.least_shift)
         compared = set(reached)
         changed.sort(key=lambda incident: (not incident.has_other_labels, -incident.similarity, incident.incident_id))
         return {
             "looked_at": len(reached),
             "incidents": tuple(changed),
             "not_compared": tuple(not_compared),
-            "not_reached": tuple(
-                incident.incident.id for incident in comparable if incident.incident.id not in compared
-            ),
+            "not_reached": tuple(each.incident.id for each in comparable if each.incident.id not in compared),
             "history": history,
         }
 
