@@ -136,7 +136,7 @@ async def down(components: Components, counters: Counters, endpoint: Provider, c
     reached = endpoint.stats().get("while down", 0)
     endpoint.tell("up")
     back = time.perf_counter()
-    rejected_fast = [o for o in outcomes if o.triage and "left alone" in (o.triage.degraded_reason or "")]
+    rejected_fast = [o for o in outcomes if o.triage and "is not called after" in (o.triage.degraded_reason or "")]
     after: list[Outcome] = []
     while "closed" not in _states(counters, seen) and time.perf_counter() - back < _CLOSES_WITHIN_S:
         after += await run(components, 1, 1, f"back-{len(after)}")
@@ -189,7 +189,7 @@ def incident(name: str, number: int) -> Incident:
 
 
 async def measure(seed: int, count: int, at_once: int, deadline_s: float, folder: Path) -> tuple[Measured, Measured]:
-    """Both scenarios, one after the other, on one components."""
+    """Both scenarios, one after the other, on the same components."""
     counters = Counters()
     with provider(seed) as endpoint:
         settings = Settings(
@@ -217,7 +217,7 @@ def _kind(reason: str) -> str:
 
 
 _REASONS = {
-    "left alone": "breaker open",
+    "is not called after": "breaker open",
     "refused to answer": "refusal",
     "no answer within": "deadline",
     "rate limit": "429",
