@@ -25,7 +25,7 @@ COUNTED = 1_000
 
 _CHUNK = 100
 
-_PILES: Mapping[Kind, QueueName] = {
+_QUEUES: Mapping[Kind, QueueName] = {
     "new": "new",
     "abstained": "triaged",
     "disagreed": "labelled",
@@ -129,7 +129,7 @@ class Worklist:
     ) -> Count:
         """Count the incidents that `page` finds: among the newest `SCANNED`, or up to `COUNTED`."""
         if not _needs_scan(kind, label):
-            n = await self._store.review_queues.count(_PILES[kind], filters, COUNTED + 1)
+            n = await self._store.review_queues.count(_QUEUES[kind], filters, COUNTED + 1)
             return Count(min(n, COUNTED), is_least=n > COUNTED)
         n, scanned, before, is_end = 0, 0, None, False
         while not is_end and scanned < SCANNED:
@@ -141,7 +141,7 @@ class Worklist:
 
     async def _chunk(self, kind: Kind, filters: IncidentQuery, before: int | None, size: int) -> Sequence[Candidate]:
         facets = self._facets
-        return await self._store.review_queues.list(_PILES[kind], filters, before=before, limit=size, facets=facets)
+        return await self._store.review_queues.list(_QUEUES[kind], filters, before=before, limit=size, facets=facets)
 
     async def _fitting(
         self, kind: Kind, label: TriageLabel | None, chunk: Sequence[Candidate], annotator: str

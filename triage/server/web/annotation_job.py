@@ -28,7 +28,7 @@ from triage.store import IncidentQuery, QueueName
 
 router = page_router()
 
-_PILES: Mapping[QueueName, str] = {
+_QUEUES: Mapping[QueueName, str] = {
     "new": "New ones: triaged, and labelled by nobody",
     "triaged": "All that were triaged",
     "all": "All, the imported history too",
@@ -122,8 +122,8 @@ async def _show_form(
         request,
         "_assign.html" if is_part(request) else "assign.html",
         tabs=TABS,
-        piles=_PILES,
-        counts={pile: await service.store.review_queues.count(pile, query, _MOST_COUNTED) for pile in _PILES},
+        piles=_QUEUES,
+        counts={pile: await service.store.review_queues.count(pile, query, _MOST_COUNTED) for pile in _QUEUES},
         most_counted=_MOST_COUNTED,
         facets=service.casebook.taxonomy.facets,
         known=await service.store.assignments.list_annotators(principal.teams),
