@@ -24,7 +24,7 @@ from triage.domain.triage_result import Evidence, FacetResult, Provenance, Triag
 from triage.history.casebook import Casebook
 from triage.labels.preview import Previewer
 from triage.models.embedding import Vectors, normalise
-from triage.observability.steps import begin
+from triage.observability.progress import begin
 from triage.pipeline.calibration import Calibrator, Circumstances
 from triage.pipeline.pipeline import Pipeline, PipelineResult
 from triage.redaction import Redactor

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fake_openai import FakeOpenAI
 from triage.app.settings import Settings
-from triage.app.wiring.calibrators import calibrators_folder, examine_calibration, find_calibration
+from triage.app.wiring.components import calibrators_folder, examine_calibration, find_calibration
 from triage.domain.errors import MisconfiguredService, NotFound
 from triage.domain.taxonomy import Taxonomy
 from triage.models.embedding.onnx import MiniLM

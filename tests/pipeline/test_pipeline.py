@@ -17,7 +17,7 @@ from triage.domain.taxonomy import Taxonomy
 from triage.history.chroma import ChromaHistory
 from triage.models.chat.openai import OpenAIChat
 from triage.models.embedding.onnx import MiniLM
-from triage.observability import steps
+from triage.observability.progress import observed_by
 from triage.pipeline.calibration import Calibration, Calibrator, FacetCalibration
 from triage.pipeline.classification.letters import LetterClassifier
 from triage.pipeline.classification.structured import StructuredClassifier
@@ -237,7 +237,7 @@ async def test_every_step_is_timed_under_the_name_by_which_it_is_told(
     embedder: RememberingEmbedder, history: ChromaHistory
 ) -> None:
     told: list[str] = []
-    with steps.observed_by(told.append):
+    with observed_by(told.append):
         triage, _ = await Pipeline(TAXONOMY, Redactor(), embedder, history).run(INCIDENT)
 
     assert tuple(told) == tuple(triage.provenance.seconds) == STEPS

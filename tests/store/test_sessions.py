@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from triage.store import Store
 from triage.store.database import create_engine
-from triage.store.sessions import LASTS
+from triage.store.keys import LASTS
 
 
 async def test_a_session_is_found_by_its_token_until_it_ends(store: Store) -> None:

@@ -33,7 +33,7 @@ def calibrate(
 
     All figures are from cross-fitting: each fold is decided by a rule that was fitted on the others.
     """
-    from triage.app.wiring.calibrators import calibrators_folder
+    from triage.app.wiring.components import calibrators_folder
     from triage.evaluation.calibrating import calibrate as fit
     from triage.evaluation.reports.charts import chart_calibration
     from triage.evaluation.runs import Run

@@ -39,7 +39,7 @@ async def _delete(incident_ids: list[str]) -> tuple[list[str], list[str]]:
     """The ids that were deleted and those that don't exist. The index is updated later: a service may have it open."""
     from triage.app.wiring.storage import open_store
     from triage.domain.errors import NotFound
-    from triage.server.jobs.database import forget_jobs
+    from triage.server.jobs.workflows import forget_jobs
 
     settings = Settings()
     deleted, unknown = list[str](), list[str]()

@@ -134,7 +134,7 @@ async def _embedder(settings: Settings) -> str:
 
 
 async def _calibrator(settings: Settings) -> str | Finding:
-    from triage.app.wiring.calibrators import examine_calibration
+    from triage.app.wiring.components import examine_calibration
 
     calibration = await examine_calibration(settings)
     if calibration.warning:

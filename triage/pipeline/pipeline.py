@@ -20,8 +20,8 @@ from triage.history.retrieval import by_likely_label, diverse
 from triage.models.chat.fallback import Candidate, Failure, describe_failures, first_to_answer
 from triage.models.chat.prices import Price
 from triage.models.embedding import Embedder, Vectors
+from triage.observability.progress import begin
 from triage.observability.spans import span
-from triage.observability.steps import begin
 from triage.pipeline.calibration import UNCALIBRATED, Calibration, Circumstances
 from triage.pipeline.classification import Answer, Classifier, Subject, Usage
 from triage.pipeline.classification.evidence import locate

@@ -1,4 +1,4 @@
-"""API keys. Only a hash of each secret is stored."""
+"""API keys, and the sessions of browsers that signed in with one. Only a hash of each secret is stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,6 +25,10 @@ from triage.store.tables import key_table, session_table
 
 _log = logging.getLogger(__name__)
 
+LASTS = timedelta(hours=12)
+"""Sessions last a working day; then the user must sign in again."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _PREFIX = "triage_"
 _TEXT = re.compile(r"triage_[0-9a-f]{12}_[A-Za-z0-9_-]{43}")
 _ALL = "*"
@@ -218,3 +222,37 @@ def _read(row: Row[Any]) -> Key:
 async def _audit(connection: AsyncConnection, action: str, key: Key, details: dict[str, Any]) -> None:
     team = key.teams[0] if key.teams is not None and len(key.teams) == 1 else ""
     await write_audit(connection, actor(), action, team, None, {"key": key.id, "name": key.name} | details)
+
+
+@dataclass
+class Sessions:
+    """All sessions. One ends with its key, `LASTS` after sign-in, and at sign-out.
+
+    If its key is rotated it ends with the grace period, see `Keys.rotate`.
+    """
+
+    database: Database
+    keys: Keys
+
+    async def create(self, key: Key) -> str:
+        """Start a session of a key; returns its token, which is not shown again. Expired sessions are deleted."""
+        token, now = secrets.token_urlsafe(32), datetime.now(UTC)
+        until = now + LASTS if key.expires_at is None else min(now + LASTS, key.expires_at)
+        async with self.database.write() as connection:
+            await connection.execute(delete(session_table).where(session_table.c.expires_at <= now))
+            values = {"hash": _hash(token), "key_id": key.id, "created_at": now, "expires_at": until}
+            await connection.execute(session_table.insert().values(**values))
+        return token
+
+    async def find(self, token: str) -> Key | None:
+        """The key of a session, even if it has expired; None for an expired session and for a revoked key."""
+        if not _TOKEN.fullmatch(token):
+            return None
+        lasts = session_table.c.expires_at > datetime.now(UTC)
+        query = select(session_table.c.key_id).where(session_table.c.hash == _hash(token), lasts)
+        key_id = await self.database.value(query)
+        return None if key_id is None else await self.keys.find_by_id(key_id)
+
+    async def delete(self, token: str) -> None:
+        """End a session, if it exists."""
+        await self.database.execute(delete(session_table).where(session_table.c.hash == _hash(token)))

@@ -36,14 +36,13 @@ from triage.store.encryption import Cipher
 from triage.store.gold import Gold
 from triage.store.incidents import Incidents, import_incident, lock_incidents
 from triage.store.index_marks import IndexMarks, write_marks
-from triage.store.keys import Keys
+from triage.store.keys import Keys, Sessions
 from triage.store.notifications import Notifications, notify_of_corrections
 from triage.store.processes import SEEN_WITHIN, Processes
 from triage.store.rate_limits import RateLimits
 from triage.store.reencryption import check_keys
 from triage.store.review_queues import ReviewQueues
 from triage.store.reviews import Reviews
-from triage.store.sessions import Sessions
 from triage.store.spending import Spending
 from triage.store.subscriptions import Subscriptions, WebhookSources
 from triage.store.tables import (

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from tests.server.notifications.receiver import receiving
 from triage.domain.errors import InvalidInput
-from triage.server.notifications.addresses import check_url, is_allowed
-from triage.server.notifications.delivery import Courier
+from triage.server.notifications.delivery import Courier, check_url, is_allowed
 
 PUBLIC = ("8.8.8.8", "93.184.215.14", "2606:4700:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8")
 PRIVATE = ("127.0.0.1", "127.8.8.8", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "::1", "fd12::1", "fc00::1")

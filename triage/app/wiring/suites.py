@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from triage.app.settings import Settings
-from triage.app.wiring.calibrators import find_calibration
-from triage.app.wiring.components import pipeline_options
+from triage.app.wiring.components import find_calibration, pipeline_options
 from triage.app.wiring.models import (
     REPLAY,
     build_classifier,

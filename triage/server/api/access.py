@@ -49,9 +49,7 @@ class Allowed:
         request.state.principal = principal
         act_as(principal.name if principal.key_id is None else f"key:{principal.key_id} {principal.name}")
         if not principal.may(self.scope):
-            error = Forbidden(
-                f"This needs a key with scope {self.scope!r}.", scope=self.scope, scopes=sorted(principal.scopes)
-            )
+            error = missing_scope(principal, self.scope)
             error.headers = {
                 "WWW-Authenticate": f'Bearer realm="triage", error="insufficient_scope", scope="{self.scope}"'
             }
@@ -67,6 +65,11 @@ class Allowed:
 def requires(scope: Scope, *, all_teams: bool = False) -> Any:
     """The dependency of an endpoint that needs this scope."""
     return Depends(Allowed(scope, all_teams))
+
+
+def missing_scope(principal: Principal, scope: Scope) -> Forbidden:
+    """The error for a principal without this scope."""
+    return Forbidden(f"This needs a key with scope {scope!r}.", scope=scope, scopes=sorted(principal.scopes))
 
 
 Reader = Annotated[Principal, Depends(Allowed("read"))]

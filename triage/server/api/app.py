@@ -20,8 +20,6 @@ from triage.labels.preview import Previewer
 from triage.server.api import (
     access,
     agreement,
-    batch,
-    docs_page,
     events,
     history,
     incidents,
@@ -47,7 +45,6 @@ from triage.store import Store
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _ENDPOINTS = (
-    batch,
     incidents,
     labelling,
     events,
@@ -55,7 +52,7 @@ _ENDPOINTS = (
     history,
     agreement,
     operations,
-    docs_page,
+    openapi,
     keys,
     subscriptions,
     webhooks,
@@ -103,7 +100,7 @@ def create_app(
         lifespan=lifespan or _running(jobs, notifier),
         dependencies=[Depends(refuse_nul)],
         generate_unique_id_function=lambda route: route.name,
-        # FastAPI's own pages load scripts from other hosts: `docs_page.py` replaces them.
+        # FastAPI's own pages load scripts from other hosts: `/docs` replaces them.
         docs_url=None,
         redoc_url=None,
     )

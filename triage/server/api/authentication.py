@@ -14,8 +14,7 @@ from typing import Literal, NamedTuple
 from fastapi import Request
 
 from triage.domain.principal import EVERYONE, Principal, TooManyRequests, Unauthenticated
-from triage.store.keys import Key, Keys
-from triage.store.sessions import Sessions
+from triage.store.keys import Key, Keys, Sessions
 
 CACHED_S = 3.0
 """A revoked key stops working within this time, in every process."""

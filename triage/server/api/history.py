@@ -97,8 +97,13 @@ async def get_ledger(
     taxonomy, query = service.casebook.taxonomy, request.query_params
     labels = {name: query.getlist(name) for name in dict.fromkeys(query) if name not in _LEDGER_OPTIONS}
     kind = Kind.of(taxonomy, labels, incident_severity)
-    records = await service.store.gold.list_incidents(principal.teams, kind.has)
-    return answer(await asyncio.to_thread(ledger, taxonomy, records, kind, least))
+    return answer(await ledger_of(service, principal.teams, kind, least))
+
+
+async def ledger_of(service: Service, teams: Collection[str] | None, kind: Kind, least: int = LEAST) -> Ledger:
+    """The ledger of a kind of incident in the history of these teams (None: of all) and the shared one."""
+    records = await service.store.gold.list_incidents(teams, kind.has)
+    return await asyncio.to_thread(ledger, service.casebook.taxonomy, records, kind, least)
 
 
 @router.get("/study", response_model=Study)

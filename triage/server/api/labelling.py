@@ -16,9 +16,16 @@ from triage.labels.annotation_job.disagreement import Verdict
 from triage.labels.annotation_job.labelling import Task
 from triage.labels.preview import DEFAULT_OPTIONS
 from triage.server.api.access import Annotator, Reader, requires
-from triage.server.api.answers import Annotations, answer, links
+from triage.server.api.answers import (
+    CONDITIONAL,
+    TAGGED,
+    Annotations,
+    ExpectedAnnotations,
+    answer,
+    links,
+    tagged_annotations,
+)
 from triage.server.api.bodies import Text, read_models
-from triage.server.api.etags import CONDITIONAL, TAGGED, ExpectedAnnotations, tagged_annotations
 from triage.server.api.openapi import json_list_body
 from triage.server.api.parameters import Cursor, IncidentInPath, Limit
 from triage.server.api.problems import documented

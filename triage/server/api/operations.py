@@ -12,8 +12,7 @@ from triage import __version__
 from triage.domain.errors import NotFound, TriageError
 from triage.domain.taxonomy import Taxonomy
 from triage.server.api.access import Administrator, is_known, requires
-from triage.server.api.answers import answer
-from triage.server.api.etags import CONDITIONAL, TAGGED, tagged
+from triage.server.api.answers import CONDITIONAL, TAGGED, answer, tagged
 from triage.server.api.parameters import Cursor, Limit
 from triage.server.api.service import Check, Parts, Service
 from triage.store.audit import AuditPage

@@ -21,11 +21,11 @@ from triage import __version__
 from triage.domain.errors import MisconfiguredService, NotFound, Overloaded, TriageError
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
-from triage.observability import steps
+from triage.observability.progress import observed_by
 from triage.pipeline.pipeline import PipelineResult
 from triage.server.jobs import workflows
-from triage.server.jobs.database import empty_log
 from triage.server.jobs.reaper import Reaper
+from triage.server.jobs.workflows import empty_log
 from triage.server.metrics import Metrics
 from triage.server.transient_errors import is_database_away, is_index_away
 from triage.store import Pending, Store, StoredIncident
@@ -330,7 +330,7 @@ class Jobs:
             if await self._lasting(lambda: self._store.triages.exists(run_id)):
                 return
             stored = await self._lasting(lambda: self._store.incidents.get(pending.id))
-            with steps.observed_by(lambda step: self._began(pending.id, step)):
+            with observed_by(lambda step: self._began(pending.id, step)):
                 result = await self._run(pending, stored)
             if result is not None:
                 await self._lasting(lambda: self._store.triages.save(run_id, result.triage, result.vector))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from triage.server.notifications.addresses import check_url
-from triage.server.notifications.delivery import Courier, Outcome
+from triage.server.notifications.delivery import Courier, Outcome, check_url
 from triage.server.notifications.notifier import Notifier, NotifierOptions
 
 __all__ = ["Courier", "Notifier", "NotifierOptions", "Outcome", "check_url"]

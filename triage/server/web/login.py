@@ -11,7 +11,7 @@ from triage.server.api.authentication import SESSION_COOKIE
 from triage.server.api.service import Parts
 from triage.server.web.annotator import forget_annotator
 from triage.server.web.rendering import go_to, own_path, page_router, show
-from triage.store.sessions import LASTS
+from triage.store.keys import LASTS
 
 router = page_router()
 
