@@ -9,8 +9,8 @@ import pytest
 from triage.domain.taxonomy import Taxonomy
 from triage.insights.radar import Radar
 from triage.insights.radar.findings import IllFitting, Reason
-from triage.server.web.incident_lists import LISTED
 from triage.server.web.rendering import _environment
+from triage.server.web.visit import LISTED
 
 
 @pytest.mark.parametrize(("n", "is_told"), [(LISTED, False), (LISTED + 20, True)])

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, Query, Response
 from markupsafe import Markup
 
 from triage.domain.errors import NotFound
 from triage.domain.taxonomy import Facet
-from triage.insights.live_agreement import FacetFigures, Overview, Selection
+from triage.insights.live_agreement import FacetFigures, LiveFigures, Overview, Selection
 from triage.insights.live_agreement.label_figures import Outcome, in_cell, of_label
 from triage.insights.live_agreement.people import MOST_PEOPLE
 from triage.insights.live_agreement.periods import LEAST, By
 from triage.insights.live_agreement.tables import judgements_table, overview_table, tables_of
 from triage.insights.live_agreement.watch import ABSTAINED
 from triage.render.charts import Chart, Theme
-from triage.server.api.access import Reader
-from triage.server.api.service import Parts, Service
-from triage.server.web.annotator import to_label_blind
 from triage.server.web.downloads import ChartFormat, TableFormat, chart_file, find_table, table_file
 from triage.server.web.figure_cache import draw
-from triage.server.web.rendering import NO_STORE, is_part, page_router, show
+from triage.server.web.rendering import page_router
+from triage.server.web.visit import ReaderVisit, Visit
 from triage.store import Judgement
 
 router = page_router()
@@ -87,7 +85,7 @@ class Count(NamedTuple):
 
 
 def _view(
-    principal: Reader,
+    visit: ReaderVisit,
     facet: Annotated[str, Query(max_length=100)] = "",
     days: Days = "90",
     annotator: Annotated[str, Query(max_length=200)] = "",
@@ -95,18 +93,18 @@ def _view(
     by: Literal["auto", "week", "month", ""] = "",
 ) -> View:
     window = None if days == "all" else int(days)
-    return View(Selection(window, annotator or None, people == "unseen", principal.teams), facet, by or "auto")
+    return View(Selection(window, annotator or None, people == "unseen", visit.teams), facet, by or "auto")
 
 
 def _count(
-    service: Parts,
+    visit: ReaderVisit,
     view: Viewed,
     human: Annotated[str, Query(max_length=100)] = "",
     model: Annotated[str, Query(max_length=100)] = "",
     label: Annotated[str, Query(max_length=100)] = "",
     given: Outcome = "both",
 ) -> Count:
-    facet = service.casebook.taxonomy.facet(view.facet)
+    facet = visit.taxonomy.facet(view.facet)
     if not label and not (human and model):
         raise NotFound("Which cases? Follow a count on the page Agreement.", field="human")
     return Count(facet, human, model, label, given)
@@ -117,39 +115,34 @@ Counted = Annotated[Count, Depends(_count)]
 
 
 @router.get("/agreement")
-async def agreement(
-    request: Request, service: Parts, principal: Reader, view: Viewed, whole: Annotated[bool, Query()] = False
-) -> Response:
+async def agreement(visit: ReaderVisit, view: Viewed, whole: Annotated[bool, Query()] = False) -> Response:
     """Show the figures: at once if they are cached or `whole` is set, else loaded after the page."""
     if view.facet:
-        service.casebook.taxonomy.facet(view.facet)
+        visit.taxonomy.facet(view.facet)
+    live_figures = visit.service.live_figures
     context: dict[str, Any] = {"view": view, "figures": None}
-    if is_part(request) or whole or service.live_figures.is_at_hand(view.selection):
-        context |= await _context(service, view)
-    if is_part(request):
-        return show(request, "_agreement_figures.html", headers=NO_STORE, **context)
-    annotators = await service.live_figures.annotators(principal.teams)
-    return show(request, "agreement.html", annotators=annotators, headers=NO_STORE, **context)
+    if visit.is_part or whole or live_figures.is_at_hand(view.selection):
+        context |= await _context(live_figures, view)
+    if visit.is_part:
+        return visit.show("_agreement_figures.html", **context)
+    return visit.show("agreement.html", annotators=await live_figures.annotators(visit.teams), **context)
 
 
 @router.get("/agreement/cases")
 async def cases(
-    request: Request, service: Parts, view: Viewed, count: Counted, page: Annotated[int, Query(ge=1, le=1_000)] = 1
+    visit: ReaderVisit, view: Viewed, count: Counted, page: Annotated[int, Query(ge=1, le=1_000)] = 1
 ) -> Response:
     """List the incidents of a count, the newest label first."""
-    blind = await to_label_blind(request, service)
-    judgements = await _judgements(service, view, count, blind)
+    judgements, is_without_blind = await _judgements(visit, view, count)
     shown = judgements[(page - 1) * _PER_PAGE : page * _PER_PAGE]
-    return show(
-        request,
+    return visit.show(
         "agreement_cases.html",
-        headers=NO_STORE,
         view=view,
         count=count,
         n=len(judgements),
         judgements=shown,
-        is_without_blind=bool(blind),
-        listed=await service.store.incidents.find_listed({judgement.incident_id for judgement in shown}),
+        is_without_blind=is_without_blind,
+        listed=await visit.store.incidents.find_listed({judgement.incident_id for judgement in shown}),
         names=_names(count.facet),
         page=page,
         pages=max(1, -(-len(judgements) // _PER_PAGE)),
@@ -157,44 +150,42 @@ async def cases(
 
 
 @router.get("/agreement/cases.{extension}")
-async def cases_file(
-    request: Request, service: Parts, view: Viewed, count: Counted, extension: TableFormat
-) -> Response:
-    judgements = await _judgements(service, view, count, await to_label_blind(request, service))
-    listed = await service.store.incidents.find_listed({judgement.incident_id for judgement in judgements})
+async def cases_file(visit: ReaderVisit, view: Viewed, count: Counted, extension: TableFormat) -> Response:
+    judgements, _ = await _judgements(visit, view, count)
+    listed = await visit.store.incidents.find_listed({judgement.incident_id for judgement in judgements})
     return table_file(judgements_table(count.facet, judgements, listed), extension)
 
 
 @router.get("/agreement/tables/{name}.{extension}")
-async def table(service: Parts, view: Viewed, name: str, extension: TableFormat) -> Response:
-    overview = await service.live_figures.overview(view.selection)
-    tables = [overview_table(overview)]
+async def table(visit: ReaderVisit, view: Viewed, name: str, extension: TableFormat) -> Response:
+    live_figures = visit.service.live_figures
+    tables = [overview_table(await live_figures.overview(view.selection))]
     if view.facet:
-        found = await service.live_figures.facet(view.selection, view.facet, view.period)
-        tables += tables_of(found, view.period)
+        tables += tables_of(await live_figures.facet(view.selection, view.facet, view.period), view.period)
     return table_file(find_table(tables, name), extension)
 
 
 @router.get("/agreement/plots/{name}.{extension}")
-async def plot(service: Parts, view: Viewed, name: str, extension: ChartFormat, theme: Theme = "light") -> Response:
-    found = await service.live_figures.facet(view.selection, view.facet, view.period)
-    return await chart_file(found.charts, name, theme, extension)
+async def plot(visit: ReaderVisit, view: Viewed, name: str, extension: ChartFormat, theme: Theme = "light") -> Response:
+    figures = await visit.service.live_figures.facet(view.selection, view.facet, view.period)
+    return await chart_file(figures.charts, name, theme, extension)
 
 
-async def _judgements(service: Service, view: View, count: Count, blind: Collection[str]) -> list[Judgement]:
-    """The judgements of a count, without incidents to label `blind`, since the count reveals their labels."""
-    judgements = count.of(await service.live_figures.judgements(view.selection, view.facet))
-    return [judgement for judgement in judgements if judgement.incident_id not in blind]
+async def _judgements(visit: Visit, view: View, count: Count) -> tuple[list[Judgement], bool]:
+    """The judgements of a count, and whether incidents to label blind are left out, as it reveals their labels."""
+    blind = await visit.to_label_blind()
+    judgements = count.of(await visit.service.live_figures.judgements(view.selection, view.facet))
+    return [judgement for judgement in judgements if judgement.incident_id not in blind], bool(blind)
 
 
-async def _context(service: Service, view: View) -> dict[str, Any]:
+async def _context(live_figures: LiveFigures, view: View) -> dict[str, Any]:
     """The variables of the figures' template."""
-    overview = await service.live_figures.overview(view.selection)
+    overview = await live_figures.overview(view.selection)
     view = view._replace(facet=view.facet or _first_facet(overview))
-    context = {"view": view, "overview": overview, "figures": None, "least": service.live_figures.least}
+    context = {"view": view, "overview": overview, "figures": None, "least": live_figures.least}
     if not view.facet or overview.is_empty:
         return context
-    figures = await service.live_figures.facet(view.selection, view.facet, view.period)
+    figures = await live_figures.facet(view.selection, view.facet, view.period)
     confusion = figures.confusion
     return context | {
         "figures": figures,

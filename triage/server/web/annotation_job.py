@@ -8,22 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from fastapi import Form, Request, Response
+from fastapi import Form, Response
 
 from triage.domain.errors import NotFound
-from triage.domain.principal import Principal
 from triage.domain.taxonomy import Taxonomy
 from triage.labels.annotation_job.assignment import Assigned, assign
 from triage.labels.annotation_job.status import JobStatus, PairAgreement, job_status
 from triage.render.quantities import plural
 from triage.render.tables import Column, Row, Table
-from triage.server.api.access import Annotator
-from triage.server.api.service import Parts, Service
-from triage.server.web.annotator import annotator_of, required_annotator
 from triage.server.web.downloads import TableFormat, table_file
-from triage.server.web.figure_cache import Cache, FigureCache, Measured
-from triage.server.web.label import TABS
-from triage.server.web.rendering import NO_STORE, is_part, page_router, show
+from triage.server.web.figure_cache import Measured
+from triage.server.web.rendering import page_router
+from triage.server.web.visit import AnnotatorVisit, Visit
 from triage.store import IncidentQuery, QueueName
 
 router = page_router()
@@ -39,15 +35,13 @@ _CACHE_S = 10.0
 
 
 @router.get("/label/assign")
-async def assign_form(request: Request, service: Parts, principal: Annotator) -> Response:
-    return await _show_form(request, service, principal)
+async def assign_form(visit: AnnotatorVisit) -> Response:
+    return await _show_form(visit)
 
 
 @router.post("/label/assign")
 async def assign_drawn(
-    request: Request,
-    service: Parts,
-    principal: Annotator,
+    visit: AnnotatorVisit,
     annotators: Annotated[str, Form(max_length=2_000)] = "",
     pile: Annotated[QueueName, Form()] = "new",
     limit: Annotated[int, Form(ge=1, le=_MOST_COUNTED)] = 50,
@@ -58,49 +52,42 @@ async def assign_drawn(
 ) -> Response:
     """Draw a random sample of incidents that lack annotators, and assign them."""
     assigned = await assign(
-        service.store,
-        service.casebook.taxonomy,
+        visit.store,
+        visit.taxonomy,
         annotators.split(","),
         per_incident=per_incident,
         facets=facet,
-        incident_ids=await service.store.review_queues.list_ids(pile, IncidentQuery(teams=principal.teams)),
+        incident_ids=await visit.store.review_queues.list_ids(pile, IncidentQuery(teams=visit.teams)),
         limit=limit,
         seed=seed,
         shows_model=shows_model,
     )
-    return await _show_form(request, service, principal, assigned, per_incident)
+    return await _show_form(visit, assigned, per_incident)
 
 
 @router.get("/label/progress")
-async def progress(request: Request, service: Parts, cache: Cache, principal: Annotator) -> Response:
+async def progress(visit: AnnotatorVisit) -> Response:
     """Show the page. The figures over all labels are loaded after it, as a part."""
-    if not is_part(request):
-        return show(request, "progress.html", tabs=TABS, outcome="")
-    return await _show_figures(request, service, await _status(service, cache, principal))
+    return await _show_progress(visit)
 
 
 @router.get("/label/progress/{name}.{extension}")
 async def progress_file(
-    request: Request,
-    service: Parts,
-    cache: Cache,
-    principal: Annotator,
-    name: Literal["annotators", "agreement"],
-    extension: TableFormat,
+    visit: AnnotatorVisit, name: Literal["annotators", "agreement"], extension: TableFormat
 ) -> Response:
-    status = (await _status(service, cache, principal)).value
+    status = (await _status(visit)).value
     if name == "annotators":
         return table_file(_annotators(status), extension)
-    if await _is_blind(request, service):
+    if await _is_blind(visit):
         raise NotFound("How well people agree is shown to you once you have labelled what is yours to label blind.")
-    return table_file(_agreement(status, service.casebook.taxonomy), extension)
+    return table_file(_agreement(status, visit.taxonomy), extension)
 
 
 @router.post("/label/progress/agreed")
-async def accept_agreed(request: Request, service: Parts, cache: Cache, principal: Annotator) -> Response:
+async def accept_agreed(visit: AnnotatorVisit) -> Response:
     """Make labels gold on which at least two people agree."""
-    name = required_annotator(request)
-    taken = await service.adjudication.accept_agreed(name, teams=principal.teams, most=_AT_ONCE)
+    name = visit.required_annotator()
+    taken = await visit.service.adjudication.accept_agreed(name, teams=visit.teams, most=_AT_ONCE)
     outcome = (
         f"{plural(taken.facets, 'label')} of {plural(taken.incidents, 'incident')} became gold: all agreed on them."
     )
@@ -108,58 +95,46 @@ async def accept_agreed(request: Request, service: Parts, cache: Cache, principa
         outcome += f" {len(taken.left_out)} did not fit the label that they refine, and were left out."
     if taken.is_cut_off:
         outcome += " There are more: do it again."
-    cache.forget("progress")
-    if is_part(request):
-        return await _show_figures(request, service, await _status(service, cache, principal), outcome)
-    return show(request, "progress.html", tabs=TABS, outcome=outcome)
+    visit.figures.forget("progress")
+    return await _show_progress(visit, outcome)
 
 
-async def _show_form(
-    request: Request, service: Service, principal: Principal, assigned: Assigned | None = None, per_incident: int = 2
-) -> Response:
-    query = IncidentQuery(teams=principal.teams)
-    return show(
-        request,
-        "_assign.html" if is_part(request) else "assign.html",
-        tabs=TABS,
+async def _show_form(visit: Visit, assigned: Assigned | None = None, per_incident: int = 2) -> Response:
+    query = IncidentQuery(teams=visit.teams)
+    return visit.show(
+        "_assign.html" if visit.is_part else "assign.html",
         piles=_QUEUES,
-        counts={pile: await service.store.review_queues.count(pile, query, _MOST_COUNTED) for pile in _QUEUES},
+        counts={pile: await visit.store.review_queues.count(pile, query, _MOST_COUNTED) for pile in _QUEUES},
         most_counted=_MOST_COUNTED,
-        facets=service.casebook.taxonomy.facets,
-        known=await service.store.assignments.list_annotators(principal.teams),
+        known=await visit.store.assignments.list_annotators(visit.teams),
         assigned=assigned,
         per_incident=per_incident,
-        headers=NO_STORE,
     )
 
 
-async def _status(service: Service, cache: FigureCache, principal: Principal) -> Measured[JobStatus]:
+async def _status(visit: Visit) -> Measured[JobStatus]:
     async def measure() -> JobStatus:
-        return await job_status(service.store, service.casebook.taxonomy, principal.teams)
+        return await job_status(visit.store, visit.taxonomy, visit.teams)
 
-    return await cache.get("progress", principal.teams, measure, _CACHE_S)
+    return await visit.figures.get("progress", visit.teams, measure, _CACHE_S)
 
 
-async def _show_figures(
-    request: Request, service: Service, measured: Measured[JobStatus], outcome: str = ""
-) -> Response:
-    status = measured.value
-    is_blind = await _is_blind(request, service)
-    return show(
-        request,
+async def _show_progress(visit: Visit, outcome: str = "") -> Response:
+    if not visit.is_part:
+        return visit.show("progress.html", outcome=outcome)
+    status, at, _ = await _status(visit)
+    return visit.show(
         "_progress.html",
         job=status,
-        at=measured.at,
+        at=at,
         annotators=_annotators(status),
-        agreement=None if is_blind else _agreement(status, service.casebook.taxonomy),
+        agreement=None if await _is_blind(visit) else _agreement(status, visit.taxonomy),
         outcome=outcome,
-        headers=NO_STORE,
     )
 
 
-async def _is_blind(request: Request, service: Service) -> bool:
-    name = annotator_of(request)
-    return bool(name) and bool(await service.labelling.waiting(name))
+async def _is_blind(visit: Visit) -> bool:
+    return bool(visit.annotator) and bool(await visit.service.labelling.waiting(visit.annotator))
 
 
 def _annotators(status: JobStatus) -> Table:

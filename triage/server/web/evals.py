@@ -1,27 +1,214 @@
-"""Evals: the list of runs, and comparisons of runs."""
+"""Evals: the list of runs, comparisons, and each run: gates, metrics, facets down to their cases, and its report.
+
+Runs belong to no team and may hold incidents of all teams.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
-from fastapi import Query, Request, Response
+from fastapi import Depends, Query, Response
 from markupsafe import Markup
 
 from triage.domain.errors import InvalidInput, NotFound, TriageError
-from triage.evaluation.reports.html import part_of
+from triage.evaluation.reports.facet_view import CaseList, FacetView
+from triage.evaluation.reports.html import Part, file_of, part_of
+from triage.evaluation.reports.markdown import as_markdown
 from triage.evaluation.reports.run_view import Compared
-from triage.evaluation.reports.tables import comparison_tables
-from triage.evaluation.run_cache import CachedRun, Listing, RunCache
+from triage.evaluation.reports.tables import cases_csv, cases_table, comparison_tables, tables_of
+from triage.evaluation.reports.worst_cases import told_case
+from triage.evaluation.run_cache import CachedRun, Listing, OpenedRun, RunCache
 from triage.evaluation.summary import Summary
+from triage.render.charts import Theme
 from triage.render.tables import Cell, Column, Row, Table
-from triage.server.web.downloads import TableFormat, find_table, table_file
-from triage.server.web.eval_run import ALLOWED, RunLinks, Runs, run_path
-from triage.server.web.rendering import NO_STORE, page_router, show
+from triage.server.web.downloads import ChartFormat, TableFormat, attachment, chart_file, find_table, table_file
+from triage.server.web.rendering import page_router
+from triage.server.web.visit import OverseerVisit, Visit
+
+_OTHER_RUNS = 50
 
 router = page_router()
+
+ReportFormat = Literal["html", "json", "md"]
+
+
+class RunLinks:
+    """Paths of a run's cases and of its tables and charts as files: the `Links` of its report on pages."""
+
+    def __init__(self, name: str, files: Collection[str] = ()) -> None:
+        self._path = run_path(name)
+        self._files = files
+
+    def cases(self, of: CaseList) -> str:
+        return f"{self._path}/cases?{cases_query(of)}"
+
+    def case(self, case_id: str) -> str:
+        return f"{self._path}/case?{urlencode({'id': case_id})}"
+
+    def file(self, id_: str, kind: str) -> str:
+        folder = "tables" if kind in {"csv", "json"} else "plots"
+        return f"{self._path}/{folder}/{quote(id_)}.{kind}" if id_ in self._files else ""
+
+
+def run_path(name: str) -> str:
+    return f"/evals/runs/{quote(name, safe='')}"
+
+
+def cases_query(of: CaseList) -> str:
+    """The query string of the cases of a count."""
+    which = {"predicted": of.predicted} if of.predicted is not None else {"outcome": of.outcome}
+    return urlencode({"facet": of.facet, "gold": of.gold} | which)
+
+
+async def _open(visit: OverseerVisit, name: str) -> OpenedRun:
+    return await visit.runs.open(name)
+
+
+Opened = Annotated[OpenedRun, Depends(_open)]
+
+
+def _count(opened: Opened, facet: str, gold: str, predicted: str = "", outcome: str = "") -> tuple[FacetView, CaseList]:
+    view = _facet(opened, facet)
+    for cases in view.lists:
+        found = cases.outcome if cases.predicted is None else cases.predicted
+        if cases.gold == gold and found == (outcome or predicted):
+            return view, cases
+    raise NotFound("This run has no such cases: follow a count of the page of a facet.", facet=facet)
+
+
+Counted = Annotated[tuple[FacetView, CaseList], Depends(_count)]
+"""A count of a facet with its cases."""
+
+
+@router.get("/evals/runs/{name}")
+async def run(visit: OverseerVisit, name: str, facet: str = "", whole: Annotated[bool, Query()] = False) -> Response:
+    """Show a run or one of its facets: at once if it is cached or `whole` is set, else loaded after the page."""
+    if not (visit.is_part or whole or await asyncio.to_thread(visit.runs.is_at_hand, name)):
+        return visit.show("evals_opening.html", name=name, path=run_path(name), facet=facet)
+    opened = await visit.runs.open(name)
+    if facet:
+        parts = [await _part(opened, "facet", view=_facet(opened, facet))]
+    else:
+        gates = [await _part(opened, "gates")] if opened.view.report.gates else []
+        parts = [*gates, await _part(opened, "metrics"), await _part(opened, "cost")]
+    return await _show(visit, opened, "evals_run.html", facet, parts=parts)
+
+
+@router.get("/evals/runs/{name}/worst")
+async def worst(visit: OverseerVisit, opened: Opened) -> Response:
+    """Show the most confident mistakes of a run, with text and evidence."""
+    return await _show(visit, opened, "evals_run.html", "worst", parts=[await _part(opened, "worst_cases")])
+
+
+@router.get("/evals/runs/{name}/provenance")
+async def provenance(visit: OverseerVisit, opened: Opened) -> Response:
+    return await _show(visit, opened, "evals_run.html", "provenance", parts=[await _part(opened, "provenance")])
+
+
+@router.get("/evals/runs/{name}/cases")
+async def list_cases(visit: OverseerVisit, opened: Opened, count: Counted) -> Response:
+    """List the cases of a count, most confident first."""
+    view, cases = count
+    part = await _part(opened, "cases", view=view, one=cases)
+    context = {"heading": view.title_of(cases), "query": cases_query(cases)}
+    return await _show(visit, opened, "evals_cases.html", view.facet.id, parts=[part], **context)
+
+
+@router.get("/evals/runs/{name}/cases.{extension}")
+async def cases_file(count: Counted, extension: TableFormat) -> Response:
+    return table_file(cases_table(*count), extension)
+
+
+@router.get("/evals/runs/{name}/case")
+async def case(
+    visit: OverseerVisit, opened: Opened, case_id: Annotated[str, Query(alias="id", max_length=300)]
+) -> Response:
+    """Show a case: labels with rationale, text with evidence, and neighbours."""
+    record = next((record for record in opened.run.records if record.case_id == case_id), None)
+    if record is None:
+        raise NotFound(f"This run has no case {case_id!r}.", case=case_id)
+    shown = told_case(record, [view.facet for view in opened.view.facets])
+    part = await _part(opened, "case", case=shown, is_open=True)
+    is_here = await visit.store.incidents.find_team(case_id) is not None
+    context = {"heading": case_id, "record": record, "is_here": is_here}
+    return await _show(visit, opened, "evals_case.html", "case", parts=[part], **context)
+
+
+@router.get("/evals/runs/{name}/tables/{table}.{extension}")
+async def table_of(opened: Opened, table: str, extension: TableFormat) -> Response:
+    return table_file(find_table(tables_of(opened.view), table), extension)
+
+
+@router.get("/evals/runs/{name}/plots/{plot}.{extension}")
+async def plot_of(opened: Opened, plot: str, extension: ChartFormat, theme: Theme = "light") -> Response:
+    return await chart_file(opened.view.charts, plot, theme, extension)
+
+
+@router.get("/evals/runs/{name}/report.{extension}")
+async def report(opened: Opened, extension: ReportFormat) -> Response:
+    """Send the report as self-contained HTML, as JSON, or as Markdown for a pull request."""
+    if extension == "html":
+        return _file(opened, await asyncio.to_thread(file_of, opened.view), "report.html", "text/html")
+    if extension == "json":
+        return _file(opened, opened.view.report.model_dump_json(indent=2) + "\n", "report.json", "application/json")
+    return _file(opened, as_markdown(opened.view.report), "report.md", "text/markdown")
+
+
+@router.get("/evals/runs/{name}/all-cases.csv")
+async def all_cases(opened: Opened) -> Response:
+    """Send all cases of a run with their labels, one line for each facet."""
+    return _file(opened, cases_csv(opened.run), "cases.csv", "text/csv")
+
+
+def _facet(opened: OpenedRun, facet: str) -> FacetView:
+    for view in opened.view.facets:
+        if view.facet.id == facet:
+            return view
+    raise NotFound(f"This run does not score a facet {facet!r}.", facet=facet)
+
+
+async def _part(opened: OpenedRun, part: Part, **context: Any) -> Markup:
+    files = {table.id for table in tables_of(opened.view)} | {chart.id for chart in opened.view.charts}
+    links = RunLinks(opened.name, files)
+    # Drawing charts and redacting texts is slow.
+    return await asyncio.to_thread(part_of, opened.view, part, links, **context)
+
+
+async def _show(visit: Visit, opened: OpenedRun, template: str, place: str, **context: Any) -> Response:
+    """A page of a run, with the context that all of them share."""
+    listing = await asyncio.to_thread(visit.runs.listing)
+    others = [run for run in listing.runs if run.info.suite.name == opened.run.suite.name and run.name != opened.name]
+    return visit.show(
+        template,
+        opened=opened,
+        name=opened.name,
+        path=run_path(opened.name),
+        run_view=opened.view,
+        tags=next((run.tags for run in listing.runs if run.name == opened.name), ()),
+        others=others[:_OTHER_RUNS],
+        tabs=_tabs(opened, place),
+        place=place,
+        **context,
+    )
+
+
+def _tabs(opened: OpenedRun, place: str) -> list[tuple[str, str, bool]]:
+    """The name and path of each tab, and whether it is the current one."""
+    path, facets = run_path(opened.name), [view.facet for view in opened.view.facets]
+    return [
+        ("Overview", path, not place),
+        *((facet.name, f"{path}?{urlencode({'facet': facet.id})}", place == facet.id) for facet in facets),
+        (f"Worst cases ({len(opened.view.wrong)})", f"{path}/worst", place == "worst"),
+        ("Provenance", f"{path}/provenance", place == "provenance"),
+    ]
+
+
+def _file(opened: OpenedRun, text: str, name: str, kind: str) -> Response:
+    return attachment(text, f"{kind}; charset=utf-8", f"{opened.name}-{name}")
+
 
 _PER_PAGE = 25
 _MOST_COMPARED = 4
@@ -43,66 +230,60 @@ class _ComparisonLinks(RunLinks):
         return f"/evals/compare/{quote(name)}.{kind}?{self._query}" if id_ in self._tables else ""
 
 
-@router.get("/evals", dependencies=ALLOWED)
-async def evals(
-    request: Request, runs: Runs, suite: Name = "", page: Annotated[int, Query(ge=1, le=1_000)] = 1
-) -> Response:
+@router.get("/evals")
+async def evals(visit: OverseerVisit, suite: Name = "", page: Annotated[int, Query(ge=1, le=1_000)] = 1) -> Response:
     """List the runs, newest first."""
-    listing = await asyncio.to_thread(runs.listing)
-    found = [listed for listed in listing.runs if suite in ("", listed.info.suite.name)]
-    shown = found[(page - 1) * _PER_PAGE : page * _PER_PAGE]
-    return show(
-        request,
+    listing = await asyncio.to_thread(visit.runs.listing)
+    runs = [listed for listed in listing.runs if suite in ("", listed.info.suite.name)]
+    shown = runs[(page - 1) * _PER_PAGE : page * _PER_PAGE]
+    return visit.show(
         "evals.html",
-        headers=NO_STORE,
-        folder=str(runs.root),
+        folder=str(visit.runs.root),
         listing=listing,
         suites=sorted({listed.info.suite.name for listed in listing.runs}),
         suite=suite,
-        n=len(found),
+        n=len(runs),
         runs=shown,
-        summaries=await asyncio.to_thread(runs.summaries, [listed.name for listed in shown]),
+        summaries=await asyncio.to_thread(visit.runs.summaries, [listed.name for listed in shown]),
         page=page,
-        pages=max(1, -(-len(found) // _PER_PAGE)),
+        pages=max(1, -(-len(runs) // _PER_PAGE)),
         run_path=run_path,
         most=_MOST_COMPARED,
     )
 
 
-@router.get("/evals/runs.{extension}", dependencies=ALLOWED)
-async def runs_file(runs: Runs, extension: TableFormat) -> Response:
-    listing = await asyncio.to_thread(runs.listing)
-    summaries = await asyncio.to_thread(runs.summaries, [listed.name for listed in listing.runs])
+@router.get("/evals/runs.{extension}")
+async def runs_file(visit: OverseerVisit, extension: TableFormat) -> Response:
+    listing = await asyncio.to_thread(visit.runs.listing)
+    summaries = await asyncio.to_thread(visit.runs.summaries, [listed.name for listed in listing.runs])
     return table_file(_runs_table(listing, summaries), extension)
 
 
-@router.get("/evals/runs/{name}/verdict", dependencies=ALLOWED)
-async def verdict(request: Request, runs: Runs, name: str) -> Response:
+@router.get("/evals/runs/{name}/verdict")
+async def verdict(visit: OverseerVisit, name: str) -> Response:
     """Show the verdict of a run's gates, as a part of the list."""
     gates, why = None, ""
     try:
-        gates = await runs.gates(name)
+        gates = await visit.runs.gates(name)
     except TriageError as error:
         why = error.detail
-    return show(request, "_evals_verdict.html", headers=NO_STORE, gates=gates, why=why)
+    return visit.show("_evals_verdict.html", gates=gates, why=why)
 
 
-@router.get("/evals/compare", dependencies=ALLOWED)
-async def compare(
-    request: Request, runs: Runs, run: Annotated[Sequence[str], Query()] = (), base: Name = ""
-) -> Response:
+@router.get("/evals/compare")
+async def compare(visit: OverseerVisit, run: Annotated[Sequence[str], Query()] = (), base: Name = "") -> Response:
     """Compare runs on the cases that they share, with significance tests."""
-    first, *others = await asyncio.to_thread(_chosen, runs, run, base)
-    parts = [await _compare(runs, first.name, other.name, n) for n, other in enumerate(others, 1)]
-    return show(
-        request, "evals_compare.html", headers=NO_STORE, base=first, others=others, parts=parts, run_path=run_path
-    )
+    first, *others = await asyncio.to_thread(_chosen, visit.runs, run, base)
+    parts = [await _compare(visit.runs, first.name, other.name, n) for n, other in enumerate(others, 1)]
+    return visit.show("evals_compare.html", base=first, others=others, parts=parts, run_path=run_path)
 
 
-@router.get("/evals/compare/{table}.{extension}", dependencies=ALLOWED)
-async def comparison_file(runs: Runs, table: str, extension: TableFormat, base: Name, other: Name) -> Response:
-    found = await runs.compare(base, other)
-    return table_file(find_table(comparison_tables(found, "compared"), f"compared-{table}"), extension)
+@router.get("/evals/compare/{table}.{extension}")
+async def comparison_file(
+    visit: OverseerVisit, table: str, extension: TableFormat, base: Name, other: Name
+) -> Response:
+    comparison = await visit.runs.compare(base, other)
+    return table_file(find_table(comparison_tables(comparison, "compared"), f"compared-{table}"), extension)
 
 
 def _chosen(runs: RunCache, names: Sequence[str], base: str) -> list[CachedRun]:

@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Callable, Hashable
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import monotonic
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from fastapi import Depends, Request
 from markupsafe import Markup
 
 from triage.render.charts import Chart, as_figure
@@ -68,10 +67,3 @@ def _is_expired(task: asyncio.Task[Measured[Any]], seconds: float) -> bool:
     if not task.done():
         return False
     return task.cancelled() or task.exception() is not None or monotonic() - task.result().ended >= seconds
-
-
-def _figure_cache(request: Request) -> FigureCache:
-    return cast("FigureCache", request.app.state.figure_cache)
-
-
-Cache = Annotated[FigureCache, Depends(_figure_cache)]

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Annotated, NamedTuple
 from urllib.parse import urlencode
 
 from fastapi import Depends, Query, Request, Response
 
 from triage.domain.annotation import Labels
-from triage.domain.principal import Principal, seen_teams
+from triage.domain.principal import seen_teams
 from triage.domain.taxonomy import DisplayNames, Facet, Taxonomy
 from triage.history import MOST_EXAMPLES
 from triage.history.browsing import Browsed, Hit, Mode
 from triage.render.quantities import plural
 from triage.render.tables import Column, Row, Table
-from triage.server.api.access import Reader
-from triage.server.api.service import Parts, Service
-from triage.server.web.annotator import to_label_blind
+from triage.server.api.service import Parts
 from triage.server.web.downloads import TableFormat, table_file
-from triage.server.web.incident_lists import visible_incidents
-from triage.server.web.rendering import NO_STORE, is_part, page_router, show
+from triage.server.web.rendering import page_router
+from triage.server.web.visit import ReaderVisit, Visit
 
 router = page_router()
 
@@ -78,39 +75,34 @@ Searched = Annotated[Search, Depends(_search)]
 
 
 @router.get("/history")
-async def history(request: Request, service: Parts, principal: Reader, search: Searched) -> Response:
+async def history(visit: ReaderVisit, search: Searched) -> Response:
     """Show the found incidents and the label filters; for htmx without the search form."""
-    blind = await to_label_blind(request, service)
-    found = await _browse(service, principal, search, search.k, blind)
-    taxonomy = service.casebook.taxonomy
-    return show(
-        request,
-        "_history_found.html" if is_part(request) else "history.html",
+    found, is_without_blind = await _browse(visit, search, search.k)
+    return visit.show(
+        "_history_found.html" if visit.is_part else "history.html",
         search=search,
         found=found,
-        filters=_filters(taxonomy, found, search.chosen),
-        visible=await visible_incidents(service, principal, [hit.example.incident_id for hit in found.hits]),
-        labels=[_label_names(taxonomy, hit.example.labels) for hit in found.hits],
+        filters=_filters(visit.taxonomy, found, search.chosen),
+        visible=await visit.visible(hit.example.incident_id for hit in found.hits),
+        labels=[_label_names(visit.taxonomy, hit.example.labels) for hit in found.hits],
         more=min(search.k + _STEP, _MOST) if found.n > len(found.hits) and search.k < _MOST else None,
-        is_without_blind=bool(blind),
+        is_without_blind=is_without_blind,
         is_cut=found.of >= MOST_EXAMPLES,
-        headers=NO_STORE,
     )
 
 
 @router.get("/history/found.{extension}")
-async def history_file(
-    request: Request, service: Parts, principal: Reader, search: Searched, extension: TableFormat
-) -> Response:
+async def history_file(visit: ReaderVisit, search: Searched, extension: TableFormat) -> Response:
     """Send up to 5,000 found incidents as a file, without their texts."""
-    found = await _browse(service, principal, search, _MOST_FILE, await to_label_blind(request, service))
-    return table_file(_table(service.casebook.taxonomy, found, search), extension)
+    found, _ = await _browse(visit, search, _MOST_FILE)
+    return table_file(_table(visit.taxonomy, found, search), extension)
 
 
-async def _browse(service: Service, principal: Principal, search: Search, k: int, blind: Collection[str]) -> Browsed:
-    """The first `k` incidents of the visible history, without those to label `blind`, since labels are shown."""
-    teams = seen_teams(principal.teams)
-    return await service.casebook.browse(search.text, search.chosen, k, search.mode, teams, blind)
+async def _browse(visit: Visit, search: Search, k: int) -> tuple[Browsed, bool]:
+    """The first `k` incidents of the visible history, and whether any are left out because their labels are blind."""
+    blind, teams = await visit.to_label_blind(), seen_teams(visit.teams)
+    found = await visit.service.casebook.browse(search.text, search.chosen, k, search.mode, teams, blind)
+    return found, bool(blind)
 
 
 def _filters(taxonomy: Taxonomy, found: Browsed, chosen: Labels) -> list[tuple[Facet, list[LabelFilter]]]:

@@ -6,24 +6,19 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from fastapi import Request, Response
+from fastapi import Response
 
 from triage.domain.incident import Incident
-from triage.domain.principal import Principal
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import Evidence, Neighbour, Triage
 from triage.intake.markdown import write_markdown
-from triage.labels.annotation_job.corrections import Corrections
 from triage.pipeline.pipeline import STEPS
-from triage.server.api.access import Poster, Reader, requires
 from triage.server.api.parameters import IncidentInPath
-from triage.server.api.service import Parts, Service
-from triage.server.web.annotator import annotator_of, is_withheld
 from triage.server.web.downloads import MARKDOWN, attachment
-from triage.server.web.incident_lists import visible_incidents
 from triage.server.web.label_sheet import Sheet, read_sheet, sheet_context
-from triage.server.web.rendering import go_to, page_router, show
+from triage.server.web.rendering import page_router
 from triage.server.web.template_filters import incident_path
+from triage.server.web.visit import PosterVisit, ReaderVisit, Visit
 from triage.store import StoredIncident
 
 router = page_router()
@@ -87,68 +82,58 @@ class HighlightedText(NamedTuple):
 
 
 @router.get("/incidents/{incident_id}")
-async def incident(
-    request: Request,
-    service: Parts,
-    principal: Reader,
-    incident_id: IncidentInPath,
-    whole: bool = False,
-    see: bool = False,
-) -> Response:
+async def incident(visit: ReaderVisit, incident_id: IncidentInPath, whole: bool = False, see: bool = False) -> Response:
     """Show an incident, but to annotators who have yet to label it blind no triage unless they ask to `see` it."""
-    sheet = await read_sheet(request, service, incident_id)
-    if await is_withheld(request, service, incident_id, see=see):
+    sheet = await read_sheet(visit, incident_id)
+    if await visit.is_withheld(incident_id, see=see):
         context = {"stored": sheet.stored, "incident": sheet.stored.incident, **_text(sheet, None, whole=whole)}
-        return show(request, "incident_blind.html", **context)
-    return await show_incident(request, service, principal, sheet, whole=whole)
+        return visit.show("incident_blind.html", **context)
+    return await show_incident(visit, sheet, whole=whole)
 
 
-@router.get("/incidents/{incident_id}/progress", dependencies=[requires("read")])
-async def progress(request: Request, service: Parts, incident_id: IncidentInPath) -> Response:
+@router.get("/incidents/{incident_id}/progress")
+async def progress(visit: ReaderVisit, incident_id: IncidentInPath) -> Response:
     """Show the progress of the triage, as a part of the page. When it ends, the whole page is loaded again."""
-    stored = await service.store.incidents.get(incident_id)
+    stored = await visit.store.incidents.get(incident_id)
     if not _is_under_way(stored):
         return Response(status_code=204, headers={"HX-Refresh": "true"})
-    return show(request, "_incident_progress.html", stored=stored, **await _progress(service, stored))
+    return visit.show("_incident_progress.html", stored=stored, **await _progress(visit, stored))
 
 
-@router.get("/incidents/{incident_id}/export.md", dependencies=[requires("read")])
-async def export_markdown(service: Parts, incident_id: IncidentInPath) -> Response:
+@router.get("/incidents/{incident_id}/export.md")
+async def export_markdown(visit: ReaderVisit, incident_id: IncidentInPath) -> Response:
     """Send the incident as a Markdown file with front matter, which can be posted again."""
-    stored = await service.store.incidents.get(incident_id)
+    stored = await visit.store.incidents.get(incident_id)
     return attachment(write_markdown(stored.incident), MARKDOWN, f"{incident_id}.md")
 
 
 @router.post("/incidents/{incident_id}/triage")
-async def triage(request: Request, service: Parts, principal: Poster, incident_id: IncidentInPath) -> Response:  # noqa: ARG001 - declares the scope
+async def triage(visit: PosterVisit, incident_id: IncidentInPath) -> Response:
     """Triage an incident whose triage failed for good, or that was imported."""
-    stored = await service.store.incidents.get(incident_id)
-    await service.intake.take_in(stored.incident, stored.team)
-    return go_to(request, incident_path(incident_id))
+    stored = await visit.store.incidents.get(incident_id)
+    await visit.service.intake.take_in(stored.incident, stored.team)
+    return visit.go_to(incident_path(incident_id))
 
 
-async def show_incident(
-    request: Request, service: Service, principal: Principal, sheet: Sheet, *, whole: bool = False, status: int = 200
-) -> Response:
+async def show_incident(visit: Visit, sheet: Sheet, *, whole: bool = False) -> Response:
     """The page of an incident with the labels of this sheet."""
     stored, triage = sheet.stored, sheet.triage
-    annotator = annotator_of(request)
-    if triage is not None and annotator and principal.may("annotate"):
+    if triage is not None and visit.annotator and visit.principal.may("annotate"):
         # Labels that they give later, here or elsewhere, count as given after seeing the triage.
-        await Corrections(service.casebook, service.store).show(stored.incident.id, annotator)
+        await visit.corrections.show(stored.incident.id, visit.annotator)
     context = {
         "stored": stored,
         "incident": stored.incident,
         "triage": triage,
         "is_under_way": _is_under_way(stored),
-        **sheet_context(sheet, principal, service.casebook.taxonomy),
+        **sheet_context(visit, sheet),
         **_text(sheet, triage, whole=whole),
     }
     if context["is_under_way"]:
-        context |= await _progress(service, stored)
+        context |= await _progress(visit, stored)
     if triage is not None:
-        context |= await _similar(service, principal, sheet, triage)
-    return show(request, "incident.html", status=status, **context)
+        context |= await _similar(visit, sheet, triage)
+    return visit.show("incident.html", **context)
 
 
 def compare_neighbour(
@@ -215,8 +200,8 @@ def _is_under_way(stored: StoredIncident) -> bool:
     return stored.status == "pending" or (stored.status == "failed" and stored.retry_at is not None)
 
 
-async def _progress(service: Service, stored: StoredIncident) -> dict[str, Any]:
-    phase = await service.jobs.phase(stored) if stored.status == "pending" else "retry"
+async def _progress(visit: Visit, stored: StoredIncident) -> dict[str, Any]:
+    phase = await visit.service.jobs.phase(stored) if stored.status == "pending" else "retry"
     at = len(STEPS) if phase == "done" else STEPS.index(phase) if phase in STEPS else -1
     steps = [
         (_STEP_NAMES.get(step, step), "done" if place < at else "now" if place == at else "")
@@ -233,21 +218,19 @@ def _text(sheet: Sheet, triage: Triage | None, *, whole: bool) -> dict[str, Any]
     }
 
 
-async def _similar(service: Service, principal: Principal, sheet: Sheet, triage: Triage) -> dict[str, Any]:
+async def _similar(visit: Visit, sheet: Sheet, triage: Triage) -> dict[str, Any]:
     """Neighbours and mitigations, and which of the incidents behind them are visible."""
-    taxonomy = service.casebook.taxonomy
-    suggestions = triage.suggestions
-    contrast = triage.contrast
+    suggestions, contrast = triage.suggestions, triage.contrast
     ids = {neighbour.incident_id for neighbour in triage.neighbours}
     ids |= {supporter.incident_id for suggestion in suggestions for supporter in suggestion.supporters}
     ids |= {step.incident_id for suggestion in suggestions for step in suggestion.steps}
     if contrast:
         ids |= {contrasted.incident_id for contrasted in (contrast.same, contrast.different) if contrasted}
     return {
-        "comparisons": [compare_neighbour(taxonomy, sheet.labels, neighbour) for neighbour in triage.neighbours],
+        "comparisons": [compare_neighbour(visit.taxonomy, sheet.labels, neighbour) for neighbour in triage.neighbours],
         "supported": [suggestion for suggestion in suggestions if not suggestion.is_general_advice],
         "general": [suggestion for suggestion in suggestions if suggestion.is_general_advice],
         "contrast": contrast,
-        "visible": await visible_incidents(service, principal, ids),
-        "mitigation": taxonomy.mitigation,
+        "visible": await visit.visible(ids),
+        "mitigation": visit.taxonomy.mitigation,
     }

@@ -1,118 +1,106 @@
-"""Labelling by keyboard: an annotator's next incident with its questions, without labels of others."""
+"""Labelling and adjudication by keyboard.
+
+Annotators see their next incident with its questions, without labels of others. Adjudicators see the labels on which
+annotators disagree, and settle them by a gold label.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import Form, Query, Request, Response
+from fastapi import Form, Query, Response
 
 from triage.domain.errors import InvalidInput, NotFound
-from triage.domain.principal import Principal
 from triage.domain.taxonomy import Taxonomy
+from triage.labels.annotation_job.adjudication import Dispute, DisputedPage, Ruling
 from triage.labels.annotation_job.labelling import Answer, FacetQuestion, Task, WorkItem, next_open
-from triage.server.api.access import Annotator, requires
 from triage.server.api.parameters import IncidentInPath
-from triage.server.api.service import Parts, Service
-from triage.server.web.annotator import annotator_of, remember_annotator, required_annotator
+from triage.server.web.annotator import remember_annotator
 from triage.server.web.forms import read_form
 from triage.server.web.questions import MOST_BYTES, Question, read_answers
-from triage.server.web.rendering import NO_STORE, go_to, own_path, page_router, show
+from triage.server.web.rendering import own_path, page_router
+from triage.server.web.visit import AnnotatorVisit, Visit
+from triage.store import Labelled
 
 router = page_router()
 
-TABS = (
-    ("Label", "/label"),
-    ("Adjudicate", "/label/adjudicate"),
-    ("Assign", "/label/assign"),
-    ("Progress", "/label/progress"),
-)
-"""The pages of the annotation job."""
-
 _PATH = "/label/incidents/{incident_id}"
+_PAGE = 50
+_MOST_SCANNED = 2_000
+
+After = Annotated[str, Query(max_length=128)]
+Facet = Annotated[str, Query(max_length=100)]
 
 
 @router.get("/label")
-async def label(
-    request: Request, service: Parts, principal: Annotator, after: Annotated[str | None, Query(max_length=128)] = None
-) -> Response:
+async def label(visit: AnnotatorVisit, after: Annotated[str | None, Query(max_length=128)] = None) -> Response:
     """Lead to the annotator's next incident, or say that there is none and what to do."""
-    name, pieces = annotator_of(request), list[WorkItem]()
-    if name:
-        pieces = await _work(service, principal, name)
-        if (piece := next_open(pieces, service.casebook.taxonomy, after)) is not None:
-            return go_to(request, _path(piece))
-    return show(request, "label.html", tabs=TABS, pieces=len(pieces), headers=NO_STORE)
+    pieces = await _work(visit) if visit.annotator else []
+    if (piece := next_open(pieces, visit.taxonomy, after)) is not None:
+        return visit.go_to(_path(piece))
+    return visit.show("label.html", pieces=len(pieces))
 
 
-@router.post("/label/name", dependencies=[requires("annotate")])
+@router.post("/label/name")
 async def label_as(
-    request: Request,
+    visit: AnnotatorVisit,
     annotator: Annotated[str, Form(max_length=200)] = "",
     next_path: Annotated[str, Form(alias="next", max_length=500)] = "/label",
 ) -> Response:
     """Label under this name from now on."""
-    name = required_annotator(request, annotator)
-    response = go_to(request, own_path(next_path))
+    name = visit.required_annotator(annotator)
+    response = visit.go_to(own_path(next_path))
     remember_annotator(response, name)
     return response
 
 
 @router.get(_PATH)
-async def label_incident(
-    request: Request, service: Parts, principal: Annotator, incident_id: IncidentInPath, saved: bool = False
-) -> Response:
+async def label_incident(visit: AnnotatorVisit, incident_id: IncidentInPath, saved: bool = False) -> Response:
     """Show an incident with its questions."""
-    taxonomy = service.casebook.taxonomy
-    pieces = await _work(service, principal, annotator_of(request))
-    piece = _of_incident(pieces, incident_id, annotator_of(request))
-    task = await service.labelling.serve(piece)
+    pieces, piece = await _find_work(visit, incident_id)
+    task = await visit.service.labelling.serve(piece)
     at = pieces.index(piece)
-    open_facets = piece.open_facets(taxonomy)
-    return show(
-        request,
+    open_facets = piece.open_facets(visit.taxonomy)
+    return visit.show(
         "label_incident.html",
-        tabs=TABS,
         incident=task.incident,
-        questions=_questions(taxonomy, task),
-        progress=service.labelling.progress(pieces),
+        questions=_questions(visit.taxonomy, task),
+        progress=visit.service.labelling.progress(pieces),
         shows_model=task.model is not None,
         still_open=[facet.name for facet in open_facets],
         saved=saved,
         back=_path(pieces[at - 1]) if at else "",
         skip=f"/label?{urlencode({'after': incident_id})}",
-        current=next((facet.id for facet in (*open_facets, *piece.facets(taxonomy))), ""),
-        headers=NO_STORE,
+        current=next((facet.id for facet in (*open_facets, *piece.facets(visit.taxonomy))), ""),
     )
 
 
 @router.post("/label/incidents/{incident_id}/sheet")
-async def sheet(request: Request, service: Parts, principal: Annotator, incident_id: IncidentInPath) -> Response:
+async def sheet(visit: AnnotatorVisit, incident_id: IncidentInPath) -> Response:
     """Show the questions after the answers so far, without saving them."""
-    name = annotator_of(request)
-    piece = _of_incident(await _work(service, principal, name), incident_id, name)
-    facets = piece.facets(service.casebook.taxonomy)
-    form = await read_form(request, MOST_BYTES)
+    _, piece = await _find_work(visit, incident_id)
+    facets = piece.facets(visit.taxonomy)
+    form = await read_form(visit.request, MOST_BYTES)
     draft = read_answers(form, facets)
-    task = await service.labelling.serve(piece)
+    task = await visit.service.labelling.serve(piece)
     ids, changed = [facet.id for facet in facets], form.get("changed", "")
     behind = ids[ids.index(changed) + 1 :] if changed in ids else ids
-    return show(
-        request,
+    return visit.show(
         "_questions.html",
         incident=task.incident,
-        questions=_questions(service.casebook.taxonomy, task, draft),
+        questions=_questions(visit.taxonomy, task, draft),
         current=next(iter(behind), ids[-1]),
     )
 
 
 @router.post(_PATH)
-async def save(request: Request, service: Parts, principal: Annotator, incident_id: IncidentInPath) -> Response:
+async def save(visit: AnnotatorVisit, incident_id: IncidentInPath) -> Response:
     """Save new answers, and continue with this incident's open questions, or else with the next incident."""
-    name = annotator_of(request)
-    piece = _of_incident(await _work(service, principal, name), incident_id, name)
-    taxonomy = service.casebook.taxonomy
-    answers = read_answers(await read_form(request, MOST_BYTES), piece.facets(taxonomy))
+    _, piece = await _find_work(visit, incident_id)
+    taxonomy = visit.taxonomy
+    answers = read_answers(await read_form(visit.request, MOST_BYTES), piece.facets(taxonomy))
     for facet_id, answer in answers.items():
         if answer.note and not answer.labels:
             facet = taxonomy.facet(facet_id)
@@ -122,24 +110,26 @@ async def save(request: Request, service: Parts, principal: Annotator, incident_
     new = {facet: answer for facet, answer in answers.items() if answer.labels and answer != piece.answer(facet)}
     if not new and not any(answer.labels for answer in answers.values()):
         raise InvalidInput("Nothing is chosen yet: press the key of a label, or skip this incident.", field="label")
-    piece = await service.labelling.give_all(piece, new) if new else piece
+    piece = await visit.service.labelling.give_all(piece, new) if new else piece
     if piece.open_facets(taxonomy):
-        return go_to(request, f"{_path(piece)}?saved=true")
-    return go_to(request, f"/label?{urlencode({'after': incident_id})}")
+        return visit.go_to(f"{_path(piece)}?saved=true")
+    return visit.go_to(f"/label?{urlencode({'after': incident_id})}")
 
 
-async def _work(service: Service, principal: Principal, name: str) -> list[WorkItem]:
+async def _work(visit: Visit) -> list[WorkItem]:
     try:
-        return await service.labelling.work(name, principal.teams)
+        return await visit.service.labelling.work(visit.annotator, visit.teams)
     except NotFound:
         return []
 
 
-def _of_incident(pieces: list[WorkItem], incident_id: str, name: str) -> WorkItem:
+async def _find_work(visit: Visit, incident_id: str) -> tuple[list[WorkItem], WorkItem]:
+    """All work of the annotator, and that on this incident. Raises `NotFound`."""
+    pieces = await _work(visit)
     for piece in pieces:
         if piece.assignment.incident_id == incident_id:
-            return piece
-    annotator = repr(name) if name else "you, as you have not said your name yet"
+            return pieces, piece
+    annotator = repr(visit.annotator) if visit.annotator else "you, as you have not said your name yet"
     raise NotFound(f"Incident {incident_id!r} is not assigned to {annotator}.", incident_id=incident_id)
 
 
@@ -172,3 +162,91 @@ def _parent_names(taxonomy: Taxonomy, asked: FacetQuestion) -> dict[str, str]:
         return {}
     parent = taxonomy.facet(asked.facet.parent)
     return {label.id: parent.label(label.parent).name for label in asked.labels if label.parent}
+
+
+@router.get("/label/adjudicate")
+async def adjudicate(
+    visit: AnnotatorVisit,
+    after: After = "",
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    settled: Annotated[str, Query(max_length=128)] = "",
+    facet: Facet = "",
+) -> Response:
+    """Show the newest disagreement, or the first one behind the incident `after`."""
+    name, adjudication = visit.annotator, visit.service.adjudication
+    page = remaining = await _disputes(visit, cursor) if name else DisputedPage(incidents=(), next_cursor=None)
+    if after and (behind := await visit.store.incidents.find_cursor(after)):
+        page = await _disputes(visit, behind)
+        page = page if page.incidents else remaining
+    dispute = before = None
+    if page.incidents:
+        dispute = await adjudication.dispute(page.incidents[0].incident_id, adjudicator=name)
+    if settled and facet and settled in await visit.visible([settled]):
+        before = await adjudication.dispute(settled, facet, name)
+    return _show(visit, dispute, after=after, remaining=remaining, before=before)
+
+
+@router.get("/label/adjudicate/incidents/{incident_id}")
+async def adjudicate_incident(
+    visit: AnnotatorVisit, incident_id: IncidentInPath, facet: Facet = "", after: After = ""
+) -> Response:
+    """Show the labels of one incident; with `facet` even if that facet is settled."""
+    dispute = await visit.service.adjudication.dispute(incident_id, facet or None, visit.required_annotator())
+    if dispute is None:
+        raise NotFound(
+            f"There is nothing to settle of incident {incident_id!r}: nobody labelled it, or all agree.",
+            incident_id=incident_id,
+        )
+    return _show(visit, dispute, after=after, remaining=await _disputes(visit))
+
+
+@router.post("/label/adjudicate/incidents/{incident_id}")
+async def settle(visit: AnnotatorVisit, incident_id: IncidentInPath) -> Response:
+    """Make the chosen labels gold and continue. Raises if somebody annotated the incident meanwhile."""
+    form = await read_form(visit.request, MOST_BYTES)
+    facet = visit.taxonomy.facet(form.get("facet", ""))
+    answer = read_answers(form, [facet])[facet.id]
+    if not answer.labels:
+        raise InvalidInput("Nothing is chosen yet: press the key of a label, or skip this incident.", field="label")
+    ruling = Ruling(facet.id, answer.labels, answer.note)
+    as_of = Labelled(_number(form, "number"), _number(form, "last"))
+    await visit.service.adjudication.settle(incident_id, visit.required_annotator(), [ruling], as_of)
+    query = {"after": form.get("after", ""), "settled": incident_id, "facet": facet.id}
+    return visit.go_to(f"/label/adjudicate?{urlencode(query)}")
+
+
+def _show(
+    visit: Visit, dispute: Dispute | None, *, after: str, remaining: DisputedPage, before: Dispute | None = None
+) -> Response:
+    return visit.show(
+        "adjudicate.html",
+        dispute=dispute,
+        question=dispute and _question(dispute),
+        names={label.id: label.name for label in dispute.facet.labels} if dispute else {},
+        left=len(remaining.incidents),
+        more=remaining.next_cursor,
+        before=before,
+        after=after,
+    )
+
+
+def _question(dispute: Dispute) -> Question:
+    annotators: dict[str, list[str]] = {}
+    for annotation in dispute.annotations:
+        for label in annotation.labels:
+            annotators.setdefault(label, []).append(annotation.annotator)
+    verdict = dispute.settled
+    answer = Answer(()) if verdict is None else Answer(verdict.labels, verdict.note)
+    marks = {label: ", ".join(names) for label, names in annotators.items()}
+    return Question.of(dispute.facet, dispute.labels, answer, marks=marks)
+
+
+def _number(form: Mapping[str, str], field: str) -> int:
+    text = form.get(field, "")
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InvalidInput("The form does not say what was shown: load the page anew.", field=field)
+    return int(text)
+
+
+async def _disputes(visit: Visit, cursor: str | None = None) -> DisputedPage:
+    return await visit.service.adjudication.page(_PAGE, cursor, visit.annotator, visit.teams, most=_MOST_SCANNED)

@@ -6,16 +6,12 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from fastapi import Request
-
 from triage.domain.annotation import Annotation, Labels
-from triage.domain.principal import Principal
-from triage.domain.taxonomy import DisplayNames, Facet, Label, Taxonomy
+from triage.domain.taxonomy import Facet, Label
 from triage.domain.triage_result import FacetResult, LabelProbability, Triage
 from triage.insights.summary.material import FacetLabel
 from triage.labels.annotation_job.corrections import Draft
-from triage.server.api.service import Service
-from triage.server.web.annotator import annotator_of
+from triage.server.web.visit import Visit
 from triage.store import StoredIncident
 
 _CLOSE = 0.1
@@ -84,34 +80,30 @@ class Sheet(NamedTuple):
         return {row.facet.id: row.current.labels for row in self.rows if row.current.labels}
 
 
-async def read_sheet(
-    request: Request, service: Service, incident_id: str, draft: Draft | None = None, **more: Any
-) -> Sheet:
+async def read_sheet(visit: Visit, incident_id: str, draft: Draft | None = None, **more: Any) -> Sheet:
     """The sheet of an incident. By default, the draft confirms the labels shown. Raises `NotFound`."""
-    stored = await service.store.incidents.get(incident_id)
-    triage = await service.store.triages.find(incident_id)
-    annotations = await service.store.annotations.list(incident_id)
-    taxonomy = service.casebook.taxonomy
+    taxonomy, store = visit.taxonomy, visit.store
+    stored = await store.incidents.get(incident_id)
+    triage = await store.triages.find(incident_id)
+    annotations = await store.annotations.list(incident_id)
     current = {facet.id: FacetLabel.of(facet.id, triage, annotations) for facet in taxonomy.facets}
     draft = draft or Draft.of(taxonomy, {facet: each.labels for facet, each in current.items()})
     rows = [
         SheetRow(place, facet, current[facet.id], draft.chosen.get(facet.id, ()), facet.id in draft.corrected)
         for place, facet in enumerate(taxonomy.facets, start=1)
     ]
-    annotator = annotator_of(request)
-    own = [annotation for each in current.values() for annotation in each.people if annotation.annotator == annotator]
-    is_gold = any(annotation.is_gold for annotation in own)
+    people = [annotation for each in current.values() for annotation in each.people]
+    is_gold = any(annotation.is_gold for annotation in people if annotation.annotator == visit.annotator)
     return Sheet(stored, triage, annotations, rows, draft, **{"is_gold": is_gold} | more)
 
 
-def sheet_context(sheet: Sheet, principal: Principal, taxonomy: Taxonomy) -> dict[str, Any]:
+def sheet_context(visit: Visit, sheet: Sheet) -> dict[str, Any]:
     """The variables of the sheet's templates."""
     return {
         "sheet": sheet,
         "rows": sheet.rows,
         "draft": sheet.draft,
-        "names": DisplayNames(taxonomy),
-        "may_label": principal.may("annotate"),
+        "may_label": visit.principal.may("annotate"),
         "ranked_only": [row.facet.name for row in sheet.rows if row.bars and not row.is_calibrated],
         "is_calibrated": any(row.bars and row.is_calibrated for row in sheet.rows),
     }

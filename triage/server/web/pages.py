@@ -10,10 +10,8 @@ from triage.domain.principal import Scope
 from triage.evaluation.run_cache import RunCache
 from triage.server.api import access
 from triage.server.web import (
-    adjudication,
     agreement,
     annotation_job,
-    eval_run,
     evals,
     history,
     home,
@@ -57,23 +55,8 @@ NAVIGATION = (
 )
 
 _MODULES = (
-    static_files,
-    login,
-    home,
-    incident,
-    incident_labels,
-    incident_sections,
-    review_queue,
-    label,
-    adjudication,
-    annotation_job,
-    history,
-    agreement,
-    evals,
-    eval_run,
-    study,
-    ledger,
-    settings,
+    *(static_files, login, home, incident, incident_labels, incident_sections, review_queue, label),
+    *(annotation_job, history, agreement, evals, study, ledger, settings),
 )
 _PUBLIC = frozenset({"/login", "/logout", "/static/{version}/{name}"})
 

@@ -1,11 +1,5 @@
 """Render pages: templates with what every page shows, and errors as pages.
 
-    router = page_router()
-
-    @router.get("/things")
-    async def things(request: Request, service: Parts, principal: Reader) -> Response:
-        return show(request, "things.html", things=await service.store.things.list(principal.teams))
-
 The template of a whole page extends `base.html`. The template of a part, which htmx puts in place, extends nothing.
 """
 
@@ -16,10 +10,10 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
@@ -49,7 +43,6 @@ POLICY = (
 
 THEMES = ("light", "dark")
 THEME_COOKIE = "triage_theme"
-NO_STORE = {"Cache-Control": "no-store"}
 
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -63,13 +56,6 @@ class PageOptions(NamedTuple):
     runs: Path = Path("runs")
     settings: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
-
-
-def _options(request: Request) -> PageOptions:
-    return cast("PageOptions", request.app.state.page_options)
-
-
-Options = Annotated[PageOptions, Depends(_options)]
 
 
 def show(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlencode
 
-from fastapi import Form, Query, Request, Response
+from fastapi import Form, Query, Response
 from pydantic import BaseModel, Field
 
 from triage.domain.errors import InvalidInput, NotFound
@@ -17,12 +17,10 @@ from triage.labels.annotation_job.assignment import assign_each
 from triage.labels.annotation_job.corrections import confirm
 from triage.labels.annotation_job.worklist import Item, Kind, TriageLabel
 from triage.render.quantities import plural
-from triage.server.api.access import Annotator, Poster, Reader
-from triage.server.api.service import Parts, Service
-from triage.server.web.annotator import annotator_of, remember_annotator, required_annotator
-from triage.server.web.incident_lists import headlines, visible_incidents
-from triage.server.web.rendering import NO_STORE, is_part, page_router, show
+from triage.server.web.annotator import remember_annotator
+from triage.server.web.rendering import page_router
 from triage.server.web.template_filters import incident_path
+from triage.server.web.visit import AnnotatorVisit, PosterVisit, ReaderVisit, Visit
 from triage.store import IncidentQuery
 
 router = page_router()
@@ -126,122 +124,107 @@ class Outcome(NamedTuple):
 
 
 @router.get("/queue")
-async def queue(request: Request, service: Parts, principal: Reader, view: Viewed) -> Response:
+async def queue(visit: ReaderVisit, view: Viewed) -> Response:
     """Show one part of the queue; for htmx without the filters."""
-    return await _show(request, service, principal, view)
+    return await _show(visit, view)
 
 
 @router.get("/queue/counts")
-async def counts(request: Request, service: Parts, principal: Reader, view: Viewed) -> Response:
+async def counts(visit: ReaderVisit, view: Viewed) -> Response:
     """Show how many incidents each part of the queue holds."""
-    taxonomy = service.casebook.taxonomy
-    filters, label = view.filters(principal), view.label_filter(taxonomy)
-    annotator = annotator_of(request)
-    counted = {tab.kind: await service.worklist.count(tab.kind, filters, label, annotator) for tab in TABS}
-    return show(request, "_queue_counts.html", counted=counted, headers=NO_STORE)
+    filters, label, count = (
+        view.filters(visit.principal),
+        view.label_filter(visit.taxonomy),
+        visit.service.worklist.count,
+    )
+    counted = {tab.kind: await count(tab.kind, filters, label, visit.annotator) for tab in TABS}
+    return visit.show("_queue_counts.html", counted=counted)
 
 
 @router.post("/queue/confirm")
 async def confirm_chosen(
-    request: Request,
-    service: Parts,
-    principal: Annotator,
+    visit: AnnotatorVisit,
     view: Viewed,
     chosen: Chosen = [],  # noqa: B006 - FastAPI copies it
     annotator: Annotated[str, Form(max_length=200)] = "",
     is_gold: Annotated[bool, Form()] = False,
 ) -> Response:
     """Confirm the model's labels of the chosen incidents."""
-    name = required_annotator(request, annotator)
-    ids = await _visible(service, principal, chosen)
-    done = await confirm(service.casebook, service.store, ids, name, is_gold=is_gold)
+    name = visit.required_annotator(annotator)
+    ids = await _visible(visit, chosen)
+    done = await confirm(visit.service.casebook, visit.store, ids, name, is_gold=is_gold)
     what = f"{plural(done.labels, 'label')} of {plural(done.incidents, 'incident')}"
     gold = ", as gold: they are part of the history" if is_gold and done.incidents else ""
     message = f"{name} confirmed {what}{gold}." if done.incidents else "Nothing was confirmed."
-    response = await _show(request, service, principal, view, Outcome(message, _left_out(done.left_out)))
+    response = await _show(visit, view, Outcome(message, _left_out(done.left_out)))
     remember_annotator(response, name)
     return response
 
 
 @router.post("/queue/retry")
 async def retry_chosen(
-    request: Request,
-    service: Parts,
-    principal: Poster,
+    visit: PosterVisit,
     view: Viewed,
     chosen: Chosen = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """Triage those of the chosen incidents again whose triage failed or is degraded."""
-    ids = await _visible(service, principal, chosen)
-    again = [incident_id for incident_id in ids if await service.jobs.retry(incident_id)]
+    ids = await _visible(visit, chosen)
+    again = [incident_id for incident_id in ids if await visit.service.jobs.retry(incident_id)]
     others = dict.fromkeys((key for key in ids if key not in again), "it neither failed nor is its triage degraded")
     message = f"{plural(len(again), 'incident')} will be triaged again." if again else "Nothing is tried again."
-    return await _show(request, service, principal, view, Outcome(message, _left_out(others)))
+    return await _show(visit, view, Outcome(message, _left_out(others)))
 
 
 @router.post("/queue/assign")
 async def assign_chosen(
-    request: Request,
-    service: Parts,
-    principal: Annotator,
+    visit: AnnotatorVisit,
     view: Viewed,
     chosen: Chosen = [],  # noqa: B006 - FastAPI copies it
     annotators: Annotated[str, Form(max_length=2_000)] = "",
     shows_model: Annotated[bool, Form()] = False,
 ) -> Response:
     """Assign the chosen incidents to each of the annotators."""
-    ids = await _visible(service, principal, chosen)
-    taxonomy = service.casebook.taxonomy
-    given = await assign_each(service.store, taxonomy, annotators.split(","), ids, shows_model=shows_model)
-    message = ", ".join(f"{name} has {plural(n, 'incident')} more to label" for name, n in given.added.items())
-    return await _show(request, service, principal, view, Outcome(f"{message}."))
+    ids = await _visible(visit, chosen)
+    assigned = await assign_each(visit.store, visit.taxonomy, annotators.split(","), ids, shows_model=shows_model)
+    message = ", ".join(f"{name} has {plural(n, 'incident')} more to label" for name, n in assigned.added.items())
+    return await _show(visit, view, Outcome(f"{message}."))
 
 
-async def _show(
-    request: Request, service: Service, principal: Principal, view: View, outcome: Outcome | None = None
-) -> Response:
-    in_part = is_part(request)
-    if not principal.may("read"):
+async def _show(visit: Visit, view: View, outcome: Outcome | None = None) -> Response:
+    part = "_" if visit.is_part else ""
+    if not visit.principal.may("read"):
         # A key may allow changes without allowing to read.
-        return show(request, "_queue_outcome.html" if in_part else "queue_outcome.html", outcome=outcome)
-    taxonomy = service.casebook.taxonomy
-    annotator = annotator_of(request)
-    page = await service.worklist.page(
+        return visit.show(f"{part}queue_outcome.html", outcome=outcome)
+    page = await visit.service.worklist.page(
         view.tab,
-        view.filters(principal),
-        label=view.label_filter(taxonomy),
-        annotator=annotator,
+        view.filters(visit.principal),
+        label=view.label_filter(visit.taxonomy),
+        annotator=visit.annotator,
         limit=_PAGE,
         cursor=view.cursor or None,
     )
-    lines = [_line(item, view.tab, taxonomy) for item in page.items]
-    return show(
-        request,
-        "_queue.html" if in_part else "queue.html",
+    return visit.show(
+        f"{part}queue.html",
         view=view,
         tabs=TABS,
         page=page,
-        lines=lines,
-        headlines=await headlines(service.store, [item.candidate.incident for item in page.items]),
+        lines=[_line(item, view.tab, visit.taxonomy) for item in page.items],
+        headlines=await visit.headlines(item.candidate.incident for item in page.items),
         full=_FULL_FACETS,
         outcome=outcome,
         has_scores=any(_is_uncalibrated(item) for item in page.items),
-        facets=taxonomy.triaged,
-        in_use=None
-        if in_part
-        else await service.store.review_queues.list_filter_values(principal.teams, _SUGGESTED_OF),
-        headers=NO_STORE,
+        in_use=None if part else await visit.store.review_queues.list_filter_values(visit.teams, _SUGGESTED_OF),
     )
 
 
-async def _visible(service: Service, principal: Principal, chosen: Sequence[str]) -> list[str]:
+async def _visible(visit: Visit, chosen: Sequence[str]) -> list[str]:
     """The chosen incidents. Raises `NotFound` if the principal does not see all of them."""
     if not chosen:
         raise InvalidInput(
             "No incident is chosen: tick some first, or choose one with j and tick it with x.", field="incident"
         )
     ids = list(dict.fromkeys(chosen))
-    seen = await visible_incidents(service, principal, ids)
+    seen = await visit.visible(ids)
     if missing := [id_ for id_ in ids if id_ not in seen]:
         raise NotFound(f"There is no incident {', '.join(map(repr, missing[:10]))}.", incident_ids=missing)
     return ids

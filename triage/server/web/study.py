@@ -11,7 +11,7 @@ import itertools
 from collections import defaultdict
 from typing import Annotated, NamedTuple
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, Query, Response
 from markupsafe import Markup
 
 from triage.insights.automation import DEFAULT_CRITERIA, Opportunities, kind_name, near_miss_table, playbook_table
@@ -21,13 +21,11 @@ from triage.insights.study.checklist import Checklist, checklist_table
 from triage.insights.study.study_charts import TableChart, charts_of
 from triage.render.charts import Chart, Theme
 from triage.render.tables import Table
-from triage.server.api.access import Reader, requires
 from triage.server.api.history import automation_of, radar_of
-from triage.server.api.service import Parts
 from triage.server.web.downloads import ChartFormat, TableFormat, attachment, chart_file, find_table, table_file
-from triage.server.web.figure_cache import Cache, Measured, draw
-from triage.server.web.incident_lists import LISTED, visible_in_tables, visible_incidents
-from triage.server.web.rendering import page_router, show
+from triage.server.web.figure_cache import Measured, draw
+from triage.server.web.rendering import page_router
+from triage.server.web.visit import LISTED, OverseerVisit, ReaderVisit
 
 router = page_router()
 
@@ -46,28 +44,27 @@ class StudyFigures(NamedTuple):
 FacetQuery = Annotated[str, Query(alias="facet", max_length=100)]
 
 
-async def _study(service: Parts, cache: Cache, principal: Reader) -> Measured[StudyFigures]:
+async def _study(visit: ReaderVisit) -> Measured[StudyFigures]:
     async def measure() -> StudyFigures:
-        taxonomy = service.casebook.taxonomy
-        study = await service.studies.of(principal.teams)
-        tables = tables_of(study, taxonomy)
-        return StudyFigures(study, tables, charts_of(study, taxonomy, tables))
+        study = await visit.service.studies.of(visit.teams)
+        tables = tables_of(study, visit.taxonomy)
+        return StudyFigures(study, tables, charts_of(study, visit.taxonomy, tables))
 
-    return await cache.get("study", principal.teams, measure, _STUDY_CACHE_S)
-
-
-async def _playbooks(service: Parts, cache: Cache, principal: Reader) -> Measured[Opportunities]:
-    teams = principal.teams
-    return await cache.get("playbooks", teams, lambda: automation_of(service, teams, DEFAULT_CRITERIA))
+    return await visit.figures.get("study", visit.teams, measure, _STUDY_CACHE_S)
 
 
-async def _radar(service: Parts, cache: Cache, principal: Reader, facet: FacetQuery = "") -> Measured[Radar]:
-    teams = principal.teams
-    return await cache.get("radar", (teams, facet), lambda: radar_of(service, teams, facet or None))
+async def _playbooks(visit: ReaderVisit) -> Measured[Opportunities]:
+    service, teams = visit.service, visit.teams
+    return await visit.figures.get("playbooks", teams, lambda: automation_of(service, teams, DEFAULT_CRITERIA))
 
 
-async def _checklist(service: Parts, cache: Cache) -> Measured[Checklist]:
-    return await cache.get("checklist", None, service.studies.checklist, _CHECKLIST_CACHE_S)
+async def _radar(visit: ReaderVisit, facet: FacetQuery = "") -> Measured[Radar]:
+    service, teams = visit.service, visit.teams
+    return await visit.figures.get("radar", (teams, facet), lambda: radar_of(service, teams, facet or None))
+
+
+async def _checklist(visit: OverseerVisit) -> Measured[Checklist]:
+    return await visit.figures.get("checklist", None, visit.service.studies.checklist, _CHECKLIST_CACHE_S)
 
 
 MeasuredStudy = Annotated[Measured[StudyFigures], Depends(_study)]
@@ -76,24 +73,23 @@ MeasuredRadar = Annotated[Measured[Radar], Depends(_radar)]
 MeasuredChecklist = Annotated[Measured[Checklist], Depends(_checklist)]
 
 
-@router.get("/study", dependencies=[requires("read")])
-async def study(request: Request) -> Response:
+@router.get("/study")
+async def study(visit: ReaderVisit) -> Response:
     """Show the page. The study, which is slow to compute, is loaded after it."""
-    return show(request, "study.html")
+    return visit.show("study.html")
 
 
 @router.get("/study/made")
-async def study_figures(request: Request, service: Parts, principal: Reader, measured: MeasuredStudy) -> Response:
+async def study_figures(visit: ReaderVisit, measured: MeasuredStudy) -> Response:
     """Show the study, as a part of the page."""
     tables, charts = measured.value.tables, measured.value.charts
-    return show(
-        request,
+    return visit.show(
         "_study.html",
         study=measured.value.study,
         at=measured.at,
         sections=[(name, list(group)) for name, group in itertools.groupby(tables, key=lambda table: table.section)],
         figures=await asyncio.to_thread(_draw_charts, charts),
-        visible=await visible_in_tables(service, principal, tables),
+        visible=await visit.visible_in(*tables),
     )
 
 
@@ -114,53 +110,38 @@ async def study_chart(measured: MeasuredStudy, name: str, extension: ChartFormat
 
 
 @router.get("/study/playbooks")
-async def playbooks(request: Request, service: Parts, principal: Reader, measured: MeasuredPlaybooks) -> Response:
-    found, taxonomy = measured.value, service.casebook.taxonomy
-    near = near_miss_table(found, taxonomy)
-    return show(
-        request,
-        "playbooks.html",
-        found=found,
-        at=measured.at,
-        taxonomy=taxonomy,
-        kind_name=kind_name,
-        near=near,
-        visible=await visible_in_tables(service, principal, [playbook_table(found, taxonomy), near]),
-    )
+async def playbooks(visit: ReaderVisit, measured: MeasuredPlaybooks) -> Response:
+    found, at, _ = measured
+    near = near_miss_table(found, visit.taxonomy)
+    visible = await visit.visible_in(playbook_table(found, visit.taxonomy), near)
+    return visit.show("playbooks.html", found=found, at=at, kind_name=kind_name, near=near, visible=visible)
 
 
 @router.get("/study/playbooks.{extension}")
-async def playbooks_file(service: Parts, measured: MeasuredPlaybooks, extension: TableFormat) -> Response:
-    return table_file(playbook_table(measured.value, service.casebook.taxonomy), extension)
+async def playbooks_file(visit: ReaderVisit, measured: MeasuredPlaybooks, extension: TableFormat) -> Response:
+    return table_file(playbook_table(measured.value, visit.taxonomy), extension)
 
 
 @router.get("/study/near-misses.{extension}")
-async def near_misses_file(service: Parts, measured: MeasuredPlaybooks, extension: TableFormat) -> Response:
-    return table_file(near_miss_table(measured.value, service.casebook.taxonomy), extension)
+async def near_misses_file(visit: ReaderVisit, measured: MeasuredPlaybooks, extension: TableFormat) -> Response:
+    return table_file(near_miss_table(measured.value, visit.taxonomy), extension)
 
 
-@router.get("/study/radar", dependencies=[requires("read")])
-async def radar(request: Request, service: Parts, facet: FacetQuery = "") -> Response:
+@router.get("/study/radar")
+async def radar(visit: ReaderVisit, facet: FacetQuery = "") -> Response:
     """Show the page. The groups, which are slow to compute, are loaded after it."""
-    return show(request, "radar.html", facets=service.casebook.taxonomy.triaged, facet=facet)
+    return visit.show("radar.html", facets=visit.taxonomy.triaged, facet=facet)
 
 
 @router.get("/study/radar/found")
-async def radar_groups(request: Request, service: Parts, principal: Reader, measured: MeasuredRadar) -> Response:
+async def radar_groups(visit: ReaderVisit, measured: MeasuredRadar) -> Response:
     """Show the groups, as a part of the page."""
     found = measured.value
     ids = {id_ for group in found.groups for id_ in group.incidents[:LISTED]}
     ids |= {example.incident_id for group in found.groups for example in group.examples}
     ids |= {incident.incident_id for incident in found.ill_fitting[:LISTED]}
-    return show(
-        request,
-        "_radar.html",
-        found=found,
-        at=measured.at,
-        facet=service.casebook.taxonomy.facet(found.facet),
-        visible=await visible_incidents(service, principal, ids),
-        listed=LISTED,
-    )
+    facet, visible = visit.taxonomy.facet(found.facet), await visit.visible(ids)
+    return visit.show("_radar.html", found=found, at=measured.at, facet=facet, visible=visible, listed=LISTED)
 
 
 @router.get("/study/radar.yaml")
@@ -174,12 +155,12 @@ async def radar_file(measured: MeasuredRadar, extension: TableFormat) -> Respons
     return table_file(radar_table(measured.value), extension)
 
 
-@router.get("/study/checklist", dependencies=[requires("read", all_teams=True)])
-async def checklist(request: Request, measured: MeasuredChecklist) -> Response:
-    return show(request, "checklist.html", found=measured.value)
+@router.get("/study/checklist")
+async def checklist(visit: OverseerVisit, measured: MeasuredChecklist) -> Response:
+    return visit.show("checklist.html", found=measured.value)
 
 
-@router.get("/study/checklist.{extension}", dependencies=[requires("read", all_teams=True)])
+@router.get("/study/checklist.{extension}")
 async def checklist_file(measured: MeasuredChecklist, extension: TableFormat) -> Response:
     return table_file(checklist_table(measured.value), extension)
 
