@@ -14,8 +14,7 @@ from triage.domain.incident import Incident
 from triage.domain.taxonomy import DisplayNames, Taxonomy
 from triage.domain.triage_result import Evidence, FacetResult, Neighbour, Provenance, Suggestion, Triage
 from triage.redaction import Redactor
-from triage.server.notifications.message import News, generic, news
-from triage.server.notifications.slack import _cut, escaped, slack
+from triage.server.notifications.message import News, _cut, escaped, generic, news, slack
 from triage.store import StoredIncident
 
 NOW = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)

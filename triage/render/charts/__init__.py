@@ -10,8 +10,17 @@ from triage.render.charts.confusion import confusion_chart
 from triage.render.charts.curves import Covered, Series, Stated, coverage_chart, reliability_chart, seconds_chart
 from triage.render.charts.intervals import Median, Share, medians_chart, shares_chart
 from triage.render.charts.panels import panels_chart
-from triage.render.charts.pictures import as_pdf, as_png, format_of, write_picture, write_pictures
-from triage.render.charts.svg import as_figure, as_inline_svg, as_svg, stylesheet
+from triage.render.charts.pictures import (
+    as_figure,
+    as_inline_svg,
+    as_pdf,
+    as_png,
+    as_svg,
+    format_of,
+    stylesheet,
+    write_picture,
+    write_pictures,
+)
 from triage.render.charts.time_series import Goal, Level, Moment, Month, months_chart, over_time_chart
 
 __all__ = [

@@ -23,7 +23,6 @@ from triage.server.transient_errors import is_database_away
 MEDIA_TYPE = "application/problem+json"
 
 _log = logging.getLogger(__name__)
-_RESERVED = frozenset({"type", "title", "status", "detail", "instance", "request_id", "errors"})
 
 
 class FieldError(BaseModel, frozen=True):
@@ -93,31 +92,9 @@ class Defect(TriageError):
         super().__init__("The service failed on this request: try again, or look for the reason in its log.")
 
 
-def problem(
-    request: Request,
-    status: int,
-    detail: str,
-    *,
-    kind: str = "",
-    title: str = "",
-    data: Mapping[str, Any] | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """A problem document as a response. `data` are further members.
-
-    Without a `kind`, its type is `about:blank` and its title the status's phrase, as RFC 9457 asks.
-    """
-    document = {
-        "type": f"urn:triage:problem:{kind}" if kind else "about:blank",
-        "title": title or http.HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "instance": request.url.path,
-        "request_id": logs.request_id.get(),
-        **(data or {}),
-    }
-    content = json.dumps(document, ensure_ascii=False, default=str)
-    return Response(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
+def problem(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A problem document as a response, of type `about:blank` and with the status's phrase as title (RFC 9457)."""
+    return _response(_problem(request, "about:blank", http.HTTPStatus(status).phrase, status, detail), headers)
 
 
 def install(app: FastAPI) -> None:
@@ -137,28 +114,19 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def problem_of(request: Request, error: TriageError) -> Problem:
     """The problem document of an error, as a part of a larger answer."""
-    return Problem(
-        type=f"urn:triage:problem:{error.kind}",
-        title=error.title,
-        status=error.status,
-        detail=error.detail,
-        instance=request.url.path,
-        request_id=logs.request_id.get(),
-        errors=_invalid_fields(error),
-    )
+    document = _problem(request, f"urn:triage:problem:{error.kind}", error.title, error.status, error.detail)
+    return document.model_copy(update={"errors": _invalid_fields(error)})
 
 
 async def _triage_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, TriageError)  # noqa: S101 - Starlette types handlers for any exception
     if error.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("%s %s: %s", request.method, request.url.path, error.detail)
-    data = {name: value for name, value in error.data.items() if name not in _RESERVED}
-    if errors := _invalid_fields(error):
-        data["errors"] = [each.model_dump() for each in errors]
+    data = {name: value for name, value in error.data.items() if name not in Problem.model_fields}
     headers: dict[str, str] = dict(error.headers)
     if (wait_s := error.data.get("retry_after_s")) is not None:
         headers["Retry-After"] = str(math.ceil(wait_s))
-    return problem(request, error.status, error.detail, kind=error.kind, title=error.title, data=data, headers=headers)
+    return _response(problem_of(request, error), headers, data)
 
 
 async def _database_error(request: Request, error: Exception) -> Response:
@@ -193,6 +161,20 @@ def _allowed_methods(request: Request) -> set[str]:
     path, paths = request.url.path, request.app.openapi()["paths"]
     matching = [path] if path in paths else [each for each in paths if compile_path(each)[0].match(path)]
     return {method.upper() for each in matching for method in paths[each]}
+
+
+def _problem(request: Request, kind: str, title: str, status: int, detail: str) -> Problem:
+    path, request_id = request.url.path, logs.request_id.get()
+    return Problem(type=kind, title=title, status=status, detail=detail, instance=path, request_id=request_id)
+
+
+def _response(document: Problem, headers: Mapping[str, str] | None, data: Mapping[str, Any] | None = None) -> Response:
+    """The document with further members `data`. `errors` is left out if there are none."""
+    members = document.model_dump(exclude={"errors"}) | dict(data or {})
+    if document.errors:
+        members["errors"] = [each.model_dump() for each in document.errors]
+    content = json.dumps(members, ensure_ascii=False, default=str)
+    return Response(content, document.status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def _invalid_fields(error: TriageError) -> tuple[FieldError, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from triage.server.jobs.jobs import JobOptions, Jobs, Role, Runs
+from triage.server.jobs.jobs import Jobs, Runs
+from triage.server.jobs.workflows import JobOptions, Role
 
 __all__ = ["JobOptions", "Jobs", "Role", "Runs"]

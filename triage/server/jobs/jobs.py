@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import sqlalchemy
 from dbos import DBOS
@@ -25,7 +25,7 @@ from triage.observability.progress import observed_by
 from triage.pipeline.pipeline import PipelineResult
 from triage.server.jobs import workflows
 from triage.server.jobs.reaper import Reaper
-from triage.server.jobs.workflows import empty_log
+from triage.server.jobs.workflows import JobOptions, empty_log
 from triage.server.metrics import Metrics
 from triage.server.transient_errors import is_database_away, is_index_away
 from triage.store import Pending, Store, StoredIncident
@@ -40,38 +40,10 @@ _MOST_RETRY_S = 300.0
 _PATIENCE_WITH_DATABASE_S = 3.0
 
 
-Role = Literal["all", "api", "worker"]
-"""An `api` process only queues jobs, a `worker` only runs them."""
-
-
 class Runs(Protocol):
     """Triages one incident: the pipeline."""
 
     async def run(self, incident: Incident, *, teams: Collection[str] | None = None) -> PipelineResult: ...
-
-
-class JobOptions(NamedTuple):
-    """How jobs run.
-
-    `concurrency` is how many incidents a process triages at a time. `crashes` is how often an attempt is restarted
-    after its process died. `attempts` is how often an incident is tried if the pipeline fails: the first retry comes
-    after `retry_s` seconds, each further one after four times as long. If the index is still unavailable after
-    `patience_s`, the attempt is always retried. A process without a heartbeat for `dead_after_s` is dead, and others
-    take over its work. New incidents are refused while more than `most_pending` are pending. Finished jobs are deleted
-    after `kept_days`.
-    """
-
-    concurrency: int = 4
-    polling_s: float = 0.1
-    sweep_s: float = 15.0
-    attempts: int = 3
-    crashes: int = 5
-    retry_s: float = 30.0
-    role: Role = "all"
-    patience_s: float = 10.0
-    dead_after_s: float = 15.0
-    most_pending: int = 10_000
-    kept_days: float = 7.0
 
 
 class Jobs:
@@ -111,11 +83,6 @@ class Jobs:
         self._queue_length, self._counted_at = 0, float("-inf")
         self._tidied_at = float("-inf")
         self._is_started = False
-
-    @property
-    def works(self) -> bool:
-        """True if this process runs jobs, and does not only queue them."""
-        return self._options.role != "api"
 
     @property
     def is_running(self) -> bool:
@@ -268,18 +235,10 @@ class Jobs:
     async def _start(self) -> None:
         await self._beat()
         self._is_started = True
-        self._engine = await workflows.launch(
-            self._url,
-            self.executor,
-            self._workflow(),
-            works=self.works,
-            crashes=self._options.crashes,
-            concurrency=self._options.concurrency,
-            polling_s=self._options.polling_s,
-        )
+        self._engine = await workflows.launch(self._url, self.executor, self._workflow(), self._options)
         beat_s = max(self._options.dead_after_s / 5, 0.05)
         self._chores.append(self._every(beat_s, "heartbeat", self._beat))
-        if self.works:
+        if self._options.works:
             await self.reap()
             await self.sweep()
             self._chores.append(self._every(beat_s, "takeover of dead processes' jobs", self.reap))

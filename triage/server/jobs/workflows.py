@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import sqlalchemy
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
@@ -43,6 +43,39 @@ _CONNECTIONS = 6
 _CARRIER = "dbos.otelContext"
 
 
+Role = Literal["all", "api", "worker"]
+"""An `api` process only queues jobs, a `worker` only runs them."""
+
+
+class JobOptions(NamedTuple):
+    """How jobs run.
+
+    `concurrency` is how many incidents a process triages at a time. `crashes` is how often an attempt is restarted
+    after its process died. `attempts` is how often an incident is tried if the pipeline fails: the first retry comes
+    after `retry_s` seconds, each further one after four times as long. If the index is still unavailable after
+    `patience_s`, the attempt is always retried. A process without a heartbeat for `dead_after_s` is dead, and others
+    take over its work. New incidents are refused while more than `most_pending` are pending. Finished jobs are deleted
+    after `kept_days`.
+    """
+
+    concurrency: int = 4
+    polling_s: float = 0.1
+    sweep_s: float = 15.0
+    attempts: int = 3
+    crashes: int = 5
+    retry_s: float = 30.0
+    role: Role = "all"
+    patience_s: float = 10.0
+    dead_after_s: float = 15.0
+    most_pending: int = 10_000
+    kept_days: float = 7.0
+
+    @property
+    def works(self) -> bool:
+        """True if the process runs jobs, and does not only queue them."""
+        return self.role != "api"
+
+
 class Claimed(NamedTuple):
     """A workflow that a process (`executor`) has taken from the queue and not finished."""
 
@@ -54,13 +87,9 @@ async def launch(
     database_url: str,
     executor: str,
     run: Callable[[str, int], Awaitable[None]],
-    *,
-    works: bool,
-    crashes: int,
-    concurrency: int,
-    polling_s: float,
+    options: JobOptions,
 ) -> sqlalchemy.Engine | None:
-    """Start DBOS in this process and on this event loop; if it `works`, it takes workflows from the queue.
+    """Start DBOS in this process and on this event loop; one that works takes workflows from the queue.
 
     Returns the engine to dispose of after `DBOS.destroy`, if one was made. DBOS stores the concurrency with the queue:
     the worker that started last sets it for all.
@@ -80,15 +109,18 @@ async def launch(
     if engine is not None:
         config["system_database_engine"] = engine
     DBOS(config=config)
-    if not works:
+    if not options.works:
         DBOS.listen_queues([])
-    DBOS.workflow(name=WORKFLOW, max_recovery_attempts=crashes)(run)
+    DBOS.workflow(name=WORKFLOW, max_recovery_attempts=options.crashes)(run)
     # Called inside the loop, so that DBOS runs its workflows here. On a loop of its own they could not use the
     # connections of the pipeline and the store.
     DBOS.launch()
-    if works:
+    if options.works:
         await DBOS.register_queue_async(
-            QUEUE, worker_concurrency=concurrency, polling_interval_sec=polling_s, on_conflict="always_update"
+            QUEUE,
+            worker_concurrency=options.concurrency,
+            polling_interval_sec=options.polling_s,
+            on_conflict="always_update",
         )
     return engine
 

@@ -15,8 +15,7 @@ from triage.domain.errors import NotFound, TriageError
 from triage.domain.taxonomy import DisplayNames, Taxonomy
 from triage.redaction import Redactor
 from triage.server.notifications.delivery import Courier, Outcome, signed
-from triage.server.notifications.message import encoded, generic, news
-from triage.server.notifications.slack import slack
+from triage.server.notifications.message import encoded, generic, news, slack
 from triage.server.transient_errors import is_database_away
 from triage.store import Claimed, Store, Subscription
 

@@ -7,36 +7,20 @@ from urllib.parse import quote, unquote
 from fastapi import Request, Response
 
 from triage.domain.annotation import LONGEST_NAME, clean_name
-from triage.domain.errors import InvalidInput
 from triage.domain.principal import Principal
 
 COOKIE = "triage_annotator"
 
 _MAX_AGE_S = 365 * 86_400
-_OF_MODELS = "model:"
 
 
 def annotator_of(request: Request) -> str:
     """The annotator's name: from the cookie, else from the key; empty if unknown."""
-    name = getattr(request.state, "annotator", "") or _cleaned(unquote(request.cookies.get(COOKIE, "")))
+    name = getattr(request.state, "annotator", "") or cleaned_name(unquote(request.cookies.get(COOKIE, "")))
     if name:
         return name
     principal: Principal | None = getattr(request.state, "principal", None)
     return principal.name if principal is not None and principal.key_id is not None else ""
-
-
-def required_annotator(request: Request, typed: str = "") -> str:
-    """The name `typed` on the page, else `annotator_of`. Raises `InvalidInput` if it is empty or a model's."""
-    name = _cleaned(typed) or annotator_of(request)
-    if not name:
-        raise InvalidInput("Say who labels: type your name, or a name for yourself.", field="annotator")
-    if name.startswith(_OF_MODELS):
-        raise InvalidInput(
-            f"Names that begin with {_OF_MODELS!r} are those of models: choose another.", field="annotator"
-        )
-    # So that the response to this request shows the name before the cookie is set.
-    request.state.annotator = name
-    return name
 
 
 def remember_annotator(response: Response, name: str) -> None:
@@ -50,5 +34,6 @@ def forget_annotator(response: Response) -> None:
     response.delete_cookie(COOKIE, path="/")
 
 
-def _cleaned(name: str) -> str:
+def cleaned_name(name: str) -> str:
+    """The name on one line, without invisible characters, and not too long."""
     return clean_name(name)[:LONGEST_NAME]

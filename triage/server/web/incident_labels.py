@@ -15,9 +15,8 @@ from triage.server.api.access import requires
 from triage.server.api.parameters import IncidentInPath
 from triage.server.web.annotator import remember_annotator
 from triage.server.web.forms import Form, read_form
-from triage.server.web.incident import show_incident
+from triage.server.web.incident import Sheet, read_sheet, sheet_context, show_incident
 from triage.server.web.incident_sections import show_section
-from triage.server.web.label_sheet import Sheet, read_sheet, sheet_context
 from triage.server.web.questions import read_note
 from triage.server.web.rendering import page_router
 from triage.server.web.template_filters import incident_path

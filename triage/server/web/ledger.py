@@ -18,8 +18,8 @@ from triage.server.api.access import requires
 from triage.server.api.history import ledger_of
 from triage.server.api.parameters import IncidentInPath
 from triage.server.web.downloads import TableFormat, table_file
+from triage.server.web.incident import read_sheet
 from triage.server.web.incident_sections import show_section
-from triage.server.web.label_sheet import read_sheet
 from triage.server.web.rendering import page_router
 from triage.server.web.visit import REVEALS_LABELS, ReaderVisit, Visit
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
-from triage.domain.errors import TriageError
+from triage.domain.errors import InvalidInput, TriageError
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import DisplayNames
 from triage.evaluation.run_cache import RunCache
@@ -21,7 +21,7 @@ from triage.render.tables import Table
 from triage.server.api.access import missing_scope, requires
 from triage.server.api.parameters import IncidentInPath
 from triage.server.api.service import Parts, Service
-from triage.server.web.annotator import annotator_of, required_annotator
+from triage.server.web.annotator import annotator_of, cleaned_name
 from triage.server.web.figure_cache import FigureCache
 from triage.server.web.rendering import PageOptions, go_to, is_part, show
 from triage.server.web.template_filters import incident_path
@@ -29,6 +29,8 @@ from triage.store import Listed
 
 LISTED = 100
 """The most incidents that a page lists behind a figure."""
+
+_OF_MODELS = "model:"
 
 
 class YoursToLabelBlind(TriageError):
@@ -56,7 +58,16 @@ class Visit:
 
     def required_annotator(self, typed: str = "") -> str:
         """The name `typed` on the page, else `annotator`. Raises `InvalidInput` if it is empty or a model's."""
-        return required_annotator(self.request, typed)
+        name = cleaned_name(typed) or self.annotator
+        if not name:
+            raise InvalidInput("Say who labels: type your name, or a name for yourself.", field="annotator")
+        if name.startswith(_OF_MODELS):
+            raise InvalidInput(
+                f"Names that begin with {_OF_MODELS!r} are those of models: choose another.", field="annotator"
+            )
+        # So that the response to this request shows the name before the cookie is set.
+        self.request.state.annotator = name
+        return name
 
     @property
     def corrections(self) -> Corrections:
