@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from triage import __version__
 from triage.app.settings import Settings, shown_settings
@@ -31,15 +31,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class _Process(NamedTuple):
-    """The running parts of a process of the service."""
-
-    components: Components
-    jobs: Jobs
-    metrics: Metrics
-    notifier: Notifier
-
-
 @asynccontextmanager
 async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIterator[FastAPI]:
     """The ASGI app with everything behind it running: queue, index, model. Serve it on the same event loop."""
@@ -55,22 +46,27 @@ async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIter
     guard = GuardOptions(frozenset({settings.host}), access.is_on, settings.cors_origins, settings.request_limit_s)
     if not settings.serve_works:
         _require_shared(settings, "TRIAGE_SERVE_WORKS=false leaves the work to `triage worker`")
-    async with _running(settings, "all" if settings.serve_works else "api", progress) as process:
-        components, taxonomy = process.components, process.components.taxonomy
+    async with _running(settings, "all" if settings.serve_works else "api", progress) as (
+        components,
+        jobs,
+        metrics,
+        notifier,
+    ):
+        taxonomy = components.taxonomy
         app = create_app(
             components.casebook,
             components.store,
-            process.jobs,
+            jobs,
             components.previewer,
             taxonomies={name: Taxonomy.load(name) for name in shipped()} | {taxonomy.id: taxonomy},
             checks={"model": Check(lambda: _ping(components.model), is_required=False)},
             live_options=live_options(settings),
             roles=Roles.load(taxonomy, settings.study_roles),
             eval_folders=EvalFolders(settings.suites, settings.runs),
-            metrics=process.metrics,
+            metrics=metrics,
             access_options=access,
             guard_options=guard,
-            notifier=process.notifier,
+            notifier=notifier,
             max_write_up_bytes=settings.max_write_up_bytes,
             wait_limit_s=settings.wait_limit_s,
             lifespan=lambda _: nullcontext(),
@@ -99,7 +95,9 @@ async def open_worker(settings: Settings, progress: Progress = silent) -> AsyncI
 
 
 @asynccontextmanager
-async def _running(settings: Settings, role: Role, progress: Progress) -> AsyncIterator[_Process]:
+async def _running(
+    settings: Settings, role: Role, progress: Progress
+) -> AsyncIterator[tuple[Components, Jobs, Metrics, Notifier]]:
     """What every process of the service runs: the queue, index updates, metrics, traces and notifications."""
     from triage.server.index_keeper import index_keeper
     from triage.server.jobs import JobOptions, Jobs
@@ -124,7 +122,7 @@ async def _running(settings: Settings, role: Role, progress: Progress) -> AsyncI
         await notifier.start()
         warm_up = asyncio.create_task(_warm_up(components.pipeline), name="warm up")
         try:
-            yield _Process(components, jobs, metrics, notifier)
+            yield components, jobs, metrics, notifier
         finally:
             warm_up.cancel()
             await asyncio.gather(warm_up, return_exceptions=True)

@@ -8,7 +8,7 @@ from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, LabelProbability, Provenance, Triage
-from triage.server.web.annotator import COOKIE
+from triage.server.web.rendering import COOKIE
 from triage.store import Pending, Store
 
 from .conftest import Site, in_store

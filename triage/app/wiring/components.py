@@ -160,11 +160,11 @@ def find_calibration(settings: Settings, now: Circumstances, *, is_fallback: boo
     outdated: Calibrator | None = None
     shipped = Path(__file__).parents[2] / "calibrators"
     for folder in (calibrators_folder(settings), shipped):
-        found = [Calibrator.read(path) for path in sorted(folder.glob("*.json"))]
-        found.sort(key=lambda calibrator: calibrator.created_at, reverse=True)
-        if fitting := next((calibrator for calibrator in found if not calibrator.misfit(now)), None):
+        calibrators = [Calibrator.read(path) for path in sorted(folder.glob("*.json"))]
+        calibrators.sort(key=lambda calibrator: calibrator.created_at, reverse=True)
+        if fitting := next((calibrator for calibrator in calibrators if not calibrator.misfit(now)), None):
             return fitting.calibration(now)
-        outdated = outdated or next((calibrator for calibrator in found if calibrator.is_meant_for(now)), None)
+        outdated = outdated or next((calibrator for calibrator in calibrators if calibrator.is_meant_for(now)), None)
     return Calibration(warning=outdated.misfit(now)) if outdated else UNCALIBRATED
 
 

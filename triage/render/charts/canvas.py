@@ -105,9 +105,9 @@ def text_width(text: str, size: float = TEXT) -> float:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
-    found, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)
     wide = sum(unicodedata.east_asian_width(c) in {"W", "F"} for c in text)
-    return float(found) + 0.45 * size * wide
+    return float(width) + 0.45 * size * wide
 
 
 class _Heading(NamedTuple):

@@ -24,8 +24,8 @@ def panels_chart(id_: str, title: str, caption: str, charts: Sequence[Chart], co
             above, below = part.subfigures(2, 1, height_ratios=(height - chart.size.height, chart.size.height))
             name = shortened(chart.title, 0.88 * (width - 2 * MARGIN))
             above.text(MARGIN / width, 1 - 10 / (height - chart.size.height), name, va="top", fontweight="bold")
-            beside = max(width - chart.size.width, 0.001)
-            place = below.subfigures(1, 2, width_ratios=(chart.size.width, beside))[0]
+            blank = max(width - chart.size.width, 0.001)
+            place = below.subfigures(1, 2, width_ratios=(chart.size.width, blank))[0]
             chart.draw(Canvas(place, chart.size, canvas.colours))
 
     alt = " ".join(f"{chart.title}: {chart.alt}" for chart in charts)

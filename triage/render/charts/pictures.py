@@ -125,10 +125,10 @@ def _serialized(element: ET.Element, prefix: str, referenced: set[str]) -> Itera
     yield f"<{tag}{text}>{inner}</{tag}>" if inner else f"<{tag}{text}/>"
 
 
-def _attributes(found: Mapping[str, str], prefix: str, referenced: set[str]) -> dict[str, str]:
+def _attributes(own: Mapping[str, str], prefix: str, referenced: set[str]) -> dict[str, str]:
     """Attributes that any page allows: each declaration of a style becomes an attribute."""
     attributes = {}
-    for name, value in found.items():
+    for name, value in own.items():
         if name == "style":
             for declaration in value.split(";"):
                 property_, _, setting = declaration.partition(":")

@@ -110,7 +110,7 @@ async def _check_team(service: Service, principal: Principal, incident_id: str) 
 
 def _find(dependant: Dependant) -> Allowed | None:
     for each in dependant.dependencies:
-        found = each.call if isinstance(each.call, Allowed) else _find(each)
-        if found is not None:
-            return found
+        allowed = each.call if isinstance(each.call, Allowed) else _find(each)
+        if allowed is not None:
+            return allowed
     return None

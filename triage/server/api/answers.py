@@ -120,10 +120,10 @@ def _expected(
 ) -> Labelled | None:
     if if_match is None or if_match.strip() == "*":
         return None
-    found = _LABELLED.fullmatch(if_match.strip())
-    if found is None:
+    match = _LABELLED.fullmatch(if_match.strip())
+    if match is None:
         raise InvalidInput("is not an ETag of annotations: send the one of their GET, in quotes.", field="If-Match")
-    return Labelled(int(found[1]), int(found[2]))
+    return Labelled(int(match[1]), int(match[2]))
 
 
 ExpectedAnnotations = Annotated[Labelled | None, Depends(_expected)]

@@ -104,22 +104,15 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    live_options = live_options or LiveOptions()
-    live = LiveAgreement(store, casebook.taxonomy, live_options)
+    taxonomy, live_options = casebook.taxonomy, live_options or LiveOptions()
+    live = LiveAgreement(store, taxonomy, live_options)
     app.state.service = Service(
         casebook,
         store,
         jobs,
         live,
-        LiveFigures(store, casebook.taxonomy, live, live_options),
-        Studies(
-            store,
-            casebook.taxonomy,
-            roles or Roles.load(casebook.taxonomy),
-            casebook.fingerprint,
-            live,
-            eval_folders,
-        ),
+        LiveFigures(store, taxonomy, live, live_options),
+        Studies(store, taxonomy, roles or Roles.load(taxonomy), casebook.fingerprint, live, eval_folders),
         metrics,
         taxonomies,
         checks or {},

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,9 @@ async def documentation(request: Request) -> Response:
         for method in METHODS:
             if method in operations:
                 by_tag[operations[method].get("tags", ["other"])[0]].append((method, path, operations[method]))
-    page = _template().render(style=_STYLE, info=schema["info"], by_tag=by_tag, json=_json)
+    page = _template().render(
+        style=_STYLE, info=schema["info"], by_tag=by_tag, json=partial(json.dumps, ensure_ascii=False, indent=2)
+    )
     return Response(page, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
 
@@ -154,7 +156,3 @@ async def documentation(request: Request) -> Response:
 def _template() -> Template:
     source = Path(__file__).with_name("docs_page.html").read_text(encoding="utf-8")
     return Environment(autoescape=True, undefined=ChainableUndefined).from_string(source)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2)

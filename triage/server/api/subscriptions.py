@@ -92,8 +92,8 @@ async def list_subscriptions(
     team: Annotated[str | None, Query(max_length=64, description="Only subscriptions of this team.")] = None,
 ) -> Response:
     """List subscriptions, without their secrets."""
-    found = await service.store.subscriptions.list(team)
-    return answer(Subscriptions(subscriptions=tuple(each for each in found if principal.sees(each.team))))
+    subscriptions = await service.store.subscriptions.list(team)
+    return answer(Subscriptions(subscriptions=tuple(each for each in subscriptions if principal.sees(each.team))))
 
 
 @router.get("/{subscription_id}", response_model=Subscription)
@@ -133,8 +133,8 @@ async def list_notifications(
 ) -> Response:
     """List the messages of a subscription: their state, attempts, and why the last attempt failed."""
     subscription = await _get(service, principal, subscription_id)
-    found = await service.store.notifications.list(subscription_id=subscription.id, limit=limit, state=state)
-    return answer(Notifications(notifications=tuple(found)))
+    notifications = await service.store.notifications.list(subscription_id=subscription.id, limit=limit, state=state)
+    return answer(Notifications(notifications=tuple(notifications)))
 
 
 @router.post(
@@ -150,7 +150,7 @@ async def redeliver_notification(
 
 async def _get(service: Service, principal: Principal, subscription_id: str) -> Subscription:
     """The subscription. Raises `NotFound`, also for one of another team."""
-    found = await service.store.subscriptions.get(checked_id(subscription_id))
-    if not principal.sees(found.team):
+    subscription = await service.store.subscriptions.get(checked_id(subscription_id))
+    if not principal.sees(subscription.team):
         raise NotFound(f"There is no subscription {subscription_id!r}.", subscription_id=subscription_id)
-    return found
+    return subscription

@@ -173,8 +173,8 @@ async def states(run_ids: Collection[str]) -> dict[str, str]:
 
 async def claimed() -> list[Claimed]:
     """The workflows that processes have taken, alive or dead."""
-    found = await _find(status="PENDING", name=WORKFLOW)
-    return [Claimed(each.workflow_id, each.executor_id or "") for each in found]
+    taken = await _find(status="PENDING", name=WORKFLOW)
+    return [Claimed(each.workflow_id, each.executor_id or "") for each in taken]
 
 
 async def hand_back(work: Iterable[Claimed]) -> int:
@@ -192,9 +192,9 @@ async def hand_back(work: Iterable[Claimed]) -> int:
 
 async def forget(incident_id: str) -> int:
     """Delete all workflows of an incident; returns how many."""
+    first = await _find(workflow_ids=[incident_id])
     later = await _find(workflow_id_prefix=f"{incident_id}{_ATTEMPT}")
-    found = [each.workflow_id for each in (*await _find(workflow_ids=[incident_id]), *later)]
-    own = [each for each in found if incident_of(each) == incident_id]
+    own = [each.workflow_id for each in (*first, *later) if incident_of(each.workflow_id) == incident_id]
     if own:
         await DBOS.delete_workflows_async(own)
     return len(own)
@@ -203,9 +203,9 @@ async def forget(incident_id: str) -> int:
 async def forget_ended(before: datetime) -> int:
     """Delete the finished workflows that were queued before a moment; returns how many."""
     count, until = 0, before.isoformat()
-    while found := await _find(status=list(ENDED), name=WORKFLOW, end_time=until, limit=_BATCH):
-        await DBOS.delete_workflows_async([each.workflow_id for each in found])
-        count += len(found)
+    while ended := await _find(status=list(ENDED), name=WORKFLOW, end_time=until, limit=_BATCH):
+        await DBOS.delete_workflows_async([each.workflow_id for each in ended])
+        count += len(ended)
     return count
 
 

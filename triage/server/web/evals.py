@@ -73,8 +73,8 @@ Opened = Annotated[OpenedRun, Depends(_open)]
 def _count(opened: Opened, facet: str, gold: str, predicted: str = "", outcome: str = "") -> tuple[FacetView, CaseList]:
     view = _facet(opened, facet)
     for cases in view.lists:
-        found = cases.outcome if cases.predicted is None else cases.predicted
-        if cases.gold == gold and found == (outcome or predicted):
+        given = cases.outcome if cases.predicted is None else cases.predicted
+        if cases.gold == gold and given == (outcome or predicted):
             return view, cases
     raise NotFound("This run has no such cases: follow a count of the page of a facet.", facet=facet)
 
@@ -291,18 +291,18 @@ def _chosen(runs: RunCache, names: Sequence[str], base: str) -> list[CachedRun]:
     chosen = set(names) | ({base} if base else set())
     if not 2 <= len(chosen) <= _MOST_COMPARED:
         raise InvalidInput(f"Choose two to {_MOST_COMPARED} runs of the list to compare.", field="run")
-    found = [listed for listed in runs.listing().runs if listed.name in chosen]
-    if missing := chosen - {listed.name for listed in found}:
+    matches = [listed for listed in runs.listing().runs if listed.name in chosen]
+    if missing := chosen - {listed.name for listed in matches}:
         raise NotFound(f"There is no run {min(missing)!r}: choose runs of the list.", run=min(missing))
-    return sorted(found, key=lambda listed: (listed.name != base, listed.info.started_at))
+    return sorted(matches, key=lambda listed: (listed.name != base, listed.info.started_at))
 
 
 async def _compare(runs: RunCache, base: str, other: str, number: int) -> Markup:
-    found, opened = await runs.compare(base, other), await runs.open(other)
+    comparison, opened = await runs.compare(base, other), await runs.open(other)
     place = f"compared{number}"
-    files = {table.id for table in comparison_tables(found, place)}
+    files = {table.id for table in comparison_tables(comparison, place)}
     links = _ComparisonLinks(base, other, files)
-    context = {"compared": Compared.of(found), "place": place, "compared_title": f"{other} against {base}"}
+    context = {"compared": Compared.of(comparison), "place": place, "compared_title": f"{other} against {base}"}
     return await asyncio.to_thread(part_of, opened.view, "comparison", links, **context)
 
 
@@ -322,7 +322,7 @@ def _run_cells(run: CachedRun, summary: Summary | None, facets: Sequence[str]) -
     began = run.info.started_at.isoformat(timespec="seconds")
     cells: list[Cell] = [run.name, run.info.suite.name, began, run.model, run.prompts, " ".join(run.tags)]
     cells += [summary.planned, summary.done] if summary else [None, None]
-    kappas = {found.facet: found.kappa for found in summary.facets} if summary else {}
+    kappas = {scores.facet: scores.kappa for scores in summary.facets} if summary else {}
     for facet in facets:
         kappa = kappas.get(facet)
         interval = kappa.interval if kappa else None

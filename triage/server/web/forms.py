@@ -12,7 +12,7 @@ from triage.domain.errors import InvalidInput
 from triage.server.api.bodies import decode, media_type, read_bytes
 from triage.server.api.problems import UnsupportedMediaType
 
-Form = ImmutableMultiDict[str, str]
+FormFields = ImmutableMultiDict[str, str]
 
 KIND = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 500
@@ -35,7 +35,7 @@ async def hold_form(request: Request) -> Request:
     return Request(request.scope, receive)
 
 
-async def read_form(request: Request, most_bytes: int) -> Form:
+async def read_form(request: Request, most_bytes: int) -> FormFields:
     """The fields of a form whose values have at most `most_bytes` bytes together, with `\\n` as line ends.
 
     Raises `InputTooLarge`, `UnsupportedMediaType` or `InvalidInput`.

@@ -77,39 +77,39 @@ Searched = Annotated[Search, Depends(_search)]
 @router.get("/history")
 async def history(visit: ReaderVisit, search: Searched) -> Response:
     """Show the found incidents and the label filters; for htmx without the search form."""
-    found, is_without_blind = await _browse(visit, search, search.k)
+    browsed, is_without_blind = await _browse(visit, search, search.k)
     return visit.show(
         "_history_found.html" if visit.is_part else "history.html",
         search=search,
-        found=found,
-        filters=_filters(visit.taxonomy, found, search.chosen),
-        visible=await visit.visible(hit.example.incident_id for hit in found.hits),
-        labels=[_label_names(visit.taxonomy, hit.example.labels) for hit in found.hits],
-        more=min(search.k + _STEP, _MOST) if found.n > len(found.hits) and search.k < _MOST else None,
+        found=browsed,
+        filters=_filters(visit.taxonomy, browsed, search.chosen),
+        visible=await visit.visible(hit.example.incident_id for hit in browsed.hits),
+        labels=[_label_names(visit.taxonomy, hit.example.labels) for hit in browsed.hits],
+        more=min(search.k + _STEP, _MOST) if browsed.n > len(browsed.hits) and search.k < _MOST else None,
         is_without_blind=is_without_blind,
-        is_cut=found.of >= MOST_EXAMPLES,
+        is_cut=browsed.of >= MOST_EXAMPLES,
     )
 
 
 @router.get("/history/found.{extension}")
 async def history_file(visit: ReaderVisit, search: Searched, extension: TableFormat) -> Response:
     """Send up to 5,000 found incidents as a file, without their texts."""
-    found, _ = await _browse(visit, search, _MOST_FILE)
-    return table_file(_table(visit.taxonomy, found, search), extension)
+    browsed, _ = await _browse(visit, search, _MOST_FILE)
+    return table_file(_table(visit.taxonomy, browsed, search), extension)
 
 
 async def _browse(visit: Visit, search: Search, k: int) -> tuple[Browsed, bool]:
     """The first `k` incidents of the visible history, and whether any are left out because their labels are blind."""
     blind, teams = await visit.to_label_blind(), seen_teams(visit.teams)
-    found = await visit.service.casebook.browse(search.text, search.chosen, k, search.mode, teams, blind)
-    return found, bool(blind)
+    browsed = await visit.service.casebook.browse(search.text, search.chosen, k, search.mode, teams, blind)
+    return browsed, bool(blind)
 
 
-def _filters(taxonomy: Taxonomy, found: Browsed, chosen: Labels) -> list[tuple[Facet, list[LabelFilter]]]:
+def _filters(taxonomy: Taxonomy, browsed: Browsed, chosen: Labels) -> list[tuple[Facet, list[LabelFilter]]]:
     """Facets with the labels to filter by, most frequent first."""
     filters, names = [], DisplayNames(taxonomy)
     for facet in taxonomy.facets:
-        counts, ticked = found.counts.get(facet.id, {}), chosen.get(facet.id, ())
+        counts, ticked = browsed.counts.get(facet.id, {}), chosen.get(facet.id, ())
         listed = [
             LabelFilter(label, names.labels(facet.id, (label,)), counts.get(label, 0), label in ticked)
             for label in {*counts, *ticked}
@@ -130,19 +130,19 @@ def _label_names(taxonomy: Taxonomy, labels: Labels) -> tuple[list[str], list[st
     return kinds, ended_by
 
 
-def _table(taxonomy: Taxonomy, found: Browsed, search: Search) -> Table:
+def _table(taxonomy: Taxonomy, browsed: Browsed, search: Search) -> Table:
     columns = [Column("incident"), Column("title"), Column("began"), Column("TTM, minutes", "minutes")]
     columns += [Column("similarity", "number"), *(Column(facet.id) for facet in taxonomy.facets)]
     what = f"for {search.text!r}" if search.text else "in all"
-    fit = f"{plural(found.n, 'incident')} fit{'s' if found.n == 1 else ''} {what}"
-    if found.n > len(found.hits):
-        fit += f"; here are the first {len(found.hits):,}"
+    fit = f"{plural(browsed.n, 'incident')} fit{'s' if browsed.n == 1 else ''} {what}"
+    if browsed.n > len(browsed.hits):
+        fit += f"; here are the first {len(browsed.hits):,}"
     return Table(
         "history",
         "Incidents of the history",
         f"{fit}.",
         tuple(columns),
-        tuple(_row(taxonomy, hit) for hit in found.hits),
+        tuple(_row(taxonomy, hit) for hit in browsed.hits),
     )
 
 

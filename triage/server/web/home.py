@@ -12,7 +12,7 @@ from triage.domain.errors import InvalidInput, TriageError
 from triage.intake.markdown import parse_markdown
 from triage.server.api.bodies import NewIncident
 from triage.server.api.problems import InvalidFields
-from triage.server.web.forms import Form, read_form
+from triage.server.web.forms import FormFields, read_form
 from triage.server.web.rendering import page_router
 from triage.server.web.template_filters import incident_path
 from triage.server.web.visit import PosterVisit, ReaderVisit, Visit
@@ -72,7 +72,7 @@ async def _latest(visit: Visit) -> dict[str, Any]:
     }
 
 
-def _parse(form: Form | Mapping[str, str]) -> NewIncident:
+def _parse(form: FormFields | Mapping[str, str]) -> NewIncident:
     """The incident in a form. Fields override the front matter of the Markdown text. Raises `InvalidInput`."""
     text = form.get("write_up", "")
     if not text.strip():

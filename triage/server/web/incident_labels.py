@@ -13,12 +13,11 @@ from triage.labels.annotation_job.corrections import Draft
 from triage.render.quantities import plural
 from triage.server.api.access import requires
 from triage.server.api.parameters import IncidentInPath
-from triage.server.web.annotator import remember_annotator
-from triage.server.web.forms import Form, read_form
+from triage.server.web.forms import FormFields, read_form
 from triage.server.web.incident import Sheet, read_sheet, sheet_context, show_incident
 from triage.server.web.incident_sections import show_section
-from triage.server.web.questions import read_note
-from triage.server.web.rendering import page_router
+from triage.server.web.label import read_note
+from triage.server.web.rendering import page_router, remember_annotator
 from triage.server.web.template_filters import incident_path
 from triage.server.web.visit import REVEALS_LABELS, AnnotatorVisit, Visit
 
@@ -52,11 +51,13 @@ async def preview(visit: AnnotatorVisit, incident_id: IncidentInPath) -> Respons
         Annotation(incident_id=incident_id, facet=facet, labels=labels, annotator="preview", is_gold=True)
         for facet, labels in chosen.items()
     ]
-    found = await visit.service.previewer.preview(incident_id, annotations, visit.teams)
-    return show_section(visit, incident_id, "preview", found=found)
+    effect = await visit.service.previewer.preview(incident_id, annotations, visit.teams)
+    return show_section(visit, incident_id, "preview", found=effect)
 
 
-async def _save(visit: Visit, incident_id: str, form: Form, draft: Draft, *, is_gold: bool, note: str) -> Response:
+async def _save(
+    visit: Visit, incident_id: str, form: FormFields, draft: Draft, *, is_gold: bool, note: str
+) -> Response:
     annotator = visit.required_annotator(form.get("annotator", ""))
     labels = draft.corrected if form["save"] == "corrected" else draft.chosen
     annotations = await visit.corrections.give(incident_id, labels, annotator, is_gold=is_gold, note=note)
@@ -79,7 +80,7 @@ async def _show_sheet(visit: Visit, sheet: Sheet) -> Response:
     return visit.show("_incident_labels.html", **sheet_context(visit, sheet))
 
 
-def _labels(taxonomy: Taxonomy, form: Form, field: str) -> Labels:
+def _labels(taxonomy: Taxonomy, form: FormFields, field: str) -> Labels:
     """The labels in the form's hidden fields. Raises `UnknownFacet` or `UnknownLabel`."""
     labels: Labels = {}
     for value in form.getlist(field):

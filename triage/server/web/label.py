@@ -6,32 +6,39 @@ annotators disagree, and settle them by a gold label.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import Annotated, NamedTuple
 from urllib.parse import urlencode
 
 from fastapi import Form, Query, Response
 
 from triage.domain.errors import InvalidInput, NotFound
-from triage.domain.taxonomy import Taxonomy
+from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.labels.annotation_job.adjudication import Dispute, DisputedPage, Ruling
 from triage.labels.annotation_job.labelling import Answer, FacetQuestion, Task, WorkItem, next_open
 from triage.server.api.parameters import IncidentInPath
-from triage.server.web.annotator import remember_annotator
-from triage.server.web.forms import read_form
-from triage.server.web.questions import MOST_BYTES, Question, read_answers
-from triage.server.web.rendering import own_path, page_router
+from triage.server.web.forms import FormFields, read_form
+from triage.server.web.rendering import own_path, page_router, remember_annotator
 from triage.server.web.visit import AnnotatorVisit, Visit
 from triage.store import Labelled
 
 router = page_router()
 
 _PATH = "/label/incidents/{incident_id}"
+
+_KEYS = "123456789acefhilmoprtuvwyz"
+"""Keys for labels. The other letters are shortcuts of the page (back, definitions, note, skip) and of all pages."""
+
+_MOST_BYTES = 200_000
+"""Maximum size of the answers for one incident."""
+
+_LONGEST_NOTE = 4_000
+_MOST_LABELS = 20
 _PAGE = 50
 _MOST_SCANNED = 2_000
 
 After = Annotated[str, Query(max_length=128)]
-Facet = Annotated[str, Query(max_length=100)]
+FacetQuery = Annotated[str, Query(max_length=100)]
 
 
 @router.get("/label")
@@ -82,7 +89,7 @@ async def sheet(visit: AnnotatorVisit, incident_id: IncidentInPath) -> Response:
     """Show the questions after the answers so far, without saving them."""
     _, piece = await _find_work(visit, incident_id)
     facets = piece.facets(visit.taxonomy)
-    form = await read_form(visit.request, MOST_BYTES)
+    form = await read_form(visit.request, _MOST_BYTES)
     draft = read_answers(form, facets)
     task = await visit.service.labelling.serve(piece)
     ids, changed = [facet.id for facet in facets], form.get("changed", "")
@@ -100,7 +107,7 @@ async def save(visit: AnnotatorVisit, incident_id: IncidentInPath) -> Response:
     """Save new answers, and continue with this incident's open questions, or else with the next incident."""
     _, piece = await _find_work(visit, incident_id)
     taxonomy = visit.taxonomy
-    answers = read_answers(await read_form(visit.request, MOST_BYTES), piece.facets(taxonomy))
+    answers = read_answers(await read_form(visit.request, _MOST_BYTES), piece.facets(taxonomy))
     for facet_id, answer in answers.items():
         if answer.note and not answer.labels:
             facet = taxonomy.facet(facet_id)
@@ -170,7 +177,7 @@ async def adjudicate(
     after: After = "",
     cursor: Annotated[str | None, Query(max_length=100)] = None,
     settled: Annotated[str, Query(max_length=128)] = "",
-    facet: Facet = "",
+    facet: FacetQuery = "",
 ) -> Response:
     """Show the newest disagreement, or the first one behind the incident `after`."""
     name, adjudication = visit.annotator, visit.service.adjudication
@@ -188,7 +195,7 @@ async def adjudicate(
 
 @router.get("/label/adjudicate/incidents/{incident_id}")
 async def adjudicate_incident(
-    visit: AnnotatorVisit, incident_id: IncidentInPath, facet: Facet = "", after: After = ""
+    visit: AnnotatorVisit, incident_id: IncidentInPath, facet: FacetQuery = "", after: After = ""
 ) -> Response:
     """Show the labels of one incident; with `facet` even if that facet is settled."""
     dispute = await visit.service.adjudication.dispute(incident_id, facet or None, visit.required_annotator())
@@ -203,7 +210,7 @@ async def adjudicate_incident(
 @router.post("/label/adjudicate/incidents/{incident_id}")
 async def settle(visit: AnnotatorVisit, incident_id: IncidentInPath) -> Response:
     """Make the chosen labels gold and continue. Raises if somebody annotated the incident meanwhile."""
-    form = await read_form(visit.request, MOST_BYTES)
+    form = await read_form(visit.request, _MOST_BYTES)
     facet = visit.taxonomy.facet(form.get("facet", ""))
     answer = read_answers(form, [facet])[facet.id]
     if not answer.labels:
@@ -241,7 +248,7 @@ def _question(dispute: Dispute) -> Question:
     return Question.of(dispute.facet, dispute.labels, answer, marks=marks)
 
 
-def _number(form: Mapping[str, str], field: str) -> int:
+def _number(form: FormFields, field: str) -> int:
     text = form.get(field, "")
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise InvalidInput("The form does not say what was shown: load the page anew.", field=field)
@@ -250,3 +257,72 @@ def _number(form: Mapping[str, str], field: str) -> int:
 
 async def _disputes(visit: Visit, cursor: str | None = None) -> DisputedPage:
     return await visit.service.adjudication.page(_PAGE, cursor, visit.annotator, visit.teams, most=_MOST_SCANNED)
+
+
+class Choice(NamedTuple):
+    """A label to choose. `is_also` marks an additional label; `mark` is shown beside the label."""
+
+    label: Label
+    key: str
+    is_chosen: bool
+    is_also: bool
+    mark: str
+
+
+class Question(NamedTuple):
+    """A facet to answer.
+
+    There are no `choices` if the parent facet has no answer yet, or its labels have none below them. `is_refined` says
+    whether another question depends on this one. `remark` is shown below the question.
+    """
+
+    facet: Facet
+    choices: tuple[Choice, ...]
+    note: str
+    is_refined: bool = False
+    remark: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        facet: Facet,
+        labels: Iterable[Label],
+        answer: Answer,
+        *,
+        marks: Mapping[str, str],
+        is_refined: bool = False,
+        remark: str = "",
+    ) -> Question:
+        """The question with these labels and an earlier answer. Labels after a primary one are chosen separately."""
+        chosen = answer.labels if facet.cardinality == "multi" else answer.labels[:1]
+        choices = tuple(
+            Choice(
+                label,
+                _KEYS[n] if n < len(_KEYS) else "",
+                is_chosen=label.id in chosen,
+                is_also=label.id in answer.labels[1:],
+                mark=marks.get(label.id, ""),
+            )
+            for n, label in enumerate(labels)
+        )
+        return cls(facet, choices, answer.note, is_refined, remark)
+
+
+def read_answers(form: FormFields, facets: Iterable[Facet]) -> dict[str, Answer]:
+    """Facet -> the answer in a form, without labels if none was chosen. Raises `InvalidInput`."""
+    answers = {}
+    for facet in facets:
+        chosen = [value for name in ("label", "also") for value in form.getlist(f"{name}.{facet.id}") if value]
+        labels = tuple(dict.fromkeys(chosen))
+        if len(labels) > _MOST_LABELS:
+            raise InvalidInput(f"{facet.name} takes at most {_MOST_LABELS} labels.", field=facet.id)
+        answers[facet.id] = Answer(labels, read_note(form, f"note.{facet.id}", f"The note on {facet.name}"))
+    return answers
+
+
+def read_note(form: FormFields, field: str, name: str = "The note") -> str:
+    """The note in a field of a form. Raises `InvalidInput` if it is too long."""
+    note = form.get(field, "").strip()
+    if len(note) > _LONGEST_NOTE:
+        raise InvalidInput(f"{name} is longer than {_LONGEST_NOTE:,} characters.", field=field)
+    return note

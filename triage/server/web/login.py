@@ -9,8 +9,7 @@ from fastapi import Form, Query, Request, Response
 from triage.domain.principal import TooManyRequests, Unauthenticated
 from triage.server.api.authentication import SESSION_COOKIE
 from triage.server.api.service import Parts
-from triage.server.web.annotator import forget_annotator
-from triage.server.web.rendering import go_to, own_path, page_router, show
+from triage.server.web.rendering import forget_annotator, go_to, own_path, page_router, show
 from triage.store.keys import LASTS
 
 router = page_router()

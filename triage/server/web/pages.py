@@ -19,7 +19,6 @@ from triage.server.web import (
     incident_labels,
     incident_sections,
     label,
-    ledger,
     login,
     review_queue,
     settings,
@@ -56,7 +55,7 @@ NAVIGATION = (
 
 _MODULES = (
     *(static_files, login, home, incident, incident_labels, incident_sections, review_queue, label),
-    *(annotation_job, history, agreement, evals, study, ledger, settings),
+    *(annotation_job, history, agreement, evals, study, settings),
 )
 _PUBLIC = frozenset({"/login", "/logout", "/static/{version}/{name}"})
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -21,15 +21,15 @@ from jinja2 import Environment
 from starlette.exceptions import HTTPException
 
 import triage
+from triage.domain.annotation import LONGEST_NAME, clean_name
 from triage.domain.errors import TriageError
-from triage.domain.principal import Unauthenticated
+from triage.domain.principal import Principal, Unauthenticated
 from triage.observability import logs
 from triage.render.html import environment_of
 from triage.render.tables import format_cell
 from triage.server.api.problems import DatabaseUnavailable, Defect, InvalidFields
 from triage.server.transient_errors import is_database_away
 from triage.server.web import template_filters
-from triage.server.web.annotator import annotator_of
 from triage.server.web.forms import hold_form
 from triage.server.web.static_files import static_path
 
@@ -186,3 +186,33 @@ def _environment() -> Environment:
     environment.filters |= template_filters.FILTERS
     environment.globals |= {"format_cell": format_cell, "static": static_path, "version": triage.__version__}
     return environment
+
+
+COOKIE = "triage_annotator"
+
+_MAX_AGE_S = 365 * 86_400
+
+
+def annotator_of(request: Request) -> str:
+    """The annotator's name: from the cookie, else from the key; empty if unknown."""
+    name = getattr(request.state, "annotator", "") or cleaned_name(unquote(request.cookies.get(COOKIE, "")))
+    if name:
+        return name
+    principal: Principal | None = getattr(request.state, "principal", None)
+    return principal.name if principal is not None and principal.key_id is not None else ""
+
+
+def remember_annotator(response: Response, name: str) -> None:
+    """Keep the name in the browser for a year."""
+    # Not "strict": the name must be known when a link from a chat opens an incident that is to be labelled blind.
+    response.set_cookie(COOKIE, quote(name), max_age=_MAX_AGE_S, httponly=True, samesite="lax", path="/")
+
+
+def forget_annotator(response: Response) -> None:
+    """Delete the name from the browser."""
+    response.delete_cookie(COOKIE, path="/")
+
+
+def cleaned_name(name: str) -> str:
+    """The name on one line, without invisible characters, and not too long."""
+    return clean_name(name)[:LONGEST_NAME]

@@ -17,8 +17,7 @@ from triage.labels.annotation_job.assignment import assign_each
 from triage.labels.annotation_job.corrections import confirm
 from triage.labels.annotation_job.worklist import Item, Kind, TriageLabel
 from triage.render.quantities import plural
-from triage.server.web.annotator import remember_annotator
-from triage.server.web.rendering import page_router
+from triage.server.web.rendering import page_router, remember_annotator
 from triage.server.web.template_filters import incident_path
 from triage.server.web.visit import AnnotatorVisit, PosterVisit, ReaderVisit, Visit
 from triage.store import IncidentQuery

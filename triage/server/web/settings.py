@@ -14,9 +14,8 @@ from triage.render.tables import Column, Row, Table
 from triage.server.api.keys import NewKey, Rotation, check_key, keys_of, make_key
 from triage.server.api.operations import check_readiness
 from triage.server.api.problems import InvalidFields
-from triage.server.web.annotator import remember_annotator
 from triage.server.web.downloads import TableFormat, table_file
-from triage.server.web.rendering import page_router
+from triage.server.web.rendering import page_router, remember_annotator
 from triage.server.web.visit import AdministratorVisit, OverseerVisit, ReaderVisit, Visit
 from triage.store.keys import MadeKey
 from triage.store.processes import SEEN_WITHIN

@@ -21,9 +21,8 @@ from triage.render.tables import Table
 from triage.server.api.access import missing_scope, requires
 from triage.server.api.parameters import IncidentInPath
 from triage.server.api.service import Parts, Service
-from triage.server.web.annotator import annotator_of, cleaned_name
 from triage.server.web.figure_cache import FigureCache
-from triage.server.web.rendering import PageOptions, go_to, is_part, show
+from triage.server.web.rendering import PageOptions, annotator_of, cleaned_name, go_to, is_part, show
 from triage.server.web.template_filters import incident_path
 from triage.store import Listed
 
