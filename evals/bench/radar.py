@@ -30,7 +30,7 @@ from triage.evaluation.subjects import PipelineUnderTest
 from triage.history import Example
 from triage.history.chroma import ChromaHistory
 from triage.insights.radar import DEFAULT_CRITERIA, Criteria, Radar, Sighting, Suspect, scan
-from triage.insights.radar.ill_fitting import reasons, usual_nearest
+from triage.insights.radar.findings import reasons, usual_nearest
 from triage.models.embedding.onnx import MiniLM
 from triage.pipeline.pipeline import Pipeline
 

@@ -23,7 +23,7 @@ from triage.insights.ledger import LEAST, Entry, Kind, Ledger, LedgerShare, NoMi
 from triage.labels.codebook.terms import separating_terms, top_terms
 from triage.pipeline.mitigation import kind_facets
 from triage.redaction import Redactor
-from triage.render.tables import Column, Row, Table
+from triage.render.tables import Cell, Row, Table, columns_of
 
 Doubt = Literal["few known ends", "not repeatable", "not fast"]
 
@@ -297,71 +297,39 @@ def _assumptions(criteria: Criteria, detections: int, detected_after: float) -> 
     )
 
 
-def playbook_table(found: Opportunities, taxonomy: Taxonomy) -> Table:
+def playbook_table(result: Opportunities, taxonomy: Taxonomy) -> Table:
     """The candidates, the most certain saving first, with their incidents. Minutes are per incident."""
-    columns = (
-        Column("in incidents of"),
-        Column("do"),
-        Column("tried", "count"),
-        Column("ended it alone", "share"),
-        Column("95% from", "share"),
-        Column("to", "share"),
-        Column("median TTM, minutes", "minutes"),
-        Column("saves, minutes", "minutes"),
-        Column("saves from", "minutes"),
-        Column("saves to", "minutes"),
-        Column("words that tell it"),
-        Column("words that speak against it"),
+    columns = columns_of(
+        "in incidents of | do | tried:count | ended it alone:share | 95% from:share | to:share"
+        " | median TTM, minutes:minutes | saves, minutes:minutes | saves from:minutes | saves to:minutes"
+        " | words that tell it | words that speak against it"
     )
     rows = []
-    for playbook in found.playbooks:
-        saved = playbook.saving.interval
-        low, high = (saved.low, saved.high) if saved is not None else (None, None)
-        cells = (
-            kind_name(taxonomy, playbook.trigger),
-            playbook.name,
-            playbook.tried.hits,
-            playbook.ended.share,
-            playbook.ended.low,
-            playbook.ended.high,
-            playbook.times.median,
-            playbook.saving.mean,
-            low,
-            high,
-            ", ".join(playbook.words),
-            ", ".join(playbook.guard.words),
-        )
-        rows.append(Row(cells, playbook.incidents))
-    caption = f"From {found.incidents} labelled incidents. {' '.join(found.assumptions)}"
+    for playbook in result.playbooks:
+        ended, saving = playbook.ended, playbook.saving
+        cells: list[Cell] = [kind_name(taxonomy, playbook.trigger), playbook.name, playbook.tried.hits]
+        cells += [ended.share, ended.low, ended.high, playbook.times.median, saving.mean]
+        cells += [saving.interval.low, saving.interval.high] if saving.interval else [None, None]
+        cells += [", ".join(playbook.words), ", ".join(playbook.guard.words)]
+        rows.append(Row(tuple(cells), playbook.incidents))
+    caption = f"From {result.incidents} labelled incidents. {' '.join(result.assumptions)}"
     return Table("playbooks", "Candidates for playbooks", caption, columns, tuple(rows))
 
 
-def near_miss_table(found: Opportunities, taxonomy: Taxonomy) -> Table:
+def near_miss_table(result: Opportunities, taxonomy: Taxonomy) -> Table:
     """The near misses, with the reasons."""
     facet = taxonomy.mitigation
-    columns = (
-        Column("in incidents of"),
-        Column("action"),
-        Column("tried", "count"),
-        Column("ended it alone", "share"),
-        Column("median TTM, minutes", "minutes"),
-        Column("why not"),
+    columns = columns_of(
+        "in incidents of | action | tried:count | ended it alone:share | median TTM, minutes:minutes | why not"
     )
-    rows = tuple(
-        Row(
-            (
-                kind_name(taxonomy, near_miss.trigger),
-                near_miss.action if facet is None else facet.label(near_miss.action).name,
-                near_miss.tried.hits,
-                None if near_miss.ended is None else near_miss.ended.share,
-                near_miss.median_minutes,
-                ", ".join(near_miss.doubts),
-            )
-        )
-        for near_miss in found.near_misses
-    )
+    rows = []
+    for miss in result.near_misses:
+        action = miss.action if facet is None else facet.label(miss.action).name
+        cells: tuple[Cell, ...] = (kind_name(taxonomy, miss.trigger), action, miss.tried.hits)
+        share = None if miss.ended is None else miss.ended.share
+        rows.append(Row((*cells, share, miss.median_minutes, ", ".join(miss.doubts))))
     caption = "Frequent, and not shown to be both repeatable and fast."
-    return Table("near-misses", "Not yet", caption, columns, rows)
+    return Table("near-misses", "Not yet", caption, columns, tuple(rows))
 
 
 def kind_name(taxonomy: Taxonomy, labels: Labels) -> str:

@@ -18,7 +18,7 @@ from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.pipeline.mitigation import named_actions, quartiles
 from triage.render.quantities import percent
-from triage.render.tables import Cell, Column, Row, Table
+from triage.render.tables import Cell, Row, Table, columns_of
 
 LEAST = 5
 """Figures based on fewer incidents are withheld: the interval of 4 out of 4 starts at 51%."""
@@ -242,56 +242,29 @@ def _about_order(facet: Facet) -> str:
     )
 
 
-def ledger_table(found: Ledger) -> Table:
+def ledger_table(result: Ledger) -> Table:
     """One row per mitigation, most tried first, with its incidents.
 
     Shares are from 0 to 1 with 95% intervals, times are minutes; withheld figures are empty.
     """
-    columns = [
-        Column("mitigation"),
-        Column("tried", "count"),
-        Column("of", "count"),
-        Column("ended it alone", "count"),
-        Column("of known ends", "count"),
-        Column("share", "share"),
-        Column("95% from", "share"),
-        Column("to", "share"),
-        Column("median TTM, minutes", "minutes"),
-        Column("quarter below", "minutes"),
-        Column("quarter above", "minutes"),
-    ]
-    is_ordered = any(entry.first for entry in found.entries)
-    if is_ordered:
-        columns += [Column("named first", "count"), Column("and sufficed", "share")]
-    columns.append(Column("withheld"))
+    is_ordered = any(entry.first for entry in result.entries)
+    columns = columns_of(
+        "mitigation | tried:count | of:count | ended it alone:count | of known ends:count | share:share"
+        " | 95% from:share | to:share | median TTM, minutes:minutes | quarter below:minutes | quarter above:minutes"
+        + (" | named first:count | and sufficed:share" if is_ordered else "")
+        + " | withheld"
+    )
     rows = []
-    for entry in found.entries:
-        first = _first_cells(entry) if is_ordered else ()
-        times: tuple[Cell, ...] = (None,) * 3
-        if entry.times is not None:
-            times = (entry.times.median, entry.times.low_quartile, entry.times.high_quartile)
-        cells = (
-            entry.name,
-            entry.tried.hits,
-            entry.tried.n,
-            *_share_cells(entry.ended),
-            *times,
-            *first,
-            entry.withheld,
-        )
-        rows.append(Row(cells, entry.incidents))
-    named = found.matched - len(found.untold)
-    caption = f"{found.matched} incidents of this kind, {named} of them name a mitigation."
-    if found.withheld:
-        caption += f" Too few to tell: {found.withheld}."
-    return Table("ledger", "Mitigations that were tried", caption, tuple(columns), tuple(rows))
-
-
-def _share_cells(share: LedgerShare | None) -> tuple[Cell, ...]:
-    return (None,) * 5 if share is None else (share.hits, share.n, share.share, share.low, share.high)
-
-
-def _first_cells(entry: Entry) -> tuple[Cell, ...]:
-    if entry.first is None:
-        return (None, None)
-    return (entry.first.named, None if entry.first.sufficed is None else entry.first.sufficed.share)
+    for entry in result.entries:
+        tried, ended, times, first = entry.tried, entry.ended, entry.times, entry.first
+        cells: list[Cell] = [entry.name, tried.hits, tried.n]
+        cells += [ended.hits, ended.n, ended.share, ended.low, ended.high] if ended else [None] * 5
+        cells += [times.median, times.low_quartile, times.high_quartile] if times else [None] * 3
+        if is_ordered:
+            cells += [first.named, first.sufficed.share if first.sufficed else None] if first else [None] * 2
+        rows.append(Row((*cells, entry.withheld), entry.incidents))
+    named = result.matched - len(result.untold)
+    caption = f"{result.matched} incidents of this kind, {named} of them name a mitigation."
+    if result.withheld:
+        caption += f" Too few to tell: {result.withheld}."
+    return Table("ledger", "Mitigations that were tried", caption, columns, tuple(rows))

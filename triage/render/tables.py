@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 Kind = Literal["text", "count", "share", "minutes", "number"]
 Cell = str | float | int | None
@@ -40,6 +40,16 @@ class Table(NamedTuple):
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     section: str = ""
+
+
+def columns_of(names: str) -> tuple[Column, ...]:
+    """The columns of names separated by bars, each with its kind after a colon unless it holds text.
+
+    >>> columns_of("facet | labels:count")
+    (Column(name='facet', kind='text'), Column(name='labels', kind='count'))
+    """
+    parts = (name.partition(":") for name in names.split(" | "))
+    return tuple(Column(name, cast("Kind", kind or "text")) for name, _, kind in parts)
 
 
 def format_cell(cell: Cell, kind: Kind) -> str:

@@ -18,7 +18,7 @@ from triage.domain.taxonomy import UnknownFacet
 from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.insights.live_agreement import LiveAgreement, LiveFigures, LiveOptions, Selection
 from triage.insights.live_agreement.facet_figures import facet_overview
-from triage.insights.live_agreement.people import ratings_of
+from triage.insights.live_agreement.judgements import ratings_of
 from triage.insights.live_agreement.tables import judgements_table, overview_table, tables_of
 from triage.insights.live_agreement.watch import live_facet
 from triage.render.tables import as_csv, as_json

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from triage.insights.live_agreement.judgements import Selection
 from triage.insights.live_agreement.periods import LEAST, MOST, By, over_time, start_of
-from triage.insights.live_agreement.selection import Selection
 from triage.store import Judgement
 
 from .judgements import FACET, NOW, judgement, judgements

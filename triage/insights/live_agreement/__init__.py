@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from triage.insights.live_agreement.facet_figures import FacetFigures, FacetOverview, LiveFigures, Overview
-from triage.insights.live_agreement.selection import Selection
+from triage.insights.live_agreement.judgements import Selection
 from triage.insights.live_agreement.watch import LiveAgreement, LiveFacet, LiveOptions, LiveReport, live_facet
 
 __all__ = [

@@ -18,26 +18,27 @@ from triage.agreement import (
     Reading,
     alpha_by_label,
     balance_of,
-    human_ceiling,
     model_beside_people,
     read,
 )
 from triage.agreement.proportion import Proportion
-from triage.agreement.ratings import Ratings
 from triage.domain.errors import NotFound
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.insights.live_agreement.label_figures import LabelFigures, confusion_of, label_figures
-from triage.insights.live_agreement.people import (
+from triage.insights.live_agreement.judgements import (
     RESAMPLES,
+    LabelFigures,
     PairFigure,
     PersonFigure,
+    Selection,
     alpha_of,
+    ceiling,
+    confusion_of,
+    label_figures,
     pair_figures,
     person_figures,
     ratings_of,
 )
 from triage.insights.live_agreement.periods import LEAST, By, Period, over_time
-from triage.insights.live_agreement.selection import Selection
 from triage.insights.live_agreement.watch import LiveAgreement, LiveFacet, LiveOptions, LiveReport, kappa_with_model
 from triage.render.charts import Chart, Goal, Moment, confusion_chart, over_time_chart
 from triage.store import Judgement, Store
@@ -46,7 +47,7 @@ MOST_JUDGEMENTS = 5_000
 """The most judgements of a facet, and triaged incidents, that are read: the newest."""
 MOST_ANNOTATORS = 200
 
-_KEPT = 6
+_MOST_CACHED = 6
 """Cached windows; each may hold some ten thousand judgements."""
 
 
@@ -83,11 +84,11 @@ class Overview(NamedTuple):
 
 
 class FacetFigures(NamedTuple):
-    """All figures of one facet. `beside` compares the model with the ceiling, if two people set one."""
+    """All figures of one facet. `model_and_ceiling` compares the two, if two people set one."""
 
     overview: FacetOverview
     reading: Reading
-    beside: ModelAgreement | None
+    model_and_ceiling: ModelAgreement | None
     confusion: Confusion | None
     labels: tuple[LabelFigures, ...]
     pairs: tuple[PairFigure, ...]
@@ -98,9 +99,9 @@ class FacetFigures(NamedTuple):
     @property
     def explanation(self) -> str:
         """The comparison with the ceiling in words; empty if there is none."""
-        if self.beside is None:
+        if self.model_and_ceiling is None:
             return ""
-        text = self.beside.explain(self.overview.people)
+        text = self.model_and_ceiling.explain(self.overview.people)
         return f"{text[0].upper()}{text[1:]}"
 
 
@@ -129,7 +130,7 @@ class LiveFigures:
         self._watch = watch
         self._options = options
         self._lock = asyncio.Lock()
-        self._kept: OrderedDict[Selection, _Window] = OrderedDict()
+        self._cache: OrderedDict[Selection, _Window] = OrderedDict()
 
     @property
     def least(self) -> int:
@@ -138,8 +139,7 @@ class LiveFigures:
 
     def is_at_hand(self, selection: Selection) -> bool:
         """True if the overview is cached."""
-        kept = self._kept.get(selection)
-        return kept is not None and self._is_fresh(kept)
+        return self._cached(selection) is not None
 
     async def overview(self, selection: Selection) -> Overview:
         """All facets that the model triages or that people labelled.
@@ -172,16 +172,17 @@ class LiveFigures:
 
     async def _window(self, selection: Selection) -> _Window:
         async with self._lock:
-            kept = self._kept.get(selection)
-            if kept is None or not self._is_fresh(kept):
-                kept = self._kept[selection] = await self._read(selection, datetime.now(UTC))
-                self._kept.move_to_end(selection)
-                while len(self._kept) > _KEPT:
-                    self._kept.popitem(last=False)
-            return kept
+            window = self._cached(selection)
+            if window is None:
+                window = self._cache[selection] = await self._read(selection, datetime.now(UTC))
+                self._cache.move_to_end(selection)
+                while len(self._cache) > _MOST_CACHED:
+                    self._cache.popitem(last=False)
+            return window
 
-    def _is_fresh(self, kept: _Window) -> bool:
-        return time.monotonic() - kept.read_at < self._options.refresh_s
+    def _cached(self, selection: Selection) -> _Window | None:
+        window = self._cache.get(selection)
+        return window if window and time.monotonic() - window.read_at < self._options.refresh_s else None
 
     async def _read(self, selection: Selection, now: datetime) -> _Window:
         taxonomy, facets = self._taxonomy.id, [facet.id for facet in self._taxonomy.facets]
@@ -199,24 +200,15 @@ class LiveFigures:
         judged: dict[str, list[Judgement]] = {}
         for judgement in given:
             judged.setdefault(judgement.facet, []).append(judgement)
-        coverage = {facet: Proportion(hits=n, n=covered.triaged) for facet, n in covered.labelled.items()}
-        found = await asyncio.to_thread(_overview, self._taxonomy, judged, coverage, selection, watch)
-        return _Window(judged, Overview(now, tuple(found), watch))
+        watched = {facet.facet: facet for facet in watch.facets}
 
+        def measure(facet: Facet) -> FacetOverview:
+            coverage = Proportion(hits=covered.labelled[facet.id], n=covered.triaged)
+            return facet_overview(facet, judged.get(facet.id, []), selection, coverage, watched.get(facet.id))
 
-def _overview(
-    taxonomy: Taxonomy,
-    judged: dict[str, list[Judgement]],
-    coverage: dict[str, Proportion],
-    selection: Selection,
-    watch: LiveReport,
-) -> list[FacetOverview]:
-    watched = {facet.facet: facet for facet in watch.facets}
-    return [
-        facet_overview(facet, judged.get(facet.id, []), selection, coverage[facet.id], watched.get(facet.id))
-        for facet in taxonomy.facets
-        if facet.id in watched or facet.id in judged
-    ]
+        shown = [facet for facet in self._taxonomy.facets if facet.id in watched or facet.id in judged]
+        overviews = await asyncio.to_thread(lambda: tuple(map(measure, shown)))
+        return _Window(judged, Overview(now, overviews, watch))
 
 
 def facet_overview(
@@ -233,7 +225,7 @@ def facet_overview(
         kappa=kappa_with_model(facet, with_model),
         unseen=kappa_with_model(facet, [judgement for judgement in with_model if judgement.saw_model is False]),
         abstained=sum(not judgement.triaged for judgement in with_model),
-        people=_ceiling(facet, ratings, selection.annotator),
+        people=ceiling(facet, ratings, selection.annotator, "labelled nothing here"),
         alpha=alpha_of(facet, ratings),
         annotators=len({judgement.annotator for judgement in selection.of(judged)}),
         coverage=coverage,
@@ -254,14 +246,14 @@ def _figures(
     known = overview or facet_overview(facet, judged, selection, Proportion(hits=0, n=0))
     with_model, ratings = selection.with_model(judged), ratings_of(selection.of(judged), selection.annotator)
     confusion = confusion_of(facet, with_model)
-    beside = None
+    compared = None
     if known.people.value is not None and with_model:
-        beside = model_beside_people(facet, ratings, len(ratings.annotators) - 1, known.people)
+        compared = model_beside_people(facet, ratings, len(ratings.annotators) - 1, known.people)
     periods = over_time(facet, judged, selection, by, now.date())
     return FacetFigures(
         overview=known,
         reading=read(known.kappa, balance_of(confusion) if confusion else None),
-        beside=beside,
+        model_and_ceiling=compared,
         confusion=confusion,
         labels=label_figures(facet, with_model, alpha_by_label(facet, ratings, resamples=RESAMPLES)),
         pairs=pair_figures(facet, ratings, selection.annotator),
@@ -271,32 +263,26 @@ def _figures(
     )
 
 
-def _ceiling(facet: Facet, ratings: Ratings, person: str | None) -> MeanAgreement:
-    names = [annotator.name for annotator in ratings.annotators]
-    if person is not None and person not in names:
-        return MeanAgreement(value=None, pairs=0, undefined=f"{person} labelled nothing here")
-    return human_ceiling(facet, ratings, None if person is None else names.index(person))
-
-
 def charts_of(
     facet: Facet, periods: Sequence[Period], by: By, confusion: Confusion | None, gate: float | None
 ) -> tuple[Chart, ...]:
     """The charts of agreement over time, of the model and among people, and of confusion, as far as there is data."""
-    goal = None if gate is None else Goal(gate, f"gate {gate:.2f}")
-    found = []
-    if any(period.model.value is not None for period in periods):
-        title = f"{facet.name}: the model with people"
-        moments = [_moment(period, period.model) for period in periods]
-        found.append(over_time_chart(f"model-{facet.id}", title, _period_caption("labels", by), moments, goal, "kappa"))
-    if any(period.people.value is not None for period in periods):
-        title = f"{facet.name}: people among themselves"
-        moments = [_moment(period, period.people) for period in periods]
-        figure = "alpha of sets" if facet.cardinality == "multi" else "kappa"
-        caption = _period_caption("incidents of two people", by)
-        found.append(over_time_chart(f"people-{facet.id}", title, caption, moments, None, figure))
+    pairs, axis = "incidents of two people", "alpha of sets" if facet.cardinality == "multi" else "kappa"
+    charts = []
+    for name, heading, counted, up in (
+        ("model", "the model with people", "labels", "kappa"),
+        ("people", "people among themselves", pairs, axis),
+    ):
+        figures: list[Kappa | MeanAgreement] = [getattr(period, name) for period in periods]
+        if any(figure.value is not None for figure in figures):
+            caption = f"By {by}, with 95% intervals; gaps where fewer than {LEAST} {counted} count."
+            moments = [_moment(period, figure) for period, figure in zip(periods, figures, strict=True)]
+            goal = None if gate is None or name == "people" else Goal(gate, f"gate {gate:.2f}")
+            title = f"{facet.name}: {heading}"
+            charts.append(over_time_chart(f"{name}-{facet.id}", title, caption, moments, goal, up))
     if confusion is not None and confusion.n:
         names = {label.id: label.name for label in facet.labels}
-        found.append(
+        charts.append(
             confusion_chart(
                 f"confusion-{facet.id}",
                 f"{facet.name}: confusion",
@@ -307,11 +293,7 @@ def charts_of(
                 "model",
             )
         )
-    return tuple(found)
-
-
-def _period_caption(what: str, by: By) -> str:
-    return f"By {by}, with 95% intervals; gaps where fewer than {LEAST} {what} count."
+    return tuple(charts)
 
 
 def _moment(period: Period, figure: Kappa | MeanAgreement) -> Moment:

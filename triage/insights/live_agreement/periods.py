@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
 
-from triage.agreement import Kappa, MeanAgreement, human_ceiling
+from triage.agreement import Kappa, MeanAgreement
 from triage.domain.taxonomy import Facet
-from triage.insights.live_agreement.people import RESAMPLES, ratings_of
-from triage.insights.live_agreement.selection import Selection
+from triage.insights.live_agreement.judgements import RESAMPLES, Selection, ceiling, ratings_of
 from triage.insights.live_agreement.watch import kappa_with_model
 from triage.store import Judgement
 
@@ -70,10 +69,10 @@ def _starts(first: date, until: date, by: By) -> Iterator[date]:
 
 
 def _by_period(moments: Iterator[tuple[datetime, Judgement]], by: By) -> dict[date, list[Judgement]]:
-    found: dict[date, list[Judgement]] = {}
+    by_start: dict[date, list[Judgement]] = {}
     for moment, judgement in moments:
-        found.setdefault(start_of(moment.date(), by), []).append(judgement)
-    return found
+        by_start.setdefault(start_of(moment.date(), by), []).append(judgement)
+    return by_start
 
 
 def _with_second(judged: Sequence[Judgement]) -> Iterator[tuple[datetime, Judgement]]:
@@ -98,7 +97,4 @@ def _among_people(facet: Facet, judged: Sequence[Judgement], person: str | None)
     n = len(ratings.incidents)
     if n < LEAST:
         return MeanAgreement(value=None, pairs=0, n=n, undefined=f"fewer than {LEAST} incidents of two people")
-    names = [annotator.name for annotator in ratings.annotators]
-    if person is not None and person not in names:
-        return MeanAgreement(value=None, pairs=0, undefined=f"{person} labelled none of them")
-    return human_ceiling(facet, ratings, None if person is None else names.index(person), resamples=RESAMPLES)
+    return ceiling(facet, ratings, person, "labelled none of them", resamples=RESAMPLES)

@@ -4,6 +4,7 @@ alerts."""
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ NOTE = (
 )
 
 _RESAMPLES = 2_000
-_KEPT = 16
+_MOST_CACHED = 16
 """Cached reports, one for each requested group of teams."""
 
 State = Literal["no gate", "too few", "above", "unsure", "below"]
@@ -94,19 +95,19 @@ class LiveAgreement:
         self._taxonomy = taxonomy
         self._options = options
         self._lock = asyncio.Lock()
-        self._kept: OrderedDict[frozenset[str] | None, tuple[float, LiveReport]] = OrderedDict()
+        self._cache: OrderedDict[frozenset[str] | None, tuple[float, LiveReport]] = OrderedDict()
 
     async def report(self, teams: frozenset[str] | None = None) -> LiveReport:
         """The report on incidents of these teams (None: all), at most `refresh_s` old."""
         async with self._lock:
-            kept = self._kept.get(teams)
-            if kept is None or time.monotonic() - kept[0] >= self._options.refresh_s:
+            measured_at, report = self._cache.get(teams, (-math.inf, None))
+            if report is None or time.monotonic() - measured_at >= self._options.refresh_s:
                 report = await self.measure(datetime.now(UTC), teams)
-                kept = self._kept[teams] = time.monotonic(), report
-                self._kept.move_to_end(teams)
-                while len(self._kept) > _KEPT:
-                    self._kept.popitem(last=False)
-            return kept[1]
+                self._cache[teams] = time.monotonic(), report
+                self._cache.move_to_end(teams)
+                while len(self._cache) > _MOST_CACHED:
+                    self._cache.popitem(last=False)
+            return report
 
     async def measure(self, now: datetime, teams: frozenset[str] | None = None) -> LiveReport:
         """A new report as of `now`."""
@@ -117,31 +118,21 @@ class LiveAgreement:
         triaged = await self._store.reviews.list_triaged(
             self._taxonomy.id, ids, since - timedelta(days=options.days), 2 * options.cases, teams
         )
-        judged = [[judgement for judgement in given if judgement.facet == facet] for facet in ids]
-        found = await asyncio.to_thread(_measure, facets, judged, triaged, since, options)
+        recent = [incident for incident in triaged[: options.cases] if incident.created_at >= since]
+        reference = triaged[len(recent) :][: options.cases]
+
+        def measure(facet: Facet) -> LiveFacet:
+            judged = [judgement for judgement in given if judgement.facet == facet.id]
+            return live_facet(facet, judged, recent, reference, options, tests=len(facets))
+
         return LiveReport(
             computed_at=now,
             taxonomy=f"{self._taxonomy.id} {self._taxonomy.version}",
             window_days=options.days,
             window_cases=options.cases,
             gate=options.gate,
-            facets=tuple(found),
+            facets=await asyncio.to_thread(lambda: tuple(map(measure, facets))),
         )
-
-
-def _measure(
-    facets: Sequence[Facet],
-    given: Sequence[Sequence[Judgement]],
-    triaged: Sequence[TriagedIncident],
-    since: datetime,
-    options: LiveOptions,
-) -> list[LiveFacet]:
-    recent = [incident for incident in triaged[: options.cases] if incident.created_at >= since]
-    reference = triaged[len(recent) :][: options.cases]
-    return [
-        live_facet(facet, judged, recent, reference, options, tests=len(facets))
-        for facet, judged in zip(facets, given, strict=True)
-    ]
 
 
 def live_facet(
@@ -156,10 +147,16 @@ def live_facet(
     """Measure one facet. `tests` is the number of drift tests made at once (Bonferroni)."""
     unseen = [judgement for judgement in judged if judgement.saw_model is False]
     kappa = kappa_with_model(facet, judged)
-    drift = label_drift(*(_given(facet, some) for some in (recent, reference)))
+    drift = label_drift(_given(facet, recent), _given(facet, reference))
     state = _state(kappa, options)
     alerts = [_below(facet, kappa, options.gate)] if state == "below" and options.gate is not None else []
-    has_drifted = _has_drifted(drift, options, tests)
+    has_drifted = (
+        min(drift.recent, drift.reference) >= options.least
+        and drift.p is not None
+        and drift.psi is not None
+        and drift.p * tests <= options.drift_p
+        and drift.psi >= options.least_psi
+    )
     if has_drifted:
         alerts.append(_drifted(facet, drift))
     return LiveFacet(
@@ -229,17 +226,6 @@ def _state(kappa: Kappa, options: LiveOptions) -> State:
     if kappa.interval.high < options.gate:
         return "below"
     return "above" if kappa.interval.low >= options.gate else "unsure"
-
-
-def _has_drifted(drift: Drift, options: LiveOptions, tests: int) -> bool:
-    enough = min(drift.recent, drift.reference) >= options.least
-    return (
-        enough
-        and drift.p is not None
-        and drift.psi is not None
-        and drift.p * tests <= options.drift_p
-        and drift.psi >= options.least_psi
-    )
 
 
 def _below(facet: Facet, kappa: Kappa, gate: float) -> str:

@@ -12,8 +12,7 @@ import numpy as np
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.history import Example
 from triage.insights.radar.clustering import LEAST_TO_COMPARE, Floats, Space, apartness, groups_of
-from triage.insights.radar.findings import IllFitting, Nearness, Radar, RadarGroup, Reason, ShownIncident
-from triage.insights.radar.ill_fitting import Sighting
+from triage.insights.radar.findings import IllFitting, Nearness, Radar, RadarGroup, Reason, ShownIncident, Sighting
 from triage.insights.radar.label_drafts import Material, draft_label, telling_sentences
 from triage.insights.study import Corpus, Record
 from triage.insights.study.repeats import find_repeats

@@ -16,8 +16,7 @@ from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import FacetResult, Triage
 from triage.history import Example
 from triage.history.casebook import Casebook
-from triage.insights.radar.findings import Radar, Reason
-from triage.insights.radar.ill_fitting import Sighting, reasons, usual_nearest
+from triage.insights.radar.findings import Radar, Reason, Sighting, reasons, usual_nearest
 from triage.insights.radar.scan import DEFAULT_CRITERIA, Criteria, Suspect, scan
 from triage.models.embedding import Vectors
 from triage.observability.progress import Progress, silent

@@ -23,7 +23,7 @@ from triage.insights.ledger import Record
 from triage.insights.live_agreement import LiveAgreement, LiveReport
 from triage.insights.study.roles import Roles
 from triage.labels.annotation_job.status import JobStatus, job_status
-from triage.render.tables import Column, Row, Table
+from triage.render.tables import Row, Table, columns_of
 from triage.store import Store
 
 SOURCE = (
@@ -169,8 +169,8 @@ def checklist_table(checklist: Checklist) -> Table:
         Row((step.title, "done" if step.is_fulfilled else "open", "; ".join(step.evidence), step.next))
         for step in checklist.steps
     )
-    columns = (Column("step"), Column("state"), Column("evidence"), Column("next"))
     caption = f"Taxonomy {checklist.taxonomy}, {checklist.incidents} incidents in the history. {checklist.source}"
+    columns = columns_of("step | state | evidence | next")
     return Table("checklist", "Adoption checklist", caption, columns, rows, "Adoption checklist")
 
 

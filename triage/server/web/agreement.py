@@ -13,8 +13,7 @@ from markupsafe import Markup
 from triage.domain.errors import NotFound
 from triage.domain.taxonomy import Facet
 from triage.insights.live_agreement import FacetFigures, LiveFigures, Overview, Selection
-from triage.insights.live_agreement.label_figures import Outcome, in_cell, of_label
-from triage.insights.live_agreement.people import MOST_PEOPLE
+from triage.insights.live_agreement.judgements import MOST_PEOPLE, Outcome, in_cell, of_label
 from triage.insights.live_agreement.periods import LEAST, By
 from triage.insights.live_agreement.tables import judgements_table, overview_table, tables_of
 from triage.insights.live_agreement.watch import ABSTAINED

@@ -10,7 +10,7 @@ from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult
 from triage.insights.radar import Sighting
-from triage.insights.radar.ill_fitting import reasons, usual_nearest
+from triage.insights.radar.findings import reasons, usual_nearest
 
 SERVICE = Taxonomy.load("cloud_reports").facet("service_category")
 
