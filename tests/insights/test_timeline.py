@@ -54,7 +54,7 @@ def test_what_happened_out_there_and_in_the_service_stands_in_one_line() -> None
         (at(50), "Labelled"),
         (at(60), "Resolved"),
     ]
-    assert (found[2].detail, found[3].who, found[5].who) == ("from status page", "small-model", "ada")
+    assert (found[2].detail, found[3].actor, found[5].actor) == ("from status page", "small-model", "ada")
 
 
 def test_what_one_person_says_at_once_is_one_event() -> None:
@@ -72,7 +72,7 @@ def test_what_one_person_says_at_once_is_one_event() -> None:
     )
 
     labelled = [event for event in found if event.kind == "label"]
-    assert [(event.what, event.who, len(event.given)) for event in labelled] == [
+    assert [(event.what, event.actor, len(event.labels)) for event in labelled] == [
         ("Labelled", "ada", 2),
         ("Labelled", "grace", 1),
         ("Labelled", "ada", 1),
@@ -97,7 +97,12 @@ def test_a_failed_attempt_is_told_with_its_reason_and_that_it_is_tried_again() -
 def test_a_degraded_triage_says_why_and_names_no_model_for_it() -> None:
     event = timeline(stored(), [made(11, degraded=True, degraded_reason="No model answered.")], [])[-1]
 
-    assert (event.what, event.who, event.detail, event.is_bad) == ("Triaged, degraded", "", "No model answered.", True)
+    assert (event.what, event.actor, event.detail, event.is_bad) == (
+        "Triaged, degraded",
+        "",
+        "No model answered.",
+        True,
+    )
 
 
 def test_history_that_came_in_with_its_labels_says_so() -> None:
@@ -118,7 +123,7 @@ def test_who_was_told_is_named_by_the_subscription_and_never_by_its_address() ->
         (at(12), "A subscriber is to be told of a correction", ""),
         (at(13), "Told a subscriber of the triage", ""),
     ]
-    assert {event.who for event in found} == {"subscription sub-1"}
+    assert {event.actor for event in found} == {"subscription sub-1"}
 
 
 @given(st.lists(st.floats(0, 1000), max_size=8))

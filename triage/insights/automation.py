@@ -141,19 +141,13 @@ def opportunities(
             if entry.tried.hits < criteria.least or not facet.label(entry.mitigation).is_action:
                 continue
             doubts = tuple(_doubts(entry, criteria))
-            if not doubts and not any(_refines(playbook, kind, entry.mitigation) for playbook in playbooks):
+            finer = (playbook.trigger for playbook in playbooks if playbook.action == entry.mitigation)
+            if doubts:
+                median_minutes = entry.times.median if entry.times else None
+                figures = {"tried": entry.tried, "ended": entry.ended, "median_minutes": median_minutes}
+                near.append(NearMiss(trigger=kind, action=entry.mitigation, doubts=doubts, **figures))
+            elif not any(kind.items() <= trigger.items() for trigger in finer):
                 playbooks.append(_playbook(facet, found, entry, records, texts, detected_after, criteria))
-            elif doubts:
-                near.append(
-                    NearMiss(
-                        trigger=kind,
-                        action=entry.mitigation,
-                        tried=entry.tried,
-                        ended=entry.ended,
-                        median_minutes=entry.times.median if entry.times else None,
-                        doubts=doubts,
-                    )
-                )
     playbooks.sort(key=lambda playbook: (-_certain_saving(playbook), -playbook.saving.mean, playbook.action))
     near.sort(key=lambda playbook: (len(playbook.doubts), -playbook.tried.hits, playbook.action, str(playbook.trigger)))
     return Opportunities(
@@ -187,10 +181,6 @@ def _doubts(entry: Entry, criteria: Criteria) -> list[Doubt]:
         return ["few known ends"]
     doubts: list[Doubt] = ["not repeatable"] if entry.ended.low < criteria.least_consistency else []
     return [*doubts, "not fast"] if entry.times.median > criteria.most_minutes else doubts
-
-
-def _refines(playbook: Playbook, kind: Labels, action: str) -> bool:
-    return playbook.action == action and kind.items() <= playbook.trigger.items()
 
 
 def _playbook(

@@ -20,14 +20,14 @@ _AT_ONCE = timedelta(minutes=1)
 
 
 class Event(NamedTuple):
-    """Something that happened. `given` holds labels given then, `who` the person or model."""
+    """Something that happened. `labels` were given then; `actor` is the person or model."""
 
     at: datetime
     kind: Kind
     what: str
-    who: str = ""
+    actor: str = ""
     detail: str = ""
-    given: tuple[Annotation, ...] = ()
+    labels: tuple[Annotation, ...] = ()
     is_bad: bool = False
 
 
@@ -37,7 +37,7 @@ def timeline(
     annotations: Sequence[Annotation],
     notifications: Iterable[Notification] = (),
 ) -> list[Event]:
-    """All events, oldest first. `annotations` must be oldest first; of failed attempts only the last reason is kept."""
+    """All events, oldest first. `annotations` must be oldest first; of failed attempts only the last is shown."""
     incident = stored.incident
     happened = [
         Event(at, "incident", what) for field, what in _TIMES.items() if (at := getattr(incident, field)) is not None
@@ -62,12 +62,11 @@ def _failure(stored: StoredIncident) -> Event:
 
 def _triaged(made: TriageRun) -> Event:
     triage = made.triage
-    model = triage.provenance.model or ""
     return Event(
         triage.created_at,
         "service",
         "Triaged, degraded" if triage.degraded else "Triaged",
-        who=model if not triage.degraded else "",
+        actor="" if triage.degraded else triage.provenance.model or "",
         detail=triage.degraded_reason or "",
         is_bad=triage.degraded,
     )

@@ -11,7 +11,8 @@ from triage.domain.annotation import Annotation
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Provenance, Triage
-from triage.insights.live_agreement import LiveAgreement, LiveFacet, LiveOptions, LiveReport, live_facet
+from triage.insights.live_agreement import LiveAgreement, LiveOptions, LiveReport
+from triage.insights.live_agreement.watch import LiveFacet, live_facet
 from triage.store import Judgement, Store
 
 TAXONOMY = Taxonomy.load("engine_issues")

@@ -11,7 +11,8 @@ from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, LabelProbability
 from triage.history import Example
-from triage.insights.radar import Reason, Sighting, Suspect
+from triage.insights.radar import Sighting, Suspect
+from triage.insights.radar.findings import Reason
 from triage.models.embedding import Vectors
 
 TAXONOMY = Taxonomy.load("llm_inference")

@@ -26,20 +26,15 @@ from triage.domain.annotation import Annotation
 from triage.domain.errors import Conflict, NotFound
 from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.intake.annotations import read_annotations
-from triage.labels.evolution import (
+from triage.labels.evolution import Plan, agreement_changes, compare, migrate, preview, propose, rank
+from triage.labels.evolution.plan import (
     InvalidPlan,
     LabelStep,
     OutdatedPlan,
-    Plan,
     UnconfirmedPlan,
-    agreement_changes,
-    compare,
-    migrate,
-    preview,
-    propose,
-    rank,
+    read_plan,
+    write_plan,
 )
-from triage.labels.evolution.plan import read_plan, write_plan
 
 OLD, NEW = (Taxonomy.load(HERE / name) for name in ("shop-1.yaml", "shop-2.yaml"))
 GIVEN = read_annotations(HERE / "shop-annotations.jsonl", OLD).annotations

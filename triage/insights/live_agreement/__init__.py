@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-from triage.insights.live_agreement.facet_figures import FacetFigures, FacetOverview, LiveFigures, Overview
+from triage.insights.live_agreement.facet_figures import FacetFigures, LiveFigures, Overview
 from triage.insights.live_agreement.judgements import Selection
-from triage.insights.live_agreement.watch import LiveAgreement, LiveFacet, LiveOptions, LiveReport, live_facet
+from triage.insights.live_agreement.watch import LiveAgreement, LiveOptions, LiveReport
 
 __all__ = [
     "FacetFigures",
-    "FacetOverview",
     "LiveAgreement",
-    "LiveFacet",
     "LiveFigures",
     "LiveOptions",
     "LiveReport",
     "Overview",
     "Selection",
-    "live_facet",
 ]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from triage.insights.radar.findings import Draft, IllFitting, Radar, RadarGroup, Reason, Sighting, radar_table
+from triage.insights.radar.findings import Radar, RadarGroup, Sighting, radar_table
 from triage.insights.radar.label_drafts import as_yaml, phrase
 from triage.insights.radar.scan import DEFAULT_CRITERIA, Criteria, Suspect, scan
 from triage.insights.radar.store_scan import RECENT, Scope, scan_store
@@ -14,11 +14,8 @@ __all__ = [
     "DEFAULT_CRITERIA",
     "RECENT",
     "Criteria",
-    "Draft",
-    "IllFitting",
     "Radar",
     "RadarGroup",
-    "Reason",
     "Scope",
     "Sighting",
     "Suspect",

@@ -91,10 +91,10 @@ def telling_sentences(texts: Sequence[str], terms: Sequence[Term], taxonomy: Tax
     weights = {term.term: term.z for term in terms}
     found = []
     for text in texts:
-        kept = split(without_injections(text, taxonomy))
+        sentences = split(without_injections(text, taxonomy))
         ranked = [
             (sum(weights[term] for term in held), cause_words(sentence.text), -place, sentence.text)
-            for place, sentence in enumerate(kept)
+            for place, sentence in enumerate(sentences)
             if (held := terms_of(sentence.text) & weights.keys()) and not is_boilerplate(sentence.text)
         ]
         best = max(
@@ -150,7 +150,6 @@ def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-_MAX_TOKENS = 500
 _TEXT = {"type": "string"}
 _SCHEMA = {
     "type": "object",
@@ -210,7 +209,7 @@ async def _phrased(
         words=", ".join(term.term for term in group.terms) or "none",
         sentences=fenced((example.sentence for example in group.examples), taxonomy),
     )
-    reply = await model.complete(Request(messages=messages, schema_=_SCHEMA, max_tokens=_MAX_TOKENS))
+    reply = await model.complete(Request(messages=messages, schema_=_SCHEMA, max_tokens=500))
     try:
         wording = _Wording.model_validate(json.loads(reply.text))
         name = " ".join(wording.name.split())

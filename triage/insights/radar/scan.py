@@ -140,7 +140,11 @@ class _Scanner:
         sentences = telling_sentences(texts, terms, self._taxonomy)
         everyone = [entry for same in members for entry in same]
         seen = sorted(entry.sighting.seen_at for entry in everyone)
-        by_label = {entry.label: self._texts_of(entry.label) for entry in nearest}
+        pairs = list(zip(self._labelled, self._labelled_texts, strict=True))
+        by_label = {
+            entry.label: [text for example, text in pairs if text and _has(example, self._facet, entry.label)]
+            for entry in nearest
+        }
         parents = [parent for same in members for parent in same[0].parents[:1]]
         material = Material(texts, terms, [entry for entry in sentences if entry], parents, by_label)
         return RadarGroup(
@@ -180,10 +184,6 @@ class _Scanner:
         terms = separating_terms(texts, others, [*texts, *others])
         least_texts = max(2, math.ceil(len(texts) * _SHARED))
         return top_terms(terms, least_z=_LEAST_Z, least_texts=least_texts, most=self._criteria.most_terms)[0]
-
-    def _texts_of(self, label: str) -> list[str]:
-        pairs = zip(self._labelled, self._labelled_texts, strict=True)
-        return [text for example, text in pairs if text and _has(example, self._facet, label)]
 
 
 def _once(taxonomy: Taxonomy, suspects: Sequence[Suspect], similarity: float) -> list[list[Suspect]]:

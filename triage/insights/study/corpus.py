@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -70,8 +71,5 @@ def split_by_disclosure(facet: Facet, records: Iterable[Record]) -> tuple[list[R
 def origin_of(annotations: Iterable[Annotation]) -> str:
     """Who gave the gold labels among the annotations, in words."""
     words = {"human": "given by people", "model": "given by a model", "derived": "derived from other facts"}
-    counts: dict[str, int] = {}
-    for annotation in annotations:
-        if annotation.is_gold:
-            counts[annotation.origin] = counts.get(annotation.origin, 0) + 1
+    counts = Counter(annotation.origin for annotation in annotations if annotation.is_gold)
     return ", ".join(f"{words[origin]} ({n})" for origin, n in sorted(counts.items())) or "of unknown origin"

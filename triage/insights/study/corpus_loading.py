@@ -46,10 +46,8 @@ def shipped_corpus(taxonomy: Taxonomy) -> Corpus:
         raise InvalidInput(
             f"The shipped history is labelled with {_SHIPPED}, not {taxonomy.id}. Name a file.", field="file"
         )
-    records = tuple(Record(*record) for record in shipped_history())
-    return Corpus(
-        "the shipped history", taxonomy, records, "derived by the project from the providers' published causes"
-    )
+    origin = "derived by the project from the providers' published causes"
+    return Corpus("the shipped history", taxonomy, _records(shipped_history()), origin)
 
 
 def file_corpus(
@@ -99,7 +97,7 @@ async def stored_corpus(
     if unknown:
         notes.append(f"{unknown} label(s) that {taxonomy.id} {taxonomy.version} does not have are left out.")
     studied = {record.id for record in fitting}
-    origin = origin_of(one for one in annotations if one.incident_id in studied)
+    origin = origin_of(each for each in annotations if each.incident_id in studied)
     corpus = Corpus("the service's incidents", taxonomy, tuple(fitting), origin, tuple(annotations), tuple(notes))
     return Loaded(corpus, vectors)
 
@@ -153,14 +151,14 @@ def _records(records: Iterable[tuple[Incident, Labels]]) -> tuple[Record, ...]:
 
 async def _newest(store: Store, teams: Collection[str] | None, most: int) -> tuple[list[Record], int]:
     """The incidents that began last, and the number of all. Incidents without a start count as oldest."""
-    kept: list[Record] = []
+    newest: list[Record] = []
     n = 0
     async for portion in store.gold.incident_pages(teams):
         n += len(portion)
-        kept += _records(portion)
-        if len(kept) > 2 * most:
-            kept = _last(kept, most)
-    return _last(kept, most), n
+        newest += _records(portion)
+        if len(newest) > 2 * most:
+            newest = _last(newest, most)
+    return _last(newest, most), n
 
 
 def _last(records: list[Record], most: int) -> list[Record]:

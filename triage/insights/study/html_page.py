@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from triage.insights.study.study_tables import tables_of
 from triage.render.atomic_write import write_atomically
 from triage.render.charts import as_figure, stylesheet
 from triage.render.html import environment_of, replace_unprintable
-from triage.render.tables import Table, format_cell
+from triage.render.tables import format_cell
 
 LISTED = 40
 """The most incidents listed in a row of the page; JSON and CSV have all of them."""
@@ -46,12 +46,15 @@ def as_html(study: Study, corpus: Corpus) -> str:
     """The page; the same study gives the same page. It has titles and ids, but no write-ups."""
     tables = tables_of(study, corpus.taxonomy)
     sections = [(name, list(group)) for name, group in itertools.groupby(tables, key=lambda table: table.section)]
+    charts: dict[str, list[Markup]] = {table.id: [] for table in tables}
+    for table, chart in charts_of(study, corpus.taxonomy, tables):
+        charts[table].append(as_figure(chart))
     listed = list(_incidents(corpus))
     template = environment_of("triage.insights.study", "triage.evaluation.reports").get_template("study.html")
     page = template.render(
         study=study,
         sections=sections,
-        charts=_figures(study, corpus, tables),
+        charts=charts,
         chart_styles=stylesheet(),
         format_cell=format_cell,
         incidents=listed,
@@ -61,14 +64,6 @@ def as_html(study: Study, corpus: Corpus) -> str:
         version=triage.__version__,
     )
     return replace_unprintable(page)
-
-
-def _figures(study: Study, corpus: Corpus, tables: Sequence[Table]) -> dict[str, list[Markup]]:
-    """Table id -> its charts."""
-    figures: dict[str, list[Markup]] = {table.id: [] for table in tables}
-    for table, chart in charts_of(study, corpus.taxonomy, tables):
-        figures[table].append(as_figure(chart))
-    return figures
 
 
 def _incidents(corpus: Corpus) -> Iterator[Listed]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, Unpack
 
 from pydantic import BaseModel
 
 from triage.agreement import Interval, MeanAgreement, mean_agreement, pair_figure
+from triage.agreement.bootstrap import Resampling
 from triage.agreement.ratings import LabelSet, Ratings, pairs_of
 from triage.domain.annotation import Annotation
 from triage.domain.taxonomy import Facet, Taxonomy
@@ -50,28 +51,22 @@ class FacetLabels(BaseModel, frozen=True):
     pairs: tuple[LabellingPair, ...]
 
 
-class _Options(NamedTuple):
-    resamples: int
-    seed: int
-
-
 def label_agreement(
-    annotations: Iterable[Annotation], taxonomy: Taxonomy, *, resamples: int = 2000, seed: int = 0
+    annotations: Iterable[Annotation], taxonomy: Taxonomy, **options: Unpack[Resampling]
 ) -> list[FacetLabels]:
     """The agreement on each labelled facet. `annotations` are oldest first.
 
     Annotations with a facet or label that the taxonomy lacks are left out.
     """
     known = {facet.id: set(facet.ids) for facet in taxonomy.facets}
-    found: dict[str, list[Annotation]] = {}
+    given: dict[str, list[Annotation]] = {}
     for annotation in annotations:
         if set(annotation.labels) <= known.get(annotation.facet, set()):
-            found.setdefault(annotation.facet, []).append(annotation)
-    options = _Options(resamples, seed)
-    return [_of_facet(facet, Ratings.of(found[facet.id]), options) for facet in taxonomy.facets if facet.id in found]
+            given.setdefault(annotation.facet, []).append(annotation)
+    return [_of_facet(facet, Ratings.of(given[facet.id]), options) for facet in taxonomy.facets if facet.id in given]
 
 
-def _of_facet(facet: Facet, ratings: Ratings, options: _Options) -> FacetLabels:
+def _of_facet(facet: Facet, ratings: Ratings, options: Resampling) -> FacetLabels:
     everyone, models = ratings.columns("human"), ratings.columns("model")
     people = sorted(sorted(everyone, key=ratings.count, reverse=True)[:MOST_PEOPLE])
     both = {(a, b): ratings.both(a, b) for a, b in pairs_of(people)}
@@ -92,7 +87,7 @@ def _of_facet(facet: Facet, ratings: Ratings, options: _Options) -> FacetLabels:
 
 
 def _mean(
-    facet: Facet, ratings: Ratings, people: Sequence[int], pairs: Sequence[LabellingPair], options: _Options
+    facet: Facet, ratings: Ratings, people: Sequence[int], pairs: Sequence[LabellingPair], options: Resampling
 ) -> MeanAgreement:
     if len(people) < 2:
         reason = (
@@ -103,7 +98,7 @@ def _mean(
     if len(people) == 2 and of_people:
         pair = of_people[0]
         return MeanAgreement(value=pair.value, pairs=1, n=pair.n, interval=pair.interval, undefined=pair.undefined)
-    return mean_agreement(ratings.rows, pairs_of(people), of_sets=facet.cardinality == "multi", **options._asdict())
+    return mean_agreement(ratings.rows, pairs_of(people), of_sets=facet.cardinality == "multi", **options)
 
 
 def _pair(
@@ -112,15 +107,15 @@ def _pair(
     second: str,
     kind: Literal["people", "gold and model"],
     both: Sequence[tuple[LabelSet, LabelSet]],
-    options: _Options,
+    options: Resampling,
 ) -> LabellingPair:
-    found = pair_figure(facet, both, **options._asdict())
+    figure = pair_figure(facet, both, **options)
     return LabellingPair(
         first=first,
         second=second,
         kind=kind,
         n=len(both),
-        value=found.value,
-        interval=found.interval,
-        undefined=found.undefined,
+        value=figure.value,
+        interval=figure.interval,
+        undefined=figure.undefined,
     )

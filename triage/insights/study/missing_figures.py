@@ -24,10 +24,12 @@ class Missing(BaseModel, frozen=True):
     how: str
 
 
-_REPEATS = Missing(
-    figure="repeats told in other words",
-    why="the write-ups' words were compared, not their meaning",
-    how="--similarity 0.85 embeds the incidents of a file; those of the store are embedded once triaged",
+_Row = tuple[str, str, str]
+
+_REPEATS = (
+    "repeats told in other words",
+    "the write-ups' words were compared, not their meaning",
+    "--similarity 0.85 embeds the incidents of a file; those of the store are embedded once triaged",
 )
 
 
@@ -43,7 +45,7 @@ def missing(
     knows_meanings: bool,
 ) -> list[Missing]:
     """All missing figures, in the order of the study."""
-    return [
+    rows = [
         *_labels(corpus),
         *_detection(corpus, roles, detection),
         *_mitigation(corpus, roles, mitigation),
@@ -52,88 +54,71 @@ def missing(
         *(() if knows_meanings else (_REPEATS,)),
         *_agreement(labelling),
     ]
+    return [Missing(figure=figure, why=why, how=how) for figure, why, how in rows]
 
 
-def _labels(corpus: Corpus) -> Iterator[Missing]:
+def _labels(corpus: Corpus) -> Iterator[_Row]:
     n = len(corpus.records)
     for facet in corpus.taxonomy.facets:
+        figure = f"shares of {facet.name.lower()}"
         labelled = [record for record in corpus.records if record.labels.get(facet.id)]
         if not labelled:
-            yield Missing(
-                figure=f"shares of {facet.name.lower()}",
-                why="no incident is labelled with it",
-                how=f"label facet {facet.id}: a column {facet.id} in the file, or `triage annotate`",
-            )
+            how = f"label facet {facet.id}: a column {facet.id} in the file, or `triage annotate`"
+            yield figure, "no incident is labelled with it", how
         elif len(labelled) * 2 < n:
-            yield Missing(
-                figure=f"shares of {facet.name.lower()} of all incidents",
-                why=f"only {len(labelled)} of {n} are labelled with it, which may be no fair sample",
-                how=f"label facet {facet.id} of the others too",
-            )
+            why = f"only {len(labelled)} of {n} are labelled with it, which may be no fair sample"
+            yield f"{figure} of all incidents", why, f"label facet {facet.id} of the others too"
 
 
-def _detection(corpus: Corpus, roles: Roles, found: DetectionSplit | None) -> Iterator[Missing]:
+def _detection(corpus: Corpus, roles: Roles, split: DetectionSplit | None) -> Iterator[_Row]:
     figure = "how incidents were detected, and detection gaps"
     if roles.detection is None:
-        yield Missing(
-            figure=figure,
-            why="no facet is said to tell it",
-            how="label how each was detected, and say which labels mean it: "
-            "--role automated=FACET:LABEL --role reported=FACET:LABEL, or --roles FILE",
+        how = (
+            "label how each was detected, and say which labels mean it: "
+            "--role automated=FACET:LABEL --role reported=FACET:LABEL, or --roles FILE"
         )
+        yield figure, "no facet is said to tell it", how
         return
     facet = corpus.taxonomy.facet(roles.detection.facet)
-    if found is None:
+    if split is None:
         yield _unlabelled(figure, facet)
         return
     for name, what in (("automated", "the share detected by machines"), ("reported", "detection gaps")):
         if not getattr(roles.detection, name):
             yield _without_role(what, facet, f"--role {name}={facet.id}:LABEL")
-    if found.silent.hits * 2 > found.silent.n:
-        yield Missing(
-            figure=f"{figure}, of all incidents",
-            why=f"{found.silent.hits} of {found.silent.n} write-ups don't tell it",
-            how="write it up: who or what detected the incident first",
-        )
+    if split.silent.hits * 2 > split.silent.n:
+        why = f"{split.silent.hits} of {split.silent.n} write-ups don't tell it"
+        yield f"{figure}, of all incidents", why, "write it up: who or what detected the incident first"
 
 
-def _without_role(figure: str, facet: Facet, how: str) -> Missing:
-    return Missing(figure=figure, why=f"no label of facet {facet.id} is said to mean it", how=how)
+def _without_role(figure: str, facet: Facet, how: str) -> _Row:
+    return figure, f"no label of facet {facet.id} is said to mean it", how
 
 
-def _unlabelled(figure: str, facet: Facet) -> Missing:
-    return Missing(
-        figure=figure,
-        why=f"no incident is labelled with facet {facet.id}",
-        how=f"label it: a column {facet.id} in the file, or `triage annotate`",
-    )
+def _unlabelled(figure: str, facet: Facet) -> _Row:
+    how = f"label it: a column {facet.id} in the file, or `triage annotate`"
+    return figure, f"no incident is labelled with facet {facet.id}", how
 
 
-def _mitigation(corpus: Corpus, roles: Roles, found: MitigationStudy | None) -> Iterator[Missing]:
+def _mitigation(corpus: Corpus, roles: Roles, study: MitigationStudy | None) -> Iterator[_Row]:
     facet = roles.mitigations(corpus.taxonomy)
-    figure = "mitigations, hotfixes, and what automation would save"
+    figure, saving = "mitigations, hotfixes, and what automation would save", "what automation would save"
     if facet is None:
-        yield Missing(
-            figure=figure,
-            why="no facet is said to hold what ended incidents",
-            how="label it, and give the facet `role: mitigation` in the taxonomy, or say --role hotfix=FACET:LABEL",
-        )
+        how = "label it, and give the facet `role: mitigation` in the taxonomy, or say --role hotfix=FACET:LABEL"
+        yield figure, "no facet is said to hold what ended incidents", how
         return
-    if found is None:
+    if study is None:
         yield _unlabelled(figure, facet)
         return
-    for name, what in (("hotfix", "the share that needed a hotfix"), ("automatable", "what automation would save")):
+    for name, what in (("hotfix", "the share that needed a hotfix"), ("automatable", saving)):
         if roles.mitigation is None or not getattr(roles.mitigation, name):
             yield _without_role(what, facet, f"--role {name}={facet.id}:LABEL,LABEL")
-    if found.saved is not None and found.saved.saved_minutes is None:
-        yield Missing(
-            figure="what automation would save",
-            why=f"only {found.saved.n} incident(s) that such actions ended have a known time, and it takes {SMALL}",
-            how="give started_at and mitigated_at, or suppose a time with --automated-minutes",
-        )
+    if study.saved is not None and study.saved.saved_minutes is None:
+        why = f"only {study.saved.n} incident(s) that such actions ended have a known time, and it takes {SMALL}"
+        yield saving, why, "give started_at and mitigated_at, or suppose a time with --automated-minutes"
 
 
-def _times(corpus: Corpus, durations: Sequence[DurationGroup]) -> Iterator[Missing]:
+def _times(corpus: Corpus, durations: Sequence[DurationGroup]) -> Iterator[_Row]:
     n = len(corpus.records)
     fields = {
         "ttd": ("time to detect", ("detected_at",)),
@@ -141,42 +126,33 @@ def _times(corpus: Corpus, durations: Sequence[DurationGroup]) -> Iterator[Missi
     }
     for group in durations:
         if group.facet is None and group.n_without_end and not group.n_open:
-            yield Missing(
-                figure="time to mitigate of incidents without an end",
-                why=f"{group.n_without_end} have started_at and no end, and count for nothing",
-                how="--observed-until MOMENT if they were still going on then",
-            )
+            why = f"{group.n_without_end} have started_at and no end, and count for nothing"
+            how = "--observed-until MOMENT if they were still going on then"
+            yield "time to mitigate of incidents without an end", why, how
     for measure, (what, ends) in fields.items():
         everyone = next(group for group in durations if group.measure == measure and group.facet is None)
         if everyone.n_ended >= SMALL and everyone.n_unknown * 2 <= n:
             continue
-        starts = sum(record.incident.started_at is not None for record in corpus.records)
-        given = {end: sum(getattr(record.incident, end) is not None for record in corpus.records) for end in ends}
-        counts = ", ".join(f"{count} have {name}" for name, count in {"started_at": starts, **given}.items())
-        yield Missing(
-            figure=f"{what}{'' if everyone.n_ended < SMALL else ' of all incidents'}",
-            why=f"of {n} incidents {counts}",
-            how=f"give started_at and {' or '.join(ends)}"
-            + (", or --field duration_minutes=FIELD where the file has a duration" if measure == "ttm" else ""),
-        )
+        counts = {
+            name: sum(getattr(record.incident, name) is not None for record in corpus.records)
+            for name in ("started_at", *ends)
+        }
+        why = f"of {n} incidents {', '.join(f'{count} have {name}' for name, count in counts.items())}"
+        how = f"give started_at and {' or '.join(ends)}"
+        how += ", or --field duration_minutes=FIELD where the file has a duration" if measure == "ttm" else ""
+        yield f"{what}{'' if everyone.n_ended < SMALL else ' of all incidents'}", why, how
 
 
-def _trends(trends: Sequence[Trend]) -> Iterator[Missing]:
+def _trends(trends: Sequence[Trend]) -> Iterator[_Row]:
     if not trends:
-        yield Missing(figure="incidents by month, and changes", why="no incident has started_at", how="give started_at")
+        yield "incidents by month, and changes", "no incident has started_at", "give started_at"
     elif trends[0].number is None:
-        yield Missing(
-            figure="changes over time",
-            why=f"there are {trends[0].n} incidents with a known start in {len(trends[0].months)} months",
-            how=f"it takes {FEWEST} incidents in {2 * SHORTEST} months",
-        )
+        why = f"there are {trends[0].n} incidents with a known start in {len(trends[0].months)} months"
+        yield "changes over time", why, f"it takes {FEWEST} incidents in {2 * SHORTEST} months"
 
 
-def _agreement(labelling: Sequence[FacetLabels]) -> Iterator[Missing]:
+def _agreement(labelling: Sequence[FacetLabels]) -> Iterator[_Row]:
     if not any(labels.people.value is not None for labels in labelling):
         why = next((labels.people.undefined for labels in labelling if labels.people.undefined), None)
-        yield Missing(
-            figure="agreement of the labels",
-            why=why or "the labels come without their annotators",
-            how="have two people label the same incidents: `triage annotate` with --store, or --annotations FILE",
-        )
+        how = "have two people label the same incidents: `triage annotate` with --store, or --annotations FILE"
+        yield "agreement of the labels", why or "the labels come without their annotators", how

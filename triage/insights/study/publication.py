@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -51,9 +50,7 @@ class Publication(BaseModel, frozen=True, extra="forbid"):
 @cache
 def publication() -> Publication:
     """The study that `triage study` repeats."""
-    file = read_yaml(
-        Path(str(resources.files("triage.insights.study").joinpath("publication.yaml"))), Publication, "figures"
-    )
+    file = read_yaml(Path(__file__).with_name("publication.yaml"), Publication, "figures")
     if file.model is None:
         raise RuntimeError(f"the shipped publication.yaml is damaged: {file.problems}")
     return file.model

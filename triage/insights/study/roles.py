@@ -83,19 +83,20 @@ class Roles(BaseModel, frozen=True, extra="forbid"):
         roles = self
         for option in options:
             name, facet, labels = _parsed(option)
-            if name in _OF_DETECTION:
+            changed: dict[str, object]
+            if name == "undisclosed":
+                changed = {name: {**roles.undisclosed, facet or _missing(option, name): labels}}
+            elif name in _OF_DETECTION:
                 own = roles.detection.facet if roles.detection else None
                 facet = facet or own or _missing(option, name)
                 detection = roles.detection if roles.detection and facet == own else Detection(facet=facet)
-                roles = roles.model_copy(update={"detection": detection.model_copy(update={name: labels})})
-            elif name == "undisclosed":
-                silent = {**roles.undisclosed, facet or _missing(option, name): labels}
-                roles = roles.model_copy(update={"undisclosed": silent})
+                changed = {"detection": detection.model_copy(update={name: labels})}
             else:
                 own = _own_facet(roles, taxonomy)
                 facet = facet or own or _missing(option, name)
                 mitigation = roles.mitigation if roles.mitigation and facet == own else Mitigation(facet=facet)
-                roles = roles.model_copy(update={"mitigation": mitigation.model_copy(update={name: labels})})
+                changed = {"mitigation": mitigation.model_copy(update={name: labels})}
+            roles = roles.model_copy(update=changed)
         return roles.checked(taxonomy)
 
     def mitigations(self, taxonomy: Taxonomy) -> Facet | None:
@@ -136,10 +137,10 @@ class Roles(BaseModel, frozen=True, extra="forbid"):
         for name, labels in self.undisclosed.items():
             _ids(taxonomy.facet(name), labels)
         known = [figure.id for figure in publication().figures]
-        there = ", ".join(known)
         for figure, meant in self.compare.items():
             if figure not in known:
-                raise InvalidInput(f"{figure!r} is not a published figure. Use one of: {there}.", field="compare")
+                message = f"{figure!r} is not a published figure. Use one of: {', '.join(known)}."
+                raise InvalidInput(message, field="compare")
             facet = taxonomy.facet(meant.facet)
             _ids(facet, meant.labels)
             if meant.within is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import itertools
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import NamedTuple
 
 import numpy as np
@@ -93,21 +93,21 @@ def trends(corpus: Corpus, *, draws: int = DRAWS, seed: int = 0) -> list[Trend]:
 
     Empty if no start is known. Changes are searched in series with at least `FEWEST` incidents.
     """
-    dated = [record for record in corpus.records if record.incident.started_at is not None]
+    dated = [(started.astimezone(UTC), record) for record in corpus.records if (started := record.incident.started_at)]
     if not dated:
         return []
     by_month: dict[str, list[Record]] = {}
-    for record in sorted(dated, key=_began):
-        by_month.setdefault(_month(record), []).append(record)
+    for began, record in sorted(dated, key=lambda pair: pair[0]):
+        by_month.setdefault(began.isoformat()[:7], []).append(record)
     months = _months(min(by_month), max(by_month))
     records = [by_month.get(month, []) for month in months]
     followed = [_Followed(None, "all incidents", records, [len(each) for each in records])]
-    for facet in followed_facets(corpus.taxonomy, dated):
+    for facet in _followed_facets(corpus.taxonomy, [record for _, record in dated]):
         followed += _of_facet(facet, records)
-    return _read(months, followed, draws, seed)
+    return _search(months, followed, draws, seed)
 
 
-def followed_facets(taxonomy: Taxonomy, records: Iterable[Record]) -> list[Facet]:
+def _followed_facets(taxonomy: Taxonomy, records: Iterable[Record]) -> list[Facet]:
     """The labelled facets with a parent or child facet; if there are none, the first labelled facet."""
     given = {facet for record in records for facet, labels in record.labels.items() if labels}
     labelled = [facet for facet in taxonomy.facets if facet.id in given]
@@ -129,18 +129,20 @@ def _of_facet(facet: Facet, records: Sequence[Sequence[Record]]) -> list[_Follow
     return [_Followed(facet.id, label, months, of) for label, months in hits.items() if any(months)]
 
 
-def _read(months: Sequence[str], followed: Sequence[_Followed], draws: int, seed: int) -> list[Trend]:
-    series = [
-        (place, kind, _series(months, series_of, kind))
-        for place, series_of in enumerate(followed)
-        for kind in _kinds(series_of)
-    ]
+def _search(months: Sequence[str], followed: Sequence[_Followed], draws: int, seed: int) -> list[Trend]:
+    days = np.array([calendar.monthrange(*map(int, month.split("-")))[1] for month in months])
+    series: list[tuple[int, Kind, Series]] = []
+    for place, series_of in enumerate(followed):
+        hits = np.array([len(records) for records in series_of.hits])
+        series.append((place, "rate", Series(hits, days, "rate")))
+        if series_of.facet is not None:
+            series.append((place, "share", Series(hits, np.array(series_of.of), "share")))
     tested = [(place, kind, each) for place, kind, each in series if each.is_testable and each.hits.sum() >= FEWEST]
     courses: dict[tuple[int, str], Course] = {}
     for place, kind, each in tested:
-        found = find_changes(each, level=LEVEL / len(tested), draws=draws, seed=seed)
-        if found is not None:
-            courses[place, kind] = _course(months, each, found, len(tested))
+        changes = find_changes(each, level=LEVEL / len(tested), draws=draws, seed=seed)
+        if changes is not None:
+            courses[place, kind] = _course(months, each, changes, len(tested))
     return [
         Trend(
             facet=series_of.facet,
@@ -156,17 +158,8 @@ def _read(months: Sequence[str], followed: Sequence[_Followed], draws: int, seed
     ]
 
 
-def _kinds(followed: _Followed) -> tuple[Kind, ...]:
-    return ("rate",) if followed.facet is None else ("rate", "share")
-
-
-def _series(months: Sequence[str], followed: _Followed, kind: Kind) -> Series:
-    weights = [_days(month) for month in months] if kind == "rate" else followed.of
-    return Series(np.array([len(hits) for hits in followed.hits]), np.array(weights), kind)
-
-
-def _course(months: Sequence[str], series: Series, found: Changes, tested: int) -> Course:
-    ends = [0, *(place.at for place in found.places), len(months)]
+def _course(months: Sequence[str], series: Series, result: Changes, tested: int) -> Course:
+    ends = [0, *(place.at for place in result.places), len(months)]
     levels = tuple(
         Level(first=months[start], last=months[end - 1], value=_value(series.part(start, end)))
         for start, end in itertools.pairwise(ends)
@@ -179,9 +172,9 @@ def _course(months: Sequence[str], series: Series, found: Changes, tested: int) 
             before=before.value,
             after=after.value,
         )
-        for place, (before, after) in zip(found.places, itertools.pairwise(levels), strict=True)
+        for place, (before, after) in zip(result.places, itertools.pairwise(levels), strict=True)
     )
-    return Course(p=found.p, adjusted=min(1.0, found.p * tested), levels=levels, changes=changes)
+    return Course(p=result.p, adjusted=min(1.0, result.p * tested), levels=levels, changes=changes)
 
 
 def _value(part: Series) -> float | None:
@@ -190,23 +183,5 @@ def _value(part: Series) -> float | None:
 
 
 def _months(first: str, last: str) -> list[str]:
-    (year, month), found = map(int, first.split("-")), [first]
-    while found[-1] < last:
-        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
-        found.append(f"{year:04}-{month:02}")
-    return found
-
-
-def _days(month: str) -> int:
-    year, number = map(int, month.split("-"))
-    return calendar.monthrange(year, number)[1]
-
-
-def _began(record: Record) -> datetime:
-    started = record.incident.started_at
-    return datetime.min.replace(tzinfo=UTC) if started is None else started.astimezone(UTC)
-
-
-def _month(record: Record) -> str:
-    began = _began(record)
-    return f"{began.year:04}-{began.month:02}"
+    start, end = (12 * int(month[:4]) + int(month[5:]) - 1 for month in (first, last))
+    return [f"{number // 12:04}-{number % 12 + 1:02}" for number in range(start, end + 1)]

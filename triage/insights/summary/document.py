@@ -107,16 +107,16 @@ def _timeline(material: Material) -> list[str]:
 
 
 def _happened(material: Material, event: Event) -> str:
-    who = f" by {plain(event.who)}" if event.who else ""
+    actor = f" by {plain(event.actor)}" if event.actor else ""
     names = material.names
     labels = "; ".join(
         f"{plain(names.facet(annotation.facet)).lower()}: {plain(names.labels(annotation.facet, annotation.labels))}"
         + (" (gold)" if annotation.is_gold else "")
-        for annotation in event.given
+        for annotation in event.labels
     )
     detail = text(material.redactor.redact(event.detail).text, _DETAIL_CHARACTERS)
-    note = f". Note: “{detail}”" if event.given else f", {detail}"
-    return f"- {moment(event.at)}: {event.what}{who}{f': {labels}' if labels else ''}{note if detail else ''}"
+    note = f". Note: “{detail}”" if event.labels else f", {detail}"
+    return f"- {moment(event.at)}: {event.what}{actor}{f': {labels}' if labels else ''}{note if detail else ''}"
 
 
 def _provenance(material: Material) -> list[str]:

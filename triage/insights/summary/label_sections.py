@@ -28,7 +28,7 @@ def classified(material: Material) -> list[str]:
     for label in labels:
         if label not in undisclosed:
             lines += [
-                f"**{plain(material.names.facet(label.facet))}: {_label(material, label)}**{_who(material, label)}",
+                f"**{plain(material.names.facet(label.facet))}: {_label(material, label)}**{_by(material, label)}",
                 "",
             ]
             lines += quoted(_quotes(material, label))
@@ -45,9 +45,17 @@ def ended(material: Material) -> list[str]:
         return []
     lines = ["## What ended it", ""]
     if label.person is not None or label.are_people_at_odds:
-        return [*lines, f"**{_label(material, label)}**{_who(material, label)}", "", *quoted(_quotes(material, label))]
+        return [
+            *lines,
+            f"**{_label(material, label)}**{_by(material, label)}",
+            "",
+            *quoted(_quotes(material, label)),
+        ]
     if label.labels and _is_told(material, label):
-        lines += [f"No person has said so yet. By the triage: **{_label(material, label)}**{_who(material, label)}", ""]
+        lines += [
+            f"No person has said so yet. By the triage: **{_label(material, label)}**{_by(material, label)}",
+            "",
+        ]
         lines += quoted(_quotes(material, label))
     else:
         lines += ["No person has said so yet, and the triage finds nothing in the write-up that tells.", ""]
@@ -84,19 +92,19 @@ def _is_told(material: Material, label: FacetLabel) -> bool:
     return material.is_told(label.facet, label.labels)
 
 
-def _who(material: Material, label: FacetLabel) -> str:
+def _by(material: Material, label: FacetLabel) -> str:
     """Who gave the label, whether a person confirmed the triage, and how sure the triage was."""
     if label.are_people_at_odds:
         return f". People differ: {'; '.join(opinions(material, label))}."
     if label.person is None:
         return _sure(label) if label.gold is None else f". Labelled by {teller(label.gold)}."
-    who = f"{teller(label.person)}{'' if label.person.is_gold else ' (not gold yet)'}"
+    person = f"{teller(label.person)}{'' if label.person.is_gold else ' (not gold yet)'}"
     if label.triage is None:
-        return f". Labelled by {who}."
+        return f". Labelled by {person}."
     if label.triage.labels == label.person.labels:
-        return f". Confirmed by {who}; the triage said so{_sure(label)}."
+        return f". Confirmed by {person}; the triage said so{_sure(label)}."
     triaged = plain(material.names.labels(label.facet, label.triage.labels))
-    return f". Corrected by {who}; the triage {f'said {triaged}{_sure(label)}' if triaged else 'abstained'}."
+    return f". Corrected by {person}; the triage {f'said {triaged}{_sure(label)}' if triaged else 'abstained'}."
 
 
 def opinions(material: Material, label: FacetLabel) -> list[str]:

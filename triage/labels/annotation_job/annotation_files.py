@@ -37,15 +37,12 @@ async def import_incidents(incidents: Sequence[Incident], store: Store, taxonomy
     by_id = {incident.id: incident for incident in incidents}
     stored = await store.incidents.find_many(by_id)
     for key, known in stored.items():
-        if _content(known.incident) != _content(by_id[key]):
+        stored_content, content = (content_id(i.title, i.write_up) for i in (known.incident, by_id[key]))
+        if content != stored_content:
             raise Conflict(f"Incident {key!r} is stored with another text. Use a different id.", id=key)
     new = {key: incident for key, incident in by_id.items() if key not in stored}
     await store.record([], imported=new, taxonomy=taxonomy.id)
     return len(new)
-
-
-def _content(incident: Incident) -> str:
-    return content_id(incident.title, incident.write_up)
 
 
 async def import_annotations(
@@ -91,8 +88,7 @@ def write_annotations(annotations: Iterable[Annotation], path: Path) -> None:
 
 def json_lines(annotations: Iterable[Annotation]) -> Iterator[str]:
     """One line of JSON with all fields per annotation."""
-    for annotation in annotations:
-        yield annotation.model_dump_json() + "\n"
+    return (annotation.model_dump_json() + "\n" for annotation in annotations)
 
 
 def label_studio_tasks(

@@ -151,28 +151,21 @@ async def confirm(
     """
     ids = list(dict.fromkeys(incident_ids))
     blind = await Labelling(store, casebook.taxonomy).waiting(annotator, ids, blind=True)
+    corrections = Corrections(casebook, store)
     labels, left_out = 0, dict[str, str]()
     for incident_id in ids:
         if incident_id in blind:
             left_out[incident_id] = "you still have to label it without seeing the model's labels"
             continue
         try:
-            confirmed = await _confirmed(casebook, store, incident_id, annotator, is_gold=is_gold)
+            triage = await store.triages.find(incident_id)
+            mine = labels_of(await store.annotations.list(incident_id), annotator)
+            triaged = triage.facets.items() if triage else ()
+            own = {facet: result.labels for facet, result in triaged if result.labels and facet not in mine}
+            if own:
+                labels += len(await corrections.give(incident_id, own, annotator, is_gold=is_gold))
+            else:
+                left_out[incident_id] = "it has no model label that you could confirm"
         except TriageError as error:
             left_out[incident_id] = error.detail
-            continue
-        labels += confirmed
-        if not confirmed:
-            left_out[incident_id] = "it has no model label that you could confirm"
     return Confirmed(len(ids) - len(left_out), labels, left_out)
-
-
-async def _confirmed(casebook: Casebook, store: Store, incident_id: str, annotator: str, *, is_gold: bool) -> int:
-    """Save one incident's labels and return how many were saved."""
-    triage = await store.triages.find(incident_id)
-    mine = labels_of(await store.annotations.list(incident_id), annotator)
-    triaged = {} if triage is None else triage.facets
-    labels = {facet: result.labels for facet, result in triaged.items() if result.labels and facet not in mine}
-    return (
-        len(await Corrections(casebook, store).give(incident_id, labels, annotator, is_gold=is_gold)) if labels else 0
-    )

@@ -28,7 +28,9 @@ def write_rules(source: str, rules: Mapping[tuple[str, str], str], path: Path) -
     `rules` maps (facet id, label id) to the complete new rule. Comments, order and layout are kept. Returns the new
     taxonomy. Raises `InvalidInput` if several labels share a rule, or if `path` is the source itself.
     """
-    file = _file_of(source)
+    file = Path(source)
+    if not source.endswith((".yaml", ".yml")):
+        file = Path(str(resources.files("triage").joinpath("taxonomies", f"{source}.yaml")))
     if path.resolve() == file.resolve():
         raise InvalidInput(f"{path} is the source taxonomy. Give the new file another name.", field="write")
     text = file.read_text(encoding="utf-8")
@@ -85,17 +87,9 @@ def _quoted(rule: str, indent: str) -> str:
 
 def _value(node: yaml.Node, key: str) -> yaml.Node:
     assert isinstance(node, yaml.MappingNode)  # noqa: S101
-    found: yaml.Node | None = next((value for name, value in node.value if name.value == key), None)
-    if found is None:
-        raise KeyError(key)
-    return found
+    values: dict[str, yaml.Node] = {name.value: value for name, value in node.value}
+    return values[key]
 
 
 def _items(node: yaml.Node, key: str) -> list[yaml.Node]:
     return list(_value(node, key).value)
-
-
-def _file_of(source: str) -> Path:
-    if source.endswith((".yaml", ".yml")):
-        return Path(source)
-    return Path(str(resources.files("triage").joinpath("taxonomies", f"{source}.yaml")))

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from triage.labels.evolution.agreement_changes import AgreementChange, agreement_changes
 from triage.labels.evolution.comparison import Change, Comparison, compare
-from triage.labels.evolution.migration import Migration, Withdrawn, migrate, preview
-from triage.labels.evolution.plan import FacetStep, InvalidPlan, LabelStep, OutdatedPlan, Plan, UnconfirmedPlan, propose
+from triage.labels.evolution.migration import Migration, migrate, preview
+from triage.labels.evolution.plan import Plan, propose
 from triage.labels.evolution.relabelling import Relabelling, rank
 
 __all__ = [
     "AgreementChange",
     "Change",
     "Comparison",
-    "FacetStep",
-    "InvalidPlan",
-    "LabelStep",
     "Migration",
-    "OutdatedPlan",
     "Plan",
     "Relabelling",
-    "UnconfirmedPlan",
-    "Withdrawn",
     "agreement_changes",
     "compare",
     "migrate",

@@ -71,9 +71,9 @@ def rewordings(old: Label, new: Label, renamed: Mapping[str, str]) -> Iterator[R
             if not is_same(before, after) and not is_same(_follow(before, renamed), after):
                 yield reworded(part, before, after)
             continue
-        kept = {_normal(item) for item in after}
+        now = {_normal(item) for item in after}
         known = {_normal(text) for item in before for text in (item, _follow(item, renamed))}
-        removed = tuple(i for i in before if _normal(i) not in kept and _normal(_follow(i, renamed)) not in kept)
+        removed = tuple(i for i in before if _normal(i) not in now and _normal(_follow(i, renamed)) not in now)
         added = tuple(item for item in after if _normal(item) not in known)
         if removed or added:
             yield Rewording(part=part, old="; ".join(before), new="; ".join(after), removed=removed, added=added)

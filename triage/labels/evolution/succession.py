@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -94,7 +94,7 @@ def _facet_pairs(old: Taxonomy, new: Taxonomy, similarity: Similarity) -> dict[s
 
 
 def _links(old: Facet, new: Facet, similarity: Similarity) -> list[Link]:
-    found = {(one, one): Link(old=one, new=one, basis="unchanged") for one in old.ids if one in new.ids}
+    found = {(label, label): Link(old=label, new=label, basis="unchanged") for label in old.ids if label in new.ids}
     for label in new.labels:
         for replaced in label.replaces:
             if replaced in old.ids and replaced != label.id:
@@ -134,12 +134,13 @@ def _guesses(
     if not gone and not fresh:
         return
     whole = similarity([meaning(label) for label in (*old.labels, *new.labels)])
-    similarities = _Similarities(old.ids, new.ids, whole)
+    pairs = _Similarities(old.ids, new.ids, whole)
+    gone_ids, fresh_ids = {label.id for label in gone}, {label.id for label in fresh}
     scores = {
-        (old_id, new_label.id): similarities.across(old_id, new_label.id)
+        (old_id, label.id): pairs.across(old_id, label.id)
         for old_id in old.ids
-        for new_label in new.labels
-        if _is_candidate(old_id, new_label, {label.id for label in gone}, {label.id for label in fresh}, similarities)
+        for label in new.labels
+        if _is_candidate(old_id, label, gone_ids, fresh_ids, pairs)
     }
     for (old_id, heir), score in scores.items():
         best = max(s for (o, n), s in scores.items() if o == old_id or n == heir)
@@ -151,11 +152,14 @@ def _is_candidate(old_id: str, new_label: Label, gone: set[str], fresh: set[str]
     """True for a removed and a new label, and if a remaining label gained or lost the meaning of the other."""
     if old_id in gone and new_label.id in fresh:
         return True
-    if old_id in gone and new_label.id in similarities.old and not new_label.replaces:
-        return similarities.across(old_id, new_label.id) >= similarities.within_old(old_id, new_label.id) + _GAIN
-    if new_label.id in fresh and old_id in similarities.new:
-        return similarities.across(old_id, new_label.id) >= similarities.within_new(old_id, new_label.id) + _GAIN
-    return False
+    new_id, across = new_label.id, similarities.across(old_id, new_label.id)
+    if old_id in gone and new_id in similarities.old and not new_label.replaces:
+        return across >= similarities.within(similarities.old, old_id, new_id) + _GAIN
+    return (
+        new_id in fresh
+        and old_id in similarities.new
+        and across >= similarities.within(similarities.new, old_id, new_id) + _GAIN
+    )
 
 
 class _Similarities:
@@ -169,8 +173,6 @@ class _Similarities:
     def across(self, old: str, new: str) -> float:
         return float(self._whole[self.old[old], self.new[new]])
 
-    def within_old(self, one: str, other: str) -> float:
-        return float(self._whole[self.old[one], self.old[other]])
-
-    def within_new(self, one: str, other: str) -> float:
-        return float(self._whole[self.new[one], self.new[other]])
+    def within(self, version: Mapping[str, int], first: str, second: str) -> float:
+        """The similarity of two labels of one version, `old` or `new`."""
+        return float(self._whole[version[first], version[second]])

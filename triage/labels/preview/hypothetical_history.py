@@ -147,7 +147,7 @@ class HypotheticalHistory:
             else:
                 continue
             before, after = self._neighbours_of(incident)
-            stored_results = _kept(incident.triage)
+            stored_results = _stored_results(incident.triage)
             found[place] = (
                 HistoryEvidence(before, self._merged(stored_results, learned[0], None)),
                 HistoryEvidence(after, self._merged(stored_results, learned[1], moves[place])),
@@ -212,7 +212,7 @@ class HypotheticalHistory:
         return merged
 
 
-def _kept(triage: Triage) -> dict[str, Distributions]:
+def _stored_results(triage: Triage) -> dict[str, Distributions]:
     """The stored results of what was learned: facet -> source -> label -> probability."""
     return {
         facet: {name: dict(result.sources[name]) for name in (*LEARNED, "definitions") if name in result.sources}

@@ -26,7 +26,7 @@ from triage.pipeline.pipeline import MadeOtherwise, Pipeline
 from triage.store import Store
 
 _EMBEDDED_AT_ONCE = 8
-_KEPT_VECTORS = 2_000
+_MOST_CACHED_VECTORS = 2_000
 _NO_GOLD = "The labels are not gold, or are what is gold already: the history would stay as it is."
 _MODEL_AS_IT_WAS = "Models are not asked again: what they said is taken from each stored triage."
 
@@ -243,7 +243,7 @@ class Previewer:
             made = await self._pipeline.embedder.embed([texts[incident_id] for incident_id in some])
             self._vectors |= {keys[incident_id]: vector for incident_id, vector in zip(some, made, strict=True)}
         found = {incident_id: self._vectors[key] for incident_id, key in keys.items() if key in self._vectors}
-        while len(self._vectors) > _KEPT_VECTORS:
+        while len(self._vectors) > _MOST_CACHED_VECTORS:
             self._vectors.popitem(last=False)
         return found
 
