@@ -136,8 +136,8 @@ def opportunities(
     playbooks: list[Playbook] = []
     near: list[NearMiss] = []
     for kind in _kinds(taxonomy, records):
-        found = ledger(taxonomy, records, Kind(kind), criteria.least)
-        for entry in found.entries:
+        kind_ledger = ledger(taxonomy, records, Kind(kind), criteria.least)
+        for entry in kind_ledger.entries:
             if entry.tried.hits < criteria.least or not facet.label(entry.mitigation).is_action:
                 continue
             doubts = tuple(_doubts(entry, criteria))
@@ -147,7 +147,7 @@ def opportunities(
                 figures = {"tried": entry.tried, "ended": entry.ended, "median_minutes": median_minutes}
                 near.append(NearMiss(trigger=kind, action=entry.mitigation, doubts=doubts, **figures))
             elif not any(kind.items() <= trigger.items() for trigger in finer):
-                playbooks.append(_playbook(facet, found, entry, records, texts, detected_after, criteria))
+                playbooks.append(_playbook(facet, kind_ledger, entry, records, texts, detected_after, criteria))
     playbooks.sort(key=lambda playbook: (-_certain_saving(playbook), -playbook.saving.mean, playbook.action))
     near.sort(key=lambda playbook: (len(playbook.doubts), -playbook.tried.hits, playbook.action, str(playbook.trigger)))
     return Opportunities(
@@ -163,7 +163,7 @@ def opportunities(
 def _kinds(taxonomy: Taxonomy, records: Sequence[Record]) -> list[Labels]:
     """The kinds of incidents by their primary labels, finest first. Labels that the taxonomy lacks are ignored."""
     facets = kind_facets(taxonomy)
-    found: dict[tuple[str, ...], None] = {}
+    kinds: dict[tuple[str, ...], None] = {}
     for _, labels in records:
         kind: tuple[str, ...] = ()
         for facet in facets:
@@ -171,8 +171,8 @@ def _kinds(taxonomy: Taxonomy, records: Sequence[Record]) -> list[Labels]:
             if not set(primary) & set(facet.ids):
                 break
             kind += primary
-            found[kind] = None
-    ordered = sorted(found, key=lambda kind: (-len(kind), kind))
+            kinds[kind] = None
+    ordered = sorted(kinds, key=lambda kind: (-len(kind), kind))
     return [{facet.id: (label,) for facet, label in zip(facets, kind, strict=False)} for kind in ordered]
 
 
@@ -185,7 +185,7 @@ def _doubts(entry: Entry, criteria: Criteria) -> list[Doubt]:
 
 def _playbook(
     facet: Facet,
-    found: Ledger,
+    kind_ledger: Ledger,
     entry: Entry,
     records: Sequence[Record],
     texts: Mapping[str, str],
@@ -194,13 +194,13 @@ def _playbook(
 ) -> Playbook:
     if entry.ended is None or entry.times is None:
         raise ValueError("a candidate has figures")
-    kind = Kind(found.labels)
+    kind = Kind(kind_ledger.labels)
     of_kind = [incident for incident, labels in records if kind.has(labels)]
     inside = {incident.id for incident in of_kind}
     elsewhere = [incident.id for incident, _ in records if incident.id not in inside]
     words, _ = _words([incident.id for incident in of_kind], elsewhere, texts, criteria)
     return Playbook(
-        trigger=found.labels,
+        trigger=kind_ledger.labels,
         words=words,
         action=entry.mitigation,
         name=entry.name,
@@ -208,16 +208,16 @@ def _playbook(
         tried=entry.tried,
         ended=entry.ended,
         times=entry.times,
-        saving=_saving(of_kind, found, entry, detected_after, criteria),
-        guard=_guard(found, entry, texts, criteria),
+        saving=_saving(of_kind, kind_ledger, entry, detected_after, criteria),
+        guard=_guard(kind_ledger, entry, texts, criteria),
         incidents=entry.incidents,
     )
 
 
-def _guard(found: Ledger, entry: Entry, texts: Mapping[str, str], criteria: Criteria) -> Guard:
+def _guard(kind_ledger: Ledger, entry: Entry, texts: Mapping[str, str], criteria: Criteria) -> Guard:
     used = set(entry.incidents)
     named: dict[str, list[str]] = {}
-    for other in found.entries:
+    for other in kind_ledger.entries:
         for incident_id in other.incidents:
             named.setdefault(incident_id, []).append(other.mitigation)
     otherwise = sorted(incident_id for incident_id in named if incident_id not in used)
@@ -242,10 +242,10 @@ def _words(
 
 
 def _saving(
-    of_kind: Sequence[Incident], found: Ledger, entry: Entry, detected_after: float, criteria: Criteria
+    of_kind: Sequence[Incident], kind_ledger: Ledger, entry: Entry, detected_after: float, criteria: Criteria
 ) -> Saving:
     """Over all incidents of the kind with a known mitigation and end: the playbook would have run in each."""
-    alone, unlabelled = set(entry.ended_alone), set(found.untold)
+    alone, unlabelled = set(entry.ended_alone), set(kind_ledger.untold)
     saved = []
     for incident in of_kind:
         if incident.ttm_minutes is None or incident.id in unlabelled:

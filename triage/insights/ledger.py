@@ -87,10 +87,8 @@ class LedgerShare(BaseModel, frozen=True):
     def of(cls, hits: int, n: int, least: int = 1) -> LedgerShare:
         """The share with its interval, if `n` is at least `least`."""
         proportion = Proportion(hits=hits, n=n)
-        if n < least or proportion.interval is None:
-            return cls(hits=hits, n=n, share=None, low=None, high=None)
-        low, high = proportion.interval
-        return cls(hits=hits, n=n, share=proportion.share, low=low, high=high)
+        low, high = (proportion.interval if n >= least else None) or (None, None)
+        return cls(hits=hits, n=n, share=None if low is None else proportion.share, low=low, high=high)
 
     def __str__(self) -> str:
         interval = "" if self.low is None else f" [{percent(self.low)}, {percent(self.high)}]"

@@ -9,12 +9,4 @@ from triage.insights.live_agreement.facet_figures import FacetFigures, LiveFigur
 from triage.insights.live_agreement.judgements import Selection
 from triage.insights.live_agreement.watch import LiveAgreement, LiveOptions, LiveReport
 
-__all__ = [
-    "FacetFigures",
-    "LiveAgreement",
-    "LiveFigures",
-    "LiveOptions",
-    "LiveReport",
-    "Overview",
-    "Selection",
-]
+__all__ = ["FacetFigures", "LiveAgreement", "LiveFigures", "LiveOptions", "LiveReport", "Overview", "Selection"]

@@ -133,12 +133,12 @@ def ceiling(
 def pair_figures(facet: Facet, ratings: Ratings, person: str | None = None) -> tuple[PairFigure, ...]:
     """Every pair of people with shared incidents, most shared first; with `person`, only that person's pairs."""
     names = [annotator.name for annotator in ratings.annotators]
-    found = [
+    pairs = [
         (len(both), PairFigure(names[a], names[b], pair_figure(facet, both, resamples=RESAMPLES)))
         for a, b in pairs_of(ratings.columns("human"))
         if person in (None, names[a], names[b]) and (both := ratings.both(a, b))
     ]
-    return tuple(pair for _, pair in sorted(found, key=lambda item: -item[0]))
+    return tuple(pair for _, pair in sorted(pairs, key=lambda item: -item[0]))
 
 
 def person_figures(facet: Facet, judged: Sequence[Judgement]) -> tuple[PersonFigure, ...]:

@@ -48,8 +48,8 @@ def groups_of(placed: Floats, alike: float, least: int) -> list[list[int]]:
     fitted = AgglomerativeClustering(
         n_clusters=None, metric="precomputed", linkage="average", distance_threshold=1.0 - alike
     ).fit(distances)
-    found = [np.flatnonzero(fitted.labels_ == label).tolist() for label in range(fitted.n_clusters_)]
-    return sorted((group for group in found if len(group) >= least), key=lambda group: (-len(group), group))
+    clusters = [np.flatnonzero(fitted.labels_ == label).tolist() for label in range(fitted.n_clusters_)]
+    return sorted((group for group in clusters if len(group) >= least), key=lambda group: (-len(group), group))
 
 
 def apartness(group: Floats, labelled: Floats, neighbours: int = 5) -> float:

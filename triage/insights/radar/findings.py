@@ -53,18 +53,18 @@ def reasons(facet: Facet, sighting: Sighting, least_probability: float, usual: f
     """
     if sighting.labels:
         return _of_label(facet, sighting.labels, "gold")
-    found: list[Reason] = []
+    why: list[Reason] = []
     result = sighting.result
     if result is not None and not result.labels:
-        found.append(Reason(kind="abstained", detail=result.abstention or "Triage abstained."))
+        why.append(Reason(kind="abstained", detail=result.abstention or "Triage abstained."))
     elif result is not None:
         if facet.label(result.labels[0]).undisclosed:
             return ()
-        found += _of_label(facet, result.labels, "triage")
+        why += _of_label(facet, result.labels, "triage")
         if result.probability is not None and result.probability < least_probability:
             sureness = "" if result.is_calibrated else ", not calibrated"
             digits = _digits_apart(result.probability, least_probability)
-            found.append(
+            why.append(
                 Reason(
                     kind="unlikely",
                     detail=f"{result.labels[0]} has a probability of {result.probability:.{digits}%}{sureness}: "
@@ -72,14 +72,14 @@ def reasons(facet: Facet, sighting: Sighting, least_probability: float, usual: f
                 )
             )
     if usual is not None and sighting.nearest is not None and sighting.nearest < usual:
-        found.append(
+        why.append(
             Reason(
                 kind="far",
                 detail=f"The most similar labelled incident has a cosine similarity of {sighting.nearest:.2f}; it is "
                 f"{usual:.2f} or more for most of them.",
             )
         )
-    return tuple(found)
+    return tuple(why)
 
 
 def usual_nearest(vectors: Vectors, share: float) -> float | None:

@@ -89,7 +89,7 @@ def telling_sentences(texts: Sequence[str], terms: Sequence[Term], taxonomy: Tax
     Prompt injections are left out, because drafts may end up in a prompt.
     """
     weights = {term.term: term.z for term in terms}
-    found = []
+    chosen = []
     for text in texts:
         sentences = split(without_injections(text, taxonomy))
         ranked = [
@@ -106,8 +106,8 @@ def telling_sentences(texts: Sequence[str], terms: Sequence[Term], taxonomy: Tax
             ),
             default=None,
         )
-        found.append(shortened(best[3], _LONGEST_SENTENCE) if best else "")
-    return found
+        chosen.append(shortened(best[3], _LONGEST_SENTENCE) if best else "")
+    return chosen
 
 
 def as_yaml(radar: Radar) -> str:

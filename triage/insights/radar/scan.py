@@ -117,11 +117,11 @@ class _Scanner:
 
     def groups(self) -> list[RadarGroup]:
         """The groups that are separate enough, largest first."""
-        found = groups_of(self._placed, self._space.alike(self._criteria.alike), self._criteria.least)
-        apart = {tuple(group): apartness(self._placed[group], self._space.labelled) for group in found}
+        clusters = groups_of(self._placed, self._space.alike(self._criteria.alike), self._criteria.least)
+        apart = {tuple(group): apartness(self._placed[group], self._space.labelled) for group in clusters}
         drafted: list[str] = []
         groups = []
-        for group in found:
+        for group in clusters:
             if apart[tuple(group)] >= self._criteria.least_apart:
                 groups.append(self._describe(group, apart[tuple(group)], drafted))
                 drafted.append(groups[-1].draft.label.id)
@@ -171,12 +171,13 @@ class _Scanner:
 
     def _nearest(self, placed: Floats) -> list[Nearness]:
         alike = placed @ self._space.labelled.T
-        found = []
+        nearest = []
         for label in self._facet.ids:
             having = [place for place, example in enumerate(self._labelled) if _has(example, self._facet, label)]
             if having:
-                found.append(Nearness(label=label, similarity=float(alike[:, having].mean()), n=len(having)))
-        return sorted(found, key=lambda nearness: (-nearness.similarity, nearness.label))[: self._criteria.most_nearest]
+                nearest.append(Nearness(label=label, similarity=float(alike[:, having].mean()), n=len(having)))
+        nearest.sort(key=lambda nearness: (-nearness.similarity, nearness.label))
+        return nearest[: self._criteria.most_nearest]
 
     def _terms(self, texts: Sequence[str], group: set[int]) -> list[Term]:
         others = [text for place, text in enumerate(self._texts) if place not in group]
@@ -193,10 +194,10 @@ def _once(taxonomy: Taxonomy, suspects: Sequence[Suspect], similarity: float) ->
     vectors = {suspect.sighting.id: _vector(suspect) for suspect in suspects}
     repeats = find_repeats(Corpus("suspects", taxonomy, records, ""), vectors, similarity)
     together = {name: repeat.incident_ids for repeat in repeats.groups for name in repeat.incident_ids}
-    found: dict[str, list[Suspect]] = {}
+    groups: dict[str, list[Suspect]] = {}
     for name, suspect in by_id.items():
-        found.setdefault(together.get(name, (name,))[0], []).append(suspect)
-    return list(found.values())
+        groups.setdefault(together.get(name, (name,))[0], []).append(suspect)
+    return list(groups.values())
 
 
 def _vector(suspect: Suspect) -> Vectors:

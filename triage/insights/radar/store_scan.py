@@ -43,11 +43,7 @@ class Scope(NamedTuple):
 
 
 async def scan_store(
-    store: Store,
-    casebook: Casebook,
-    scope: Scope,
-    criteria: Criteria = DEFAULT_CRITERIA,
-    progress: Progress = silent,
+    store: Store, casebook: Casebook, scope: Scope, criteria: Criteria = DEFAULT_CRITERIA, progress: Progress = silent
 ) -> Radar:
     """The radar over what is stored. `progress` reports embedding.
 
@@ -96,11 +92,11 @@ async def scan_store(
             )
             for sighting, why_not in doubted(vectors)
         ]
-        found = scan(taxonomy, facet, suspects, _as_examples(labelled), len(stored), criteria)
+        radar = scan(taxonomy, facet, suspects, _as_examples(labelled), len(stored), criteria)
         if not unknown:
-            return found
+            return radar
         note = f"{unknown} label(s) that {taxonomy.id} {taxonomy.version} does not have are left out."
-        return found.model_copy(update={"notes": (*found.notes, note)})
+        return radar.model_copy(update={"notes": (*radar.notes, note)})
 
     return await asyncio.to_thread(finish)
 
@@ -127,17 +123,17 @@ async def _recent(
     store: Store, taxonomy: Taxonomy, most: int, teams: Collection[str] | None
 ) -> dict[str, StoredIncident]:
     """Incident id -> the incident, newest first."""
-    found: dict[str, StoredIncident] = {}
+    recent: dict[str, StoredIncident] = {}
     cursor, left = None, most
     while left > 0:
         page = await store.incidents.list(min(left, _PAGE), cursor, IncidentQuery(teams=teams))
         ids = [listed.id for listed in page.incidents if listed.taxonomy == taxonomy.id]
         stored = await store.incidents.find_many(ids)
-        found |= {name: stored[name] for name in ids if name in stored}
+        recent |= {name: stored[name] for name in ids if name in stored}
         cursor, left = page.next_cursor, left - len(page.incidents)
         if cursor is None:
             break
-    return found
+    return recent
 
 
 async def _labelled(
@@ -159,12 +155,12 @@ def _sightings(
     triages: Mapping[str, Triage],
     fingerprint: str,
 ) -> list[Sighting]:
-    found = []
+    sightings = []
     for name, incident in stored.items():
         triage = triages.get(name)
         alike = [n.similarity for n in triage.neighbours if facet.id in n.labels] if triage else []
         is_comparable = triage is not None and triage.provenance.embedder == fingerprint
-        found.append(
+        sightings.append(
             Sighting(
                 incident=incident.incident,
                 seen_at=incident.incident.started_at or incident.created_at,
@@ -173,7 +169,7 @@ def _sightings(
                 nearest=max(alike) if alike and is_comparable else None,
             )
         )
-    return found
+    return sightings
 
 
 def _fitting(facet: Facet, labels: Sequence[str]) -> tuple[str, ...]:

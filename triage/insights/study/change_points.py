@@ -124,8 +124,8 @@ class _Fits:
             self._from.append(through.argmax(axis=0))
             self._best.append(through.max(axis=0))
         at = len(self._gain) - 1
-        found = [at := int(self._from[number][at]) for number in reversed(range(changes))]
-        return tuple(reversed(found))
+        places = [at := int(self._from[number][at]) for number in reversed(range(changes))]
+        return tuple(reversed(places))
 
 
 def _test(series: Series, level: float, draws: int, random: np.random.Generator) -> _Test:

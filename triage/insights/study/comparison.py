@@ -49,20 +49,20 @@ def compare(
     labelling: list[FacetLabels],
 ) -> list[ComparedFigure]:
     """Each published figure with the corpus's own, in the order of the publication."""
-    found: list[ComparedFigure] = []
+    compared: list[ComparedFigure] = []
     for figure in publication().figures:
         if figure.measure == "kappa":
-            found.append(_of_kappa(figure, roles.compare.get(figure.id), labelling))
+            compared.append(_of_kappa(figure, roles.compare.get(figure.id), labelling))
         elif figure.measure == "share":
-            found.append(_of_kind(figure, roles.compare.get(figure.id), corpus))
+            compared.append(_of_kind(figure, roles.compare.get(figure.id), corpus))
         else:
             role, study = (
                 (roles.detection, detection) if figure.measure == "automated" else (roles.mitigation, mitigation)
             )
             why_not = None if getattr(role, figure.measure, ()) else _no_role(f"role `{figure.measure}`")
             own = getattr(study, figure.measure, None)
-            found.append(_of_share(figure, own, study.silent if study else None, why_not))
-    return found
+            compared.append(_of_share(figure, own, study.silent if study else None, why_not))
+    return compared
 
 
 def difference(own: float, interval: Span, other: float, of_other: Span) -> Span:
@@ -118,21 +118,21 @@ def _of_share(figure: Published, share: Share | None, silent: Share | None, why_
 
 def _of_kappa(figure: Published, meant: Meant | None, labelling: list[FacetLabels]) -> ComparedFigure:
     facet = meant.facet if meant else None
-    found = next((labels for labels in labelling if labels.facet == facet), None)
-    if found is None or found.people.value is None:
+    agreement = next((labels for labels in labelling if labels.facet == facet), None)
+    if agreement is None or agreement.people.value is None:
         why = "no facet is said to be the one it was taken of (roles, `compare`)"
         if meant is not None:
-            why = found.people.undefined or "" if found else "no person's own labels of it are here"
+            why = agreement.people.undefined or "" if agreement else "no person's own labels of it are here"
             why += "; it takes two people who labelled the same incidents"
         return ComparedFigure(published=figure, published_interval=None, own=None, interval=None, n=0, why_not=why)
-    interval = found.people.interval
+    interval = agreement.people.interval
     span = (interval.low, interval.high) if interval else None
     return ComparedFigure(
         published=figure,
         published_interval=None,
-        own=found.people.value,
+        own=agreement.people.value,
         interval=span,
-        n=found.people.n,
+        n=agreement.people.n,
         difference=(span[0] - figure.value, span[1] - figure.value) if span else None,
         why_not=None if span else "its interval is not known",
     )

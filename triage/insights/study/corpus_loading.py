@@ -73,12 +73,7 @@ def file_corpus(
 
 
 async def stored_corpus(
-    store: Store,
-    taxonomy: Taxonomy,
-    *,
-    teams: Collection[str] | None = None,
-    fingerprint: str = "",
-    most: int = MOST,
+    store: Store, taxonomy: Taxonomy, *, teams: Collection[str] | None = None, fingerprint: str = "", most: int = MOST
 ) -> Loaded:
     """The newest `most` incidents with gold labels of these teams (None: all) and the shared ones.
 
@@ -187,8 +182,8 @@ def _fitting(records: Iterable[Record], taxonomy: Taxonomy) -> tuple[list[Record
 async def _annotations(store: Store, incident_ids: Collection[str], taxonomy: Taxonomy) -> list[Annotation]:
     """All annotations of these incidents for facets of the taxonomy, oldest first."""
     known = {facet.id for facet in taxonomy.facets}
-    found = await store.annotations.list_many(sorted(incident_ids))
+    by_incident = await store.annotations.list_many(sorted(incident_ids))
     return sorted(
-        (annotation for annotations in found.values() for annotation in annotations if annotation.facet in known),
+        (annotation for annotations in by_incident.values() for annotation in annotations if annotation.facet in known),
         key=lambda annotation: annotation.id or 0,
     )

@@ -137,10 +137,10 @@ def saved_time(
     every = _took(everyone)
     minutes = automated_minutes
     if minutes is None:
-        found = quantiles_of(
+        quantiles = quantiles_of(
             [duration for record in records if (duration := time_to_mitigate(record.incident)) is not None]
         )
-        minutes = found.median if found else None
+        minutes = quantiles.median if quantiles else None
     times = np.array(list(took.values()), dtype=np.float64)
     saved = None if minutes is None else float(np.maximum(times - minutes, 0).sum())
     return SavedTime(
@@ -180,7 +180,7 @@ def _gaps(facet: Facet, disclosed: Sequence[Record], reported: Sequence[Record])
     of_reported = {record.id for record in reported}
     hits = [record for record in labelled if record.id in of_reported]
     labels = [label for label in facet.ids if label not in undisclosed(facet)]
-    found = []
+    gaps = []
     for label in labels:
         carrying = [record for record in labelled if label in counted(facet, record.labels)]
         mine = [record for record in carrying if record.id in of_reported]
@@ -190,7 +190,7 @@ def _gaps(facet: Facet, disclosed: Sequence[Record], reported: Sequence[Record])
         others = [record for record in hits if record.id not in with_it]
         rest = len(labelled) - len(carrying)
         p = fisher(len(mine), len(carrying), len(others), rest) * len(labels)
-        found.append(
+        gaps.append(
             Gap(
                 facet=facet.id,
                 label=label,
@@ -199,7 +199,7 @@ def _gaps(facet: Facet, disclosed: Sequence[Record], reported: Sequence[Record])
                 p=min(1.0, p),
             )
         )
-    return sorted(found, key=lambda gap: -gap.reported.hits)
+    return sorted(gaps, key=lambda gap: -gap.reported.hits)
 
 
 def fisher(hits: int, n: int, other_hits: int, other_n: int) -> float:

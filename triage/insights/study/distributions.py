@@ -78,13 +78,13 @@ def simultaneous_interval(hits: int, n: int, parts: int, confidence: float = 0.9
 
 def distributions(corpus: Corpus) -> list[Distribution]:
     """The distribution of each labelled facet, each followed by those within its parent labels."""
-    found: list[Distribution] = []
+    results: list[Distribution] = []
     for facet in corpus.taxonomy.facets:
         if any(record.labels.get(facet.id) for record in corpus.records):
-            found.append(distribution(facet, facet.ids, corpus.records))
+            results.append(distribution(facet, facet.ids, corpus.records))
             if facet.parent is not None:
-                found += _within(facet, corpus.taxonomy.facet(facet.parent), corpus.records)
-    return found
+                results += _within(facet, corpus.taxonomy.facet(facet.parent), corpus.records)
+    return results
 
 
 def distribution(
@@ -124,6 +124,6 @@ def _within(facet: Facet, above: Facet, records: Sequence[Record]) -> Iterator[D
     for parent in above.labels:
         children = [label.id for label in facet.children([parent.id])]
         inside = [record for record in records if parent.id in counted(above, record.labels)]
-        found = distribution(facet, children, inside, within=parent.id)
-        if found.n:
-            yield found
+        children_of_parent = distribution(facet, children, inside, within=parent.id)
+        if children_of_parent.n:
+            yield children_of_parent

@@ -160,14 +160,13 @@ def group(
     known: list[tuple[Record, Duration]] = []
     unknown: list[Record] = []
     for record in records:
-        found = (
-            time_to_detect(record.incident) if measure == "ttd" else time_to_mitigate(record.incident, observed_until)
-        )
-        if found is None:
+        incident = record.incident
+        duration = time_to_detect(incident) if measure == "ttd" else time_to_mitigate(incident, observed_until)
+        if duration is None:
             unknown.append(record)
         else:
-            known.append((record, found))
-    ended, still = (ids(r for r, duration in known if duration.is_ended == is_ended) for is_ended in (True, False))
+            known.append((record, duration))
+    ended, still = (ids(r for r, took in known if took.is_ended == is_ended) for is_ended in (True, False))
     unmitigated = [
         record.incident
         for record in records
@@ -186,25 +185,25 @@ def group(
         ended=ended,
         open=still,
         unknown=ids(unknown),
-        quantiles=quantiles_of([duration for _, duration in known]),
+        quantiles=quantiles_of([took for _, took in known]),
     )
 
 
 def groups(corpus: Corpus, observed_until: datetime | None = None) -> list[DurationGroup]:
     """Both times of all incidents, of those with each label, and of the `MOST_SEVERITIES` most frequent severities as
     written."""
-    found: list[DurationGroup] = []
+    results: list[DurationGroup] = []
     severities = Counter(record.incident.severity for record in corpus.records if record.incident.severity)
     frequent = sorted(severity for severity, _ in severities.most_common(MOST_SEVERITIES))
     measures: tuple[Measure, ...] = ("ttd", "ttm")
     for measure in measures:
-        found.append(group(measure, None, "all incidents", corpus.records, observed_until))
+        results.append(group(measure, None, "all incidents", corpus.records, observed_until))
         for facet in corpus.taxonomy.facets:
             for label in facet.ids:
                 carrying = [record for record in corpus.records if label in counted(facet, record.labels)]
                 if carrying and label not in undisclosed(facet):
-                    found.append(group(measure, facet.id, label, carrying, observed_until))
+                    results.append(group(measure, facet.id, label, carrying, observed_until))
         for written in frequent:
             carrying = [record for record in corpus.records if record.incident.severity == written]
-            found.append(group(measure, "severity as written", written, carrying, observed_until))
-    return found
+            results.append(group(measure, "severity as written", written, carrying, observed_until))
+    return results

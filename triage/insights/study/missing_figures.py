@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
@@ -14,6 +15,9 @@ from triage.insights.study.durations import SMALL, DurationGroup
 from triage.insights.study.label_agreement import FacetLabels
 from triage.insights.study.roles import Roles
 from triage.insights.study.trends import Trend
+
+if TYPE_CHECKING:
+    from triage.insights.study.study import Study
 
 
 class Missing(BaseModel, frozen=True):
@@ -33,26 +37,16 @@ _REPEATS = (
 )
 
 
-def missing(
-    corpus: Corpus,
-    roles: Roles,
-    detection: DetectionSplit | None,
-    mitigation: MitigationStudy | None,
-    durations: Sequence[DurationGroup],
-    trends: Sequence[Trend],
-    labelling: Sequence[FacetLabels],
-    *,
-    knows_meanings: bool,
-) -> list[Missing]:
-    """All missing figures, in the order of the study."""
+def missing(corpus: Corpus, roles: Roles, study: Study) -> list[Missing]:
+    """All figures that the study lacks, in its order."""
     rows = [
         *_labels(corpus),
-        *_detection(corpus, roles, detection),
-        *_mitigation(corpus, roles, mitigation),
-        *_times(corpus, durations),
-        *_trends(trends),
-        *(() if knows_meanings else (_REPEATS,)),
-        *_agreement(labelling),
+        *_detection(corpus, roles, study.detection),
+        *_mitigation(corpus, roles, study.mitigation),
+        *_times(corpus, study.durations),
+        *_trends(study.trends),
+        *(() if study.repeats.similarity is not None else (_REPEATS,)),
+        *_agreement(study.labelling),
     ]
     return [Missing(figure=figure, why=why, how=how) for figure, why, how in rows]
 
@@ -120,10 +114,7 @@ def _mitigation(corpus: Corpus, roles: Roles, study: MitigationStudy | None) -> 
 
 def _times(corpus: Corpus, durations: Sequence[DurationGroup]) -> Iterator[_Row]:
     n = len(corpus.records)
-    fields = {
-        "ttd": ("time to detect", ("detected_at",)),
-        "ttm": ("time to mitigate", ("mitigated_at", "resolved_at")),
-    }
+    fields = {"ttd": ("time to detect", ("detected_at",)), "ttm": ("time to mitigate", ("mitigated_at", "resolved_at"))}
     for group in durations:
         if group.facet is None and group.n_without_end and not group.n_open:
             why = f"{group.n_without_end} have started_at and no end, and count for nothing"

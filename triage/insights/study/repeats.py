@@ -50,16 +50,16 @@ def groups_of(n: int, kinds: Sequence[Alike]) -> list[list[int]]:
     """
     counts = sum((kind.counts() for kind in kinds), np.zeros(n, dtype=np.int64))
     is_left = counts > 0
-    found = []
+    groups = []
     for head in np.argsort(-counts, kind="stable").tolist():
         if not is_left[head]:
             continue
         alike = np.unique(np.concatenate([kind.of(head) for kind in kinds]))
         others = alike[is_left[alike]].tolist()
         if others:
-            found.append([head, *others])
+            groups.append([head, *others])
             is_left[[head, *others]] = False
-    return found
+    return groups
 
 
 class AlikeWords:
@@ -106,8 +106,8 @@ class AlikeWords:
         if not len(likely):
             return likely
         both = np.unpackbits(self._bits[likely] & self._bits[place], axis=1, count=len(self._frequent_weight))
-        found: Places = likely[shared[likely] + both @ self._frequent_weight >= required[likely]]
-        return found
+        matches: Places = likely[shared[likely] + both @ self._frequent_weight >= required[likely]]
+        return matches
 
     def counts(self) -> Places:
         return np.array([len(self.of(place)) for place in range(self._n)], dtype=np.int64)
@@ -149,7 +149,7 @@ def lowest_similarity(vectors: NDArray[np.float32]) -> float:
 def _runs(texts: Sequence[str]) -> list[NDArray[np.uint64]]:
     """A number for each distinct word run of each text; a shorter text is one run. All numbers count as one word."""
     known: dict[str, int] = {}
-    found = []
+    all_runs = []
     for text in texts:
         read = re.findall(r"\w+", re.sub(r"\d+", "0", text.casefold()))
         words = [known.setdefault(word, len(known) + 1) for word in read]
@@ -158,8 +158,8 @@ def _runs(texts: Sequence[str]) -> list[NDArray[np.uint64]]:
         runs = np.zeros(max(0, len(numbers) - RUN + 1), dtype=np.uint64)
         for offset in range(RUN):
             runs = runs * _BASE + numbers[offset : offset + len(runs)]
-        found.append(np.unique(runs))
-    return found
+        all_runs.append(np.unique(runs))
+    return all_runs
 
 
 def _bits(kinds: Places, owners: Places, is_frequent: NDArray[np.bool_], n: int) -> NDArray[np.uint8]:

@@ -123,8 +123,8 @@ class Roles(BaseModel, frozen=True, extra="forbid"):
         detection, mitigation = self.detection, self.mitigation
         if detection is not None:
             facet = taxonomy.facet(detection.facet)
-            found = {name: _ids(facet, getattr(detection, name)) for name in _OF_DETECTION}
-            detection = detection.model_copy(update=found)
+            ids_by_role = {name: _ids(facet, getattr(detection, name)) for name in _OF_DETECTION}
+            detection = detection.model_copy(update=ids_by_role)
         if mitigation is not None:
             actions = self.mitigations(taxonomy)
             if actions is None:
@@ -132,8 +132,8 @@ class Roles(BaseModel, frozen=True, extra="forbid"):
                     f"Taxonomy {taxonomy.id!r} has no facet with the role 'mitigation'. Name the facet in these roles.",
                     field="mitigation",
                 )
-            found = {name: _ids(actions, getattr(mitigation, name)) for name in ("hotfix", "automatable")}
-            mitigation = mitigation.model_copy(update=found)
+            ids_by_role = {name: _ids(actions, getattr(mitigation, name)) for name in ("hotfix", "automatable")}
+            mitigation = mitigation.model_copy(update=ids_by_role)
         for name, labels in self.undisclosed.items():
             _ids(taxonomy.facet(name), labels)
         known = [figure.id for figure in publication().figures]
@@ -175,6 +175,5 @@ def _parsed(option: str) -> tuple[str, str | None, tuple[str, ...]]:
 
 def _missing(option: str, name: str) -> NoReturn:
     raise InvalidInput(
-        f"{option!r} names no facet, and the role has none yet. Write {name}=FACET:LABEL,LABEL.",
-        field="role",
+        f"{option!r} names no facet, and the role has none yet. Write {name}=FACET:LABEL,LABEL.", field="role"
     )

@@ -86,10 +86,8 @@ def make_study(
     detection = detection_split(corpus, roles)
     mitigation = mitigation_study(corpus, roles, options.automated_minutes, options.seed)
     labelling = label_agreement(corpus.annotations, corpus.taxonomy, resamples=options.resamples, seed=options.seed)
-    durations = groups(corpus, options.observed_until)
     followed = trends(corpus, draws=options.draws, seed=options.seed)
-    repeats = find_repeats(corpus, vectors, options.similarity)
-    return Study(
+    study = Study(
         corpus=corpus.name,
         taxonomy=f"{corpus.taxonomy.id}@{corpus.taxonomy.version}",
         origin=corpus.origin,
@@ -101,26 +99,16 @@ def make_study(
         distributions=tuple(distributions(corpus)),
         detection=detection,
         mitigation=mitigation,
-        durations=tuple(durations),
+        durations=tuple(groups(corpus, options.observed_until)),
         trends=tuple(followed),
-        repeats=repeats,
+        repeats=find_repeats(corpus, vectors, options.similarity),
         labelling=tuple(labelling),
         publication=publication(),
         comparison=tuple(compare(corpus, roles, detection, mitigation, labelling)),
-        missing=tuple(
-            missing(
-                corpus,
-                roles,
-                detection,
-                mitigation,
-                durations,
-                followed,
-                labelling,
-                knows_meanings=repeats.similarity is not None,
-            )
-        ),
+        missing=(),
         checklist=checklist,
     )
+    return study.model_copy(update={"missing": tuple(missing(corpus, roles, study))})
 
 
 MOST_GROUPS = 100

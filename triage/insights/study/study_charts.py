@@ -28,14 +28,14 @@ class TableChart(NamedTuple):
 def charts_of(study: Study, taxonomy: Taxonomy, tables: Sequence[Table]) -> list[TableChart]:
     """The charts for `tables` of this study."""
     titles = {table.id: table.title for table in tables}
-    found = [
+    charts = [
         *_comparison(study),
         *(chart for item in study.distributions for chart in _shares(item, taxonomy, titles)),
         *_gaps(study.detection, taxonomy),
         *_durations(study, taxonomy, titles),
         *(chart for item in study.trends for chart in _months(item, taxonomy)),
     ]
-    return [chart for chart in found if chart.table in titles]
+    return [chart for chart in charts if chart.table in titles]
 
 
 def _comparison(study: Study) -> Iterator[TableChart]:

@@ -43,7 +43,7 @@ def tables_of(study: Study, taxonomy: Taxonomy) -> list[Table]:
     for distribution in study.distributions:
         section = sections.get(distribution.facet, _KINDS)
         by_section[section].append(_distribution(distribution, taxonomy, section))
-    found = [
+    tables = [
         *_comparison(study),
         *by_section[_KINDS],
         *by_section[_DETECTION],
@@ -57,7 +57,7 @@ def tables_of(study: Study, taxonomy: Taxonomy) -> list[Table]:
         _missing(study),
         *((checklist_table(study.checklist),) if study.checklist else ()),
     ]
-    return [table for table in found if table.rows or table.id in _SHOWN_EMPTY]
+    return [table for table in tables if table.rows or table.id in _SHOWN_EMPTY]
 
 
 def _share_row(share: Share, name: str) -> Row:

@@ -156,13 +156,7 @@ _TIMES = {
 
 
 def questions(material: Material) -> list[str]:
-    asked = [
-        *_undecided(material),
-        *_times(material),
-        *_detection(material),
-        *_rest(material),
-        *_unconfirmed(material),
-    ]
+    asked = [*_undecided(material), *_times(material), *_detection(material), *_rest(material), *_unconfirmed(material)]
     lines = [f"- {question}" for question in asked] or ["None that the labels and times leave open."]
     return ["## Open questions", "", *lines, ""]
 

@@ -45,17 +45,9 @@ def ended(material: Material) -> list[str]:
         return []
     lines = ["## What ended it", ""]
     if label.person is not None or label.are_people_at_odds:
-        return [
-            *lines,
-            f"**{_label(material, label)}**{_by(material, label)}",
-            "",
-            *quoted(_quotes(material, label)),
-        ]
+        return [*lines, f"**{_label(material, label)}**{_by(material, label)}", "", *quoted(_quotes(material, label))]
     if label.labels and _is_told(material, label):
-        lines += [
-            f"No person has said so yet. By the triage: **{_label(material, label)}**{_by(material, label)}",
-            "",
-        ]
+        lines += [f"No person has said so yet. By the triage: **{_label(material, label)}**{_by(material, label)}", ""]
         lines += quoted(_quotes(material, label))
     else:
         lines += ["No person has said so yet, and the triage finds nothing in the write-up that tells.", ""]

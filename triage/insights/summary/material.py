@@ -138,8 +138,8 @@ class Material:
 
     def evidence(self, result: FacetResult) -> list[str]:
         """The quotes of a result, exactly as they are in the redacted write-up."""
-        found = (Evidence.locate(evidence.quote, self.redacted.text) for evidence in result.evidence)
-        return list(dict.fromkeys(self._whole_words(evidence) for evidence in found if evidence))
+        spans = (Evidence.locate(evidence.quote, self.redacted.text) for evidence in result.evidence)
+        return list(dict.fromkeys(self._whole_words(evidence) for evidence in spans if evidence))
 
     def _whole_words(self, evidence: Evidence) -> str:
         """The quote without a partial word at its end, where a long sentence was cut."""

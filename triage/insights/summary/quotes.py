@@ -64,12 +64,12 @@ def timed(sentences: Sequence[str]) -> list[str]:
 
     Of sentences that only say that work continues, the first one is kept: it shows when others were informed.
     """
-    found: list[str] = []
+    chosen: list[str] = []
     for sentence in sentences:
-        is_new = _CLOCK.search(sentence) and not (found and is_boilerplate(sentence))
-        if is_new and not any(is_near_duplicate(sentence, other) for other in found):
-            found.append(sentence)
-    return found
+        is_new = _CLOCK.search(sentence) and not (chosen and is_boilerplate(sentence))
+        if is_new and not any(is_near_duplicate(sentence, other) for other in chosen):
+            chosen.append(sentence)
+    return chosen
 
 
 def _impact_of(sentence: str) -> float:

@@ -105,9 +105,9 @@ class Adjudication:
         fewer than `limit` incidents then still has a cursor.
         """
         before = None if cursor is None else read_cursor(cursor)
-        found: list[tuple[int, str, list[Disagreement]]] = []
+        disputed: list[tuple[int, str, list[Disagreement]]] = []
         checked, is_end = 0, False
-        while len(found) <= limit and not is_end and (most is None or checked < most):
+        while len(disputed) <= limit and not is_end and (most is None or checked < most):
             chunk = await self._store.annotations.list_labelled(
                 2, before=before, limit=_CHUNK, teams=teams, differing=True
             )
@@ -116,10 +116,10 @@ class Adjudication:
             annotations = await self._store.annotations.list_many([incident_id for _, incident_id in chunk])
             for seq, incident_id in chunk:
                 if incident_id not in blind and (open_ := disagreements(annotations[incident_id], self.taxonomy)):
-                    found.append((seq, incident_id, open_))
+                    disputed.append((seq, incident_id, open_))
             before = chunk[-1][0] if chunk else before
-        shown = found[:limit]
-        last = shown[-1][0] if len(found) > limit else None if is_end else before
+        shown = disputed[:limit]
+        last = shown[-1][0] if len(disputed) > limit else None if is_end else before
         stored = await self._store.incidents.find_many([incident_id for _, incident_id, _ in shown])
         return DisputedPage(
             incidents=tuple(

@@ -65,7 +65,7 @@ def compared_labels(facet: Facet, labels: Sequence[str]) -> str:
 
 def disagreements(annotations: Sequence[Annotation], taxonomy: Taxonomy) -> list[Disagreement]:
     """The open disagreements in one incident's annotations (oldest first), in the taxonomy's order."""
-    found = []
+    results = []
     for facet, annotated in _by_facet(annotations, taxonomy):
         verdict = verdict_on(facet.id, annotations)
         parent_verdict = verdict_on(facet.parent, annotations) if facet.parent else None
@@ -76,12 +76,12 @@ def disagreements(annotations: Sequence[Annotation], taxonomy: Taxonomy) -> list
         # A later, different label reopens a settled facet.
         against = annotated if verdict is None else [verdict, *fresh]
         if fresh and len({compared_labels(facet, each.labels) for each in against}) > 1:
-            found.append(
+            results.append(
                 Disagreement(
                     incident_id=annotated[0].incident_id, facet=facet.id, annotations=tuple(annotated), settled=verdict
                 )
             )
-    return found
+    return results
 
 
 def against_model(annotations: Sequence[Annotation], triaged: Labels, taxonomy: Taxonomy) -> list[str]:
@@ -107,15 +107,15 @@ def against_model(annotations: Sequence[Annotation], triaged: Labels, taxonomy: 
 
 def agreed(annotations: Sequence[Annotation], taxonomy: Taxonomy) -> list[Agreed]:
     """The unsettled facets of one incident on which at least two people agree, parents first."""
-    found = []
+    results = []
     for facet, annotated in _by_facet(annotations, taxonomy):
         if (
             verdict_on(facet.id, annotations) is None
             and len({compared_labels(facet, each.labels) for each in annotated}) == 1
         ):
             common = tuple(label for label in annotated[0].labels if all(label in each.labels for each in annotated))
-            found.append(Agreed(annotated[0].incident_id, facet.id, common, tuple(annotated)))
-    return found
+            results.append(Agreed(annotated[0].incident_id, facet.id, common, tuple(annotated)))
+    return results
 
 
 def verdict_on(facet_id: str, annotations: Iterable[Annotation]) -> Annotation | None:
@@ -148,9 +148,7 @@ def parent_labels(facet: Facet, annotations: Sequence[Annotation], taxonomy: Tax
             return item.labels
     if any(item.facet == facet.parent for item in disagreements(annotations, taxonomy)):
         raise InvalidInput(
-            f"Settle {facet.parent!r} first: labels of {facet.id!r} depend on it.",
-            field="facet",
-            facet=facet.id,
+            f"Settle {facet.parent!r} first: labels of {facet.id!r} depend on it.", field="facet", facet=facet.id
         )
     return None
 

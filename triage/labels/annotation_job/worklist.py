@@ -109,17 +109,17 @@ class Worklist:
         New incidents do not shift pages. Incidents that the `annotator` has to label blind come without their triage,
         and are left out if listing them would reveal it. Raises `InvalidInput` for an invalid cursor.
         """
-        found: list[Candidate] = []
+        matches: list[Candidate] = []
         scanned, before, is_end = 0, None if cursor is None else read_cursor(cursor), False
         size = _CHUNK if _needs_scan(kind, label) else limit + 1
-        while len(found) <= limit and not is_end and scanned < SCANNED:
+        while len(matches) <= limit and not is_end and scanned < SCANNED:
             chunk = await self._chunk(kind, filters, before, size)
-            found += await self._fitting(kind, label, chunk, annotator)
+            matches += await self._fitting(kind, label, chunk, annotator)
             scanned, is_end = scanned + len(chunk), len(chunk) < size
             before = chunk[-1].seq if chunk else before
-        shown = found[:limit]
-        is_cut_off = not is_end and len(found) <= limit
-        last = shown[-1].seq if len(found) > limit else before if is_cut_off else None
+        shown = matches[:limit]
+        is_cut_off = not is_end and len(matches) <= limit
+        last = shown[-1].seq if len(matches) > limit else before if is_cut_off else None
         return WorkPage(
             await self._items(shown, annotator), None if last is None else write_cursor(last), scanned, is_cut_off
         )
@@ -158,12 +158,12 @@ class Worklist:
         if kind not in ("abstained", "disagreed"):
             return chunk
         annotations = await self._store.annotations.list_many([candidate.incident.id for candidate in chunk])
-        found = []
+        matches = []
         for candidate in chunk:
             reasons = reasons_of(candidate, annotations[candidate.incident.id], self.taxonomy)
             if reasons.abstained if kind == "abstained" else reasons.between_people or reasons.against_model:
-                found.append(candidate)
-        return found
+                matches.append(candidate)
+        return matches
 
     async def _blind(self, annotator: str, chunk: Sequence[Candidate]) -> Collection[str]:
         if not annotator or not chunk:

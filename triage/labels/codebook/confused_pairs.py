@@ -96,15 +96,15 @@ def of_run(records: Sequence[CaseRecord], facets: Sequence[Facet]) -> list[Label
     Primary labels are compared. In a facet with many labels, each label that only one side gave is paired with each
     that only the other gave.
     """
-    found = []
+    confusions = []
     for record in records:
         for facet in facets:
             gold, predicted = record.gold.get(facet.id, ()), record.predicted.get(facet.id, ())
-            found += [
+            confusions += [
                 LabelConfusion(record.case_id, facet.id, label, other, (GOLD, MODEL))
                 for label, other in _differing(gold, predicted, facet)
             ]
-    return found
+    return confusions
 
 
 def of_annotators(annotations: Sequence[Annotation], facets: Sequence[Facet]) -> list[LabelConfusion]:
@@ -113,15 +113,15 @@ def of_annotators(annotations: Sequence[Annotation], facets: Sequence[Facet]) ->
     for annotation in annotations:
         latest.setdefault((annotation.incident_id, annotation.facet), {})[annotation.annotator] = annotation.labels
     by_id = {facet.id: facet for facet in facets}
-    found = []
+    confusions = []
     for (case_id, facet_id), by_annotator in latest.items():
         if facet_id in by_id:
             for a, b in combinations(sorted(by_annotator), 2):
-                found += [
+                confusions += [
                     LabelConfusion(case_id, facet_id, label, other, (a, b))
                     for label, other in _differing(by_annotator[a], by_annotator[b], by_id[facet_id])
                 ]
-    return found
+    return confusions
 
 
 async def confused_pairs(

@@ -37,8 +37,8 @@ class Rule(BaseModel, frozen=True):
 
     def decide(self, text: str) -> str | None:
         """The label that the words choose; None if there are none, or as many for each label."""
-        found = terms_of(text)
-        a, b = (sum(term.term in found for term in side) for side in (self.for_a, self.for_b))
+        words = terms_of(text)
+        a, b = (sum(term.term in words for term in side) for side in (self.for_a, self.for_b))
         if not self.for_a or not self.for_b:
             only, other = (self.a, self.b) if self.for_a else (self.b, self.a)
             return only if a + b else other

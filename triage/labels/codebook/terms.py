@@ -52,15 +52,15 @@ def separating_terms(first: Sequence[str], second: Sequence[str], background: Se
         return []
     strength = min(n_a, n_b)
     total = usual.total()
-    found = []
+    terms = []
     for term in a.keys() | b.keys():
         prior = strength * usual[term] / total
         odds = [
             math.log((count[term] + prior) / (n + strength - count[term] - prior)) for count, n in ((a, n_a), (b, n_b))
         ]
         error = math.sqrt(1 / (a[term] + prior) + 1 / (b[term] + prior))
-        found.append(Term(term=term, first=a[term], second=b[term], z=round((odds[0] - odds[1]) / error, 4)))
-    return sorted(found, key=lambda found_term: (-found_term.z, found_term.term))
+        terms.append(Term(term=term, first=a[term], second=b[term], z=round((odds[0] - odds[1]) / error, 4)))
+    return sorted(terms, key=lambda found_term: (-found_term.z, found_term.term))
 
 
 def top_terms(terms: Sequence[Term], *, least_z: float, least_texts: int, most: int) -> tuple[list[Term], list[Term]]:
@@ -85,12 +85,12 @@ def terms_of(text: str) -> set[str]:
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     common = ENGLISH_STOP_WORDS - _MEANINGFUL
-    found: set[str] = set()
+    terms: set[str] = set()
     for line in re.split(r"[\n.;:!?()]", _PLACEHOLDER.sub("\n", text).casefold()):
         words = [word if _is_meaningful(word) and word not in common else "" for word in _WORD.findall(line)]
-        found |= {word for word in words if word}
-        found |= {f"{first} {second}" for first, second in pairwise(words) if first and second}
-    return found
+        terms |= {word for word in words if word}
+        terms |= {f"{first} {second}" for first, second in pairwise(words) if first and second}
+    return terms
 
 
 def _is_meaningful(word: str) -> bool:

@@ -52,7 +52,7 @@ def agreement_changes(
 ) -> list[AgreementChange]:
     """The change for every remaining facet and pair of annotators with shared incidents, most incidents first."""
     by_facet_before, by_facet_after = _by_facet(standing(annotations)), _by_facet(migration.annotations)
-    found: list[AgreementChange] = []
+    changes: list[AgreementChange] = []
     for step in plan.facets:
         if step.to is None:
             continue
@@ -63,8 +63,8 @@ def agreement_changes(
             shared = labels_before[first].keys() & labels_before[second].keys()
             if shared:
                 pairs.append(_change(before, after, (first, second), labels_before, labels_after))
-        found += sorted(pairs, key=lambda pair: -pair.before.n)
-    return found
+        changes += sorted(pairs, key=lambda pair: -pair.before.n)
+    return changes
 
 
 def _change(
@@ -76,11 +76,8 @@ def _change(
 ) -> AgreementChange:
     first, second = pair
     all_ids = sorted(labels_before[first].keys() & labels_before[second].keys())
-    ids = [
-        incident_id
-        for incident_id in all_ids
-        if incident_id in labels_after.get(first, {}) and incident_id in labels_after.get(second, {})
-    ]
+    remaining = labels_after.get(first, {}).keys() & labels_after.get(second, {}).keys()
+    ids = [incident_id for incident_id in all_ids if incident_id in remaining]
     is_set = "multi" in {old.cardinality, new.cardinality}
 
     def agreement(labels: Mapping[str, LabelsByIncident], shared: Sequence[str]) -> Agreement:
@@ -107,7 +104,7 @@ def _agreement(a: Sequence[tuple[str, ...]], b: Sequence[tuple[str, ...]], is_se
 
 def _by_facet(annotations: Sequence[Annotation]) -> dict[str, dict[str, dict[str, tuple[str, ...]]]]:
     """Facet -> annotator -> incident -> labels."""
-    found: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {}
+    by_facet: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {}
     for a in annotations:
-        found.setdefault(a.facet, {}).setdefault(a.annotator, {})[a.incident_id] = a.labels
-    return found
+        by_facet.setdefault(a.facet, {}).setdefault(a.annotator, {})[a.incident_id] = a.labels
+    return by_facet

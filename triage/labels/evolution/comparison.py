@@ -59,15 +59,15 @@ class Comparison(BaseModel, frozen=True):
 
 def compare(old: Taxonomy, new: Taxonomy, similarity: Similarity = lexical) -> Comparison:
     """Compare two versions. `similarity` guesses successors that neither an id nor the new file names."""
-    found = successions(old, new, similarity)
+    facet_pairs = successions(old, new, similarity)
     facets = {
         succession.old: succession.new
-        for succession in found
+        for succession in facet_pairs
         if succession.old is not None and succession.new is not None
     }
-    parents = {succession.old: succession for succession in found}
+    parents = {succession.old: succession for succession in facet_pairs}
     changes: list[Change] = []
-    for succession in found:
+    for succession in facet_pairs:
         if succession.old is None or succession.new is None:
             kind: Kind = "added" if succession.old is None else "removed"
             facet = succession.new or succession.old or ""
@@ -78,7 +78,10 @@ def compare(old: Taxonomy, new: Taxonomy, similarity: Similarity = lexical) -> C
         changes += _of_facet(succession, before, after, facets)
         changes += _of_labels(succession, before, after, parents.get(before.parent) if before.parent else None)
     return Comparison(
-        old=f"{old.id} {old.version}", new=f"{new.id} {new.version}", changes=tuple(changes), successions=found
+        old=f"{old.id} {old.version}",
+        new=f"{new.id} {new.version}",
+        changes=tuple(changes),
+        successions=facet_pairs,
     )
 
 

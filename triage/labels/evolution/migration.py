@@ -141,7 +141,7 @@ def _rewritten(
 def _orphaned(moved: Sequence[_Migrated], old: Taxonomy, new: Taxonomy) -> dict[tuple[str, str, str], _Migrated]:
     """Parent annotations whose annotator's child label now belongs to another parent."""
     by_place = {item.place: item for item in moved}
-    found: dict[tuple[str, str, str], _Migrated] = {}
+    orphans: dict[tuple[str, str, str], _Migrated] = {}
     for child in moved:
         before, after = old.facet(child.before.facet), new.facet(child.after.facet)
         if before.parent is None or after.parent is None:
@@ -152,8 +152,8 @@ def _orphaned(moved: Sequence[_Migrated], old: Taxonomy, new: Taxonomy) -> dict[
         fitted = all(before.label(label).parent in parent.before.labels for label in child.before.labels)
         fits = all(after.label(label).parent in parent.after.labels for label in child.after.labels)
         if fitted and not fits:
-            found[parent.place] = parent
-    return found
+            orphans[parent.place] = parent
+    return orphans
 
 
 def _without_child(orphan: _Migrated) -> Withdrawn:

@@ -73,12 +73,12 @@ def rank(
     for item in withdrawn:
         places[item.annotation.incident_id, item.annotation.facet].append(item)
     margins = _margins(places, new, write_ups or {}, similarity)
-    found = []
+    ranked = []
     for place, items in places.items():
         incident_id, facet = place
         labels = tuple(dict.fromkeys(label for item in items for label in item.annotation.labels))
         nearest, margin = margins.get(place, ((), None))
-        found.append(
+        ranked.append(
             Relabelling(
                 incident_id=incident_id,
                 facet=items[0].facet,
@@ -94,7 +94,7 @@ def rank(
                 margin=margin,
             )
         )
-    return sorted(found, key=lambda item: (*(-part for part in item.urgency), item.incident_id, item.facet))
+    return sorted(ranked, key=lambda item: (*(-part for part in item.urgency), item.incident_id, item.facet))
 
 
 def _disagreement(
@@ -130,7 +130,7 @@ def _margins(
     for place, items in places.items():
         if place[0] in write_ups:
             by_facet[items[0].facet].append(place)
-    found: dict[tuple[str, str], tuple[tuple[str, ...], float]] = {}
+    margins: dict[tuple[str, str], tuple[tuple[str, ...], float]] = {}
     # In chunks, because `similarity` compares all texts with each other.
     chunks = [
         (new.facet(facet), all_places[start : start + _CHUNK])
@@ -145,8 +145,8 @@ def _margins(
                 label: float(likeness[row, facet.ids.index(label)]) for label in _candidates(places[place], facet)
             }
             first, second = sorted(scores, key=lambda label: -scores[label])[:2]
-            found[place] = ((first, second), round(scores[first] - scores[second], 4))
-    return found
+            margins[place] = ((first, second), round(scores[first] - scores[second], 4))
+    return margins
 
 
 def _candidates(items: Sequence[Withdrawn], facet: Facet) -> list[str]:

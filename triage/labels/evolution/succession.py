@@ -57,16 +57,16 @@ class Succession(BaseModel, frozen=True):
 def successions(old: Taxonomy, new: Taxonomy, similarity: Similarity) -> tuple[Succession, ...]:
     """Every old facet in the order of its file, then the new facets that replace none."""
     pairs = _facet_pairs(old, new, similarity)
-    found = []
+    results = []
     for facet in old.facets:
         pair = pairs.get(facet.id)
         if pair is None:
-            found.append(Succession(old=facet.id, new=None))
+            results.append(Succession(old=facet.id, new=None))
             continue
         links = _links(facet, new.facet(pair.new), similarity)
-        found.append(Succession(old=facet.id, new=pair.new, basis=pair.basis, score=pair.score, links=tuple(links)))
+        results.append(Succession(old=facet.id, new=pair.new, basis=pair.basis, score=pair.score, links=tuple(links)))
     taken = {pair.new for pair in pairs.values()}
-    return (*found, *(Succession(old=None, new=facet.id) for facet in new.facets if facet.id not in taken))
+    return (*results, *(Succession(old=None, new=facet.id) for facet in new.facets if facet.id not in taken))
 
 
 def _facet_pairs(old: Taxonomy, new: Taxonomy, similarity: Similarity) -> dict[str, Link]:
@@ -94,22 +94,22 @@ def _facet_pairs(old: Taxonomy, new: Taxonomy, similarity: Similarity) -> dict[s
 
 
 def _links(old: Facet, new: Facet, similarity: Similarity) -> list[Link]:
-    found = {(label, label): Link(old=label, new=label, basis="unchanged") for label in old.ids if label in new.ids}
+    links = {(label, label): Link(old=label, new=label, basis="unchanged") for label in old.ids if label in new.ids}
     for label in new.labels:
         for replaced in label.replaces:
             if replaced in old.ids and replaced != label.id:
-                found[replaced, label.id] = Link(old=replaced, new=label.id, basis="stated")
-    for label in _without_heir(old, found):
+                links[replaced, label.id] = Link(old=replaced, new=label.id, basis="stated")
+    for label in _without_heir(old, links):
         known = next((heir for word in (label.id, label.name, *label.aliases) if (heir := _known(new, word))), None)
         if known is not None:
-            found[label.id, known] = Link(old=label.id, new=known, basis="stated")
-    fresh = _without_source(new, found)
-    for label in _without_heir(old, found):
+            links[label.id, known] = Link(old=label.id, new=known, basis="stated")
+    fresh = _without_source(new, links)
+    for label in _without_heir(old, links):
         for same in fresh:
             if is_same(label.definition, same.definition) and set(label.includes) == set(same.includes):
-                found[label.id, same.id] = Link(old=label.id, new=same.id, basis="identical")
-    guessed = _guesses(old, new, _without_heir(old, found), _without_source(new, found), similarity)
-    return [*found.values(), *guessed]
+                links[label.id, same.id] = Link(old=label.id, new=same.id, basis="identical")
+    guessed = _guesses(old, new, _without_heir(old, links), _without_source(new, links), similarity)
+    return [*links.values(), *guessed]
 
 
 def _known(facet: Facet, word: str) -> str | None:
@@ -119,12 +119,12 @@ def _known(facet: Facet, word: str) -> str | None:
         return None
 
 
-def _without_heir(old: Facet, found: dict[tuple[str, str], Link]) -> list[Label]:
-    return [label for label in old.labels if all(link.old != label.id for link in found.values())]
+def _without_heir(old: Facet, links: dict[tuple[str, str], Link]) -> list[Label]:
+    return [label for label in old.labels if all(link.old != label.id for link in links.values())]
 
 
-def _without_source(new: Facet, found: dict[tuple[str, str], Link]) -> list[Label]:
-    return [label for label in new.labels if all(link.new != label.id for link in found.values())]
+def _without_source(new: Facet, links: dict[tuple[str, str], Link]) -> list[Label]:
+    return [label for label in new.labels if all(link.new != label.id for link in links.values())]
 
 
 def _guesses(

@@ -58,12 +58,7 @@ class HypotheticalHistory:
     """
 
     def __init__(
-        self,
-        taxonomy: Taxonomy,
-        examples: Sequence[Example],
-        foreseen: Foreseen,
-        neighbours: int,
-        ranking: Ranking,
+        self, taxonomy: Taxonomy, examples: Sequence[Example], foreseen: Foreseen, neighbours: int, ranking: Ranking
     ) -> None:
         self._foreseen = foreseen
         self._neighbours = neighbours
@@ -136,7 +131,7 @@ class HypotheticalHistory:
         # The shared classifiers learn from incidents that are hidden from these.
         needs_own = [not places.isdisjoint(self._taught) for places in hidden]
         shared = [self._shared(side, counts, vectors) for side in self._sides]
-        found: list[tuple[HistoryEvidence, HistoryEvidence] | None] = [None] * len(incidents)
+        evidences: list[tuple[HistoryEvidence, HistoryEvidence] | None] = [None] * len(incidents)
         for place in sorted(range(len(incidents)), key=lambda n: needs_own[n]):
             incident, row = incidents[place], slice(place, place + 1)
             if not needs_own[place]:
@@ -148,11 +143,11 @@ class HypotheticalHistory:
                 continue
             before, after = self._neighbours_of(incident)
             stored_results = _stored_results(incident.triage)
-            found[place] = (
+            evidences[place] = (
                 HistoryEvidence(before, self._merged(stored_results, learned[0], None)),
                 HistoryEvidence(after, self._merged(stored_results, learned[1], moves[place])),
             )
-        return found
+        return evidences
 
     def _side(self, others: Sequence[Example], labels: Labels, ranking: Ranking) -> _Side:
         mine = self._foreseen.example._replace(labels=labels)

@@ -95,8 +95,8 @@ class Previewer:
             if not foreseen.changed:
                 return preview.model_copy(update={"notes": (_NO_GOLD,)})
             recent = await self._recent(incident_id, foreseen, teams, since, options.most)
-            found = await self._compare(foreseen, recent, options, began + options.seconds)
-            return preview.model_copy(update={**found, "seconds": round(time.monotonic() - began, 3)})
+            compared = await self._compare(foreseen, recent, options, began + options.seconds)
+            return preview.model_copy(update={**compared, "seconds": round(time.monotonic() - began, 3)})
 
     async def _recent(
         self, incident_id: str, foreseen: Foreseen, teams: Collection[str] | None, since: datetime, most: int
@@ -146,14 +146,14 @@ class Previewer:
     ) -> list[ChangedIncident]:
         """The incidents that are decided differently with the correction."""
         facets = {facet.id: facet for facet in self._pipeline.taxonomy.triaged}
-        found = []
+        changed = []
         for incident, evidence in compared:
             before, after = (
                 self._pipeline.decide_again(incident.triage, side.neighbours, side.learned) for side in evidence
             )
             people_labels = agreed_by_people(people[incident.incident.id])
             if changes := changes_of(facets, incident.triage, before, after, people_labels, least_shift):
-                found.append(
+                changed.append(
                     ChangedIncident(
                         incident_id=incident.incident.id,
                         title=incident.incident.title,
@@ -163,7 +163,7 @@ class Previewer:
                         changes=changes,
                     )
                 )
-        return found
+        return changed
 
     async def _suppose(
         self, foreseen: Foreseen, team: str, incidents: Sequence[RereadIncident], end: float
@@ -218,12 +218,12 @@ class Previewer:
         known = {incident.incident.id: text for incident, text in zip(recent, texts, strict=True)}
         missing = {key: text for key, text in known.items() if key not in stored}
         vectors = {**stored, **await self._embed(missing, end)}
-        found = [
+        incidents = [
             RereadIncident(*incident, text, mine, float(normalise(mine) @ normalise(vector)))
             for incident, text in zip(recent, texts, strict=True)
             if (mine := vectors.get(incident.incident.id)) is not None
         ]
-        return sorted(found, key=lambda incident: (-incident.similarity, incident.incident.id))
+        return sorted(incidents, key=lambda incident: (-incident.similarity, incident.incident.id))
 
     def _text(self, incident: _Triaged) -> str:
         """The text that was embedded and learned from when the incident was triaged."""
@@ -242,10 +242,10 @@ class Previewer:
             some = missing[start : start + _EMBEDDED_AT_ONCE]
             made = await self._pipeline.embedder.embed([texts[incident_id] for incident_id in some])
             self._vectors |= {keys[incident_id]: vector for incident_id, vector in zip(some, made, strict=True)}
-        found = {incident_id: self._vectors[key] for incident_id, key in keys.items() if key in self._vectors}
+        vectors = {incident_id: self._vectors[key] for incident_id, key in keys.items() if key in self._vectors}
         while len(self._vectors) > _MOST_CACHED_VECTORS:
             self._vectors.popitem(last=False)
-        return found
+        return vectors
 
 
 def changes_of(
@@ -257,7 +257,7 @@ def changes_of(
     least_shift: float,
 ) -> tuple[FacetChange, ...]:
     """The facets that would be decided differently, or whose probability would move by at least `least_shift`."""
-    found = []
+    changes = []
     for facet_id, old in before.items():
         new = after[facet_id]
         kind = _kind(old, new, least_shift)
@@ -265,7 +265,7 @@ def changes_of(
             continue
         person = people[facet_id].labels if facet_id in people else ()
         stored = triage.facets.get(facet_id)
-        found.append(
+        changes.append(
             FacetChange(
                 facet=facet_id,
                 kind=kind,
@@ -280,7 +280,7 @@ def changes_of(
                 direction=_direction(facets[facet_id], person, old, new) if person else None,
             )
         )
-    return tuple(found)
+    return tuple(changes)
 
 
 def _kind(old: FacetResult, new: FacetResult, least_shift: float) -> Kind | None:
