@@ -7,7 +7,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from evals.bench.coverage import HIGHEST, LOWEST, Setting, cover
 from triage.agreement import Interval, cohen_kappa, krippendorff_alpha
-from triage.agreement.bootstrap import Floats, bootstrap
+from triage.agreement.interval import Floats, bootstrap
 
 
 def skewed(seed: int) -> Floats:

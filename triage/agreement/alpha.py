@@ -9,9 +9,8 @@ from typing import Literal, Unpack
 import numpy as np
 from pydantic import BaseModel, Field
 
-from triage.agreement.bootstrap import Floats, Resampling, Statistic, bootstrap, quotient
 from triage.agreement.distance import SetDistance, disagreement, set_distances
-from triage.agreement.interval import Interval, shown
+from triage.agreement.interval import Floats, Interval, Resampling, Statistic, bootstrap, quotient, shown
 
 Distance = Literal["nominal", "ordinal"] | SetDistance
 

@@ -8,8 +8,8 @@ from typing import Unpack
 import numpy as np
 from pydantic import BaseModel, Field
 
-from triage.agreement.bootstrap import Resampling
 from triage.agreement.confusion import Confusion
+from triage.agreement.interval import Resampling
 from triage.agreement.kappa import Kappa, kappa_of
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from triage.agreement.bootstrap import Floats
+from triage.agreement.interval import Floats
 
 Weights = Literal["linear", "quadratic"]
 SetDistance = Literal["masi", "jaccard"]

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from triage.agreement.bootstrap import METHOD, Floats, Resampling, Statistic, bootstrap, quotient
 from triage.agreement.confusion import Confusion
 from triage.agreement.distance import Weights, disagreement
-from triage.agreement.interval import Interval, shown
+from triage.agreement.interval import METHOD, Floats, Interval, Resampling, Statistic, bootstrap, quotient, shown
 
 
 class Kappa(BaseModel, frozen=True):

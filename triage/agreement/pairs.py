@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from triage.agreement.alpha import alpha_statistic
-from triage.agreement.bootstrap import Floats, Resampling, Statistic, bootstrap
 from triage.agreement.distance import disagreement, set_distances
-from triage.agreement.interval import Interval, shown
+from triage.agreement.interval import Floats, Interval, Resampling, Statistic, bootstrap, shown
 from triage.agreement.kappa import kappa_statistic
 from triage.agreement.ratings import LabelSet
 

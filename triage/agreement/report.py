@@ -10,11 +10,10 @@ from pydantic import BaseModel, Field
 
 from triage.agreement.alpha import Alpha, krippendorff_alpha, set_alpha
 from triage.agreement.balance import Balance, LabelKappa, balance_of, kappa_by_label
-from triage.agreement.bootstrap import METHOD, Resampling
 from triage.agreement.confusion import Confusion
 from triage.agreement.distance import Weights
 from triage.agreement.interpretation import Reading, read
-from triage.agreement.interval import CONFIDENCE, RESAMPLES, Method
+from triage.agreement.interval import CONFIDENCE, METHOD, RESAMPLES, Method, Resampling
 from triage.agreement.kappa import FleissKappa, Kappa, fleiss_kappa, kappa_of
 from triage.agreement.pairs import MeanAgreement, mean_agreement
 from triage.agreement.ratings import LabelPairs, Ratings, pairs_of

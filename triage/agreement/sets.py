@@ -8,9 +8,8 @@ from typing import Unpack
 import numpy as np
 from pydantic import BaseModel, Field
 
-from triage.agreement.bootstrap import Floats, Resampling, bootstrap
 from triage.agreement.confusion import Confusion, LabelScore
-from triage.agreement.interval import Interval, shown
+from triage.agreement.interval import Floats, Interval, Resampling, bootstrap, shown
 from triage.agreement.kappa import Kappa, kappa_of
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from triage.agreement import Confusion, expected_calibration_error
-from triage.agreement.bootstrap import Floats
 from triage.agreement.distance import disagreement
+from triage.agreement.interval import Floats
 from triage.agreement.kappa import kappa_statistic
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import Provenance

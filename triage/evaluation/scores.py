@@ -9,8 +9,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from triage.agreement import kappa_of
-from triage.agreement.bootstrap import Floats
-from triage.agreement.interval import CONFIDENCE, RESAMPLES, Interval
+from triage.agreement.interval import CONFIDENCE, RESAMPLES, Floats, Interval
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.journal import CaseRecord, finished
 from triage.evaluation.metrics import Draws, Metric, Round, Values, find_metric

@@ -14,8 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel
 
-from triage.agreement.bootstrap import Floats, bootstrap
-from triage.agreement.interval import Interval
+from triage.agreement.interval import Floats, Interval, bootstrap
 from triage.domain.annotation import Labels
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Taxonomy
