@@ -27,7 +27,7 @@ from triage.client import (
     TriageFailed,
     Unreachable,
 )
-from triage.client.retrying import Patience
+from triage.client.waiting import Patience
 from triage.domain.incident import Incident
 
 __all__ = ["database", "folder", "pipeline", "service"]

@@ -10,7 +10,7 @@ with Client("http://127.0.0.1:8350") as client:
 from __future__ import annotations
 
 from triage.client.answers import Batch, BatchItem, Event, FinishedPage, FinishedTriage, Health, Listed, Status, Summary
-from triage.client.asynchronous import AsyncClient
+from triage.client.clients import AsyncClient, Client
 from triage.client.errors import (
     Busy,
     Conflict,
@@ -23,7 +23,6 @@ from triage.client.errors import (
     TriageFailed,
     Unreachable,
 )
-from triage.client.synchronous import Client
 
 __all__ = [
     "AsyncClient",

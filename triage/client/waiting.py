@@ -1,23 +1,52 @@
-"""Waiting for a triage: until a deadline, or event by event."""
+"""Waiting: for a triage until a deadline or event by event, and before a call is sent again."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import httpx
+import tenacity
 
 from triage.client import calls
 from triage.client.answers import Event, Status
 from triage.client.calls import Call
-from triage.client.errors import NotFinished, Unreachable
+from triage.client.errors import Busy, NotFinished, Unreachable
 from triage.domain.triage_result import Triage
 
 PAUSE_S = 1.0
 # By default a service holds a request for at most this long; longer waits take several requests.
 _MOST_AT_ONCE_S = 60.0
 _MOST_BROKEN_STREAMS = 5
+_backoff = tenacity.wait_random_exponential(multiplier=0.2, max=20.0)
+
+
+class Patience(NamedTuple):
+    """How many times a call is tried while the service is busy or unreachable, and for how many seconds.
+
+    A wait that would end later is not started.
+    """
+
+    tries: int = 4
+    seconds: float = 60.0
+
+    def policy(self) -> dict[str, Any]:
+        """The arguments for tenacity's `Retrying` and `AsyncRetrying`."""
+        return {
+            "retry": tenacity.retry_if_exception_type((Busy, Unreachable)),
+            "stop": tenacity.stop_after_attempt(self.tries) | tenacity.stop_before_delay(self.seconds),
+            "wait": _wait_s,
+            "reraise": True,
+        }
+
+
+def _wait_s(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    # `Retry-After` is respected.
+    asked_s = error.retry_after_s if isinstance(error, Busy) else None
+    return asked_s if asked_s is not None else _backoff(state)
 
 
 class Wait:
