@@ -12,8 +12,7 @@ from tests.evaluation.noisy_runs import IDS, TAXONOMY, write_noisy_run
 from triage.domain.errors import InvalidInput, NotFound
 from triage.evaluation import Run
 from triage.evaluation.runs import cases_of
-from triage.evaluation.second_look import Key, KeyItem, export, read_answers
-from triage.evaluation.second_look_results import FacetSecondLook, evaluate
+from triage.evaluation.second_look import FacetSecondLook, Key, KeyItem, evaluate, export, read_answers
 from triage.evaluation.suspects import FacetSuspects, find_suspects
 from triage.intake.data_files import InvalidDataset
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from triage.evaluation.cases import Case, Dataset
-from triage.evaluation.datasets import load_dataset, shipped_history
+from triage.evaluation.datasets import Case, Dataset, load_dataset, shipped_history
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.reports.terminal import print_report
 from triage.evaluation.runner import run_suite

@@ -1,21 +1,100 @@
-"""Adapters that read published data sets and map their labels to the taxonomy."""
+"""Labelled incidents, and the adapters that read them from published data sets and map their labels to the taxonomy."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator
 
 from triage.domain.annotation import Labels
 from triage.domain.errors import InvalidInput, NotFound, TriageError
 from triage.domain.incident import Incident, Scalar
 from triage.domain.taxonomy import Taxonomy
-from triage.evaluation.cases import Case, Dataset
-from triage.evaluation.llm_incidents import read_llm_incident
-from triage.intake.data_files import DataProblem, InvalidDataset, Row, RowError, make_incident, read_rows
+from triage.intake.data_files import DataProblem, InvalidDataset, Row, RowError, make_incident, read_rows, rejection
+
+
+class Case(BaseModel, frozen=True):
+    """An incident with its gold labels. Suites may select cases by `facts`, which the pipeline never sees."""
+
+    incident: Incident
+    gold: Labels
+    facts: dict[str, Scalar] = Field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return self.incident.id
+
+    @cached_property
+    def group(self) -> str:
+        """Equal for cases with the same words: copies of a write-up must not be each other's history."""
+        words = " ".join(self.incident.write_up.casefold().split())
+        return hashlib.sha256(words.encode()).hexdigest()[:16]
+
+
+class Dataset(BaseModel, frozen=True):
+    """The cases of one file.
+
+    `skipped` counts the rows without a gold label for any chosen facet, `left_out` those that the suite excludes, and
+    `repeats` exact duplicates.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    cases: tuple[Case, ...]
+    skipped: int = 0
+    left_out: int = 0
+    repeats: int = 0
+
+    @property
+    def records(self) -> list[tuple[Incident, Labels]]:
+        """The incidents with their gold labels, ready for the history."""
+        return [(case.incident, case.gold) for case in self.cases]
+
+
+WORDS = (80, 250)
+
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class LlmIncident(BaseModel, frozen=True, extra="forbid", strict=True):
+    """One record of `evals/datasets/llm_incidents/incidents.jsonl`. Unpublished durations are None."""
+
+    id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=128)
+    title: _Text
+    write_up: _Text
+    provider: _Text
+    service: _Text
+    date: str = Field(pattern=r"^\d{4}(-\d{2}-\d{2})?$")
+    duration_minutes: float | None = Field(gt=0)
+    time_to_detect_minutes: float | None = Field(ge=0)
+    source_url: str = Field(pattern=r"^https?://\S+$")
+    labels: dict[str, list[str]]
+    label_origin: _Text
+    label_note: _Text
+
+    @field_validator("write_up")
+    @classmethod
+    def _of_fair_length(cls, text: str) -> str:
+        words, (low, high) = len(text.split()), WORDS
+        if not low <= words <= high:
+            raise ValueError(f"has {words} words; it must have {low} to {high}")
+        return text
+
+    @field_validator("date")
+    @classmethod
+    def _is_a_day(cls, date: str) -> str:
+        if len(date) > 4:
+            datetime.fromisoformat(date)
+        return date
+
 
 CaseReader = Callable[[Row, Mapping[str, str], Taxonomy], Case]
 
@@ -137,11 +216,15 @@ def _read_labels(row: Row, fields: Mapping[str, str], taxonomy: Taxonomy) -> Lab
             continue
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise RowError(f"labels.{field}", f"must be a label or a list of labels, not {value!r}")
-        try:
-            labels[facet] = taxonomy.canonical(facet, names)
-        except TriageError as error:
-            raise RowError(f"labels.{field}", error.detail) from error
+        labels[facet] = _canonical(taxonomy, facet, names, f"labels.{field}")
     return labels
+
+
+def _canonical(taxonomy: Taxonomy, facet: str, names: list[str], field: str) -> tuple[str, ...]:
+    try:
+        return taxonomy.canonical(facet, names)
+    except TriageError as error:
+        raise RowError(field, error.detail) from error
 
 
 def _matches(case: Case, facts: Mapping[str, Scalar]) -> bool:
@@ -156,6 +239,53 @@ def _file_in(path: Path, adapter: str) -> Path:
         return found[0]
     seen = f"holds several: {', '.join(file.name for file in found)}" if found else f"holds no {_FILES[adapter]}"
     raise NotFound(f"{path} {seen}. Name one file with --data.", path=str(path))
+
+
+def _read_llm_incident(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) -> Case:
+    """A case of the shipped data set. Labels of unscored facets are checked too.
+
+    The data has dates only, so incidents start at midnight: their durations are right, their hours are not.
+    """
+    try:
+        record = LlmIncident.model_validate(row)
+    except ValidationError as error:
+        raise rejection(error) from error
+    labels = _checked_labels(record, taxonomy)
+    started = datetime.fromisoformat(record.date if len(record.date) > 4 else f"{record.date}-01-01")
+    started = started.replace(tzinfo=UTC)
+    incident = make_incident(
+        {
+            "id": record.id,
+            "title": record.title,
+            "write_up": record.write_up,
+            "source": record.provider,
+            "service": record.service,
+            "url": record.source_url,
+            "started_at": started,
+            "detected_at": _after(started, record.time_to_detect_minutes),
+            "resolved_at": _after(started, record.duration_minutes),
+        }
+    )
+    gold = {facet: labels[field] for facet, field in facets.items() if field in labels}
+    return Case(incident=incident, gold=gold, facts={"label_origin": record.label_origin, "provider": record.provider})
+
+
+def _checked_labels(record: LlmIncident, taxonomy: Taxonomy) -> Labels:
+    """The labels in canonical form. Labels and primary labels must belong to the labels of the parent facet."""
+    labels = {facet: _canonical(taxonomy, facet, names, f"labels.{facet}") for facet, names in record.labels.items()}
+    try:
+        taxonomy.validate_labels(labels)
+    except TriageError as error:
+        raise RowError(f"labels.{error.data.get('facet', '')}", error.detail) from error
+    for facet_id, ids in labels.items():
+        facet = taxonomy.facet(facet_id)
+        if facet.parent in labels and facet.label(ids[0]).parent != labels[facet.parent][0]:
+            raise RowError(
+                f"labels.{facet_id}",
+                f"its first label {ids[0]!r} belongs under {facet.label(ids[0]).parent!r}, but the first label of "
+                f"{facet.parent!r} is {labels[facet.parent][0]!r}",
+            )
+    return labels
 
 
 def _read_issre22(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) -> Case:
@@ -190,7 +320,7 @@ def _read_vllm(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) -> Case:
 
 
 ADAPTERS: dict[str, CaseReader] = {
-    "llm_incidents": read_llm_incident,
+    "llm_incidents": _read_llm_incident,
     "issre22": _read_issre22,
     "cloud_reports": _read_cloud_reports,
     "vllm": _read_vllm,
@@ -218,6 +348,10 @@ def _incident(row: Row, **more: Any) -> Incident:
     except RowError as error:
         # Use the field's name in the file.
         raise RowError("text" if error.field == "write_up" else error.field, str(error)) from error
+
+
+def _after(started: datetime, minutes: float | None) -> datetime | None:
+    return None if minutes is None else started + timedelta(minutes=minutes)
 
 
 def _as_id(published: object) -> object:

@@ -119,25 +119,12 @@ def _judge(gate: Gate, value: float | None, interval: Interval | None, n: int, u
             else "the figure lies on the threshold itself, which no number of cases in reach can settle"
         )
         why = f"the figure {way}, but its interval holds the threshold; {more}"
+    result = _decided(gate, value, interval, n)
     figure = f"{'delta.' * gate.is_delta}{gate.metric} {value:.3g} {interval} on {n} cases"
-    return GateResult(
-        gate=gate.text,
-        status=status,
-        explanation=f"{figure}: {why}.",
-        value=value,
-        interval=interval,
-        n=n,
-        needed=needed,
-    )
+    return result.model_copy(update={"status": status, "explanation": f"{figure}: {why}.", "needed": needed})
 
 
 def _decided(gate: Gate, value: float, interval: Interval | None, n: int) -> GateResult:
+    explanation = f"{gate.metric} is {value:,.4g} on {n} cases."
     status: Status = "passed" if gate.holds(value) else "failed"
-    return GateResult(
-        gate=gate.text,
-        status=status,
-        value=value,
-        interval=interval,
-        n=n,
-        explanation=f"{gate.metric} is {value:,.4g} on {n} cases.",
-    )
+    return GateResult(gate=gate.text, status=status, value=value, interval=interval, n=n, explanation=explanation)

@@ -17,8 +17,8 @@ from typing import NamedTuple, ParamSpec, TypeVar
 from triage.domain.errors import Conflict, InvalidInput, NotFound, TriageError
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation.archive import Archive
-from triage.evaluation.cases import Case
 from triage.evaluation.compare import Comparison, compare
+from triage.evaluation.datasets import Case
 from triage.evaluation.gates import GateResult
 from triage.evaluation.reports import report_on
 from triage.evaluation.reports.run_view import RunView, view_run

@@ -16,7 +16,7 @@ from triage.domain.errors import InvalidInput, MisconfiguredService
 from triage.domain.incident import Incident, Scalar
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Triage
-from triage.evaluation.cases import Case, Dataset
+from triage.evaluation.datasets import Case, Dataset
 from triage.evaluation.journal import CaseRecord, Journal, NeighbourRecord
 from triage.evaluation.run_budget import Spending
 from triage.evaluation.runs import CASES, Run, RunIdentity, claim

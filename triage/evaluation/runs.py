@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 from triage.domain.errors import Conflict, InvalidInput, NotFound
 from triage.domain.incident import Scalar
 from triage.domain.taxonomy import Taxonomy
-from triage.evaluation.cases import Case, Dataset
+from triage.evaluation.datasets import Case, Dataset
 from triage.evaluation.journal import CaseRecord, read_journal
 from triage.evaluation.suites import Suite
 from triage.models.chat.prices import Price

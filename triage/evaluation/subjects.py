@@ -12,7 +12,7 @@ from triage.domain.errors import UnusableAnswer
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Provenance, Triage
-from triage.evaluation.cases import Case
+from triage.evaluation.datasets import Case
 from triage.history import History
 from triage.models.embedding import Embedder
 from triage.observability.progress import Progress

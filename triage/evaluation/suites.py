@@ -15,8 +15,7 @@ from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.incident import Scalar
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.yaml_file import Problem, read_yaml
-from triage.evaluation.cases import Case, Dataset
-from triage.evaluation.datasets import ADAPTERS, load_dataset
+from triage.evaluation.datasets import ADAPTERS, Case, Dataset, load_dataset
 from triage.evaluation.gate_rules import Gate, parse_gate
 from triage.evaluation.metrics import check_metric
 

@@ -14,8 +14,7 @@ from tests.evaluation.records import record, write_run
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Run, Suite
 from triage.evaluation.reports import report_of
-from triage.evaluation.reports.junit import as_junit
-from triage.evaluation.reports.markdown import as_markdown
+from triage.evaluation.reports.formats import as_junit, as_markdown
 from triage.evaluation.reports.tables import cases_csv
 
 GATES = ["kappa.cause >= 0.2", "accuracy.cause >= 0.99", "kappa.cause >= 0.75", "delta.kappa.cause >= -0.02 vs main"]

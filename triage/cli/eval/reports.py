@@ -187,9 +187,8 @@ def _open_report(root: Path, name: str, bases: list[str], gates: list[str] | Non
 def _write_report(run: Run, report: Report, format_: str, path: Path, *, with_text: bool = True) -> None:
     """Write a report as a file of the format, or its plots into a folder."""
     from triage.domain.taxonomy import Taxonomy
+    from triage.evaluation.reports.formats import as_junit, as_markdown
     from triage.evaluation.reports.html import write_html
-    from triage.evaluation.reports.junit import as_junit
-    from triage.evaluation.reports.markdown import as_markdown
     from triage.evaluation.reports.run_view import view_run
     from triage.evaluation.reports.tables import cases_csv
     from triage.render.charts import write_pictures

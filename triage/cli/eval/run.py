@@ -29,7 +29,7 @@ from triage.domain.errors import TriageError
 
 if TYPE_CHECKING:
     from triage.domain.taxonomy import Taxonomy
-    from triage.evaluation.cases import Dataset
+    from triage.evaluation.datasets import Dataset
     from triage.evaluation.run_progress import RunProgress
     from triage.evaluation.runs import Run
     from triage.evaluation.suites import Suite

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from triage.cli.terminal import JSON_OPTION, messages, output, plain_table, print_json
 
 if TYPE_CHECKING:
-    from triage.evaluation.second_look_results import FacetSecondLook
+    from triage.evaluation.second_look import FacetSecondLook
     from triage.evaluation.suspects import FacetSuspects, Suspect, WhatIf
 
 RUN_ARGUMENT = typer.Argument(help="The run: its folder, name, tag, or `latest`.")
@@ -76,8 +76,7 @@ def second_look(
     """Tell what a blind second look found, and what kappa is worth with its labels."""
     from triage.domain.taxonomy import Taxonomy
     from triage.evaluation.archive import Archive
-    from triage.evaluation.second_look import read_answers
-    from triage.evaluation.second_look_results import evaluate
+    from triage.evaluation.second_look import evaluate, read_answers
 
     finished = Archive(out).find(run)
     taxonomy = Taxonomy.load(finished.suite.taxonomy)

@@ -16,7 +16,7 @@ from markupsafe import Markup
 import triage
 from triage.domain.errors import TriageError
 from triage.domain.taxonomy import Taxonomy
-from triage.evaluation.cases import Case
+from triage.evaluation.datasets import Case
 from triage.evaluation.metrics import ABSTAINED
 from triage.evaluation.reports import Report, figure
 from triage.evaluation.reports.facet_view import CaseList, name_of

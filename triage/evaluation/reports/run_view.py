@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from triage.agreement import Interval
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.evaluation.cases import Case
 from triage.evaluation.compare import Comparison, Difference
+from triage.evaluation.datasets import Case
 from triage.evaluation.journal import CaseRecord
 from triage.evaluation.metrics import METRICS, find_metric
 from triage.evaluation.reports import Report

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from triage.domain.taxonomy import Facet
-from triage.evaluation.cases import Case
+from triage.evaluation.datasets import Case
 from triage.evaluation.journal import CaseRecord, NeighbourRecord
 from triage.redaction import Redacted, Redactor
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from triage.domain.annotation import Annotation
 from triage.domain.taxonomy import Facet, Label, Taxonomy
-from triage.evaluation.cases import Case
+from triage.evaluation.datasets import Case
 from triage.evaluation.journal import CaseRecord
 from triage.history import Example
 from triage.labels.codebook.deciding_rules import Labelled, Rule, Trial, draft, try_out, with_rule

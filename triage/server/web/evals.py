@@ -15,8 +15,8 @@ from markupsafe import Markup
 
 from triage.domain.errors import InvalidInput, NotFound, TriageError
 from triage.evaluation.reports.facet_view import CaseList, FacetView
+from triage.evaluation.reports.formats import as_markdown
 from triage.evaluation.reports.html import Part, file_of, part_of
-from triage.evaluation.reports.markdown import as_markdown
 from triage.evaluation.reports.run_view import Compared
 from triage.evaluation.reports.tables import cases_csv, cases_table, comparison_tables, tables_of
 from triage.evaluation.reports.worst_cases import told_case
