@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.insights.test_ledger import TAXONOMY, record
-from triage.cli.automation import markdown
+from triage.cli.past_incidents import markdown
 from triage.domain.taxonomy import Taxonomy
 from triage.insights.automation import DEFAULT_CRITERIA, Opportunities, opportunities, playbook_table
 from triage.insights.ledger import NoMitigationFacet, Record

@@ -15,28 +15,20 @@ from pydantic_settings import SettingsError
 from triage import __version__
 from triage.cli import annotate, index, keys, subscriptions, taxonomy, webhooks
 from triage.cli import eval as evaluate
-from triage.cli.agreement import agreement
-from triage.cli.automation import automation
-from triage.cli.backup import backup, restore
+from triage.cli.agreement import agreement, live
 from triage.cli.calibrate import calibrate
-from triage.cli.checklist import checklist
-from triage.cli.classify import classify, demo
-from triage.cli.delete import delete
+from triage.cli.classify import classify, demo, search
 from triage.cli.doctor import doctor
-from triage.cli.encrypt import encrypt
 from triage.cli.import_history import import_file
 from triage.cli.keys import audit
-from triage.cli.ledger import ledger
-from triage.cli.live import live
+from triage.cli.past_incidents import automation, ledger, summary
 from triage.cli.radar import radar
-from triage.cli.search import search
-from triage.cli.serve import serve, worker
-from triage.cli.spending import spending
-from triage.cli.study import study
-from triage.cli.summary import summary
-from triage.cli.terminal import Commands, environment_variable
+from triage.cli.serve import serve, spending, worker
+from triage.cli.stored_data import backup, delete, encrypt, restore
+from triage.cli.study import checklist, study
+from triage.cli.terminal import App, Commands, environment_variable
 
-app = typer.Typer(
+app = App(
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

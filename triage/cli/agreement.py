@@ -1,4 +1,4 @@
-"""`triage agreement`: how well people agree with each other, and models with people."""
+"""`triage agreement` and `live`: how well people agree with each other, and models with people."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, messages, output, plain_table, print_json, run
+from triage.cli.terminal import FAILURE, JSON_OPTION, messages, plain_table, print_result, settings_with
 from triage.render.quantities import percent
 
 if TYPE_CHECKING:
     from triage.agreement import AgreementReport, Alpha, FacetAgreement, Kappa, MeanAgreement, PairAgreement
     from triage.agreement.interpretation import Reading
     from triage.agreement.report import LabelAlpha, ModelAgreement
-
+    from triage.insights.live_agreement import LiveReport
 
 _SHOWN_CAUTIONS = 2
 
 
-def agreement(
+async def agreement(
     file: Annotated[
         Path | None,
         typer.Argument(
@@ -49,34 +49,24 @@ def agreement(
 
     Only labels of origin `human` count as people's. Of one annotator the latest label of a facet counts.
     """
-    report = run(_measure(file, facet or [], taxonomy, bootstrap, seed))
-    if as_json:
-        print_json(report)
-        return
-    _print(report, output())
-    if not report.facets:
-        messages().print(
-            "Give a file of annotations, or annotate incidents of the service: POST /v1/incidents/{id}/annotations."
-        )
-
-
-async def _measure(
-    file: Path | None, facets: Sequence[str], taxonomy_name: str | None, resamples: int, seed: int
-) -> AgreementReport:
     from triage.agreement import agreement_report
     from triage.app.wiring.storage import open_store
     from triage.domain.taxonomy import Taxonomy
     from triage.intake.annotations import read_annotations
 
     settings = Settings()
-    taxonomy = Taxonomy.load(taxonomy_name or settings.taxonomy)
+    loaded = Taxonomy.load(taxonomy or settings.taxonomy)
     if file is not None:
-        given = read_annotations(file, taxonomy).annotations
-        annotations = sorted(given, key=lambda annotation: annotation.created_at)
+        annotations = sorted(read_annotations(file, loaded).annotations, key=lambda annotation: annotation.created_at)
     else:
         async with open_store(settings) as (store, _):
-            annotations = list(await store.annotations.list_all(taxonomy.id))
-    return agreement_report(annotations, taxonomy, facets, resamples=resamples, seed=seed)
+            annotations = list(await store.annotations.list_all(loaded.id))
+    report = agreement_report(annotations, loaded, facet or [], resamples=bootstrap, seed=seed)
+    print_result(report, as_json, _print)
+    if not as_json and not report.facets:
+        messages().print(
+            "Give a file of annotations, or annotate incidents of the service: POST /v1/incidents/{id}/annotations."
+        )
 
 
 def _print(report: AgreementReport, console: Console) -> None:
@@ -206,3 +196,48 @@ def _figure(figure: Kappa | Alpha | None, *, short: bool = False) -> str:
     if figure is None or figure.value is None:
         return "-"
     return f"{figure.value:.2f}" if short else str(figure)
+
+
+async def live(
+    days: Annotated[float | None, typer.Option(min=0.01, help="The window; TRIAGE_LIVE_WINDOW_DAYS.")] = None,
+    gate: Annotated[float | None, typer.Option(min=-1, max=1, help="TRIAGE_LIVE_KAPPA_GATE.")] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Compare the labels that triage gave lately with people's confirmations and corrections.
+
+    The exit code is 1 if there is an alert: kappa wholly below the gate, or labels that drifted.
+    """
+    from triage.app.wiring.storage import open_live
+
+    async with open_live(settings_with(live_window_days=days, live_kappa_gate=gate)) as live_agreement:
+        report = await live_agreement.report()
+    print_result(report, as_json, _print_live)
+    if report.has_alert:
+        raise typer.Exit(FAILURE)
+
+
+def _print_live(report: LiveReport, console: Console) -> None:
+    gate = "no gate" if report.gate is None else f"gate {report.gate:.2f}"
+    console.print(
+        f"\n[bold]Live agreement[/bold], {escape(report.taxonomy)}: the last {report.window_days:g} days, at most "
+        f"{report.window_cases} cases, {gate}"
+    )
+    headings = ("kappa [95% interval]", "model unseen", "labelled by people", "drift of the labels")
+    table = plain_table("facet", "n", *headings, right=("n",))
+    for one in report.facets:
+        unseen = f"{one.unseen} (n = {one.unseen.n})" if one.unseen.n else "-"
+        drift = "-"
+        if one.drift.p is not None and one.drift.psi is not None:
+            drift = f"p {one.drift.p:.3f}, index {one.drift.psi:.2f} ({one.drift.recent}, {one.drift.reference} before)"
+        kappa = (
+            f"{one.kappa}, {one.state}" if one.kappa.value is not None and report.gate is not None else f"{one.kappa}"
+        )
+        labelled = f"{one.coverage.hits} of {one.coverage.n}"
+        table.add_row(one.facet, str(one.kappa.n), *map(escape, (kappa, unseen, labelled, drift)))
+    console.print(table)
+    for one in report.facets:
+        for alert in one.alerts:
+            console.print(f"[bold red]Alert[/bold red] {escape(alert)}")
+    if not report.has_alert:
+        console.print("No alert.")
+    console.print(f"\n{escape(report.note)}")

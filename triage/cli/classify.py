@@ -1,9 +1,10 @@
-"""`triage classify` and `demo`: write-ups in, triage out."""
+"""`triage classify`, `demo` and `search`: triage of write-ups, and the history searched by meaning."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, run, watching
+from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, watching
 from triage.domain.errors import InvalidInput
 from triage.domain.incident import Incident
 
@@ -33,7 +34,7 @@ speaks OpenAI's API      then any of the commands above; `triage doctor` checks 
 """
 
 
-def classify(
+async def classify(
     files: Annotated[
         list[Path] | None, typer.Argument(help="Markdown, text, JSON or JSONL files; - or nothing: standard input.")
     ] = None,
@@ -46,27 +47,35 @@ def classify(
 
     With --json every triage is one line of JSON. The exit code is 1 if any answer is degraded though a model is set.
     """
-    degraded = run(_classify(files or [_STDIN], as_json, as_of))
-    if degraded and Settings().model != "none":
-        raise typer.Exit(FAILURE)
-
-
-def demo() -> None:
-    """Triage three real incidents with the settings as they are: without any, with the local model."""
-    run(_demo())
-
-
-async def _classify(files: Sequence[Path], as_json: bool, as_of: bool) -> int:
     settings = Settings()
     # Read all files before starting the model, so that an error in the last one is reported at once.
-    incidents = [incident for file in files for incident in _read(file, settings)]
+    incidents = [incident for file in files or [_STDIN] for incident in _read(file, settings)]
     undated = next((incident for incident in incidents if as_of and incident.started_at is None), None)
     if undated is not None:
         raise InvalidInput(
             f"{_what(1, 1, undated)}: --as-of-start needs the incident's start: give it a started_at.",
             field="started_at",
         )
-    return await _triage_all(incidents, settings, as_json, as_of=as_of)
+    degraded = await _triage_all(incidents, settings, as_json, as_of=as_of)
+    if degraded and settings.model != "none":
+        raise typer.Exit(FAILURE)
+
+
+async def demo() -> None:
+    """Triage three real incidents with the settings as they are: without any, with the local model."""
+    from triage.evaluation.datasets import shipped_history
+
+    settings = Settings()
+    if settings.taxonomy != "llm_inference":
+        raise InvalidInput("The demo's incidents are of LLM services: unset TRIAGE_TAXONOMY.", field="taxonomy")
+    shipped = {incident.id: incident for incident, _ in shipped_history()}
+    console = messages()
+    console.print(
+        "Three public incidents of LLM services are triaged. They stand in the shipped history; each is left out of it "
+        "while it is triaged itself.\n"
+    )
+    await _triage_all([shipped[incident_id] for incident_id in _DEMO], settings, as_json=False)
+    console.print(_NEXT)
 
 
 def _read(file: Path, settings: Settings) -> tuple[Incident, ...]:
@@ -109,17 +118,23 @@ def _what(number: int, total: int, incident: Incident) -> str:
     return f"Triaging {number} of {total}: {name if len(name) <= _NAME else name[: _NAME - 1] + '…'}"
 
 
-async def _demo() -> None:
-    from triage.evaluation.datasets import shipped_history
+async def search(
+    text: Annotated[str, typer.Argument(help="What to look for, in any words.")],
+    k: Annotated[int, typer.Option("-k", min=1, max=50, help="How many incidents.")] = 5,
+    as_of: Annotated[datetime | None, typer.Option(help="Only incidents that began before; in UTC.")] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Search the history by meaning."""
+    from triage.app.wiring.storage import open_records
+    from triage.cli.rendering import print_neighbours
+    from triage.domain.taxonomy import Taxonomy
 
-    settings = Settings()
-    if settings.taxonomy != "llm_inference":
-        raise InvalidInput("The demo's incidents are of LLM services: unset TRIAGE_TAXONOMY.", field="taxonomy")
-    shipped = {incident.id: incident for incident, _ in shipped_history()}
-    console = messages()
-    console.print(
-        "Three public incidents of LLM services are triaged. They stand in the shipped history; each is left out of it "
-        "while it is triaged itself.\n"
-    )
-    await _triage_all([shipped[incident_id] for incident_id in _DEMO], settings, as_json=False)
-    console.print(_NEXT)
+    if not any(character.isalnum() for character in text):
+        raise InvalidInput("There is no word to look for.", field="text")
+    with watching() as progress:
+        async with open_records(Settings(), progress) as records:
+            found = await records.casebook.search(text, k, as_of and as_of.replace(tzinfo=UTC))
+    if as_json:
+        print_json(found)
+    else:
+        print_neighbours(found, Taxonomy.load(Settings().taxonomy), output())

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run, watching
+from triage.cli.terminal import JSON_OPTION, messages, output, print_json, watching
 from triage.render.quantities import plural
 
 _LATEST = 10
@@ -21,7 +21,7 @@ _PORTION = 256
 _MOST_PROBLEMS = 1_000
 
 
-def import_file(
+async def import_file(
     file: Annotated[Path, typer.Argument(help="JSONL with a `labels` object, or CSV with a column per facet.")],
     annotator: Annotated[str, typer.Option(help="Who gave the labels.")] = "import",
     human: Annotated[bool, typer.Option("--human", help="The labels were given by people, not derived.")] = False,
@@ -33,7 +33,7 @@ def import_file(
 
     A file of any size: it is checked first, then read in portions. A service that is running has them within seconds.
     """
-    found = run(_import(file, annotator, human, team, skip_bad))
+    found = await _import(file, annotator, human, team, skip_bad)
     if as_json:
         print_json(found._asdict())
         return

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, run, watching
-
-T = TypeVar("T")
+from triage.cli.terminal import FAILURE, JSON_OPTION, App, messages, output, print_json, watching
 
 if TYPE_CHECKING:
-    from triage.history.casebook import Casebook
-    from triage.history.indexing import IndexReport
+    from triage.history.indexing import Indexer, IndexReport
     from triage.observability.progress import Progress
 
-app = typer.Typer(
+app = App(
     no_args_is_help=True,
     help="The history's search index. It is derived from the database and can be built anew at any time.",
 )
 
 
 @app.command()
-def verify(
+async def verify(
     vectors: Annotated[bool, typer.Option("--vectors", help="Compare every vector, not one in fifty.")] = False,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
@@ -33,8 +31,8 @@ def verify(
 
     With a Chroma server beside a running service; without one while no service is running.
     """
-
-    report = run(_with_index(lambda casebook, progress: casebook.indexer.compare(progress, all_vectors=vectors)))
+    async with _opened() as (indexer, progress):
+        report = await indexer.compare(progress, all_vectors=vectors)
     if as_json:
         print_json({**report._asdict(), "is_clean": report.is_clean})
     else:
@@ -44,13 +42,10 @@ def verify(
 
 
 @app.command()
-def repair(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+async def repair(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Bring the index in line: what processes left undone, and whatever else differs from the database."""
-
-    async def work(casebook: Casebook, progress: Progress) -> tuple[int, int]:
-        return await casebook.indexer.repair(older_than_s=0), await casebook.indexer.mend(progress)
-
-    caught_up, mended = run(_with_index(work))
+    async with _opened() as (indexer, progress):
+        caught_up, mended = await indexer.repair(older_than_s=0), await indexer.mend(progress)
     if as_json:
         print_json({"caught_up": caught_up, "mended": mended})
     else:
@@ -58,25 +53,26 @@ def repair(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
 
 
 @app.command()
-def rebuild(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+async def rebuild(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Empty the index and fill it from the database.
 
     Beside a service on a Chroma server, searches find less until it is done. Nothing of deleted incidents stays.
     """
-
-    size = run(_with_index(lambda casebook, progress: casebook.indexer.rebuild(progress)))
+    async with _opened() as (indexer, progress):
+        size = await indexer.rebuild(progress)
     if as_json:
         print_json({"history_size": size})
     else:
         output().print(f"The index holds {size} incidents.")
 
 
-async def _with_index(work: Callable[[Casebook, Progress], Coroutine[Any, Any, T]]) -> T:
+@contextlib.asynccontextmanager
+async def _opened() -> AsyncIterator[tuple[Indexer, Progress]]:
     from triage.app.wiring.storage import open_index
 
     with watching() as progress:
         async with open_index(Settings()) as casebook:
-            return await work(casebook, progress)
+            yield casebook.indexer, progress
 
 
 def _print(report: IndexReport) -> None:

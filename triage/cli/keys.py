@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, messages, output, plain_table, print_json, run
+from triage.cli.terminal import JSON_OPTION, App, messages, output, plain_table, print_json
 from triage.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -18,13 +19,11 @@ if TYPE_CHECKING:
     from triage.store import Store
     from triage.store.keys import Key, MadeKey
 
-T = TypeVar("T")
-
-app = typer.Typer(help="Keys for the HTTP service, and for what it keeps.", no_args_is_help=True)
+app = App(help="Keys for the HTTP service, and for what it keeps.", no_args_is_help=True)
 
 
 @app.command()
-def create(
+async def create(
     name: Annotated[str, typer.Argument(help="What it is for; it stands in the audit log.")],
     scope: Annotated[
         list[str] | None, typer.Option(help="read, triage, annotate or admin; again for more. Default: read, triage.")
@@ -42,18 +41,18 @@ def create(
         expires_at=None if expires_days is None else datetime.now(UTC) + timedelta(days=expires_days),
         requests_per_minute=requests_per_minute,
     )
-    made = _run_with_keys(
-        lambda store: store.keys.create(
+    async with _opened() as store:
+        made = await store.keys.create(
             new.name, new.scopes, new.teams, expires_at=new.expires_at, requests_per_minute=new.requests_per_minute
         )
-    )
     _print_made(made, as_json)
 
 
 @app.command("list")
-def list_keys(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+async def list_keys(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """List the keys, without their texts."""
-    keys = _run_with_keys(lambda store: store.keys.list())
+    async with _opened() as store:
+        keys = await store.keys.list()
     if as_json:
         print_json(keys)
         return
@@ -66,19 +65,22 @@ def list_keys(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
 
 
 @app.command()
-def rotate(
+async def rotate(
     key_id: Annotated[str, typer.Argument(help="See `triage keys list`.")],
     grace_hours: Annotated[float, typer.Option(min=0, max=720, help="The text before opens for so long.")] = 24,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Give a key a new text, which is printed once."""
-    _print_made(_run_with_keys(lambda store: store.keys.rotate(key_id, grace_hours * 3600)), as_json)
+    async with _opened() as store:
+        made = await store.keys.rotate(key_id, grace_hours * 3600)
+    _print_made(made, as_json)
 
 
 @app.command()
-def revoke(key_id: Annotated[str, typer.Argument(help="See `triage keys list`.")]) -> None:
+async def revoke(key_id: Annotated[str, typer.Argument(help="See `triage keys list`.")]) -> None:
     """End a key for good: within seconds it opens nothing, in any process."""
-    key = _run_with_keys(lambda store: store.keys.revoke(key_id))
+    async with _opened() as store:
+        key = await store.keys.revoke(key_id)
     output().print(f"Key {key.id} ({escape(key.name)}) is revoked.")
 
 
@@ -90,13 +92,14 @@ def encryption() -> None:
     typer.echo(Fernet.generate_key().decode())
 
 
-def audit(
+async def audit(
     incident: Annotated[str | None, typer.Option(help="Only changes to this incident.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest.")] = 50,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Show who changed what, newest first: labels, deletions, keys."""
-    page = _run_with_keys(lambda store: store.audit.list(limit, incident_id=incident))
+    async with _opened() as store:
+        page = await store.audit.list(limit, incident_id=incident)
     if as_json:
         print_json(page.entries)
         return
@@ -129,23 +132,20 @@ def _as_minute(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
 
 
-def _run_with_keys(work: Callable[[Store], Awaitable[T]]) -> T:
-    """Run the work on the store without encryption and taxonomy: keys can be made before either is set up."""
+@contextlib.asynccontextmanager
+async def _opened() -> AsyncIterator[Store]:
+    """The store without encryption and taxonomy: keys can be made before either is set up."""
+    from triage.app.wiring.storage import make_data_folder
+    from triage.store import Store, upgrade
 
-    async def opened() -> T:
-        from triage.app.wiring.storage import make_data_folder
-        from triage.store import Store, upgrade
-
-        settings = Settings()
-        make_data_folder(settings)
-        await upgrade(settings.sql_url)
-        store = Store(settings.sql_url)
-        try:
-            return await work(store)
-        finally:
-            await store.close()
-
-    return run(opened())
+    settings = Settings()
+    make_data_folder(settings)
+    await upgrade(settings.sql_url)
+    store = Store(settings.sql_url)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 def _checked(**fields: Any) -> NewKey:

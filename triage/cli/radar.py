@@ -12,26 +12,17 @@ from rich.padding import Padding
 from rich.table import Column, Table
 
 from triage.app.settings import Settings
-from triage.cli.terminal import (
-    JSON_OPTION,
-    TEAM_OPTION,
-    output,
-    plain_table,
-    print_json,
-    run,
-    watching,
-    without_control,
-)
+from triage.cli.terminal import JSON_OPTION, TEAM_OPTION, plain_table, print_result, watching, without_control
 from triage.domain.errors import MisconfiguredService
 from triage.render.quantities import percent
 
 if TYPE_CHECKING:
-    from triage.insights.radar import Criteria, Radar, RadarGroup, Scope
+    from triage.insights.radar import Radar, RadarGroup
 
 _MOST_SHOWN = 10
 
 
-def radar(
+async def radar(
     facet: Annotated[str | None, typer.Option(help="By default the finest that tells the kind of incident.")] = None,
     recent: Annotated[int, typer.Option(min=1, help="Look at so many incidents, the last to come in.")] = 1_000,
     least: Annotated[int, typer.Option(min=3, help="Fewer distinct incidents make no group.")] = 5,
@@ -41,39 +32,30 @@ def radar(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Group the recent incidents that no label of a facet fits, and draft a label for each group."""
+    from triage.app.wiring.models import open_model
+    from triage.app.wiring.storage import open_importing
     from triage.insights import radar as radars
 
     if as_yaml and as_json:
         raise typer.BadParameter("give --yaml or --json, not both", param_hint="--yaml")
-    criteria = radars.DEFAULT_CRITERIA._replace(least=least)
-    found = run(_look(radars.Scope(facet, recent, team), criteria, phrases=phrase))
-    if as_json:
-        print_json(found)
-    elif as_yaml:
-        sys.stdout.write(without_control(radars.as_yaml(found)))
-    else:
-        _print(found, output())
-
-
-async def _look(scope: Scope, criteria: Criteria, *, phrases: bool) -> Radar:
-    from triage.app.wiring.models import open_model
-    from triage.app.wiring.storage import open_importing
-    from triage.insights.radar import phrase, scan_store
-
     settings = Settings()
-    if phrases and settings.model == "none":
+    if phrase and settings.model == "none":
         raise MisconfiguredService(
             "--phrase needs a chat model, and TRIAGE_MODEL is none: set one, or leave --phrase out.", setting="model"
         )
+    scope, criteria = radars.Scope(facet, recent, team), radars.DEFAULT_CRITERIA._replace(least=least)
     with watching() as progress:
         async with open_importing(settings, progress) as (casebook, store):
-            found = await scan_store(store, casebook, scope, criteria, progress)
-        if not phrases or not found.groups:
-            return found
-        async with open_model(settings, progress) as model:
-            assert model is not None  # noqa: S101 - `none` was refused above
-            with progress.step("Wording the drafts"):
-                return await phrase(found, casebook.taxonomy, model)
+            found = await radars.scan_store(store, casebook, scope, criteria, progress)
+        if phrase and found.groups:
+            async with open_model(settings, progress) as model:
+                assert model is not None  # noqa: S101 - `none` was refused above
+                with progress.step("Wording the drafts"):
+                    found = await radars.phrase(found, casebook.taxonomy, model)
+    if as_yaml:
+        sys.stdout.write(without_control(radars.as_yaml(found)))
+    else:
+        print_result(found, as_json, _print)
 
 
 def _print(found: Radar, console: Console) -> None:

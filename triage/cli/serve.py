@@ -1,4 +1,4 @@
-"""`triage serve` and `worker`: the HTTP service, and a process that triages what it accepts."""
+"""`triage serve`, `worker` and `spending`: the HTTP service, its workers, and what its model calls cost."""
 
 from __future__ import annotations
 
@@ -11,9 +11,19 @@ from collections.abc import AsyncIterator, Callable
 from typing import Annotated, TypeVar
 
 import typer
+from rich.markup import escape
 
 from triage.app.settings import Settings, secrets
-from triage.cli.terminal import messages, run, watching
+from triage.cli.terminal import (
+    JSON_OPTION,
+    messages,
+    opened_store,
+    output,
+    plain_table,
+    print_json,
+    settings_with,
+    watching,
+)
 from triage.domain.errors import MisconfiguredService, TriageError
 from triage.observability.logs import set_up
 from triage.observability.progress import Progress
@@ -28,7 +38,7 @@ _KEEP_ALIVE_S = 75
 _log = logging.getLogger(__name__)
 
 
-def serve(
+async def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; TRIAGE_HOST.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; TRIAGE_PORT.")] = None,
 ) -> None:
@@ -36,30 +46,11 @@ def serve(
 
     Ctrl-C stops it; what was accepted and not triaged yet is triaged after the next start.
     """
-    settings = Settings()
-    changes = {"host": host, "port": port}
-    run(_serve(settings.model_copy(update={k: v for k, v in changes.items() if v is not None})))
-
-
-def worker(
-    concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Incidents in work at a time; TRIAGE_CONCURRENCY.")
-    ] = None,
-) -> None:
-    """Triage what the service accepts, beside any number of other workers.
-
-    They share a PostgreSQL (TRIAGE_DATABASE_URL) and a Chroma server (TRIAGE_CHROMA_URL). Ctrl-C or SIGTERM ends one
-    at once; what it had in work is taken up by another.
-    """
-    settings = Settings()
-    run(_work(settings if concurrency is None else settings.model_copy(update={"concurrency": concurrency})))
-
-
-async def _serve(settings: Settings) -> None:
     import uvicorn
 
     from triage.app.serving import open_app
 
+    settings = settings_with(host=host, port=port)
     is_for_programs = settings.log_format == "json"
     console = messages(quiet=is_for_programs)
     asks_for_keys = needs_keys(settings.host, settings.auth)
@@ -96,9 +87,19 @@ async def _serve(settings: Settings) -> None:
         await server.serve(sockets=[listening])
 
 
-async def _work(settings: Settings) -> None:
+async def worker(
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Incidents in work at a time; TRIAGE_CONCURRENCY.")
+    ] = None,
+) -> None:
+    """Triage what the service accepts, beside any number of other workers.
+
+    They share a PostgreSQL (TRIAGE_DATABASE_URL) and a Chroma server (TRIAGE_CHROMA_URL). Ctrl-C or SIGTERM ends one
+    at once; what it had in work is taken up by another.
+    """
     from triage.app.serving import open_worker
 
+    settings = settings_with(concurrency=concurrency)
     is_for_programs = settings.log_format == "json"
     async with _started(open_worker, settings) as jobs:
         stopped = asyncio.Event()
@@ -113,6 +114,34 @@ async def _work(settings: Settings) -> None:
                 await asyncio.wait_for(stopped.wait(), 1.0)
             if not stopped.is_set() and not jobs.is_running:
                 raise WorkerDied("The worker stopped working. See its log for the reason, then start it again.")
+
+
+async def spending(
+    days: Annotated[int, typer.Option(min=1, max=366, help="The latest days on which a model was asked.")] = 7,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Show calls, tokens and cost by day (UTC) and model, counted over all processes."""
+    settings = Settings()
+    async with opened_store() as store:
+        found = await store.spending.list(days)
+    if as_json:
+        print_json(found)
+        return
+    console = output()
+    if not found:
+        console.print("No model has been asked yet.")
+        return
+    figures = ("calls", "prompt tokens", "completion tokens", "cost")
+    table = plain_table("day", "model", *figures, right=figures)
+    for one in found:
+        cost = "-" if one.cost is None else f"${one.cost:,.4f}"
+        tokens = (f"{one.prompt_tokens:,}", f"{one.completion_tokens:,}")
+        table.add_row(one.day, escape(one.model), f"{one.calls:,}", *tokens, cost)
+    console.print(table)
+    budget = [f"{settings.daily_tokens:,} tokens"] if settings.daily_tokens else []
+    budget += [f"${settings.daily_cost:,.2f}"] if settings.daily_cost else []
+    if budget:
+        console.print(f"\nThe budget of a day: {' and '.join(budget)}; it starts anew at 00:00 UTC.")
 
 
 @contextlib.asynccontextmanager

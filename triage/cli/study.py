@@ -1,4 +1,4 @@
-"""`triage study`: the whole study of a corpus: kinds of incidents, detection, mitigation, durations, trends."""
+"""`triage study` and `checklist`: the whole study of a corpus, and the steps of adopting the method."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,25 +14,28 @@ from rich.markup import escape
 
 from triage.app.settings import Settings
 from triage.cli.terminal import (
+    FAILURE,
     JSON_OPTION,
     TEAM_OPTION,
     figures_table,
     messages,
     output,
     print_json,
-    run,
+    print_result,
     split_pair,
     watching,
 )
+from triage.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from triage.domain.taxonomy import Taxonomy
-    from triage.insights.study import Corpus, Roles, Study, StudyOptions
-    from triage.insights.study.checklist import Checklist
+    from triage.insights.study import Corpus, Roles, Study
+    from triage.insights.study.checklist import Bars, Checklist
     from triage.render.tables import Table
+    from triage.store import Store
 
 _QUIET = ("months",)
 """Tables that are too long for the terminal."""
@@ -40,7 +43,7 @@ _LEFT_OUT = ("all at once", "source")
 """The beginnings of the names of columns that make a table too wide for the terminal."""
 
 
-def study(
+async def study(
     file: Annotated[
         Path | None,
         typer.Argument(
@@ -98,8 +101,11 @@ def study(
 
     Each figure names the incidents behind it: in the JSON, the CSV files and the HTML page of `--out`.
     """
-    from triage.insights.study import StudyOptions, tables_of
+    from triage.domain.taxonomy import Taxonomy
+    from triage.insights.study import Roles, StudyOptions, make_study, tables_of
+    from triage.insights.study.corpus_loading import file_corpus, shipped_corpus
     from triage.insights.study.repeats import SIMILARITY
+    from triage.intake.annotations import read_annotations
 
     options = StudyOptions(
         observed_until=observed_until and observed_until.replace(tzinfo=UTC),
@@ -107,96 +113,55 @@ def study(
         similarity=SIMILARITY if similarity is None else similarity,
         seed=seed,
     )
-    named, embeds = (facet or [], field or []), similarity is not None
-    source = _Source(file, store, team, taxonomy, *named, roles, role or [], annotations, human, skip_bad, embeds)
-    corpus, made = run(_study(source, options))
+    settings = Settings()
+    facets, fields = _named(facet or [], "facet"), _named(field or [], "field")
+    if file is not None and store:
+        raise InvalidInput("Name a file or give --store, not both.", field="store")
+    if team and not store:
+        raise InvalidInput("Teams have incidents in the store alone: give --store with --team.", field="team")
+    if (facets or fields) and file is None:
+        raise InvalidInput("--facet and --field say how a file is read: name a file.", field="file")
+    is_as_it_stands = bool(facets) and taxonomy is None
+    known = Taxonomy.load(settings.taxonomy if is_as_it_stands else taxonomy or settings.taxonomy)
+    vectors: Mapping[str, NDArray[np.float32]] = {}
+    if store:
+        corpus, vectors = await _stored(settings, known, team)
+    elif file is not None:
+        read_with = None if is_as_it_stands else known
+        corpus = file_corpus(file, read_with, facets, fields, are_human=human, skip_bad=skip_bad)
+    else:
+        corpus = shipped_corpus(known)
+    if similarity is not None and not store:
+        vectors = await _embedded(settings, corpus)
+    if annotations is not None:
+        given = read_annotations(annotations, corpus.taxonomy).annotations
+        corpus = corpus._replace(annotations=tuple(sorted(given, key=lambda annotation: annotation.created_at)))
+    if not corpus.records:
+        raise InvalidInput(
+            "There is no labelled incident to study: bring some in with `triage import FILE`.", field="file"
+        )
+    meanings = Roles.load(corpus.taxonomy, roles or settings.study_roles)
+    with watching() as watch, watch.step("Studying the incidents"):
+        meanings = meanings.given(corpus.taxonomy, role or [])
+        steps = await _stored_checklist(settings, corpus.taxonomy, meanings) if store and not team else None
+        made = make_study(corpus, meanings, options, vectors, steps)
     tables = tables_of(made, corpus.taxonomy)
     plots = 0 if out is None else _write(out, made, corpus, tables)
-    if as_json:
-        print_json(made)
-    else:
-        _print(made, tables, output())
+    print_result(made, as_json, lambda made, console: _print(made, tables, console))
     if out is not None:
         what = f"study.html, study.json, {len(tables)} CSV files and {plots} pictures in plots"
         messages().print(f"Written to {escape(str(out))}: {what}.")
-
-
-class _Source(NamedTuple):
-    """The incidents to study, and how to read them."""
-
-    file: Path | None
-    of_store: bool
-    teams: list[str] | None
-    taxonomy: str | None
-    facets: Sequence[str]
-    fields: Sequence[str]
-    roles_file: Path | None
-    roles: Sequence[str]
-    annotations: Path | None
-    is_human: bool
-    skip_bad: bool
-    by_meaning: bool
 
 
 def _named(given: Sequence[str], option: str) -> dict[str, str]:
     return dict(split_pair(each, "NAME=FIELD", f"--{option} NAME=FIELD", option) for each in given)
 
 
-async def _study(source: _Source, options: StudyOptions) -> tuple[Corpus, Study]:
-    from triage.domain.errors import InvalidInput
-    from triage.insights.study import Roles, make_study
-    from triage.intake.annotations import read_annotations
-
-    settings = Settings()
-    corpus, vectors = await _corpus(settings, source)
-    if source.annotations is not None:
-        given = read_annotations(source.annotations, corpus.taxonomy).annotations
-        corpus = corpus._replace(annotations=tuple(sorted(given, key=lambda one: one.created_at)))
-    if not corpus.records:
-        raise InvalidInput(
-            "There is no labelled incident to study: bring some in with `triage import FILE`.", field="file"
-        )
-    roles = Roles.load(corpus.taxonomy, source.roles_file or settings.study_roles)
-    with watching() as watch, watch.step("Studying the incidents"):
-        roles = roles.given(corpus.taxonomy, source.roles)
-        has_checklist = source.of_store and not source.teams
-        checklist = await _checklist(settings, corpus.taxonomy, roles) if has_checklist else None
-        return corpus, make_study(corpus, roles, options, vectors, checklist)
-
-
-async def _checklist(settings: Settings, taxonomy: Taxonomy, roles: Roles) -> Checklist:
-    from triage.app.wiring.storage import live_options, open_store
-    from triage.insights.live_agreement import LiveAgreement
-    from triage.insights.study.checklist import EvalFolders, measure_checklist
+async def _stored_checklist(settings: Settings, taxonomy: Taxonomy, roles: Roles) -> Checklist:
+    from triage.app.wiring.storage import open_store
 
     async with open_store(settings) as (store, _):
-        live = LiveAgreement(store, taxonomy, live_options(settings))
-        folders = EvalFolders(settings.suites, settings.runs)
-        return await measure_checklist(store, taxonomy, live, roles, folders, datetime.now(UTC))
-
-
-async def _corpus(settings: Settings, source: _Source) -> tuple[Corpus, Mapping[str, NDArray[np.float32]]]:
-    from triage.domain.errors import InvalidInput
-    from triage.domain.taxonomy import Taxonomy
-    from triage.insights.study.corpus_loading import file_corpus, shipped_corpus
-
-    facets, fields = _named(source.facets, "facet"), _named(source.fields, "field")
-    if source.file is not None and source.of_store:
-        raise InvalidInput("Name a file or give --store, not both.", field="store")
-    if source.teams and not source.of_store:
-        raise InvalidInput("Teams have incidents in the store alone: give --store with --team.", field="team")
-    if (facets or fields) and source.file is None:
-        raise InvalidInput("--facet and --field say how a file is read: name a file.", field="file")
-    is_as_it_stands = bool(facets) and source.taxonomy is None
-    taxonomy = None if is_as_it_stands else Taxonomy.load(source.taxonomy or settings.taxonomy)
-    if source.file is not None:
-        corpus = file_corpus(source.file, taxonomy, facets, fields, are_human=source.is_human, skip_bad=source.skip_bad)
-    else:
-        taxonomy = taxonomy or Taxonomy.load(settings.taxonomy)
-        if source.of_store:
-            return await _stored(settings, taxonomy, source.teams)
-        corpus = shipped_corpus(taxonomy)
-    return corpus, await _embedded(settings, corpus) if source.by_meaning else {}
+        return await _measure(settings, store, taxonomy, roles, settings.suites, settings.runs)
 
 
 async def _stored(
@@ -250,3 +215,64 @@ def _print(made: Study, tables: list[Table], console: Console) -> None:
         console.print(f"\n[bold]{escape(one.title)}[/bold]\n[dim]{escape(one.caption)}[/dim]")
         if one.rows:
             console.print(figures_table(one, _LEFT_OUT), crop=False)
+
+
+async def checklist(
+    bar: Annotated[float, typer.Option(min=0, max=1, help="What kappa's whole interval must reach.")] = 0.8,
+    review_days: Annotated[float, typer.Option(min=1, help="How old the latest adjudication may be.")] = 90.0,
+    suites: Annotated[Path, typer.Option(help="The folder with suites.")] = Path("evals/suites"),
+    runs: Annotated[Path, typer.Option(help="The folder that holds the runs.")] = Path("runs"),
+    strict: Annotated[bool, typer.Option("--strict", help="End with exit code 1 if any step is open.")] = False,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Measure which steps of the method this installation has taken, and say what comes next for each."""
+    from triage.app.wiring.storage import open_importing
+    from triage.insights.study import Roles
+    from triage.insights.study.checklist import DEFAULT_BARS
+
+    settings = Settings()
+    bars = DEFAULT_BARS._replace(kappa=bar, review_days=review_days)
+    with watching() as progress:
+        async with open_importing(settings, progress) as (casebook, store):
+            roles = Roles.load(casebook.taxonomy, settings.study_roles)
+            found = await _measure(settings, store, casebook.taxonomy, roles, suites, runs, bars)
+    if as_json:
+        print_json({**found.model_dump(mode="json"), "is_fulfilled": found.is_fulfilled})
+    else:
+        _print_checklist(found, output())
+    if strict and not found.is_fulfilled:
+        raise typer.Exit(FAILURE)
+
+
+async def _measure(
+    settings: Settings,
+    store: Store,
+    taxonomy: Taxonomy,
+    roles: Roles,
+    suites: Path,
+    runs: Path,
+    bars: Bars | None = None,
+) -> Checklist:
+    from triage.app.wiring.storage import live_options
+    from triage.insights.live_agreement import LiveAgreement
+    from triage.insights.study.checklist import DEFAULT_BARS, EvalFolders, measure_checklist
+
+    live = LiveAgreement(store, taxonomy, live_options(settings))
+    folders, now = EvalFolders(suites, runs), datetime.now(UTC)
+    return await measure_checklist(store, taxonomy, live, roles, folders, now, bars or DEFAULT_BARS)
+
+
+def _print_checklist(found: Checklist, console: Console) -> None:
+    taken = sum(step.is_fulfilled for step in found.steps)
+    console.print(
+        f"\n[bold]Adoption[/bold]: {taken} of {len(found.steps)} steps; taxonomy {escape(found.taxonomy)}, "
+        f"{found.incidents} incidents in the history\n"
+    )
+    for step in found.steps:
+        mark = "[green]done[/green]" if step.is_fulfilled else "[bold red]open[/bold red]"
+        console.print(f"{mark}  {escape(step.title)}")
+        for one in step.evidence:
+            console.print(f"      [dim]{escape(one)}[/dim]")
+        if not step.is_fulfilled:
+            console.print(f"      next: {escape(step.next)}")
+    console.print(f"\n{escape(found.source)}")

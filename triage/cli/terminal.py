@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import getpass
+import inspect
 import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -75,6 +77,14 @@ def print_json(value: Any) -> None:
     sys.stdout.write(text + "\n")
 
 
+def print_result(value: T, as_json: bool, show: Callable[[T, Console], None]) -> None:
+    """Print the result of a command as JSON, or with `show` on standard output."""
+    if as_json:
+        print_json(value)
+    else:
+        show(value, output())
+
+
 def plain_table(*columns: str | Column, right: Collection[str] = (), header_style: str = "table.header") -> Table:
     """A table without lines. Columns that are given by their heading fold long cells."""
     made = [
@@ -119,16 +129,31 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def run_with_store(work: Callable[[Store], Awaitable[T]]) -> T:
-    """Run the command's work on the store of the settings."""
+class App(typer.Typer):
+    """An app whose commands may be coroutine functions. They run in the name of the operating system's user."""
 
-    async def opened() -> T:
-        from triage.app.wiring.storage import open_store
+    def command(self, *args: Any, **options: Any) -> Callable[[Any], Any]:
+        """See `typer.Typer.command`."""
+        register = super().command(*args, **options)
 
-        async with open_store(Settings()) as (store, _):
-            return await work(store)
+        def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(command)
+            def blocking(*args: Any, **values: Any) -> None:
+                run(command(*args, **values))
 
-    return run(opened())
+            register(blocking if inspect.iscoroutinefunction(command) else command)
+            return command
+
+        return decorate
+
+
+@contextlib.asynccontextmanager
+async def opened_store() -> AsyncIterator[Store]:
+    """The store of the settings."""
+    from triage.app.wiring.storage import open_store
+
+    async with open_store(Settings()) as (store, _):
+        yield store
 
 
 def user_name() -> str:
@@ -137,6 +162,11 @@ def user_name() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "unknown"
+
+
+def settings_with(**changes: Any) -> Settings:
+    """The settings with those changes that are not None."""
+    return Settings().model_copy(update={name: value for name, value in changes.items() if value is not None})
 
 
 def environment_variable(field: str | int) -> str:

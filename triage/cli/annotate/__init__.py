@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import typer
-
 from triage.cli.annotate.adjudication import adjudicate, history
 from triage.cli.annotate.assign import assign
-from triage.cli.annotate.export_labels import export_file
-from triage.cli.annotate.import_labels import import_file
+from triage.cli.annotate.label_files import export_file, import_file
 from triage.cli.annotate.preview import preview
 from triage.cli.annotate.status import status
+from triage.cli.terminal import App
 
-app = typer.Typer(
+app = App(
     help="Have several annotators label incidents. They label on the page /label of a running service, and settle "
     "disagreements on /label/adjudicate.",
     no_args_is_help=True,

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, output, print_json, run, run_with_store, watching
+from triage.cli.terminal import JSON_OPTION, opened_store, output, print_json, watching
 from triage.domain.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from triage.labels.annotation_job.adjudication import Accepted
-    from triage.labels.annotation_job.disagreement import Verdict
-    from triage.store import Store
 
 _SHOWN = 10
 
 
-def adjudicate(
+async def adjudicate(
     annotator: Annotated[str, typer.Option(help="Your name: who settles it.")],
     accept_agreed: Annotated[
         bool, typer.Option("--accept-agreed", help="Make gold all that at least two people agree on.")
@@ -29,13 +24,18 @@ def adjudicate(
 
     A decision keeps who made it and from what. A running service has these labels in its history after its next start.
     """
+    from triage.app.wiring.storage import open_records
+    from triage.labels.annotation_job.adjudication import Adjudication
+
     if not accept_agreed:
         raise InvalidInput(
             "Settle disagreements on the page /label/adjudicate of the service (triage serve). To make gold what all "
             "agree on, add --accept-agreed.",
             field="accept_agreed",
         )
-    accepted = run(_accept(annotator))
+    with watching() as progress:
+        async with open_records(Settings(), progress) as records:
+            accepted = await Adjudication(records.casebook, records.store).accept_agreed(annotator, progress)
     console = output()
     if accepted.facets:
         console.print(f"{accepted.facets} labels of {accepted.incidents} incidents are gold: all agreed on them.")
@@ -49,12 +49,16 @@ def adjudicate(
             console.print(f"  and {len(accepted.left_out) - _SHOWN} more")
 
 
-def history(
+async def history(
     incident: Annotated[str, typer.Argument(help="The incident's id.")],
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Show how an incident's gold labels came about: who settled what, when, and from which annotations."""
-    found = run_with_store(lambda store: _verdicts(store, incident))
+    from triage.labels.annotation_job.disagreement import verdicts
+
+    async with opened_store() as store:
+        await store.incidents.get(incident)
+        found = verdicts(await store.annotations.list(incident))
     if as_json:
         print_json(found)
         return
@@ -71,19 +75,3 @@ def history(
         for each in verdict.settled:
             note = f": {each.note}" if each.note else ""
             console.print(f"    {escape(each.annotator)} said {escape(', '.join(each.labels) + note)}", style="dim")
-
-
-async def _accept(annotator: str) -> Accepted:
-    from triage.app.wiring.storage import open_records
-    from triage.labels.annotation_job.adjudication import Adjudication
-
-    with watching() as progress:
-        async with open_records(Settings(), progress) as records:
-            return await Adjudication(records.casebook, records.store).accept_agreed(annotator, progress)
-
-
-async def _verdicts(store: Store, incident_id: str) -> list[Verdict]:
-    from triage.labels.annotation_job.disagreement import verdicts
-
-    await store.incidents.get(incident_id)
-    return verdicts(await store.annotations.list(incident_id))

@@ -9,15 +9,16 @@ import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, messages, output, print_json, run
+from triage.cli.terminal import JSON_OPTION, messages, output, print_json
 from triage.domain.enums import Status
 from triage.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from triage.labels.annotation_job.assignment import Assigned
+    from triage.domain.taxonomy import Taxonomy
+    from triage.store import Store
 
 
-def assign(
+async def assign(
     annotators: Annotated[str, typer.Option(help="Names, separated by commas.")],
     per_incident: Annotated[int, typer.Option(min=1, max=20, help="How many of them label each incident.")] = 2,
     facets: Annotated[str, typer.Option(help="Facets to label, separated by commas; all without it.")] = "",
@@ -34,9 +35,29 @@ def assign(
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Give each incident to several annotators, the same number of incidents to each. Earlier assignments stay."""
+    from triage.app.wiring.storage import open_store
+    from triage.labels.annotation_job.assignment import assign as assign_incidents
+
     if file is not None and status is not None:
         raise typer.BadParameter("name a file or a status, not both.", param_hint="--from")
-    assigned = run(_assign(_list(annotators), per_incident, _list(facets), limit, seed, file, status, show_model))
+    settings = Settings()
+    async with open_store(settings) as (store, taxonomy):
+        ids = None
+        if file is not None:
+            is_list = file.suffix == ".txt"
+            ids = _read_ids(file) if is_list else await _import(file, settings, store, taxonomy)
+        assigned = await assign_incidents(
+            store,
+            taxonomy,
+            _list(annotators),
+            per_incident=per_incident,
+            facets=_list(facets),
+            incident_ids=ids,
+            status=status,
+            limit=limit,
+            seed=seed,
+            shows_model=show_model,
+        )
     if as_json:
         print_json(assigned._asdict())
         return
@@ -50,50 +71,21 @@ def assign(
     console.print("Next: each of them labels on the page /label of the service: triage serve", style="dim")
 
 
-async def _assign(
-    annotators: list[str],
-    per_incident: int,
-    facets: list[str],
-    limit: int | None,
-    seed: int,
-    file: Path | None,
-    status: Status | None,
-    shows_model: bool,
-) -> Assigned:
-    from triage.app.wiring.storage import open_store
-    from triage.labels.annotation_job.annotation_files import import_incidents
-    from triage.labels.annotation_job.assignment import assign as add
-
-    settings = Settings()
-    async with open_store(settings) as (store, taxonomy):
-        ids = None
-        if file is not None and file.suffix == ".txt":
-            ids = _read_ids(file)
-        elif file is not None:
-            from triage.intake.write_ups import read_file
-
-            incidents = read_file(file, settings.max_write_up_bytes).incidents
-            new = await import_incidents(incidents, store, taxonomy)
-            messages().print(f"{escape(str(file))}: {len(incidents)} incidents, {new} of them new.")
-            ids = [incident.id for incident in incidents]
-        return await add(
-            store,
-            taxonomy,
-            annotators,
-            per_incident=per_incident,
-            facets=facets,
-            incident_ids=ids,
-            status=status,
-            limit=limit,
-            seed=seed,
-            shows_model=shows_model,
-        )
-
-
 def _read_ids(file: Path) -> list[str]:
     if not file.is_file():
         raise InvalidInput(f"There is no file {file}.", field="from")
     return file.read_text(encoding="utf-8").split()
+
+
+async def _import(file: Path, settings: Settings, store: Store, taxonomy: Taxonomy) -> list[str]:
+    """Store the write-ups of a file. Returns their ids."""
+    from triage.intake.write_ups import read_file
+    from triage.labels.annotation_job.annotation_files import import_incidents
+
+    incidents = read_file(file, settings.max_write_up_bytes).incidents
+    new = await import_incidents(incidents, store, taxonomy)
+    messages().print(f"{escape(str(file))}: {len(incidents)} incidents, {new} of them new.")
+    return [incident.id for incident in incidents]
 
 
 def _list(text: str) -> list[str]:

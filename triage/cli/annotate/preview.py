@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, output, print_json, run, split_pair, watching
+from triage.cli.terminal import JSON_OPTION, print_result, split_pair, watching
 from triage.render.quantities import percent
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _PATIENCE_S = 20.0
 _WORDS = {"towards": "towards what a person said", "away": "away from what a person said"}
 
 
-def preview(
+async def preview(
     incident: Annotated[str, typer.Argument(help="The incident's id.")],
     labels: Annotated[list[str], typer.Argument(help="FACET=LABEL, or FACET=LABEL,LABEL; as gold.")],
     days: Annotated[float, typer.Option(min=0, help="Only incidents that were triaged within so many days.")] = 30,
@@ -36,32 +36,22 @@ def preview(
 
     No model is asked: what it said is taken from the stored triages, and decided anew with the history as it would be.
     """
-    found, taxonomy = run(_preview(incident, labels, days, limit, seconds))
-    if as_json:
-        print_json(found)
-    else:
-        _print(found, taxonomy, output())
-
-
-async def _preview(
-    incident_id: str, pairs: list[str], days: float, limit: int, seconds: float
-) -> tuple[Preview, Taxonomy]:
     from triage.app.wiring.components import open_components
     from triage.domain.annotation import Annotation
     from triage.labels.preview import DEFAULT_OPTIONS
 
     given = []
-    for pair in pairs:
+    for pair in labels:
         facet, names = split_pair(pair, "FACET=LABEL", "category=operational", "labels")
-        labels = tuple(name.strip() for name in names.split(",") if name.strip())
+        ids = tuple(name.strip() for name in names.split(",") if name.strip())
         # The annotator doesn't matter: nothing is stored, and the newest gold label counts whoever gave it.
-        given.append(Annotation(incident_id=incident_id, facet=facet, labels=labels, annotator="preview", is_gold=True))
+        given.append(Annotation(incident_id=incident, facet=facet, labels=ids, annotator="preview", is_gold=True))
     options = DEFAULT_OPTIONS._replace(days=days, most=limit, seconds=seconds)
     with watching() as progress:
         async with open_components(Settings(), progress, starts_model=False) as components:
             with progress.step("Deciding recent incidents again"):
-                preview = await components.previewer.preview(incident_id, given, options=options)
-                return preview, components.taxonomy
+                found = await components.previewer.preview(incident, given, options=options)
+    print_result(found, as_json, lambda found, console: _print(found, components.taxonomy, console))
 
 
 def _print(found: Preview, taxonomy: Taxonomy, console: Console) -> None:

@@ -8,16 +8,20 @@ from rich.console import Console
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, output, plain_table, print_json, run
+from triage.cli.terminal import JSON_OPTION, output, plain_table, print_json
 from triage.render.quantities import percent
 
 if TYPE_CHECKING:
     from triage.labels.annotation_job.status import JobStatus
 
 
-def status(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
+async def status(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     """Show how far each annotator is, what is open, and how well each two agree on each facet."""
-    found = run(_status())
+    from triage.app.wiring.storage import open_store
+    from triage.labels.annotation_job.status import job_status
+
+    async with open_store(Settings()) as (store, taxonomy):
+        found = await job_status(store, taxonomy)
     if as_json:
         print_json(found)
         return
@@ -33,14 +37,6 @@ def status(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     _print_agreement(found, console)
     for step in _next(found):
         console.print(f"Next: {escape(step)}", style="dim")
-
-
-async def _status() -> JobStatus:
-    from triage.app.wiring.storage import open_store
-    from triage.labels.annotation_job.status import job_status
-
-    async with open_store(Settings()) as (store, taxonomy):
-        return await job_status(store, taxonomy)
 
 
 def _print_annotators(found: JobStatus, console: Console) -> None:
