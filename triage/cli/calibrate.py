@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import JSON_OPTION, messages, output, plain_table, print_json
+from triage.cli.terminal import JSON_OPTION, messages, plain_table, print_result
 
 if TYPE_CHECKING:
     from triage.pipeline.calibration import Calibrator, FacetCalibration
@@ -47,15 +48,11 @@ def calibrate(
     calibrator.write(path)
     if plot is not None:
         write_picture(plot, chart_calibration(calibrator))
-    if as_json:
-        print_json(calibrator)
-    else:
-        _print(calibrator)
+    print_result(calibrator, as_json, _print)
     messages().print(f"\nWritten to {escape(str(path))}" + (f", drawn in {escape(str(plot))}." if plot else "."))
 
 
-def _print(calibrator: Calibrator) -> None:
-    console = output()
+def _print(calibrator: Calibrator, console: Console) -> None:
     console.print(f"\nFitted on {escape(calibrator.name)}, for {escape(calibrator.circumstances.model)}.")
     for name, facet in calibrator.facets.items():
         weights = ", ".join(f"{source} {weight:.2f}" for source, weight in facet.weights.items() if weight)

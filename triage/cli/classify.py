@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_json, watching
+from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_result, watching
 from triage.domain.errors import InvalidInput
 from triage.domain.incident import Incident
 
@@ -127,14 +127,11 @@ async def search(
     """Search the history by meaning."""
     from triage.app.wiring.storage import open_records
     from triage.cli.rendering import print_neighbours
-    from triage.domain.taxonomy import Taxonomy
 
     if not any(character.isalnum() for character in text):
         raise InvalidInput("There is no word to look for.", field="text")
     with watching() as progress:
         async with open_records(Settings(), progress) as records:
             found = await records.casebook.search(text, k, as_of and as_of.replace(tzinfo=UTC))
-    if as_json:
-        print_json(found)
-    else:
-        print_neighbours(found, Taxonomy.load(Settings().taxonomy), output())
+    taxonomy = records.casebook.taxonomy
+    print_result(found, as_json, lambda found, console: print_neighbours(found, taxonomy, console))

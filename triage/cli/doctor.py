@@ -11,12 +11,13 @@ from typing import Annotated, NamedTuple
 
 import typer
 from pydantic import ValidationError
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Column
 
 from triage import __version__
 from triage.app.settings import Settings
-from triage.cli.terminal import FAILURE, JSON_OPTION, environment_variable, output, plain_table, print_json
+from triage.cli.terminal import FAILURE, JSON_OPTION, environment_variable, plain_table, print_result
 from triage.domain.errors import MisconfiguredService, TriageError
 
 _MODEL_BYTES = 1_117_320_768
@@ -38,10 +39,7 @@ def doctor(as_json: Annotated[bool, JSON_OPTION] = False) -> None:
     The exit code is 1 if any of them fails.
     """
     findings = asyncio.run(_examine())
-    if as_json:
-        print_json([finding._asdict() for finding in findings])
-    else:
-        _print(findings)
+    print_result(findings, as_json, _print, [finding._asdict() for finding in findings])
     if not all(finding.is_ok for finding in findings):
         raise typer.Exit(FAILURE)
 
@@ -178,14 +176,13 @@ async def _index(settings: Settings) -> str:
         return f"{await records.history.size()} incidents, {where}"
 
 
-def _print(findings: list[Finding]) -> None:
+def _print(findings: list[Finding], console: Console) -> None:
     table = plain_table(Column(no_wrap=True), Column(style="bold", no_wrap=True), Column(ratio=1))
     for finding in findings:
         ok = "[yellow]warn[/yellow]" if finding.advice else "[green]ok[/green]"
         mark = ok if finding.is_ok else "[bold red]FAIL[/bold red]"
         advice = f"\n[yellow]-> {escape(finding.advice)}[/yellow]" if finding.advice else ""
         table.add_row(mark, finding.part, escape(finding.state) + advice)
-    console = output()
     console.print(table)
     wrong = sum(not finding.is_ok or bool(finding.advice) for finding in findings)
     console.print(f"\n{wrong} of {len(findings)} need attention." if wrong else "\nEverything is in place.")

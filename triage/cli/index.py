@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
 from triage.app.settings import Settings
-from triage.cli.terminal import FAILURE, JSON_OPTION, App, messages, output, print_json, watching
+from triage.cli.terminal import FAILURE, JSON_OPTION, App, messages, output, print_json, print_result, watching
 
 if TYPE_CHECKING:
     from triage.history.indexing import Indexer, IndexReport
@@ -33,10 +34,7 @@ async def verify(
     """
     async with _opened() as (indexer, progress):
         report = await indexer.compare(progress, all_vectors=vectors)
-    if as_json:
-        print_json({**report._asdict(), "is_clean": report.is_clean})
-    else:
-        _print(report)
+    print_result(report, as_json, _print, {**report._asdict(), "is_clean": report.is_clean})
     if not report.is_clean:
         raise typer.Exit(FAILURE)
 
@@ -75,8 +73,7 @@ async def _opened() -> AsyncIterator[tuple[Indexer, Progress]]:
             yield casebook.indexer, progress
 
 
-def _print(report: IndexReport) -> None:
-    console = output()
+def _print(report: IndexReport, console: Console) -> None:
     marks = f"; {report.marks} changes wait to be worked off" if report.marks else ""
     console.print(f"{report.incidents} incidents compared, {report.vectors} vectors{marks}.")
     if report.is_clean:

@@ -105,7 +105,11 @@ async def audit(
         return
     table = plain_table("when (UTC)", "who", "what", "incident", "details")
     for entry in page.entries:
-        details = ", ".join(f"{name}: {_plain(value)}" for name, value in entry.details.items() if value is not None)
+        given = {name: value for name, value in entry.details.items() if value is not None}
+        details = ", ".join(
+            f"{name}: {'+'.join(map(str, value)) if isinstance(value, list) else value}"
+            for name, value in given.items()
+        )
         when = _as_minute(entry.created_at)
         table.add_row(*map(escape, (when, entry.actor, entry.action, entry.incident_id or "", details)))
     output().print(table)
@@ -158,7 +162,3 @@ def _checked(**fields: Any) -> NewKey:
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidInput(f"{first['loc'][0]}: {first['msg']}.", field=str(first["loc"][0])) from error
-
-
-def _plain(value: Any) -> str:
-    return "+".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -19,8 +19,6 @@ from triage.cli.terminal import (
     TEAM_OPTION,
     figures_table,
     messages,
-    output,
-    print_json,
     print_result,
     split_pair,
     watching,
@@ -236,10 +234,8 @@ async def checklist(
         async with open_importing(settings, progress) as (casebook, store):
             roles = Roles.load(casebook.taxonomy, settings.study_roles)
             found = await _measure(settings, store, casebook.taxonomy, roles, suites, runs, bars)
-    if as_json:
-        print_json({**found.model_dump(mode="json"), "is_fulfilled": found.is_fulfilled})
-    else:
-        _print_checklist(found, output())
+    document = {**found.model_dump(mode="json"), "is_fulfilled": found.is_fulfilled}
+    print_result(found, as_json, _print_checklist, document)
     if strict and not found.is_fulfilled:
         raise typer.Exit(FAILURE)
 

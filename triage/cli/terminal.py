@@ -77,10 +77,10 @@ def print_json(value: Any) -> None:
     sys.stdout.write(text + "\n")
 
 
-def print_result(value: T, as_json: bool, show: Callable[[T, Console], None]) -> None:
-    """Print the result of a command as JSON, or with `show` on standard output."""
+def print_result(value: T, as_json: bool, show: Callable[[T, Console], None], document: Any = None) -> None:
+    """Print the result of a command as JSON (`document`, by default the value), or with `show` on standard output."""
     if as_json:
-        print_json(value)
+        print_json(value if document is None else document)
     else:
         show(value, output())
 

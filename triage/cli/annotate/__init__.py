@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from triage.cli.annotate.adjudication import adjudicate, history
-from triage.cli.annotate.assign import assign
+from triage.cli.annotate.assignment import assign, status
 from triage.cli.annotate.label_files import export_file, import_file
 from triage.cli.annotate.preview import preview
-from triage.cli.annotate.status import status
 from triage.cli.terminal import App
 
 app = App(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import typer
-
 from triage.cli.eval.codebook import codebook
 from triage.cli.eval.reports import compare, export, gate, list_runs, show, tag
 from triage.cli.eval.run import run_suite
 from triage.cli.eval.suspects import second_look, suspects
+from triage.cli.terminal import App
 
-app = typer.Typer(help="Score the labels against gold labels.", no_args_is_help=True)
+app = App(help="Score the labels against gold labels.", no_args_is_help=True)
 app.command("list")(list_runs)
 app.command()(show)
 app.command()(compare)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from triage.cli.terminal import JSON_OPTION, messages, output, plain_table, print_json
+from triage.cli.terminal import JSON_OPTION, messages, plain_table, print_result
 
 if TYPE_CHECKING:
     from triage.evaluation.second_look import FacetSecondLook
@@ -55,10 +55,7 @@ def suspects(
     if export is not None:
         cases = cases_of(finished, taxonomy, data)
         key = write(finished, taxonomy, found, cases, export, most=most, twice=twice, seed=seed)
-    if as_json:
-        print_json(found)
-    else:
-        _print_suspects(found, top, output())
+    print_result(found, as_json, lambda found, console: _print_suspects(found, top, console))
     if export is not None:
         messages().print(
             f"\n{len(key.items)} items written to {escape(str(export))}, their key kept with the run. Have `labels` "
@@ -81,11 +78,7 @@ def second_look(
     finished = Archive(out).find(run)
     taxonomy = Taxonomy.load(finished.suite.taxonomy)
     found = evaluate(finished, taxonomy, read_answers(finished, taxonomy, labelled))
-    if as_json:
-        print_json(found)
-        return
-    for one in found:
-        _print_second_look(one, output())
+    print_result(found, as_json, _print_second_looks)
 
 
 def _print_suspects(found: Sequence[FacetSuspects], top: int, console: Console) -> None:
@@ -136,6 +129,11 @@ def _print_what_if(what_if: WhatIf, console: Console) -> None:
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
+
+
+def _print_second_looks(results: Sequence[FacetSecondLook], console: Console) -> None:
+    for result in results:
+        _print_second_look(result, console)
 
 
 def _print_second_look(one: FacetSecondLook, console: Console) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import typer
 
 from triage.cli.taxonomy.check import check_file
-from triage.cli.taxonomy.diff import diff
-from triage.cli.taxonomy.migrate import migrate_annotations
+from triage.cli.taxonomy.versions import diff, migrate_annotations
 
 app = typer.Typer(help="Work with taxonomies.", no_args_is_help=True)
 app.command()(diff)

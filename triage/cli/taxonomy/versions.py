@@ -1,4 +1,4 @@
-"""`triage taxonomy diff`: what changed between two versions of a taxonomy."""
+"""`triage taxonomy diff` and `migrate`: what changed between two versions, and annotations brought to the new one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from triage.cli.taxonomy.labels import ANNOTATIONS, INCIDENTS, STORE, print_consequences, read_material
 from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, plain_table, print_json
+from triage.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
     from triage.labels.evolution import Change, Comparison, Plan
@@ -71,6 +72,43 @@ def diff(
         messages().print(f"\nThe plan stands in {escape(str(write_plan))}: {waiting}.", soft_wrap=True)
     if exit_code and comparison.changes:
         raise typer.Exit(FAILURE)
+
+
+def migrate_annotations(
+    plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan of `triage taxonomy diff --write-plan`.")],
+    out: Annotated[Path, typer.Option(help="The annotations that are valid in the new version, as JSONL.")],
+    annotations: Annotated[Path | None, ANNOTATIONS] = None,
+    store: Annotated[bool, STORE] = False,
+    incidents: Annotated[Path | None, INCIDENTS] = None,
+    relabel: Annotated[Path | None, typer.Option(help="Write what is to be labelled anew, in order, as JSONL.")] = None,
+    as_json: Annotated[bool, JSON_OPTION] = False,
+) -> None:
+    """Bring annotations to the new version of their taxonomy, by a plan that a person confirmed.
+
+    The exit code is 0 when they are written; 2 if the plan is not confirmed, does not fit, or a file is wrong.
+    """
+    from triage.labels.annotation_job.annotation_files import write_annotations
+    from triage.labels.evolution import agreement_changes, migrate, rank
+    from triage.labels.evolution.plan import read_plan
+
+    plan, before, after = read_plan(plan_file)
+    if annotations is None and not store:
+        raise InvalidInput("Say what to migrate: --annotations FILE or --store.", field="annotations")
+    _check_distinct(annotations, out, relabel)
+    material = read_material(before, annotations, incidents, store)
+    migration = migrate(plan, before, after, material.annotations)
+    ranked = rank(migration.withdrawn, material.annotations, after, material.write_ups)
+    write_annotations(migration.annotations, out)
+    if relabel is not None:
+        relabel.write_text("".join(f"{one.model_dump_json()}\n" for one in ranked), encoding="utf-8")
+    agreement = agreement_changes(plan, before, after, material.annotations, migration)
+    if as_json:
+        counts = migration.model_dump(mode="json", exclude={"annotations", "withdrawn"})
+        figures = {"written": len(migration.annotations), **counts, "to_relabel": len(migration.withdrawn)}
+        print_json({**figures, "agreement": agreement})
+    else:
+        print_consequences(migration, agreement, ranked, output(), is_done=True)
+    messages().print(f"\n{len(migration.annotations)} annotations stand in {escape(str(out))}.", soft_wrap=True)
 
 
 def _print_comparison(comparison: Comparison, plan: Plan, console: Console) -> None:
@@ -145,3 +183,10 @@ def _of_labels(plan: Plan) -> str:
         f"Of the old labels {unchanged + actions['keep']} stay, {actions['map']} get another id, and "
         f"{actions['relabel']} can only be relabelled."
     )
+
+
+def _check_distinct(annotations: Path | None, out: Path, relabel: Path | None) -> None:
+    """Refuse to overwrite the input: the labels that are taken out would be lost."""
+    named = [path.resolve() for path in (annotations, out, relabel) if path is not None]
+    if len(set(named)) < len(named):
+        raise InvalidInput("--annotations, --out and --relabel must be different files.", field="out")
