@@ -13,7 +13,7 @@ from triage.agreement.distance import jaccard_distance, masi_distance
 from triage.agreement.interpretation import Reading, read
 from triage.agreement.interval import Interval
 from triage.agreement.kappa import Kappa, cohen_kappa, fleiss_kappa, kappa_of
-from triage.agreement.pairs import MeanAgreement, mean_agreement
+from triage.agreement.ratings import MeanAgreement, mean_agreement
 from triage.agreement.reliability import (
     Bin,
     Coverage,

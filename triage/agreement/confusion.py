@@ -67,11 +67,11 @@ class Confusion(BaseModel, frozen=True):
         """The same counts without the labels that neither side used."""
         counts = self.array
         keep = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-        kept = counts[np.ix_(keep, keep)]
+        used = counts[np.ix_(keep, keep)]
         return self.model_copy(
             update={
                 "labels": tuple(self.labels[i] for i in keep),
-                "counts": tuple(tuple(row) for row in kept.tolist()),
+                "counts": tuple(tuple(row) for row in used.tolist()),
             }
         )
 

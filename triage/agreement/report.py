@@ -15,8 +15,7 @@ from triage.agreement.distance import Weights
 from triage.agreement.interpretation import Reading, read
 from triage.agreement.interval import CONFIDENCE, METHOD, RESAMPLES, Method, Resampling
 from triage.agreement.kappa import FleissKappa, Kappa, fleiss_kappa, kappa_of
-from triage.agreement.pairs import MeanAgreement, mean_agreement
-from triage.agreement.ratings import LabelPairs, Ratings, pairs_of
+from triage.agreement.ratings import LabelPairs, MeanAgreement, Ratings, mean_agreement, pairs_of
 from triage.agreement.sets import SetAgreement, compare_sets
 from triage.domain.annotation import Annotation, Origin
 from triage.domain.taxonomy import Facet, Taxonomy
