@@ -135,7 +135,7 @@ async def test_a_run_is_made_anew_where_anything_that_it_was_made_of_has_changed
 
 
 async def test_only_so_much_is_kept(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_cache, "_KEPT_BYTES", (runs / "small-aaaa" / "cases.jsonl").stat().st_size + 1)
+    monkeypatch.setattr(run_cache, "_CACHED_BYTES", (runs / "small-aaaa" / "cases.jsonl").stat().st_size + 1)
     found = RunCache(runs)
     for name in ("small-aaaa", "small-bbbb"):
         await found.open(name)
@@ -143,7 +143,7 @@ async def test_only_so_much_is_kept(runs: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_what_gates_say_is_kept_longer_than_the_run(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_cache, "_KEPT_BYTES", 1)
+    monkeypatch.setattr(run_cache, "_CACHED_BYTES", 1)
     found = RunCache(runs)
     (gate,) = await found.gates("small-aaaa")
     assert gate.status == "passed"

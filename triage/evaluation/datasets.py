@@ -177,7 +177,7 @@ def _distinct(numbered: Iterable[tuple[int, Case]]) -> tuple[list[Case], int]:
 
     Published data may give one id to several reports: the later ones get `-2`, `-3` and so on.
     """
-    kept: dict[str, Case] = {}
+    distinct: dict[str, Case] = {}
     seen: dict[str, list[Case]] = {}
     repeats = 0
     for _, case in numbered:
@@ -187,8 +187,8 @@ def _distinct(numbered: Iterable[tuple[int, Case]]) -> tuple[list[Case], int]:
             continue
         same_id.append(case)
         new_id = case.id if len(same_id) == 1 else f"{case.id}-{len(same_id)}"
-        kept[new_id] = case.model_copy(update={"incident": case.incident.model_copy(update={"id": new_id})})
-    return list(kept.values()), repeats
+        distinct[new_id] = case.model_copy(update={"incident": case.incident.model_copy(update={"id": new_id})})
+    return list(distinct.values()), repeats
 
 
 def _repeated_ids(numbered: Iterable[tuple[int, Case]]) -> Iterator[DataProblem]:

@@ -37,8 +37,8 @@ LARGEST_DATA = 100_000_000
 LARGEST_DESCRIPTION = 5_000_000
 """The maximum bytes of `run.json` and of `summary.json`."""
 
-_KEPT_BYTES = 2 * LARGEST_CASES
-_KEPT_COMPARISONS = 8
+_CACHED_BYTES = 2 * LARGEST_CASES
+_CACHED_COMPARISONS = 8
 
 _Marks = tuple[tuple[str, int, int], ...]
 """Path, time and size of every file that a result depends on: it is valid while they don't change."""
@@ -99,7 +99,7 @@ class OpenedRun(NamedTuple):
     no_cases: str
 
 
-class _Kept(NamedTuple):
+class _Cached(NamedTuple):
     marks: _Marks
     opened: OpenedRun
     size: int
@@ -116,7 +116,7 @@ class RunCache:
         self._archive = Archive(root)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="run-cache")
         self._infos: dict[str, tuple[_Marks, RunInfo | Broken]] = {}
-        self._opened: OrderedDict[str, _Kept] = OrderedDict()
+        self._opened: OrderedDict[str, _Cached] = OrderedDict()
         self._gates: dict[str, tuple[_Marks, tuple[GateResult, ...]]] = {}
         self._compared: OrderedDict[tuple[_Marks, _Marks], Comparison] = OrderedDict()
 
@@ -129,17 +129,17 @@ class RunCache:
         """All runs."""
         names = self._names()
         shown = names[:MOST_RUNS]
-        found = {name: self._info(name) for name in shown}
-        self._infos = {name: kept for name, kept in list(self._infos.items()) if name in found}
-        self._gates = {name: kept for name, kept in list(self._gates.items()) if name in found}
+        infos = {name: self._info(name) for name in shown}
+        self._infos = {name: cached for name, cached in list(self._infos.items()) if name in infos}
+        self._gates = {name: cached for name, cached in list(self._gates.items()) if name in infos}
         tags, broken_tags = self._tags()
         runs = [
             CachedRun(name, info, tags.get((name, info.suite.name), ()))
-            for name, info in found.items()
+            for name, info in infos.items()
             if isinstance(info, RunInfo)
         ]
-        runs.sort(key=lambda one: (one.info.started_at, one.name), reverse=True)
-        broken = [info for info in found.values() if isinstance(info, Broken)]
+        runs.sort(key=lambda run: (run.info.started_at, run.name), reverse=True)
+        broken = [info for info in infos.values() if isinstance(info, Broken)]
         return Listing(tuple(runs), (*broken, *broken_tags), len(names) - len(shown))
 
     def summaries(self, names: Iterable[str]) -> dict[str, Summary | None]:
@@ -153,8 +153,8 @@ class RunCache:
     def is_at_hand(self, name: str) -> bool:
         """True if the run is cached. Raises `NotFound` if it is not listed."""
         self._check(name)
-        kept = self._opened.get(name)
-        return kept is not None and kept.marks == self._marks(name)
+        cached = self._opened.get(name)
+        return cached is not None and cached.marks == self._marks(name)
 
     async def open(self, name: str) -> OpenedRun:
         """A listed run with its report. Raises `NotFound`, `TooLarge`, and whatever reading it raises."""
@@ -162,8 +162,8 @@ class RunCache:
 
     async def gates(self, name: str) -> tuple[GateResult, ...]:
         """The results of a run's gates, cached longer than the run itself. Raises as `open` does."""
-        kept = await asyncio.to_thread(self._kept_gates, name)
-        return (await self.open(name)).view.report.gates if kept is None else kept
+        gates = await asyncio.to_thread(self._cached_gates, name)
+        return (await self.open(name)).view.report.gates if gates is None else gates
 
     async def compare(self, base: str, other: str) -> Comparison:
         """Compare two listed runs on their shared cases. Raises as `open` does, and `InvalidInput`."""
@@ -186,10 +186,10 @@ class RunCache:
 
     def _info(self, name: str) -> RunInfo | Broken:
         path = self.root / name / "run.json"
-        kept, marks = self._infos.get(name), _marks_of([path])
-        if kept is None or kept[0] != marks:
-            kept = self._infos[name] = marks, _read_info(name, path)
-        return kept[1]
+        cached, marks = self._infos.get(name), _marks_of([path])
+        if cached is None or cached[0] != marks:
+            cached = self._infos[name] = marks, _read_info(name, path)
+        return cached[1]
 
     def _tags(self) -> tuple[dict[tuple[str, str], tuple[str, ...]], list[Broken]]:
         """(run, suite) -> its tags."""
@@ -212,8 +212,8 @@ class RunCache:
     def _open(self, name: str) -> OpenedRun:
         self._check(name)
         marks = self._marks(name)
-        kept = self._opened.get(name)
-        if kept is None or kept.marks != marks:
+        cached = self._opened.get(name)
+        if cached is None or cached.marks != marks:
             size = _size(self._journals(name))
             if size > LARGEST_CASES:
                 raise TooLarge(
@@ -221,15 +221,15 @@ class RunCache:
                     f"{LARGEST_CASES / 1e6:,.0f} MB: use `triage eval show {name} --html report.html`.",
                     run=name,
                 )
-            kept = _Kept(marks, self._read(name), size)
-            self._gates[name] = marks, kept.opened.view.report.gates
-        self._opened[name] = kept
+            cached = _Cached(marks, self._read(name), size)
+            self._gates[name] = marks, cached.opened.view.report.gates
+        self._opened[name] = cached
         self._opened.move_to_end(name)
-        while len(self._opened) > 1 and sum(one.size for one in self._opened.values()) > _KEPT_BYTES:
+        while len(self._opened) > 1 and sum(run.size for run in self._opened.values()) > _CACHED_BYTES:
             self._opened.popitem(last=False)
-        return kept.opened
+        return cached.opened
 
-    def _kept_gates(self, name: str) -> tuple[GateResult, ...] | None:
+    def _cached_gates(self, name: str) -> tuple[GateResult, ...] | None:
         self._check(name)
         marks, gates = self._gates.get(name, (None, None))
         return gates if marks == self._marks(name) else None
@@ -246,7 +246,7 @@ class RunCache:
                     f"{base} and {other} score no facet that both have: there is nothing to compare.", field="run"
                 )
             self._compared[key] = compare(first.run, second.run, second.taxonomy, seed=second.run.suite.seed)
-            while len(self._compared) > _KEPT_COMPARISONS:
+            while len(self._compared) > _CACHED_COMPARISONS:
                 self._compared.popitem(last=False)
         self._compared.move_to_end(key)
         return self._compared[key]

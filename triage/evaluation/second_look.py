@@ -261,7 +261,9 @@ def _of_facet(facet: Facet, records: Sequence[CaseRecord], given: Answers, seed:
     votes = {key: [labels[0] for labels in given.values()] for key, given in by_case.items()}
     settled = {key: labels for key in votes if (labels := _settled(votes[key], facet))}
     names = sorted({answer.annotator for answer in answers})
-    contradicted = {key: labels for key, labels in settled.items() if _differ(items[key].gold, labels, facet)}
+    contradicted = {
+        key: labels for key, labels in settled.items() if _key(items[key].gold, facet) != _key(labels, facet)
+    }
     suspects, controls = (
         Proportion(
             hits=sum(items[key].role == role for key in contradicted),
@@ -309,17 +311,18 @@ def corrected(records: Iterable[CaseRecord], facet: str, labels: Mapping[str, tu
     ]
 
 
+def _key(labels: tuple[str, ...], facet: Facet) -> tuple[str, ...]:
+    """Equal for labels that count as the same: by the primary label if there is one."""
+    return tuple(sorted(labels)) if facet.cardinality == "multi" else labels[:1]
+
+
 def _settled(votes: Sequence[tuple[str, ...]], facet: Facet) -> tuple[str, ...] | None:
     """The labels with most votes, compared by the primary label if there is one; None for a tie."""
-    keyed = [tuple(sorted(vote)) if facet.cardinality == "multi" else vote[:1] for vote in votes]
+    keyed = [_key(vote, facet) for vote in votes]
     ranked = Counter(keyed).most_common(2)
     if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
         return None
     return next(vote for vote, key in zip(votes, keyed, strict=True) if key == ranked[0][0])
-
-
-def _differ(gold: tuple[str, ...], labels: tuple[str, ...], facet: Facet) -> bool:
-    return set(gold) != set(labels) if facet.cardinality == "multi" else gold[:1] != labels[:1]
 
 
 def _sides_with(suggested: str, labels: tuple[str, ...], facet: Facet) -> bool:

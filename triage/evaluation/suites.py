@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_va
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.incident import Scalar
 from triage.domain.taxonomy import Taxonomy
-from triage.domain.yaml_file import Problem, read_yaml
+from triage.domain.yaml_file import read_yaml
 from triage.evaluation.datasets import ADAPTERS, Case, Dataset, load_dataset
 from triage.evaluation.gate_rules import Gate, parse_gate
 from triage.evaluation.metrics import check_metric
@@ -125,7 +125,8 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
             raise NotFound(f"There is no suite file {path}.", path=str(path))
         file = read_yaml(path, cls, "name, description, taxonomy, adapter and facets")
         if file.model is None or file.problems:
-            raise InvalidSuite(_listed(path, file.problems), field="suite")
+            lines = "\n".join(f"  line {problem.line}: {problem.message}" for problem in file.problems)
+            raise InvalidSuite(f"{path} has {len(file.problems)} mistake(s):\n{lines}", field="suite")
         suite = file.model
         paths = {"data": suite.data, "taxonomy": suite.taxonomy if suite.taxonomy.endswith((".yaml", ".yml")) else None}
         near = {key: str((path.parent / value).resolve()) for key, value in paths.items() if value is not None}
@@ -199,10 +200,10 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
         # Older runs, without these fields, keep their fingerprint.
         unset = {name for name in ("keep", "split") if not getattr(self, name)}
         unset |= {"subject"} if self.subject == "pipeline" else set()
-        kept = self.model_dump(mode="json", exclude=leave | unset)
+        fields = self.model_dump(mode="json", exclude=leave | unset)
         # The run's settings identify the content of these files; their paths don't matter.
-        kept["pipeline"] = {k: v for k, v in self.pipeline.items() if k not in _FILES and not _is_replay(v)}
-        content = json.dumps(kept, sort_keys=True)
+        fields["pipeline"] = {k: v for k, v in self.pipeline.items() if k not in _FILES and not _is_replay(v)}
+        content = json.dumps(fields, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -221,11 +222,6 @@ def _near(folder: Path, name: str, value: Scalar) -> Scalar:
         place, mark, run = str(value).removeprefix("replay:").partition("#")
         return f"replay:{(folder / place).resolve()}{mark}{run}"
     return value
-
-
-def _listed(path: Path, problems: list[Problem]) -> str:
-    lines = "\n".join(f"  line {problem.line}: {problem.message}" for problem in problems)
-    return f"{path} has {len(problems)} mistake(s):\n{lines}"
 
 
 def stratified_folds(labels: Sequence[str], k: int, seed: int = 0) -> list[int]:

@@ -170,7 +170,7 @@ def _questions(facet: Facet, held: _Held) -> list[_Question]:
         applies = np.array([label in record.gold[facet.id] for record in held.records], dtype=np.int64)
         chance = np.clip(held.probabilities[:, k], 0, 1)
         if applies.any():
-            questions.append(_Question((_without(label), label), applies, np.stack([1 - chance, chance], axis=1)))
+            questions.append(_Question((f"{NOT}{label}", label), applies, np.stack([1 - chance, chance], axis=1)))
     return questions
 
 
@@ -218,30 +218,26 @@ def _answers_of(facet: Facet, sources: Mapping[str, Mapping[str, float]], names:
 
 
 def _what_if(facet: Facet, records: Sequence[CaseRecord], suspected: set[str], seed: int) -> WhatIf:
-    columns, statistic = FacetCases.of(records, facet), kappa
+    columns = FacetCases.of(records, facet)
     n = len(records)
-    kept = np.array([[int(record.case_id not in suspected) for record in records]], dtype=np.int64)
-    dropped = n - int(kept.sum())
+    remaining = np.array([[int(record.case_id not in suspected) for record in records]], dtype=np.int64)
+    dropped = n - int(remaining.sum())
     rng = np.random.default_rng(seed)
     drops = np.ones((_DROPS, n), dtype=np.int64)
     for row in drops:
         row[rng.choice(n, size=dropped, replace=False)] = 0
-    whole = statistic(columns, np.ones((1, n), dtype=np.int64))
-    at_random = statistic(columns, drops)
+    whole = kappa(columns, np.ones((1, n), dtype=np.int64))
+    at_random = kappa(columns, drops)
     defined = at_random[~np.isnan(at_random)]
     low, high = np.quantile(defined, [0.025, 0.975]).tolist() if defined.size else (None, None)
     return WhatIf(
         kappa=_or_none(whole[0]),
         dropped=dropped,
-        without_suspects=_or_none(statistic(columns, kept)[0]),
+        without_suspects=_or_none(kappa(columns, remaining)[0]),
         random=_or_none(defined.mean()) if defined.size else None,
         random_low=low,
         random_high=high,
     )
-
-
-def _without(label: str) -> str:
-    return f"{NOT}{label}"
 
 
 def _or_none(value: float) -> float | None:

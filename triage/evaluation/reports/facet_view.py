@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,8 +31,7 @@ from triage.render.charts import Chart
 LISTED = 200
 """The maximum of listed cases of one group, so that a report of thousands still opens."""
 
-Outcome = Literal["right", "wrong", "abstained", "missed", "wrongly given"]
-OF_A_LABEL: tuple[Outcome, ...] = ("right", "missed", "wrongly given")
+OF_A_LABEL = ("right", "missed", "wrongly given")
 
 
 class ListedCase(NamedTuple):
@@ -44,56 +43,55 @@ class ListedCase(NamedTuple):
 
 
 class CaseList(NamedTuple):
-    """The cases behind one count. `predicted` is None in a facet with several labels, where `gold` alone is counted."""
+    """The cases behind one count. `predicted` is None in a facet with several labels, where `gold` alone is counted.
+
+    `outcome` is `right`, `wrong` or `abstained`, or for several labels one of `OF_A_LABEL`.
+    """
 
     anchor: str
     facet: str
     gold: str
     predicted: str | None
-    outcome: Outcome
+    outcome: str
     cases: tuple[ListedCase, ...]
     n: int
 
 
-def by_pair(records: Sequence[CaseRecord], facet: Facet, order: Sequence[str]) -> dict[tuple[str, str], CaseList]:
-    """The cases of each cell of a confusion matrix, by gold and predicted label, both in this order."""
+def case_lists(records: Sequence[CaseRecord], facet: Facet, order: Sequence[str]) -> dict[tuple[str, str], CaseList]:
+    """The cases behind each count, by gold and predicted label, both in this order.
+
+    For a facet with several labels by label and outcome, as in `OF_A_LABEL`.
+    """
+    is_multi = facet.cardinality == "multi"
     groups: dict[tuple[str, str], list[ListedCase]] = {}
     for record in records:
-        gold = record.gold[facet.id][0]
-        predicted = (record.predicted.get(facet.id) or (ABSTAINED,))[0]
         stated = record.distributions.get(facet.id, {})
-        case = ListedCase(record.case_id, stated.get(predicted), stated.get(gold))
-        groups.setdefault((gold, predicted), []).append(case)
-    found: dict[tuple[str, str], CaseList] = {}
-    for gold, predicted in itertools.product(order, order):
-        if cases := groups.get((gold, predicted)):
-            outcome: Outcome = "abstained" if predicted == ABSTAINED else "right" if gold == predicted else "wrong"
-            found[gold, predicted] = _listed(facet, len(found), gold, predicted, outcome, cases)
-    return found
+        for key in _counts_of(record, facet):
+            case = ListedCase(record.case_id, stated.get(key[0] if is_multi else key[1]), stated.get(key[0]))
+            groups.setdefault(key, []).append(case)
+    lists: dict[tuple[str, str], CaseList] = {}
+    for gold, second in itertools.product(order, OF_A_LABEL if is_multi else order):
+        if cases := sorted(groups.get((gold, second), ()), key=lambda case: -(case.predicted or 0.0)):
+            outcome = "abstained" if second == ABSTAINED else "right" if gold == second else "wrong"
+            lists[gold, second] = CaseList(
+                f"cases-{facet.id}-{len(lists)}",
+                facet.id,
+                gold,
+                None if is_multi else second,
+                second if is_multi else outcome,
+                tuple(cases[:LISTED]),
+                len(cases),
+            )
+    return lists
 
 
-def by_label(records: Sequence[CaseRecord], facet: Facet, order: Sequence[str]) -> dict[tuple[str, Outcome], CaseList]:
-    """For a facet with several labels: the cases of each label and outcome (right, missed, wrongly given)."""
-    groups: dict[tuple[str, Outcome], list[ListedCase]] = {}
-    for record in records:
-        gold, predicted = set(record.gold[facet.id]), set(record.predicted.get(facet.id, ()))
-        stated = record.distributions.get(facet.id, {})
-        for label in gold | predicted:
-            outcome: Outcome = "wrongly given" if label not in gold else "right" if label in predicted else "missed"
-            case = ListedCase(record.case_id, stated.get(label), stated.get(label))
-            groups.setdefault((label, outcome), []).append(case)
-    found: dict[tuple[str, Outcome], CaseList] = {}
-    for label, outcome in itertools.product(order, OF_A_LABEL):
-        if cases := groups.get((label, outcome)):
-            found[label, outcome] = _listed(facet, len(found), label, None, outcome, cases)
-    return found
-
-
-def _listed(
-    facet: Facet, place: int, gold: str, predicted: str | None, outcome: Outcome, cases: list[ListedCase]
-) -> CaseList:
-    surest = sorted(cases, key=lambda case: -(case.predicted or 0.0))
-    return CaseList(f"cases-{facet.id}-{place}", facet.id, gold, predicted, outcome, tuple(surest[:LISTED]), len(cases))
+def _counts_of(record: CaseRecord, facet: Facet) -> Iterator[tuple[str, str]]:
+    gold, predicted = record.gold[facet.id], record.predicted.get(facet.id, ())
+    if facet.cardinality != "multi":
+        yield gold[0], predicted[0] if predicted else ABSTAINED
+        return
+    for label in {*gold, *predicted}:
+        yield label, "wrongly given" if label not in gold else "right" if label in predicted else "missed"
 
 
 _COVERAGES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -190,7 +188,7 @@ def view_facet(facet: Facet, summary: FacetSummary, records: Sequence[CaseRecord
     make = partial(FacetView, facet=facet, summary=summary, calibration=_calibration(known, facet))
     if facet.cardinality == "multi":
         agreements = summary.sets.labels if summary.sets else ()
-        lists = by_label(known, facet, [one.label for one in agreements])
+        lists = case_lists(known, facet, [one.label for one in agreements])
         labels = tuple(
             LabelRow(one.score, one.kappa, *(lists.get((one.label, outcome)) for outcome in OF_A_LABEL))
             for one in agreements
@@ -198,7 +196,7 @@ def view_facet(facet: Facet, summary: FacetSummary, records: Sequence[CaseRecord
         )
         return make(columns=(), rows=(), labels=labels, lists=tuple(lists.values()))
     used = summary.confusion.labels if summary.confusion else ()
-    pairs = by_pair(known, facet, used)
+    pairs = case_lists(known, facet, used)
     return make(
         columns=used,
         rows=tuple(_rows(summary, pairs)),
