@@ -21,7 +21,7 @@ from triage.agreement import (
     pair_figure,
     set_alpha,
 )
-from triage.agreement.bootstrap import Resampling
+from triage.agreement.interval import Resampling
 from triage.agreement.ratings import Annotator, LabelSet, Ratings, pairs_of
 from triage.domain.taxonomy import Facet
 from triage.insights.live_agreement.watch import ABSTAINED, kappa_with_model, model_labels

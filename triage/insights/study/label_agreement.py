@@ -8,7 +8,7 @@ from typing import Literal, Unpack
 from pydantic import BaseModel
 
 from triage.agreement import Interval, MeanAgreement, mean_agreement, pair_figure
-from triage.agreement.bootstrap import Resampling
+from triage.agreement.interval import Resampling
 from triage.agreement.ratings import LabelSet, Ratings, pairs_of
 from triage.domain.annotation import Annotation
 from triage.domain.taxonomy import Facet, Taxonomy
