@@ -17,14 +17,19 @@ import pytest
 from tests.cli.conftest import embed_shipped
 from tests.fake_openai import Answer, FakeOpenAI, Status
 from tests.parts import await_ready, free_port, outdated_calibrator
+from tests.processes import Forked, run_triage, start_triage
 from tests.templates import copy_template
 
 WRITE_UP = "# Completions fail\n\nThe Redis cluster ran out of connections. We restarted it and all was well again."
+INSTALLED = str(Path(sys.executable).with_name("triage"))
 pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def serving(folder: Path, fake: FakeOpenAI, **settings: str) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+def serving(
+    folder: Path, fake: FakeOpenAI, *, is_installed: bool = False, **settings: str
+) -> Iterator[tuple[subprocess.Popen[bytes] | Forked, httpx.Client]]:
+    """`triage serve` and a client of it; the installed command, or the same forked."""
     port = free_port()
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("TRIAGE_", "OPENAI_"))}
     environment = kept | {
@@ -36,9 +41,13 @@ def serving(folder: Path, fake: FakeOpenAI, **settings: str) -> Iterator[tuple[s
         "TRIAGE_EMBEDDING_MODEL": "any-embedder",
         "TRIAGE_EMBEDDING_BASE_URL": fake.base_url,
     }
-    command = [str(Path(sys.executable).with_name("triage")), "serve", "--port", str(port)]
-    with (folder / "log.txt").open("ab") as log:
-        process = subprocess.Popen(command, env=environment | settings, stderr=log, cwd=folder)
+    command = ["serve", "--port", str(port)]
+    process: subprocess.Popen[bytes] | Forked
+    if is_installed:
+        with (folder / "log.txt").open("ab") as log:
+            process = subprocess.Popen([INSTALLED, *command], env=environment | settings, stderr=log, cwd=folder)
+    else:
+        process = start_triage(command, environment=environment | settings, folder=folder, stderr=folder / "log.txt")
     try:
         await_ready(f"http://127.0.0.1:{port}", timeout_s=90)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=150) as client:
@@ -66,7 +75,7 @@ def client(endpoint: FakeOpenAI, tmp_path_factory: pytest.TempPathFactory) -> It
     """A client of one service with the local embedder and the shipped history; it ends well on Ctrl-C."""
     folder = tmp_path_factory.mktemp("served") / "data"
     copy_template("shipped", embed_shipped, tmp_path_factory.getbasetemp(), folder)
-    with serving(folder, endpoint, TRIAGE_EMBEDDING_MODEL="local") as (process, client):
+    with serving(folder, endpoint, is_installed=True, TRIAGE_EMBEDDING_MODEL="local") as (process, client):
         yield client
         process.send_signal(signal.SIGINT)
         assert process.wait(20) in (0, 130)
@@ -90,14 +99,8 @@ def test_a_posted_write_up_comes_back_triaged(client: httpx.Client) -> None:
 
 def test_a_port_in_use_is_told_of_with_what_to_do(client: httpx.Client, tmp_path: Path) -> None:
     settings = {"TRIAGE_DATA_DIR": str(tmp_path), "TRIAGE_MODEL": "none", "TRIAGE_SHIPPED_HISTORY": "false"}
-    other = subprocess.run(
-        [str(Path(sys.executable).with_name("triage")), "serve", "--port", str(client.base_url.port)],
-        env=os.environ | settings,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    command = ["serve", "--port", str(client.base_url.port)]
+    other = run_triage(command, b"", os.environ | settings, tmp_path, timeout_s=120)
 
     assert other.returncode == 1
     assert "Choose another with --port" in " ".join(other.stderr.split())

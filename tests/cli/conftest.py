@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.processes import run_triage
 from tests.fake_openai import FakeOpenAI
+from tests.processes import run_triage
 from tests.templates import copy_template
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -5,30 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
+from tests.processes import Forked, start_triage
 from triage.store import Store
 
 pytestmark = pytest.mark.slow
 
 
-def command(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def command(folder: Path, *arguments: str) -> Forked:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("TRIAGE_")}
-    settings = {
-        "TRIAGE_DATA_DIR": str(folder / "data"),
-        "TRIAGE_SHIPPED_HISTORY": "false",
-        "PYTHONPATH": str(Path.cwd()),
-    }
-    program = [str(Path(sys.executable).with_name("triage")), "import", *arguments]
-    return subprocess.Popen(
-        program, env=kept | settings, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    settings = {"TRIAGE_DATA_DIR": str(folder / "data"), "TRIAGE_SHIPPED_HISTORY": "false"}
+    return start_triage(["import", *arguments], environment=kept | settings, folder=folder)
 
 
 def write(file: Path, count: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.fake_openai import Answer, FakeOpenAI
+from tests.processes import Forked, start_triage
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -32,11 +33,20 @@ def suite(tmp_path: Path) -> Path:
     return tmp_path / "suite.yaml"
 
 
-def start(suite: Path, endpoint: dict[str, str], *more: str, out: str = "runs") -> subprocess.Popen[str]:
+def environment(suite: Path, endpoint: dict[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRIAGE_", "OPENAI_"))}
+    return kept | {"NO_COLOR": "1", "TRIAGE_DATA_DIR": str(suite.parent / "data")} | endpoint
+
+
+def start(suite: Path, endpoint: dict[str, str], out: str = "runs") -> Forked:
+    command = ["eval", "run", str(suite), "--out", out]
+    return start_triage(command, environment=environment(suite, endpoint), folder=suite.parent)
+
+
+def start_installed(suite: Path, endpoint: dict[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [str(Path(sys.executable).with_name("triage")), "eval", "run", str(suite), "--out", out, *more],
-        env=kept | {"NO_COLOR": "1", "TRIAGE_DATA_DIR": str(suite.parent / "data")} | endpoint,
+        [str(Path(sys.executable).with_name("triage")), "eval", "run", str(suite), "--out", "runs"],
+        env=environment(suite, endpoint),
         cwd=suite.parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -61,7 +71,7 @@ def test_ctrl_c_prints_the_scores_of_what_is_done_and_the_same_command_goes_on(
     suite: Path, endpoint: dict[str, str], fake_openai: FakeOpenAI
 ) -> None:
     fake_openai.otherwise = Answer(delay_s=0.1)
-    process = start(suite, endpoint)
+    process = start_installed(suite, endpoint)
     await_requests(fake_openai, 20)
     process.send_signal(signal.SIGINT)
     shown, told = process.communicate(timeout=60)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
+import signal
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from tests.history.test_casebook import KERNEL, RECORDS, SWITCH, TAXONOMY, gold
 from tests.parts import HashingEmbedder, KeywordPipeline
+from tests.processes import Forked
 from triage.domain.annotation import Labels
 from triage.domain.errors import NotFound
 from triage.domain.incident import Incident
@@ -279,21 +279,15 @@ def everything(folder: Path) -> str:
     return "".join(path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file())
 
 
-KILLED = """
-import asyncio, os, sys, pathlib
-from tests.history.test_casebook import RECORDS, TAXONOMY, gold
-from tests.parts import DIMENSION, HashingEmbedder
-from triage.history.casebook import Casebook
-from triage.history.chroma import ChromaHistory
-from triage.redaction import Redactor
-from triage.store import Store
-
-async def main(folder, act):
+async def act_and_die(folder: Path, act: str) -> None:
+    """Change the history in a process that dies before its index is changed."""
     history = ChromaHistory.open(folder / "index", HashingEmbedder().fingerprint)
     casebook = Casebook(Store(f"sqlite:///{folder / 'triage.db'}"), history, Redactor(), HashingEmbedder(), TAXONOMY)
     await casebook.import_history(RECORDS, "the project", "derived")
-    async def die(*_args):
-        os.kill(os.getpid(), 9)
+
+    async def die(*_args: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
     history.remember = history.forget = die
     if act == "annotate":
         await casebook.annotate("switch", [gold("node", facet="failure_mode")])
@@ -302,24 +296,14 @@ async def main(folder, act):
     else:
         await casebook.import_history([(RECORDS[0][0].model_copy(update={"id": "new"}), RECORDS[0][1])], "x", "derived")
 
-asyncio.run(main(pathlib.Path(sys.argv[1]), sys.argv[2]))
-"""
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize("act", ["annotate", "delete", "import"])
 async def test_what_a_killed_process_left_undone_in_the_index_is_caught_up_with(
     tmp_path: Path, url: str, act: str
 ) -> None:
-    died = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-c", KILLED, str(tmp_path), act],
-        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    assert died.returncode == -9, died.stderr.decode()
+    died = Forked(act_and_die, tmp_path, act)
+    assert await asyncio.to_thread(died.wait, 120) == -signal.SIGKILL, died.text("stderr")
     store = Store(url)
     history = ChromaHistory.open(tmp_path / "index", HashingEmbedder().fingerprint)
     casebook = Casebook(store, history, Redactor(), HashingEmbedder(), TAXONOMY)

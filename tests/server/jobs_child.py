@@ -1,9 +1,8 @@
-"""A process that runs jobs with the keyword pipeline until it is killed: `python -m tests.server.jobs_child URL`."""
+"""Jobs with the keyword pipeline, to be run in a process of their own until it is killed."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 
 from tests.parts import KeywordPipeline
 from triage.domain.taxonomy import Taxonomy
@@ -18,7 +17,3 @@ async def main(url: str, slow_s: float, role: str) -> None:
     await jobs.start()
     print(jobs.executor, flush=True)
     await asyncio.Event().wait()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], float(sys.argv[2]), sys.argv[3]))

@@ -1,11 +1,10 @@
-"""An upgrade that dies at its N-th statement: `python -m tests.store.killed_upgrade URL N`."""
+"""An upgrade that dies at its N-th statement, to be run in a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import sys
 from typing import Any
 
 from sqlalchemy import event
@@ -26,7 +25,3 @@ def main(url: str, last: int) -> None:
 
     asyncio.run(upgrade(url))
     raise SystemExit(f"The upgrade has only {count} statements.")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))

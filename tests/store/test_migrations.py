@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import struct
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +15,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tests.processes import Forked
+from tests.store import killed_upgrade
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
 from triage.store import Pending, Store, downgrade, upgrade
@@ -198,10 +198,7 @@ async def test_an_upgrade_that_is_killed_leaves_the_database_as_it_was(url: str,
     await fill(url, "0001")
     before = await content(url, "0001")
 
-    command = [sys.executable, "-m", "tests.store.killed_upgrade", url, str(statement)]
-    died = await asyncio.to_thread(subprocess.run, command, check=False)
-
-    assert died.returncode == -signal.SIGKILL
+    assert await asyncio.to_thread(Forked(killed_upgrade.main, url, statement).wait, 60) == -signal.SIGKILL
     assert await on(url, lambda connection: connection.run_sync(read_revision)) == "0001"
     assert await content(url, "0001") == before
     await upgrade(url)

@@ -20,6 +20,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from tests.fake_openai import FakeOpenAI
 from tests.parts import await_ready, free_port
+from tests.processes import Forked, start_triage
 from triage.store.migrations import known_revisions
 
 RELEASE = "1c87fe9"
@@ -44,7 +45,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def serving(
     source: Path, folder: Path, database: str, fake: FakeOpenAI
-) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+) -> Iterator[tuple[subprocess.Popen[bytes] | Forked, httpx.Client]]:
     """`triage serve` of this source, without a chat model and with embeddings from `fake`; yields it with a client."""
     folder.mkdir(exist_ok=True)
     port = free_port()
@@ -59,9 +60,14 @@ def serving(
         "TRIAGE_EMBEDDING_BASE_URL": fake.base_url,
         "OPENAI_API_KEY": "key",
     }
-    command = [sys.executable, "-c", "from triage.cli import main; main()", "serve", "--port", str(port)]
-    with (folder / "log.txt").open("ab") as log:
-        process = subprocess.Popen(command, env=kept | settings, stderr=log, cwd=folder)
+    command = ["serve", "--port", str(port)]
+    process: subprocess.Popen[bytes] | Forked
+    if source == ROOT:
+        process = start_triage(command, environment=kept | settings, folder=folder, stderr=folder / "log.txt")
+    else:
+        program = [sys.executable, "-c", "from triage.cli import main; main()", *command]
+        with (folder / "log.txt").open("ab") as log:
+            process = subprocess.Popen(program, env=kept | settings, stderr=log, cwd=folder)
     try:
         await_ready(f"http://127.0.0.1:{port}", timeout_s=120)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:

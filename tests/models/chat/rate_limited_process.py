@@ -1,9 +1,8 @@
-"""Call a provider as fast as the shared rate limit allows. Arguments: DATABASE_URL BASE_URL PER_MINUTE SECONDS."""
+"""Calls of a provider as fast as the shared rate limit allows, to be run in a process of their own."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 
 from triage.domain.errors import ModelUnavailable
 from triage.models.chat import Message, Request
@@ -31,7 +30,3 @@ async def main(database_url: str, base_url: str, per_minute: int, seconds: float
         pass
     await chat.aclose()
     await store.close()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))

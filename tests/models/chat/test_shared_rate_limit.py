@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import bisect
 import logging
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fake_openai import FakeOpenAI, Status
+from tests.models.chat import rate_limited_process
+from tests.processes import Forked
 from triage.domain.errors import ModelUnavailable
 from triage.models.chat import Message, Request
 from triage.models.chat.deadline import within
@@ -106,16 +106,8 @@ async def test_the_sql_statement_implements_the_algorithm(url: str) -> None:
 async def test_three_processes_keep_one_limit(new_database: Callable[[], str], fake_openai: FakeOpenAI) -> None:
     url, per_second, window_s = new_database(), 10, 6.0
     await upgrade(url)
-    command = [
-        sys.executable,
-        "-m",
-        "tests.models.chat.rate_limited_process",
-        url,
-        fake_openai.base_url,
-        str(60 * per_second),
-        "9",
-    ]
-    processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(3)]  # noqa: ASYNC220
+    arguments = (url, fake_openai.base_url, 60 * per_second, 9.0)
+    processes = [Forked(rate_limited_process.main, *arguments) for _ in range(3)]
     try:
         for process in processes:
             assert await asyncio.to_thread(process.wait, 60) == 0

@@ -1,4 +1,4 @@
-"""A whole service over the test parts, as a process: `python -m tests.server.api.service_process FOLDER PORT SLOW_S`.
+"""A whole service over the test parts, to be run in a process of its own.
 
 Each triage that is begun adds a line to FOLDER/begun.
 """
@@ -6,7 +6,6 @@ Each triage that is begun adds a line to FOLDER/begun.
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,3 @@ def main(folder: Path, port: int, slow_s: float) -> None:
     casebook = Casebook(store, history, Redactor(), embedder, taxonomy)
     app = app_without_model(casebook, store, jobs, taxonomies={taxonomy.id: taxonomy})
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))

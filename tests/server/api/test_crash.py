@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,13 +9,13 @@ import httpx
 import pytest
 
 from tests.parts import await_ready, free_port
+from tests.processes import Forked
+from tests.server.api import service_process
 
 
-def start(folder: Path, slow_s: float) -> tuple[subprocess.Popen[bytes], str]:
+def start(folder: Path, slow_s: float) -> tuple[Forked, str]:
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.server.api.service_process", str(folder), str(port), str(slow_s)]
-    )
+    process = Forked(service_process.main, folder, port, slow_s)
     url = f"http://127.0.0.1:{port}"
     await_ready(url)
     return process, url

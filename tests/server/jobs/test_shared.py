@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +13,8 @@ import sqlalchemy
 from sqlalchemy import make_url
 
 from tests.parts import KeywordPipeline
+from tests.processes import Forked
+from tests.server import jobs_child
 from triage.domain.errors import Overloaded
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
@@ -35,12 +35,10 @@ async def url(new_database: Callable[[], str]) -> str:
 
 
 @contextmanager
-def child(url: str, *, slow_s: float = 0.0, role: str = "worker") -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "tests.server.jobs_child", url, str(slow_s), role]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def child(url: str, *, slow_s: float = 0.0, role: str = "worker") -> Iterator[Forked]:
+    process = Forked(jobs_child.main, url, slow_s, role)
     try:
-        assert process.stdout is not None
-        assert process.stdout.readline().strip(), "the worker did not start"
+        assert process.await_line(), "the worker did not start"
         yield process
     finally:
         process.kill()

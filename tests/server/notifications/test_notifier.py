@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from tests.processes import Forked
 from tests.server.notifications.receiver import receiving
 from triage.domain.incident import Incident
 from triage.domain.triage_result import FacetResult, Provenance, Triage
@@ -171,32 +171,23 @@ async def test_a_test_message_tells_what_came_of_it_and_wakes_what_was_off(store
     assert await store.notifications.list(subscription_id=subscription.id) == []
 
 
-CLAIM_AND_DIE = """
-import asyncio, os, signal, sys
-from datetime import UTC, datetime, timedelta
-from triage.store import Store
-
-async def claim():
-    claimed = await Store(sys.argv[1]).notifications.claim(datetime.now(UTC), timedelta(seconds=1.5), 4, 10)
+async def claim_and_die(url: str) -> None:
+    claimed = await Store(url).notifications.claim(datetime.now(UTC), timedelta(seconds=1.5), 4, 10)
     print(claimed[0].id, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
-
-asyncio.run(claim())
-"""
 
 
 async def test_what_a_killed_process_had_claimed_is_sent_when_its_lease_is_over(store: Store, tmp_path: Path) -> None:
     async with receiving() as receiver:
         subscription, _ = await store.subscriptions.create(receiver.url, "default")
         await triaged(store, "inc-1")
-        command = [sys.executable, "-c", CLAIM_AND_DIE, f"sqlite:///{tmp_path / 'triage.db'}"]
-        killed = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
-        assert killed.returncode == -signal.SIGKILL
+        killed = Forked(claim_and_die, f"sqlite:///{tmp_path / 'triage.db'}")
+        assert await asyncio.to_thread(killed.wait, 60) == -signal.SIGKILL, killed.text("stderr")
         async with notifying(store):
             await asyncio.sleep(0.3)
             assert receiver.bodies == []
             (notification,) = await until(store, subscription.id, all_in("delivered"))
-    assert receiver.ids == [killed.stdout.strip()] == [notification.id]
+    assert receiver.ids == [killed.text("stdout").strip()] == [notification.id]
     assert notification.attempts == 2
 
 
