@@ -22,6 +22,7 @@ pytest_plugins = [
 
 # Files whose tests take longest begin first: what is left at the end would keep one process busy and the others idle.
 _LONGEST = (
+    "api/test_contract_fuzz",
     "system/test_topology",
     "cli/test_commands",
     "system/test_local_triage",
@@ -30,16 +31,14 @@ _LONGEST = (
     "web/test_pages",
     "web/test_evals",
     "study/test_study",
-    "api/test_contract_fuzz",
     "history/test_indexing",
     "cli/annotate/test_commands",
     "store/test_store",
     "web/test_study_pages",
-    "cli/test_interrupt",
-    "system/test_side_by_side",
     "web/test_label.py",
     "tests/server/web/",
     "preview/test_preview",
+    "system/test_side_by_side",
     "reports/test_html_in_browser",
     "charts/test_in_browser",
     "evaluation/test_action",
@@ -53,6 +52,7 @@ _LONGEST = (
     "chat/test_local_model",
     "cli/test_taxonomy",
     "codebook/test_deciding_rules",
+    "cli/test_interrupt",
     "system/test_secrets",
     "system/test_trouble",
 )

@@ -14,7 +14,7 @@ from triage.agreement.distance import Weights
 
 approx = pytest.approx
 SCALE = ("low", "medium", "high", "critical", "fatal")
-CASES = 1_000
+CASES = 300
 
 
 def table(*rows: tuple[int, ...]) -> Confusion:

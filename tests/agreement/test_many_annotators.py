@@ -27,7 +27,7 @@ from triage.agreement import (
 from triage.agreement.distance import SetDistance
 
 approx = pytest.approx
-CASES = 1_000
+CASES = 300
 SCALE = "12345"
 Row = list[str | None]
 SetRow = list[frozenset[str] | None]

@@ -126,7 +126,7 @@ def test_only_shared_cases_with_the_same_gold_label_count(
 @pytest.mark.slow
 def test_paired_intervals_cover_a_true_difference_of_nothing(small: Taxonomy) -> None:
     """Two equally good models: the interval of the difference holds 0 in about 95% of many trials."""
-    rng, held, trials = np.random.default_rng(1), 0, 200
+    rng, held, trials = np.random.default_rng(1), 0, 100
     for _ in range(trials):
         gold = rng.choice(CAUSES, 150)
         said = [[str(g) if rng.random() < 0.7 else str(rng.choice(CAUSES)) for g in gold] for _ in range(2)]
@@ -140,4 +140,4 @@ def test_paired_intervals_cover_a_true_difference_of_nothing(small: Taxonomy) ->
         interval = difference(one, two, "kappa.cause", resamples=500).interval
         assert interval is not None
         held += interval.low <= 0 <= interval.high
-    assert 0.92 <= held / trials <= 0.98
+    assert 0.9 <= held / trials <= 0.99

@@ -28,7 +28,7 @@ def scores_of(taxonomy: Taxonomy, pairs: list[tuple[str, str]], **more: list[flo
     return Scores.of([records], taxonomy)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(pairs=pairs_of_labels, seed=st.integers(0, 9))
 def test_kappa_accuracy_and_f1_of_a_draw_are_those_of_scikit_learn(
     small_taxonomy: Taxonomy, pairs: list[tuple[str, str]], seed: int
@@ -49,7 +49,7 @@ def test_kappa_accuracy_and_f1_of_a_draw_are_those_of_scikit_learn(
     assert scores.values("macro_f1.cause", weights)[0] == pytest.approx(expected, abs=1e-9)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(seconds=st.lists(st.floats(0, 1000), min_size=1, max_size=40), seed=st.integers(0, 9))
 def test_quantiles_of_a_draw_are_those_of_the_drawn_cases(
     small_taxonomy: Taxonomy, seconds: list[float], seed: int

@@ -86,7 +86,7 @@ def address() -> Iterator[str]:
     server.shutdown()
 
 
-@pytest.fixture(params=[(width, theme) for width in WIDTHS for theme in THEMES], ids=str)
+@pytest.fixture(params=list(zip(WIDTHS, reversed(THEMES), strict=True)), ids=str)
 def shown(request: pytest.FixtureRequest, browser: Any, address: str) -> Iterator[tuple[Any, int, str, list[str]]]:
     width, theme = request.param
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=theme)

@@ -44,7 +44,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning"),
 ]
 
-EXAMPLES = 6
+EXAMPLES = 3
 SEED = 2511
 
 
@@ -119,5 +119,5 @@ def test_whatever_is_sent_every_answer_is_as_it_is_described(
                             f"{operation.label}: {failure.title}", f"{failure}\n{case.as_curl_command()}"
                         )
 
-    assert called > 300
+    assert called > 1500
     assert not failures, "\n\n".join(f"{what}\n{how}" for what, how in failures.items())
