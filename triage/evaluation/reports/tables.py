@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from typing import cast
 
 from triage.agreement import Interval
 from triage.evaluation.compare import Comparison, Difference
@@ -13,7 +12,7 @@ from triage.evaluation.metrics import ABSTAINED
 from triage.evaluation.reports.facet_view import CaseList, FacetView
 from triage.evaluation.reports.run_view import RunView
 from triage.evaluation.runs import Run
-from triage.render.tables import Cell, Column, Kind, Row, Table, formula_safe
+from triage.render.tables import Cell, Column, Row, Table, columns_of, formula_safe
 
 
 def tables_of(view: RunView) -> list[Table]:
@@ -30,16 +29,10 @@ def comparison_tables(found: Comparison, place: str = "comparison") -> list[Tabl
 def cases_table(view: FacetView, cases: CaseList) -> Table:
     """The cases behind one count, the most probable predictions first."""
     several = view.facet.cardinality == "multi"
-    columns = _columns("case, stated:number" if several else "case, predicted:number, gold:number")
+    columns = columns_of("case | stated:number" if several else "case | predicted:number | gold:number")
     rows = [(case.case_id, case.predicted, *(() if several else (case.gold,))) for case in cases.cases]
     caption = f"{cases.n} cases" + (f", of which these are the first {len(rows)}." if cases.n > len(rows) else ".")
     return _of_cases(cases.anchor, f"{view.facet.name}. {view.title_of(cases)}", caption, columns, rows)
-
-
-def _columns(names: str) -> tuple[Column, ...]:
-    """The columns of names separated by commas, each with its kind after a colon unless it holds text."""
-    parts = (name.partition(":") for name in names.split(", "))
-    return tuple(Column(name, cast("Kind", kind or "text")) for name, _, kind in parts)
 
 
 def _table(id_: str, title: str, caption: str, columns: Iterable[Column], rows: Iterable[Sequence[Cell]]) -> Table:
@@ -59,14 +52,14 @@ def _of_run(view: RunView) -> Iterator[Table]:
         "gates-table",
         "Gates",
         "What must hold, and whether it does.",
-        _columns("gate, result, value:number, from:number, to:number, n:count, why"),
+        columns_of("gate | result | value:number | from:number | to:number | n:count | why"),
         [(one.gate, one.status, one.value, *_ends(one.interval), one.n, one.explanation) for one in view.report.gates],
     )
     yield _table(
         "metrics-table",
         "Metrics",
         "Each metric with its 95% bootstrap interval over the cases.",
-        _columns("metric, value:number, from:number, to:number, n:count, meaning"),
+        columns_of("metric | value:number | from:number | to:number | n:count | meaning"),
         [
             (one.metric, one.value, *_ends(one.interval), one.n, one.undefined or meaning)
             for one, _, meaning in view.metrics
@@ -76,7 +69,7 @@ def _of_run(view: RunView) -> Iterator[Table]:
         "worst",
         "Worst cases",
         f"All {len(view.wrong)} cases with a wrong label, those first whose wrong label was stated most surely.",
-        _columns("case, facet, gold, predicted, probability:number"),
+        columns_of("case | facet | gold | predicted | probability:number"),
         [
             (one.record.case_id, answer.facet.id, _join(answer.gold), _join(answer.predicted), answer.confidence)
             for one in view.wrong
@@ -86,15 +79,17 @@ def _of_run(view: RunView) -> Iterator[Table]:
     totals: list[tuple[Cell, ...]] = [(one.metric, one.value) for one in view.costs]
     totals += [("prompt tokens", summary.prompt_tokens), ("completion tokens", summary.completion_tokens)]
     totals.append(("dropped quotes", summary.dropped_quotes))
-    yield _table("costs", "Cost and latency", "What the run took.", _columns("metric, value:number"), totals)
-    steps = _columns("step, seconds:number")
+    yield _table("costs", "Cost and latency", "What the run took.", columns_of("metric | value:number"), totals)
+    steps = columns_of("step | seconds:number")
     yield _table("steps", "Steps", "Mean seconds of each step.", steps, view.origins.steps)
     settings = [(name, str(value)) for name, value in view.info.identity.settings.items()]
-    yield _table("settings", "Settings", "Settings that decide the results.", _columns("setting, value"), settings)
+    yield _table("settings", "Settings", "Settings that decide the results.", columns_of("setting | value"), settings)
     reasons = summary.degraded_reasons.items()
-    yield _table("degraded", "Degraded cases", "Degraded cases, by reason.", _columns("reason, cases:count"), reasons)
+    yield _table(
+        "degraded", "Degraded cases", "Degraded cases, by reason.", columns_of("reason | cases:count"), reasons
+    )
     caption = "Failed cases, which have no prediction and are not scored."
-    yield _of_cases("failures", "Failed cases", caption, _columns("case, error"), summary.failures.items())
+    yield _of_cases("failures", "Failed cases", caption, columns_of("case | error"), summary.failures.items())
 
 
 def _of_facet(view: FacetView) -> Iterator[Table]:
@@ -113,23 +108,23 @@ def _of_facet(view: FacetView) -> Iterator[Table]:
         f"bins-table-{key}",
         f"{name}: reliability",
         "Stated probability against the share right, in bins of equal size.",
-        _columns("stated:share, right:share, n:count"),
+        columns_of("stated:share | right:share | n:count"),
         [(one.stated, one.right, one.n) for one in view.calibration.bins],
     )
     yield _table(
         f"curve-table-{key}",
         f"{name}: risk and coverage",
         "Accuracy if only the surest cases are answered.",
-        _columns("answered:share, accuracy:share"),
+        columns_of("answered:share | accuracy:share"),
         view.calibration.curve,
     )
 
 
 def _labels(view: FacetView) -> Table:
     several = view.facet.cardinality == "multi"
-    columns = "label, precision:share, recall:share, F1:share, support:count, predicted:count"
+    columns = "label | precision:share | recall:share | F1:share | support:count | predicted:count"
     if several:
-        columns += ", kappa:number, from:number, to:number, right:count, missed:count, wrongly given:count"
+        columns += " | kappa:number | from:number | to:number | right:count | missed:count | wrongly given:count"
     rows = []
     for row in view.labels:
         score = row.score
@@ -139,7 +134,7 @@ def _labels(view: FacetView) -> Table:
             cells += [cases.n if cases else 0 for cases in (row.right, row.missed, row.wrongly_given)]
         rows.append(cells)
     title = f"{view.facet.name}: label by label"
-    return _table(f"labels-{view.facet.id}", title, "How well each label was found.", _columns(columns), rows)
+    return _table(f"labels-{view.facet.id}", title, "How well each label was found.", columns_of(columns), rows)
 
 
 def _of_comparison(found: Comparison, place: str) -> Iterator[Table]:
@@ -148,9 +143,9 @@ def _of_comparison(found: Comparison, place: str) -> Iterator[Table]:
         f"{place}-differences",
         title,
         f"The other less the base on {found.n} shared cases, with paired 95% intervals.",
-        _columns(
-            "metric, base:number, other:number, difference:number, from:number, to:number, n:count, "
-            "cases needed:count, verdict"
+        columns_of(
+            "metric | base:number | other:number | difference:number | from:number | to:number | n:count | "
+            "cases needed:count | verdict"
         ),
         [
             (one.metric, one.base, one.other, one.value, *_ends(one.interval), one.n, one.needed, _verdict(one))
@@ -161,7 +156,9 @@ def _of_comparison(found: Comparison, place: str) -> Iterator[Table]:
         f"{place}-mcnemar",
         f"{title}: McNemar",
         "McNemar's exact test.",
-        _columns("facet, right in the base alone:count, right in the other alone:count, p:number, p after Holm:number"),
+        columns_of(
+            "facet | right in the base alone:count | right in the other alone:count | p:number | p after Holm:number"
+        ),
         [(one.facet, one.only_base, one.only_other, one.p, one.p_holm) for one in found.tests],
     )
     for number, verdict in enumerate(("better", "worse", "otherwise wrong"), start=1):
@@ -171,7 +168,7 @@ def _of_comparison(found: Comparison, place: str) -> Iterator[Table]:
             if one.verdict == verdict
         ]
         caption = f"{len(rows)} labels that changed: {verdict}."
-        columns = _columns("case, facet, gold, base, other")
+        columns = columns_of("case | facet | gold | base | other")
         yield _of_cases(f"{place}-changes-{number}", f"{title}: {verdict}", caption, columns, rows)
 
 

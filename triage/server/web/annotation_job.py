@@ -15,7 +15,7 @@ from triage.domain.taxonomy import Taxonomy
 from triage.labels.annotation_job.assignment import Assigned, assign
 from triage.labels.annotation_job.status import JobStatus, PairAgreement, job_status
 from triage.render.quantities import plural
-from triage.render.tables import Column, Row, Table
+from triage.render.tables import Row, Table, columns_of
 from triage.server.web.downloads import TableFormat, table_file
 from triage.server.web.figure_cache import Measured
 from triage.server.web.rendering import page_router
@@ -138,12 +138,14 @@ async def _is_blind(visit: Visit) -> bool:
 
 
 def _annotators(status: JobStatus) -> Table:
-    columns = ("annotator", "incidents assigned", "of them done", "labels given", "after seeing the model's")
     return Table(
         "annotators",
         "Annotators",
         "Incidents that are assigned to each, and labels that each gave, of all that was ever labelled.",
-        tuple(Column(name, "count" if n else "text") for n, name in enumerate(columns)),
+        columns_of(
+            "annotator | incidents assigned:count | of them done:count | labels given:count"
+            " | after seeing the model's:count"
+        ),
         tuple(
             Row((each.annotator, each.assigned, each.done, each.labels, each.saw_model)) for each in status.annotators
         ),
@@ -152,13 +154,14 @@ def _annotators(status: JobStatus) -> Table:
 
 def _agreement(status: JobStatus, taxonomy: Taxonomy) -> Table:
     names = {facet.id: facet.name for facet in taxonomy.facets}
-    columns = [Column("facet"), Column("annotators"), Column("incidents", "count"), Column("they agree on", "share")]
-    columns += [Column("kappa", "number"), Column("from", "number"), Column("to", "number"), Column("remark")]
     return Table(
         "agreement",
         "Agreement so far",
         "Of each pair on what both labelled, before any adjudication; kappa with its 95% interval.",
-        tuple(columns),
+        columns_of(
+            "facet | annotators | incidents:count | they agree on:share | kappa:number | from:number | to:number"
+            " | remark"
+        ),
         tuple(_row(pair, names[pair.facet]) for pair in status.agreement),
     )
 

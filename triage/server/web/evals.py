@@ -23,7 +23,7 @@ from triage.evaluation.reports.worst_cases import told_case
 from triage.evaluation.run_cache import CachedRun, Listing, OpenedRun, RunCache
 from triage.evaluation.summary import Summary
 from triage.render.charts import Theme
-from triage.render.tables import Cell, Column, Row, Table
+from triage.render.tables import Cell, Row, Table, columns_of
 from triage.server.web.downloads import ChartFormat, TableFormat, attachment, chart_file, find_table, table_file
 from triage.server.web.rendering import page_router
 from triage.server.web.visit import OverseerVisit, Visit
@@ -308,11 +308,10 @@ async def _compare(runs: RunCache, base: str, other: str, number: int) -> Markup
 
 def _runs_table(listing: Listing, summaries: Mapping[str, Summary | None]) -> Table:
     facets = list(dict.fromkeys(facet for listed in listing.runs for facet in listed.info.suite.facets))
-    columns = [*map(Column, ("run", "suite", "began", "model", "prompts", "tags"))]
-    columns += [Column("cases", "count"), Column("done", "count")]
+    columns = [*columns_of("run | suite | began | model | prompts | tags | cases:count | done:count")]
     for facet in facets:
-        columns += [Column(f"kappa.{facet}", "number"), Column("from", "number"), Column("to", "number")]
-    columns += [Column("cost", "number"), Column("median seconds", "number")]
+        columns += columns_of(f"kappa.{facet}:number | from:number | to:number")
+    columns += columns_of("cost:number | median seconds:number")
     rows = [Row(tuple(_run_cells(listed, summaries[listed.name], facets))) for listed in listing.runs]
     caption = f"{len(rows)} runs, newest first."
     return Table("runs", "Eval runs", caption, tuple(columns), tuple(rows))

@@ -13,7 +13,7 @@ from triage.domain.taxonomy import DisplayNames, Facet, Taxonomy
 from triage.history import MOST_EXAMPLES
 from triage.history.browsing import Browsed, Hit, Mode
 from triage.render.quantities import plural
-from triage.render.tables import Column, Row, Table
+from triage.render.tables import Column, Row, Table, columns_of
 from triage.server.api.service import Parts
 from triage.server.web.downloads import TableFormat, table_file
 from triage.server.web.rendering import page_router
@@ -131,8 +131,7 @@ def _label_names(taxonomy: Taxonomy, labels: Labels) -> tuple[list[str], list[st
 
 
 def _table(taxonomy: Taxonomy, browsed: Browsed, search: Search) -> Table:
-    columns = [Column("incident"), Column("title"), Column("began"), Column("TTM, minutes", "minutes")]
-    columns += [Column("similarity", "number"), *(Column(facet.id) for facet in taxonomy.facets)]
+    columns = columns_of("incident | title | began | TTM, minutes:minutes | similarity:number")
     what = f"for {search.text!r}" if search.text else "in all"
     fit = f"{plural(browsed.n, 'incident')} fit{'s' if browsed.n == 1 else ''} {what}"
     if browsed.n > len(browsed.hits):
@@ -141,7 +140,7 @@ def _table(taxonomy: Taxonomy, browsed: Browsed, search: Search) -> Table:
         "history",
         "Incidents of the history",
         f"{fit}.",
-        tuple(columns),
+        (*columns, *(Column(facet.id) for facet in taxonomy.facets)),
         tuple(_row(taxonomy, hit) for hit in browsed.hits),
     )
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from triage.domain.errors import NotFound
 from triage.domain.principal import Scope
-from triage.render.tables import Column, Row, Table
+from triage.render.tables import Row, Table, columns_of
 from triage.server.api.keys import NewKey, Rotation, check_key, keys_of, make_key
 from triage.server.api.operations import check_readiness
 from triage.server.api.problems import InvalidFields
@@ -125,13 +125,8 @@ async def _keys_page(visit: Visit, made: MadeKey | None = None) -> Response:
 
 async def _spending(visit: Visit) -> Table:
     days = await visit.store.spending.list(_DAYS)
-    columns = (
-        Column("day (UTC)"),
-        Column("model"),
-        Column("calls", "count"),
-        Column("prompt tokens", "count"),
-        Column("completion tokens", "count"),
-        Column("cost, USD", "number"),
+    columns = columns_of(
+        "day (UTC) | model | calls:count | prompt tokens:count | completion tokens:count | cost, USD:number"
     )
     rows = tuple(
         Row((day.day, day.model, day.calls, day.prompt_tokens, day.completion_tokens, day.cost)) for day in days
