@@ -111,7 +111,8 @@ async def worker(
         messages(quiet=is_for_programs).print(f"triage works as [bold]{jobs.executor[:8]}[/bold] (stop with Ctrl-C)")
         while not stopped.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopped.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await stopped.wait()
             if not stopped.is_set() and not jobs.is_running:
                 raise WorkerDied("The worker stopped working. See its log for the reason, then start it again.")
 

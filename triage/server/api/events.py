@@ -123,7 +123,8 @@ async def _stream(request: Request, service: Service, incident_id: str, last_id:
                 return
             # Polls too: another process may do the work, and its notices don't arrive here.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(notice.wait(), _POLL_S)
+                async with asyncio.timeout(_POLL_S):
+                    await notice.wait()
 
 
 async def _event(request: Request, service: Service, stored: StoredIncident) -> _Event:

@@ -186,7 +186,8 @@ class Jobs:
                 while (await self._store.incidents.get(incident_id)).status == "pending":
                     # Poll too: another process may do the work, and its notices don't arrive here.
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(event.wait(), pause_s)
+                        async with asyncio.timeout(pause_s):
+                            await event.wait()
                     event.clear()
                     pause_s = min(_LONGEST_WAIT_S, pause_s * 1.3)
 

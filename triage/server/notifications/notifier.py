@@ -102,7 +102,8 @@ class Notifier:
                 trace = None if is_database_away(error) else error
                 _log.warning("Looking for notifications failed (%s)", type(error).__name__, exc_info=trace)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(added.wait(), self._options.poll_s)
+                async with asyncio.timeout(self._options.poll_s):
+                    await added.wait()
 
     async def _start_due(self) -> None:
         free = self._options.at_once - sum(self._sizes.values())
