@@ -41,6 +41,8 @@ def llm_row(**more: Any) -> dict[str, Any]:
             "mitigation": ["restart", "hotfix"],
         },
         "label_origin": "derived by the project from the provider's published cause",
+        "shape": "summary",
+        "evidence": {"failure_mode": "looked for the fault"},
         "label_note": "Memory ran out in the routers.",
     }
     return base | more
@@ -163,11 +165,34 @@ def test_a_shipped_record_becomes_a_case_with_labels_and_durations(llm: Taxonomy
     assert "ran out" not in case.model_dump_json()
 
 
+def test_a_shipped_record_may_lack_what_is_not_published(llm: Taxonomy, write_jsonl: Write) -> None:
+    labels = {"detection": ["undisclosed"], "mitigation": ["undisclosed"], "severity": ["low"]}
+    record = llm_row(provider=None, service=None, date=None, labels=labels, evidence={})
+    del record["label_note"]
+
+    (case,) = load_dataset("llm_incidents", write_jsonl(record), llm).cases
+
+    assert "category" not in case.gold
+    assert case.gold["severity"] == ("low",)
+    assert (case.incident.source, case.incident.service, case.incident.started_at) == ("", "", None)
+    assert (case.incident.ttd_minutes, case.incident.ttm_minutes) == (None, None)
+
+
+def test_a_run_can_be_limited_to_write_ups_of_one_shape(llm: Taxonomy, write_jsonl: Write) -> None:
+    path = write_jsonl(llm_row(), llm_row(id="an-alert", shape="alert"))
+    assert [case.id for case in load_dataset("llm_incidents", path, llm, keep={"shape": "alert"}).cases] == ["an-alert"]
+
+
 @pytest.mark.parametrize(
     ("change", "field", "message"),
     [
         ({"id": "Not A Slug"}, "id", "match pattern"),
-        ({"write_up": "Too short."}, "write_up", "has 2 words; it must have 80 to 250"),
+        ({"write_up": "Too short."}, "write_up", "has 2 words; it must have 8 to 450"),
+        ({"write_up": "Down. " * 451, "evidence": {}}, "write_up", "has 451 words"),
+        ({"shape": "poem"}, "shape", "'status_updates'"),
+        ({"evidence": {"failure_mode": "Memory ran out"}}, "evidence.failure_mode", "neither in the title nor"),
+        ({"evidence": {"severity": "one region"}}, "evidence.severity", "a facet without labels"),
+        ({"label_note": ""}, "label_note", "at least 1 character"),
         ({"date": "2023-13-45"}, "date", "month"),
         ({"duration_minutes": "90"}, "duration_minutes", "valid number"),
         ({"duration_minutes": 3}, "", "before detected_at"),
@@ -206,5 +231,6 @@ def test_a_shipped_id_that_stands_twice_is_refused(llm: Taxonomy, write_jsonl: W
 
 def test_the_shipped_history_is_valid_and_whole() -> None:
     records = shipped_history()
-    assert len(records) >= 120
-    assert all({"category", "failure_mode", "detection", "mitigation"} <= labels.keys() for _, labels in records)
+    assert len(records) >= 400
+    assert all({"detection", "mitigation", "severity", "modality"} <= labels.keys() for _, labels in records)
+    assert all(("category" in labels) == ("failure_mode" in labels) for _, labels in records)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator
 
@@ -59,26 +59,35 @@ class Dataset(BaseModel, frozen=True):
         return [(case.incident, case.gold) for case in self.cases]
 
 
-WORDS = (80, 250)
+WORDS = (8, 450)
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
+Shape = Literal["status_updates", "issue_report", "alert", "post_mortem", "summary"]
+"""How a write-up is written: stages of a status page, an issue, a message of who is on call, sections, a paragraph."""
+
+
 class LlmIncident(BaseModel, frozen=True, extra="forbid", strict=True):
-    """One record of `evals/datasets/llm_incidents/incidents.jsonl`. Unpublished durations are None."""
+    """One record of `evals/datasets/llm_incidents/incidents.jsonl`. What is not published is None.
+
+    Without a published cause, `labels` lacks category and failure mode. `evidence` maps facets to verbatim quotes.
+    """
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=128)
     title: _Text
     write_up: _Text
-    provider: _Text
-    service: _Text
-    date: str = Field(pattern=r"^\d{4}(-\d{2}-\d{2})?$")
+    shape: Shape
+    provider: _Text | None
+    service: _Text | None
+    date: str | None = Field(pattern=r"^\d{4}(-\d{2}-\d{2})?$")
     duration_minutes: float | None = Field(gt=0)
     time_to_detect_minutes: float | None = Field(ge=0)
     source_url: str = Field(pattern=r"^https?://\S+$")
     labels: dict[str, list[str]]
+    evidence: dict[str, _Text]
     label_origin: _Text
-    label_note: _Text
+    label_note: _Text | None = None
 
     @field_validator("write_up")
     @classmethod
@@ -90,8 +99,8 @@ class LlmIncident(BaseModel, frozen=True, extra="forbid", strict=True):
 
     @field_validator("date")
     @classmethod
-    def _is_a_day(cls, date: str) -> str:
-        if len(date) > 4:
+    def _is_a_day(cls, date: str | None) -> str | None:
+        if date is not None and len(date) > 4:
             datetime.fromisoformat(date)
         return date
 
@@ -244,22 +253,23 @@ def _file_in(path: Path, adapter: str) -> Path:
 def _read_llm_incident(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) -> Case:
     """A case of the shipped data set. Labels of unscored facets are checked too.
 
-    The data has dates only, so incidents start at midnight: their durations are right, their hours are not.
+    The data has dates only, so incidents start at midnight: their durations are right, their hours are not. An
+    incident without a date has no times.
     """
     try:
         record = LlmIncident.model_validate(row)
     except ValidationError as error:
         raise rejection(error) from error
     labels = _checked_labels(record, taxonomy)
-    started = datetime.fromisoformat(record.date if len(record.date) > 4 else f"{record.date}-01-01")
-    started = started.replace(tzinfo=UTC)
+    _check_evidence(record)
+    started = _start(record.date)
     incident = make_incident(
         {
             "id": record.id,
             "title": record.title,
             "write_up": record.write_up,
-            "source": record.provider,
-            "service": record.service,
+            "source": record.provider or "",
+            "service": record.service or "",
             "url": record.source_url,
             "started_at": started,
             "detected_at": _after(started, record.time_to_detect_minutes),
@@ -267,7 +277,24 @@ def _read_llm_incident(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) 
         }
     )
     gold = {facet: labels[field] for facet, field in facets.items() if field in labels}
-    return Case(incident=incident, gold=gold, facts={"label_origin": record.label_origin, "provider": record.provider})
+    facts = {"label_origin": record.label_origin, "provider": record.provider, "shape": record.shape}
+    return Case(incident=incident, gold=gold, facts=facts)
+
+
+def _start(date: str | None) -> datetime | None:
+    if date is None:
+        return None
+    return datetime.fromisoformat(date if len(date) > 4 else f"{date}-01-01").replace(tzinfo=UTC)
+
+
+def _check_evidence(record: LlmIncident) -> None:
+    """Raise `RowError` for a quote of an unlabelled facet, or one that the text doesn't have (up to white space)."""
+    text = " ".join(f"{record.title} {record.write_up}".split())
+    for facet, quote in record.evidence.items():
+        if facet not in record.labels:
+            raise RowError(f"evidence.{facet}", "quotes for a facet without labels")
+        if " ".join(quote.split()) not in text:
+            raise RowError(f"evidence.{facet}", f"{quote!r} is neither in the title nor in the write-up")
 
 
 def _checked_labels(record: LlmIncident, taxonomy: Taxonomy) -> Labels:
@@ -350,8 +377,8 @@ def _incident(row: Row, **more: Any) -> Incident:
         raise RowError("text" if error.field == "write_up" else error.field, str(error)) from error
 
 
-def _after(started: datetime, minutes: float | None) -> datetime | None:
-    return None if minutes is None else started + timedelta(minutes=minutes)
+def _after(started: datetime | None, minutes: float | None) -> datetime | None:
+    return None if started is None or minutes is None else started + timedelta(minutes=minutes)
 
 
 def _as_id(published: object) -> object:
