@@ -15,10 +15,10 @@ from triage.domain.triage_result import FacetResult, LabelProbability, Neighbour
 from triage.evaluation.runs import Run
 from triage.history import Example
 from triage.history.duplicates import is_near_duplicate
-from triage.history.linear_models import Learner
 from triage.history.retrieval import rank
 from triage.models.embedding.onnx import MiniLM
 from triage.pipeline.calibration import Observation, cross_fit
+from triage.pipeline.classification.linear_models import Learner
 from triage.pipeline.decision import combine, vote
 from triage.redaction import Redactor
 

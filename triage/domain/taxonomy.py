@@ -66,7 +66,9 @@ class Label(BaseModel, frozen=True, extra="forbid"):
 
     `undisclosed` marks the label for write-ups that don't say. `residual` marks the label for what fits no other one.
     A mitigation that responders don't carry out, such as a spontaneous recovery, has `is_action: false` and gets no
-    playbook. `is_action` and `residual` don't affect labelling, so they are not in the fingerprint and dumps.
+    playbook. `cues` are words and phrases that point to the label (`*` stands for any ending); the service learns what
+    each is worth, and annotators don't see them. `is_action`, `residual` and `cues` don't affect labelling by people,
+    so they are not in the fingerprint and dumps.
     `replaces` names the labels of the previous version that this one replaces, wholly or in part.
     """
 
@@ -83,6 +85,7 @@ class Label(BaseModel, frozen=True, extra="forbid"):
     undisclosed: bool = False
     is_action: bool = Field(default=True, exclude=True)
     residual: bool = Field(default=False, exclude=True)
+    cues: tuple[str, ...] = Field(default=(), exclude=True)
     replaces: Replaced
 
 

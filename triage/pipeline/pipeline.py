@@ -15,7 +15,6 @@ from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Contrast, FacetResult, Neighbour, Provenance, Triage
 from triage.history import History
-from triage.history.linear_models import Distributions, Learner
 from triage.history.retrieval import by_likely_label, diverse
 from triage.models.chat.fallback import Candidate, Failure, describe_failures, first_to_answer
 from triage.models.chat.prices import Price
@@ -27,6 +26,7 @@ from triage.pipeline.classification import Answer, Classifier, Subject, Usage
 from triage.pipeline.classification.evidence import locate
 from triage.pipeline.classification.instructions import readable_text, without_instructions_in
 from triage.pipeline.classification.likeness import DefinitionReader, Likeness
+from triage.pipeline.classification.linear_models import Distributions, Learner
 from triage.pipeline.classification.sentences import Sentence, condense
 from triage.pipeline.contrast import Contrasted, contrast
 from triage.pipeline.decision import FacetRule, decide

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,12 +15,12 @@ from triage.history import Example
 from triage.history.casebook import Foreseen
 from triage.history.duplicates import is_near_duplicate
 from triage.history.exact_search import ExactSearch
-from triage.history.linear_models import Distributions, LinearModels, TrainingSet, labelled
 from triage.history.retrieval import Ranking
 from triage.models.embedding import Vectors
 from triage.pipeline.classification.likeness import REFERENCE_INCIDENTS, Moves, in_reference_order, moved
+from triage.pipeline.classification.linear_models import Distributions, LinearModels, TrainingSet, labelled
 
-LEARNED = ("words", "embedding")
+LEARNED = ("words", "embedding", "cues")
 
 
 class RereadIncident(NamedTuple):
@@ -74,7 +74,7 @@ class HypotheticalHistory:
         self._places = {example.incident_id: place for place, example in enumerate(self._known)}
         taught = (pair for side in self._sides for pairs in side.taught.values() for pair in pairs)
         self._taught = frozenset(place for place, _ in taught)
-        self._training = TrainingSet(self._known) if self._taught else None
+        self._training = TrainingSet(taxonomy, self._known) if self._taught else None
         self._trained: dict[tuple[str, tuple[tuple[int, str], ...]], LinearModels] = {}
 
     @property
@@ -126,19 +126,18 @@ class HypotheticalHistory:
         """
         if not incidents:
             return []
-        counts = self._training.vocabulary.count([incident.text for incident in incidents]) if self._training else None
+        texts = [incident.text for incident in incidents]
         vectors = np.stack([incident.vector for incident in incidents])
         # The shared classifiers learn from incidents that are hidden from these.
         needs_own = [not places.isdisjoint(self._taught) for places in hidden]
-        shared = [self._shared(side, counts, vectors) for side in self._sides]
+        shared = [self._shared(side, texts, vectors) for side in self._sides]
         evidences: list[tuple[HistoryEvidence, HistoryEvidence] | None] = [None] * len(incidents)
         for place in sorted(range(len(incidents)), key=lambda n: needs_own[n]):
             incident, row = incidents[place], slice(place, place + 1)
             if not needs_own[place]:
                 learned = [{facet: results[place] for facet, results in by_facet.items()} for by_facet in shared]
             elif is_time_left():
-                own = None if counts is None else counts[row]
-                learned = [self._own(side, own, vectors[row], hidden[place]) for side in self._sides]
+                learned = [self._own(side, texts[row], vectors[row], hidden[place]) for side in self._sides]
             else:
                 continue
             before, after = self._neighbours_of(incident)
@@ -165,19 +164,21 @@ class HypotheticalHistory:
         other = {"labels": self._foreseen.after}
         return before, [n.model_copy(update=other) if n.incident_id == corrected else n for n in before]
 
-    def _shared(self, side: _Side, counts: Any, vectors: Vectors) -> dict[str, list[Distributions]]:
+    def _shared(self, side: _Side, texts: Sequence[str], vectors: Vectors) -> dict[str, list[Distributions]]:
         """Facet -> the results of the shared classifiers for each incident."""
         return {
-            facet.id: trained.predict(counts, vectors)
+            facet.id: trained.predict(texts, vectors)
             for facet in self._facets
             if (trained := self._train(facet, side.taught[facet.id])) is not None
         }
 
-    def _own(self, side: _Side, counts: Any, vectors: Vectors, hidden: frozenset[int]) -> dict[str, Distributions]:
+    def _own(
+        self, side: _Side, texts: Sequence[str], vectors: Vectors, hidden: frozenset[int]
+    ) -> dict[str, Distributions]:
         """Facet -> the results of classifiers trained without the hidden incidents."""
         seen = [(key, {} if place in hidden else labels) for place, (key, labels) in enumerate(side.incidents)]
         return {
-            facet.id: trained.predict(counts, vectors)[0]
+            facet.id: trained.predict(texts, vectors)[0]
             for facet in self._facets
             if (trained := self._train(facet, labelled(facet, seen))) is not None
         }
@@ -187,7 +188,7 @@ class HypotheticalHistory:
             return None
         key = facet.id, tuple(taught)
         if key not in self._trained:
-            self._trained[key] = self._training.train(*zip(*taught, strict=True))
+            self._trained[key] = self._training.train(facet, *zip(*taught, strict=True))
         return self._trained[key]
 
     def _merged(

@@ -12,7 +12,7 @@ from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.history import Example
 from triage.history.chroma import ChromaHistory
-from triage.history.linear_models import LEAST_INCIDENTS, Learner
+from triage.pipeline.classification.linear_models import LEAST_INCIDENTS, Learner
 
 TAXONOMY = Taxonomy.load("llm_inference")
 POWER = "A breaker tripped in hall {n} and the racks lost power until the generators of building {n} started"

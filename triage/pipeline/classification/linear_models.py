@@ -1,4 +1,4 @@
-"""Linear classifiers trained on the history: one on the words of a write-up, one on its embedding."""
+"""Linear classifiers trained on the history: on the words of a write-up, on its embedding, and on its cues."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from triage.domain.annotation import Labels
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.history import Example
 from triage.models.embedding import Vectors
+from triage.pipeline.classification.cues import Cues, count_cues, cues_of
 
 LEAST_INCIDENTS = 20
 """A facet with fewer labelled incidents has no classifiers."""
@@ -24,7 +25,11 @@ _MINIMUM_PER_LABEL = 2
 _MINIMUM_TEXTS = 2
 _WORDS_STRENGTH = 1.0
 _EMBEDDING_STRENGTH = 10.0
-_KEPT = 16
+_CUES_STRENGTH = 3.0
+_CUES_SCALE = 0.3
+"""The weight of the standardised counts of cues beside an embedding of length 1; see evals/bench/cues.py."""
+_SMALLEST_SPREAD = 0.3
+_CACHED = 16
 
 Distributions = dict[str, dict[str, float]]
 
@@ -46,22 +51,49 @@ class Vocabulary:
         return None if self._vectorizer is None else self._vectorizer.transform(texts)
 
 
+class CueModel(NamedTuple):
+    """A classifier of one facet on its cues and the embedding; the counts are standardised."""
+
+    cues: Cues
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    model: Any
+
+    @classmethod
+    def train(cls, cues: Cues, texts: Sequence[str], vectors: Vectors, gold: NDArray[np.object_]) -> CueModel:
+        """A classifier trained on these incidents."""
+        counts = count_cues(cues, texts)
+        mean, scale = counts.mean(axis=0), _CUES_SCALE / (counts.std(axis=0) + _SMALLEST_SPREAD)
+        return cls(
+            cues, mean, scale, _regression(_CUES_STRENGTH).fit(np.hstack([(counts - mean) * scale, vectors]), gold)
+        )
+
+    def predict(self, texts: Sequence[str], vectors: Vectors) -> list[dict[str, float]]:
+        """For each incident: label -> probability."""
+        counts = (count_cues(self.cues, texts) - self.mean) * self.scale
+        return _probabilities(self.model, np.hstack([counts, vectors]))
+
+
 class LinearModels(NamedTuple):
-    """Two classifiers of one facet: on TF-IDF of some columns of `vocabulary`, and on the embeddings."""
+    """The classifiers of one facet: on TF-IDF of some columns of `vocabulary`, on the embeddings, and on the cues."""
 
     vocabulary: Vocabulary
     words: tuple[Any, Any, Any] | None
     embedding: Any
+    cues: CueModel | None
 
-    def predict(self, counts: Any, vectors: Vectors) -> list[Distributions]:
-        """For each incident: source (`words`, `embedding`) -> label -> probability.
+    def predict(self, texts: Sequence[str], vectors: Vectors) -> list[Distributions]:
+        """For each incident: source (`words`, `embedding`, `cues`) -> label -> probability.
 
-        `counts` are by the vocabulary, `vectors` have shape (incidents, dimension).
+        `vectors` have shape (incidents, dimension).
         """
-        predictions: list[Distributions] = [{"embedding": row} for row in _probabilities(self.embedding, vectors)]
+        if self.cues is not None:
+            predictions: list[Distributions] = [{"cues": row} for row in self.cues.predict(texts, vectors)]
+        else:
+            predictions = [{"embedding": row} for row in _probabilities(self.embedding, vectors)]
         if self.words is not None:
             columns, tfidf, model = self.words
-            rows = _probabilities(model, tfidf.transform(counts[:, columns]))
+            rows = _probabilities(model, tfidf.transform(self.vocabulary.count(texts)[:, columns]))
             for prediction, row in zip(predictions, rows, strict=True):
                 prediction["words"] = row
         return predictions
@@ -70,20 +102,25 @@ class LinearModels(NamedTuple):
 class TrainingSet:
     """Incidents of the history, counted once, so that classifiers can be trained on any part of them."""
 
-    def __init__(self, examples: Sequence[Example]) -> None:
-        self._examples = examples
-        texts = [example.text for example in examples]
-        self.vocabulary = Vocabulary(texts)
-        self._counts = self.vocabulary.count(texts)
+    def __init__(self, taxonomy: Taxonomy, examples: Sequence[Example]) -> None:
+        self._taxonomy = taxonomy
+        self._texts = [example.text for example in examples]
+        self._vocabulary = Vocabulary(self._texts)
+        self._counts = self._vocabulary.count(self._texts)
         self._vectors = np.stack([example.vector for example in examples])
 
-    def train(self, places: Sequence[int], labels: Sequence[str]) -> LinearModels:
-        """Classifiers trained on the incidents at these places, with these labels."""
+    def train(self, facet: Facet, places: Sequence[int], labels: Sequence[str]) -> LinearModels:
+        """Classifiers of `facet` trained on the incidents at these places, with these labels."""
         gold, chosen = np.array(labels, dtype=object), np.array(places)
+        vectors = self._vectors[chosen]
+        cues = cues_of(self._taxonomy, facet)
         # The problems are small: a second thread costs more than it saves, and far more on busy cores.
         with threadpool_limits(1):
-            embedding = _regression(_EMBEDDING_STRENGTH).fit(self._vectors[chosen], gold)
-            return LinearModels(self.vocabulary, self._train_words(chosen, gold), embedding)
+            words = self._train_words(chosen, gold)
+            if cues:
+                texts = [self._texts[place] for place in places]
+                return LinearModels(self._vocabulary, words, None, CueModel.train(cues, texts, vectors, gold))
+            return LinearModels(self._vocabulary, words, _regression(_EMBEDDING_STRENGTH).fit(vectors, gold), None)
 
     def _train_words(self, places: NDArray[np.int64], gold: NDArray[np.object_]) -> tuple[Any, Any, Any] | None:
         from sklearn.feature_extraction.text import TfidfTransformer
@@ -100,8 +137,9 @@ class TrainingSet:
 
 
 class Learner:
-    """Logistic regressions on TF-IDF of one and two words (`words`) and on the embeddings (`embedding`), per facet.
+    """Logistic regressions per facet: on TF-IDF of one and two words (`words`), and on the embedding.
 
+    The embedding is joined by the counts of the taxonomy's cues (`cues`) where it has any, else alone (`embedding`).
     Trained again whenever the examples change; the last few are cached. Labels have the same weight however often they
     occur, so that rare ones are found too (`class_weight="balanced"` of scikit-learn). Multi-label facets are left out.
     Thread-safe.
@@ -123,9 +161,8 @@ class Learner:
         last = self._last
         if last is None or last[0] is not examples or last[1] is not taxonomy or not isinstance(examples, tuple):
             last = self._last = examples, taxonomy, self._fit_all(taxonomy, examples)
-        counts = {id(fitted.vocabulary): fitted.vocabulary.count([text]) for fitted in last[2].values()}
         row = np.asarray(vector).reshape(1, -1)
-        return {facet: fitted.predict(counts[id(fitted.vocabulary)], row)[0] for facet, fitted in last[2].items()}
+        return {facet: fitted.predict([text], row)[0] for facet, fitted in last[2].items()}
 
     def _fit_all(self, taxonomy: Taxonomy, examples: Sequence[Example]) -> dict[str, LinearModels]:
         training: list[TrainingSet] = []
@@ -133,13 +170,13 @@ class Learner:
         for facet in taxonomy.triaged:
             places = labelled(facet, [(example.incident_id, example.labels) for example in examples])
             if places:
-                key = _digest(facet, [(examples[place], label) for place, label in places])
+                key = _digest(facet, cues_of(taxonomy, facet), [(examples[place], label) for place, label in places])
                 # Two incidents at once must not train the same classifiers twice: the second one waits.
                 with self._lock:
                     if key not in self._fitted:
-                        training = training or [TrainingSet(examples)]
-                        self._fitted[key] = training[0].train(*zip(*places, strict=True))
-                        while len(self._fitted) > _KEPT:
+                        training = training or [TrainingSet(taxonomy, examples)]
+                        self._fitted[key] = training[0].train(facet, *zip(*places, strict=True))
+                        while len(self._fitted) > _CACHED:
                             self._fitted.popitem(last=False)
                     self._fitted.move_to_end(key)
                     fitted[facet.id] = self._fitted[key]
@@ -160,8 +197,8 @@ def labelled(facet: Facet, incidents: Sequence[tuple[str, Labels]]) -> list[tupl
     return sorted(kept, key=lambda pair: incidents[pair[0]][0])
 
 
-def _digest(facet: Facet, known: Sequence[tuple[Example, str]]) -> str:
-    digest = hashlib.sha256(facet.id.encode())
+def _digest(facet: Facet, cues: Cues, known: Sequence[tuple[Example, str]]) -> str:
+    digest = hashlib.sha256(f"{facet.id}\0{cues}".encode())
     for example, label in known:
         digest.update(f"\0{example.incident_id}\0{label}\0{example.text}".encode())
     return digest.hexdigest()
