@@ -19,7 +19,7 @@ from triage.agreement import accuracy_at, cohen_kappa, expected_calibration_erro
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation.runs import Run
 from triage.pipeline.calibration import CrossFit, Observation, cross_fit
-from triage.pipeline.decision import WEIGHTS
+from triage.pipeline.decision import default_rule
 
 
 def line(name: str, cross: CrossFit, probabilities: np.ndarray) -> str:
@@ -49,7 +49,7 @@ def show(run: Run, facet: Facet, observations: Sequence[Observation]) -> None:
         return
     print(f"\n## {run.suite.name}: {facet.id}, n = {len(whole.gold)}\n")
     print("| | kappa [95% interval] | accuracy | at 50% coverage | ECE |\n| --- | --- | --- | --- | --- |")
-    present = [s for s in WEIGHTS._asdict() if any(s in o.sources.get(facet.id, {}) for o in observations)]
+    present = [s for s in default_rule(()).weights if any(s in o.sources.get(facet.id, {}) for o in observations)]
     raw = [
         Observation({facet.id: {"model": o.sources[facet.id]["model"]}}, o.gold, o.fold)
         for o in observations

@@ -84,18 +84,14 @@ def of_run(taxonomy: Taxonomy, run: Run) -> dict[str, Decided]:
     suite = run.suite.narrow(Taxonomy.load(run.suite.taxonomy))
     records = [r for r in run.records if r.status == "done"]
     found: dict[str, Decided] = {}
-    parents: list[tuple[str | None, float]] | None = None
     for kind in kinds(taxonomy):
         facet = next((f for f in suite.triaged if f.id == kind.id or set(kind.ids) <= set(f.ids)), None)
-        cross = facet and cross_fit(facet, [Observation(r.sources, r.gold, r.fold) for r in records], parents=parents)
+        cross = facet and cross_fit(facet, [Observation(r.sources, r.gold, r.fold) for r in records])
         if not facet or not cross:
             continue
-        parents = [(None, 0.0)] * len(records)
         for n, row in zip(cross.cases.tolist(), cross.after.tolist(), strict=True):
             shares = dict(zip(cross.labels, row, strict=True))
             found.setdefault(records[n].case_id, {})[kind.id] = result(kind, shares)
-            best = max(shares, key=lambda label: shares[label])
-            parents[n] = (best, shares[best])
     return found
 
 

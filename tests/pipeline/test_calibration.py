@@ -30,7 +30,9 @@ def observed(count: int, *, knowing: str = "words", seed: int = 0) -> list[Obser
             )
             rest = 0.03 if sure else 0.15
             sources[source] = {label: 1 - 3 * rest if label == guess else rest for label in CATEGORY.ids}
-        modes = {"words": {label: 0.5 if label == mode else 0.01 for label in MODE.ids}}
+        guess = max(sources[knowing], key=sources[knowing].__getitem__) if knowing in sources else gold
+        stated = mode if guess == gold else MODE.children([guess])[0].id
+        modes = {"words": {label: 0.5 if label == stated else 0.01 for label in MODE.ids}}
         several = {"model": {"restart": float(rng.random() < 0.5), "rollback": 0.9}}
         cases.append(
             Observation(

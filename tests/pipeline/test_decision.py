@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import Neighbour
 from triage.pipeline.classification import Answer, normalised
-from triage.pipeline.decision import combine, decide, vote
+from triage.pipeline.decision import combine, decide, share_out, vote
 
 TAXONOMY = Taxonomy.load("llm_inference")
 CATEGORY, MODE = TAXONOMY.facet("category"), TAXONOMY.facet("failure_mode")
@@ -96,7 +96,7 @@ def test_a_near_duplicate_does_not_decide_where_others_can() -> None:
         Neighbour(incident_id="other", similarity=0.6, labels={"category": ("infrastructure",)}),
     ]
 
-    assert decide(TAXONOMY, {}, found)["category"].labels == ("infrastructure",)
+    assert decide(TAXONOMY, {}, found)["category"].distribution[0].label == "infrastructure"
 
 
 def test_without_model_and_neighbours_it_abstains() -> None:
@@ -114,3 +114,42 @@ def test_each_source_is_kept_with_the_result() -> None:
 
     assert set(result.sources) == {"model", "prior", "neighbours"}
     assert result.origin == "model and history"
+
+
+@given(distributions(CATEGORY), distributions(MODE))
+def test_a_category_is_as_likely_as_its_failure_modes_together(own: dict[str, float], modes: dict[str, float]) -> None:
+    shared = share_out(TAXONOMY.triaged, {"category": own, "failure_mode": modes})
+
+    assert sum(shared["category"].values()) == pytest.approx(1)
+    sums = dict.fromkeys(CATEGORY.ids, 0.0)
+    for label, p in shared["failure_mode"].items():
+        sums[MODE.label(label).parent or ""] += p
+    for label, p in shared["category"].items():
+        children = sum(modes[child.id] for child in MODE.children([label]))
+        assert sums[label] == pytest.approx(p if children else 0, abs=1e-9)
+
+
+def test_sure_failure_modes_decide_an_unsure_category() -> None:
+    unsure = dict.fromkeys(CATEGORY.ids, 0.24) | {"operational": 0.28}
+    modes = {label: 0.9 if label == "timeout" else 0.1 / (len(MODE.ids) - 1) for label in MODE.ids}
+    learned = {"category": {"words": unsure}, "failure_mode": {"words": modes}}
+    results = decide(TAXONOMY, {}, [], learned)
+
+    assert results["category"].labels == ("inference_engine",)
+    assert results["failure_mode"].labels == ("timeout",)
+    assert results["category"].sources["children"]["inference_engine"] > 0.8
+
+
+def test_without_sources_of_one_facet_the_other_is_left_as_it_is() -> None:
+    own = dict.fromkeys(CATEGORY.ids, 0.25)
+
+    assert share_out(TAXONOMY.triaged, {"category": own, "failure_mode": {}}) == {"category": own, "failure_mode": {}}
+
+
+def test_what_is_not_more_likely_than_the_rest_is_no_label_without_a_fitted_threshold() -> None:
+    said = {"infrastructure": 0.4, "inference_engine": 0.3, "operational": 0.3}
+    result = decide(TAXONOMY, {"category": Answer(distribution=said)}, [])["category"]
+
+    assert result.labels == ()
+    assert result.distribution[0].label == "infrastructure"
+    assert "below 50%" in (result.abstention or "")

@@ -208,7 +208,7 @@ def _answers_of(facet: Facet, sources: Mapping[str, Mapping[str, float]], names:
     """The likeliest of `names` for each source."""
     answers = {}
     for source, shares in sources.items():
-        if source == "prior" or not shares or (facet.cardinality == "multi" and source not in SEVERAL):
+        if source in ("prior", "children") or not shares or (facet.cardinality == "multi" and source not in SEVERAL):
             continue
         if facet.cardinality == "multi":
             answers[source] = names[int(shares.get(names[1], 0.0) >= _APPLIES)]

@@ -24,7 +24,7 @@ from triage.agreement import (
 from triage.domain.annotation import Labels
 from triage.domain.errors import InvalidInput, MisconfiguredService, NotFound
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.pipeline.decision import DEFAULT_RULE, RULE, SEVERAL, WEIGHTS, FacetRule, Sources, combine, log_scores
+from triage.pipeline.decision import RULE, SEVERAL, FacetRule, Sources, combine, default_rule, log_scores, share_out
 
 LEAST_CASES = 30
 """The least number of cases to calibrate a facet on."""
@@ -32,10 +32,11 @@ LEAST_CASES = 30
 _FOLDS = 5
 _RIDGES = ((5.0, 10.0), (50.0, 100.0), (1_000.0, 1_000.0))
 """Ridges on the weights' proportions and on the biases, weakest first; the strongest fits little but a temperature."""
+_TEMPERATURE_ONLY = ((1e6, 1e6),)
 _LEAST_ANSWERED = 10
 
 Matrix = NDArray[np.float64]
-Parents = list[tuple[str | None, float]]
+Ridges = Sequence[tuple[float, float]]
 
 
 class Circumstances(BaseModel, frozen=True):
@@ -164,13 +165,17 @@ class Observation(NamedTuple):
 
 
 class CrossFit(NamedTuple):
-    """Probabilities of every case by rules that were fitted without it: shape (cases, labels)."""
+    """Probabilities of every case by rules that were fitted without it: shape (cases, labels).
+
+    `ridges` are those that the rules were fitted with.
+    """
 
     labels: tuple[str, ...]
     gold: NDArray[np.int64]
     before: Matrix
     after: Matrix
     cases: NDArray[np.int64]
+    ridges: Ridges = _RIDGES
 
 
 def fit(
@@ -180,23 +185,22 @@ def fit(
 
     Weights and biases maximise the likelihood of the gold labels (a conditional logit: McFadden, 'Conditional logit
     analysis of qualitative choice behavior', 1974; stacking: Wolpert, 'Stacked generalization', 1992). A ridge, chosen
-    by inner cross-validation, keeps the proportions of the weights near those of the uncalibrated rule. Figures and
-    threshold are cross-fitted: each fold is decided by a rule that was fitted on the others. Raises `InvalidInput` if
-    no facet has enough cases.
+    by inner cross-validation, keeps the proportions of the weights near those of the uncalibrated rule. Where that
+    lowers the cross-fitted kappa, only a temperature is fitted. Figures and threshold are cross-fitted: each fold is
+    decided by a rule that was fitted on the others. Raises `InvalidInput` if no facet has enough cases.
     """
     found: dict[str, FacetCalibration] = {}
-    decided: dict[str, Parents] = {}
+    crosses: dict[str, CrossFit] = {}
     for facet in taxonomy.triaged:
         if facet.cardinality == "multi":
-            calibration = _fit_several(facet, observations, precision)
-        else:
-            cross = cross_fit(facet, observations, seed=seed, parents=decided.get(facet.parent or ""))
-            calibration = None
-            if cross is not None:
-                decided[facet.id] = _spread(cross, len(observations))
-                calibration = _calibration(facet, observations, cross, precision)
-        if calibration is not None:
-            found[facet.id] = calibration
+            if (calibration := _fit_several(facet, observations, precision)) is not None:
+                found[facet.id] = calibration
+        elif (cross := _harmless(facet, observations, seed)) is not None:
+            crosses[facet.id] = cross
+    crosses = _shared_out(taxonomy, crosses)
+    found |= {
+        facet: _calibration(taxonomy.facet(facet), observations, cross, precision) for facet, cross in crosses.items()
+    }
     if not found:
         raise InvalidInput(
             f"No facet has {LEAST_CASES} cases with a gold label, which a calibrator needs: run a larger suite.",
@@ -206,13 +210,9 @@ def fit(
 
 
 def cross_fit(
-    facet: Facet, observations: Sequence[Observation], *, seed: int = 0, parents: Parents | None = None
+    facet: Facet, observations: Sequence[Observation], *, seed: int = 0, ridges: Ridges = _RIDGES
 ) -> CrossFit | None:
-    """The cross-fitted probabilities of one facet; None with fewer than 30 cases or one label.
-
-    `parents` holds the likeliest parent label (or None) of each observation and its probability: only its children are
-    then possible.
-    """
+    """The cross-fitted probabilities of one facet by itself; None with fewer than 30 cases or one label."""
     ids = np.array(
         [i for i, o in enumerate(observations) if o.gold.get(facet.id) and o.sources.get(facet.id)], dtype=np.int64
     )
@@ -226,12 +226,35 @@ def cross_fit(
     after = np.zeros(features.shape[:2])
     for fold in np.unique(folds):
         rest = folds != fold
-        weights, biases = _fit(features[rest], gold[rest], names)
+        weights, biases = _fit(features[rest], gold[rest], names, ridges)
         after[~rest] = _probabilities(features[~rest], weights, biases)
     before = np.array([[p.get(label, 0.0) for label in labels] for p in _uncalibrated(facet, chosen)])
-    if facet.parent is not None and parents is not None:
-        before, after = (_under(facet, p, [parents[i] for i in ids]) for p in (before, after))
-    return CrossFit(labels, gold, before, after, ids)
+    return CrossFit(labels, gold, before, after, ids, ridges)
+
+
+def _harmless(facet: Facet, observations: Sequence[Observation], seed: int) -> CrossFit | None:
+    """The cross-fitted probabilities by fitted weights, or by a fitted temperature where those lower kappa."""
+    cross = cross_fit(facet, observations, seed=seed)
+    if cross is None:
+        return None
+    before, after = (_outcome(cross, p)[2].value or 0.0 for p in (cross.before, cross.after))
+    return cross if after >= before else cross_fit(facet, observations, seed=seed, ridges=_TEMPERATURE_ONLY)
+
+
+def _shared_out(taxonomy: Taxonomy, crosses: Mapping[str, CrossFit]) -> dict[str, CrossFit]:
+    """The same with the probability of each label shared among its child labels, as `decide` does."""
+    places = {name: {case: row for row, case in enumerate(cross.cases.tolist())} for name, cross in crosses.items()}
+    shared = {
+        name: cross._replace(before=cross.before.copy(), after=cross.after.copy()) for name, cross in crosses.items()
+    }
+    for case in sorted({case for rows in places.values() for case in rows}):
+        known = [facet for facet in taxonomy.triaged if case in places.get(facet.id, {})]
+        for when in ("before", "after"):
+            rows = {facet.id: getattr(shared[facet.id], when)[places[facet.id][case]] for facet in known}
+            pools = {facet.id: dict(zip(facet.ids, map(float, rows[facet.id]), strict=True)) for facet in known}
+            for name, pool in share_out(known, pools).items():
+                rows[name][:] = [pool[label] for label in shared[name].labels]
+    return shared
 
 
 def _calibration(
@@ -239,7 +262,7 @@ def _calibration(
 ) -> FacetCalibration:
     chosen = [observations[i] for i in cross.cases]
     names, features = _features(facet, chosen)
-    weights, biases = _fit(features, cross.gold, names)
+    weights, biases = _fit(features, cross.gold, names, cross.ridges)
     (stated_before, right_before, kappa_before), (stated, right, kappa) = (
         _outcome(cross, p) for p in (cross.before, cross.after)
     )
@@ -268,12 +291,14 @@ def _calibration(
 def _features(facet: Facet, observations: Iterable[Observation]) -> tuple[list[str], Matrix]:
     """The centred log-probabilities of every source, shape (cases, labels, sources); 0 for a missing source."""
     scored = [log_scores(facet.ids, o.sources[facet.id]) for o in observations]
-    names = [source for source in WEIGHTS._asdict() if any(source in scores for scores in scored)]
+    names = [source for source in default_rule(()).weights if any(source in scores for scores in scored)]
     missing = [0.0] * len(facet.ids)
     return names, np.array([[scores.get(name, missing) for name in names] for scores in scored]).transpose(0, 2, 1)
 
 
-def _fit(features: Matrix, gold: NDArray[np.int64], names: Sequence[str]) -> tuple[Matrix, Matrix]:
+def _fit(
+    features: Matrix, gold: NDArray[np.int64], names: Sequence[str], ridges: Ridges = _RIDGES
+) -> tuple[Matrix, Matrix]:
     """Non-negative weights of the sources and biases of the labels, with the ridge chosen on inner folds."""
     inner = np.random.default_rng(0).permutation(len(gold)) % _FOLDS
 
@@ -286,7 +311,7 @@ def _fit(features: Matrix, gold: NDArray[np.int64], names: Sequence[str]) -> tup
             total -= float(np.log(np.maximum(chances, 1e-12)).sum())
         return total
 
-    return _fit_with(features, gold, names, min(_RIDGES, key=log_loss))
+    return _fit_with(features, gold, names, min(ridges, key=log_loss) if len(ridges) > 1 else ridges[0])
 
 
 def _fit_with(
@@ -296,7 +321,7 @@ def _fit_with(
 
     ridge_weights, ridge_biases = ridge
     cases, labels, sources = features.shape
-    start = np.array([WEIGHTS._asdict()[name] for name in names])
+    start = np.array([default_rule(names).weights[name] for name in names])
     truth = np.zeros((cases, labels))
     truth[np.arange(cases), gold] = 1
 
@@ -327,7 +352,7 @@ def _probabilities(features: Matrix, weights: Matrix, biases: Matrix) -> Matrix:
 
 
 def _uncalibrated(facet: Facet, observations: Iterable[Observation]) -> list[dict[str, float]]:
-    return [combine(facet, o.sources[facet.id], DEFAULT_RULE) for o in observations]
+    return [combine(facet, o.sources[facet.id]) for o in observations]
 
 
 def _folds(observations: Sequence[Observation], seed: int) -> NDArray[np.int64]:
@@ -335,25 +360,6 @@ def _folds(observations: Sequence[Observation], seed: int) -> NDArray[np.int64]:
     if all(o.fold is not None for o in observations):
         return np.array([o.fold for o in observations], dtype=np.int64)
     return np.random.default_rng(seed).permutation(len(observations)).astype(np.int64) % _FOLDS
-
-
-def _under(facet: Facet, probabilities: Matrix, parents: Sequence[tuple[str | None, float]]) -> Matrix:
-    """The probabilities of the children of each case's parent label, times that of the parent."""
-    allowed = np.array([[label.parent == parent for label in facet.labels] for parent, _ in parents])
-    chance = np.array([1.0 if parent is None else chance for parent, chance in parents])
-    # A case without a parent label keeps all of its children.
-    allowed[[parent is None for parent, _ in parents]] = True
-    kept = np.where(allowed, np.maximum(probabilities, 1e-12), 0.0)
-    result: Matrix = kept / kept.sum(axis=1, keepdims=True) * chance[:, None]
-    return result
-
-
-def _spread(cross: CrossFit, count: int) -> Parents:
-    """The likeliest label of each observation and its probability; None if the facet was not fitted on it."""
-    spread: Parents = [(None, 0.0)] * count
-    for case, row in zip(cross.cases.tolist(), cross.after, strict=True):
-        spread[case] = (cross.labels[int(row.argmax())], float(row.max()))
-    return spread
 
 
 def _outcome(cross: CrossFit, probabilities: Matrix) -> tuple[list[float], list[bool], Kappa]:
@@ -387,9 +393,10 @@ def _second_label(facet: Facet, observations: Sequence[Observation], cross: Cros
 
 
 def _fit_several(facet: Facet, observations: Sequence[Observation], precision: float) -> FacetCalibration | None:
-    """Fit a multi-label facet: a shift of each label's log-odds to its frequency, and one threshold.
+    """Fit a multi-label facet: a shift of each label's log-odds to its frequency, and two thresholds.
 
-    The threshold has the highest F1 score over all labels of all cases.
+    The facet abstains below the one at which the likeliest label has the target precision. That of further labels has
+    the highest F1 score over all labels of all cases.
     """
     chosen = [o for o in observations if o.gold.get(facet.id) and o.sources.get(facet.id)]
     if len(chosen) < LEAST_CASES:
@@ -404,13 +411,19 @@ def _fit_several(facet: Facet, observations: Sequence[Observation], precision: f
         moved[~rest] = _move(pooled[~rest], _biases(pooled[rest], gold[rest]))
     stated, right = moved.ravel().tolist(), gold.ravel().tolist()
     threshold = max((round(float(t), 2) for t in np.arange(0.6, 0.04, -0.02)), key=lambda t: _f1(moved >= t, gold))
+    first = moved.argmax(axis=1)
+    curve = risk_coverage(moved.max(axis=1).tolist(), gold[np.arange(len(gold)), first].tolist())
+    point = _threshold(curve, precision, len(gold))
     return FacetCalibration(
         n=len(chosen),
-        weights={source: weight for source, weight in WEIGHTS._asdict().items() if source in used},
+        weights={source: weight for source, weight in default_rule(used).weights.items() if source in used},
         biases=dict(zip(facet.ids, (round(float(b), 4) for b in _biases(pooled, gold)), strict=True)),
-        abstain_below=0.0,
+        abstain_below=round(point.threshold, 4) if point.coverage < 1 else 0.0,
         second_label=threshold,
         target_precision=precision,
+        precision=point.accuracy,
+        coverage=point.coverage,
+        risk_coverage=tuple(curve),
         ece_before=expected_calibration_error(pooled.ravel().tolist(), right),
         ece=expected_calibration_error(stated, right),
         reliability_before=tuple(reliability(pooled.ravel().tolist(), right)),

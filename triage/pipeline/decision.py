@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from triage.domain.taxonomy import Facet, Taxonomy
@@ -14,7 +14,16 @@ from triage.render.quantities import percent
 VOTE_TEMPERATURE = 0.1
 """Cosine difference at which a neighbour's vote falls to 1/e."""
 
-FLOORS = {"model": 4e-4, "prior": 0.02, "neighbours": 0.02, "words": 5e-3, "embedding": 5e-3, "definitions": 1e-6}
+FLOORS = {
+    "model": 4e-4,
+    "prior": 0.02,
+    "neighbours": 0.02,
+    "words": 5e-3,
+    "embedding": 5e-3,
+    "cues": 5e-3,
+    "children": 5e-3,
+    "definitions": 1e-6,
+}
 """The least probability of a label in each source, so that no source alone can rule it out."""
 
 SECOND_LABEL = 0.3
@@ -32,32 +41,45 @@ class Weights(NamedTuple):
     words: float = 0.9
     embedding: float = 0.4
     neighbours: float = 0.25
+    cues: float = 0.0
+    children: float = 0.0
 
 
 WEIGHTS = Weights()
+WEIGHTS_WITH_CUES = Weights(definitions=0.3, words=0.5, embedding=0.0, cues=1.0)
+"""For facets with cues, see evals/bench/decision.py."""
 
-SEVERAL = ("model", "neighbours")
+SEVERAL = ("model", "neighbours", "cues")
 """The sources that are used for multi-label facets."""
 
-RULE = f"logarithmic pool 2, temperature {VOTE_TEMPERATURE}"
+RULE = f"logarithmic pool 3, temperature {VOTE_TEMPERATURE}"
 """The version of the rule and its sources in runs and calibrators; raise it when a source changes."""
 
 
 class FacetRule(NamedTuple):
     """How one facet is decided: exponents of the sources, log-scale biases of the labels, and thresholds.
 
-    The facet abstains if its best label is less likely than `abstain_below`. Further labels are given from
-    `second_label` on. `is_calibrated` is False for the default rule.
+    The facet abstains if its best label is less likely than `abstain_below`: without a fitted threshold, if it is not
+    more likely than all others together. Further labels are given from `second_label` on. `is_calibrated` is False for
+    the default rules.
     """
 
     weights: Mapping[str, float] = WEIGHTS._asdict()
     biases: Mapping[str, float] = {}
-    abstain_below: float = 0.0
+    abstain_below: float = 0.5
     second_label: float = SECOND_LABEL
     is_calibrated: bool = False
 
 
-DEFAULT_RULE = FacetRule()
+def default_rule(sources: Collection[str]) -> FacetRule:
+    """The rule of a facet without a fitted one, by its sources.
+
+    What its child labels say counts as much as all other sources together: the geometric mean of both.
+    """
+    weights = (WEIGHTS_WITH_CUES if "cues" in sources else WEIGHTS)._asdict()
+    if "children" in sources:
+        weights = {source: weight / 2 for source, weight in weights.items()} | {"children": 0.5}
+    return FacetRule(weights=weights)
 
 
 def decide(
@@ -71,11 +93,20 @@ def decide(
 
     The model, the neighbours' vote and the `learned` sources (facet -> source -> label -> probability) are combined as
     a weighted product of probabilities (logarithmic opinion pool: Genest and Zidek, 'Combining probability
-    distributions', 1986). Without an answer the other sources decide. A facet abstains if no source has anything on it,
-    or if its best label is not likely enough for its rule.
+    distributions', 1986). What the labels of a refining facet say of the facet above is one more source of that facet
+    (`children`). Without an answer the other sources decide. A facet abstains if no source has anything on it, or if
+    its best label is not likely enough for its rule.
     """
+
+    def rule_of(facet: Facet) -> FacetRule:
+        rule, sources = (rules or {}).get(facet.id), sources_of[facet.id]
+        if rule is None or any(weight > 0 and source not in sources for source, weight in rule.weights.items()):
+            # None was fitted, or it was fitted for a source that is missing now, such as a model that can't be reached.
+            return default_rule(sources)
+        return rule
+
     voters = [n for n in neighbours if not n.is_near_duplicate] or list(neighbours)
-    results: dict[str, FacetResult] = {}
+    sources_of: dict[str, dict[str, dict[str, float]]] = {}
     for facet in taxonomy.triaged:
         sources: dict[str, dict[str, float]] = {
             source: dict(shares)
@@ -85,13 +116,68 @@ def decide(
         answer = answers.get(facet.id)
         if answer is not None:
             sources |= {"model": answer.distribution} | ({"prior": answer.prior} if answer.prior else {})
-        rule = (rules or {}).get(facet.id, DEFAULT_RULE)
-        if rule.is_calibrated and any(weight > 0 and source not in sources for source, weight in rule.weights.items()):
-            # Fitted for a source that is missing now, such as a model that can't be reached.
-            rule = DEFAULT_RULE
-        parent = results.get(facet.parent) if facet.parent else None
-        results[facet.id] = _decide_facet(facet, sources, answer.rationale if answer else "", parent, rule)
+        sources_of[facet.id] = sources
+    for facet in reversed(taxonomy.triaged):
+        if sums := _sums_of_children(taxonomy, facet, sources_of):
+            sources_of[facet.id]["children"] = sums
+    pools = {facet.id: combine(facet, sources_of[facet.id], rule_of(facet)) for facet in taxonomy.triaged}
+    pools = share_out(taxonomy.triaged, pools)
+    results: dict[str, FacetResult] = {}
+    for facet in taxonomy.triaged:
+        answer = answers.get(facet.id)
+        results[facet.id] = _decide_facet(
+            facet,
+            pools[facet.id],
+            sources_of[facet.id],
+            answer.rationale if answer else "",
+            results.get(facet.parent or ""),
+            rule_of(facet),
+        )
     return results
+
+
+def share_out(facets: Sequence[Facet], pools: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Facet -> label -> probability, best first, in which a label is as likely as its child labels together.
+
+    `pools` holds the distribution of each facet by itself; one without sources is empty. The probability of a parent
+    label is shared among its children in their proportions. Multi-label facets are left as they are.
+    """
+    shared = {facet: dict(pool) for facet, pool in pools.items()}
+    for facet in facets:
+        above = shared.get(facet.parent or "")
+        if above and facet.cardinality != "multi":
+            sums = _sums(facet, shared[facet.id])
+            shared[facet.id] = {
+                label: p / sums[parent] * above.get(parent, 0.0)
+                for label, p in shared[facet.id].items()
+                if (parent := facet.label(label).parent or "") and sums[parent]
+            }
+    return {facet: _ranked(pool) for facet, pool in shared.items()}
+
+
+def _sums_of_children(
+    taxonomy: Taxonomy, facet: Facet, sources_of: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> dict[str, float]:
+    """What the facet that refines this one says of it, by the default rule; empty if no facet refines every label."""
+    for child in taxonomy.triaged:
+        if child.parent == facet.id and "multi" not in (child.cardinality, facet.cardinality):
+            sums = _sums(child, combine(child, sources_of[child.id]))
+            if sums.keys() == set(facet.ids):
+                return _ranked(sums)
+    return {}
+
+
+def _sums(child: Facet, pool: Mapping[str, float]) -> dict[str, float]:
+    """Parent label -> the sum of its children's probabilities."""
+    sums: dict[str, float] = {}
+    for label, p in pool.items():
+        parent = child.label(label).parent or ""
+        sums[parent] = sums.get(parent, 0.0) + p
+    return sums
+
+
+def _ranked(pool: Mapping[str, float]) -> dict[str, float]:
+    return dict(sorted(pool.items(), key=lambda item: -item[1]))
 
 
 def vote(facet: Facet, neighbours: Sequence[Neighbour]) -> dict[str, float]:
@@ -109,8 +195,12 @@ def vote(facet: Facet, neighbours: Sequence[Neighbour]) -> dict[str, float]:
     return {label: min(share, 1.0) for label, share in shares.items() if label in facet.ids}
 
 
-def combine(facet: Facet, sources: Sources, rule: FacetRule = DEFAULT_RULE) -> dict[str, float]:
-    """Label -> probability, best first; empty without sources. In a multi-label facet they are independent."""
+def combine(facet: Facet, sources: Sources, rule: FacetRule | None = None) -> dict[str, float]:
+    """Label -> probability, best first; empty without sources. In a multi-label facet they are independent.
+
+    Without a rule it is the default one.
+    """
+    rule = rule or default_rule(sources)
     if facet.cardinality == "multi":
         return _combine_several(facet, sources, rule)
     scored = {source: scores for source, scores in log_scores(facet.ids, sources).items() if source in rule.weights}
@@ -155,7 +245,7 @@ def _combine_several(facet: Facet, sources: Sources, rule: FacetRule) -> dict[st
     }
     if rule.is_calibrated:
         pooled = {label: _shifted(p, rule.biases.get(label, 0.0)) for label, p in pooled.items()}
-    return dict(sorted(((k, p) for k, p in pooled.items() if p > 0), key=lambda item: -item[1]))
+    return _ranked({label: p for label, p in pooled.items() if p > 0})
 
 
 def _shifted(p: float, bias: float) -> float:
@@ -166,21 +256,17 @@ def _shifted(p: float, bias: float) -> float:
 
 def _decide_facet(
     facet: Facet,
+    distribution: Mapping[str, float],
     sources: dict[str, dict[str, float]],
     rationale: str,
     parent: FacetResult | None,
     rule: FacetRule,
 ) -> FacetResult:
-    distribution = combine(facet, sources, rule)
     # A parent that abstains counts with its likeliest label, if it has one.
     parents = None if parent is None else parent.labels or tuple(each.label for each in parent.distribution[:1])
     if parents is not None:
         allowed = {label.id for label in facet.children(parents)}
         distribution = {label: p for label, p in distribution.items() if label in allowed}
-        if distribution and parent is not None and facet.cardinality != "multi":
-            # A child's probability is that under its parent, times the parent's.
-            chance = min(1.0, sum(each.probability for each in parent.distribution if each.label in parents))
-            distribution = {label: chance * p for label, p in normalised(distribution).items()}
     if not distribution:
         reason = _why_nothing(facet, "model" in sources, parents)
         return FacetResult(facet=facet.id, labels=(), abstention=reason, sources=sources)

@@ -33,10 +33,10 @@ def test_the_shipped_history_is_studied(study: Study, shipped: Corpus) -> None:
     # The datasheet's table of label counts has the same figures.
     category = next(one for one in study.distributions if one.facet == "category")
     assert {share.name: share.hits for share in category.shares} == {
-        "infrastructure": 47,
-        "operational": 47,
-        "inference_engine": 18,
-        "model_configuration": 10,
+        "infrastructure": 68,
+        "operational": 107,
+        "inference_engine": 142,
+        "model_configuration": 27,
     }
     overall = next(one for one in study.durations if one.measure == "ttm" and one.facet is None)
     assert (overall.n_ended, overall.n_unknown, len(overall.ended), len(overall.unknown)) == (93, 29, 93, 29)
@@ -44,7 +44,7 @@ def test_the_shipped_history_is_studied(study: Study, shipped: Corpus) -> None:
 
 def test_what_can_not_be_compared_says_why(study: Study) -> None:
     beside = {one.published.id: one for one in study.comparison}
-    assert beside["automated"].why_not == "114 of 122 write-ups don't tell it, so those that do are no fair sample"
+    assert beside["automated"].why_not == "280 of 455 write-ups don't tell it, so those that do are no fair sample"
     assert "two people" in (beside["kappa"].why_not or "")
     assert beside["inference_engine"].differs
     assert not beside["crash"].differs
@@ -101,7 +101,7 @@ def test_the_charts_stand_beside_tables_and_tell_their_figures(study: Study, shi
     assert len(charts) == len(beside)
     assert {one.table for one in beside} <= {table.id for table in tables}
     assert {"comparison", "category", "failure_mode-within-infrastructure", "ttm-category", "changes"} <= charts.keys()
-    assert "Infrastructure: 39%, 47 of 122 (interval 30% to 47%)" in charts["category"].alt
+    assert "Inference engine: 41%, 142 of 344 (interval 36% to 47%)" in charts["category"].alt
     overall = next(one for one in study.durations if one.measure == "ttm" and one.facet is None)
     assert charts["ttm-category"].alt.startswith("all incidents: ")
     assert f"n = {overall.n_ended} (interval" in charts["ttm-category"].alt

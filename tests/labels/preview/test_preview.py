@@ -203,7 +203,7 @@ async def test_triages_made_otherwise_are_not_compared_and_it_says_why(desk: Des
     preview = await desk.preview("new", gold("new", "category", "operational"))
 
     assert {one.reason: one.incidents for one in preview.not_compared} == {
-        "Its taxonomy was llm_inference 0.9.0, and is llm_inference 1.0.0.": ("r0",),
+        "Its taxonomy was llm_inference 0.9.0, and is llm_inference 1.1.0.": ("r0",),
         "Its calibrator was an old one, and is none.": ("r1",),
         "Its embedder was another, and is hashing-64.": ("r2",),
     }

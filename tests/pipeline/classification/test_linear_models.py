@@ -1,20 +1,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from tests.parts import HashingEmbedder
 from triage.domain.annotation import Labels
-from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.history import Example
-from triage.history.chroma import ChromaHistory
 from triage.pipeline.classification.linear_models import LEAST_INCIDENTS, Learner
 
-TAXONOMY = Taxonomy.load("llm_inference")
+WITH_CUES = Taxonomy.load("llm_inference")
+TAXONOMY = WITH_CUES.model_copy(
+    update={
+        "facets": tuple(
+            facet.model_copy(update={"labels": tuple(label.model_copy(update={"cues": ()}) for label in facet.labels)})
+            for facet in WITH_CUES.facets
+        )
+    }
+)
 POWER = "A breaker tripped in hall {n} and the racks lost power until the generators of building {n} started"
 DEPLOY = "A release of service {n} was rolled out to region {n} with a broken setting and was rolled back"
 
@@ -31,9 +36,11 @@ async def examples(count: int) -> list[Example]:
     return [Example(f"i{n}", text, vectors[n], labels) for n, (text, labels) in enumerate(made)]
 
 
-async def say(learner: Learner, known: list[Example], text: str) -> dict[str, dict[str, dict[str, float]]]:
+async def say(
+    learner: Learner, known: list[Example], text: str, taxonomy: Taxonomy = TAXONOMY
+) -> dict[str, dict[str, dict[str, float]]]:
     vector = (await HashingEmbedder().embed([text]))[0]
-    return learner.distributions(TAXONOMY, known, text, vector)
+    return learner.distributions(taxonomy, known, text, vector)
 
 
 async def test_words_and_embedding_each_tell_the_label_that_similar_incidents_had() -> None:
@@ -44,6 +51,25 @@ async def test_words_and_embedding_each_tell_the_label_that_similar_incidents_ha
         category = said["category"][source]
         assert max(category, key=lambda label: category[label]) == "infrastructure"
         assert sum(category.values()) == pytest.approx(1)
+
+
+async def test_cues_of_the_taxonomy_join_the_embedding() -> None:
+    sources = (await say(Learner(), await examples(LEAST_INCIDENTS), "A generator failed", WITH_CUES))["category"]
+
+    assert set(sources) == {"words", "cues"}
+    assert max(sources["cues"], key=lambda label: sources["cues"][label]) == "infrastructure"
+    assert sum(sources["cues"].values()) == pytest.approx(1)
+
+
+async def test_a_cue_outweighs_other_words() -> None:
+    known = [e._replace(vector=np.zeros_like(e.vector)) for e in await examples(LEAST_INCIDENTS)]
+    vector = np.zeros_like(known[0].vector)
+    of = [
+        Learner().distributions(WITH_CUES, known, text, vector)["category"]["cues"]
+        for text in ("Power was lost in the hall, UPS and all", "We rolled back the deploy")
+    ]
+
+    assert of[0]["infrastructure"] > 0.5 > of[1]["infrastructure"]
 
 
 async def test_a_small_history_teaches_nothing() -> None:
@@ -95,22 +121,3 @@ async def test_what_is_known_is_not_learned_again() -> None:
 
     assert learned
     assert {key: id(fitted) for key, fitted in learner._fitted.items()} == learned
-
-
-@pytest.fixture
-def history() -> Iterator[ChromaHistory]:
-    history = ChromaHistory.open(None, HashingEmbedder.fingerprint)
-    yield history
-    history.close()
-
-
-async def test_the_examples_of_the_index_leave_out_what_is_excluded_and_near_duplicates(history: ChromaHistory) -> None:
-    known = await examples(6)
-    vectors = np.stack([example.vector for example in known])
-    await history.remember([(Incident(id=e.incident_id, write_up=e.text), e.labels) for e in known], vectors)
-
-    every = await history.examples(known[0].text)
-    assert {e.incident_id for e in every} == {e.incident_id for e in known}
-    assert every[0].labels == next(e for e in known if e.incident_id == every[0].incident_id).labels
-    left = await history.examples(known[1].text, exclude={"i0"}, duplicates=False)
-    assert {e.incident_id for e in left} == {"i2", "i4"}

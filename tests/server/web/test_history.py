@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 def test_what_one_types_is_found_at_once_and_the_address_leads_back_to_it(open_page: OpenPage) -> None:
     page = open_page("/history")
     status = page.get_by_role("heading", level=2).first
-    assert status.inner_text().startswith("122 incidents")
+    assert status.inner_text().startswith("455 incidents")
     page.keyboard.press("/")
     page.keyboard.type("redis cluster")
     page.wait_for_url("**q=redis%20cluster**")
@@ -42,7 +42,7 @@ def test_labels_narrow_what_is_found_and_can_be_taken_away(open_page: OpenPage) 
     check_readable(page)
     picture(page, "history-phone")
     page.get_by_role("link", name="Clear labels").click()
-    page.get_by_role("heading", name="122 incidents").wait_for()
+    page.get_by_role("heading", name="455 incidents").wait_for()
 
 
 def test_the_keyboard_walks_through_the_hits_and_opens_one(open_page: OpenPage) -> None:
@@ -70,10 +70,10 @@ def test_nothing_found_says_what_to_do(service: Site) -> None:
 
 
 def test_a_file_of_a_part_says_that_there_are_more(service: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert service.client.get("/history/found.json").json()["caption"] == "122 incidents fit in all."
+    assert service.client.get("/history/found.json").json()["caption"] == "455 incidents fit in all."
     monkeypatch.setattr("triage.server.web.history._MOST_FILE", 3)
     part = service.client.get("/history/found.json").json()
-    assert (part["caption"], len(part["rows"])) == ("122 incidents fit in all; here are the first 3.", 3)
+    assert (part["caption"], len(part["rows"])) == ("455 incidents fit in all; here are the first 3.", 3)
 
 
 def test_labels_are_cleared_and_what_is_searched_for_is_kept(service: Site) -> None:

@@ -93,7 +93,7 @@ def test_the_study_is_made_with_its_charts_and_files(
     open_page: OpenPage, service: Site, reader: dict[str, str]
 ) -> None:
     page = open_page("/study", extra_http_headers=reader)
-    page.get_by_text("122 incidents, begun").wait_for(timeout=60_000)
+    page.get_by_text("455 incidents, begun").wait_for(timeout=60_000)
     assert page.get_by_text("Measured 20").count() == 1
     assert page.locator("figure.chart svg").count() > 3
     # Each chart as SVG and PNG, for light and for dark paper.
@@ -106,7 +106,7 @@ def test_the_study_is_made_with_its_charts_and_files(
     for kind, begins in (("svg", b"<?xml"), ("png", b"\x89PNG")):
         chart = service.client.get(f"/study/plots/category.{kind}", params={"theme": "dark"}, headers=reader)
         assert chart.content.startswith(begins)
-    assert service.client.get("/study/study.json", headers=reader).json()["n"] == 122
+    assert service.client.get("/study/study.json", headers=reader).json()["n"] == 455
     assert service.client.get("/study/plots/nothing.svg", headers=reader).status_code == 404
 
 

@@ -135,7 +135,7 @@ def triage(of: Incident, **fields: Any) -> Triage:
             prompt_tokens=1234,
             completion_tokens=56,
             cost=0.0123,
-            history_size=122,
+            history_size=455,
             withheld_sentences=1,
             seconds={"classify": 1.5},
         ),

@@ -26,7 +26,7 @@ from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.gate import Gate
 from triage.observability.progress import Progress, silent
 from triage.pipeline.calibration import UNCALIBRATED
-from triage.pipeline.decision import RULE, WEIGHTS
+from triage.pipeline.decision import RULE, WEIGHTS, WEIGHTS_WITH_CUES
 from triage.pipeline.pipeline import DEFAULT_OPTIONS, Pipeline, PipelineOptions, Way, circumstances
 from triage.redaction import Redactor
 
@@ -168,7 +168,7 @@ async def _pipeline_under_test(
         decisive: dict[str, Scalar] = {
             "embedder": embedder.fingerprint,
             "decision": RULE,
-            "weights": str(WEIGHTS._asdict()),
+            "weights": f"{WEIGHTS._asdict()}, with cues {WEIGHTS_WITH_CUES._asdict()}",
             **({"calibrator": calibration.calibrator or "none"} if wants_calibrator else {}),
             **({"half_life_days": settings.half_life_days} if settings.half_life_days else {}),
             "write_up_characters": read,

@@ -75,7 +75,7 @@ class CueModel(NamedTuple):
 
 
 class LinearModels(NamedTuple):
-    """The classifiers of one facet: on TF-IDF of some columns of `vocabulary`, on the embeddings, and on the cues."""
+    """The classifiers of one facet: on TF-IDF of some columns of `vocabulary`, and on the cues or the embedding."""
 
     vocabulary: Vocabulary
     words: tuple[Any, Any, Any] | None
@@ -116,7 +116,7 @@ class TrainingSet:
         cues = cues_of(self._taxonomy, facet)
         # The problems are small: a second thread costs more than it saves, and far more on busy cores.
         with threadpool_limits(1):
-            words = self._train_words(chosen, gold)
+            words = None if facet.cardinality == "multi" else self._train_words(chosen, gold)
             if cues:
                 texts = [self._texts[place] for place in places]
                 return LinearModels(self._vocabulary, words, None, CueModel.train(cues, texts, vectors, gold))
@@ -141,8 +141,8 @@ class Learner:
 
     The embedding is joined by the counts of the taxonomy's cues (`cues`) where it has any, else alone (`embedding`).
     Trained again whenever the examples change; the last few are cached. Labels have the same weight however often they
-    occur, so that rare ones are found too (`class_weight="balanced"` of scikit-learn). Multi-label facets are left out.
-    Thread-safe.
+    occur, so that rare ones are found too (`class_weight="balanced"` of scikit-learn). Of a multi-label facet only the
+    primary label is learned, and only from cues. Thread-safe.
     """
 
     def __init__(self) -> None:
@@ -153,7 +153,7 @@ class Learner:
     def distributions(
         self, taxonomy: Taxonomy, examples: Sequence[Example], text: str, vector: Vectors
     ) -> dict[str, Distributions]:
-        """Facet -> source (`words`, `embedding`) -> label -> probability; a facet without enough examples is left out.
+        """Facet -> source -> label -> probability; a facet without enough examples is left out.
 
         `text` and `vector` (shape (dimension,)) are of the redacted new incident.
         """
@@ -187,12 +187,13 @@ def labelled(facet: Facet, incidents: Sequence[tuple[str, Labels]]) -> list[tupl
     """The indices of the incidents to learn a facet from, each with its primary label, sorted by incident id.
 
     `incidents` are ids with labels. A label that occurs once is left out. Empty for a facet that is not learned: a
-    multi-label facet, or one with fewer than 20 labelled incidents or fewer than two labels.
+    multi-label facet without cues, or one with fewer than 20 labelled incidents or fewer than two labels.
     """
     primary = [(place, labels[facet.id][0]) for place, (_, labels) in enumerate(incidents) if labels.get(facet.id)]
     counts = Counter(label for _, label in primary)
     kept = [(place, label) for place, label in primary if counts[label] >= _MINIMUM_PER_LABEL and label in facet.ids]
-    if facet.cardinality == "multi" or len(kept) < LEAST_INCIDENTS or len({label for _, label in kept}) < 2:
+    is_learned = facet.cardinality != "multi" or any(label.cues for label in facet.labels)
+    if not is_learned or len(kept) < LEAST_INCIDENTS or len({label for _, label in kept}) < 2:
         return []
     return sorted(kept, key=lambda pair: incidents[pair[0]][0])
 
