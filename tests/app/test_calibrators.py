@@ -120,6 +120,15 @@ def test_a_shipped_calibrator_fits_what_is_shipped(path: Path) -> None:
         assert set(facet.biases) == set(taxonomy.facet(name).ids)
 
 
+def test_the_local_model_has_the_rules_of_no_model() -> None:
+    """It lowered kappa wherever it was measured (docs/results.md), so it gets weight 0 until a run shows otherwise."""
+    none, local = (Calibrator.read(path) for name in ("none", "local") for path in SHIPPED if name in path.name)
+
+    assert local.data_sha256 == none.data_sha256
+    for name, facet in none.facets.items():
+        assert local.facets[name] == facet.model_copy(update={"weights": {"model": 0.0, **facet.weights}})
+
+
 def outdated_prompts(path: Path, folder: Path) -> list[str]:
     """For each prompt in `folder` with another version than the calibrator was fitted for: what to do about it."""
     refit = (

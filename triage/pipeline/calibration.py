@@ -34,6 +34,7 @@ _RIDGES = ((5.0, 10.0), (50.0, 100.0), (1_000.0, 1_000.0))
 """Ridges on the weights' proportions and on the biases, weakest first; the strongest fits little but a temperature."""
 _TEMPERATURE_ONLY = ((1e6, 1e6),)
 _LEAST_ANSWERED = 10
+_CURVE_POINTS = 100
 
 Matrix = NDArray[np.float64]
 Ridges = Sequence[tuple[float, float]]
@@ -284,7 +285,7 @@ def _calibration(
         ece_by_chance=calibration_error_by_chance(stated),
         reliability_before=tuple(reliability(stated_before, right_before)),
         reliability=tuple(reliability(stated, right)),
-        risk_coverage=tuple(curve),
+        risk_coverage=_thinned(curve),
     )
 
 
@@ -375,6 +376,12 @@ def _threshold(curve: Sequence[Coverage], precision: float, n: int) -> Coverage:
     return max(good, key=lambda p: p.coverage) if good else max(usable, key=lambda p: (p.accuracy, p.coverage))
 
 
+def _thinned(curve: Sequence[Coverage]) -> tuple[Coverage, ...]:
+    """At most about 100 points of the curve, with both ends."""
+    step = max(1, len(curve) // _CURVE_POINTS)
+    return (*curve[:-1:step], *curve[-1:])
+
+
 def _second_label(facet: Facet, observations: Sequence[Observation], cross: CrossFit) -> float:
     """The probability from which on a further label is given: that with the highest mean Jaccard index."""
     if facet.cardinality == "single":
@@ -423,7 +430,7 @@ def _fit_several(facet: Facet, observations: Sequence[Observation], precision: f
         target_precision=precision,
         precision=point.accuracy,
         coverage=point.coverage,
-        risk_coverage=tuple(curve),
+        risk_coverage=_thinned(curve),
         ece_before=expected_calibration_error(pooled.ravel().tolist(), right),
         ece=expected_calibration_error(stated, right),
         reliability_before=tuple(reliability(pooled.ravel().tolist(), right)),
