@@ -148,9 +148,9 @@ async def test_without_the_model_the_history_answers_alone_and_it_says_so(
     assert triage.degraded
     assert "key" in (triage.degraded_reason or "")
     assert "the history and the definitions alone" in (triage.degraded_reason or "")
-    assert triage.facets["category"].labels
+    assert triage.facets["category"].distribution
     assert triage.facets["category"].origin == "history"
-    assert set(triage.facets["category"].sources) == {"neighbours", "definitions"}
+    assert set(triage.facets["category"].sources) == {"neighbours", "definitions", "children"}
     assert triage.suggestions[0].mitigation == "restart"
 
 
@@ -166,7 +166,7 @@ async def test_a_model_that_is_gone_ends_as_a_degraded_answer(
     await chat.aclose()
 
     assert triage.degraded
-    assert triage.facets["category"].labels
+    assert triage.facets["category"].distribution
 
 
 async def test_without_any_model_the_reason_is_the_setting(
