@@ -24,8 +24,9 @@ CASES = 40
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
-    shipped = (ROOT / "evals/datasets/llm_incidents/incidents.jsonl").read_text().splitlines()[:CASES]
-    (tmp_path / "data.jsonl").write_text("\n".join(shipped))
+    shipped = (ROOT / "evals/datasets/llm_incidents/incidents.jsonl").read_text().splitlines()
+    labelled = [line for line in shipped if "category" in json.loads(line)["labels"]]
+    (tmp_path / "data.jsonl").write_text("\n".join(labelled[:CASES]))
     (tmp_path / "suite.yaml").write_text(
         "{name: alone, description: d, taxonomy: llm_inference, adapter: llm_incidents, data: data.jsonl, "
         "facets: [category], subject: model, history: none, concurrency: 4}"
