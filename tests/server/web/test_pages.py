@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -9,9 +10,16 @@ import pytest
 
 from triage.server.web.pages import NAVIGATION
 
-from .conftest import OpenPage, Site, check_readable, picture
+from .conftest import OpenPage, Site, check_readable, picture, site
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A service that knows no incident."""
+    with site(tmp_path_factory.mktemp("empty"), shipped_history=False) as made:
+        yield made
 
 
 @pytest.mark.parametrize("item", NAVIGATION, ids=lambda item: item.name)

@@ -99,6 +99,7 @@ def test_the_study_is_made_with_its_charts_and_files(
     # Each chart as SVG and PNG, for light and for dark paper.
     assert page.locator("a[href^='/study/plots/']").count() == 4 * page.locator("figure.chart").count()
     assert page.locator("[style]").count() == 0
+    check_readable(page)
     picture(page, "study")
     answer = service.client.get("/study/tables/category.csv", headers=reader)
     rows = list(csv.DictReader(io.StringIO(answer.text)))
