@@ -158,8 +158,7 @@ def _section(rank: int, one: Playbook, taxonomy: Taxonomy) -> str:
             f"- **Action**: {one.definition}",
             f"- **Guard**: not where it needed more ({len(guard.not_enough)} incidents: {_ids(guard.not_enough)}) or "
             f"something else was done ({len(guard.otherwise)}: {_ids(guard.otherwise)})"
-            + (f", such as {others}" if others else "")
-            + (f"; words that speak against it: {', '.join(guard.words)}" if guard.words else ""),
+            + (f", such as {others}" if others else ""),
             f"- **Record**: tried in {one.tried}, ended it alone in {one.ended}; minutes: median (quartiles), n: "
             f"{one.times}",
             f"- **Would save**: {saved}",

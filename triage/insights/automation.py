@@ -12,7 +12,7 @@ from statistics import median
 from typing import Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from triage.agreement.interval import Floats, Interval, bootstrap
 from triage.domain.annotation import Labels
@@ -55,14 +55,14 @@ DEFAULT_CRITERIA = Criteria()
 class Guard(BaseModel, frozen=True):
     """When not to run it: incidents of the kind in which it was not enough, or something else was done.
 
-    `others` counts the other mitigations in them; `words` are typical of them rather than of the incidents that it
-    ended.
+    `others` counts the other mitigations in them. `words` is always empty: words that tell few incidents apart guard
+    nothing.
     """
 
     not_enough: tuple[str, ...]
     otherwise: tuple[str, ...]
     others: dict[str, int]
-    words: tuple[str, ...]
+    words: tuple[str, ...] = Field(default=(), deprecated=True)
 
 
 class Saving(BaseModel, frozen=True):
@@ -197,7 +197,7 @@ def _playbook(
     of_kind = [incident for incident, labels in records if kind.has(labels)]
     inside = {incident.id for incident in of_kind}
     elsewhere = [incident.id for incident, _ in records if incident.id not in inside]
-    words, _ = _words([incident.id for incident in of_kind], elsewhere, texts, criteria)
+    words = _words([incident.id for incident in of_kind], elsewhere, texts, criteria)
     return Playbook(
         trigger=kind_ledger.labels,
         words=words,
@@ -208,12 +208,12 @@ def _playbook(
         ended=entry.ended,
         times=entry.times,
         saving=_saving(of_kind, kind_ledger, entry, detected_after, criteria),
-        guard=_guard(kind_ledger, entry, texts, criteria),
+        guard=_guard(kind_ledger, entry),
         incidents=entry.incidents,
     )
 
 
-def _guard(kind_ledger: Ledger, entry: Entry, texts: Mapping[str, str], criteria: Criteria) -> Guard:
+def _guard(kind_ledger: Ledger, entry: Entry) -> Guard:
     used = set(entry.incidents)
     named: dict[str, list[str]] = {}
     for other in kind_ledger.entries:
@@ -224,20 +224,17 @@ def _guard(kind_ledger: Ledger, entry: Entry, texts: Mapping[str, str], criteria
     others = Counter(
         mitigation for incident_id in against for mitigation in named[incident_id] if mitigation != entry.mitigation
     )
-    _, words = _words(entry.ended_alone, against, texts, criteria)
-    return Guard(
-        not_enough=entry.ended_with_others, otherwise=tuple(otherwise), others=dict(others.most_common()), words=words
-    )
+    return Guard(not_enough=entry.ended_with_others, otherwise=tuple(otherwise), others=dict(others.most_common()))
 
 
 def _words(
     first: Sequence[str], second: Sequence[str], texts: Mapping[str, str], criteria: Criteria
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The words typical of either group of incidents."""
+) -> tuple[str, ...]:
+    """The words typical of the first group of incidents."""
     first_texts, second_texts = ([texts[name] for name in side if name in texts] for side in (first, second))
     terms = separating_terms(first_texts, second_texts, list(texts.values()))
     sides = top_terms(terms, least_z=criteria.least_z, least_texts=2, most=criteria.most_words)
-    return tuple(term.term for term in sides[0]), tuple(term.term for term in sides[1])
+    return tuple(term.term for term in sides[0])
 
 
 def _saving(
@@ -291,7 +288,7 @@ def playbook_table(result: Opportunities, taxonomy: Taxonomy) -> Table:
     columns = columns_of(
         "in incidents of | do | tried:count | ended it alone:share | 95% from:share | to:share"
         " | median TTM, minutes:minutes | saves, minutes:minutes | saves from:minutes | saves to:minutes"
-        " | words that tell it | words that speak against it"
+        " | words that tell it"
     )
     rows = []
     for playbook in result.playbooks:
@@ -299,7 +296,7 @@ def playbook_table(result: Opportunities, taxonomy: Taxonomy) -> Table:
         cells: list[Cell] = [kind_name(taxonomy, playbook.trigger), playbook.name, playbook.tried.hits]
         cells += [ended.share, ended.low, ended.high, playbook.times.median, saving.mean]
         cells += [saving.interval.low, saving.interval.high] if saving.interval else [None, None]
-        cells += [", ".join(playbook.words), ", ".join(playbook.guard.words)]
+        cells.append(", ".join(playbook.words))
         rows.append(Row(tuple(cells), playbook.incidents))
     caption = f"From {result.incidents} labelled incidents. {' '.join(result.assumptions)}"
     return Table("playbooks", "Candidates for playbooks", caption, columns, tuple(rows))
