@@ -1,14 +1,26 @@
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 
 from triage.cli.rendering import print_triage
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
-from triage.domain.triage_result import Provenance, Step, Suggestion, Supporter, Triage
+from triage.domain.triage_result import KindCount, Precedent, Provenance, Step, Suggestion, Supporter, Triage
+
+PROVENANCE = Provenance(taxonomy="llm_inference", taxonomy_version="1.0.0")
 
 
-def test_a_suggestion_shows_its_figures_steps_and_links_and_general_advice_none() -> None:
+def shown(**fields: Any) -> str:
+    triage = Triage(incident_id="x", facets={}, provenance=PROVENANCE, **fields)
+    console = Console(width=220, record=True)
+    print_triage(Incident(id="x", write_up="Everything hangs."), triage, Taxonomy.load("llm_inference"), console)
+    return " ".join(console.export_text().replace("│", "").split())
+
+
+def test_a_suggestion_shows_its_figures_steps_and_links() -> None:
+    kind = KindCount(facet="failure_mode", label="deployment", used=9, known=14)
     restart = Suggestion(
         mitigation="restart",
         score=0.6,
@@ -21,28 +33,38 @@ def test_a_suggestion_shows_its_figures_steps_and_links_and_general_advice_none(
         median_ttm_minutes=40,
         ttm_interquartile_range_minutes=(35, 65),
         ttm_count=3,
+        ttm_until="mitigation",
+        of_kind=kind,
     )
-    advice = Suggestion(mitigation="failover", definition="A standby took over.", score=0, is_general_advice=True)
-    provenance = Provenance(taxonomy="llm_inference", taxonomy_version="1.0.0")
-    triage = Triage(incident_id="x", facets={}, suggestions=(restart, advice), provenance=provenance)
-    console = Console(width=160, record=True)
+    advice = Suggestion(mitigation="failover", definition="A standby took over.", score=0.1, is_general_advice=True)
+    text = shown(suggestions=(restart, advice))
 
-    print_triage(Incident(id="x", write_up="Everything hangs."), triage, Taxonomy.load("llm_inference"), console)
-    shown = " ".join(console.export_text().split())
+    assert "in 9 of 14 incidents of kind Deployment · in 3 of 5 similar incidents, ended 2 of them on its own" in text
+    assert "mitigated in 40 min (median of 3, IQR 35 min to 1 h 05 min)" in text
+    assert "“The workers were restarted.” a" in text
+    assert "Stuck workers https://example.org/a" in text
+    assert "2. Failover in no similar one A standby took over." in text
 
-    assert "in 3 of 5 similar incidents, ended 2 of them on its own" in shown
-    assert "over after 40 min (median of 3, middle half 35 min to 1 h 05 min)" in shown
-    assert "“The workers were restarted.” a" in shown
-    assert "Stuck workers https://example.org/a" in shown
-    assert "General advice" in shown
-    assert "Failover A standby took over." in shown
+
+def test_the_nearest_incident_is_shown_with_its_own_words() -> None:
+    precedent = Precedent(
+        incident_id="a",
+        title="Stuck workers",
+        similarity=0.81,
+        mitigations=("restart",),
+        sentence="The workers were restarted.",
+        ttm_minutes=40,
+        ttm_until="resolution",
+    )
+    assert (
+        "What ended the nearest incident Stuck workers · 0.81 ended by restart, resolved in 40 min "
+        "“The workers were restarted.” a" in shown(precedent=precedent)
+    )
+
+
+def test_it_says_that_nothing_is_close() -> None:
+    assert "What ended the nearest incident Nothing close: so it is." in shown(nothing_close="Nothing close: so it is.")
 
 
 def test_warnings_are_shown_above_the_labels() -> None:
-    provenance = Provenance(taxonomy="llm_inference", taxonomy_version="1.0.0")
-    triage = Triage(incident_id="x", facets={}, warnings=("The calibrator does not fit.",), provenance=provenance)
-    console = Console(width=100, record=True)
-
-    print_triage(Incident(id="x", write_up="Everything hangs."), triage, Taxonomy.load("llm_inference"), console)
-
-    assert "WARNING: The calibrator does not fit." in console.export_text()
+    assert "WARNING: The calibrator does not fit." in shown(warnings=("The calibrator does not fit.",))

@@ -14,9 +14,9 @@ from rich.text import Text
 from triage.cli.terminal import plain_table
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Taxonomy
-from triage.domain.triage_result import Contrast, FacetResult, Neighbour, Suggestion, Triage
+from triage.domain.triage_result import Contrast, FacetResult, Neighbour, Precedent, Suggestion, Triage
 from triage.render.markdown import shortened
-from triage.render.quantities import duration, percent
+from triage.render.quantities import duration, ended_in, percent
 
 _BAR = 10
 _QUOTE_CHARACTERS = 220
@@ -34,7 +34,8 @@ def print_triage(incident: Incident, triage: Triage, taxonomy: Taxonomy, console
     parts += [Text(f"WARNING: {warning}", style="yellow") for warning in triage.warnings]
     parts += [_labels(triage, taxonomy), *_evidence(triage, taxonomy)]
     parts += [*_neighbours(triage.neighbours, taxonomy), *_contrast(triage.contrast, taxonomy)]
-    parts += [*_suggestions(triage.suggestions, taxonomy), Text(_footer(triage), style="dim")]
+    parts += [*_precedent(triage, taxonomy), *_suggestions(triage.suggestions, taxonomy)]
+    parts.append(Text(_footer(triage), style="dim"))
     heading = incident.title or " ".join(incident.write_up.split())[:70]
     console.print(Panel(Group(*parts), title=f"[bold]{escape(heading)}[/bold]", title_align="left", padding=(1, 2)))
 
@@ -101,7 +102,7 @@ def _neighbours(neighbours: Sequence[Neighbour], taxonomy: Taxonomy) -> list[Ren
             (" near-duplicate" if neighbour.is_near_duplicate else "", "yellow"),
             "\n",
             (", ".join(labels), ""),
-            (f" · {_end(neighbour, taxonomy.mitigation)}", ""),
+            (f" · {_end(neighbour, _mitigations(neighbour, taxonomy), taxonomy.mitigation)}", ""),
             (f" · {neighbour.occurred_at:%Y-%m-%d}" if neighbour.occurred_at else "", "dim"),
             (f"\n{neighbour.url}" if neighbour.url else f"\n{neighbour.incident_id}", "dim"),
         )
@@ -124,42 +125,58 @@ def _contrast(contrast: Contrast | None, taxonomy: Taxonomy) -> list[RenderableT
     return [_title(f"Nearest with another {facet.name.lower()}, and what separates the two"), *shown]
 
 
+def _precedent(triage: Triage, taxonomy: Taxonomy) -> list[RenderableType]:
+    """The nearest incident whose mitigation is known, in its own words, or that nothing is close."""
+    title = _title("What ended the nearest incident")
+    found = triage.precedent
+    if found is None or taxonomy.mitigation is None:
+        return [title, Padding(Text(triage.nothing_close), (0, 0, 0, 2))] if triage.nothing_close else []
+    text = Text.assemble(
+        (found.title or found.incident_id, "bold"),
+        f" · {found.similarity:.2f}",
+        (" near-duplicate" if found.is_near_duplicate else "", "yellow"),
+        f"\n{_end(found, found.mitigations, taxonomy.mitigation)}\n",
+        _quoted(found.sentence) if found.sentence else ("No sentence of it says how.", "dim"),
+        (f"\n{found.url or found.incident_id}", "dim"),
+    )
+    return [title, Padding(text, (0, 0, 0, 2))]
+
+
 def _suggestions(suggestions: Sequence[Suggestion], taxonomy: Taxonomy) -> list[RenderableType]:
-    """What ended similar incidents, with steps and sources, then general advice."""
-    if taxonomy.mitigation is None:
+    """The mitigations, likeliest first, with steps and sources."""
+    if taxonomy.mitigation is None or not suggestions:
         return []
-    supported = [one for one in suggestions if not one.is_general_advice][:_SHOWN_SUGGESTIONS]
-    general = [one for one in suggestions if one.is_general_advice]
-    parts: list[RenderableType] = []
-    if supported:
-        table = _numbered_table()
-        for rank, one in enumerate(supported, start=1):
-            table.add_row(f"{rank}.", _suggestion(one, taxonomy.mitigation))
-        parts += [_title("Mitigations that ended similar incidents"), table]
-    if general:
-        table = _numbered_table()
-        for one in general:
-            name = taxonomy.mitigation.label(one.mitigation).name
-            table.add_row("·", Text.assemble((name, "bold"), f"  {one.definition}"))
-        parts += [_title("General advice: no similar incident used these, others of this kind did"), table]
-    return parts
+    table = _numbered_table()
+    for rank, one in enumerate(suggestions[:_SHOWN_SUGGESTIONS], start=1):
+        table.add_row(f"{rank}.", _suggestion(one, taxonomy))
+    return [_title("Mitigations of such incidents, likeliest first"), table]
 
 
 def _numbered_table() -> Table:
     return plain_table(Column(justify="right", no_wrap=True), Column(ratio=1))
 
 
-def _suggestion(one: Suggestion, facet: Facet) -> Text:
-    figures = f"in {one.support} of {one.considered} similar incidents"
-    if one.ended:
-        figures += f", ended {one.ended} of them on its own"
+def _suggestion(one: Suggestion, taxonomy: Taxonomy) -> Text:
+    figures = []
+    if one.of_kind is not None:
+        facet, label = one.of_kind.facet, one.of_kind.label
+        kind = f"of kind {taxonomy.facet(facet).label(label).name}" if facet and label else "of the history"
+        figures.append(f"in {one.of_kind.used} of {one.of_kind.known} incidents {kind}")
+    if one.is_general_advice:
+        figures.append("in no similar one")
+    else:
+        similar = f"in {one.support} of {one.considered} similar incidents"
+        figures.append(similar + (f", ended {one.ended} of them on its own" if one.ended else ""))
     if one.median_ttm_minutes is not None:
-        figures += f" · over after {duration(one.median_ttm_minutes)} (median of {one.ttm_count}"
+        times = f"{ended_in(one.median_ttm_minutes, one.ttm_until)} (median of {one.ttm_count}"
         if one.ttm_interquartile_range_minutes is not None:
             low, high = one.ttm_interquartile_range_minutes
-            figures += f", middle half {duration(low)} to {duration(high)}"
-        figures += ")"
-    text = Text.assemble((facet.label(one.mitigation).name, "bold"), f"  {figures}")
+            times += f", IQR {duration(low)} to {duration(high)}"
+        figures.append(times + ")")
+    name = "" if taxonomy.mitigation is None else taxonomy.mitigation.label(one.mitigation).name
+    text = Text.assemble((name, "bold"), f"  {' · '.join(figures)}")
+    if one.is_general_advice:
+        text.append(f"\n{one.definition}")
     for step in one.steps:
         text.append_text(Text.assemble("\n", _quoted(step.text), (f"  {step.incident_id}", "dim")))
     for supporter in one.supporters[:_SHOWN_SUPPORTERS]:
@@ -191,14 +208,17 @@ def _footer(triage: Triage) -> str:
     return "\n" + " · ".join(facts)
 
 
-def _end(neighbour: Neighbour, facet: Facet | None) -> str:
+def _mitigations(neighbour: Neighbour, taxonomy: Taxonomy) -> Sequence[str]:
+    return neighbour.labels.get(taxonomy.mitigation.id, ()) if taxonomy.mitigation else ()
+
+
+def _end(incident: Neighbour | Precedent, mitigations: Sequence[str], facet: Facet | None) -> str:
     """What ended the incident, and after which time. Labels that disclose nothing are left out."""
-    ended = [facet.label(label) for label in neighbour.labels.get(facet.id, ())] if facet else []
-    mitigations = [label.name.lower() for label in ended if not label.undisclosed]
-    ttm_minutes = neighbour.ttm_minutes
-    how = f"ended by {', '.join(mitigations)}" if mitigations else "" if ttm_minutes is None else "ended"
-    when = f"after {duration(ttm_minutes)}" if ttm_minutes is not None else ""
-    return " ".join(part for part in (how, when) if part) or "how it ended is not known"
+    ended = [facet.label(label) for label in mitigations] if facet else []
+    names = ", ".join(label.name.lower() for label in ended if not label.undisclosed)
+    how = f"ended by {names}" if names else ""
+    when = "" if incident.ttm_minutes is None else ended_in(incident.ttm_minutes, incident.ttm_until)
+    return ", ".join(part for part in (how, when) if part) or "how it ended is not known"
 
 
 def _quoted(text: str) -> tuple[str, str]:

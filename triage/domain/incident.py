@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, field_validator, model_validator
 
 IncidentId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
 Scalar = str | int | float | bool | None
+TtmUntil = Literal["mitigation", "resolution"]
+"""Where a time to mitigate ends: at the mitigation, or at the resolution where that is all that is known."""
 
 
 def _assume_utc(value: object) -> object:
@@ -107,6 +109,13 @@ class Incident(BaseModel, frozen=True, extra="forbid"):
     def ttm_minutes(self) -> float | None:
         """Time to mitigate: from start to mitigation, or else to resolution, in minutes."""
         return _minutes(self.started_at, self.mitigated_at or self.resolved_at)
+
+    @property
+    def ttm_until(self) -> TtmUntil | None:
+        """Where `ttm_minutes` ends; None if it is unknown."""
+        if self.ttm_minutes is None:
+            return None
+        return "mitigation" if self.mitigated_at else "resolution"
 
 
 def content_id(title: str, write_up: str) -> str:

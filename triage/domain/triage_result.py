@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, Field
 
 from triage.domain.annotation import Labels
+from triage.domain.incident import TtmUntil
 
 
 class Evidence(BaseModel, frozen=True):
@@ -60,7 +61,10 @@ class FacetResult(BaseModel, frozen=True):
 
 
 class Neighbour(BaseModel, frozen=True):
-    """A past incident retrieved for a new one. `similarity` is the cosine of the two embeddings, -1 to 1."""
+    """A past incident retrieved for a new one. `similarity` is the cosine of the two embeddings, -1 to 1.
+
+    `ttm_minutes` ends at `ttm_until`, which is None where it was not recorded.
+    """
 
     incident_id: str
     title: str = ""
@@ -71,6 +75,25 @@ class Neighbour(BaseModel, frozen=True):
     labels: Labels = Field(default_factory=dict)
     occurred_at: AwareDatetime | None = None
     ttm_minutes: float | None = None
+    ttm_until: TtmUntil | None = None
+
+
+class Precedent(BaseModel, frozen=True):
+    """The nearest past incident that is close and whose mitigations are known.
+
+    Of the close incidents, those of the likely failure mode come first. `sentence` says what ended it, verbatim from
+    its redacted text; empty if no such sentence was found.
+    """
+
+    incident_id: str
+    title: str = ""
+    url: str = ""
+    similarity: float
+    is_near_duplicate: bool = False
+    mitigations: tuple[str, ...]
+    sentence: str = ""
+    ttm_minutes: float | None = None
+    ttm_until: TtmUntil | None = None
 
 
 class Supporter(BaseModel, frozen=True):
@@ -88,17 +111,30 @@ class Step(BaseModel, frozen=True):
     incident_id: str
 
 
+class KindCount(BaseModel, frozen=True):
+    """How many incidents of one kind used a mitigation: `used` of the `known` ones whose mitigation is known.
+
+    The kind is a `label` of a `facet`, the finest one that was given. Both are None for the whole history.
+    """
+
+    facet: str | None
+    label: str | None
+    used: int = Field(ge=0)
+    known: int = Field(ge=0)
+
+
 class Suggestion(BaseModel, frozen=True):
-    """A mitigation that helped in similar incidents, or general advice if none of them used it.
+    """A mitigation that ended similar incidents, or others of the same kind.
 
-    `support` counts the neighbours that used it, out of the `considered` ones whose mitigation is known. `ended` counts
-    those with a recorded TTM and no other mitigation: with several, it is unknown which one ended the incident. `score`
-    is the similarity-weighted share of neighbours that used it, shrunk towards its share in the history, 0 to 1. TTM
-    figures are in minutes over the `ttm_count` supporting incidents that have one; the interquartile range (25th and
-    75th percentile) needs two. `supporters` and `incidents` (their ids) are sorted nearest first.
+    `score` estimates the share of such incidents that it ends, 0 to 1: its share among the neighbours, shrunk towards
+    that in the likely failure modes, their categories and the history. `support` counts the neighbours that used it,
+    out of the `considered` ones whose mitigation is known; with `is_general_advice` there is none. `ended` counts those
+    with a recorded TTM and no other mitigation: with several, it is unknown which one ended the incident. `supporters`
+    and `incidents` (their ids) are sorted nearest first.
 
-    With `is_general_advice`, no similar incident used it, but others of the same kind did. It then has only the
-    taxonomy's `definition`; all figures are 0 or None.
+    `of_kind` counts the incidents of the same kind. TTM figures are in minutes over the `ttm_count` of these that used
+    the mitigation and have a time that ends at `ttm_until`, the more frequent end; the interquartile range (25th and
+    75th percentile) needs two.
     """
 
     mitigation: str
@@ -113,6 +149,8 @@ class Suggestion(BaseModel, frozen=True):
     median_ttm_minutes: float | None = None
     ttm_interquartile_range_minutes: tuple[float, float] | None = None
     ttm_count: int = 0
+    ttm_until: TtmUntil | None = None
+    of_kind: KindCount | None = None
     is_general_advice: bool = False
 
 
@@ -176,13 +214,16 @@ class Provenance(BaseModel, frozen=True):
 class Triage(BaseModel, frozen=True):
     """The result for one incident. A degraded result gives its reason.
 
-    `warnings` says what else impairs it, such as a calibrator that no longer fits, and the next step.
+    `warnings` says what else impairs it, such as a calibrator that no longer fits, and the next step. `nothing_close`
+    says why there is no `precedent`.
     """
 
     incident_id: str
     facets: dict[str, FacetResult]
     neighbours: tuple[Neighbour, ...] = ()
     contrast: Contrast | None = None
+    precedent: Precedent | None = None
+    nothing_close: str | None = None
     suggestions: tuple[Suggestion, ...] = ()
     degraded: bool = False
     degraded_reason: str | None = None

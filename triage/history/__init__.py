@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from triage.domain.annotation import Labels
 from triage.domain.errors import TriageError
-from triage.domain.incident import Incident
+from triage.domain.incident import Incident, TtmUntil
 from triage.domain.triage_result import Neighbour
 from triage.models.embedding import Vectors
 
@@ -36,6 +36,7 @@ class Example(NamedTuple):
     url: str = ""
     occurred_at: datetime | None = None
     ttm_minutes: float | None = None
+    ttm_until: TtmUntil | None = None
 
 
 class History(Protocol):

@@ -151,8 +151,8 @@ class Casebook:
         if text is None:
             raise NotFound(f"There is no incident {incident_id!r}.", incident_id=incident_id)
         incident, vector = stored.incident, vectors[incident_id]
-        began, ttm = incident.started_at, incident.ttm_minutes
-        example = Example(incident_id, text.text, vector, {}, text.title, text.url, began, ttm)
+        times = incident.started_at, incident.ttm_minutes, incident.ttm_until
+        example = Example(incident_id, text.text, vector, {}, text.title, text.url, *times)
         return Foreseen(stored.team, example, before, after)
 
     async def import_history(

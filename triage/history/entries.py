@@ -54,6 +54,8 @@ def metadata_of(incident: Incident, labels: Labels) -> dict[str, str | float]:
         metadata["occurred_at"] = incident.started_at.isoformat()
     if incident.ttm_minutes is not None:
         metadata["ttm_minutes"] = incident.ttm_minutes
+    if incident.ttm_until is not None:
+        metadata["ttm_until"] = incident.ttm_until
     return metadata
 
 
@@ -73,6 +75,7 @@ def as_neighbour(example: Example, similarity: float, text: str) -> Neighbour:
         labels=example.labels,
         occurred_at=example.occurred_at,
         ttm_minutes=example.ttm_minutes,
+        ttm_until=example.ttm_until,
         is_near_duplicate=is_near_duplicate(text, example.text),
     )
 
@@ -88,6 +91,7 @@ def read_example(incident_id: str, text: IncidentText, vector: Vectors, metadata
         url=text.url,
         occurred_at=began_at(metadata),
         ttm_minutes=metadata.get("ttm_minutes"),
+        ttm_until=metadata.get("ttm_until"),
     )
 
 

@@ -182,14 +182,16 @@ class Pipeline:
         with _timed(seconds, "contrast"):
             contrasted = await contrast(facets[kind], vector, examples, likeness, self.definitions)
         with _timed(seconds, "suggest"):
-            suggestions = suggest(self.taxonomy, neighbours, facets, examples)
+            # Near-duplicates too: their texts are quoted, and not counted.
+            past = await self.history.examples(reading.text, exclude=hidden, as_of=as_of, teams=teams)
+            advice = await asyncio.to_thread(suggest, self.taxonomy, neighbours, facets, past)
         warning = (decision.way.calibration if decision.way else decision.calibration).warning
         triage = Triage(
             incident_id=incident.id,
             facets=facets,
             neighbours=tuple(shown),
             contrast=_located(contrasted, redacted),
-            suggestions=tuple(suggestions),
+            **advice._asdict(),
             degraded=decision.degraded_reason is not None,
             degraded_reason=decision.degraded_reason,
             warnings=(warning,) if warning else (),

@@ -26,6 +26,16 @@ def duration(minutes: float | None) -> str:
     return f"{minutes / _DAY:,.0f} d"
 
 
+def ended_in(minutes: float, until: str | None) -> str:
+    """A time to mitigate, with the end that it was measured to.
+
+    >>> ended_in(75, "mitigation"), ended_in(75, "resolution"), ended_in(75, None)
+    ('mitigated in 1 h 15 min', 'resolved in 1 h 15 min', 'ended in 1 h 15 min')
+    """
+    verb = {"mitigation": "mitigated", "resolution": "resolved"}.get(until or "", "ended")
+    return f"{verb} in {duration(minutes)}"
+
+
 def percent(share: float | None) -> str:
     """A share or probability, never rounded to certainty; empty for None.
 

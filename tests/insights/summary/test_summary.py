@@ -178,7 +178,7 @@ def test_what_ended_it_is_a_persons_word_or_a_suggestion_with_its_support() -> N
     assert "No person has said so yet. By the triage: **Rollback** (82%, not calibrated)" in open_
     assert f"> “{REMEDY}”" in open_
     assert (
-        "- **Rollback**, in 3 of 5 similar incidents, ended 2 of them on its own, TTM 2 h 30 min (median of 3): "
+        "- **Rollback**, in 3 of 5 similar incidents, ended 2 of them on its own, ended in 2 h 30 min (median of 3): "
         in open_
     )
     assert r"[Router \[leak\]](https://status.example/1) (status\.example) `old`" in open_

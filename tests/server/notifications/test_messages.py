@@ -48,7 +48,14 @@ def triage(**fields: object) -> Triage:
             Neighbour(incident_id="old", title="Workers & routers", url="https://wiki.example/old", similarity=0.81),
         ),
         "suggestions": (
-            Suggestion(mitigation="restart", score=0.5, support=3, considered=5, median_ttm_minutes=41.0),
+            Suggestion(
+                mitigation="restart",
+                score=0.5,
+                support=3,
+                considered=5,
+                median_ttm_minutes=41.0,
+                ttm_until="mitigation",
+            ),
             Suggestion(mitigation="rollback", score=0.2, is_general_advice=True),
             Suggestion(mitigation="scale_out", score=0.1, support=1, considered=5),
         ),
@@ -81,6 +88,7 @@ def test_a_generic_message_says_what_a_program_needs() -> None:
         "support": 3,
         "considered": 5,
         "median_ttm_minutes": 41.0,
+        "ttm_until": "mitigation",
         "is_general_advice": False,
     }
     assert data["similar"][0]["incident_id"] == "old"
@@ -102,8 +110,8 @@ def test_a_slack_message_reads_from_the_label_to_what_helped_before() -> None:
         ":warning: *Degraded*, trust it less: No model answers.",
         f"{NAMES.facet('category')}: *{NAMES.labels('category', ('inference_engine',))}* (83%)",
         f"{NAMES.facet('failure_mode')}: _abstains_, Two labels are close.",
-        f"• {NAMES.mitigation('restart')}: used in 3 of 5 similar incidents, median 41 min to mitigate",
-        f"• {NAMES.mitigation('rollback')}: general advice, no similar incident used it",
+        f"• {NAMES.mitigation('restart')}: used in 3 of 5 similar incidents; mitigated in 41 min in the median",
+        f"• {NAMES.mitigation('rollback')}: used in others of this kind, in no similar incident",
         "Most similar: <https://wiki.example/old|Workers &amp; routers> (0.81)",
     ]
 

@@ -269,12 +269,15 @@ def test_the_page_says_what_is_degraded_uncalibrated_near_and_why_it_abstains(se
         "near-duplicate of one below",
         "Close: medium (80%), high (40%). To settle it: count the users.",
         "<strong>3 of 7</strong> similar incidents, ended 1 of them on its own",
-        "Over after <strong>1 h 30 min</strong>",
-        "middle half 45 min to 2 h 10 min",
-        "general advice",
+        "<strong>11 of 40</strong> incidents of kind Network",
+        "Resolved in 1 h 30 min",
+        "IQR 45 min to 2 h 10 min",
+        "no similar incident",
+        "Ended by <strong>Throttling</strong>, resolved in 2 h 43 min",
+        "<blockquote>Traffic was limited &lt;first&gt;.</blockquote>",
         "detected after 6 min (TTD)",
         "mitigated after 1 h 15 min (TTM)",
-        "Ended by <strong>Throttling</strong> after 2 h 43 min",
+        "Ended by <strong>Throttling</strong>, ended in 2 h 43 min",
     ):
         assert told in text
     # What is not kept any more is told of, and leads nowhere.

@@ -6,7 +6,7 @@ from triage.domain.triage_result import Neighbour, Suggestion
 from triage.insights.summary.material import FacetLabel, Material
 from triage.insights.summary.quotes import quoted, teller
 from triage.render.markdown import code, link, plain, shortened
-from triage.render.quantities import duration, percent
+from triage.render.quantities import ended_in, percent
 
 _SUGGESTIONS = 3
 _SUPPORTERS = 2
@@ -140,7 +140,8 @@ def _suggestion(material: Material, suggestion: Suggestion) -> str:
     if suggestion.ended:
         figures += f", ended {suggestion.ended} of them on its own"
     if suggestion.median_ttm_minutes is not None:
-        figures += f", TTM {duration(suggestion.median_ttm_minutes)} (median of {suggestion.ttm_count})"
+        times = ended_in(suggestion.median_ttm_minutes, suggestion.ttm_until)
+        figures += f", {times} (median of {suggestion.ttm_count})"
     places = [_linked(each.title, each.url, each.incident_id) for each in suggestion.supporters[:_SUPPORTERS]]
     where = f": {', '.join(places)}" if places else ""
     return f"- **{plain(material.names.mitigation(suggestion.mitigation))}**, {figures}{where}"
@@ -151,7 +152,7 @@ def _neighbour(material: Material, neighbour: Neighbour) -> str:
     labels = neighbour.labels.get(mitigation.id, ()) if mitigation else ()
     known = labels if mitigation and material.is_told(mitigation.id, labels) else ()
     how = f"ended by {plain(material.names.labels(mitigation.id, known)).lower()}" if mitigation and known else ""
-    when = f"TTM {duration(neighbour.ttm_minutes)}" if neighbour.ttm_minutes is not None else ""
+    when = ended_in(neighbour.ttm_minutes, neighbour.ttm_until) if neighbour.ttm_minutes is not None else ""
     facts = [
         f"{neighbour.occurred_at:%Y-%m-%d}" if neighbour.occurred_at else "",
         f"similarity {neighbour.similarity:.2f}",

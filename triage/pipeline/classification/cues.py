@@ -35,7 +35,7 @@ def count_cues(cues: Cues, texts: Sequence[str]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=4_096)
 def _count(cues: Cues, text: str) -> NDArray[np.float64]:
-    occurrences = [len(pattern.findall(part)) for part in _parts(text) for pattern in _patterns(cues)]
+    occurrences = [len(pattern.findall(part)) for part in _parts(text) for pattern in cue_patterns(cues)]
     counts: NDArray[np.float64] = np.log1p(np.array(occurrences, dtype=np.float64))
     return counts
 
@@ -49,7 +49,8 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 
 @lru_cache(maxsize=64)
-def _patterns(cues: Cues) -> tuple[re.Pattern[str], ...]:
+def cue_patterns(cues: Cues) -> tuple[re.Pattern[str], ...]:
+    """For each label, the pattern that finds its cues in a text; one that never matches where it has none."""
     return tuple(re.compile("|".join(map(_pattern, phrases)) or r"(?!)", re.IGNORECASE) for phrases in cues)
 
 

@@ -15,7 +15,7 @@ from triage.domain.taxonomy import DisplayNames
 from triage.domain.triage_result import Suggestion, Triage
 from triage.redaction import Redactor
 from triage.render.markdown import shortened
-from triage.render.quantities import duration, percent
+from triage.render.quantities import ended_in, percent
 from triage.store import StoredIncident
 
 MOST_SUGGESTIONS = 3
@@ -28,7 +28,7 @@ _LONGEST_LINK = 1_000
 _LONGEST_SECTION = 3_000
 """Slack's limit for the text of a section block."""
 _INCIDENT = ("incident_id", "team", "title", "service", "severity")
-_SUGGESTION = {"mitigation", "support", "considered", "median_ttm_minutes", "is_general_advice"}
+_SUGGESTION = {"mitigation", "support", "considered", "median_ttm_minutes", "ttm_until", "is_general_advice"}
 
 
 class News(NamedTuple):
@@ -193,10 +193,10 @@ def _triage_lines(triage: Triage, names: DisplayNames) -> list[str]:
 def _advice(suggestion: Suggestion, names: DisplayNames) -> str:
     name = names.mitigation(suggestion.mitigation)
     if suggestion.is_general_advice:
-        return f"{name}: general advice, no similar incident used it"
+        return f"{name}: used in others of this kind, in no similar incident"
     used = f"{name}: used in {suggestion.support} of {suggestion.considered} similar incidents"
     ttm = suggestion.median_ttm_minutes
-    return used if ttm is None else f"{used}, median {duration(ttm)} to mitigate"
+    return used if ttm is None else f"{used}; {ended_in(ttm, suggestion.ttm_until)} in the median"
 
 
 def _summary(item: News, names: DisplayNames) -> str:

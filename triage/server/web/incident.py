@@ -222,16 +222,18 @@ def _text(sheet: Sheet, triage: Triage | None, *, whole: bool) -> dict[str, Any]
 
 async def _similar(visit: Visit, sheet: Sheet, triage: Triage) -> dict[str, Any]:
     """Neighbours and mitigations, and which of the incidents behind them are visible."""
-    suggestions, contrast = triage.suggestions, triage.contrast
+    suggestions, contrast, precedent = triage.suggestions, triage.contrast, triage.precedent
     ids = {neighbour.incident_id for neighbour in triage.neighbours}
     ids |= {supporter.incident_id for suggestion in suggestions for supporter in suggestion.supporters}
     ids |= {step.incident_id for suggestion in suggestions for step in suggestion.steps}
+    ids |= {precedent.incident_id} if precedent else set()
     if contrast:
         ids |= {contrasted.incident_id for contrasted in (contrast.same, contrast.different) if contrasted}
     return {
         "comparisons": [compare_neighbour(visit.taxonomy, sheet.labels, neighbour) for neighbour in triage.neighbours],
-        "supported": [suggestion for suggestion in suggestions if not suggestion.is_general_advice],
-        "general": [suggestion for suggestion in suggestions if suggestion.is_general_advice],
+        "precedent": precedent,
+        "nothing_close": triage.nothing_close,
+        "suggestions": suggestions,
         "contrast": contrast,
         "visible": await visit.visible(ids),
         "mitigation": visit.taxonomy.mitigation,

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 from markupsafe import Markup, escape
 
 from triage.render.html import replace_unprintable
-from triage.render.quantities import duration, percent, plural
+from triage.render.quantities import duration, ended_in, percent, plural
 
 
 def when(moment: datetime | None) -> Markup:
@@ -56,5 +56,6 @@ def _time(moment: datetime, text: str) -> Markup:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    filter_.__name__: filter_ for filter_ in (when, ago, duration, percent, printable, outside, incident_path, plural)
+    filter_.__name__: filter_
+    for filter_ in (when, ago, duration, ended_in, percent, printable, outside, incident_path, plural)
 }
