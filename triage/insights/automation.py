@@ -62,7 +62,7 @@ class Guard(BaseModel, frozen=True):
     not_enough: tuple[str, ...]
     otherwise: tuple[str, ...]
     others: dict[str, int]
-    words: tuple[str, ...] = Field(default=(), deprecated=True)
+    words: tuple[str, ...] = Field(deprecated=True)
 
 
 class Saving(BaseModel, frozen=True):
@@ -224,7 +224,9 @@ def _guard(kind_ledger: Ledger, entry: Entry) -> Guard:
     others = Counter(
         mitigation for incident_id in against for mitigation in named[incident_id] if mitigation != entry.mitigation
     )
-    return Guard(not_enough=entry.ended_with_others, otherwise=tuple(otherwise), others=dict(others.most_common()))
+    return Guard(
+        not_enough=entry.ended_with_others, otherwise=tuple(otherwise), others=dict(others.most_common()), words=()
+    )
 
 
 def _words(
