@@ -169,12 +169,13 @@ async def test_a_model_that_is_gone_ends_as_a_degraded_answer(
     assert triage.facets["category"].distribution
 
 
-async def test_without_any_model_the_reason_is_the_setting(
+async def test_an_answer_without_a_model_by_choice_is_not_degraded(
     embedder: RememberingEmbedder, history: ChromaHistory
 ) -> None:
     triage, _ = await Pipeline(TAXONOMY, Redactor(), embedder, history).run(INCIDENT)
 
-    assert "TRIAGE_MODEL=none" in (triage.degraded_reason or "")
+    assert (triage.degraded, triage.degraded_reason, triage.provenance.model) == (False, None, None)
+    assert triage.facets["category"].distribution
 
 
 async def test_the_incident_itself_and_what_is_excluded_are_no_neighbours(

@@ -45,7 +45,7 @@ async def classify(
 ) -> None:
     """Triage write-ups from files or standard input. Nothing is stored.
 
-    With --json every triage is one line of JSON. The exit code is 1 if any answer is degraded though a model is set.
+    With --json every triage is one line of JSON. The exit code is 1 if any answer is degraded.
     """
     settings = Settings()
     # Read all files before starting the model, so that an error in the last one is reported at once.
@@ -57,7 +57,7 @@ async def classify(
             field="started_at",
         )
     degraded = await _triage_all(incidents, settings, as_json, as_of=as_of)
-    if degraded and settings.model != "none":
+    if degraded:
         raise typer.Exit(FAILURE)
 
 

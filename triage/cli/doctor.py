@@ -119,7 +119,7 @@ async def _model(settings: Settings) -> str:
 
     async with open_model(settings) as model:
         if model is None:
-            return "none is set: labels come from the history and the definitions alone, and each answer says so"
+            return "none is set: labels come from the history and the definitions alone"
         return await model.ping()
 
 

@@ -188,7 +188,7 @@ def _suggestion(one: Suggestion, taxonomy: Taxonomy) -> Text:
 def _footer(triage: Triage) -> str:
     provenance = triage.provenance
     facts = [
-        f"{provenance.model or 'no model'}",
+        provenance.model or "no chat model (TRIAGE_MODEL=none)",
         f"taxonomy {provenance.taxonomy} {provenance.taxonomy_version}",
         f"history of {provenance.history_size}",
         f"{sum(provenance.seconds.values()):.1f} s",

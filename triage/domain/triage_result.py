@@ -212,7 +212,7 @@ class Provenance(BaseModel, frozen=True):
 
 
 class Triage(BaseModel, frozen=True):
-    """The result for one incident. A degraded result gives its reason.
+    """The result for one incident. A degraded result, for which a model failed, gives its reason.
 
     `warnings` says what else impairs it, such as a calibrator that no longer fits, and the next step. `nothing_close`
     says why there is no `precedent`.

@@ -56,5 +56,5 @@ def circumstances_of(run: Run) -> Circumstances:
 
 
 def _is_whole(record: CaseRecord) -> bool:
-    """True for an answer that used everything configured. Without a model by choice it is degraded, but whole."""
+    """True for an answer that used everything configured. Runs once marked a chosen lack of a model as degraded."""
     return record.provenance is not None and (not record.degraded or record.provenance.model is None)

@@ -410,8 +410,8 @@ METRICS: Mapping[str, Metric] = {
         # A round holds no failed case: gates count those in the journal.
         RunMetric("failed.share", "share of cases that failed", _unknown),
         RunMetric("failed.count", "cases that failed", _unknown),
-        RunMetric("degraded.share", "share of cases answered without the model", _degraded),
-        RunMetric("degraded.count", "cases answered without the model", _degraded),
+        RunMetric("degraded.share", "share of cases whose answer is degraded: a model failed", _degraded),
+        RunMetric("degraded.count", "cases whose answer is degraded", _degraded),
         RunMetric(
             "flips.share",
             "share of labels that change between repeats of the same run",

@@ -141,7 +141,7 @@ class Pipeline:
         `teams` limits the history to these teams; None means all. With `duplicates=False` near-duplicates are left out.
         With `as_of` the incident is triaged as of that moment: only incidents that began earlier are in the history,
         and sentences that tell how this one ended are left out. If no model can be reached, the answer comes from the
-        history and the definitions alone and is marked degraded.
+        history and the definitions alone and is marked degraded. Where none is set, it is not degraded.
         """
         seconds: dict[str, float] = {}
         with _timed(seconds, "redact"):
@@ -271,20 +271,21 @@ class Pipeline:
         async def ask(place: int) -> _Decision:
             return await self._ask(self._ways[place], sentences, neighbours, learned)
 
+        if not self._ways:
+            return self._decide_alone(neighbours, learned)
         try:
-            if not self._ways:
-                raise ModelUnavailable("No chat model is set (TRIAGE_MODEL=none).")
             async with self._turns:
                 candidates = [Candidate(way.model, way.most_s) for way in self._ways]
                 decision, _, failures = await first_to_answer(candidates, ask, self._deadline_s)
         except ModelUnavailable as error:
-            return _Decision(
-                facets=decide(self.taxonomy, {}, neighbours, learned, self._calibration.rules),
-                calibration=self._calibration,
-                way=self._ways[0] if self._ways else None,
-                degraded_reason=f"{error.detail} The labels come from the history and the definitions alone.",
-            )
+            reason = f"{error.detail} The labels come from the history and the definitions alone."
+            return self._decide_alone(neighbours, learned)._replace(way=self._ways[0], degraded_reason=reason)
         return decision._replace(degraded_reason=self._fallback_reason(decision, failures)) if failures else decision
+
+    def _decide_alone(self, neighbours: list[Neighbour], learned: dict[str, Distributions]) -> _Decision:
+        """The decision without a model."""
+        facets = decide(self.taxonomy, {}, neighbours, learned, self._calibration.rules)
+        return _Decision(facets, self._calibration, None)
 
     def _fallback_reason(self, decision: _Decision, failures: Sequence[Failure]) -> str:
         """Which models failed, why, and which one answered instead."""

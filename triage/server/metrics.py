@@ -61,7 +61,7 @@ class Metrics:
 
         self._triages = counter(
             "triage_triages",
-            "Triage attempts by outcome: ok, degraded (without the model), retried, failed for good.",
+            "Triage attempts by outcome: ok, degraded (a model failed), retried, failed for good.",
             ["outcome"],
         )
         for outcome in ("ok", "degraded", "retried", "failed"):
