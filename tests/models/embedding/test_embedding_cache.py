@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.parts import HashingEmbedder
-from triage.models.embedding.cache import embed_cached
+from triage.domain.errors import InvalidInput
+from triage.models.embedding.cache import CachedEmbedder, embed_cached
 
 TEXTS = ["The node lost power.", "A rollout failed."]
 
@@ -72,3 +73,26 @@ async def test_only_the_latest_files_are_kept(tmp_path: Path) -> None:
     latest = HashingEmbedder()
     await embed_cached(latest, ["Text 11."], tmp_path)
     assert latest.embedded == 0
+
+
+async def test_no_text_is_embedded_twice_by_one_embedder_or_the_next(tmp_path: Path) -> None:
+    first, second, other = HashingEmbedder(), HashingEmbedder(), HashingEmbedder("another")
+    path = tmp_path / "cache" / "vectors.db"
+    before = CachedEmbedder(first, path)
+    made = await before.embed([*TEXTS, TEXTS[0]])
+    await before.embed(TEXTS[1:])
+    await before.aclose()
+    after = CachedEmbedder(second, path)
+    read = await after.embed([TEXTS[0], "A disk failed.", TEXTS[1]])
+    await CachedEmbedder(other, path).embed(TEXTS)
+
+    assert (first.embedded, second.embedded, other.embedded) == (2, 1, 2)
+    assert (made == (await HashingEmbedder().embed([*TEXTS, TEXTS[0]]))).all()
+    assert (read[[0, 2]] == made[:2]).all()
+    assert after.fingerprint == second.fingerprint
+
+
+def test_a_file_that_holds_no_vectors_is_named(tmp_path: Path) -> None:
+    (tmp_path / "vectors.db").write_bytes(b"no database" * 100)
+    with pytest.raises(InvalidInput, match=r"vectors.db can't be read .*: delete the file"):
+        CachedEmbedder(HashingEmbedder(), tmp_path / "vectors.db")

@@ -24,6 +24,7 @@ from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Scalar
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.gate import Gate
+from triage.models.embedding.cache import CachedEmbedder
 from triage.observability.progress import Progress, silent
 from triage.pipeline.calibration import UNCALIBRATED
 from triage.pipeline.decision import RULE, WEIGHTS, WEIGHTS_WITH_CUES
@@ -62,7 +63,7 @@ async def open_subject(
     """What `suite` examines, over an empty history, and everything that determines its results, by name.
 
     Only the facets that the suite scores, and those they depend on, are asked for. Calls of a remote model go through
-    `gate`. With a folder `cache`, replies are stored in it and reused.
+    `gate`. With a folder `cache`, replies and vectors are stored in it and reused.
     """
     settings = suite_settings(settings, suite)
     options = suite_options(pipeline_options(settings), suite)
@@ -79,7 +80,7 @@ async def open_subject(
                 decisive["write_up_characters"] = write_up_characters(settings)
                 yield _model_under_test(settings, suite, taxonomy, asked, classifier), decisive
                 return
-            async with _pipeline_under_test(settings, suite, taxonomy, asked, classifier, options) as subject:
+            async with _pipeline_under_test(settings, suite, taxonomy, asked, classifier, options, cache) as subject:
                 yield subject[0], decisive | subject[1]
 
 
@@ -136,6 +137,7 @@ async def _pipeline_under_test(
     model: ChatModel | None,
     classifier: Classifier | None,
     options: PipelineOptions,
+    cache: Path | None,
 ) -> AsyncIterator[tuple[PipelineUnderTest, dict[str, Scalar]]]:
     from triage.evaluation.runner import MOST_OPEN
     from triage.evaluation.subjects import PipelineUnderTest
@@ -145,6 +147,8 @@ async def _pipeline_under_test(
         # The gate limits concurrent requests; a call that waits for its retry must not delay the others.
         options = options._replace(turns=MOST_OPEN * suite.concurrency)
     redactor, embedder = Redactor(), build_embedder(settings)
+    if cache is not None:
+        embedder = CachedEmbedder(embedder, cache / "vectors.db")
     history = ChromaHistory.open(None, embedder.fingerprint, ranking=ranking(settings))
     try:
         # A calibrator is fitted on the runs of a suite: it is used only if the suite asks for it.

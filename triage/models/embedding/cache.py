@@ -1,19 +1,73 @@
-"""A cache on disk for vectors of texts that rarely change, such as definitions."""
+"""Caches of vectors on disk: of texts that rarely change, such as definitions, and of all texts of an evaluation."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import io
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from triage.domain.errors import InvalidInput
 from triage.models.embedding import Embedder, Vectors
 from triage.render.atomic_write import write_atomically
 
 _MOST_FILES = 8
+_BUSY_S = 60.0
+_SET_UP = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = OFF;
+CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
+"""
+_SELECT = "SELECT vector FROM vectors WHERE key = ?"
+
+
+class CachedEmbedder:
+    """An embedder that embeds no text twice: its vectors are kept in an SQLite file. Implements the `Embedder` port.
+
+    Texts are stored as hashes only. Several processes and embedders may share the file. Raises `InvalidInput` for a
+    damaged one.
+    """
+
+    def __init__(self, embedder: Embedder, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._embedder = embedder
+        self._file = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+        try:
+            self._file.executescript(_SET_UP)
+        except sqlite3.DatabaseError as error:
+            raise InvalidInput(
+                f"The vectors in {path} can't be read ({error}): delete the file.", field="cache"
+            ) from error
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the embedder whose vectors are kept."""
+        return self._embedder.fingerprint
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """See `Embedder.embed`."""
+        keys = [hashlib.sha256(f"{self.fingerprint}\0{text}".encode()).digest() for text in texts]
+        known = self._get(keys)
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if new:
+            vectors = await self._embedder.embed(list(new.values()))
+            known |= dict(zip(new, vectors, strict=True))
+            rows = [(key, known[key].astype(np.float32).tobytes()) for key in new]
+            self._file.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
+        return np.stack([known[key] for key in keys]) if keys else await self._embedder.embed(texts)
+
+    async def aclose(self) -> None:
+        """Close the file and the embedder."""
+        self._file.close()
+        await self._embedder.aclose()
+
+    def _get(self, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
+        rows = ((key, self._file.execute(_SELECT, (key,)).fetchone()) for key in keys)
+        return {key: np.frombuffer(row[0], dtype=np.float32) for key, row in rows if row is not None}
 
 
 async def embed_cached(embedder: Embedder, texts: Sequence[str], folder: Path | None) -> Vectors:
