@@ -59,6 +59,7 @@ def test_an_import_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     assert json.loads(out) == {
         "imported": 300,
         "skipped": 0,
+        "unlabelled": 0,
         "repeated": 0,
         "unused": [],
         "history_size": 300,
@@ -68,12 +69,20 @@ def test_an_import_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_a_bad_line_is_named_and_can_be_left_out(tmp_path: Path) -> None:
     write(tmp_path / "h.jsonl", 2)
     with (tmp_path / "h.jsonl").open("a") as file:
+        file.write('{"id": "z", "write_up": "Not labelled yet.", "labels": {}}\n')
         file.write('{"id": "x", "write_up": "y", "labels": {"category": "weather"}}\nnot json\n')
     refused = command(tmp_path, "h.jsonl")
     error = " ".join(refused.communicate(timeout=120)[1].split())
     out, _ = command(tmp_path, "h.jsonl", "--skip-bad", "--json").communicate(timeout=120)
 
     assert refused.returncode == 2
-    assert "line 3, field labels.category" in error
-    assert "line 4: is not JSON" in error
-    assert json.loads(out) == {"imported": 2, "skipped": 2, "repeated": 0, "unused": [], "history_size": 2}
+    assert "line 4, field labels.category" in error
+    assert "line 5: is not JSON" in error
+    assert json.loads(out) == {
+        "imported": 2,
+        "skipped": 2,
+        "unlabelled": 1,
+        "repeated": 0,
+        "unused": [],
+        "history_size": 2,
+    }

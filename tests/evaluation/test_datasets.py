@@ -13,6 +13,7 @@ from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.taxonomy import Taxonomy, UnknownFacet
 from triage.evaluation import load_dataset, shipped_history
 from triage.intake.data_files import InvalidDataset
+from triage.intake.labelled import LabelledRow, stream_labelled
 
 Write = Callable[..., Path]
 WORDS = "Requests to the service failed in one region while engineers looked for the fault " * 8
@@ -234,3 +235,18 @@ def test_the_shipped_history_is_valid_and_whole() -> None:
     assert len(records) >= 400
     assert all({"detection", "mitigation", "severity", "modality"} <= labels.keys() for _, labels in records)
     assert all(("category" in labels) == ("failure_mode" in labels) for _, labels in records)
+
+
+def test_a_suite_reads_what_an_import_reads(small: Taxonomy, write_jsonl: Write, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    first_row = 'a,"It broke, at last.",POWER LOSS,errors; delay,test'
+    table.write_text(f"id,write_up,why,symptom,part\n{first_row}\nb,Down.,,,test\n")
+    labels = {"why": "power", "symptom": ["errors", "delay"], "hours": 3}
+    lines = write_jsonl({"id": "a", "text": "It broke, at last.", "labels": labels, "part": "test"})
+
+    for path in (table, lines):
+        (case,) = load_dataset("rows", path, small, {"cause": "why"}).cases
+        assert (case.id, case.gold, case.facts["part"]) == ("a", {"cause": ("power",)}, "test")
+        first = next(row for row in stream_labelled(path, small, {"cause": "why"}) if isinstance(row, LabelledRow))
+        assert first.incident == case.incident
+        assert first.labels == {"cause": ("power",), "symptom": ("errors", "delay")}

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.taxonomy import Taxonomy
-from triage.intake.labelled import read_labelled
+from triage.intake.labelled import read_labelled, read_row
 
 TAXONOMY = Taxonomy.load("llm_inference")
 
@@ -23,9 +24,8 @@ def test_csv_has_a_column_per_facet_with_the_primary_label_first(tmp_path: Path)
         'a,Down,"It was down, for long.",infrastructure;operational,node;deployment,rollback; restart,blue\n'
         "b,Slow,It was slow.,Inference engine,,,\n"
     )
-    reading = read_labelled(written(tmp_path, "a.csv", table), TAXONOMY)
+    (first, labels), (second, others) = read_labelled(written(tmp_path, "a.csv", table), TAXONOMY)
 
-    (first, labels), (second, others) = reading.records
     assert first.write_up == "It was down, for long."
     assert labels == {
         "category": ("infrastructure", "operational"),
@@ -33,15 +33,30 @@ def test_csv_has_a_column_per_facet_with_the_primary_label_first(tmp_path: Path)
         "mitigation": ("rollback", "restart"),
     }
     assert (second.title, others) == ("Slow", {"category": ("inference_engine",)})
-    assert reading.ignored == ("team",)
 
 
-def test_json_lines_have_their_labels_in_an_object(tmp_path: Path) -> None:
-    lines = '{"id": "a", "text": "It was down.", "labels": {"category": "operational"}, "by": "x"}\n'
-    reading = read_labelled(written(tmp_path, "a.jsonl", lines), TAXONOMY)
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id": "a", "text": "It was down.", "labels": {"category": "operational", "colour": "red"}, "by": "x"},
+        {"id": "a", "write_up": "It was down.", "labels": {"category": ["operational"], "colour": "red"}, "by": "x"},
+        {"id": "a", "write_up": "It was down.", "category": "operational", "labels.colour": "red", "by": "x"},
+        {"id": "!a", "text": "It was down.", "cause": "operational", "labels.colour": "red", "by": "x"},
+    ],
+)
+def test_labels_are_in_an_object_or_in_fields_of_their_own(row: dict[str, Any]) -> None:
+    found = read_row(row, TAXONOMY, {"category": "cause"} if "cause" in row else {})
 
-    assert reading.records[0][1] == {"category": ("operational",)}
-    assert reading.ignored == ("by",)
+    assert (found.incident.id, found.incident.write_up) == ("a", "It was down.")
+    assert found.labels == {"category": ("operational",)}
+    assert sorted(found.unused) == ["by", "labels.colour"]
+    assert found.facts["by"] == "x"
+
+
+def test_a_file_may_hold_rows_without_a_label(tmp_path: Path) -> None:
+    lines = '{"id": "a", "write_up": "Down.", "labels": {"category": null}}\n{"id": "b", "write_up": "Down."}\n'
+
+    assert [labels for _, labels in read_labelled(written(tmp_path, "a.jsonl", lines), TAXONOMY)] == [{}, {}]
 
 
 def test_every_mistake_is_told_and_nothing_is_taken(tmp_path: Path) -> None:
@@ -49,7 +64,6 @@ def test_every_mistake_is_told_and_nothing_is_taken(tmp_path: Path) -> None:
         "id,write_up,category,failure_mode\n"
         "a,Down.,infrastucture,\n"
         "b,,operational,\n"
-        "c,Down.,,\n"
         "d,Down.,operational,node\n"
         "e,Down.,operational,\n"
         "e,Down again.,operational,\n"
@@ -60,9 +74,8 @@ def test_every_mistake_is_told_and_nothing_is_taken(tmp_path: Path) -> None:
     for told in (
         "line 2, field labels.category: 'infrastucture' is no label of facet 'category'. Did you mean: infrastructure",
         "line 3, field write_up",
-        "line 4, field labels: gives no label",
-        "line 5, field labels",
-        "line 7, field id: 'e' appears twice in the file",
+        "line 4, field labels",
+        "line 6, field id: 'e' appears twice in the file",
     ):
         assert told in caught.value.detail
 

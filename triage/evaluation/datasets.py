@@ -1,9 +1,8 @@
-"""Labelled incidents, and the adapters that read them from published data sets and map their labels to the taxonomy."""
+"""Labelled incidents for suites, and the adapters that read them from published data sets."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -17,7 +16,17 @@ from triage.domain.annotation import Labels
 from triage.domain.errors import InvalidInput, NotFound, TriageError
 from triage.domain.incident import Incident, Scalar
 from triage.domain.taxonomy import Taxonomy
-from triage.intake.data_files import DataProblem, InvalidDataset, Row, RowError, make_incident, read_rows, rejection
+from triage.intake.data_files import (
+    DataProblem,
+    InvalidDataset,
+    Row,
+    RowError,
+    as_id,
+    make_incident,
+    read_rows,
+    rejection,
+)
+from triage.intake.labelled import read_row
 
 
 class Case(BaseModel, frozen=True):
@@ -41,14 +50,15 @@ class Case(BaseModel, frozen=True):
 class Dataset(BaseModel, frozen=True):
     """The cases of one file.
 
-    `skipped` counts the rows without a gold label for any chosen facet, `left_out` those that the suite excludes, and
-    `repeats` exact duplicates.
+    `history` is what the cases are triaged with, if that is another file. `skipped` counts the rows without a gold
+    label for any chosen facet, `left_out` those that the suite excludes, and `repeats` exact duplicates.
     """
 
     name: str
     path: Path
     sha256: str
     cases: tuple[Case, ...]
+    history: Dataset | None = None
     skipped: int = 0
     left_out: int = 0
     repeats: int = 0
@@ -241,6 +251,8 @@ def _matches(case: Case, facts: Mapping[str, Scalar]) -> bool:
 
 
 def _file_in(path: Path, adapter: str) -> Path:
+    if not path.exists():
+        raise NotFound(f"There is no data file {path}: check --data, --history and the suite.", path=str(path))
     if not path.is_dir():
         return path
     found = sorted(path.glob(_FILES[adapter]))
@@ -315,6 +327,13 @@ def _checked_labels(record: LlmIncident, taxonomy: Taxonomy) -> Labels:
     return labels
 
 
+def _read_row(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) -> Case:
+    """A row as `triage import` reads it; `facts` keeps an id that had to be changed. All its labels are checked."""
+    found = read_row(row, taxonomy, facets)
+    gold = {facet: labels for facet, labels in found.labels.items() if facet in facets}
+    return Case(incident=found.incident, gold=gold, facts=found.facts)
+
+
 def _read_issre22(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) -> Case:
     """Post-mortems of the ISSRE 2022 study 'Going through the life cycle of faults in clouds'."""
     labels = _read_labels(row, facets, taxonomy)
@@ -347,6 +366,7 @@ def _read_vllm(row: Row, facets: Mapping[str, str], taxonomy: Taxonomy) -> Case:
 
 
 ADAPTERS: dict[str, CaseReader] = {
+    "rows": _read_row,
     "llm_incidents": _read_llm_incident,
     "issre22": _read_issre22,
     "cloud_reports": _read_cloud_reports,
@@ -355,6 +375,7 @@ ADAPTERS: dict[str, CaseReader] = {
 """Adapter name -> reader of one row."""
 
 _FILES = {
+    "rows": "*.jsonl",
     "llm_incidents": "incidents.jsonl",
     "issre22": "issre22_*.jsonl",
     "cloud_reports": "cloud_reports_azure*.jsonl",
@@ -364,7 +385,7 @@ _FILES = {
 
 def _incident(row: Row, **more: Any) -> Incident:
     fields = {
-        "id": _as_id(row.get("id")),
+        "id": as_id(row.get("id")),
         "title": row.get("title") or "",
         "write_up": row.get("text"),
         "source": row.get("source") or "",
@@ -379,13 +400,6 @@ def _incident(row: Row, **more: Any) -> Incident:
 
 def _after(started: datetime | None, minutes: float | None) -> datetime | None:
     return None if started is None or minutes is None else started + timedelta(minutes=minutes)
-
-
-def _as_id(published: object) -> object:
-    """The published id without characters that incident ids can't have; `facts` keeps the original."""
-    if not isinstance(published, str):
-        return published
-    return re.sub(r"[^A-Za-z0-9._:-]+", "-", published).lstrip("._:-")
 
 
 def _facts(row: Row) -> dict[str, Scalar]:

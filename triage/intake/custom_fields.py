@@ -19,9 +19,10 @@ from triage.intake.data_files import (
     NumberedRow,
     Row,
     RowError,
+    as_id,
+    is_csv,
     make_incident,
     make_labels,
-    read_csv_rows,
     read_rows,
     split_labels,
 )
@@ -110,10 +111,8 @@ def _facet_columns(taxonomy: Taxonomy | None, facets: Mapping[str, str], fields:
 
 
 def _rows(path: Path, columns: Mapping[str, str]) -> tuple[list[NumberedRow], list[DataProblem]]:
-    if path.suffix.lower() != ".csv":
-        return read_rows(path)[:2]
-    rows, problems = read_csv_rows(path)
-    for _, row in rows:
+    rows, problems, _ = read_rows(path)
+    for _, row in rows if is_csv(path) else ():
         row |= {field: split_labels(row[field]) for field in columns.values() if field in row}
     return rows, problems
 
@@ -168,8 +167,7 @@ def _incident(row: Row, fields: Mapping[str, str], unused: Counter[tuple[str, st
         values["write_up"] = text
     # Incidents with titles alone can be studied too.
     values.setdefault("write_up", values.get("title", ""))
-    own_id = re.sub(r"[^A-Za-z0-9._:-]+", "-", values.get("id", "")).lstrip("._:-")
-    values["id"] = own_id or content_id(values.get("title", ""), values["write_up"])
+    values["id"] = as_id(values.get("id")) or content_id(values.get("title", ""), values["write_up"])
     try:
         return make_incident(values | _times(row, fields, unused))
     except RowError as error:

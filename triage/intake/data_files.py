@@ -64,12 +64,12 @@ NumberedRow = tuple[int, Row]
 """A row and the line on which it begins."""
 
 
-def read_bytes(path: Path, advice: str = "") -> bytes:
+def read_bytes(path: Path) -> bytes:
     """The content of a file. Raises `NotFound`, or `InvalidInput` for a folder."""
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise NotFound(f"There is no file {path}{advice}.", path=str(path)) from error
+        raise NotFound(f"There is no file {path}.", path=str(path)) from error
     except IsADirectoryError as error:
         raise InvalidInput(f"{path} is a folder: name a file in it.", field="file") from error
 
@@ -82,21 +82,23 @@ def decode(content: bytes, path: Path) -> str:
         raise InvalidInput(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8.", field="file") from error
 
 
+def is_csv(path: Path) -> bool:
+    """True if the file's name says that it is CSV."""
+    return path.suffix.lower() == ".csv"
+
+
 def read_rows(path: Path) -> tuple[list[NumberedRow], list[DataProblem], str]:
-    """The objects of a JSON Lines file, the lines that are not objects, and the file's SHA-256."""
-    content = read_bytes(path, ": give its path with --data")
-    rows, problems = divided(json_lines(content.split(b"\n")))
+    """The objects of a JSON Lines file or the rows of a CSV file, what is not valid, and the file's SHA-256."""
+    content = read_bytes(path)
+    if is_csv(path):
+        table, problems = divided(csv_rows(io.StringIO(decode(content, path), newline="")))
+        rows = [(line, filled_cells(row)) for line, row in table]
+    else:
+        rows, problems = divided(json_lines(content.split(b"\n")))
     if not rows and not problems:
-        problems.append(DataProblem(1, "", "the file is empty"))
+        empty = "the file has no rows below its header" if is_csv(path) else "the file is empty"
+        problems.append(DataProblem(1, "", empty))
     return rows, problems, hashlib.sha256(content).hexdigest()
-
-
-def read_csv_rows(path: Path) -> tuple[list[NumberedRow], list[DataProblem]]:
-    """The rows of a CSV file, without empty cells, and the rows that are not valid."""
-    rows, problems = divided(csv_rows(io.StringIO(decode(read_bytes(path), path), newline="")))
-    if not rows and not problems:
-        problems.append(DataProblem(1, "", "the file has no rows below its header"))
-    return [(line, filled_cells(row)) for line, row in rows], problems
 
 
 def divided(found: Iterable[tuple[int, Row | DataProblem]]) -> tuple[list[NumberedRow], list[DataProblem]]:
@@ -190,6 +192,11 @@ def incident_fields(row: Mapping[str, Any]) -> tuple[Row, list[str]]:
     if "id" not in fields:
         fields["id"] = content_id(str(fields.get("title", "")), str(fields.get("write_up", "")))
     return fields, [name for name, value in row.items() if name not in used and value is not None]
+
+
+def as_id(published: object) -> object:
+    """An id without the characters that ids of incidents can't have; what is no text is returned unchanged."""
+    return re.sub(r"[^A-Za-z0-9._:-]+", "-", published).lstrip("._:-") if isinstance(published, str) else published
 
 
 def make_incident(fields: Mapping[str, Any]) -> Incident:

@@ -69,7 +69,7 @@ def file_corpus(
         return Corpus(path.name, read.taxonomy, _records(read.records), origin, notes=read.notes)
     if taxonomy is None:
         raise InvalidInput("Name the taxonomy, or use --facet to name the fields with labels.", field="taxonomy")
-    return Corpus(path.name, taxonomy, _records(read_labelled(path, taxonomy).records), origin)
+    return Corpus(path.name, taxonomy, _records(read_labelled(path, taxonomy)), origin)
 
 
 async def stored_corpus(
