@@ -19,6 +19,7 @@ from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Provenance, Triage
 from triage.evaluation import Case, Dataset, Run, RunIdentity, RunMismatch, Suite, default_folder, run_suite
+from triage.evaluation.runs import cases_of
 from triage.history.chroma import ChromaHistory
 from triage.intake.data_files import InvalidDataset
 from triage.observability.progress import Progress
@@ -313,3 +314,18 @@ async def test_a_case_without_a_time_can_not_be_run_as_of_it(
 
     assert [record.status for record in run.records] == ["failed", "done"]
     assert "has no start time" in (run.records[0].error or "")
+
+
+async def test_no_case_sees_itself_or_a_copy_in_a_history_of_its_own_file(
+    write_suite: Callable[..., Suite], write_jsonl: Callable[..., Path], small: Taxonomy, folder: Path
+) -> None:
+    write_jsonl(vllm_row(0, "power"), vllm_row(1, "network", "The network part of hall 1 stopped."))
+    copy = vllm_row(8, "network", "THE NETWORK part of hall 1 stopped.")
+    write_jsonl(vllm_row(0, "power"), copy, vllm_row(9, "code"), name="h.jsonl")
+    suite, subject = write_suite(history={"data": "h.jsonl"}), KeywordTriage(small)
+    run = await run_suite(suite, suite.load_data(small), small, subject, folder)
+
+    assert [record.case_id for record in run.records] == ["vllm-0", "vllm-1"]
+    assert subject.history == ["vllm-0", "vllm-8", "vllm-9"]
+    assert subject.excluded == {"vllm-0": {"vllm-0"}, "vllm-1": {"vllm-1", "vllm-8"}}
+    assert set(cases_of(run, small)) == {"vllm-0", "vllm-1"}

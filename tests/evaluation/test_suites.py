@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedKFold
 from triage.domain.errors import NotFound
 from triage.domain.taxonomy import Taxonomy
 from triage.evaluation import Suite
+from triage.evaluation.runs import RunIdentity
 from triage.evaluation.suites import InvalidSuite, stratified_folds
 
 from .conftest import vllm_row
@@ -47,13 +48,19 @@ def test_shipped_suites_fit_their_taxonomies(path: Path) -> None:
     [
         ({"colour": "red"}, r"line \d: colour: unknown key; correct"),
         ({"facet": "cause"}, r"facet: unknown key; did you mean 'facets'\?"),
-        ({"adapter": "csv"}, r"line \d: adapter: unknown data adapter 'csv'; there are: llm_incidents"),
+        ({"adapter": "csv"}, r"line \d: adapter: unknown data adapter 'csv'; there are: rows, llm_incidents"),
         (
             {"history": {"folds": 1}},
             r"1 mistake\(s\):\n  line \d: history.folds: input should be greater than or equal",
         ),
         ({"history": "everything"}, r"line \d: history: input should be 'leave_one_out', 'as_of'"),
         ({"history": "other_split"}, "needs a split: add `split: {part: test}`"),
+        ({"history": {"date": "x"}}, r"history.date: unknown key; did you mean 'data'\?"),
+        ({"split": {"field": "part"}}, r"1 mistake\(s\):\n  line \d: split.test: is missing; add it"),
+        (
+            {"split": {"field": "part", "test": ["test"], "history": ["train"]}, "history": "leave_one_out"},
+            "the split and `history` name different histories",
+        ),
         ({"gates": ["kappa.cause >= high"]}, "is not a gate: write it like"),
         ({"gates": ["kapa.cause >= 0.7"]}, "unknown metric 'kapa.cause'; there are kappa"),
         ({"gates": ["kappa.colour >= 0.7"]}, "kappa has no facet 'colour'; the suite scores cause"),
@@ -112,7 +119,7 @@ def test_the_two_parts_of_a_split_share_no_case_and_copies_stay_together(
         suite = write_suite(split={"part": part, "test_share": 0.4}, history="other_split")
         cases = suite.load_data(small).cases
         parts[part] = suite.sample(cases)
-        history = suite.history_of(cases)
+        history = suite.history_of(suite.load_data(small))
         assert not {case.id for case in history} & {case.id for case in parts[part]}
         assert len(history) + len(parts[part]) == 60
     assert not {case.group for case in parts["dev"]} & {case.group for case in parts["test"]}
@@ -146,3 +153,49 @@ def test_only_what_changes_results_changes_the_fingerprint(write_suite: Callable
     assert write_suite(split={"part": "test"}).fingerprint != suite.fingerprint
     assert write_suite(seed=1).fingerprint != suite.fingerprint
     assert write_suite(pipeline={"neighbours": 3}).fingerprint != suite.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("split", "history"),
+    [
+        ({"field": "part", "test": ["test"]}, {"dev", "train"}),
+        ({"field": "part", "test": ["test"], "history": ["train"]}, {"train"}),
+    ],
+)
+def test_a_field_of_the_rows_says_what_is_run_and_what_is_the_history(
+    write_suite: Callable[..., Suite],
+    write_jsonl: Callable[..., Path],
+    small: Taxonomy,
+    split: dict[str, Any],
+    history: set[str],
+) -> None:
+    write_jsonl(*(vllm_row(n, "power") | {"part": ("train", "dev", "test")[n % 3]} for n in range(12)))
+    suite = write_suite(split=split)
+    data = suite.load_data(small)
+
+    assert {case.facts["part"] for case in suite.sample(data.cases)} == {"test"}
+    assert {case.facts["part"] for case in suite.history_of(data)} == history
+
+
+def test_a_part_that_no_row_is_in_is_refused(
+    write_suite: Callable[..., Suite], write_jsonl: Callable[..., Path], small: Taxonomy
+) -> None:
+    write_jsonl(*(vllm_row(n, "power") | {"part": ("train", "test")[n % 2]} for n in range(4)))
+
+    with pytest.raises(InvalidSuite, match=r"No case has 'tst' in its field 'part'\. There are: 'train', 'test'"):
+        write_suite(split={"field": "part", "test": ["tst"]}).load_data(small)
+
+
+def test_the_history_can_be_another_file(
+    write_suite: Callable[..., Suite], write_jsonl: Callable[..., Path], small: Taxonomy
+) -> None:
+    write_jsonl(*(vllm_row(n, "power") | {"source": "new"} for n in range(3)))
+    write_jsonl(*(vllm_row(n, "code") for n in range(5, 9)), name="train.jsonl")
+    suite = write_suite(history={"data": "train.jsonl"}, keep={"source": "new"})
+    data = suite.load_data(small)
+
+    assert [case.id for case in suite.sample(data.cases)] == ["vllm-0", "vllm-1", "vllm-2"]
+    assert [case.id for case in suite.history_of(data)] == ["vllm-5", "vllm-6", "vllm-7", "vllm-8"]
+    here = RunIdentity.of(suite, data, small, {})
+    write_jsonl(*(vllm_row(n, "code") for n in range(5, 8)), name="train.jsonl")
+    assert RunIdentity.of(suite, suite.load_data(small), small, {}).differences(here)[0].startswith("history (was")

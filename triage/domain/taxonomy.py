@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -184,6 +184,13 @@ class Taxonomy(BaseModel, frozen=True, extra="forbid"):
     def triaged(self) -> list[Facet]:
         """The facets that the model labels, in file order: each after the facet that it refines."""
         return [facet for facet in self.facets if facet.triage]
+
+    def narrow(self, facets: Collection[str]) -> Taxonomy:
+        """The taxonomy with only these facets, and those they refine, to be triaged. Raises `UnknownFacet`."""
+        asked = {*facets, *(parent for name in facets if (parent := self.facet(name).parent))}
+        return self.model_copy(
+            update={"facets": tuple(f.model_copy(update={"triage": f.id in asked}) for f in self.facets)}
+        )
 
     def canonical(self, facet_id: str, labels: Iterable[str]) -> tuple[str, ...]:
         """Label ids for names, aliases or ids, without repeats. Raises for unknown or too many of them."""

@@ -35,7 +35,7 @@ def open_replay(source: str, taxonomy: Taxonomy) -> ReplayChat:
 def _of_run(run: Run, names: dict[str, dict[str, str]]) -> ReplayChat:
     info = run.info
     taxonomy = Taxonomy.load(run.suite.taxonomy)
-    texts = {case.id: case.incident.text for case in run.suite.load_data(taxonomy, Path(info.data_path)).cases}
+    texts = {case.id: case.incident.text for case in run.suite.load_cases(taxonomy, Path(info.data_path)).cases}
     recordings = []
     for record in run.records:
         distributions = {facet: one["model"] for facet, one in record.sources.items() if one.get("model")}

@@ -75,13 +75,14 @@ async def run_suite(
     """
     identity = RunIdentity.of(suite, dataset, taxonomy, settings or {})
     planned = suite.sample(dataset.cases)
-    exclusions = _Exclusions(suite, dataset.cases)
+    history = suite.history_of(dataset)
+    exclusions = _Exclusions(suite, dataset.cases, history)
     with claim(folder, suite, dataset, identity, price), _spared_garbage(), Journal(folder / CASES) as journal:
         waiting = [case for case in planned if _is_open(journal.records.get(case.id), retry_degraded)]
         before = len(planned) - len(waiting)
         spending = Spending(suite.budget, price, journal.records.values())
         if waiting:
-            await subject.prepare(suite.history_of(dataset.cases), progress)
+            await subject.prepare(history, progress)
             done = itertools.count(before + 1)
 
             async def run(case: Case) -> None:
@@ -126,11 +127,11 @@ def _is_open(record: CaseRecord | None, retry_degraded: bool) -> bool:
 class _Exclusions:
     """What is hidden from each case: itself, its copies and, with folds, all cases of its fold."""
 
-    def __init__(self, suite: Suite, cases: tuple[Case, ...]) -> None:
+    def __init__(self, suite: Suite, cases: tuple[Case, ...], history: tuple[Case, ...]) -> None:
         self.folds = suite.folds_of(cases) or {}
         self._is_as_of = suite.history == "as_of"
         self._groups: dict[str, set[str]] = {}
-        for case in cases:
+        for case in (*cases, *history):
             self._groups.setdefault(case.group, set()).add(case.id)
         self._members: dict[int, set[str]] = {}
         for case_id, fold in self.folds.items():

@@ -42,7 +42,8 @@ class RunIdentity(BaseModel, frozen=True, extra="forbid"):
     def of(cls, suite: Suite, dataset: Dataset, taxonomy: Taxonomy, settings: Mapping[str, Scalar]) -> RunIdentity:
         """`settings` names the model, prompts, embedder and whatever else was configured."""
         name = f"{taxonomy.id} {taxonomy.version} {taxonomy.fingerprint}"
-        return cls(suite=suite.fingerprint, data=dataset.sha256, taxonomy=name, settings=dict(settings))
+        history = {"history": dataset.history.sha256} if dataset.history is not None else {}
+        return cls(suite=suite.fingerprint, data=dataset.sha256, taxonomy=name, settings={**settings, **history})
 
     @property
     def hash(self) -> str:
@@ -183,7 +184,7 @@ def cases_of(run: Run, taxonomy: Taxonomy, path: Path | None = None) -> dict[str
     file = path or Path(run.info.data_path)
     if not file.exists():
         raise NotFound(f"The data file of the run, {file}, does not exist: give it with --data.", path=str(file))
-    dataset = run.suite.load_data(taxonomy, file)
+    dataset = run.suite.load_cases(taxonomy, file)
     if dataset.sha256 != run.info.identity.data:
         raise InvalidInput(
             f"{dataset.path} has changed since the run (its SHA-256 was {run.info.identity.data[:12]} and is "

@@ -6,10 +6,19 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.incident import Scalar
@@ -26,9 +35,17 @@ class Folds(BaseModel, frozen=True, extra="forbid"):
     folds: int = Field(ge=2, le=50)
 
 
+class HistoryFile(BaseModel, frozen=True, extra="forbid"):
+    """The history of every case is this file, read like the suite's data, with all its rows."""
+
+    data: str
+
+
 class Split(BaseModel, frozen=True, extra="forbid"):
-    """One of two parts of the data. A case's part depends on its words and the seed only: copies stay together, and new
-    cases don't move old ones."""
+    """One of two parts of the data, drawn at random.
+
+    A case's part depends on its words and the seed only: copies stay together, and new cases don't move old ones.
+    """
 
     part: Literal["dev", "test"]
     test_share: float = Field(default=0.3, gt=0, lt=1)
@@ -39,6 +56,39 @@ class Split(BaseModel, frozen=True, extra="forbid"):
         drawn = hashlib.sha256(f"{self.seed} {case.group}".encode()).digest()
         is_test = int.from_bytes(drawn[:8]) / 2**64 < self.test_share
         return is_test == (self.part == "test")
+
+    def teaches(self, case: Case) -> bool:
+        """True if the case is in the other part."""
+        return not self.holds(case)
+
+
+class FieldSplit(BaseModel, frozen=True, extra="forbid"):
+    """Parts of the data, by a field of its rows: `test` is run, `history` (default: all others) is the history."""
+
+    field: str
+    test: tuple[Scalar, ...] = Field(min_length=1)
+    history: tuple[Scalar, ...] = ()
+
+    def holds(self, case: Case) -> bool:
+        """True if the case is run."""
+        return self._part(case) in self.test
+
+    def teaches(self, case: Case) -> bool:
+        """True if the case is in the history."""
+        return self._part(case) in self.history if self.history else not self.holds(case)
+
+    def check(self, cases: Sequence[Case]) -> None:
+        """Raise `InvalidSuite` for a part without cases."""
+        known = dict.fromkeys(map(self._part, cases))
+        for part in (*self.test, *self.history):
+            if part not in known:
+                there = ", ".join(repr(one) for one in known if one is not None) or "no values"
+                raise InvalidSuite(
+                    f"No case has {part!r} in its field {self.field!r}. There are: {there}.", field="split"
+                )
+
+    def _part(self, case: Case) -> Scalar | None:
+        return case.facts.get(self.field)
 
 
 class Budget(BaseModel, frozen=True, extra="forbid"):
@@ -56,15 +106,35 @@ class InvalidSuite(InvalidInput):
     title = "The suite is not valid"
 
 
+def _kind_of_split(value: Any) -> str:
+    return "Field" if isinstance(value, FieldSplit) or (isinstance(value, dict) and "field" in value) else "Drawn"
+
+
+def _kind_of_history(value: Any) -> str:
+    if isinstance(value, HistoryFile) or (isinstance(value, dict) and "data" in value):
+        return "File"
+    return "Folds" if isinstance(value, Folds | dict) else "Rule"
+
+
+_Split = Annotated[Annotated[Split, Tag("Drawn")] | Annotated[FieldSplit, Tag("Field")], Discriminator(_kind_of_split)]
+_Rule = Literal["leave_one_out", "as_of", "other_split", "none"]
+_History = Annotated[
+    Annotated[_Rule, Tag("Rule")] | Annotated[Folds, Tag("Folds")] | Annotated[HistoryFile, Tag("File")],
+    Discriminator(_kind_of_history),
+]
+
+
 class Suite(BaseModel, frozen=True, extra="forbid"):
     """One evaluation: data, what to run, what to score, what must hold.
 
     - `facets` are scored; `labels` maps a facet to the data's field if that differs from the facet's id.
     - `leave_out` drops the rows whose facts match all of it, `keep` those whose facts don't match all of it.
+    - `adapter` says how the data is read: `rows` as `triage import` does, others are for published data sets.
     - `history` of a case is `leave_one_out` (all other cases), `folds: k` (the other folds), `as_of` (cases that began
-      before it; how it ended is hidden), `other_split` (the part that is not run) or `none`. It never holds the case
-      itself or its copies.
-    - `split` and `limit` (a seeded sample) choose the cases to run; the history stays whole.
+      before it; how it ended is hidden), `other_split` (the part that is not run), `data: FILE` (that file, read like
+      the data, without `keep` and `leave_out`) or `none`. It never holds the case itself or its copies.
+    - `split` and `limit` (a seeded sample) choose the cases to run; the history stays whole. A split by a field has the
+      history `other_split` unless another is named.
     - `subject` is the `pipeline`, or as a baseline the prompted `model` alone.
     - `pipeline` overrides settings (model, answers, samples, calibrator, prompts, half_life_days, embedding_model) and
       options (neighbours, ...) of the pipeline.
@@ -75,14 +145,14 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: str = Field(min_length=1)
     taxonomy: str = Field(min_length=1)
-    adapter: str
+    adapter: str = "rows"
     data: str | None = None
     facets: tuple[str, ...] = Field(min_length=1)
     labels: dict[str, str] = Field(default_factory=dict)
     leave_out: dict[str, Scalar] = Field(default_factory=dict)
     keep: dict[str, Scalar] = Field(default_factory=dict)
-    split: Split | None = None
-    history: Literal["leave_one_out", "as_of", "other_split", "none"] | Folds = "leave_one_out"
+    split: _Split | None = None
+    history: _History = "leave_one_out"
     seed: int = Field(default=0, ge=0)
     concurrency: int = Field(default=4, ge=1, le=256)
     limit: int | None = Field(default=None, ge=1)
@@ -105,8 +175,17 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
     def _are_gates(cls, gates: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         return tuple(parse_gate(gate, info.data.get("facets", ())).text for gate in gates)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _learns_from_the_other_part(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "history" not in values and _kind_of_split(values.get("split")) == "Field":
+            return {**values, "history": "other_split"}
+        return values
+
     @model_validator(mode="after")
     def _has_another_part(self) -> Self:
+        if isinstance(self.split, FieldSplit) and self.split.history and self.history != "other_split":
+            raise ValueError("the split and `history` name different histories: remove one of them")
         if self.history == "other_split" and self.split is None:
             raise ValueError("history: other_split needs a split: add `split: {part: test}`")
         return self
@@ -123,11 +202,14 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
         """Read a suite from YAML. Paths in it are relative to the file. Raises `NotFound`, `InvalidSuite`."""
         if not path.is_file():
             raise NotFound(f"There is no suite file {path}.", path=str(path))
-        file = read_yaml(path, cls, "name, description, taxonomy, adapter and facets")
+        file = read_yaml(path, cls, "name, description, taxonomy and facets")
         if file.model is None or file.problems:
             lines = "\n".join(f"  line {problem.line}: {problem.message}" for problem in file.problems)
             raise InvalidSuite(f"{path} has {len(file.problems)} mistake(s):\n{lines}", field="suite")
         suite = file.model
+        if isinstance(suite.history, HistoryFile):
+            history = HistoryFile(data=str((path.parent / suite.history.data).resolve()))
+            suite = suite.model_copy(update={"history": history})
         paths = {"data": suite.data, "taxonomy": suite.taxonomy if suite.taxonomy.endswith((".yaml", ".yml")) else None}
         near = {key: str((path.parent / value).resolve()) for key, value in paths.items() if value is not None}
         pipeline = {name: _near(path.parent, name, value) for name, value in suite.pipeline.items()}
@@ -143,24 +225,26 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
             raise InvalidSuite(message, field=", ".join(changes)) from error
 
     def load_data(self, taxonomy: Taxonomy, path: Path | None = None) -> Dataset:
-        """The suite's cases, from `path` or the suite's own data."""
+        """The suite's cases, from `path` or the suite's own data, and its history if that is another file."""
+        data = self.load_cases(taxonomy, path)
+        if not isinstance(self.history, HistoryFile):
+            return data
+        history = load_dataset(self.adapter, Path(self.history.data), taxonomy, self._columns)
+        return data.model_copy(update={"history": history})
+
+    def load_cases(self, taxonomy: Taxonomy, path: Path | None = None) -> Dataset:
+        """The suite's cases alone."""
         if path is None and self.data is None:
             raise InvalidSuite(f"Suite {self.name!r} has no data of its own: give the file with --data.", field="data")
-        facets = {facet: self.labels.get(facet, facet) for facet in self.facets}
-        return load_dataset(
-            self.adapter,
-            path or Path(str(self.data)),
-            taxonomy,
-            facets,
-            leave_out=self.leave_out,
-            keep=self.keep,
-        )
+        file = path or Path(str(self.data))
+        data = load_dataset(self.adapter, file, taxonomy, self._columns, leave_out=self.leave_out, keep=self.keep)
+        if isinstance(self.split, FieldSplit):
+            self.split.check(data.cases)
+        return data
 
     def narrow(self, taxonomy: Taxonomy) -> Taxonomy:
-        """The taxonomy with only the scored facets, and their parents, to be triaged."""
-        asked = set(self.facets) | {parent for name in self.facets if (parent := taxonomy.facet(name).parent)}
-        facets = tuple(f.model_copy(update={"triage": f.id in asked}) for f in taxonomy.facets)
-        return taxonomy.model_copy(update={"facets": facets})
+        """The taxonomy with only the scored facets, and those they refine, to be triaged."""
+        return taxonomy.narrow(self.facets)
 
     def folds_of(self, cases: tuple[Case, ...]) -> dict[str, int] | None:
         """The fold of each case id; None if the suite has no folds."""
@@ -180,13 +264,20 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
         chosen = np.random.default_rng(self.seed).permutation(len(part))[: self.limit]
         return [part[index] for index in sorted(chosen.tolist())]
 
-    def history_of(self, cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    def history_of(self, data: Dataset) -> tuple[Case, ...]:
         """The cases in the history."""
+        if data.history is not None:
+            return data.history.cases
         if self.history == "none":
             return ()
         if self.history == "other_split" and self.split is not None:
-            return tuple(case for case in cases if not self.split.holds(case))
-        return cases
+            return tuple(case for case in data.cases if self.split.teaches(case))
+        return data.cases
+
+    @property
+    def _columns(self) -> dict[str, str]:
+        """Each scored facet with the data's field for it."""
+        return {facet: self.labels.get(facet, facet) for facet in self.facets}
 
     @property
     def parsed_gates(self) -> list[Gate]:
@@ -203,6 +294,8 @@ class Suite(BaseModel, frozen=True, extra="forbid"):
         fields = self.model_dump(mode="json", exclude=leave | unset)
         # The run's settings identify the content of these files; their paths don't matter.
         fields["pipeline"] = {k: v for k, v in self.pipeline.items() if k not in _FILES and not _is_replay(v)}
+        if isinstance(self.history, HistoryFile):
+            fields["history"] = "file"
         content = json.dumps(fields, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 

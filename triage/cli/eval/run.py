@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -42,11 +42,16 @@ _CASES = "Running the cases"
 def run_suite(
     suite: Annotated[Path, typer.Argument(help="The suite's YAML file, as in evals/suites/.")],
     data: Annotated[Path | None, typer.Option(help="The labelled data, if the suite has none of its own.")] = None,
+    history: Annotated[
+        Path | None, typer.Option(help="Labelled data that is the history of all cases, in place of the suite's.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Run a sample of so many cases.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, max=256, help="Requests in flight at a time.")] = None,
     out: Annotated[Path, typer.Option(help="Runs are kept in folders below this one.")] = Path("runs"),
     retry_degraded: Annotated[bool, typer.Option(help="Run cases again whose answer was degraded.")] = False,
-    cache: Annotated[bool, typer.Option(help="Keep the model's replies, and pay for none twice.")] = True,
+    cache: Annotated[
+        bool, typer.Option(help="Keep the model's replies and the texts' vectors for the next run.")
+    ] = True,
     as_json: Annotated[bool, JSON_OPTION] = False,
 ) -> None:
     """Run a suite, or what an earlier run of it left, and print its scores.
@@ -56,7 +61,9 @@ def run_suite(
     run, 3 if no gate failed but the cases are too few for one, and 130 after Ctrl-C.
     """
     changes = {"limit": limit, "concurrency": concurrency}
-    given = {name: value for name, value in changes.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+    if history is not None:
+        given["history"] = {"data": str(history.resolve())}
     code = run(_run(suite, data, given, out, out / "cache" if cache else None, retry_degraded, as_json))
     if code:
         raise typer.Exit(code)
@@ -65,7 +72,7 @@ def run_suite(
 async def _run(
     path: Path,
     data_path: Path | None,
-    changes: dict[str, int],
+    changes: dict[str, Any],
     out: Path,
     cache: Path | None,
     retry_degraded: bool,
@@ -75,7 +82,7 @@ async def _run(
     from triage.evaluation.runs import Run
     from triage.evaluation.suites import Suite
 
-    suite = Suite.load(path).model_copy(update=changes)
+    suite = Suite.checked(Suite.load(path), **changes)
     taxonomy = Taxonomy.load(suite.taxonomy)
     data = suite.load_data(taxonomy, data_path)
     folder: Path | None = None
