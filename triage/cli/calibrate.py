@@ -71,7 +71,7 @@ def _print(calibrator: Calibrator, console: Console) -> None:
 
 def _rows(facet: FacetCalibration) -> Iterator[tuple[str, str]]:
     if facet.kappa is not None:
-        yield "kappa", f"{facet.kappa}, {facet.kappa_before} before"
+        yield "kappa", f"{facet.kappa}, {facet.kappa_before} before; every case answered"
     if facet.ece is not None and facet.ece_before is not None:
         chance = f"; {facet.ece_by_chance:.3f} by chance with so many cases" if facet.ece_by_chance is not None else ""
         yield "ECE", f"{facet.ece:.3f}, {facet.ece_before:.3f} before{chance}"

@@ -351,7 +351,7 @@ METRICS: Mapping[str, Metric] = {
     for metric in (
         FacetMetric(
             "kappa",
-            "Cohen's kappa against the gold labels; the mean per-label kappa where a facet takes several labels",
+            "Cohen's kappa against the gold labels, an abstention counted as wrong; the mean over labels with several",
             kappa,
             _ONE_LABEL,
             is_share=True,

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, computed_field
 
 from triage.agreement import Confusion, Kappa, LabelScore, SetAgreement, compare_sets, kappa_of
 from triage.domain.taxonomy import Facet, Taxonomy
@@ -16,6 +16,8 @@ from triage.evaluation.metrics import ABSTAINED, FacetCases
 from triage.evaluation.runs import Run
 from triage.render.atomic_write import write_atomically
 
+ABSTENTIONS = "Kappa and accuracy count an abstention as wrong; `answered` is kappa without the abstentions."
+
 _FILE = "summary.json"
 
 
@@ -23,7 +25,8 @@ class FacetSummary(BaseModel, frozen=True):
     """Agreement on one facet, over the finished cases that have a gold label for it.
 
     Where a facet takes several labels and the first is the primary one, `kappa`, `accuracy` and `confusion` compare the
-    primary labels and `sets` the whole sets. `answered` is the kappa without the cases that were abstained on.
+    primary labels and `sets` the whole sets. They count an abstention as no agreement; `answered` and
+    `answered_accuracy` are without the abstentions.
     """
 
     facet: str
@@ -39,6 +42,12 @@ class FacetSummary(BaseModel, frozen=True):
     labels: tuple[LabelScore, ...] = ()
     confusion: Confusion | None = None
     sets: SetAgreement | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def coverage(self) -> float | None:
+        """The share of cases that were answered; None without cases."""
+        return (self.n - self.abstained) / self.n if self.n else None
 
 
 class Summary(BaseModel, frozen=True):

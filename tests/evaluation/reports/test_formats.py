@@ -16,6 +16,7 @@ from triage.evaluation import Run, Suite
 from triage.evaluation.reports import report_of
 from triage.evaluation.reports.formats import as_junit, as_markdown
 from triage.evaluation.reports.tables import cases_csv
+from triage.render.markdown import plain
 
 GATES = ["kappa.cause >= 0.2", "accuracy.cause >= 0.99", "kappa.cause >= 0.75", "delta.kappa.cause >= -0.02 vs main"]
 
@@ -44,6 +45,8 @@ def test_markdown_tells_the_verdict_first_and_escapes_what_it_quotes(runs: tuple
     assert "| `kappa.cause >= 0.2` | ✅ passed |" in text
     assert "| `accuracy.cause >= 0.99` | ❌ failed |" in text
     assert "| `kappa.cause >= 0.75` | ⚠️ inconclusive |" in text
+    (cause,) = report_of(other, small).summary.facets
+    assert f"| cause | 60 | {plain(str(cause.kappa))} | 100% | {plain(str(cause.answered))} |" in text
     assert "### Against `base`" in text
     assert "| c\\|3&lt;b&gt; |" in text
     assert "<b>" not in text

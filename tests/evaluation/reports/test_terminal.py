@@ -37,6 +37,7 @@ async def test_a_report_shows_agreement_confusion_and_every_trouble(
     assert cause.accuracy == 0.8
     assert cause.answered_accuracy == 8 / 9
     assert cause.kappa is not None
+    assert cause.answered is not None
     assert cause.kappa.interval is not None
     assert {score.label: score.recall for score in cause.labels} == {"power": 0.75, "network": 1.0, "code": 2 / 3}
     assert symptom.sets is not None
@@ -45,6 +46,8 @@ async def test_a_report_shows_agreement_confusion_and_every_trouble(
 
     written = json.loads(write_summary(summary, run.folder).read_text())
     assert written["facets"][0]["kappa"]["value"] == cause.kappa.value
+    assert written["facets"][0]["coverage"] == 0.9
+    assert written["facets"][0]["answered"]["value"] == cause.answered.value
     assert written["failures"] == {"vllm-5": "TimeoutError: no answer in 60 s"}
 
     output = io.StringIO()
@@ -56,6 +59,9 @@ async def test_a_report_shows_agreement_confusion_and_every_trouble(
         "1 failed",
         "1 degraded",
         "On 10 incidents the two agree in 80%",
+        f"{cause.kappa}  ",
+        f"90%  {cause.answered}",
+        "Kappa and accuracy count an abstention as wrong",
         "Where it answered (9 cases): accuracy 0.89",
         "gold in rows and predicted in columns",
         "vllm-5 failed: TimeoutError",

@@ -228,7 +228,10 @@ def _print_calibrated(run: Run) -> None:
     except TriageError:
         return
     console = output()
-    console.print("\nWith a calibrator fitted on this run, each fold decided by one that was fitted on the others:")
+    console.print(
+        "\nWith a calibrator fitted on this run, each fold decided by one that was fitted on the others, "
+        "and every case answered:"
+    )
     for name, facet in calibrator.facets.items():
         if facet.kappa is not None:
             console.print(

@@ -9,7 +9,9 @@ from xml.etree import ElementTree as ET
 from triage.evaluation.compare import Comparison
 from triage.evaluation.reports import Report, figure
 from triage.evaluation.scores import Measured
+from triage.evaluation.summary import ABSTENTIONS, Summary
 from triage.render.markdown import code, plain
+from triage.render.quantities import percent
 
 _SHOWN_CHANGES = 20
 _MARKS = {"passed": "✅ passed", "failed": "❌ failed", "inconclusive": "⚠️ inconclusive"}
@@ -22,6 +24,7 @@ def as_markdown(report: Report) -> str:
     if report.gates:
         rows = [(code(one.gate), _MARKS[one.status], plain(one.explanation)) for one in report.gates]
         parts += [*_table(("gate", "result", "why"), rows), ""]
+    parts += [*_agreement(summary), ""]
     figures = [(code(one.metric), *_cells(one)) for one in report.metrics]
     parts += [*_table(("metric", "value", "95% interval", "n"), figures), ""]
     if report.comparison is not None:
@@ -39,6 +42,22 @@ def _headline(report: Report) -> str:
     counts: Counter[str] = Counter(gate.status for gate in report.gates)
     verdict = "**Gates met**" if report.passed else "**Gates not met**"
     return f"{verdict}: {', '.join(f'{counts[status]} {status}' for status in _MARKS if counts[status])}."
+
+
+def _agreement(summary: Summary) -> list[str]:
+    """Kappa of all cases, the share that was answered, and kappa of those."""
+    rows = [
+        (
+            plain(one.facet),
+            str(one.n),
+            plain(str(one.kappa or "see its labels")),
+            percent(one.coverage) or "",
+            plain(str(one.answered or "")),
+        )
+        for one in summary.facets
+    ]
+    note = ["", ABSTENTIONS] if any(one.abstained for one in summary.facets) else []
+    return [*_table(("facet", "n", "kappa [95%]", "coverage", "answered kappa [95%]"), rows), *note]
 
 
 def _compared(comparison: Comparison) -> list[str]:

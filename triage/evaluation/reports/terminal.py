@@ -13,7 +13,8 @@ from triage.agreement import Confusion, LabelScore, SetAgreement
 from triage.evaluation.compare import Comparison
 from triage.evaluation.gates import GateResult
 from triage.evaluation.metrics import ABSTAINED
-from triage.evaluation.summary import FacetSummary, Summary
+from triage.evaluation.summary import ABSTENTIONS, FacetSummary, Summary
+from triage.render.quantities import percent
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SHOWN_FAILURES = 5
@@ -25,6 +26,8 @@ def print_report(summary: Summary, console: Console) -> None:
     console.print(_counts(summary))
     console.print("\nAgreement with the gold labels:")
     console.print(_overview(summary))
+    if any(facet.abstained for facet in summary.facets):
+        console.print(ABSTENTIONS)
     for facet in summary.facets:
         _print_facet(facet, console)
     _print_troubles(summary, console)
@@ -55,25 +58,28 @@ def _counts(summary: Summary) -> Text:
     return text
 
 
-def _grid(*headings: str, left: Collection[str] = (), gap: int = 2) -> Table:
-    """A table without lines. Columns are aligned right, except those named in `left`."""
+def _grid(*headings: str, left: Collection[str] = (), whole: Collection[str] = (), gap: int = 2) -> Table:
+    """A table without lines. Columns are aligned right, except those named in `left`; those in `whole` don't wrap."""
     table = Table(box=None, padding=(0, gap, 0, 0))
     for heading in headings:
-        table.add_column(heading, justify="left" if heading in left else "right")
+        table.add_column(
+            heading, justify="left" if heading in left else "right", overflow="fold", no_wrap=heading in whole
+        )
     return table
 
 
 def _overview(summary: Summary) -> Table:
     has_sets = any(facet.sets is not None for facet in summary.facets)
-    words = ("facet", "kappa [95% interval]", "mean Jaccard [95%]", "most common label")
-    sets = words[2:3] if has_sets else ()
-    table = _grid("facet", "n", "abstained", "accuracy", words[1], *sets, words[3], left=words)
+    figures = ("kappa [95%]", "answered [95%]", *(["Jaccard [95%]"] if has_sets else ()))
+    words = ("facet", *figures, "most common")
+    table = _grid("facet", "n", figures[0], "coverage", *figures[1:], "most common", left=words, whole=figures)
     for facet in summary.facets:
-        kappa = str(facet.kappa) if facet.kappa is not None else "see each label below"
+        kappa = str(facet.kappa) if facet.kappa is not None else "by label below"
         common = f"{facet.most_common[0]} {facet.most_common[1]:.0%}" if facet.most_common else "-"
         overlap = [str(facet.sets) if facet.sets is not None else "-"] if has_sets else []
-        accuracy = _figure(facet.accuracy)
-        table.add_row(facet.facet, str(facet.n), str(facet.abstained), accuracy, kappa, *overlap, common)
+        answered = str(facet.answered) if facet.answered is not None else "-"
+        coverage = percent(facet.coverage) or "-"
+        table.add_row(facet.facet, str(facet.n), kappa, coverage, answered, *overlap, common)
     return table
 
 
@@ -83,8 +89,8 @@ def _print_facet(facet: FacetSummary, console: Console) -> None:
         console.print(facet.kappa.explain())
     if facet.abstained and facet.answered is not None:
         console.print(
-            f"Where it answered ({facet.n - facet.abstained} cases): accuracy {_figure(facet.answered_accuracy)}, "
-            f"kappa {facet.answered}"
+            f"It abstained on {facet.abstained}. Where it answered ({facet.n - facet.abstained} cases): accuracy "
+            f"{_figure(facet.answered_accuracy)}, kappa {facet.answered}"
         )
     if facet.unlabelled:
         console.print(f"{facet.unlabelled} case(s) have no gold label for this facet.")
