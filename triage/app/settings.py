@@ -76,6 +76,9 @@ class Settings(BaseSettings):
 
     local_model_path: Path | None = None
     """A GGUF file to use instead of the packaged one. Its SHA-256 must match."""
+    local_threads: int | None = Field(default=None, ge=1, le=256)
+    """The threads of the local model. Fewer leave cores to other work. Default: one per core that the process may
+    use."""
     cache_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("triage")))
     """The folder where model weights are assembled. Default: the user's cache folder."""
     data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("triage")))

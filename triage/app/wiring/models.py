@@ -209,7 +209,7 @@ async def _open_local(order: _Order) -> Model:
 
     settings, progress = order.settings, order.progress
     weights = await asyncio.to_thread(find_weights, settings.local_model_path, settings.cache_dir, progress)
-    server = LocalModelServer(weights, settings.data_dir / "local-model.log")
+    server = LocalModelServer(weights, settings.data_dir / "local-model.log", threads=settings.local_threads)
     if order.is_started:
         progress("Starting the local model", 0, 1)
         await server.start()

@@ -27,10 +27,12 @@ _STOP_TIMEOUT_S = 5.0
 class LocalModelServer:
     """Serves one GGUF file on a free loopback port with a random key, until `stop` or the end of this process.
 
-    An OpenAI client connects with `base_url` and `api_key`.
+    An OpenAI client connects with `base_url` and `api_key`. `threads` compute, by default one per usable core.
     """
 
-    def __init__(self, model_path: Path, log_file: Path, *, context_tokens: int = 8192) -> None:
+    def __init__(
+        self, model_path: Path, log_file: Path, *, context_tokens: int = 8192, threads: int | None = None
+    ) -> None:
         self.model = QWEN_CODER_1_5B.name
         self.base_url = ""
         self.api_key = secrets.token_urlsafe(24)
@@ -40,7 +42,7 @@ class LocalModelServer:
             "name": self.model,
             "api_key": self.api_key,
             "context_tokens": context_tokens,
-            "threads": _usable_cores(),
+            "threads": threads or _usable_cores(),
             "cache_mib": 256,
         }
         self._process: subprocess.Popen[bytes] | None = None
