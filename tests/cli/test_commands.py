@@ -40,6 +40,21 @@ def test_json_is_one_line_a_triage_and_nothing_else(triage: Run, endpoints: dict
     assert triages[0]["facets"]["category"]["labels"] == ["inference_engine"]
 
 
+def test_only_the_facets_that_are_named_are_asked_for_and_shown(
+    triage: Run, endpoints: dict[str, str], fake_openai: FakeOpenAI
+) -> None:
+    done = triage("classify", "--facets", "failure_mode,detection", "--json", stdin=WRITE_UP, **endpoints)
+    wrong = triage("classify", "--facets", "failure_mod", stdin=WRITE_UP, **endpoints)
+
+    assert list(json.loads(done.stdout)["facets"]) == ["failure_mode", "detection"]
+    asked = json.dumps(fake_openai.requests[-1])
+    # The failure mode refines the category.
+    assert all(facet in asked for facet in ("failure_mode", "category", "detection"))
+    assert "modality" not in asked
+    assert wrong.returncode == 2
+    assert "failure_mode" in wrong.stderr
+
+
 def test_a_degraded_answer_is_told_and_is_an_exit_code(
     triage: Run, endpoints: dict[str, str], fake_openai: FakeOpenAI
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +15,7 @@ from triage.app.settings import Settings
 from triage.cli.terminal import FAILURE, JSON_OPTION, messages, output, print_result, watching
 from triage.domain.errors import InvalidInput
 from triage.domain.incident import Incident
+from triage.domain.taxonomy import Taxonomy
 
 _STDIN = Path("-")
 _NAME = 50
@@ -38,6 +39,9 @@ async def classify(
     files: Annotated[
         list[Path] | None, typer.Argument(help="Markdown, text, JSON or JSONL files; - or nothing: standard input.")
     ] = None,
+    facets: Annotated[
+        str | None, typer.Option(help="Ask for and show only these facets, such as category,failure_mode.")
+    ] = None,
     as_of: Annotated[
         bool, typer.Option("--as-of-start", help="As each could have been triaged when it began: for back-testing.")
     ] = False,
@@ -56,7 +60,11 @@ async def classify(
             f"{_what(1, 1, undated)}: --as-of-start needs the incident's start: give it a started_at.",
             field="started_at",
         )
-    degraded = await _triage_all(incidents, settings, as_json, as_of=as_of)
+    asked = [name.strip() for name in (facets or "").split(",") if name.strip()]
+    for name in asked:
+        # Before the model starts.
+        Taxonomy.load(settings.taxonomy).facet(name)
+    degraded = await _triage_all(incidents, settings, as_json, as_of=as_of, facets=asked)
     if degraded:
         raise typer.Exit(FAILURE)
 
@@ -92,19 +100,29 @@ def _read(file: Path, settings: Settings) -> tuple[Incident, ...]:
     return reading.incidents
 
 
-async def _triage_all(incidents: Sequence[Incident], settings: Settings, as_json: bool, *, as_of: bool = False) -> int:
-    """Triage and print each incident. Returns the number of degraded answers."""
+async def _triage_all(
+    incidents: Sequence[Incident],
+    settings: Settings,
+    as_json: bool,
+    *,
+    as_of: bool = False,
+    facets: Collection[str] = (),
+) -> int:
+    """Triage and print each incident, with these facets or all. Returns the number of degraded answers."""
     from triage.app.wiring.components import open_components
     from triage.cli.rendering import print_triage
 
     degraded = 0
     with watching() as progress:
-        async with open_components(settings, progress) as components:
+        async with open_components(settings, progress, facets=facets) as components:
             for number, incident in enumerate(incidents, start=1):
                 with progress.step(_what(number, len(incidents), incident)):
                     moment = incident.started_at if as_of else None
                     triage, _ = await components.pipeline.run(incident, as_of=moment)
                 degraded += triage.degraded
+                if facets:
+                    shown = {name: result for name, result in triage.facets.items() if name in facets}
+                    triage = triage.model_copy(update={"facets": shown})
                 if as_json:
                     sys.stdout.write(triage.model_dump_json() + "\n")
                     sys.stdout.flush()

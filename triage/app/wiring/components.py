@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -56,10 +56,12 @@ async def open_components(
     index_in_memory: bool = True,
     observer: ModelObserver | None = None,
     starts_model: bool = True,
+    facets: Collection[str] = (),
 ) -> AsyncIterator[Components]:
     """The components for `settings`, with the shipped history loaded. All are closed at the end.
 
-    `observer` is called for every model call. Without `starts_model` a local model starts with the first question.
+    `observer` is called for every model call. Without `starts_model` a local model starts with the first question. With
+    `facets` only these, and those they refine, are triaged. Raises `UnknownFacet`.
     """
     from triage.labels.preview import Previewer
 
@@ -67,9 +69,10 @@ async def open_components(
         open_records(settings, progress, index_in_memory=index_in_memory) as records,
         _open_ways(settings, records, progress, observer, starts_model=starts_model) as (model, ways),
     ):
-        now = circumstances(records.taxonomy, records.embedder, None, None)
+        taxonomy = records.taxonomy.narrow(facets) if facets else records.taxonomy
+        now = circumstances(taxonomy, records.embedder, None, None)
         pipeline = Pipeline(
-            records.taxonomy,
+            taxonomy,
             records.redactor,
             records.embedder,
             records.history,
@@ -78,10 +81,10 @@ async def open_components(
             # A calibrator for no model is fitted for a service without one, not for models that fail.
             calibration=UNCALIBRATED if ways else find_calibration(settings, now),
             deadline_s=incident_deadline_s(settings),
-            definitions=build_definition_reader(settings, records.embedder, records.taxonomy),
+            definitions=build_definition_reader(settings, records.embedder, taxonomy),
         )
         previewer = Previewer(records.store, records.casebook, pipeline, ranking(settings))
-        yield Components(records.taxonomy, records.store, records.casebook, pipeline, model, previewer)
+        yield Components(taxonomy, records.store, records.casebook, pipeline, model, previewer)
 
 
 @asynccontextmanager
