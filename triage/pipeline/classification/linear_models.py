@@ -27,7 +27,7 @@ _WORDS_STRENGTH = 1.0
 _EMBEDDING_STRENGTH = 10.0
 _CUES_STRENGTH = 3.0
 _CUES_SCALE = 0.3
-"""The weight of the standardised counts of cues beside an embedding of length 1; see evals/bench/cues.py."""
+"""The weight of the standardised counts of cues beside an embedding of length 1; chosen on development data."""
 _SMALLEST_SPREAD = 0.3
 _CACHED = 16
 
