@@ -178,10 +178,12 @@ async def notify(connection: AsyncConnection, event: Event, incident_id: str, ru
 
 async def notify_of_corrections(connection: AsyncConnection, added: Sequence[Annotation]) -> bool:
     """In this transaction, add notifications of people's new gold labels that differ from the triage's labels."""
+    gold = [annotation for annotation in added if annotation.is_gold and annotation.origin == "human"]
+    subscribed = select(subscription_table.c.id).where(subscription_table.c.is_active).limit(1)
+    if not gold or (await connection.execute(subscribed)).first() is None:
+        return False
     is_any = False
-    for annotation in added:
-        if not annotation.is_gold or annotation.origin != "human":
-            continue
+    for annotation in gold:
         query = select(triage_table.c.document).filter_by(incident_id=annotation.incident_id)
         query = query.order_by(triage_table.c.id.desc()).limit(1)
         document = (await connection.execute(query)).scalar_one_or_none()
