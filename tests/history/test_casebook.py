@@ -8,6 +8,7 @@ from tests.parts import HashingEmbedder
 from triage.domain.annotation import Annotation, Labels
 from triage.domain.errors import Conflict, InvalidInput, NotFound
 from triage.domain.incident import Incident
+from triage.domain.principal import SHARED_TEAM
 from triage.domain.taxonomy import Taxonomy, UnknownLabel
 from triage.history.casebook import Casebook
 from triage.history.chroma import ChromaHistory
@@ -109,6 +110,56 @@ async def test_a_gold_child_label_must_fit_the_gold_parent(casebook: Casebook) -
 
     with pytest.raises(InvalidInput, match="belongs under"):
         await casebook.annotate("switch", [gold("latency_spike", facet="failure_mode")])
+
+
+@pytest.mark.parametrize("is_gold", [True, False])
+async def test_labels_of_one_annotator_do_not_contradict_each_other(casebook: Casebook, *, is_gold: bool) -> None:
+    parent = gold("operational", is_gold=is_gold)
+    child = gold("timeout", facet="failure_mode", is_gold=is_gold)
+    told = "'timeout' of facet 'failure_mode' belongs under 'inference_engine', but 'category' is operational"
+    await casebook.accept(SWITCH)
+    with pytest.raises(InvalidInput, match=told):
+        await casebook.annotate("switch", [parent, child])
+
+    for name, first, second in (("one", parent, child), ("two", child, parent)):
+        await casebook.accept(SWITCH.model_copy(update={"id": name}))
+        await casebook.annotate(name, [first])
+        with pytest.raises(InvalidInput, match=rf"{told}.* before: to change it, send both together"):
+            await casebook.annotate(name, [second])
+        await casebook.annotate(name, [gold("inference_engine", is_gold=is_gold), child])
+
+
+async def test_annotators_may_contradict_each_other(casebook: Casebook) -> None:
+    await casebook.accept(SWITCH)
+
+    await casebook.annotate("switch", [gold("operational", is_gold=False)])
+    await casebook.annotate("switch", [gold("timeout", "failure_mode", "grace", is_gold=False)])
+
+
+async def test_imports_refuse_labels_that_contradict_each_other(casebook: Casebook) -> None:
+    await casebook.accept(SWITCH)
+    parent = Annotation(incident_id="switch", facet="category", labels=("operational",), annotator="ada")
+    child = parent.model_copy(update={"facet": "failure_mode", "labels": ("timeout",)})
+
+    with pytest.raises(InvalidInput, match="Incident 'switch': 'timeout' of facet 'failure_mode' belongs under"):
+        await casebook.import_annotations([parent, child])
+    await casebook.import_history([(KERNEL, {"category": ("operational",)})], "import", "derived", team=SHARED_TEAM)
+    record: tuple[Incident, Labels] = (KERNEL, {"failure_mode": ("timeout",)})
+    with pytest.raises(InvalidInput, match="'import' labelled 'category' before"):
+        await casebook.import_history([record], "import", "derived", team=SHARED_TEAM)
+
+
+async def test_gold_that_says_not_told_takes_labels_out_of_the_history(casebook: Casebook, store: Store) -> None:
+    await casebook.accept(SWITCH)
+    await casebook.annotate("switch", [gold("infrastructure"), gold("network", facet="failure_mode")])
+
+    stored = await casebook.annotate("switch", [gold("infrastructure").model_copy(update={"labels": ()})])
+
+    assert [(each.facet, each.labels) for each in stored] == [("category", ()), ("failure_mode", ())]
+    assert await store.gold.find_many(["switch"]) == {}
+    assert (await store.gold.count(), await store.gold.list_ids()) == (0, set())
+    assert await casebook.search("switch", 1) == []
+    assert (await casebook.indexer.compare()).is_clean
 
 
 async def test_only_a_stored_incident_can_be_annotated(casebook: Casebook) -> None:

@@ -23,7 +23,7 @@ TAXONOMY = Taxonomy.load("llm_inference")
 def read(folder: Path, name: str, content: str | Any, **options: Any) -> AnnotationReading:
     path = folder / name
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-    return read_annotations(path, TAXONOMY, **options)
+    return read_annotations(path, TAXONOMY, **{"origin": "human"} | options)
 
 
 def told(reading: AnnotationReading) -> list[tuple[str, str, str, tuple[str, ...]]]:

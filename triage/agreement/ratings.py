@@ -33,8 +33,9 @@ class Annotator(NamedTuple):
 
 
 class Ratings(NamedTuple):
-    """The latest labels of each annotator for each incident of one facet; None where there are none.
+    """The latest labels of each annotator for each incident of one facet; None where they gave no answer.
 
+    The answer that the write-up doesn't tell counts as a label, `NOT_TOLD`.
     `gold` and `derived_gold` map incidents to gold labels; an incident with a person's gold label is not in
     `derived_gold`. A model's gold labels are left out: a model must not judge itself.
     """
@@ -53,9 +54,9 @@ class Ratings(NamedTuple):
         opinions = [one for one in counted if not one.is_adjudication]
         annotators = sorted({Annotator(one.annotator, one.origin) for one in opinions})
         incidents = sorted({one.incident_id for one in counted})
-        labels = {(one.incident_id, Annotator(one.annotator, one.origin)): one.labels for one in opinions}
-        gold = {one.incident_id: one.labels for one in counted if one.is_gold and one.origin == "human"}
-        derived = {one.incident_id: one.labels for one in counted if one.is_gold and one.origin == "derived"}
+        labels = {(one.incident_id, Annotator(one.annotator, one.origin)): one.answer for one in opinions}
+        gold = {one.incident_id: one.answer for one in counted if one.is_gold and one.origin == "human"}
+        derived = {one.incident_id: one.answer for one in counted if one.is_gold and one.origin == "derived"}
         return cls(
             annotators=tuple(annotators),
             incidents=tuple(incidents),

@@ -57,7 +57,9 @@ async def agreement(
     settings = Settings()
     loaded = Taxonomy.load(taxonomy or settings.taxonomy)
     if file is not None:
-        annotations = sorted(read_annotations(file, loaded).annotations, key=lambda annotation: annotation.created_at)
+        annotations = sorted(
+            read_annotations(file, loaded, origin="human").annotations, key=lambda annotation: annotation.created_at
+        )
     else:
         async with open_store(settings) as (store, _):
             annotations = list(await store.annotations.list_all(loaded.id))

@@ -132,7 +132,7 @@ async def study(
     if similarity is not None and not store:
         vectors = await _embedded(settings, corpus)
     if annotations is not None:
-        given = read_annotations(annotations, corpus.taxonomy).annotations
+        given = read_annotations(annotations, corpus.taxonomy, origin="human").annotations
         corpus = corpus._replace(annotations=tuple(sorted(given, key=lambda annotation: annotation.created_at)))
     if not corpus.records:
         raise InvalidInput(

@@ -13,6 +13,9 @@ Labels = dict[str, tuple[str, ...]]
 
 Origin = Literal["human", "model", "derived"]
 
+NOT_TOLD = "not told"
+"""How an answer without labels is compared and shown: the write-up doesn't tell. No label has this id."""
+
 LONGEST_NAME = 200
 """Maximum characters of an annotator's name."""
 
@@ -29,21 +32,24 @@ def clean_name(name: str) -> str:
 class Annotation(BaseModel, frozen=True, extra="forbid"):
     """One annotator's labels for one facet of one incident.
 
-    `origin` separates people's labels from a model's and from derived ones; reports count only `human` labels as human.
-    `is_gold` marks the label that the history learns from. `saw_model` says whether the annotator had seen the model's
-    labels before giving their own (None: unknown). `settles` holds the ids of the annotations that an adjudication is
-    based on; an adjudication is gold and is no further opinion of its annotator. The store sets `id`.
+    No labels are an answer too: the write-up doesn't tell, so the facet has none. `origin` separates people's labels
+    from a model's and from derived ones; reports count only `human` labels as human. `is_gold` marks the label that the
+    history learns from. `saw_model` says whether the annotator had seen the model's labels before giving their own
+    (None: unknown). `confirms` is the run of the triage that the annotator was shown and whose labels these are.
+    `settles` holds the ids of the annotations that an adjudication is based on; an adjudication is gold and is no
+    further opinion of its annotator. The store sets `id`.
     """
 
     incident_id: str
     facet: str = Field(min_length=1, max_length=100)
-    labels: tuple[str, ...] = Field(min_length=1, max_length=20)
+    labels: tuple[str, ...] = Field(max_length=20)
     annotator: str = Field(min_length=1, max_length=LONGEST_NAME)
     origin: Origin = "human"
     is_gold: bool = False
     note: str = Field(default="", max_length=4000)
     created_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     saw_model: bool | None = None
+    confirms: str | None = Field(default=None, max_length=200)
     settles: tuple[int, ...] = ()
     id: int | None = None
 
@@ -51,6 +57,11 @@ class Annotation(BaseModel, frozen=True, extra="forbid"):
     def is_adjudication(self) -> bool:
         """True for a gold label that settles the annotators' labels."""
         return bool(self.settles)
+
+    @property
+    def answer(self) -> tuple[str, ...]:
+        """The labels, or `NOT_TOLD`, which is compared and shown like a label."""
+        return self.labels or (NOT_TOLD,)
 
 
 def standing(annotations: Iterable[Annotation]) -> list[Annotation]:

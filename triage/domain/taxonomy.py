@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from triage.domain.annotation import Labels
+from triage.domain.annotation import NOT_TOLD, Labels
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.yaml_file import Problem, YamlFile, read_yaml
 
@@ -126,6 +126,11 @@ class Facet(BaseModel, frozen=True, extra="forbid"):
         return found
 
     @property
+    def may_be_untold(self) -> bool:
+        """True if no label is an answer: the facet has no label, and no place on a scale, for what is not told."""
+        return not self.ordered and not any(label.undisclosed for label in self.labels)
+
+    @property
     def groups(self) -> list[list[Label]]:
         """The labels grouped by their parent label: one group if there are no parents."""
         under = dict.fromkeys(label.parent for label in self.labels)
@@ -201,21 +206,44 @@ class Taxonomy(BaseModel, frozen=True, extra="forbid"):
             raise InvalidInput(f"Facet {facet_id!r} takes {number}, not {len(ids)}.", field="labels", facet=facet_id)
         return ids
 
+    def canonical_answer(self, facet_id: str, labels: Sequence[str]) -> tuple[str, ...]:
+        """`canonical`, or no labels for "not told". Raises also if the facet has a label for what is not told."""
+        facet = self.facet(facet_id)
+        if labels or facet.may_be_untold:
+            return self.canonical(facet_id, labels) if labels else ()
+        undisclosed = [label.id for label in facet.labels if label.undisclosed]
+        fix = f"give {undisclosed[0]!r} if the write-up doesn't tell" if undisclosed else "give one, or leave it out"
+        raise InvalidInput(f"Facet {facet_id!r} needs a label: {fix}.", field="labels", facet=facet_id)
+
+    def refining(self, facet_id: str) -> list[Facet]:
+        """The facets that refine this one, directly or through another."""
+        found: list[Facet] = []
+        for facet in self.facets:
+            if facet.parent is not None and facet.parent in (facet_id, *(above.id for above in found)):
+                found.append(facet)
+        return found
+
     def validate_labels(self, labels: Labels) -> Labels:
-        """`labels` in canonical form. Raises if a facet or label is unknown, or a child lacks its parent."""
-        canonical = {facet_id: self.canonical(facet_id, ids) for facet_id, ids in labels.items()}
+        """`labels` in canonical form; those of a facet may be none, see `canonical_answer`.
+
+        Raises if a facet or label is unknown, or a child contradicts its parent.
+        """
+        canonical = {facet_id: self.canonical_answer(facet_id, ids) for facet_id, ids in labels.items()}
         for facet_id, ids in canonical.items():
             facet = self.facet(facet_id)
-            if facet.parent is None or facet.parent not in canonical:
+            if facet.parent is None or (parents := canonical.get(facet.parent)) is None:
                 continue
-            for label in map(facet.label, ids):
-                if label.parent not in canonical[facet.parent]:
-                    raise InvalidInput(
-                        f"{label.id!r} of facet {facet_id!r} belongs under {label.parent!r}, but {facet.parent!r} is "
-                        f"{', '.join(canonical[facet.parent])}: change one of the two.",
-                        field="labels",
-                        facet=facet_id,
-                    )
+            misfit = next((label for label in map(facet.label, ids) if label.parent not in parents), None)
+            if misfit is None and bool(ids) == bool(parents):
+                continue
+            child = f"Facet {facet_id!r} is {NOT_TOLD}"
+            if misfit is not None:
+                child = f"{misfit.id!r} of facet {facet_id!r} belongs under {misfit.parent!r}"
+            raise InvalidInput(
+                f"{child}, but {facet.parent!r} is {', '.join(parents) or NOT_TOLD}: change one of the two.",
+                field="labels",
+                facet=facet_id,
+            )
         return canonical
 
 

@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from triage.domain.annotation import Annotation, Labels, Origin, standing
 from triage.domain.errors import Conflict, InvalidInput, NotFound
@@ -24,6 +24,8 @@ from triage.observability.progress import Progress, silent
 from triage.redaction import Redactor
 from triage.store import Labelled, Store
 from triage.store.incidents import StoredIncident
+
+Checked = TypeVar("Checked")
 
 _log = logging.getLogger(__name__)
 
@@ -118,16 +120,17 @@ class Casebook:
     ) -> list[Annotation]:
         """Store annotations of one incident, all or none. If any is gold, the incident joins the history at once.
 
-        Returns them as stored, with canonical labels. Raises `NotFound`; `InvalidInput` for an unknown facet or label,
-        or a gold child label that doesn't fit its parent; `Outdated` if the incident has changed since `expected`.
+        Where no labels say that the write-up doesn't tell, the facets below get the same answer. Returns them as
+        stored, with canonical labels. Raises `NotFound`; `InvalidInput` for an unknown facet or label, or a label that
+        contradicts the annotator's own or the gold label of the parent facet; `Outdated` if the incident has changed
+        since `expected`.
         """
         incident = (await self._store.incidents.get(incident_id)).incident
-        given = [self._canonical(incident_id, annotation) for annotation in annotations]
+        given = self._answers(annotation.model_copy(update={"incident_id": incident_id}) for annotation in annotations)
         async with self._labelling:
             before = await self._store.annotations.list(incident_id)
-            gold = _standing_gold([*before, *given])
-            self.taxonomy.validate_labels(gold)
-            embedded = await self.indexer.embed_missing([incident]) if gold else {}
+            gold = self._check_gold(given, before)
+            embedded = await self.indexer.embed_missing([incident]) if any(gold.values()) else {}
             recorded = await self._store.record(
                 given,
                 fingerprint=self.fingerprint,
@@ -138,13 +141,39 @@ class Casebook:
         await self._align(recorded.marks, recorded.marks)
         return recorded.annotations
 
+    async def annotate_many(self, annotations: Sequence[Annotation]) -> dict[str, str]:
+        """Store annotations of many incidents as `annotate` does: of each incident all or none, and in one step.
+
+        Returns incident id -> why its annotations were refused. Raises `NotFound`, and `InvalidInput` for an unknown
+        facet or label.
+        """
+        given, refused, gold = self._answers(annotations), dict[str, str](), dict[str, Labels]()
+        ids = dict.fromkeys(each.incident_id for each in given)
+        async with self._labelling:
+            before = await self._store.annotations.list_many(ids)
+            for key, new in _by_incident(given).items():
+                try:
+                    gold[key] = self._check_gold(new, before[key])
+                except InvalidInput as error:
+                    refused[key] = error.detail
+            joining = await self._store.incidents.find_many(
+                [key for key, labels in gold.items() if any(labels.values())]
+            )
+            recorded = await self._store.record(
+                [each for each in given if each.incident_id in gold],
+                fingerprint=self.fingerprint,
+                vectors=await self.indexer.embed_missing([each.incident for each in joining.values()]),
+                is_interactive=True,
+            )
+        await self._align(recorded.marks, recorded.marks)
+        return refused
+
     async def foresee(self, incident_id: str, annotations: Sequence[Annotation]) -> Foreseen:
         """What `annotate` would do to the history; stores nothing. Raises what `annotate` would raise."""
         stored = await self._store.incidents.get(incident_id)
-        given = [self._canonical(incident_id, annotation) for annotation in annotations]
+        given = self._answers(annotation.model_copy(update={"incident_id": incident_id}) for annotation in annotations)
         annotated = await self._store.annotations.list(incident_id)
-        before, after = _standing_gold(annotated), _standing_gold([*annotated, *given])
-        self.taxonomy.validate_labels(after)
+        before, after = _told(_standing_gold(annotated)), _told(self._check_gold(given, annotated))
         vectors = await self._store.vectors.find_many(self.fingerprint, [incident_id])
         vectors |= await self.indexer.embed_missing([stored.incident]) if incident_id not in vectors else {}
         text = (await self.indexer.texts.texts([incident_id])).get(incident_id)
@@ -179,9 +208,9 @@ class Casebook:
         """Import annotations, all or none. Returns how many are new.
 
         Annotated incidents that are in `incidents` but not stored are imported too, and not triaged. Raises `NotFound`
-        for an incident in neither, and `InvalidInput` for labels that can't be gold together.
+        for an incident in neither, and `InvalidInput` for labels that contradict each other, see `annotate`.
         """
-        given = [self._canonical(annotation.incident_id, annotation) for annotation in annotations]
+        given = self._answers(annotations)
         ids = list(dict.fromkeys(annotation.incident_id for annotation in given))
         stored = await self._store.incidents.find_many(ids)
         new = {key: incident for key, incident in (incidents or {}).items() if key in ids and key not in stored}
@@ -190,16 +219,8 @@ class Casebook:
         known = {key: entry.incident for key, entry in stored.items()} | new
         async with self._labelling:
             before = await self._store.annotations.list_many(ids)
-            after = {key: list(annotations) for key, annotations in before.items()}
-            for annotation in given:
-                after[annotation.incident_id].append(annotation)
-            gold = {}
-            for key, labels in ((key, _standing_gold(after[key])) for key in ids):
-                try:
-                    gold[key] = self.taxonomy.validate_labels(labels)
-                except InvalidInput as error:
-                    raise InvalidInput(f"Incident {key!r}: {error.detail}", **error.data) from error
-            embedded = await self.indexer.embed_missing([known[key] for key in ids if gold[key]])
+            gold = _of_each(self._check_gold, given, before)
+            embedded = await self.indexer.embed_missing([known[key] for key in ids if any(gold[key].values())])
             recorded = await self._store.record(
                 given,
                 imported=new,
@@ -293,6 +314,7 @@ class Casebook:
         ]
         embedded = await self.indexer.embed_missing([incident for incident, _ in records], anew=imported)
         async with self._labelling:
+            _of_each(self._check_own, given, await self._store.annotations.list_many(stored))
             recorded = await self._store.record(
                 given,
                 imported=imported,
@@ -303,13 +325,48 @@ class Casebook:
             )
         await self._align(recorded.marks, recorded.marks)
 
-    def _canonical(self, incident_id: str, annotation: Annotation) -> Annotation:
-        labels = self.taxonomy.canonical(annotation.facet, annotation.labels)
+    def _answers(self, annotations: Iterable[Annotation]) -> list[Annotation]:
+        """The annotations with canonical labels, and "not told" for the facets below one that is not told."""
+        given = [self._canonical(annotation) for annotation in annotations]
+        answered = {(each.incident_id, each.annotator, each.facet) for each in given}
+        below = [
+            each.model_copy(update={"facet": facet.id, "id": None})
+            for each in given
+            if not each.labels and not each.is_adjudication
+            for facet in self.taxonomy.refining(each.facet)
+            if (each.incident_id, each.annotator, facet.id) not in answered
+        ]
+        return given + below
+
+    def _canonical(self, annotation: Annotation) -> Annotation:
+        labels = self.taxonomy.canonical_answer(annotation.facet, annotation.labels)
         if annotation.origin == "human" and annotation.annotator.startswith("model:"):
             raise InvalidInput(
                 f"Annotator {annotation.annotator!r} is named like a model but given as a person.", field="annotator"
             )
-        return annotation.model_copy(update={"incident_id": incident_id, "labels": labels})
+        return annotation.model_copy(update={"labels": labels})
+
+    def _check_gold(self, given: Sequence[Annotation], before: Sequence[Annotation]) -> Labels:
+        """The gold labels of one incident after `given`. Raises `InvalidInput` if labels contradict each other."""
+        self._check_own(given, before)
+        return self.taxonomy.validate_labels(_standing_gold([*before, *given]))
+
+    def _check_own(self, given: Sequence[Annotation], before: Sequence[Annotation]) -> None:
+        """Raise `InvalidInput` if a label in `given` contradicts another one of its annotator."""
+        opinions = [each for each in standing([*before, *given]) if not each.is_adjudication]
+        for annotator in dict.fromkeys(each.annotator for each in given if not each.is_adjudication):
+            own = {each.facet: each.labels for each in opinions if each.annotator == annotator}
+            new = {each.facet for each in given if each.annotator == annotator}
+            for facet in self.taxonomy.facets:
+                pair = {name: own[name] for name in (facet.parent, facet.id) if name in own}
+                if len(pair) < 2 or not new & pair.keys():
+                    continue
+                try:
+                    self.taxonomy.validate_labels(pair)
+                except InvalidInput as error:
+                    stored = ", ".join(pair.keys() - new)
+                    again = f" {annotator!r} labelled {stored!r} before: to change it, send both together."
+                    raise InvalidInput(f"{error.detail}{again if stored else ''}", **error.data) from error
 
     async def _align(self, incident_ids: Collection[str], marked: Mapping[str, int]) -> None:
         """Update the index. If it does not answer, the marks stay for later: nothing stored is lost."""
@@ -356,3 +413,30 @@ def _standing_gold(annotations: Iterable[Annotation]) -> Labels:
     """Gold labels out of one incident's annotations, oldest first, by the same rule as `Gold`."""
     by_rank = sorted(standing(annotations), key=lambda annotation: annotation.origin == "human")
     return {annotation.facet: annotation.labels for annotation in by_rank if annotation.is_gold}
+
+
+def _of_each(
+    check: Callable[[Sequence[Annotation], Sequence[Annotation]], Checked],
+    given: Iterable[Annotation],
+    before: Mapping[str, Sequence[Annotation]],
+) -> dict[str, Checked]:
+    """Incident id -> the result of `check` on its annotations in `given`; an error names the incident."""
+    found = {}
+    for key, new in _by_incident(given).items():
+        try:
+            found[key] = check(new, before.get(key, ()))
+        except InvalidInput as error:
+            raise InvalidInput(f"Incident {key!r}: {error.detail}", **error.data) from error
+    return found
+
+
+def _by_incident(annotations: Iterable[Annotation]) -> dict[str, list[Annotation]]:
+    found: dict[str, list[Annotation]] = {}
+    for annotation in annotations:
+        found.setdefault(annotation.incident_id, []).append(annotation)
+    return found
+
+
+def _told(gold: Labels) -> Labels:
+    """The gold labels without the facets that are not told."""
+    return {facet: labels for facet, labels in gold.items() if labels}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from triage.domain.annotation import Annotation
+from triage.domain.annotation import NOT_TOLD, Annotation, Origin
 from triage.domain.errors import TriageError
 from triage.domain.incident import Incident, Moment
 from triage.domain.taxonomy import Taxonomy
@@ -32,8 +32,8 @@ from triage.intake.data_files import (
 from triage.intake.raw_annotations import RawAnnotation, Source
 
 _MOMENT = TypeAdapter[Any](Moment)
-_OTHERS = ("note", "is_gold", "origin", "created_at", "saw_model")
-_USED = {*_OTHERS, "id", "incident_id", "annotator", "labels", "facet", "title", "write_up", "text", "body", "settles"}
+_OTHERS = ("note", "is_gold", "origin", "created_at", "saw_model", "confirms", "settles")
+_USED = {*_OTHERS, "id", "incident_id", "annotator", "labels", "facet", "title", "write_up", "text", "body"}
 _SHOWN_LINES = 5
 
 
@@ -68,19 +68,22 @@ def read_annotations(
     *,
     annotator: str = "",
     facet: str = "",
+    origin: Origin | None = None,
     renamed: Mapping[str, str] | None = None,
 ) -> AnnotationReading:
     """The annotations of a file, with their labels in canonical form, in the order of the file.
 
-    `annotator` made those that name nobody, and `facet` is what a question without a name is about. `renamed` maps
-    names of annotators, and of questions that are facets under another name. Raises `NotFound`, or `InvalidDataset`
-    with line and field of every mistake; unknown labels come with the closest known one.
+    `annotator` made those that name nobody, `origin` is that of those that state none, and `facet` is what a question
+    without a name is about. `renamed` maps names of annotators, and of questions that are facets under another name.
+    `id` and `settles` are those of the file. Raises `NotFound`, or `InvalidDataset` with line and field of every
+    mistake; unknown labels come with the closest known one.
     """
     text = decode(read_bytes(path), path)
     source = Source(taxonomy, renamed or {}, taxonomy.facet(facet).id if facet else "")
     found = _read_csv(text, source) if path.suffix.lower() == ".csv" else _read_json(text, source)
     problems: list[DataProblem] = []
     numbered: list[NumberedAnnotation] = []
+    earlier: dict[int | None, Annotation] = {}
     for raw in found:
         if isinstance(raw, DataProblem):
             problems.append(raw)
@@ -89,7 +92,9 @@ def read_annotations(
         problems += unknown
         try:
             if not unknown:
-                numbered.append(NumberedAnnotation(raw.line, _annotation(raw, annotator, taxonomy)))
+                annotation = _settling(_annotation(raw, annotator, origin, taxonomy), earlier)
+                earlier[annotation.id] = annotation
+                numbered.append(NumberedAnnotation(raw.line, annotation))
         except RowError as error:
             problems.append(DataProblem(raw.line, error.field, str(error)))
     if not numbered and not problems:
@@ -108,7 +113,8 @@ def _read_csv(text: str, source: Source) -> Iterator[RawAnnotation | DataProblem
         cells = filled_cells(row)
         if "facet" in row:
             label = cells.pop("label", "")
-            cells["labels"] = split_labels(str(cells.get("labels", label)))
+            cells["labels"] = split_labels(str(cells.get("labels", label))) or None
+            cells["settles"] = split_labels(str(cells.get("settles", "")))
         else:
             facets = [name for name in cells if source.find_facet(name)]
             cells["labels"] = {name: split_labels(cells.pop(name)) for name in facets}
@@ -150,10 +156,14 @@ def _read_row(line: int, row: Row, source: Source) -> Iterator[RawAnnotation | D
         return
     labels = row.get("labels")
     by_facet = labels if isinstance(labels, dict) else {str(row.get("facet", "")): labels}
-    if not any(by_facet.values()):
+    # An empty list is an answer: the write-up doesn't tell.
+    by_facet = {question: names for question, names in by_facet.items() if names not in (None, "")}
+    if not by_facet:
         source.left_out["rows without labels"] += 1
         return
     others = {name: row[name] for name in _OTHERS if row.get(name) is not None}
+    if "incident_id" in row and str(row.get("id")).isdecimal():
+        others["id"] = row["id"]
     annotator = source.annotator(row.get("annotator"))
     for question, names in by_facet.items():
         if (facet := source.find_facet(question)) is None:
@@ -167,20 +177,28 @@ def _read_row(line: int, row: Row, source: Source) -> Iterator[RawAnnotation | D
 
 def _unknown_labels(raw: RawAnnotation, taxonomy: Taxonomy) -> Iterator[DataProblem]:
     facet = taxonomy.facet(raw.facet)
-    for label in raw.labels:
+    for label in _told(raw):
         try:
             facet.label(label)
         except TriageError as error:
             yield DataProblem(raw.line, f"labels.{facet.id}", error.detail)
 
 
-def _annotation(raw: RawAnnotation, default_annotator: str, taxonomy: Taxonomy) -> Annotation:
+def _told(raw: RawAnnotation) -> list[str]:
+    """The labels, none if they are the word for that; tables have no other way to say it."""
+    return [] if [label.casefold() for label in raw.labels] == [NOT_TOLD] else raw.labels
+
+
+def _annotation(
+    raw: RawAnnotation, default_annotator: str, default_origin: Origin | None, taxonomy: Taxonomy
+) -> Annotation:
     annotator = raw.annotator or default_annotator
     if not annotator:
         raise RowError("annotator", "names nobody: say who gave the labels, --annotator")
     values = {name: value for name, value in raw.others.items() if value not in (None, "")}
-    if annotator.startswith("model:"):
-        values.setdefault("origin", "model")
+    default = "model" if annotator.startswith("model:") else default_origin
+    if values.setdefault("origin", default) is None:
+        raise RowError("origin", "does not say who made the labels: --origin human (people), model or derived")
     try:
         if "created_at" in values:
             values["created_at"] = _MOMENT.validate_python(values["created_at"])
@@ -189,7 +207,7 @@ def _annotation(raw: RawAnnotation, default_annotator: str, taxonomy: Taxonomy) 
             | {
                 "incident_id": raw.incident_id,
                 "facet": raw.facet,
-                "labels": taxonomy.canonical(raw.facet, raw.labels),
+                "labels": taxonomy.canonical_answer(raw.facet, _told(raw)),
                 "annotator": annotator,
             }
         )
@@ -197,6 +215,23 @@ def _annotation(raw: RawAnnotation, default_annotator: str, taxonomy: Taxonomy) 
         raise rejection(error) from error
     except TriageError as error:
         raise RowError(f"labels.{raw.facet}", error.detail) from error
+
+
+def _settling(annotation: Annotation, earlier: Mapping[int | None, Annotation]) -> Annotation:
+    """The annotation with those of its `settles` that are `earlier` in the file. Raises `RowError` if none is."""
+    settled = [known for n in annotation.settles if (known := earlier.get(n))]
+    settles = tuple(each.id for each in settled if each.id is not None and _place(each) == _place(annotation))
+    if annotation.settles and not settles:
+        raise RowError(
+            "settles",
+            "names no annotation of this facet that is earlier in the file: export it again with --earlier, or leave "
+            "the row out",
+        )
+    return annotation.model_copy(update={"settles": settles})
+
+
+def _place(annotation: Annotation) -> tuple[str, str]:
+    return annotation.incident_id, annotation.facet
 
 
 def _nothing_found(source: Source) -> str:

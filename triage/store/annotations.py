@@ -15,10 +15,10 @@ from triage.domain.errors import Outdated
 from triage.domain.principal import DEFAULT_TEAM, actor
 from triage.domain.triage_result import Triage
 from triage.store.assignments import read_saw_model
-from triage.store.audit import write_audit
+from triage.store.audit import audit_entry, write_audit
 from triage.store.database import Database, chunks, read_row
 from triage.store.incidents import read_teams
-from triage.store.tables import annotation_table, in_teams, incident_table, triage_table
+from triage.store.tables import annotation_table, audit_table, in_teams, incident_table, triage_table
 
 
 class Labelled(NamedTuple):
@@ -151,13 +151,16 @@ class LabelChanges:
         listed = [
             (annotation, details)
             for annotation, details in self._changes
-            if self._is_interactive or details["before"] or details.get("gold_before")
+            if self._is_interactive or details["before"] is not None or details.get("gold_before") is not None
         ]
         teams = await read_teams(connection, {annotation.incident_id for annotation, _ in listed})
+        entries = []
         for annotation, details in listed:
             action = "label.adjudicated" if annotation.is_adjudication else "label.given"
             team = teams.get(annotation.incident_id, DEFAULT_TEAM)
-            await write_audit(connection, actor(), action, team, annotation.incident_id, details)
+            entries.append(audit_entry(actor(), action, team, annotation.incident_id, details))
+        if entries:
+            await connection.execute(audit_table.insert(), entries)
 
 
 async def read_current(
@@ -184,8 +187,8 @@ async def with_saw_model(connection: AsyncConnection, annotation: Annotation) ->
 async def save_annotation(connection: AsyncConnection, annotation: Annotation) -> Annotation:
     """Store an annotation; returns it with its id."""
     values = annotation.model_dump(exclude={"id"}) | {"settles": [*annotation.settles] or None}
-    insert = annotation_table.insert().values(**values).returning(annotation_table.c.id)
-    return annotation.model_copy(update={"id": (await connection.execute(insert)).scalar_one()})
+    insert = annotation_table.insert().returning(annotation_table.c.id)
+    return annotation.model_copy(update={"id": (await connection.execute(insert, values)).scalar_one()})
 
 
 async def check_unchanged(connection: AsyncConnection, incident_id: str, expected: Labelled) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, distinct, exists, func, select
+from sqlalchemy import Select, Text, cast, distinct, exists, func, select
 
 from triage.domain.annotation import Labels
 from triage.domain.incident import Incident
@@ -22,7 +22,8 @@ class Gold:
     """The gold labels of all incidents.
 
     Of each facet the latest gold annotation and the latest gold adjudication of each annotator are candidates; among
-    them a person's counts before any other, then the newest.
+    them a person's counts before any other, then the newest. A facet whose gold annotation says that the write-up
+    doesn't tell has no gold labels.
     """
 
     database: Database
@@ -41,7 +42,7 @@ class Gold:
 
     async def count(self) -> int:
         """How many incidents have gold labels."""
-        gold = _gold(None).order_by(None).subquery()
+        gold = _gold(None).subquery()
         return int(await self.database.value(select(func.count(distinct(gold.c.incident_id)))))
 
     async def list_ids(self) -> set[str]:
@@ -99,9 +100,12 @@ class Gold:
 
 
 def _gold(incident_ids: Collection[str] | None) -> Select[Any]:
-    """The current gold annotations of these incidents, or of all; the last one of a facet counts."""
-    return (
-        select(annotation_table.c.incident_id, annotation_table.c.facet, annotation_table.c.labels)
-        .where(annotation_table.c.is_gold, annotation_table.c.id.in_(current_ids(incident_ids)))
-        .order_by(annotation_table.c.origin == "human", annotation_table.c.id)
-    )
+    """The gold labels of these incidents, or of all; facets whose gold annotation has no labels are left out."""
+    of = annotation_table.c
+    best_first = ((of.origin == "human").desc(), of.id.desc())
+    place = func.row_number().over(partition_by=(of.incident_id, of.facet), order_by=best_first).label("place")
+    current = of.is_gold, of.id.in_(current_ids(incident_ids))
+    ranked = select(of.incident_id, of.facet, of.labels, place).where(*current).subquery()
+    # PostgreSQL can't compare JSON; both databases store it as the text that was written.
+    is_told = cast(ranked.c.labels, Text) != "[]"
+    return select(ranked.c.incident_id, ranked.c.facet, ranked.c.labels).where(ranked.c.place == 1, is_told)

@@ -21,7 +21,7 @@ QueueName = Literal["new", "degraded", "untriaged", "triaged", "labelled", "all"
 
 
 class Candidate(NamedTuple):
-    """An incident in a queue and its latest triage; `triage_id` is None without one.
+    """An incident in a queue and its latest triage; `triage_id` and `run_id` are None without one.
 
     `labels` has the facets that were asked for, an empty tuple where the triage abstained. `failure` and `retry_at`
     are those of an incident that failed.
@@ -34,6 +34,7 @@ class Candidate(NamedTuple):
     triage_id: int | None
     is_degraded: bool
     labels: Labels
+    run_id: str | None = None
 
 
 class InUse(NamedTuple):
@@ -73,6 +74,7 @@ class ReviewQueues:
                     incident_table.c.failure,
                     incident_table.c.retry_at,
                     triage_table.c.id.label("triage_id"),
+                    triage_table.c.run_id,
                     triage_table.c.degraded,
                     # Only the documents of the chosen incidents are read.
                     *label_columns(connection, facets),
@@ -92,6 +94,7 @@ class ReviewQueues:
                 row.triage_id,
                 bool(row.degraded),
                 read_labels(row, facets),
+                row.run_id,
             )
             for row in rows
         ]

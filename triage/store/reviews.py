@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import JSON, Column, ColumnElement, Select, case, cast, exists, func, null, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from triage.domain.annotation import NOT_TOLD
 from triage.store.database import Database
 from triage.store.tables import annotation_table, in_teams, incident_table, triage_table
 from triage.store.triages import newest_triages
@@ -18,7 +19,8 @@ from triage.store.triages import newest_triages
 class Judgement(NamedTuple):
     """A person's latest labels for a facet of an incident, and the labels of the triage at that moment.
 
-    `triaged` is empty if that triage abstained, and None if there was none yet.
+    `labels` are `NOT_TOLD` if the person said so. `triaged` is empty if that triage abstained, and None if there was
+    none yet.
     """
 
     incident_id: str
@@ -113,7 +115,15 @@ class Reviews:
             )
             rows = (await connection.execute(query)).all()
         return [
-            Judgement(key, facet, annotator, tuple(labels), at, saw_model, None if triaged is None else tuple(triaged))
+            Judgement(
+                key,
+                facet,
+                annotator,
+                tuple(labels) or (NOT_TOLD,),
+                at,
+                saw_model,
+                None if triaged is None else tuple(triaged),
+            )
             for key, facet, annotator, labels, at, saw_model, triaged in rows
             if with_untriaged or triaged is not None
         ]

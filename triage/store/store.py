@@ -172,7 +172,7 @@ class Store:
         An imported incident replaces one with its id, which loses its vectors; new ones belong to `team`. An annotation
         that repeats its annotator's current one is not stored again, unless it is a person's gold label that another
         one has replaced since. With `is_interactive` people's annotations get their `saw_model` from what they were
-        shown, whatever they say themselves.
+        shown, whatever they say themselves. `settles` may name ids that earlier `annotations` brought from elsewhere.
 
         Incidents whose gold labels or texts change are marked for the index. Raises `NotFound` for an annotation of a
         missing incident, and `Outdated` if the incident's annotations changed since `expected` (pass those of one
@@ -191,8 +191,12 @@ class Store:
             current = await read_current(connection, {a.incident_id for a in annotations})
             changes = LabelChanges(current.values(), imported, is_interactive=is_interactive)
             gold_by = {of_facet(a): author(a) for a in current.values() if a.is_gold}
+            ids: dict[int | None, int | None] = {}
             for requested in annotations:
                 annotation = await with_saw_model(connection, requested) if is_interactive else requested
+                if annotation.settles:
+                    settles = tuple(dict.fromkeys(ids.get(n) or n for n in annotation.settles))
+                    annotation = annotation.model_copy(update={"settles": settles})
                 facet, key = of_facet(annotation), (*of_facet(annotation), *author(annotation))
                 before = current.get(key)
                 is_replaced = annotation.is_gold and gold_by.get(facet) != author(annotation)
@@ -209,6 +213,7 @@ class Store:
                     before = current[key] = await save_annotation(connection, annotation)
                     added.append(before)
                 stored.append(before)
+                ids[requested.id] = before.id
             marks = await write_marks(connection, changed)
             await changes.write(connection)
             is_notified = is_interactive and await notify_of_corrections(connection, added)

@@ -102,6 +102,7 @@ annotation_table = sa.Table(
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("saw_model", sa.Boolean),
     sa.Column("settles", sa.JSON(none_as_null=True)),
+    sa.Column("confirms", sa.String(200)),
     sa.Index(None, "incident_id", "id"),
     sqlite_autoincrement=True,
 )

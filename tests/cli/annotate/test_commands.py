@@ -39,7 +39,7 @@ def test_a_job_from_assignment_to_gold(triage: Run, tmp_path: Path, settings: di
     table += "one,category,Infrastructure,ada,The switch.\none,category,infrastructure,grace,\n"
     table += "two,category,operational,ada,\ntwo,category,inference_engine,grace,\n"
     (tmp_path / "labels.csv").write_text(table)
-    imported = triage("annotate", "import", "labels.csv", **settings)
+    imported = triage("annotate", "import", "labels.csv", "--origin", "human", **settings)
     assert "4 annotations read, 4 of them new." in imported.stdout
 
     told = json.loads(triage("annotate", "status", "--json", **settings).stdout)
@@ -99,7 +99,7 @@ def test_labels_of_incidents_that_are_not_there_are_told_with_their_lines(
     triage: Run, tmp_path: Path, settings: dict[str, str]
 ) -> None:
     (tmp_path / "a.csv").write_text("incident_id,category,annotator\nghost,operational,ada\n")
-    done = triage("annotate", "import", "a.csv", **settings)
+    done = triage("annotate", "import", "a.csv", "--origin", "human", **settings)
 
     assert done.returncode == 2
     assert "line 2, field incident_id: unknown incident 'ghost'" in " ".join(done.stderr.split())

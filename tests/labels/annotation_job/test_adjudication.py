@@ -1,31 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.labels.annotation_job.conftest import TAXONOMY, assigned
-from tests.parts import HashingEmbedder
 from triage.domain.annotation import Annotation
 from triage.domain.errors import Conflict, InvalidInput, NotFound, Outdated
 from triage.history.casebook import Casebook
-from triage.history.chroma import ChromaHistory
 from triage.labels.annotation_job import adjudication as module
 from triage.labels.annotation_job.adjudication import Adjudication, Ruling
-from triage.redaction import Redactor
 from triage.store import Store
-
-
-@pytest.fixture
-def history() -> Iterator[ChromaHistory]:
-    history = ChromaHistory.open(None, HashingEmbedder.fingerprint)
-    yield history
-    history.close()
-
-
-@pytest.fixture
-def casebook(store: Store, history: ChromaHistory) -> Casebook:
-    return Casebook(store, history, Redactor(), HashingEmbedder(), TAXONOMY)
 
 
 @pytest.fixture
@@ -47,7 +30,9 @@ async def test_a_settled_disagreement_is_gold_history_and_keeps_what_it_was_made
     said = [*await say(store, "ada", category="infrastructure"), *await say(store, "grace", category="operational")]
     assert [each.incident_id for each in (await adjudication.page(5)).incidents] == ["one"]
 
-    gold = await adjudication.settle("one", "lin", [Ruling("category", ("Inference engine",), "Neither.")])
+    gold = await adjudication.settle(
+        "one", "lin", [Ruling("category", ("Inference engine",), "Neither.", accepts_new_label=True)]
+    )
 
     assert (gold[0].labels, gold[0].settles) == (("inference_engine",), (said[0].id, said[1].id))
     assert (await casebook.search("Write-up one", 1))[0].labels == {"category": ("inference_engine",)}
@@ -131,7 +116,7 @@ async def test_what_all_agree_on_becomes_gold_in_one_step_and_once(adjudication:
     accepted = await adjudication.accept_agreed("lin", lambda _, done, total: steps.append((done, total)))
 
     assert (accepted.facets, accepted.incidents, accepted.left_out) == (2, 2, [])
-    assert steps == [(1, 2), (2, 2)]
+    assert steps == [(2, 2)]
     assert await store.gold.find_many(["one", "two", "three"]) == {
         "one": {"category": ("infrastructure",)},
         "two": {"detection": ("automated",)},
@@ -169,7 +154,7 @@ async def test_settling_goes_from_parent_to_child_and_can_be_revised(adjudicatio
     assert again is not None
     assert again.settled is not None
     assert again.settled.labels == ("deployment",)
-    await adjudication.settle("one", "lin", [Ruling("failure_mode", ("capacity_planning",))])
+    await adjudication.settle("one", "lin", [Ruling("failure_mode", ("capacity_planning",), accepts_new_label=True)])
     assert (await store.gold.find_many(["one"]))["one"]["failure_mode"] == ("capacity_planning",)
     assert next(each.note for each in await store.annotations.list("one") if each.is_adjudication) == "A release."
 
@@ -229,3 +214,52 @@ async def test_what_all_agree_on_is_accepted_portion_by_portion(adjudication: Ad
     assert await adjudication.accept_agreed("lin", teams=("payments",)) == (0, 0, [], False)
     assert await adjudication.accept_agreed("lin", most=1) == (1, 1, [], True)
     assert await adjudication.accept_agreed("lin", most=1) == (1, 1, [], False)
+
+
+async def test_labels_that_annotators_gave_come_first_and_a_third_needs_a_confirmation(
+    adjudication: Adjudication, store: Store
+) -> None:
+    await say(store, "ada", category="operational")
+    await say(store, "grace", category="inference_engine")
+    dispute = await adjudication.dispute("one")
+    assert dispute is not None
+    ids = [label.id for label in dispute.labels]
+    assert (set(ids[:2]), len(ids)) == ({"operational", "inference_engine"}, 4)
+
+    with pytest.raises(InvalidInput, match="No annotator gave 'infrastructure'; they gave 'operational', 'inference"):
+        await adjudication.settle("one", "lin", [Ruling("category", ("operational", "Infrastructure"))])
+    assert await store.gold.find_many(["one"]) == {}
+
+    await adjudication.settle("one", "lin", [Ruling("category", ("infrastructure",), accepts_new_label=True)])
+    # What was settled once needs no second confirmation.
+    await adjudication.settle("one", "max", [Ruling("category", ("infrastructure",))])
+
+
+async def test_that_no_cause_is_told_is_settled_as_neither_category_nor_failure_mode(
+    adjudication: Adjudication, casebook: Casebook, store: Store
+) -> None:
+    untold = Annotation(incident_id="one", facet="category", labels=(), annotator="ada")
+    await casebook.annotate("one", [untold])
+    await say(store, "grace", category="operational", failure_mode="deployment", detection="automated")
+    with pytest.raises(InvalidInput, match="'not told', 'operational'"):
+        await adjudication.settle("one", "lin", [Ruling("category", ("infrastructure",))])
+
+    await adjudication.settle("one", "lin", [Ruling("category", (), "Only symptoms.")])
+
+    assert await store.gold.find_many(["one"]) == {}
+    verdicts = {each.adjudication.facet: each.adjudication.labels for each in await adjudication.history("one")}
+    assert verdicts == {"category": (), "failure_mode": ()}
+    assert (await adjudication.page(5)).incidents == ()
+
+
+async def test_two_who_find_no_cause_told_agree(adjudication: Adjudication, casebook: Casebook, store: Store) -> None:
+    for who in ("ada", "grace"):
+        untold = Annotation(incident_id="one", facet="category", labels=(), annotator=who)
+        await casebook.annotate("one", [untold])
+        await say(store, who, detection="automated")
+
+    accepted = await adjudication.accept_agreed("lin")
+
+    assert (accepted.facets, accepted.left_out) == (3, [])
+    assert await store.gold.find_many(["one"]) == {"one": {"detection": ("automated",)}}
+    assert (await casebook.search("Write-up one", 1))[0].labels == {"detection": ("automated",)}

@@ -1,21 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.labels.annotation_job.conftest import TAXONOMY
-from tests.parts import HashingEmbedder
-from triage.domain.annotation import Labels
+from triage.domain.annotation import NOT_TOLD, Labels
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import UnknownLabel
 from triage.history.casebook import Casebook
-from triage.history.chroma import ChromaHistory
-from triage.labels.annotation_job.corrections import Corrections, Draft
-from triage.redaction import Redactor
+from triage.labels.annotation_job.corrections import Corrections, Draft, check_given
 from triage.store import Store
 
 SHOWN: Labels = {
@@ -29,13 +24,6 @@ SHOWN: Labels = {
 @pytest.fixture
 def draft() -> Draft:
     return Draft.of(TAXONOMY, SHOWN)
-
-
-@pytest.fixture
-def casebook(store: Store) -> Iterator[Casebook]:
-    history = ChromaHistory.open(None, HashingEmbedder().fingerprint)
-    yield Casebook(store, history, Redactor(), HashingEmbedder(), TAXONOMY)
-    history.close()
 
 
 @pytest.fixture
@@ -94,13 +82,42 @@ def test_an_unknown_label_is_told_with_the_nearest_ones(draft: Draft) -> None:
         draft.pick(TAXONOMY, "mitigation", "rolback")
 
 
-@given(st.lists(st.sampled_from([(f.id, label.id) for f in TAXONOMY.facets for label in f.labels]), max_size=8))
+PICKS = [("category", NOT_TOLD), *((f.id, label.id) for f in TAXONOMY.facets for label in f.labels)]
+
+
+@given(st.lists(st.sampled_from(PICKS), max_size=8))
 def test_whatever_is_picked_the_labels_fit_together(picks: list[tuple[str, str]]) -> None:
     draft = Draft.of(TAXONOMY, SHOWN)
     for n, (facet, label) in enumerate(picks):
-        draft = (draft.pick if n % 2 else draft.toggle)(TAXONOMY, facet, label)
+        draft = (draft.pick if n % 2 or label == NOT_TOLD else draft.toggle)(TAXONOMY, facet, label)
 
     assert TAXONOMY.validate_labels(draft.chosen) == draft.chosen
+
+
+def test_a_cause_that_is_not_told_takes_the_failure_mode_along(draft: Draft) -> None:
+    untold = draft.pick(TAXONOMY, "category", NOT_TOLD)
+
+    assert untold.corrected == {"category": (), "failure_mode": ()}
+    assert untold.pick(TAXONOMY, "category", "operational").corrected == {"category": ("operational",)}
+    again = Draft.of(TAXONOMY, {"category": (), "failure_mode": ()})
+    assert again.confirmed == {"category": (), "failure_mode": ()}
+
+
+def test_only_what_was_given_is_confirmed() -> None:
+    check_given(TAXONOMY, {"severity": ("high",), "category": ()}, {"severity": ("high",), "category": ()})
+
+    with pytest.raises(InvalidInput, match="nothing to confirm in Severity, Mitigation: the triage abstains"):
+        check_given(TAXONOMY, {"severity": ("high",), "mitigation": ("rollback",)}, {"mitigation": ("restart",)})
+
+
+async def test_a_confirmation_keeps_the_run_that_was_shown(corrections: Corrections, store: Store) -> None:
+    (run,) = await store.triages.list("one", 1)
+    labels: Labels = {"category": ("operational",), "severity": ("high",)}
+
+    kept = await corrections.give("one", labels, "ada", shown=run)
+
+    assert [(each.facet, each.confirms) for each in kept] == [("category", run.run_id), ("severity", None)]
+    assert await store.annotations.list("one") == kept
 
 
 async def test_what_is_given_is_a_persons_word_that_had_seen_the_triage(corrections: Corrections, store: Store) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.labels.annotation_job.conftest import TAXONOMY, assigned
-from triage.domain.annotation import Annotation
+from triage.domain.annotation import NOT_TOLD, Annotation
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.incident import Incident
 from triage.labels.annotation_job.labelling import Answer, FacetQuestion, Labelling, Task, WorkItem, next_open
@@ -131,7 +131,7 @@ async def test_a_sheet_has_all_questions_and_shows_what_answers_would_change(
         ("failure_mode", 0, False),
         ("mitigation", 13, True),
     ]
-    draft = {"category": Answer(("operational",), "Why."), "mitigation": Answer(())}
+    draft = {"category": Answer(("operational",), "Why."), "mitigation": Answer(None)}
     category, failure_mode, mitigation = task.sheet(TAXONOMY, draft)
     assert (category.given, category.is_open) == (Answer(("operational",), "Why."), False)
     assert {label.parent for label in failure_mode.labels} == {"operational"}
@@ -239,3 +239,26 @@ def test_the_store_holds_the_last_answers_and_complete_ones_fit_together(
         await store.close()
 
     asyncio.run(label())
+
+
+async def test_that_the_cause_is_not_told_answers_the_failure_mode_too(store: Store, labelling: Labelling) -> None:
+    piece = await piece_of(store, labelling)
+
+    piece = await labelling.give_all(piece, {"category": Answer((), "Only symptoms.")})
+
+    assert [facet.id for facet in piece.open_facets(TAXONOMY)] == ["mitigation"]
+    given = await store.annotations.list("one")
+    assert [(each.facet, each.labels, each.answer) for each in given] == [
+        ("category", (), (NOT_TOLD,)),
+        ("failure_mode", (), (NOT_TOLD,)),
+    ]
+    # A label of the parent asks for the failure mode again.
+    piece = await labelling.give_all(piece, {"category": Answer(("operational",))})
+    assert [facet.id for facet in piece.open_facets(TAXONOMY)] == ["failure_mode", "mitigation"]
+
+
+async def test_a_facet_with_a_label_for_what_is_not_told_takes_that(store: Store, labelling: Labelling) -> None:
+    piece = await piece_of(store, labelling)
+
+    with pytest.raises(InvalidInput, match="give 'undisclosed' if the write-up doesn't tell"):
+        await labelling.give_all(piece, {"mitigation": Answer(())})

@@ -114,7 +114,7 @@ def test_annotators_are_compared_by_their_last_word(tmp_path: Path) -> None:
         for who, label in lines
     ]
     (tmp_path / "a.jsonl").write_text("\n".join(rows))
-    found = of_annotators(read_annotations(tmp_path / "a.jsonl", TAXONOMY).annotations, [FACET])
+    found = of_annotators(read_annotations(tmp_path / "a.jsonl", TAXONOMY, origin="human").annotations, [FACET])
 
     assert [(one.label, one.other, one.by) for one in found] == [
         ("usage", "bug", ("ada", "bo")),

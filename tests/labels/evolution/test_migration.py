@@ -37,7 +37,7 @@ from triage.labels.evolution.plan import (
 )
 
 OLD, NEW = (Taxonomy.load(HERE / name) for name in ("shop-1.yaml", "shop-2.yaml"))
-GIVEN = read_annotations(HERE / "shop-annotations.jsonl", OLD).annotations
+GIVEN = read_annotations(HERE / "shop-annotations.jsonl", OLD, origin="human").annotations
 
 
 def proposed(old: Taxonomy = OLD, new: Taxonomy = NEW) -> Plan:

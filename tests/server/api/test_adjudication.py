@@ -11,7 +11,7 @@ def name(client: httpx.Client) -> str:
     """An incident on which two people disagree."""
     name = f"t-{uuid.uuid4().hex[:12]}"
     client.post("/v1/incidents", json={"id": name, "title": f"Title of {name}", "write_up": f"It was {name}."})
-    for who, label in (("ada", "infrastructure"), ("grace", "operational")):
+    for who, label in (("ada", "inference_engine"), ("grace", "operational")):
         body = {"facet": "category", "labels": [label], "annotator": who, "note": f"{who}'s reason"}
         assert client.post(f"/v1/incidents/{name}/annotations", json=body).status_code == 201
     return name
@@ -33,7 +33,7 @@ def test_a_disagreement_is_listed_settled_and_its_history_readable(client: httpx
     assert mine["title"] == f"Title of {name}"
     said = mine["disagreements"][0]["annotations"]
     assert [(each["annotator"], each["labels"], each["note"]) for each in said] == [
-        ("ada", ["infrastructure"], "ada's reason"),
+        ("ada", ["inference_engine"], "ada's reason"),
         ("grace", ["operational"], "grace's reason"),
     ]
 
@@ -75,3 +75,13 @@ def test_what_can_not_be_settled_is_a_problem_that_says_why(client: httpx.Client
     assert client.get("/v1/incidents/nobody/adjudications").status_code == 404
     assert client.get("/v1/disagreements", params={"cursor": "nonsense"}).status_code == 422
     assert client.get(place).json() == {"verdicts": []}
+
+
+def test_a_label_that_nobody_gave_needs_an_explicit_word(client: httpx.Client, name: str) -> None:
+    place = f"/v1/incidents/{name}/adjudications"
+    third = {"facet": "category", "labels": ["model_configuration"], "annotator": "lin"}
+
+    refused = client.post(place, json=third)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "accepts_new_label")
+    assert "they gave 'inference_engine', 'operational'" in refused.json()["detail"]
+    assert client.post(place, json=third | {"accepts_new_label": True}).status_code == 201

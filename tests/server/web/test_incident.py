@@ -16,6 +16,7 @@ import pytest
 
 from tests.fake_openai import Answer
 from triage.domain.annotation import Assignment
+from triage.domain.taxonomy import Taxonomy
 from triage.intake.markdown import parse_markdown
 
 from .conftest import OpenPage, Site, check_readable, in_store, picture, site
@@ -402,6 +403,26 @@ def test_what_is_sent_wrong_is_told(service: Site, name: str) -> None:
     as_json = service.client.post(place, json={})
     assert as_json.status_code == 415
     assert annotations(service, name) == {}
+
+
+def test_only_a_label_that_was_given_is_confirmed(service: Site, name: str) -> None:
+    place, page = f"/incidents/{name}/labels", service.client.get(f"/incidents/{name}").text
+    (run,) = re.findall(r'name="run" value="([^"]+)"', page)
+    given = re.findall(r'name="shown" value="([^"]+)"', page)
+    form = {"save": "all", "annotator": "ada", "run": run, "shown": given, "chosen": given}
+    facet = given[0].partition(":")[0]
+    other = next(label for label in Taxonomy.load("llm_inference").facet(facet).ids if f"{facet}:{label}" not in given)
+
+    never = [f"{facet}:{other}"]
+    refused = service.client.post(place, data=form | {"shown": never, "chosen": never})
+    assert (refused.status_code, "There is nothing to confirm in" in refused.text) == (422, True)
+    stale = service.client.post(place, data=form | {"run": "another"})
+    assert (stale.status_code, "triaged again meanwhile" in stale.text) == (412, True)
+    assert annotations(service, name) == {}
+
+    assert service.client.post(place, data=form).status_code in (200, 303)
+    kept = service.client.get(f"/v1/incidents/{name}/annotations").json()["annotations"]
+    assert {one["confirms"] for one in kept} == {run}
 
 
 def test_what_is_not_there_is_not_found(service: Site) -> None:

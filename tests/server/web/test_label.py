@@ -302,3 +302,44 @@ def test_what_others_write_is_shown_as_text(service: Site) -> None:
         assert "<img src=x" not in text
         assert "<b>bold" not in text
         assert "\x07" not in text
+
+
+def test_a_label_that_nobody_gave_is_asked_about_before_it_is_settled(open_page: OpenPage, service: Site) -> None:
+    fill(service, "apart-3")
+    for who, label in (("ada", "infrastructure"), ("max", "operational")):
+        body = {"facet": "category", "labels": [label], "annotator": who}
+        assert service.client.post("/v1/incidents/apart-3/annotations", json=body).status_code == 201
+    page = as_annotator(open_page, "lin", "/label/adjudicate/incidents/apart-3")
+    offered = page.locator("fieldset.ask:not(.also) > .choices input")
+    assert [one.get_attribute("value") for one in offered.all()] == ["infrastructure", "operational"]
+    picture(page, "adjudicate-given")
+
+    page.keyboard.press("q")
+    page.keyboard.press("3")
+    page.keyboard.press("Enter")
+    page.get_by_text("No annotator gave 'model_configuration'").wait_for()
+    check_readable(page)
+    picture(page, "adjudicate-third")
+    page.keyboard.press("x")
+    page.keyboard.press("Enter")
+    page.get_by_text("Settled: Category").wait_for()
+    (gold,) = [one for one in annotations(service, "apart-3") if one["is_gold"]]
+    assert gold["labels"] == ["model_configuration"]
+
+
+def test_that_no_cause_is_told_is_an_answer(open_page: OpenPage, service: Site) -> None:
+    fill(service, "new-n1")
+    assign(service, "nora", ["new-n1"])
+    page = as_annotator(open_page, "nora")
+    page.wait_for_url("**/new-n1")
+    page.keyboard.press("0")
+    page.get_by_text("Not told, like Category.").wait_for()
+    check_readable(page)
+    picture(page, "label-not-told")
+
+    page.keyboard.press("Enter")
+    page.get_by_text("Saved. Still open: Detection").wait_for()
+    assert {one["facet"]: one["labels"] for one in annotations(service, "new-n1")} == {
+        "category": [],
+        "failure_mode": [],
+    }

@@ -97,7 +97,8 @@ def test_labels_of_many_incidents_are_confirmed_by_keyboard(open_page: OpenPage,
 
 def test_confirmed_as_gold_incidents_join_the_history(service: Site) -> None:
     fill(service, "new-gold")
-    form = {"incident": "new-gold", "annotator": "lin", "is_gold": "true"}
+    shown = re.findall(r'name="shown" value="([^"]+)"', service.client.get("/queue?tab=new").text)
+    form = {"incident": "new-gold", "annotator": "lin", "is_gold": "true", "shown": shown}
     answer = service.client.post("/queue/confirm?tab=new", data=form)
     assert "lin confirmed 6 labels of 1 incident, as gold" in answer.text
     found = service.client.post("/v1/search", json={"text": "uplinks lost", "k": 9}).json()["neighbours"]

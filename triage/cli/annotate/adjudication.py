@@ -68,10 +68,10 @@ async def history(
     for verdict in found:
         gold = verdict.adjudication
         how = "confirmed what all said" if verdict.was_agreed else "settled"
-        what = f"[bold]{escape(gold.facet)}: {escape(', '.join(gold.labels))}[/bold]"
+        what = f"[bold]{escape(gold.facet)}: {escape(', '.join(gold.answer))}[/bold]"
         console.print(f"{gold.created_at:%Y-%m-%d %H:%M} UTC  {what}  {escape(gold.annotator)} {how}")
         if gold.note:
             console.print(f"    {escape(gold.note)}", soft_wrap=True)
         for each in verdict.settled:
             note = f": {each.note}" if each.note else ""
-            console.print(f"    {escape(each.annotator)} said {escape(', '.join(each.labels) + note)}", style="dim")
+            console.print(f"    {escape(each.annotator)} said {escape(', '.join(each.answer) + note)}", style="dim")

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from triage.app.settings import Settings
 from triage.cli.terminal import JSON_OPTION, messages, output, print_json, split_pair, watching
+from triage.domain.annotation import Origin
 
 Format = Literal["csv", "jsonl", "label-studio"]
 
@@ -23,6 +24,9 @@ async def import_file(
     ],
     annotator: Annotated[str, typer.Option(help="Who gave the labels that name nobody.")] = "",
     facet: Annotated[str, typer.Option(help="The facet that a question without a name is about.")] = "",
+    origin: Annotated[
+        Origin | None, typer.Option(help="Who made the labels whose origin the file does not state: people are human.")
+    ] = None,
     rename: Annotated[
         list[str] | None, typer.Option(help="OLD=NEW: another word for an annotator or a question of the file.")
     ] = None,
@@ -37,7 +41,7 @@ async def import_file(
     settings = Settings()
     renamed = dict(split_pair(each, "OLD=NEW", "7=ada", "rename") for each in rename or [])
     taxonomy = Taxonomy.load(settings.taxonomy)
-    reading = read_annotations(file, taxonomy, annotator=annotator, facet=facet, renamed=renamed)
+    reading = read_annotations(file, taxonomy, annotator=annotator, facet=facet, origin=origin, renamed=renamed)
     unused = [f"{count} {what}" for what, count in reading.left_out.items()]
     if reading.ignored:
         unused.append(f"the fields {', '.join(reading.ignored)}")

@@ -118,7 +118,7 @@ async def _codebook(options: _Options) -> _Found:
     facets = [taxonomy.facet(name) for name in base.suite.facets]
     differing = of_run(list(finished(base.records).values()), facets)
     if options.annotations is not None:
-        differing += of_annotators(read_annotations(options.annotations, taxonomy).annotations, facets)
+        differing += of_annotators(read_annotations(options.annotations, taxonomy, origin="human").annotations, facets)
     drafting = Split(part="dev", test_share=0.5, seed=base.suite.seed)
     known = [key for key, case in cases.items() if drafting.holds(case)] if options.tries else None
     if known is not None:

@@ -46,7 +46,7 @@ def read_material(old: Taxonomy, annotations: Path | None, incidents: Path | Non
     if from_store:
         given, write_ups = run(_of_store(settings, old))
     elif annotations is not None:
-        given = read_annotations(annotations, old).annotations
+        given = read_annotations(annotations, old, origin="human").annotations
     if incidents is not None:
         reading = read_file(incidents, settings.max_write_up_bytes)
         write_ups |= {incident.id: incident.text for incident in reading.incidents}
@@ -65,7 +65,7 @@ async def _of_store(settings: Settings, old: Taxonomy) -> tuple[list[Annotation]
         await store.close()
     for annotation in given:
         try:
-            old.canonical(annotation.facet, annotation.labels)
+            old.canonical_answer(annotation.facet, annotation.labels)
         except TriageError as error:
             raise InvalidInput(
                 f"Incident {annotation.incident_id} was not labelled with {old.id} {old.version}: {error.detail}",

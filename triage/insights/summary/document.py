@@ -110,7 +110,7 @@ def _happened(material: Material, event: Event) -> str:
     actor = f" by {plain(event.actor)}" if event.actor else ""
     names = material.names
     labels = "; ".join(
-        f"{plain(names.facet(annotation.facet)).lower()}: {plain(names.labels(annotation.facet, annotation.labels))}"
+        f"{plain(names.facet(annotation.facet)).lower()}: {plain(names.labels(annotation.facet, annotation.answer))}"
         + (" (gold)" if annotation.is_gold else "")
         for annotation in event.labels
     )
@@ -167,7 +167,7 @@ def _undecided(material: Material) -> Iterator[str]:
         if label.are_people_at_odds:
             people = " or ".join(opinions(material, label))
             yield f"{name}: which is right, {people}? Settle it on the page `/label/adjudicate`."
-        elif label.triage is not None and not label.labels:
+        elif label.triage is not None and not label.labels and not label.is_untold:
             yield f"{name}: which is it? {text(label.triage.abstention or 'The triage gave no label.', 600)}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from triage.domain.annotation import NOT_TOLD
 from triage.domain.triage_result import Neighbour, Suggestion
 from triage.insights.summary.material import FacetLabel, Material
 from triage.insights.summary.quotes import quoted, teller
@@ -73,6 +74,8 @@ def similar(material: Material) -> list[str]:
 def _label(material: Material, label: FacetLabel) -> str:
     if label.labels:
         return plain(material.names.labels(label.facet, label.labels))
+    if label.is_untold:
+        return NOT_TOLD
     return "open" if label.are_people_at_odds else "not decided, see the open questions"
 
 
@@ -91,7 +94,7 @@ def _by(material: Material, label: FacetLabel) -> str:
     if label.person is None:
         return _sure(label) if label.gold is None else f". Labelled by {teller(label.gold)}."
     person = f"{teller(label.person)}{'' if label.person.is_gold else ' (not gold yet)'}"
-    if label.triage is None:
+    if label.triage is None or (label.is_untold and not label.triage.labels):
         return f". Labelled by {person}."
     if label.triage.labels == label.person.labels:
         return f". Confirmed by {person}; the triage said so{_sure(label)}."
@@ -102,7 +105,7 @@ def _by(material: Material, label: FacetLabel) -> str:
 def opinions(material: Material, label: FacetLabel) -> list[str]:
     """What each person labelled, with the person and the day."""
     return [
-        f"{plain(material.names.labels(label.facet, annotation.labels))} ({teller(annotation)})"
+        f"{plain(material.names.labels(label.facet, annotation.answer))} ({teller(annotation)})"
         for annotation in label.people
     ]
 

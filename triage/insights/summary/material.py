@@ -54,6 +54,12 @@ class FacetLabel(NamedTuple):
         return bool(self.people) and self.person is None
 
     @property
+    def is_untold(self) -> bool:
+        """True if the answer that counts says that the write-up doesn't tell."""
+        counts = self.person or self.gold
+        return not self.are_people_at_odds and counts is not None and not counts.labels
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The labels that count: a person's, else derived ones, else the triage's; empty if there are none."""
         if self.are_people_at_odds:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from triage.domain.annotation import Annotation
+from triage.domain.annotation import NOT_TOLD, Annotation
 from triage.domain.errors import Conflict, InvalidInput
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Label
@@ -46,7 +46,7 @@ class DisputedPage(BaseModel, frozen=True):
 
 
 class Dispute(NamedTuple):
-    """One facet to settle, with its annotations and the labels that can become gold.
+    """One facet to settle, with its annotations and the labels that can become gold, those that annotators gave first.
 
     `above` names the parent facet and its settled labels, if any. `settled` is an earlier adjudication. `as_of` is the
     state of the incident's annotations.
@@ -62,11 +62,15 @@ class Dispute(NamedTuple):
 
 
 class Ruling(NamedTuple):
-    """An adjudicator's decision on one facet. The first label is the primary one; the note gives the reason."""
+    """An adjudicator's decision on one facet. The first label is the primary one; the note gives the reason.
+
+    No labels settle that the write-up doesn't tell. `accepts_new_label` allows a label that no annotator gave.
+    """
 
     facet: str
     labels: tuple[str, ...]
     note: str = ""
+    accepts_new_label: bool = False
 
 
 class Accepted(NamedTuple):
@@ -153,9 +157,11 @@ class Adjudication:
         if facet.id in (await self._blind(adjudicator, [incident_id])).get(incident_id, ()):
             raise _must_label_first(str(adjudicator), incident_id, facet.id)
         parents = parent_labels(facet, annotations, self.taxonomy)
-        labels = facet.labels if parents is None else tuple(facet.children(parents))
+        labels = facet.labels if parents is None else facet.children(parents)
+        given = given_labels(facet.id, annotations)
         as_of = Labelled(len(annotations), annotations[-1].id or 0)
         above = self._above(facet, parents or ())
+        labels = tuple(sorted(labels, key=lambda label: label.id not in given))
         return Dispute(incident, facet, labels, open_.annotations, open_.settled, above, as_of)
 
     async def settle(
@@ -163,9 +169,10 @@ class Adjudication:
     ) -> list[Annotation]:
         """Store gold labels for these facets, all or none; each settles every annotation of its facet.
 
-        Settling a facet also accepts the agreed label of its parent facet. Raises `NotFound`, `Conflict` if the
-        adjudicator still has to label the facet, `InvalidInput` if nobody labelled it or the labels do not fit
-        together, and `Outdated` if the incident has more annotations than `expected`.
+        Settling a facet also accepts the agreed label of its parent facet; one that is not told settles the facets
+        below, as far as people labelled them. Raises `NotFound`, `Conflict` if the adjudicator still has to label the
+        facet, `InvalidInput` if nobody labelled it, nobody gave a label that the ruling doesn't accept as new, or the
+        labels do not fit together, and `Outdated` if the incident has more annotations than `expected`.
         """
         await self._store.incidents.get(incident_id)
         annotations = await self._store.annotations.list(incident_id)
@@ -173,6 +180,10 @@ class Adjudication:
         decided = {ruling.facet: ruling for ruling in rulings}
         for ruling in rulings:
             facet = self.taxonomy.facet(ruling.facet)
+            _check_given(ruling, self.taxonomy.canonical_answer(facet.id, ruling.labels), annotations)
+            for below in self.taxonomy.refining(facet.id) if not ruling.labels else ():
+                if given_labels(below.id, annotations):
+                    decided.setdefault(below.id, Ruling(below.id, (), ruling.note))
             if facet.id in blind.get(incident_id, ()):
                 raise _must_label_first(adjudicator, incident_id, facet.id)
             if facet.parent is not None and facet.parent not in decided:
@@ -195,32 +206,37 @@ class Adjudication:
         `teams` limits it to incidents of these teams, `most` to that many incidents.
         """
         ids = [incident_id for _, incident_id in await self._store.annotations.list_labelled(2, teams=teams)]
-        facets, incidents, left_out = 0, 0, list[str]()
-        for done, incident_id in enumerate(ids, start=1):
-            if incidents == most:
-                return Accepted(facets, incidents, left_out, is_cut_off=True)
-            annotations = await self._store.annotations.list(incident_id)
-            rulings = []
-            for agreement in agreed(annotations, self.taxonomy):
-                try:
-                    facet = self.taxonomy.facet(agreement.facet)
-                    parents = parent_labels(facet, annotations, self.taxonomy)
-                    if facet.parent is not None and parents is not None:
-                        self.taxonomy.validate_labels({facet.parent: parents, facet.id: agreement.labels})
-                except InvalidInput as error:
-                    left_out.append(f"{incident_id}: {error.detail}")
-                else:
-                    rulings.append(Ruling(agreement.facet, agreement.labels))
+        facets, incidents, left_out, is_cut_off = 0, 0, list[str](), False
+        for start in range(0, len(ids), _CHUNK):
+            rulings: dict[str, list[Annotation]] = {}
+            annotations = await self._store.annotations.list_many(ids[start : start + _CHUNK])
+            for incident_id, given in annotations.items():
+                if is_cut_off := incidents + len(rulings) == most:
+                    break
+                if found := list(self._agreed(incident_id, adjudicator, given, left_out)):
+                    rulings[incident_id] = found
+            refused = await self._casebook.annotate_many([each for found in rulings.values() for each in found])
+            left_out += [f"{incident_id}: {why}" for incident_id, why in refused.items()]
+            incidents += len(rulings) - len(refused)
+            facets += sum(len(found) for incident_id, found in rulings.items() if incident_id not in refused)
+            if is_cut_off:
+                break
+            progress("Accepting what all agree on", min(start + _CHUNK, len(ids)), len(ids))
+        return Accepted(facets, incidents, left_out, is_cut_off)
+
+    def _agreed(
+        self, incident_id: str, adjudicator: str, annotations: Sequence[Annotation], left_out: list[str]
+    ) -> Iterator[Annotation]:
+        """Gold labels for what people agree on; why others are none is added to `left_out`."""
+        for agreement in agreed(annotations, self.taxonomy):
+            facet = self.taxonomy.facet(agreement.facet)
             try:
-                if rulings:
-                    await self._casebook.annotate(
-                        incident_id, [_gold(incident_id, adjudicator, each, annotations) for each in rulings]
-                    )
-                    facets, incidents = facets + len(rulings), incidents + 1
+                parents = parent_labels(facet, annotations, self.taxonomy)
+                if facet.parent is not None and parents is not None:
+                    self.taxonomy.validate_labels({facet.parent: parents, facet.id: agreement.labels})
+                yield _gold(incident_id, adjudicator, Ruling(facet.id, agreement.labels), annotations)
             except InvalidInput as error:
                 left_out.append(f"{incident_id}: {error.detail}")
-            progress("Accepting what all agree on", done, len(ids))
-        return Accepted(facets, incidents, left_out)
 
     async def history(self, incident_id: str) -> list[Verdict]:
         """All adjudications of an incident, oldest first, with the annotations they settled. Raises `NotFound`."""
@@ -235,6 +251,28 @@ class Adjudication:
 
     async def _blind(self, adjudicator: str | None, incident_ids: Sequence[str]) -> dict[str, set[str]]:
         return {} if adjudicator is None else await self._labelling.waiting(adjudicator, incident_ids)
+
+
+def given_labels(facet_id: str, annotations: Sequence[Annotation]) -> list[str]:
+    """The labels that annotators gave, or an earlier adjudication; `NOT_TOLD` among them if one said so."""
+    given = [each for each in opinions(annotations) if each.facet == facet_id]
+    verdict = verdict_on(facet_id, annotations)
+    return list(dict.fromkeys(label for each in (*given, *([verdict] if verdict else ())) for label in each.answer))
+
+
+def _check_given(ruling: Ruling, labels: Sequence[str], annotations: Sequence[Annotation]) -> None:
+    given = given_labels(ruling.facet, annotations)
+    new = [label for label in labels or (NOT_TOLD,) if label not in given]
+    if new and given and not ruling.accepts_new_label:
+        raise InvalidInput(
+            f"No annotator gave {', '.join(map(repr, new))}; they gave {', '.join(map(repr, given))}. Choose one of "
+            "these. If all of them are wrong, confirm that you choose another one: the box on the page, or "
+            "accepts_new_label in a request.",
+            field="accepts_new_label",
+            facet=ruling.facet,
+            labels=new,
+            given=given,
+        )
 
 
 def _must_label_first(adjudicator: str, incident_id: str, facet_id: str) -> Conflict:

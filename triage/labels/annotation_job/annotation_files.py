@@ -18,7 +18,20 @@ from triage.intake.data_files import BETWEEN_LABELS, DataProblem, InvalidDataset
 from triage.render.atomic_write import write_atomically
 from triage.store import Store
 
-_COLUMNS = ("incident_id", "facet", "labels", "annotator", "origin", "is_gold", "note", "created_at", "saw_model")
+_COLUMNS = (
+    "incident_id",
+    "facet",
+    "labels",
+    "annotator",
+    "origin",
+    "is_gold",
+    "note",
+    "created_at",
+    "saw_model",
+    "confirms",
+    "settles",
+    "id",
+)
 
 
 class AnnotationImport(NamedTuple):
@@ -70,7 +83,9 @@ def csv_rows(annotations: Iterable[Annotation]) -> Iterator[str]:
     """A header and one CSV line per annotation, in the form that `read_annotations` reads."""
     yield _csv_line(_COLUMNS)
     for annotation in annotations:
-        values = annotation.model_dump(mode="json") | {"labels": BETWEEN_LABELS.join(annotation.labels)}
+        values = annotation.model_dump(mode="json")
+        values |= {"labels": BETWEEN_LABELS.join(annotation.answer)}
+        values |= {"settles": BETWEEN_LABELS.join(map(str, annotation.settles))}
         yield _csv_line([values[name] for name in _COLUMNS])
 
 
@@ -122,6 +137,6 @@ def label_studio_tasks(
 
 def _results(annotation: Annotation, facet: Facet) -> Iterator[dict[str, Any]]:
     place = {"to_name": "text", "id": f"{annotation.id}", "origin": "manual"}
-    yield {**place, "from_name": facet.id, "type": "choices", "value": {"choices": list(annotation.labels)}}
+    yield {**place, "from_name": facet.id, "type": "choices", "value": {"choices": list(annotation.answer)}}
     if annotation.note:
         yield {**place, "from_name": f"{facet.id}_note", "type": "textarea", "value": {"text": [annotation.note]}}

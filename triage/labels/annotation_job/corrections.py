@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from triage.domain.annotation import Annotation, Labels
+from triage.domain.annotation import NOT_TOLD, Annotation, Labels
 from triage.domain.errors import InvalidInput, TriageError
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.history.casebook import Casebook
 from triage.labels.annotation_job.labelling import Labelling, labels_of
-from triage.store import Store
+from triage.store import Store, TriageRun
 
 
 class Draft(NamedTuple):
     """The labels of an incident before they are saved: those `shown` and those `chosen`. Facets without a label are
-    left out.
+    left out; one with no labels is not told.
     """
 
     shown: Labels
@@ -28,7 +28,8 @@ class Draft(NamedTuple):
         known = {
             facet.id: labels
             for facet in taxonomy.facets
-            if (labels := tuple(label for label in shown.get(facet.id, ()) if label in facet.ids))
+            if facet.id in shown
+            and ((labels := tuple(label for label in shown[facet.id] if label in facet.ids)) or not shown[facet.id])
         }
         return cls(known, known)
 
@@ -36,6 +37,11 @@ class Draft(NamedTuple):
     def corrected(self) -> Labels:
         """The chosen labels that differ from the shown ones."""
         return {facet: labels for facet, labels in self.chosen.items() if labels != self.shown.get(facet)}
+
+    @property
+    def confirmed(self) -> Labels:
+        """The chosen labels that are the shown ones."""
+        return {facet: labels for facet, labels in self.chosen.items() if labels == self.shown.get(facet)}
 
     def choose(self, taxonomy: Taxonomy, facet_id: str, labels: Sequence[str]) -> Draft:
         """The draft with these labels of a facet, the primary one first; no labels removes the facet.
@@ -51,7 +57,13 @@ class Draft(NamedTuple):
         return self._replace(chosen=chosen)
 
     def pick(self, taxonomy: Taxonomy, facet_id: str, label: str) -> Draft:
-        """The draft with this label chosen; in a facet with many labels, added to those chosen before."""
+        """The draft with this label chosen; in a facet with many labels, added to those chosen before.
+
+        `NOT_TOLD` is chosen for the facets below too.
+        """
+        if label == NOT_TOLD:
+            untold = (facet_id, *(facet.id for facet in taxonomy.refining(facet_id)))
+            return self._replace(chosen=self.chosen | dict.fromkeys(untold, ()))
         if taxonomy.facet(facet_id).cardinality == "multi":
             return self.toggle(taxonomy, facet_id, label)
         return self.choose(taxonomy, facet_id, (label,))
@@ -82,11 +94,19 @@ class Corrections:
         await self._store.assignments.record_serving(incident_id, annotator, showed_model=True)
 
     async def give(
-        self, incident_id: str, labels: Labels, annotator: str, *, is_gold: bool = False, note: str = ""
+        self,
+        incident_id: str,
+        labels: Labels,
+        annotator: str,
+        *,
+        shown: TriageRun | None = None,
+        is_gold: bool = False,
+        note: str = "",
     ) -> list[Annotation]:
         """Save a person's labels, confirmed or corrected, all or none, and return the stored annotations.
 
-        Raises `NotFound`, `UnknownLabel`, and `InvalidInput` for no labels or for gold labels that do not fit together.
+        Labels that the `shown` triage gave are stored as confirmations of it. Raises `NotFound`, `UnknownLabel`, and
+        `InvalidInput` for no labels or for labels that contradict each other.
         """
         if not labels:
             raise InvalidInput("There is no label to save. Choose one first.", field="labels")
@@ -102,10 +122,27 @@ class Corrections:
                 is_gold=is_gold,
                 note=note,
                 created_at=now,
+                confirms=shown.run_id if shown is not None and ids and ids == _given(shown).get(facet) else None,
             )
             for facet, ids in labels.items()
         ]
         return await self._casebook.annotate(incident_id, annotations)
+
+
+def check_given(taxonomy: Taxonomy, confirmed: Labels, given: Mapping[str, Sequence[str]]) -> None:
+    """Raise `InvalidInput` if a confirmed label is not one that the triage or a person gave: then nobody can have been
+    shown it."""
+    names = [taxonomy.facet(facet).name for facet, labels in confirmed.items() if labels != given.get(facet)]
+    if names:
+        raise InvalidInput(
+            f"There is nothing to confirm in {', '.join(names)}: the triage abstains there, or its label has changed. "
+            "Load the page anew; then choose a label there, or save only the others.",
+            field="labels",
+        )
+
+
+def _given(run: TriageRun) -> Labels:
+    return {facet: result.labels for facet, result in run.triage.facets.items() if result.labels}
 
 
 def _put(chosen: Labels, facet: Facet, labels: Sequence[str]) -> None:
@@ -134,38 +171,61 @@ def _remove_misfits(taxonomy: Taxonomy, chosen: Labels) -> None:
 
 
 class Confirmed(NamedTuple):
-    """Counts of confirmed labels and their incidents, and the reason for each incident left out."""
+    """Counts of confirmed labels and their incidents, the reason for each incident left out, and the facets of each
+    confirmed one on which the triage abstains."""
 
     incidents: int
     labels: int
     left_out: dict[str, str]
+    abstained: dict[str, tuple[str, ...]]
 
 
 async def confirm(
-    casebook: Casebook, store: Store, incident_ids: Sequence[str], annotator: str, *, is_gold: bool = False
+    casebook: Casebook,
+    store: Store,
+    incident_ids: Sequence[str],
+    annotator: str,
+    *,
+    shown: Collection[str],
+    is_gold: bool = False,
 ) -> Confirmed:
     """Save the labels of the latest triages as the annotator's own, marked `saw_model`, incident by incident.
 
-    Facets that the annotator has labelled keep their labels. Incidents that the annotator still has to label blind, or
-    that have no label to confirm, are left out. With `is_gold` the incidents join the history.
+    Facets that the annotator has labelled keep their labels. Incidents that the annotator still has to label blind,
+    that have no label to confirm, or whose latest run is not among the `shown` ones, are left out. With `is_gold` the
+    incidents join the history.
     """
     ids = list(dict.fromkeys(incident_ids))
     blind = await Labelling(store, casebook.taxonomy).waiting(annotator, ids, blind=True)
     corrections = Corrections(casebook, store)
-    labels, left_out = 0, dict[str, str]()
+    labels, left_out, abstained = 0, dict[str, str](), dict[str, tuple[str, ...]]()
     for incident_id in ids:
         if incident_id in blind:
             left_out[incident_id] = "you still have to label it without seeing the model's labels"
             continue
         try:
-            triage = await store.triages.find(incident_id)
+            run = next(iter(await store.triages.list(incident_id, 1)), None)
+            if run is None:
+                left_out[incident_id] = "it is not triaged yet"
+                continue
+            if run.run_id not in shown:
+                left_out[incident_id] = "it was triaged again since: look at its labels first"
+                continue
             mine = labels_of(await store.annotations.list(incident_id), annotator)
-            triaged = triage.facets.items() if triage else ()
-            own = {facet: result.labels for facet, result in triaged if result.labels and facet not in mine}
+            own = {facet: ids for facet, ids in _given(run).items() if facet not in mine}
+            missing = tuple(facet for facet, result in run.triage.facets.items() if not result.labels)
             if own:
-                labels += len(await corrections.give(incident_id, own, annotator, is_gold=is_gold))
+                given = await corrections.give(incident_id, own, annotator, shown=run, is_gold=is_gold)
+                labels += len(given)
+                abstained |= {incident_id: missing} if missing else {}
             else:
-                left_out[incident_id] = "it has no model label that you could confirm"
+                left_out[incident_id] = _nothing_to_confirm(missing)
         except TriageError as error:
             left_out[incident_id] = error.detail
-    return Confirmed(len(ids) - len(left_out), labels, left_out)
+    return Confirmed(len(ids) - len(left_out), labels, left_out, abstained)
+
+
+def _nothing_to_confirm(abstained: Sequence[str]) -> str:
+    if not abstained:
+        return "you have labelled all of it"
+    return f"the triage abstains on {', '.join(abstained)}: open it and choose the labels"

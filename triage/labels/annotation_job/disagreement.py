@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from triage.domain.annotation import Annotation, Labels, standing
+from triage.domain.annotation import NOT_TOLD, Annotation, Labels, standing
 from triage.domain.errors import InvalidInput
 from triage.domain.taxonomy import Facet, Taxonomy
 
@@ -60,6 +60,8 @@ def opinions(annotations: Iterable[Annotation]) -> list[Annotation]:
 
 def compared_labels(facet: Facet, labels: Sequence[str]) -> str:
     """The text on which agreement is measured: the primary label, or all labels of a facet with many."""
+    if not labels:
+        return NOT_TOLD
     return "+".join(sorted(labels)) if facet.cardinality == "multi" else labels[0]
 
 

@@ -17,9 +17,12 @@ from triage.store import Store
 
 
 class Answer(NamedTuple):
-    """An annotator's labels of one facet. The first is the primary one; the note gives the reason."""
+    """An annotator's labels of one facet. The first is the primary one; the note gives the reason.
 
-    labels: tuple[str, ...]
+    No labels say that the write-up doesn't tell; None is no answer yet.
+    """
+
+    labels: tuple[str, ...] | None
     note: str = ""
 
 
@@ -34,12 +37,12 @@ class WorkItem(NamedTuple):
         return {facet: annotation.labels for facet, annotation in self.given.items()}
 
     def answer(self, facet_id: str) -> Answer:
-        """The answer for a facet so far; it has no labels if there is none."""
+        """The answer for a facet so far."""
         annotation = self.given.get(facet_id)
-        return Answer(()) if annotation is None else Answer(annotation.labels, annotation.note)
+        return Answer(None) if annotation is None else Answer(annotation.labels, annotation.note)
 
     def drafted(self, draft: Mapping[str, Answer]) -> WorkItem:
-        """The work item as it would be after these answers. An answer without labels counts as no answer."""
+        """The work item as it would be after these answers."""
         mine = self.assignment
         given = {
             facet: Annotation(
@@ -50,7 +53,7 @@ class WorkItem(NamedTuple):
                 note=answer.note,
             )
             for facet, answer in draft.items()
-            if answer.labels
+            if answer.labels is not None
         }
         return self._replace(given=given)
 
@@ -70,13 +73,13 @@ class WorkItem(NamedTuple):
 
         A child of an open facet is not open yet, and one without labels under the chosen parent never is.
         """
-        waiting = []
-        for facet in self.facets(taxonomy):
-            ids = {label.id for label in self.offered(facet)}
-            answered = set(self.labels.get(facet.id, ()))
-            if ids and not (answered and answered <= ids):
-                waiting.append(facet)
-        return waiting
+        return [facet for facet in self.facets(taxonomy) if self.offered(facet) and not self._is_answered(facet)]
+
+    def _is_answered(self, facet: Facet) -> bool:
+        labels = self.labels.get(facet.id)
+        if labels:
+            return set(labels) <= {label.id for label in self.offered(facet)}
+        return labels is not None and not self.labels.get(facet.parent or "")
 
 
 class FacetQuestion(NamedTuple):
@@ -169,9 +172,13 @@ class Labelling:
     async def give_all(self, piece: WorkItem, answers: Mapping[str, Answer]) -> WorkItem:
         """Save the labels of several facets, all or none, and return the updated work item.
 
-        Raises `InvalidInput` for labels that are not offered, or do not fit together.
+        Where a facet is not told, the facets below are not told either. Raises `InvalidInput` for labels that are not
+        offered, or do not fit together.
         """
         annotations, after = [], piece
+        untold = [facet for facet, answer in answers.items() if answer.labels == ()]
+        below = {facet.id: Answer(()) for parent in untold for facet in self.taxonomy.refining(parent)}
+        answers = {**answers, **below}
         for facet in (each for each in self.taxonomy.facets if each.id in answers):
             annotation = self._checked(after, facet, answers[facet.id])
             annotations.append(annotation)
@@ -205,7 +212,7 @@ class Labelling:
         return waiting
 
     def _checked(self, piece: WorkItem, facet: Facet, answer: Answer) -> Annotation:
-        ids = self.taxonomy.canonical(facet.id, answer.labels)
+        ids = self.taxonomy.canonical_answer(facet.id, answer.labels or ())
         offered = [label.id for label in piece.offered(facet)]
         if not set(ids) <= set(offered):
             raise InvalidInput(

@@ -106,5 +106,5 @@ def _by_facet(annotations: Sequence[Annotation]) -> dict[str, dict[str, dict[str
     """Facet -> annotator -> incident -> labels."""
     by_facet: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {}
     for a in annotations:
-        by_facet.setdefault(a.facet, {}).setdefault(a.annotator, {})[a.incident_id] = a.labels
+        by_facet.setdefault(a.facet, {}).setdefault(a.annotator, {})[a.incident_id] = a.answer
     return by_facet

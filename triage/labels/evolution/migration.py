@@ -71,7 +71,7 @@ def preview(plan: Plan, old: Taxonomy, new: Taxonomy, annotations: Sequence[Anno
     withdrawn: list[Withdrawn] = []
     dropped = 0
     for annotation in latest:
-        canonical = annotation.model_copy(update={"labels": old.canonical(annotation.facet, annotation.labels)})
+        canonical = annotation.model_copy(update={"labels": old.canonical_answer(annotation.facet, annotation.labels)})
         step = plan.facet(annotation.facet)
         if step.to is None:
             dropped += 1
@@ -127,7 +127,7 @@ def _rewritten(
     annotation: Annotation, facet: str, labels: tuple[str, ...], old: Taxonomy, *, is_derived: bool
 ) -> Annotation:
     """The annotation with its new ids. If the meaning changed, it becomes a derived annotation."""
-    origin = f"migrated from {old.id} {old.version}: {annotation.facet} {', '.join(annotation.labels)}"
+    origin = f"migrated from {old.id} {old.version}: {annotation.facet} {', '.join(annotation.answer)}"
     values = annotation.model_dump() | {
         "facet": facet,
         "labels": labels,

@@ -68,7 +68,7 @@ def rank(
     for annotation in latest:
         by_place[annotation.incident_id, annotation.facet].append(annotation)
     rates = _disagreement_rates(by_place)
-    gold = Counter((a.facet, a.labels[0]) for a in latest if a.is_gold)
+    gold = Counter((a.facet, a.answer[0]) for a in latest if a.is_gold)
     places: dict[tuple[str, str], list[Withdrawn]] = defaultdict(list)
     for item in withdrawn:
         places[item.annotation.incident_id, item.annotation.facet].append(item)

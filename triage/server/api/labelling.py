@@ -44,7 +44,11 @@ class NewAnnotation(BaseModel, frozen=True, extra="forbid"):
     """A person's labels for one facet of one incident. `is_gold` adds the incident to the history at once."""
 
     facet: str = Field(min_length=1, max_length=100)
-    labels: tuple[str, ...] = Field(min_length=1, max_length=20)
+    labels: tuple[str, ...] = Field(
+        max_length=20,
+        description="None, if the write-up doesn't tell and the facet has no label for that. The facets below are then "
+        "not told either.",
+    )
     annotator: Text = Field(min_length=1, max_length=200)
     is_gold: bool = False
     note: Text = Field(default="", max_length=4000)
@@ -58,9 +62,12 @@ class NewAdjudication(BaseModel, frozen=True, extra="forbid"):
     """The gold labels of one facet, decided from its annotations. The first label is the primary one."""
 
     facet: str = Field(min_length=1, max_length=100)
-    labels: tuple[str, ...] = Field(min_length=1, max_length=20)
+    labels: tuple[str, ...] = Field(
+        max_length=20, description="None settle that the write-up doesn't tell: the incident has no label there."
+    )
     annotator: Text = Field(min_length=1, max_length=200, description="Who adjudicates.")
     note: Text = Field(default="", max_length=4000, description="The reason.")
+    accepts_new_label: bool = Field(default=False, description="Needed for a label that no annotator gave.")
 
 
 class Verdicts(BaseModel, frozen=True):
@@ -104,7 +111,7 @@ class LabellingTask(BaseModel, frozen=True):
             FacetToLabel(
                 **asked.facet.model_dump(include={"id", "name", "question", "cardinality", "parent"}),
                 labels=asked.labels,
-                given=asked.given.labels,
+                given=asked.given.labels or (),
                 is_open=asked.is_open,
             )
             for asked in task.sheet(taxonomy)
@@ -144,8 +151,9 @@ async def post_annotations(
     """Label an incident: one annotation or a list of them, all or none.
 
     A gold label adds the incident to the history at once. An annotator's latest annotation of a facet counts; one
-    without `is_gold` withdraws the same annotator's gold label. Repeating the previous annotation stores nothing. With
-    `If-Match`, nothing is stored if the incident's annotations changed since.
+    without `is_gold` withdraws the same annotator's gold label. Repeating the previous annotation stores nothing. A
+    label that contradicts the same annotator's label of the facet above or below is refused: to change both, send them
+    together. With `If-Match`, nothing is stored if the incident's annotations changed since.
     """
     posted = await read_models(request, NewAnnotation)
     annotations = [each.annotation(incident_id) for each in posted]
@@ -231,13 +239,13 @@ async def post_adjudications(request: Request, service: Parts, incident_id: Inci
     """Settle one or several facets of an incident, all or none. The labels become gold.
 
     Each adjudication lists in `settles` the annotations that it was made from. Settling a facet also accepts the labels
-    of its parent facet if all annotators agree on them.
+    of its parent facet if all annotators agree on them. A label that no annotator gave needs `accepts_new_label`.
     """
     posted = await read_models(request, NewAdjudication)
     adjudicators = {each.annotator for each in posted}
     if len(adjudicators) > 1:
         raise InvalidInput("Adjudications in one request must have the same annotator.", field="annotator")
-    rulings = [Ruling(each.facet, each.labels, each.note) for each in posted]
+    rulings = [Ruling(each.facet, each.labels, each.note, each.accepts_new_label) for each in posted]
     stored = await service.adjudication.settle(incident_id, adjudicators.pop(), rulings)
     return answer(Annotations(annotations=tuple(stored)), 201)
 

@@ -166,7 +166,7 @@ def _lines(item: News, names: DisplayNames) -> list[str]:
 
 
 def _now(item: News, names: DisplayNames) -> str:
-    return names.labels(item.correction.facet, item.correction.labels) if item.correction else ""
+    return names.labels(item.correction.facet, item.correction.answer) if item.correction else ""
 
 
 def _triage_lines(triage: Triage, names: DisplayNames) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from fastapi import Response
 
-from triage.domain.annotation import Annotation, Labels
+from triage.domain.annotation import NOT_TOLD, Annotation, Labels
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.domain.triage_result import Evidence, FacetResult, LabelProbability, Neighbour, Triage
@@ -21,7 +21,7 @@ from triage.server.web.downloads import MARKDOWN, attachment
 from triage.server.web.rendering import page_router
 from triage.server.web.template_filters import incident_path
 from triage.server.web.visit import PosterVisit, ReaderVisit, Visit
-from triage.store import StoredIncident
+from triage.store import StoredIncident, TriageRun
 
 router = page_router()
 
@@ -284,10 +284,11 @@ class SheetRow(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """The labels of an incident and the reader's draft. `is_picked` if the reader just picked a label."""
+    """The labels of an incident and the reader's draft. `run` is that of its latest triage. `is_picked` if the reader
+    just picked a label."""
 
     stored: StoredIncident
-    triage: Triage | None
+    run: TriageRun | None
     annotations: Sequence[Annotation]
     rows: list[SheetRow]
     draft: Draft
@@ -295,6 +296,21 @@ class Sheet(NamedTuple):
     note: str = ""
     saved: str = ""
     is_picked: bool = False
+
+    @property
+    def triage(self) -> Triage | None:
+        """The latest triage."""
+        return self.run.triage if self.run else None
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run, empty without one."""
+        return self.run.run_id if self.run else ""
+
+    @property
+    def shown(self) -> Labels:
+        """The labels to confirm, as in `labels`, with no labels for a facet that is not told."""
+        return self.labels | {row.facet.id: () for row in self.rows if row.current.is_untold}
 
     @property
     def foreign(self) -> dict[str, FacetResult]:
@@ -313,17 +329,20 @@ async def read_sheet(visit: Visit, incident_id: str, draft: Draft | None = None,
     """The sheet of an incident. By default, the draft confirms the labels shown. Raises `NotFound`."""
     taxonomy, store = visit.taxonomy, visit.store
     stored = await store.incidents.get(incident_id)
-    triage = await store.triages.find(incident_id)
+    run = next(iter(await store.triages.list(incident_id, 1)), None)
     annotations = await store.annotations.list(incident_id)
+    triage = run.triage if run else None
     current = {facet.id: FacetLabel.of(facet.id, triage, annotations) for facet in taxonomy.facets}
-    draft = draft or Draft.of(taxonomy, {facet: each.labels for facet, each in current.items()})
+    shown = {facet: each.labels for facet, each in current.items() if each.labels or each.is_untold}
+    draft = draft or Draft.of(taxonomy, shown)
+    chosen = {facet: labels or (NOT_TOLD,) for facet, labels in draft.chosen.items()}
     rows = [
-        SheetRow(place, facet, current[facet.id], draft.chosen.get(facet.id, ()), facet.id in draft.corrected)
+        SheetRow(place, facet, current[facet.id], chosen.get(facet.id, ()), facet.id in draft.corrected)
         for place, facet in enumerate(taxonomy.facets, start=1)
     ]
     people = [annotation for each in current.values() for annotation in each.people]
     is_gold = any(annotation.is_gold for annotation in people if annotation.annotator == visit.annotator)
-    return Sheet(stored, triage, annotations, rows, draft, **{"is_gold": is_gold} | more)
+    return Sheet(stored, run, annotations, rows, draft, **{"is_gold": is_gold} | more)
 
 
 def sheet_context(visit: Visit, sheet: Sheet) -> dict[str, Any]:

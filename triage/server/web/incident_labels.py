@@ -6,10 +6,10 @@ from typing import Any
 
 from fastapi import Response
 
-from triage.domain.annotation import Annotation, Labels
-from triage.domain.errors import InvalidInput
+from triage.domain.annotation import NOT_TOLD, Annotation, Labels
+from triage.domain.errors import InvalidInput, Outdated
 from triage.domain.taxonomy import Taxonomy
-from triage.labels.annotation_job.corrections import Draft
+from triage.labels.annotation_job.corrections import Draft, check_given
 from triage.render.quantities import plural
 from triage.server.api.access import requires
 from triage.server.api.parameters import IncidentInPath
@@ -60,7 +60,13 @@ async def _save(
 ) -> Response:
     annotator = visit.required_annotator(form.get("annotator", ""))
     labels = draft.corrected if form["save"] == "corrected" else draft.chosen
-    annotations = await visit.corrections.give(incident_id, labels, annotator, is_gold=is_gold, note=note)
+    sheet = await read_sheet(visit, incident_id)
+    if confirmed := {facet: ids for facet, ids in draft.confirmed.items() if facet in labels}:
+        if form.get("run", "") != sheet.run_id:
+            raise Outdated("The incident was triaged again meanwhile: load the page anew, then confirm its labels.")
+        check_given(visit.taxonomy, confirmed, Draft.of(visit.taxonomy, sheet.shown).shown)
+    shown = sheet.run if form.get("run", "") == sheet.run_id else None
+    annotations = await visit.corrections.give(incident_id, labels, annotator, shown=shown, is_gold=is_gold, note=note)
     if visit.is_part:
         saved = f"Saved: {plural(len(annotations), 'label')} by {annotator}"
         saved += ", and part of the history." if is_gold else "."
@@ -85,7 +91,8 @@ def _labels(taxonomy: Taxonomy, form: FormFields, field: str) -> Labels:
     labels: Labels = {}
     for value in form.getlist(field):
         facet, label = _parse(value)
-        labels[facet] = (*labels.get(facet, ()), taxonomy.facet(facet).label(label).id)
+        ids = () if label == NOT_TOLD else (taxonomy.facet(facet).label(label).id,)
+        labels[facet] = (*labels.get(facet, ()), *ids)
     return labels
 
 

@@ -61,7 +61,7 @@ async def annotations_file(visit: ReaderVisit, incident_id: IncidentInPath, exte
             (
                 annotation.created_at.isoformat(),
                 annotation.facet,
-                ";".join(annotation.labels),
+                ";".join(annotation.answer),
                 annotation.annotator,
                 annotation.origin,
                 int(annotation.is_gold),

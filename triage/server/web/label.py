@@ -6,12 +6,13 @@ annotators disagree, and settle them by a gold label.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated, NamedTuple
 from urllib.parse import urlencode
 
 from fastapi import Form, Query, Response
 
+from triage.domain.annotation import NOT_TOLD
 from triage.domain.errors import InvalidInput, NotFound
 from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.labels.annotation_job.adjudication import Dispute, DisputedPage, Ruling
@@ -28,6 +29,8 @@ _PATH = "/label/incidents/{incident_id}"
 
 _KEYS = "123456789acefhilmoprtuvwyz"
 """Keys for labels. The other letters are shortcuts of the page (back, definitions, note, skip) and of all pages."""
+
+_NOT_TOLD_KEY = "0"
 
 _MOST_BYTES = 200_000
 """Maximum size of the answers for one incident."""
@@ -109,13 +112,14 @@ async def save(visit: AnnotatorVisit, incident_id: IncidentInPath) -> Response:
     taxonomy = visit.taxonomy
     answers = read_answers(await read_form(visit.request, _MOST_BYTES), piece.facets(taxonomy))
     for facet_id, answer in answers.items():
-        if answer.note and not answer.labels:
+        if answer.note and answer.labels is None:
             facet = taxonomy.facet(facet_id)
             raise InvalidInput(
                 f"{facet.name} has a note and no label: choose one, or take the note out.", field=facet_id
             )
-    new = {facet: answer for facet, answer in answers.items() if answer.labels and answer != piece.answer(facet)}
-    if not new and not any(answer.labels for answer in answers.values()):
+    given = {facet: answer for facet, answer in answers.items() if answer.labels is not None}
+    new = {facet: answer for facet, answer in given.items() if answer != piece.answer(facet)}
+    if not given:
         raise InvalidInput("Nothing is chosen yet: press the key of a label, or skip this incident.", field="label")
     piece = await visit.service.labelling.give_all(piece, new) if new else piece
     if piece.open_facets(taxonomy):
@@ -147,6 +151,7 @@ def _path(piece: WorkItem) -> str:
 def _questions(taxonomy: Taxonomy, task: Task, draft: dict[str, Answer] | None = None) -> list[Question]:
     asked = task.sheet(taxonomy, draft)
     parents = {each.facet.parent for each in asked}
+    untold = {each.facet.id: each.facet.name for each in asked if each.given.labels == ()}
     questions = []
     for each in asked:
         model_labels = None if task.model is None else task.model.get(each.facet.id)
@@ -158,6 +163,7 @@ def _questions(taxonomy: Taxonomy, task: Task, draft: dict[str, Answer] | None =
                 marks=_parent_names(taxonomy, each) | dict.fromkeys(model_labels or (), "the model's"),
                 is_refined=each.facet.id in parents,
                 remark="The model abstains on this." if model_labels == () else "",
+                waits_for=f"Not told, like {name}." if (name := untold.get(each.facet.parent or "")) else "",
             )
         )
     return questions
@@ -213,9 +219,9 @@ async def settle(visit: AnnotatorVisit, incident_id: IncidentInPath) -> Response
     form = await read_form(visit.request, _MOST_BYTES)
     facet = visit.taxonomy.facet(form.get("facet", ""))
     answer = read_answers(form, [facet])[facet.id]
-    if not answer.labels:
+    if answer.labels is None:
         raise InvalidInput("Nothing is chosen yet: press the key of a label, or skip this incident.", field="label")
-    ruling = Ruling(facet.id, answer.labels, answer.note)
+    ruling = Ruling(facet.id, answer.labels, answer.note, accepts_new_label=form.get("new") == "yes")
     as_of = Labelled(_number(form, "number"), _number(form, "last"))
     await visit.service.adjudication.settle(incident_id, visit.required_annotator(), [ruling], as_of)
     query = {"after": form.get("after", ""), "settled": incident_id, "facet": facet.id}
@@ -240,12 +246,13 @@ def _show(
 def _question(dispute: Dispute) -> Question:
     annotators: dict[str, list[str]] = {}
     for annotation in dispute.annotations:
-        for label in annotation.labels:
+        for label in annotation.answer:
             annotators.setdefault(label, []).append(annotation.annotator)
     verdict = dispute.settled
-    answer = Answer(()) if verdict is None else Answer(verdict.labels, verdict.note)
+    answer = Answer(None) if verdict is None else Answer(verdict.labels, verdict.note)
     marks = {label: ", ".join(names) for label, names in annotators.items()}
-    return Question.of(dispute.facet, dispute.labels, answer, marks=marks)
+    given = [*annotators, *(verdict.answer if verdict else ())]
+    return Question.of(dispute.facet, dispute.labels, answer, marks=marks, given=given)
 
 
 def _number(form: FormFields, field: str) -> int:
@@ -260,20 +267,33 @@ async def _disputes(visit: Visit, cursor: str | None = None) -> DisputedPage:
 
 
 class Choice(NamedTuple):
-    """A label to choose. `is_also` marks an additional label; `mark` is shown beside the label."""
+    """A label to choose; None stands for the answer that the write-up doesn't tell.
 
-    label: Label
+    `is_also` marks an additional label; `mark` is shown beside the label. `is_new` if no annotator gave it.
+    """
+
+    label: Label | None
     key: str
     is_chosen: bool
     is_also: bool
     mark: str
+    is_new: bool
+
+    @property
+    def id(self) -> str:
+        """Its value in a form."""
+        return _id(self.label)
+
+    @property
+    def name(self) -> str:
+        return self.label.name if self.label else NOT_TOLD.capitalize()
 
 
 class Question(NamedTuple):
     """A facet to answer.
 
-    There are no `choices` if the parent facet has no answer yet, or its labels have none below them. `is_refined` says
-    whether another question depends on this one. `remark` is shown below the question.
+    There are no `choices` if the parent facet has no answer yet, or its labels have none below them; `waits_for` says
+    which. `is_refined` says whether another question depends on this one. `remark` is shown below the question.
     """
 
     facet: Facet
@@ -281,40 +301,71 @@ class Question(NamedTuple):
     note: str
     is_refined: bool = False
     remark: str = ""
+    waits_for: str = ""
 
     @classmethod
     def of(
         cls,
         facet: Facet,
-        labels: Iterable[Label],
+        labels: Sequence[Label],
         answer: Answer,
         *,
         marks: Mapping[str, str],
+        given: Collection[str] | None = None,
         is_refined: bool = False,
         remark: str = "",
+        waits_for: str = "",
     ) -> Question:
-        """The question with these labels and an earlier answer. Labels after a primary one are chosen separately."""
-        chosen = answer.labels if facet.cardinality == "multi" else answer.labels[:1]
+        """The question with these labels and an earlier answer. Labels after a primary one are chosen separately.
+
+        With `given`, all other labels are new.
+        """
+        answered = (NOT_TOLD,) if answer.labels == () else answer.labels or ()
+        chosen = answered if facet.cardinality == "multi" else answered[:1]
+        keyed: list[tuple[Label | None, str]] = [
+            (label, _KEYS[n] if n < len(_KEYS) else "") for n, label in enumerate(labels)
+        ]
+        if keyed and facet.may_be_untold and facet.parent is None:
+            keyed.append((None, _NOT_TOLD_KEY))
         choices = tuple(
             Choice(
                 label,
-                _KEYS[n] if n < len(_KEYS) else "",
-                is_chosen=label.id in chosen,
-                is_also=label.id in answer.labels[1:],
-                mark=marks.get(label.id, ""),
+                key,
+                is_chosen=_id(label) in chosen,
+                is_also=_id(label) in answered[1:],
+                mark=marks.get(_id(label), ""),
+                is_new=given is not None and _id(label) not in given,
             )
-            for n, label in enumerate(labels)
+            for label, key in keyed
         )
-        return cls(facet, choices, answer.note, is_refined, remark)
+        return cls(facet, choices, answer.note, is_refined, remark, waits_for)
+
+    @property
+    def given(self) -> list[Choice]:
+        """The choices that take no confirmation."""
+        return [choice for choice in self.choices if not choice.is_new]
+
+    @property
+    def new(self) -> list[Choice]:
+        """The choices that no annotator gave."""
+        return [choice for choice in self.choices if choice.is_new]
+
+
+def _id(label: Label | None) -> str:
+    return label.id if label else NOT_TOLD
 
 
 def read_answers(form: FormFields, facets: Iterable[Facet]) -> dict[str, Answer]:
-    """Facet -> the answer in a form, without labels if none was chosen. Raises `InvalidInput`."""
+    """Facet -> the answer in a form; its labels are None if nothing was chosen. Raises `InvalidInput`."""
     answers = {}
     for facet in facets:
         chosen = [value for name in ("label", "also") for value in form.getlist(f"{name}.{facet.id}") if value]
-        labels = tuple(dict.fromkeys(chosen))
-        if len(labels) > _MOST_LABELS:
+        labels = tuple(dict.fromkeys(chosen)) or None
+        if labels and NOT_TOLD in labels:
+            if len(labels) > 1:
+                raise InvalidInput(f"{facet.name}: choose labels or “Not told”, not both.", field=facet.id)
+            labels = ()
+        if labels and len(labels) > _MOST_LABELS:
             raise InvalidInput(f"{facet.name} takes at most {_MOST_LABELS} labels.", field=facet.id)
         answers[facet.id] = Answer(labels, read_note(form, f"note.{facet.id}", f"The note on {facet.name}"))
     return answers

@@ -145,17 +145,19 @@ async def confirm_chosen(
     visit: AnnotatorVisit,
     view: Viewed,
     chosen: Chosen = [],  # noqa: B006 - FastAPI copies it
+    shown: Annotated[list[str], Form(max_length=_MOST_AT_ONCE)] = [],  # noqa: B006 - as above
     annotator: Annotated[str, Form(max_length=200)] = "",
     is_gold: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Confirm the model's labels of the chosen incidents."""
+    """Confirm the model's labels of the chosen incidents, as far as the page showed them (`shown`: their runs)."""
     name = visit.required_annotator(annotator)
     ids = await _visible(visit, chosen)
-    done = await confirm(visit.service.casebook, visit.store, ids, name, is_gold=is_gold)
+    done = await confirm(visit.service.casebook, visit.store, ids, name, shown=shown, is_gold=is_gold)
     what = f"{plural(done.labels, 'label')} of {plural(done.incidents, 'incident')}"
     gold = ", as gold: they are part of the history" if is_gold and done.incidents else ""
     message = f"{name} confirmed {what}{gold}." if done.incidents else "Nothing was confirmed."
-    response = await _show(visit, view, Outcome(message, _left_out(done.left_out)))
+    details = [*_left_out(done.left_out), *_abstained(done.abstained, visit.taxonomy)]
+    response = await _show(visit, view, Outcome(message, details))
     remember_annotator(response, name)
     return response
 
@@ -279,6 +281,15 @@ def _left_out(reasons: Mapping[str, str]) -> list[str]:
     lines = [f"{incident_id} was left out: {reason}" for incident_id, reason in reasons.items()]
     more = [f"and {len(lines) - _REASONS_SHOWN} more"] if len(lines) > _REASONS_SHOWN else []
     return [*lines[:_REASONS_SHOWN], *more]
+
+
+def _abstained(facets: Mapping[str, Sequence[str]], taxonomy: Taxonomy) -> list[str]:
+    """How many of the confirmed incidents have facets without a label, and which facets."""
+    if not facets:
+        return []
+    names = DisplayNames(taxonomy)
+    missing = ", ".join(map(names.facet, dict.fromkeys(facet for each in facets.values() for facet in each)))
+    return [f"The triage abstains in {plural(len(facets), 'incident')} ({missing}): open them to choose those labels."]
 
 
 def _day(text: str) -> datetime | None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
+from triage.domain.annotation import NOT_TOLD
 from triage.domain.errors import InvalidInput, TriageError
 from triage.domain.principal import Principal
 from triage.domain.taxonomy import DisplayNames
@@ -77,7 +78,7 @@ class Visit:
         self, template: str, /, *, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any
     ) -> Response:
         """A page or a part of one, from a template that gets `context`, the taxonomy and the `names` of its labels."""
-        shared = {"taxonomy": self.taxonomy, "names": DisplayNames(self.taxonomy)}
+        shared = {"taxonomy": self.taxonomy, "names": DisplayNames(self.taxonomy), "not_told": NOT_TOLD}
         return show(self.request, template, status=status, headers=headers, **(shared | context))
 
     def go_to(self, path: str) -> Response:
