@@ -63,7 +63,8 @@ def _labels(triage: Triage, taxonomy: Taxonomy) -> Table:
         color = "green" if p >= 0.7 else "yellow"
         bar = Text.assemble(("█" * full, color), ("·" * (_BAR - full), "dim"), f" {p:>4.0%}")
         labels = ", ".join(facet.label(label).name for label in result.labels)
-        table.add_row(facet.name, Text(labels, style="bold"), bar, _others(facet, result))
+        notes = [_others(facet, result), "" if result.evidence else "no sentence shows this"]
+        table.add_row(facet.name, Text(labels, style="bold"), bar, " · ".join(filter(None, notes)))
     return table
 
 
@@ -79,7 +80,10 @@ def _evidence(triage: Triage, taxonomy: Taxonomy) -> list[RenderableType]:
     supported: dict[str, list[str]] = {}
     for facet in taxonomy.triaged:
         for evidence in triage.facets[facet.id].evidence if facet.id in triage.facets else ():
-            supported.setdefault(" ".join(evidence.quote.split()), []).append(facet.name)
+            result = triage.facets[facet.id]
+            is_close = evidence.label is not None and evidence.label not in result.labels
+            about = f"{facet.name}: {facet.label(evidence.label).name}?" if is_close else facet.name
+            supported.setdefault(" ".join(evidence.quote.split()), []).append(about)
     lines: list[RenderableType] = []
     for quote, facets in supported.items():
         shown = Text.assemble(_quoted(quote), (f"  {', '.join(facets)}", "dim"))

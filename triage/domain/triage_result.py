@@ -13,11 +13,15 @@ from triage.domain.incident import TtmUntil
 
 
 class Evidence(BaseModel, frozen=True):
-    """A span of the incident's text that supports a label. Offsets count characters of the original `Incident.text`."""
+    """A span of the incident's text that supports a label. Offsets count characters of the original `Incident.text`.
+
+    `label` is the label that it shows; None for a quote that a model gave for all labels of the facet.
+    """
 
     start: int = Field(ge=0)
     end: int = Field(ge=0)
     quote: str
+    label: str | None = None
 
     @classmethod
     def locate(cls, quote: str, text: str) -> Evidence | None:
@@ -42,6 +46,7 @@ class FacetResult(BaseModel, frozen=True):
     """The triage of one facet.
 
     `labels` is empty if it abstains; `abstention` then gives the reason, the close labels, and what would settle it.
+    `evidence` is empty where no sentence shows the labels; where the facet abstains, it shows the close labels.
     `distribution` covers all labels considered, best first; in a facet with several labels the probabilities are
     independent. Without a calibrator for these settings `is_calibrated` is False, and the probabilities serve for
     ranking only. `sources` holds what was combined: label -> probability by the `model` alone, its `prior`, the

@@ -10,6 +10,7 @@ from typing import Any
 
 from triage.domain.errors import UnusableAnswer
 from triage.domain.incident import Incident
+from triage.domain.lines import clean_text
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import FacetResult, Provenance, Triage
 from triage.evaluation.datasets import Case
@@ -42,7 +43,7 @@ class PipelineUnderTest:
             incidents = await asyncio.to_thread(
                 lambda batch: [self._redactor.redact_incident(case.incident) for case in batch], portion
             )
-            vectors = await self._embedder.embed([incident.text for incident in incidents])
+            vectors = await self._embedder.embed([clean_text(incident.text) for incident in incidents])
             labels = [case.gold for case in portion]
             await self._history.remember(list(zip(incidents, labels, strict=True)), vectors)
             progress("history", start + len(portion), len(cases))

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 from triage.domain.annotation import Annotation, Labels, Origin, standing
 from triage.domain.errors import Conflict, InvalidInput, NotFound
 from triage.domain.incident import Incident, content_id
+from triage.domain.lines import clean_text
 from triage.domain.principal import DEFAULT_TEAM, SHARED_TEAM, team_id
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
@@ -241,7 +242,7 @@ class Casebook:
         `teams` are the teams whose incidents are searched; None means all.
         """
         redacted = await asyncio.to_thread(self._redactor.redact, text)
-        vector = (await self._embedder.embed([redacted.text]))[0]
+        vector = (await self._embedder.embed([clean_text(redacted.text)]))[0]
         return await self.history.neighbours(redacted.text, vector, k, as_of=as_of, teams=teams)
 
     async def browse(
@@ -256,7 +257,7 @@ class Casebook:
         """Browse the history of these `teams` (None: all), see `browse`: the first 5,000 incidents of a larger one."""
         redacted = await asyncio.to_thread(self._redactor.redact, text)
         has_meaning = bool(text.strip()) and mode != "words"
-        vector = (await self._embedder.embed([redacted.text]))[0] if has_meaning else None
+        vector = (await self._embedder.embed([clean_text(redacted.text)]))[0] if has_meaning else None
         examples = await self.history.examples("", teams=teams)
         return await asyncio.to_thread(
             browse, examples, redacted.text, vector, chosen=chosen, mode=mode, k=k, without=without

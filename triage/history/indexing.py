@@ -15,6 +15,7 @@ import numpy as np
 
 from triage.domain.annotation import Labels
 from triage.domain.incident import Incident
+from triage.domain.lines import clean_text
 from triage.domain.triage_result import Neighbour
 from triage.history import Example, History, IndexUnavailable
 from triage.history.entries import Entry
@@ -233,7 +234,7 @@ class Indexer:
         if not missing:
             return {}
         redact = self._redactor.redact
-        texts = await asyncio.to_thread(lambda: [redact(incident.text).text for incident in missing])
+        texts = await asyncio.to_thread(lambda: [clean_text(redact(incident.text).text) for incident in missing])
         made = await self._embedder.embed(texts)
         return {incident.id: vector for incident, vector in zip(missing, made, strict=True)}
 

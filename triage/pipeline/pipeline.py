@@ -23,11 +23,12 @@ from triage.observability.progress import begin
 from triage.observability.spans import span
 from triage.pipeline.calibration import UNCALIBRATED, Calibration, Circumstances
 from triage.pipeline.classification import Answer, Classifier, Subject, Usage
-from triage.pipeline.classification.evidence import locate
+from triage.pipeline.classification.evidence import locate, show
 from triage.pipeline.classification.instructions import readable_text, without_instructions_in
 from triage.pipeline.classification.likeness import DefinitionReader, Likeness
 from triage.pipeline.classification.linear_models import Distributions, Learner
 from triage.pipeline.classification.sentences import Sentence, condense
+from triage.pipeline.classification.sufficiency import TOO_LITTLE, is_too_little, without_kind
 from triage.pipeline.contrast import Contrasted, contrast
 from triage.pipeline.decision import FacetRule, decide
 from triage.pipeline.mitigation import suggest
@@ -49,7 +50,7 @@ class PipelineOptions(NamedTuple):
 
     `turns` is how many incidents a model may be asked about at once: 1 for a local model, whose cached prompt prefix
     they share. With `ask_for_quotes` a model that answers with letters is also asked for evidence. Without it, the
-    evidence is the sentence most similar to the label's definition.
+    evidence is the sentence that shows the label best.
     """
 
     neighbours: int = 10
@@ -175,7 +176,10 @@ class Pipeline:
                 learned.setdefault(facet, {})["definitions"] = distribution
         with _timed(seconds, "classify"):
             decision = await self._decide(reading.sentences, neighbours, learned)
-        facets, dropped = _with_evidence(decision.facets, decision.quotes, likeness, redacted)
+        decided = decision.facets
+        if is_too_little(reading.text, self.taxonomy):
+            decided = without_kind(decided, self.taxonomy)
+        facets, dropped = _with_evidence(decided, decision.quotes, likeness, redacted)
         kind = self.taxonomy.triaged[0].id
         likely = {each.label: each.probability for each in facets[kind].distribution}
         shown = by_likely_label(neighbours, kind, likely)[: self._options.shown_neighbours]
@@ -234,7 +238,9 @@ class Pipeline:
             for facet, result in triage.facets.items()
             if "model" in result.sources
         }
-        return decide(self.taxonomy, answers, neighbours, learned, rules)
+        facets = decide(self.taxonomy, answers, neighbours, learned, rules)
+        is_little = any(result.abstention == TOO_LITTLE for result in triage.facets.values())
+        return without_kind(facets, self.taxonomy) if is_little else facets
 
     def rules_of(self, triage: Triage) -> Mapping[str, FacetRule]:
         """The rules that decided a stored triage. Raises `MadeOtherwise` if they are not today's."""
@@ -367,15 +373,14 @@ def _with_evidence(
 ) -> tuple[dict[str, FacetResult], int]:
     """The results with the quotes that are in the write-up, and how many quotes are not.
 
-    A facet without such a quote gets the sentence most similar to the label's definition.
+    A facet without such a quote gets the sentences that show its labels, or its close labels where it abstains.
     """
     results, dropped = {}, 0
     for facet_id, facet in facets.items():
         found = locate(quotes.get(facet_id, ()), redacted)
         dropped += len(quotes.get(facet_id, ())) - len(found)
-        if not found and facet.labels:
-            sentence = likeness.evidence(facet_id, facet.labels[0])
-            found = locate([sentence.text], redacted) if sentence else ()
+        if not found:
+            found = show(facet, likeness, redacted)
         results[facet_id] = facet.model_copy(update={"evidence": found})
     return results, dropped
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from triage.domain.annotation import Annotation, agreed_by_people
 from triage.domain.correction_preview import ChangedIncident, Direction, FacetChange, Kind, NotCompared, Preview
 from triage.domain.incident import Incident
+from triage.domain.lines import clean_text
 from triage.domain.principal import SHARED_TEAM
 from triage.domain.taxonomy import Facet
 from triage.domain.triage_result import FacetResult, Triage
@@ -229,7 +230,7 @@ class Previewer:
         """The text that was embedded and learned from when the incident was triaged."""
         redacted = self._redacted(incident.incident.text)
         if not incident.triage.provenance.withheld_sentences:
-            return redacted
+            return clean_text(redacted)
         return readable_text(redacted, self._pipeline.taxonomy).text
 
     async def _embed(self, texts: Mapping[str, str], end: float) -> dict[str, Vectors]:

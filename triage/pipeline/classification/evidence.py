@@ -1,14 +1,18 @@
-"""Evidence: finds a model's quotes in the write-up."""
+"""Evidence: the sentences that show labels, and the quotes of a model that are in the write-up."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from triage.domain.triage_result import Evidence
+from triage.domain.triage_result import Evidence, FacetResult
+from triage.pipeline.classification.likeness import Likeness
 from triage.redaction import Redacted
 
+_MOST_CANDIDATES = 3
+_CLOSE = 1 / 3
 
-def locate(quotes: Iterable[str], redacted: Redacted) -> tuple[Evidence, ...]:
+
+def locate(quotes: Iterable[str], redacted: Redacted, label: str | None = None) -> tuple[Evidence, ...]:
     """The quotes found in the redacted text, with offsets in the original; others are left out.
 
     The quotes are of the redacted text, so they can't reveal what was redacted.
@@ -18,5 +22,20 @@ def locate(quotes: Iterable[str], redacted: Redacted) -> tuple[Evidence, ...]:
         evidence = Evidence.locate(quote, redacted.text)
         if evidence is not None:
             start, end = redacted.original_span(evidence.start, evidence.end)
-            found.append(Evidence(start=start, end=end, quote=evidence.quote))
+            found.append(Evidence(start=start, end=end, quote=evidence.quote, label=label))
     return tuple(dict.fromkeys(found))
+
+
+def show(result: FacetResult, likeness: Likeness, redacted: Redacted) -> tuple[Evidence, ...]:
+    """The sentence that shows each label of the facet; each close label where it abstains.
+
+    A label that no sentence shows has none.
+    """
+    shown = [(label, likeness.evidence(result.facet, label)) for label in result.labels or _close(result)]
+    return tuple(each for label, sentence in shown if sentence for each in locate([sentence.text], redacted, label))
+
+
+def _close(result: FacetResult) -> list[str]:
+    """The labels that were close where the facet abstains: at most three, none a third as likely as the first."""
+    ranked = result.distribution[:_MOST_CANDIDATES]
+    return [each.label for each in ranked if each.probability >= ranked[0].probability * _CLOSE]

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from triage.domain.lines import clean_text
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Neighbour
 from triage.pipeline.classification.disguises import has_cue, hidden, unmasked
@@ -53,7 +54,8 @@ _CLAUSE = r"(?:^|[.:;,!?\n]|\b(?:please|and|then|now|must|should|before|first)\b
 _PLAIN = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"\b{_IGNORE}\b[^.!?\n]{{0,60}}\b{_TARGET}\b",
+        # A flag such as --ignore-eos gives no order, but --ignore-previous-instructions does.
+        rf"\b(?!(?<=--)(?:\w+-)+(?!{_TARGET}\b)\w+(?![-\w])){_IGNORE}\b[^.!?\n]{{0,60}}\b{_TARGET}\b",
         r"\b(?:ignore|disregard|forget)\b[^.!?\n]{0,20}\b(?:the rest|this (?:document|text)|what the others|remaining text)\b",
         # Without spaces between the words.
         r"(?:ignore|disregard|forget|override)(?:all|any|the|these|your|of|previous|prior|above|earlier){1,4}(?:instructions?|rules|prompts?|definitions|guidelines)",
@@ -99,6 +101,11 @@ _PATTERNS = tuple(
         r"\bdo not (?:read|analy[sz]e|consider|classify|use the (?:write-up|definitions))\b",
     )
 )
+_NO_NOUN = (
+    r"(?=\W*(?:$|[.,;:!?)\n]|(?:severity|severities|level|case|incident|category|label|class|one|fault|and|or|as|at|because|but|by|even|"
+    r"for|from|here|if|in|instead|no|not|now|on|only|please|regardless|since|that|there|this|though|to|when|whatever|with|without|"
+    r"for|ein|zu|an|als|por|para|pour|per|come|como)\b))"
+)
 _DISTINCT = 10
 """Label names of this length rarely occur by chance; `high` or `node` do."""
 _PIECE = 60
@@ -110,7 +117,7 @@ _PROSE = re.compile(r"[^\W\d_][\w'’\" ,:;-]*[.:;!]?")
 class ReadableText(NamedTuple):
     """The sentences of a write-up that are read, how many were withheld, and the text that they make.
 
-    If `is_whole`, nothing was left out: the text is the redacted write-up.
+    If `is_whole`, no sentence was left out: the text is the redacted write-up without comments and repeated log lines.
     """
 
     sentences: list[Sentence]
@@ -129,7 +136,7 @@ def readable_text(text: str, taxonomy: Taxonomy, *, without_ending: bool = False
         sentences = before_resolution(sentences)
     is_whole = not withheld and not without_ending
     # Instructions name labels: they must not affect retrieval or count as words of the incident.
-    kept = text if is_whole else "\n".join(sentence.text for sentence in sentences)
+    kept = clean_text(text) if is_whole else "\n".join(sentence.text for sentence in sentences)
     return ReadableText(sentences, withheld, kept, is_whole)
 
 
@@ -159,7 +166,7 @@ class _Orders(NamedTuple):
 def _without_orders(text: str, orders: _Orders) -> str:
     sentences = split(text)
     kept = _kept(sentences, orders)
-    return text if len(kept) == len(sentences) else " ".join(sentence.text for sentence in kept)
+    return clean_text(text) if len(kept) == len(sentences) else " ".join(sentence.text for sentence in kept)
 
 
 def _kept(sentences: Sequence[Sentence], orders: _Orders) -> list[Sentence]:
@@ -197,7 +204,8 @@ def _patterns_of(names: frozenset[str]) -> _Orders:
         chosen = sorted((name for name in names if len(name) >= least), key=len, reverse=True)
         return "|".join(re.escape(name).replace("_", "[ _-]").replace("\\ ", "[ _-]") for name in chosen) or r"(?!)"
 
-    label = rf"[\s\"'`:(]+(?:{spelled(1)})\b"
+    # Short names are everyday words ('give connections to the critical endpoints'): no noun may follow them.
+    label = rf"[\s\"'`:(]+(?:(?:{spelled(_DISTINCT)})\b|(?:{spelled(1)})\b{_NO_NOUN})"
     distinct = rf"(?<![A-Za-z])(?:{spelled(_DISTINCT)})(?![A-Za-z])"
     # The label as a noun, not as an attribute of another noun.
     ends = r"(?=\W*(?:$|[.,;:!?)\n]|(?:case|incident|category|label|class|one|fault|for|in|as|by|from|when|whatever|and|or|here|there)\b))"

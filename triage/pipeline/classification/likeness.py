@@ -15,14 +15,44 @@ from triage.domain.taxonomy import Facet, Label, Taxonomy
 from triage.history import Example
 from triage.models.embedding import Embedder, Vectors
 from triage.models.embedding.cache import embed_cached
-from triage.pipeline.classification.sentences import Sentence, cause_words, is_boilerplate, split
+from triage.pipeline.classification.cues import count_in, cues_of_label
+from triage.pipeline.classification.sentences import (
+    Section,
+    Sentence,
+    ending_words,
+    is_boilerplate,
+    split,
+    why_words,
+)
+from triage.pipeline.mitigation import kind_facets
 
 SHARPNESS = 12.0
 """A cosine similarity higher by 1/12 makes a label e times as likely."""
 
-# The choice of the sentence shown as evidence; measured by evals/bench/evidence.py.
-_RIVALRY, _CAUSE_WORD, _SCRAP, _SCRAP_WORDS = 0.25, 0.05, 0.1, 6
 
+class EvidenceWeights(NamedTuple):
+    """What makes a sentence the one that shows a label; fitted by evals/bench/evidence.py, see docs/results.md.
+
+    `words` counts words that say why where a facet names the kind of incident, and words that say how it ended where
+    it names the mitigation; `section` is for sentences under a heading of the cause or of the remedy. A best sentence
+    below `floor` shows nothing; `floor_without_words` is that of the other facets.
+    """
+
+    likeness: float = 3.3
+    cue: float = 2.7
+    words: float = 1.3
+    section: float = 2.4
+    ending: float = -0.7
+    boilerplate: float = -0.8
+    scrap: float = -1.4
+    log: float = -1.3
+    floor: float = 2.0
+    floor_without_words: float = 1.0
+
+
+_EVIDENCE = EvidenceWeights()
+_MOST_WORDS = 2
+_SCRAP_WORDS = 6
 _READ_SENTENCES = 60
 _COUNTED_SENTENCES = 3
 _COUNTED_PHRASES = 2
@@ -34,42 +64,58 @@ Moves = dict[str, dict[str, float]]
 """Facet -> label -> the change of what is subtracted from its score."""
 
 
+class Theme(NamedTuple):
+    """The section of a write-up that tells the labels of a facet, and their cues: label -> phrases."""
+
+    section: Section
+    cues: dict[str, tuple[str, ...]]
+
+
 class Likeness(NamedTuple):
     """The similarity of one write-up to the definitions.
 
     `distributions` is facet -> label -> probability. `sentences` are those compared. `shares` is facet -> label -> how
-    much more similar each sentence is to the label than sentences of other incidents are.
+    much more similar each sentence is to the label than sentences of other incidents are. `themes` is per facet.
     """
 
     distributions: dict[str, dict[str, float]]
     sentences: tuple[Sentence, ...]
     shares: dict[str, dict[str, Vectors]]
+    themes: Mapping[str, Theme] = {}
 
     def evidence(self, facet: str, label: str) -> Sentence | None:
-        """The sentence that supports `label` most and the facet's other labels least; None without sentences."""
-        shares = self.shares.get(facet, {})
-        if label not in shares or not self.sentences:
+        """The sentence that shows `label` best; None if none shows it."""
+        if label not in self.shares.get(facet, {}):
             return None
-        others = [share for other, share in shares.items() if other != label]
-        rival = np.max(others, axis=0) if others else np.zeros(len(self.sentences))
-        return self.sentences[int(np.argmax(shares[label] - _RIVALRY * rival + self._bonus()))]
+        scores = self._support(facet, label) + self._bonus(facet)
+        best = int(np.argmax(scores))
+        return self.sentences[best] if scores[best] >= self._floor(facet) else None
 
     def separating(self, facet: str, label: str, rival: str) -> Sentence | None:
         """The sentence that supports `label` most against `rival`; None without sentences."""
         shares = self.shares.get(facet, {})
-        if label not in shares or rival not in shares or not self.sentences:
+        if label not in shares or rival not in shares:
             return None
-        return self.sentences[int(np.argmax(shares[label] - shares[rival] + self._bonus()))]
+        scores = self._support(facet, label) - self._support(facet, rival) + self._bonus(facet)
+        return self.sentences[int(np.argmax(scores))]
 
-    def _bonus(self) -> Vectors:
-        """A bonus for words of cause or remedy, and a penalty for headings, fragments and boilerplate."""
-        return np.array(
-            [
-                (0.0 if is_boilerplate(s.text) else _CAUSE_WORD * min(cause_words(s.text), 2))
-                - (_SCRAP if len(s.text.split()) < _SCRAP_WORDS or is_boilerplate(s.text) else 0.0)
-                for s in self.sentences
-            ]
-        )
+    def _support(self, facet: str, label: str) -> Vectors:
+        """What each sentence says for the label: its similarity to the definition, and the label's cues in it."""
+        cues = count_in(self.themes[facet].cues[label], [sentence.text for sentence in self.sentences])
+        support: Vectors = _EVIDENCE.likeness * self.shares[facet][label] + _EVIDENCE.cue * cues
+        return support
+
+    def _bonus(self, facet: str) -> Vectors:
+        """What each sentence is worth as evidence of any label of the facet."""
+        section = self.themes[facet].section
+        return np.array([_worth(sentence, section) if sentence.can_show else -np.inf for sentence in self.sentences])
+
+    def _floor(self, facet: str) -> float:
+        """Fitted where labels have cues; without, a sentence must be more similar than those of other incidents."""
+        theme = self.themes[facet]
+        if not any(theme.cues.values()):
+            return 0.0
+        return _EVIDENCE.floor if theme.section else _EVIDENCE.floor_without_words
 
 
 class DefinitionReader:
@@ -84,6 +130,7 @@ class DefinitionReader:
     def __init__(self, embedder: Embedder, taxonomy: Taxonomy, kept_in: Path | None = None) -> None:
         self._embedder = embedder
         self._facets = taxonomy.triaged
+        self._themes = _themes(taxonomy)
         self._kept_in = kept_in
         self._phrases: dict[tuple[str, str], Vectors] = {}
         self._usual: tuple[tuple[tuple[str, str], ...], dict[tuple[str, str], tuple[float, float]]] | None = None
@@ -136,7 +183,7 @@ class DefinitionReader:
                 scores[label] = _summit(likeness) - summit
                 shares[facet.id][label] = likeness - typical
             distributions[facet.id] = _softmax(scores)
-        return Likeness(distributions, read, shares)
+        return Likeness(distributions, read, shares, self._themes)
 
     async def _usual_of(self, reference: Sequence[Example]) -> dict[tuple[str, str], tuple[float, float]]:
         """(facet, label) -> mean score of the reference's incidents, and mean similarity of their sentences.
@@ -198,6 +245,29 @@ def moved(shares: Mapping[str, float], moves: Mapping[str, float]) -> dict[str, 
     weights = {label: share * math.exp(-SHARPNESS * moves.get(label, 0.0)) for label, share in shares.items()}
     total = sum(weights.values())
     return {label: weight / total for label, weight in weights.items()} if total else dict(shares)
+
+
+def _themes(taxonomy: Taxonomy) -> dict[str, Theme]:
+    kinds = {facet.id for facet in kind_facets(taxonomy)}
+    return {
+        facet.id: Theme(
+            "cause" if facet.id in kinds else "remedy" if facet.role == "mitigation" else "",
+            {label.id: cues_of_label(facet, label, taxonomy) for label in facet.labels},
+        )
+        for facet in taxonomy.triaged
+    }
+
+
+def _worth(sentence: Sentence, section: Section) -> float:
+    """What a sentence is worth as evidence of a label about this section."""
+    text, weights = sentence.text, _EVIDENCE
+    is_empty = is_boilerplate(text)
+    worth = weights.boilerplate * is_empty + weights.scrap * (len(text.split()) < _SCRAP_WORDS)
+    worth += weights.log * (sentence.kind == "log") + weights.section * (section != "" and sentence.section == section)
+    endings = min(ending_words(text), _MOST_WORDS)
+    if section == "cause":
+        return worth + weights.words * min(why_words(text), _MOST_WORDS + 1) + weights.ending * endings
+    return worth + weights.words * endings * (section == "remedy" and not is_empty)
 
 
 def phrases(label: Label) -> list[str]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from triage.domain.annotation import Labels
+from triage.domain.lines import clean_text
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.history import Example
 from triage.models.embedding import Vectors
@@ -104,7 +105,7 @@ class TrainingSet:
 
     def __init__(self, taxonomy: Taxonomy, examples: Sequence[Example]) -> None:
         self._taxonomy = taxonomy
-        self._texts = [example.text for example in examples]
+        self._texts = [clean_text(example.text) for example in examples]
         self._vocabulary = Vocabulary(self._texts)
         self._counts = self._vocabulary.count(self._texts)
         self._vectors = np.stack([example.vector for example in examples])
