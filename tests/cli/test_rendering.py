@@ -7,13 +7,23 @@ from rich.console import Console
 from triage.cli.rendering import print_triage
 from triage.domain.incident import Incident
 from triage.domain.taxonomy import Taxonomy
-from triage.domain.triage_result import KindCount, Precedent, Provenance, Step, Suggestion, Supporter, Triage
+from triage.domain.triage_result import (
+    Evidence,
+    FacetResult,
+    KindCount,
+    Precedent,
+    Provenance,
+    Step,
+    Suggestion,
+    Supporter,
+    Triage,
+)
 
 PROVENANCE = Provenance(taxonomy="llm_inference", taxonomy_version="1.0.0")
 
 
-def shown(**fields: Any) -> str:
-    triage = Triage(incident_id="x", facets={}, provenance=PROVENANCE, **fields)
+def shown(facets: dict[str, FacetResult] | None = None, **fields: Any) -> str:
+    triage = Triage(incident_id="x", facets=facets or {}, provenance=PROVENANCE, **fields)
     console = Console(width=220, record=True)
     print_triage(Incident(id="x", write_up="Everything hangs."), triage, Taxonomy.load("llm_inference"), console)
     return " ".join(console.export_text().replace("│", "").split())
@@ -68,3 +78,15 @@ def test_it_says_that_nothing_is_close() -> None:
 
 def test_warnings_are_shown_above_the_labels() -> None:
     assert "WARNING: The calibrator does not fit." in shown(warnings=("The calibrator does not fit.",))
+
+
+def test_a_label_that_no_sentence_shows_says_so_and_a_facet_that_abstains_shows_its_close_labels() -> None:
+    close = Evidence(start=0, end=17, quote="Everything hangs.", label="hang")
+    facets = {
+        "category": FacetResult(facet="category", labels=("inference_engine",), probability=0.8),
+        "failure_mode": FacetResult(facet="failure_mode", labels=(), abstention="Not sure enough.", evidence=(close,)),
+    }
+    printed = shown(facets)
+
+    assert "no sentence shows this" in printed
+    assert "“Everything hangs.” Failure mode: Hang?" in printed

@@ -41,3 +41,12 @@ def test_a_heading_is_the_title_only_where_there_is_no_other() -> None:
     assert parse_markdown(text) == {"title": "Zone down", "write_up": "A switch failed."}
     assert parse_markdown(text, has_title=True) == {"write_up": text}
     assert parse_markdown(f"---\ntitle: ''\n---\n{text}") == {"title": "", "write_up": text}
+
+
+def test_comments_of_a_template_are_not_in_the_way_of_the_title() -> None:
+    text = "<!-- Fill in all sections. -->\n<!-- owner: sre -->\n\n# Zone down\nA switch failed."
+
+    fields = parse_markdown(text)
+
+    assert fields["title"] == "Zone down"
+    assert fields["write_up"].endswith("-->\n\nA switch failed.")

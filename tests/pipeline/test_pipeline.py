@@ -21,6 +21,7 @@ from triage.observability.progress import observed_by
 from triage.pipeline.calibration import Calibration, Calibrator, FacetCalibration
 from triage.pipeline.classification.letters import LetterClassifier
 from triage.pipeline.classification.structured import StructuredClassifier
+from triage.pipeline.classification.sufficiency import TOO_LITTLE
 from triage.pipeline.pipeline import STEPS, Pipeline, PipelineOptions, Way, circumstances
 from triage.redaction import Redactor
 
@@ -133,8 +134,8 @@ async def test_a_quote_that_is_not_in_the_write_up_is_dropped_and_counted(
     triage, _ = await pipeline.run(INCIDENT)
 
     shown = [evidence.quote for facet in triage.facets.values() for evidence in facet.evidence]
-    # The sentences most like the labels' definitions take the place of the invented quote.
-    assert len(shown) == sum(bool(facet.labels) for facet in triage.facets.values())
+    # The sentences that show the labels take the place of the invented quote.
+    assert shown
     assert fake_openai.words not in shown
     assert triage.provenance.dropped_quotes == len(triage.facets)
 
@@ -221,17 +222,31 @@ async def test_asking_for_letters_gives_probabilities_and_a_sentence_as_evidence
     assert triage.provenance.model_calls > len(triage.facets)
 
 
-async def test_every_label_has_evidence_that_stands_in_the_original_text(
+async def test_the_evidence_of_each_label_stands_in_the_original_text(
     embedder: RememberingEmbedder, history: ChromaHistory
 ) -> None:
     triage, _ = await Pipeline(TAXONOMY, Redactor(), embedder, history).run(INCIDENT)
 
+    assert [each.label for each in triage.facets["failure_mode"].evidence] == ["resource_exhaustion"]
     for facet in triage.facets.values():
-        assert bool(facet.labels) == bool(facet.evidence)
         for evidence in facet.evidence:
             original = INCIDENT.text[evidence.start : evidence.end]
             assert original == evidence.quote or "<" in evidence.quote
             assert KEY not in evidence.quote
+
+
+@pytest.mark.parametrize("write_up", ["Router died.", "The chat is down again, please help!"])
+async def test_a_write_up_that_says_too_little_gets_no_category_and_hears_what_to_add(
+    write_up: str, fake_openai: FakeOpenAI, pipeline: Pipeline
+) -> None:
+    triage, _ = await pipeline.run(Incident(id="short", write_up=write_up))
+
+    for facet in ("category", "failure_mode"):
+        assert triage.facets[facet].labels == triage.facets[facet].distribution == ()
+        assert triage.facets[facet].abstention == TOO_LITTLE
+    again = pipeline.decide_again(triage, triage.neighbours, {})
+    assert not again["category"].labels
+    assert again["severity"].labels == triage.facets["severity"].labels
 
 
 async def test_every_step_is_timed_under_the_name_by_which_it_is_told(

@@ -57,8 +57,8 @@ class Settings(BaseSettings):
     turns: int | None = Field(default=None, ge=1, le=256)
     """How many incidents the model is asked about at once. Default: 16, or 1 with `local`."""
     quotes: bool = False
-    """Ask a model that answers with letters for evidence, instead of using the sentence most similar to the label's
-    definition. Doubles its time."""
+    """Ask a model that answers with letters for evidence, instead of using the sentence that shows the label
+    best. Doubles its time."""
     prompts: Path | None = None
     """A folder of prompt files that replace the shipped ones with the same id. Results then name the prompt with a
     hash of its text."""

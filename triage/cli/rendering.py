@@ -81,8 +81,8 @@ def _evidence(triage: Triage, taxonomy: Taxonomy) -> list[RenderableType]:
     for facet in taxonomy.triaged:
         for evidence in triage.facets[facet.id].evidence if facet.id in triage.facets else ():
             result = triage.facets[facet.id]
-            is_close = evidence.label is not None and evidence.label not in result.labels
-            about = f"{facet.name}: {facet.label(evidence.label).name}?" if is_close else facet.name
+            close = evidence.label if evidence.label not in result.labels else None
+            about = f"{facet.name}: {facet.label(close).name}?" if close else facet.name
             supported.setdefault(" ".join(evidence.quote.split()), []).append(about)
     lines: list[RenderableType] = []
     for quote, facets in supported.items():

@@ -12,7 +12,8 @@ from triage.domain.errors import InvalidInput
 from triage.domain.incident import Incident
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(?P<fields>.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
-_HEADING = re.compile(r"\A\s*#[ \t]+(?P<title>\S[^\n]*)\n")
+# Comments may stand above the title, as in templates.
+_HEADING = re.compile(r"\A(?P<before>(?>\s|<!--(?s:.*?)-->)*+)#[ \t]+(?P<title>\S[^\n]*)\n")
 _FIELD = re.compile(r"^[A-Za-z_]\w*[ \t]*:", re.MULTILINE)
 # Reading YAML takes some microseconds for each character, during which a service does nothing else.
 _MOST_CHARACTERS = 20_000
@@ -41,7 +42,7 @@ def parse_markdown(text: str, *, has_title: bool = False) -> dict[str, Any]:
         text = text[matter.end() :]
     heading = None if has_title or fields.get("title") is not None else _HEADING.match(text)
     if heading and (rest := text[heading.end() :]).strip():
-        title = heading["title"]
+        title, rest = heading["title"], heading["before"].lstrip() + rest
         return {**fields, "title": title[0] + title[1:].rstrip(" \t#"), "write_up": rest}
     return {**fields, "write_up": text}
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.parts import HashingEmbedder
@@ -108,3 +109,37 @@ async def test_what_was_said_can_be_moved_to_another_reference_without_reading_a
         assert moved(said, moves[facet]) == pytest.approx(after[facet])
         assert said != pytest.approx(after[facet])
         assert moved(said, {}) == pytest.approx(said)
+
+
+LLM = Taxonomy.load("llm_inference")
+REFERENCE = [
+    Example(f"i{n}", text, np.zeros(1), {}) for n, text in enumerate((WRITE_UP, "A node lost power.", "It failed."))
+]
+
+
+async def shown(write_up: str, facet: str, label: str) -> str | None:
+    likeness = await DefinitionReader(MiniLM(), LLM).read(split(write_up), REFERENCE)
+    sentence = likeness.evidence(facet, label)
+    return sentence.text if sentence else None
+
+
+async def test_the_log_line_that_names_the_resource_is_the_evidence() -> None:
+    text = "Serving stops\nIt stops after a while.\n```\nINFO 05-20 07:40:11 step 1\ntorch.OutOfMemoryError: CUDA out of memory\n```"
+
+    assert await shown(text, "failure_mode", "resource_exhaustion") == "torch.OutOfMemoryError: CUDA out of memory"
+
+
+async def test_prose_goes_before_headings_and_log_lines() -> None:
+    text = (
+        "Completions crash\n## Memory leak\nOutOfMemoryError: no free blocks\n"
+        "The block allocator leaked blocks because aborted requests were not freed, and ran out of memory."
+    )
+
+    assert (await shown(text, "failure_mode", "resource_exhaustion") or "").startswith("The block allocator leaked")
+
+
+async def test_a_label_that_no_sentence_shows_has_no_evidence() -> None:
+    text = "The TLS certificate of the gateway expired, which caused handshakes to fail."
+
+    assert await shown(text, "failure_mode", "certificate_or_credential") == text
+    assert await shown(text, "modality", "audio") is None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.pipeline.classification.sentences import condense, is_boilerplate, split
+from triage.pipeline.classification.sentences import Section, condense, is_boilerplate, split
 
 TEXTS = st.text(alphabet=st.sampled_from("abc. \n!?AB1\"'(\té"), max_size=2_000)
 
@@ -84,3 +84,54 @@ def test_what_status_pages_say_of_every_incident_is_boilerplate() -> None:
 
     assert all(map(is_boilerplate, said))
     assert not any(map(is_boilerplate, told))
+
+
+def test_comments_hints_and_fences_are_no_sentences() -> None:
+    text = "# Title\n<!-- e.g. a bad deploy -->\n_Describe the cause._\n```\nmake: failed\n```\nIt broke.\n\n---"
+
+    assert [sentence.text for sentence in split(text)] == ["# Title", "make: failed", "It broke."]
+
+
+@pytest.mark.parametrize(
+    ("heading", "section"),
+    [
+        ("## Root cause", "cause"),
+        ("What went wrong and why?", "cause"),
+        ("**原因**", "cause"),
+        ("## How we ended it", "remedy"),
+        ("Resolution:", "remedy"),
+        ("## Action items", "plans"),
+        ("What happened?", "events"),
+        ("## Impact", ""),
+    ],
+)
+def test_a_sentence_knows_what_its_heading_is_about(heading: str, section: Section) -> None:
+    assert split(f"The title.\n\n## Timeline\nIt failed.\n\n{heading}\nThe disk was full.")[-1].section == section
+
+
+def test_a_lead_at_the_beginning_of_a_sentence_is_a_heading() -> None:
+    said = split(
+        "Summary of Impact: Reads failed.\nRoot Cause: The disk was full.\nNothing was lost.\nMitigation: A restart."
+    )
+
+    assert [sentence.section for sentence in said] == ["events", "cause", "cause", "remedy"]
+
+
+def test_pasted_log_lines_push_out_neither_the_cause_nor_the_fix() -> None:
+    log = [
+        f"2025-05-20T07:40:{n:02}.1{n:02}Z ERROR [worker-{n}] error in step {'abcdefgh'[n % 8] * 3}" for n in range(60)
+    ]
+    text = "\n".join(
+        ["Completions fail", "## Logs", "```", *log, "```", "## What happened"]
+        + ["A pool of nodes had an older driver.", "## How we ended it", "We moved the pods back."]
+    )
+
+    read = condense(split(text), 600)
+
+    assert {"A pool of nodes had an older driver.", "We moved the pods back."} <= {sentence.text for sentence in read}
+
+
+def test_a_log_line_can_be_evidence_only_if_it_names_an_exception_or_a_resource() -> None:
+    text = "## Cause\nERROR [router-1] failed\ntorch.OutOfMemoryError: CUDA out of memory\nIt broke."
+
+    assert [sentence.can_show for sentence in split(text)] == [False, False, True, True]

@@ -50,7 +50,7 @@ class EvidenceWeights(NamedTuple):
     floor_without_words: float = 1.0
 
 
-_EVIDENCE = EvidenceWeights()
+EVIDENCE_WEIGHTS = EvidenceWeights()
 _MOST_WORDS = 2
 _SCRAP_WORDS = 6
 _READ_SENTENCES = 60
@@ -87,7 +87,7 @@ class Likeness(NamedTuple):
         """The sentence that shows `label` best; None if none shows it."""
         if label not in self.shares.get(facet, {}):
             return None
-        scores = self._support(facet, label) + self._bonus(facet)
+        scores = self.scores(facet, label)
         best = int(np.argmax(scores))
         return self.sentences[best] if scores[best] >= self._floor(facet) else None
 
@@ -96,26 +96,27 @@ class Likeness(NamedTuple):
         shares = self.shares.get(facet, {})
         if label not in shares or rival not in shares:
             return None
-        scores = self._support(facet, label) - self._support(facet, rival) + self._bonus(facet)
+        scores = self.scores(facet, label) - self._support(facet, rival, EVIDENCE_WEIGHTS)
         return self.sentences[int(np.argmax(scores))]
 
-    def _support(self, facet: str, label: str) -> Vectors:
+    def scores(self, facet: str, label: str, weights: EvidenceWeights = EVIDENCE_WEIGHTS) -> Vectors:
+        """How much each sentence shows the label; minus infinity for headings and log lines that name nothing."""
+        section = self.themes[facet].section
+        worth = [_worth(each, section, weights) if each.can_show else -np.inf for each in self.sentences]
+        return self._support(facet, label, weights) + np.array(worth, dtype=np.float32)
+
+    def _support(self, facet: str, label: str, weights: EvidenceWeights) -> Vectors:
         """What each sentence says for the label: its similarity to the definition, and the label's cues in it."""
         cues = count_in(self.themes[facet].cues[label], [sentence.text for sentence in self.sentences])
-        support: Vectors = _EVIDENCE.likeness * self.shares[facet][label] + _EVIDENCE.cue * cues
-        return support
-
-    def _bonus(self, facet: str) -> Vectors:
-        """What each sentence is worth as evidence of any label of the facet."""
-        section = self.themes[facet].section
-        return np.array([_worth(sentence, section) if sentence.can_show else -np.inf for sentence in self.sentences])
+        support = weights.likeness * self.shares[facet][label] + weights.cue * cues
+        return np.asarray(support, dtype=np.float32)
 
     def _floor(self, facet: str) -> float:
         """Fitted where labels have cues; without, a sentence must be more similar than those of other incidents."""
         theme = self.themes[facet]
         if not any(theme.cues.values()):
             return 0.0
-        return _EVIDENCE.floor if theme.section else _EVIDENCE.floor_without_words
+        return EVIDENCE_WEIGHTS.floor if theme.section else EVIDENCE_WEIGHTS.floor_without_words
 
 
 class DefinitionReader:
@@ -258,9 +259,9 @@ def _themes(taxonomy: Taxonomy) -> dict[str, Theme]:
     }
 
 
-def _worth(sentence: Sentence, section: Section) -> float:
+def _worth(sentence: Sentence, section: Section, weights: EvidenceWeights) -> float:
     """What a sentence is worth as evidence of a label about this section."""
-    text, weights = sentence.text, _EVIDENCE
+    text = sentence.text
     is_empty = is_boilerplate(text)
     worth = weights.boilerplate * is_empty + weights.scrap * (len(text.split()) < _SCRAP_WORDS)
     worth += weights.log * (sentence.kind == "log") + weights.section * (section != "" and sentence.section == section)

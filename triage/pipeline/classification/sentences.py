@@ -57,35 +57,29 @@ _RESOLUTION = re.compile(
 )
 
 
-_SECTIONS: tuple[tuple[Section, re.Pattern[str]], ...] = tuple(
-    (section, re.compile(rf"\b(?:{words})\b|{others}", re.IGNORECASE))
-    for section, words, others in (
-        (
-            "plans",
-            r"next steps?|action items?|lessons?|follow[ -]?ups?|prevent\w*|improvements?|what went well|"
-            r"how are we making|how can (?:we|customers|our customers)|what (?:will|happens) next|maßnahmen|feedback",
-            r"再発防止|后续",
-        ),
-        (
-            "cause",
-            r"(?:root )?causes?|why|trigger\w*|contributing|ursachen?|causa|cause racine|причин\w+",
-            r"原因",
-        ),
-        (
-            "remedy",
-            r"resolution|resolved|resolving|mitigat\w+|remediat\w+|fix|"
-            r"how (?:did )?we (?:ended|fixed|respond\w*|resolved)|recovery|"
-            r"lösung|behebung|solución|resolución|résolution|решение",
-            r"対応|解决|解決",
-        ),
-        (
-            "events",
-            r"what happened|what went wrong|summary|timeline|overview|verlauf|resumen|résumé|chronologie",
-            r"概要|経緯|时间线",
-        ),
-        ("", r"impact|detection|logs?|status|environment|severity", r"影响|影響"),
-    )
-)
+_HEADINGS: dict[Section, tuple[str, str]] = {
+    "plans": (
+        r"next steps?|action items?|lessons?|follow[ -]?ups?|prevent\w*|improvements?|what went well|"
+        r"how are we making|how can (?:we|customers|our customers)|what (?:will|happens) next|maßnahmen|feedback",
+        r"再発防止|后续",
+    ),
+    "cause": (r"(?:root )?causes?|why|trigger\w*|contributing|ursachen?|causa|cause racine|причин\w+", r"原因"),
+    "remedy": (
+        r"resolution|resolved|resolving|mitigat\w+|remediat\w+|fix|recovery|"
+        r"how (?:did )?we (?:ended|fixed|respond\w*|resolved)|"
+        r"lösung|behebung|solución|resolución|résolution|решение",
+        r"対応|解决|解決",
+    ),
+    "events": (
+        r"what happened|what went wrong|summary|timeline|overview|verlauf|resumen|résumé|chronologie",
+        r"概要|経緯|时间线",
+    ),
+    "": (r"impact|detection|logs?|status|environment|severity", r"影响|影響"),
+}
+# Headings by what is under them; the first that fits counts.
+_SECTIONS: dict[Section, re.Pattern[str]] = {
+    section: re.compile(rf"\b(?:{words})\b|{others}", re.IGNORECASE) for section, (words, others) in _HEADINGS.items()
+}
 _LEAD = re.compile(r"[\s>*_#-]*([^\W\d_][\w -]{2,40}?)[\s*_]*[:：]\s")
 
 
@@ -151,7 +145,7 @@ def _adjacent(text: str, lines: list[Line]) -> Iterator[tuple[int, int]]:
 
 
 def _section(heading: str, otherwise: Section) -> Section:
-    return next((section for section, words in _SECTIONS if words.search(heading)), otherwise)
+    return next((section for section, words in _SECTIONS.items() if words.search(heading)), otherwise)
 
 
 def condense(

@@ -27,10 +27,14 @@ def is_too_little(text: str, taxonomy: Taxonomy) -> bool:
 
     The threshold for texts without cues is used where the taxonomy's labels have cues.
     """
-    words = len({word.casefold() for word in _WORD.findall(text[:_READ_CHARACTERS])})
     cues = [cues for facet in kind_facets(taxonomy) if (cues := cues_of(taxonomy, facet))]
     has_none = bool(cues) and not any(has_cue(each, text[:_READ_CHARACTERS]) for each in cues)
-    return words < (_LEAST_WORDS if has_none else _LEAST_WORDS_WITH_CUE)
+    return count_words(text) < (_LEAST_WORDS if has_none else _LEAST_WORDS_WITH_CUE)
+
+
+def count_words(text: str) -> int:
+    """The number of different words of three letters or more at the beginning of `text`."""
+    return len({word.casefold() for word in _WORD.findall(text[:_READ_CHARACTERS])})
 
 
 def without_kind(facets: Mapping[str, FacetResult], taxonomy: Taxonomy) -> dict[str, FacetResult]:
