@@ -124,7 +124,8 @@ async def shown(write_up: str, facet: str, label: str) -> str | None:
 
 
 async def test_the_log_line_that_names_the_resource_is_the_evidence() -> None:
-    text = "Serving stops\nIt stops after a while.\n```\nINFO 05-20 07:40:11 step 1\ntorch.OutOfMemoryError: CUDA out of memory\n```"
+    log = "INFO 05-20 07:40:11 step 1\ntorch.OutOfMemoryError: CUDA out of memory"
+    text = f"Serving stops\nIt stops after a while.\n```\n{log}\n```"
 
     assert await shown(text, "failure_mode", "resource_exhaustion") == "torch.OutOfMemoryError: CUDA out of memory"
 

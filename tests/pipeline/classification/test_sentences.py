@@ -121,9 +121,10 @@ def test_pasted_log_lines_push_out_neither_the_cause_nor_the_fix() -> None:
     log = [
         f"2025-05-20T07:40:{n:02}.1{n:02}Z ERROR [worker-{n}] error in step {'abcdefgh'[n % 8] * 3}" for n in range(60)
     ]
-    text = "\n".join(
-        ["Completions fail", "## Logs", "```", *log, "```", "## What happened"]
-        + ["A pool of nodes had an older driver.", "## How we ended it", "We moved the pods back."]
+    pasted = "\n".join(log)
+    text = (
+        f"Completions fail\n## Logs\n```\n{pasted}\n```\n## What happened\nA pool of nodes had an older driver.\n"
+        "## How we ended it\nWe moved the pods back."
     )
 
     read = condense(split(text), 600)

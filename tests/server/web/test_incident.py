@@ -17,10 +17,11 @@ import pytest
 from tests.fake_openai import Answer
 from triage.domain.annotation import Assignment
 from triage.domain.taxonomy import Taxonomy
+from triage.domain.triage_result import Evidence
 from triage.intake.markdown import parse_markdown
 
 from .conftest import OpenPage, Site, check_readable, in_store, picture, site
-from .triaged import LIKE_IT, TITLE, WRITE_UP, keep, keep_failed
+from .triaged import LIKE_IT, TITLE, WRITE_UP, incident, keep, keep_failed, result
 
 pytestmark = pytest.mark.slow
 
@@ -287,6 +288,22 @@ def test_the_page_says_what_is_degraded_uncalibrated_near_and_why_it_abstains(se
     assert 'href="/incidents/long-gone"' not in text
     verdicts = [part.split('"')[0] for part in text.split('<tr class="')[1:]]
     assert verdicts == ["same", "different", "open", "different"]
+
+
+def test_the_page_says_what_no_sentence_shows_and_which_sentences_show_close_labels(service: Site) -> None:
+    text = incident("close-labels").text
+    quotes = {"high": "dropped packets at nine", "low": "<b>All & well</b>"}
+    found = [(label, Evidence.locate(quote, text)) for label, quote in quotes.items()]
+    evidence = [each.model_copy(update={"label": label}) for label, each in found if each]
+    facets = {
+        "category": result("category", "infrastructure"),
+        "severity": result("severity", "high", "low", labels=(), abstention="Not sure enough.", evidence=evidence),
+    }
+    page = service.client.get(f"/incidents/{keep(service, 'close-labels', facets=facets)}").text
+
+    assert page.count("No sentence shows this.") == 1
+    assert "High? “dropped packets at nine”" in page
+    assert "Low? “&lt;b&gt;All &amp; well&lt;/b&gt;”" in page
 
 
 def test_what_others_wrote_is_shown_and_never_run(service: Site, name: str) -> None:
