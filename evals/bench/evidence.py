@@ -136,7 +136,7 @@ def cross_fitted(cases: Sequence[Case]) -> list[bool]:
 
 
 def share(hits: Sequence[bool]) -> str:
-    found = Proportion(sum(hits), len(hits))
+    found = Proportion(hits=sum(hits), n=len(hits))
     low, high = found.interval or (0.0, 0.0)
     return f"{np.mean(hits):.2f} [{low:.2f}, {high:.2f}] (n={len(hits)})"
 

@@ -44,7 +44,7 @@ def shortened(text: str) -> list[str]:
 
 
 def accuracy(hits: Sequence[bool]) -> str:
-    found = Proportion(sum(hits), len(hits))
+    found = Proportion(hits=sum(hits), n=len(hits))
     low, high = found.interval or (0.0, 0.0)
     return f"{np.mean(hits):.2f} [{low:.2f}, {high:.2f}] (n={len(hits)})" if hits else "-"
 

@@ -81,7 +81,7 @@ class Line(NamedTuple):
     kind: Kind
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=16)
 def tell_apart(text: str) -> tuple[Line, ...]:
     """The lines of `text` that are not blank, in order, with their kinds."""
     spans = list(_spans(text))
