@@ -227,7 +227,7 @@ async def test_the_evidence_of_each_label_stands_in_the_original_text(
 ) -> None:
     triage, _ = await Pipeline(TAXONOMY, Redactor(), embedder, history).run(INCIDENT)
 
-    assert [each.label for each in triage.facets["failure_mode"].evidence] == ["resource_exhaustion"]
+    assert [each.label for each in triage.facets["mitigation"].evidence] == ["restart"]
     for facet in triage.facets.values():
         for evidence in facet.evidence:
             original = INCIDENT.text[evidence.start : evidence.end]
