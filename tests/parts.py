@@ -8,7 +8,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,8 @@ def app_without_model(casebook: Casebook, store: Store, jobs: Jobs, **options: A
 class KeywordPipeline:
     """Triage by one rule: network words mean infrastructure, else inference engine. Counts what it was asked for.
 
-    A write-up with 'trip the pipeline' makes it fail `failures` times; one with 'slowly' makes it take `slow_s`.
+    A write-up with 'trip the pipeline' makes it fail `failures` times; one with 'slowly' makes it take `slow_s`, after
+    a provisional triage.
     """
 
     def __init__(self, taxonomy: Taxonomy, *, failures: int = 0, slow_s: float = 0.0) -> None:
@@ -79,8 +80,12 @@ class KeywordPipeline:
         self.seen: list[str] = []
         self.began = asyncio.Event()
 
-    async def run(self, incident: Incident, **_: Any) -> PipelineResult:
+    async def run(
+        self, incident: Incident, *, on_provisional: Callable[[Triage], Awaitable[None]] | None = None, **_: Any
+    ) -> PipelineResult:
         self.seen.append(incident.id)
+        if "slowly" in incident.write_up and on_provisional is not None:
+            await on_provisional(self._triage(incident).model_copy(update={"is_provisional": True}))
         self.began.set()
         begin("classify")
         if "slowly" in incident.write_up:
@@ -88,12 +93,14 @@ class KeywordPipeline:
         if "trip the pipeline" in incident.write_up and self.failures > 0:
             self.failures -= 1
             raise RuntimeError("the pipeline tripped")
+        return PipelineResult(self._triage(incident), None)
+
+    def _triage(self, incident: Incident) -> Triage:
         found = Evidence.locate("switch", incident.text) or Evidence.locate("network", incident.text)
         label = "infrastructure" if found else "inference_engine"
         category = FacetResult(facet="category", labels=(label,), evidence=(found,) if found else ())
         provenance = Provenance(taxonomy=self.taxonomy.id, taxonomy_version=self.taxonomy.version)
-        triage = Triage(incident_id=incident.id, facets={"category": category}, provenance=provenance)
-        return PipelineResult(triage, None)
+        return Triage(incident_id=incident.id, facets={"category": category}, provenance=provenance)
 
 
 def outdated_calibrator(data_folder: Path) -> None:

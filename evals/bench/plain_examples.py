@@ -24,7 +24,7 @@ from triage.app.wiring.models import LOCAL_DEADLINE_S, LOCAL_WRITE_UP_CHARACTERS
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.evaluation import Case, Suite
 from triage.models.embedding.onnx import MiniLM
-from triage.pipeline.classification import Subject
+from triage.pipeline.classification import Subject, whole
 from triage.pipeline.classification.letters import LetterClassifier
 from triage.pipeline.classification.sentences import Sentence, condense, split
 from triage.redaction import Redactor
@@ -81,7 +81,7 @@ async def main() -> None:
             for index, case in enumerate(labelled):
                 if case.id in chosen and case.id not in said:
                     examples = nearest(index, labelled, vectors[positions], folds)
-                    result = await classifier.classify(shown(case, examples, facet, redactor), alone)
+                    result = await whole(classifier.classify(shown(case, examples, facet, redactor), alone))
                     said[case.id] = next(iter(result.answers[name].distribution))
                     path.write_text(json.dumps(answers, indent=1))
                     print(f"\r{name}: {len(said)}", end="", file=sys.stderr, flush=True)

@@ -3,71 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from evals.bench.learning_curve import RememberingEmbedder
 from tests.fake_openai import Answer, Chosen, FakeOpenAI, Status
+from tests.pipeline.outages import HISTORY, INCIDENT, KEY, TAXONOMY
 from triage.domain.annotation import Labels
 from triage.domain.errors import MisconfiguredService
 from triage.domain.incident import Incident
-from triage.domain.taxonomy import Taxonomy
 from triage.history.chroma import ChromaHistory
 from triage.models.chat.openai import OpenAIChat
-from triage.models.embedding.onnx import MiniLM
 from triage.observability.progress import observed_by
 from triage.pipeline.calibration import Calibration, Calibrator, FacetCalibration
 from triage.pipeline.classification.letters import LetterClassifier
 from triage.pipeline.classification.structured import StructuredClassifier
 from triage.pipeline.classification.sufficiency import TOO_LITTLE
-from triage.pipeline.pipeline import STEPS, Pipeline, PipelineOptions, Way, circumstances
+from triage.pipeline.pipeline import STEPS, Pipeline, PipelineOptions, circumstances
+from triage.pipeline.ways import Way
 from triage.redaction import Redactor
-
-TAXONOMY = Taxonomy.load("llm_inference")
-KEY = "sk-proj-1" + "a1B2c3D4e5F6g7H8i9J0" + "T3BlbkFJ" + "k1L2m3N4o5P6q7R8s9T0"
-INCIDENT = Incident(
-    id="new",
-    title="Completions fail",
-    write_up=f"Mail from ann@corp.example: the cache cluster ran out of connections, key {KEY} was in the log. "
-    "Requests failed with 503 for an hour. We restarted the cluster and it recovered.",
-)
-HISTORY: dict[str, tuple[str, Labels]] = {
-    "redis": (
-        "A cache cluster refused new connections after its limit was reached, so completions failed.",
-        {"category": ("inference_engine",), "failure_mode": ("resource_exhaustion",), "mitigation": ("restart",)},
-    ),
-    "power": (
-        "A data centre lost power and all nodes in it went dark until the generators started.",
-        {"category": ("infrastructure",), "failure_mode": ("power_cooling",), "mitigation": ("failover",)},
-    ),
-    "certificate": (
-        "The certificate of the gateway expired at night and clients could not connect.",
-        {"category": ("operational",), "failure_mode": ("certificate_or_credential",), "mitigation": ("undisclosed",)},
-    ),
-}
-
-
-@pytest.fixture(scope="module")
-def embedder() -> RememberingEmbedder:
-    return RememberingEmbedder(MiniLM())
-
-
-@pytest.fixture
-async def history(embedder: RememberingEmbedder) -> AsyncIterator[ChromaHistory]:
-    history = ChromaHistory.open(None, embedder.fingerprint)
-    incidents = [(Incident(id=key, write_up=text), labels) for key, (text, labels) in HISTORY.items()]
-    await history.remember(incidents, await embedder.embed([text for text, _ in HISTORY.values()]))
-    yield history
-    history.close()
-
-
-@pytest.fixture
-async def model(fake_openai: FakeOpenAI) -> AsyncIterator[OpenAIChat]:
-    chat = OpenAIChat("any-model", fake_openai.base_url, "key")
-    yield chat
-    await chat.aclose()
 
 
 @pytest.fixture

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_CONCURRENCY = 16
+
 
 @asynccontextmanager
 async def open_app(settings: Settings, progress: Progress = silent) -> AsyncIterator[FastAPI]:
@@ -113,8 +115,8 @@ async def _running(
     ):
         for warning in components.pipeline.warnings:
             _log.warning("%s", warning)
-        # The local model answers one incident at a time; a second one is redacted and embedded meanwhile.
-        concurrency = settings.concurrency or (2 if settings.is_local else 16)
+        # Incidents that wait for the model have a provisional triage meanwhile.
+        concurrency = settings.concurrency or _CONCURRENCY
         options = JobOptions(concurrency=concurrency, role=role, most_pending=settings.most_pending)
         jobs = Jobs(components.store, components.pipeline, settings.queue_url, options, metrics)
         await jobs.start()

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from triage.cli.terminal import plain_table
 from triage.domain.incident import Incident
-from triage.domain.taxonomy import Facet, Taxonomy
+from triage.domain.taxonomy import DisplayNames, Facet, Taxonomy
 from triage.domain.triage_result import Contrast, FacetResult, Neighbour, Precedent, Suggestion, Triage
 from triage.render.markdown import shortened
 from triage.render.quantities import duration, ended_in, percent
@@ -32,6 +32,7 @@ def print_triage(incident: Incident, triage: Triage, taxonomy: Taxonomy, console
     if triage.degraded:
         parts.append(Text(f"DEGRADED: {triage.degraded_reason}", style="bold yellow"))
     parts += [Text(f"WARNING: {warning}", style="yellow") for warning in triage.warnings]
+    parts += _changes(triage, taxonomy)
     parts += [_labels(triage, taxonomy), *_evidence(triage, taxonomy)]
     parts += [*_neighbours(triage.neighbours, taxonomy), *_contrast(triage.contrast, taxonomy)]
     parts += [*_precedent(triage, taxonomy), *_suggestions(triage.suggestions, taxonomy)]
@@ -46,6 +47,16 @@ def print_neighbours(neighbours: Sequence[Neighbour], taxonomy: Taxonomy, consol
         console.print("The history holds no incident yet: bring some in with `triage import FILE`.")
     for part in _neighbours(neighbours, taxonomy):
         console.print(part)
+
+
+def _changes(triage: Triage, taxonomy: Taxonomy) -> list[RenderableType]:
+    names = DisplayNames(taxonomy)
+    told = [
+        f"{names.facet(one.facet)} was {names.labels(one.facet, one.before) or 'not decided'}, "
+        f"is {names.labels(one.facet, one.after) or 'not decided'}"
+        for one in triage.changes
+    ]
+    return [Text(f"Changed by the model's answer: {'; '.join(told)}.\n")] if told else []
 
 
 def _labels(triage: Triage, taxonomy: Taxonomy) -> Table:

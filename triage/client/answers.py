@@ -14,7 +14,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Status(BaseModel, frozen=True):
-    """The status of an incident: `pending`, `triaged`, `failed` or `imported`. `retry_at` is when it is tried again."""
+    """The status of an incident: `pending`, `triaged`, `failed` or `imported`. `retry_at` is when it is tried again.
+
+    `provisional` is the triage without the chat model, while that is still being asked for a triage.
+    """
 
     id: str
     status: str
@@ -25,6 +28,7 @@ class Status(BaseModel, frozen=True):
     created_at: AwareDatetime
     updated_at: AwareDatetime
     incident: Incident | None = None
+    provisional: Triage | None = None
 
 
 class Listed(BaseModel, frozen=True):
@@ -95,7 +99,8 @@ class Batch(BaseModel, frozen=True):
 class Event(BaseModel, frozen=True):
     """An event of an incident's progress.
 
-    A `status` event has a `phase` in its data. The last event is `triage`, with the triage, or `failed`.
+    A `status` event has a `phase` in its data, a `provisional` one the triage without the chat model. The last event is
+    `triage`, with the triage, or `failed`.
     """
 
     id: str
@@ -105,12 +110,12 @@ class Event(BaseModel, frozen=True):
     @property
     def is_last(self) -> bool:
         """True if no other event follows."""
-        return self.name != "status"
+        return self.name in ("triage", "failed")
 
     @property
     def triage(self) -> Triage | None:
-        """The triage, if this is the `triage` event."""
-        return Triage.model_validate(self.data) if self.name == "triage" else None
+        """The triage, if this is the `triage` event, or the provisional one of a `provisional` event."""
+        return Triage.model_validate(self.data) if self.name in ("triage", "provisional") else None
 
 
 class Summary(BaseModel, frozen=True):

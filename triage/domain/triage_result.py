@@ -185,7 +185,8 @@ class Contrast(BaseModel, frozen=True):
 class Provenance(BaseModel, frozen=True):
     """What is needed to explain a result and to repeat it. `seconds` holds the duration of each step.
 
-    `model` is the one that answered, or should have. `cost` is in US dollars, None if the price is unknown.
+    `model` is the one that answered, or should have. Calls, tokens and cost include those of models that failed. `cost`
+    is in US dollars, None if the price is unknown.
     `model_deadline_s` limits all model calls together, None if each call has its own limit. `retries` counts the
     attempts of model calls beyond the first. A cache answered `cached_calls` of the `model_calls`, with the
     `cached_*_tokens` of the tokens. `withheld_sentences` counts the suspected prompt injections that the model was not
@@ -216,11 +217,20 @@ class Provenance(BaseModel, frozen=True):
     seconds: dict[str, float] = Field(default_factory=dict)
 
 
+class LabelChange(BaseModel, frozen=True):
+    """A facet whose labels the model's answer changed: those without it, and those with it; none if it abstains."""
+
+    facet: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
 class Triage(BaseModel, frozen=True):
     """The result for one incident. A degraded result, for which a model failed, gives its reason.
 
-    `warnings` says what else impairs it, such as a calibrator that no longer fits, and the next step. `nothing_close`
-    says why there is no `precedent`.
+    A provisional one was decided without the model, which is still being asked. `changes` says where the model's answer
+    differs from it. `warnings` says what else impairs it, such as a calibrator that no longer fits, and the next step.
+    `nothing_close` says why there is no `precedent`.
     """
 
     incident_id: str
@@ -232,6 +242,8 @@ class Triage(BaseModel, frozen=True):
     suggestions: tuple[Suggestion, ...] = ()
     degraded: bool = False
     degraded_reason: str | None = None
+    is_provisional: bool = False
+    changes: tuple[LabelChange, ...] = ()
     warnings: tuple[str, ...] = ()
     provenance: Provenance
     created_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))

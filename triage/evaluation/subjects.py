@@ -17,7 +17,7 @@ from triage.evaluation.datasets import Case
 from triage.history import History
 from triage.models.embedding import Embedder
 from triage.observability.progress import Progress
-from triage.pipeline.classification import Classification, Classifier, Subject, Usage
+from triage.pipeline.classification import Classification, Classifier, Subject, whole
 from triage.pipeline.classification.evidence import locate
 from triage.pipeline.classification.sentences import before_resolution, condense, split
 from triage.pipeline.decision import decide
@@ -95,9 +95,9 @@ class ModelUnderTest:
         asked = time.perf_counter()
         unusable = None
         try:
-            classification = await self._classifier.classify(Subject(sentences=tuple(read)), self._taxonomy)
+            classification = await whole(self._classifier.classify(Subject(sentences=tuple(read)), self._taxonomy))
         except UnusableAnswer as error:
-            classification, unusable = Classification(answers={}, usage=Usage()), error.detail
+            classification, unusable = Classification(), error.detail
         answered = time.perf_counter()
         quotes = {facet: answer.quotes for facet, answer in classification.answers.items()}
         facets = {

@@ -26,13 +26,22 @@ from triage.store.tables import (
     in_teams,
     incident_table,
     notification_table,
+    provisional_table,
     serving_table,
     triage_table,
     vector_table,
 )
 
 _id = incident_table.c.id
-_BELONGING = (annotation_table, assignment_table, serving_table, triage_table, vector_table, notification_table)
+_BELONGING = (
+    annotation_table,
+    assignment_table,
+    serving_table,
+    triage_table,
+    provisional_table,
+    vector_table,
+    notification_table,
+)
 
 
 class StoredIncident(BaseModel, frozen=True):

@@ -146,6 +146,14 @@ triage_table = sa.Table(
     sqlite_autoincrement=True,
 )
 
+# The triage of a pending incident without the model, until its triage is stored.
+provisional_table = sa.Table(
+    "provisional_triages",
+    metadata,
+    _of_incident(primary_key=True),
+    sa.Column("document", EncryptedTriage, nullable=False),
+)
+
 # One vector per incident and embedder, in little-endian float32.
 vector_table = sa.Table(
     "vectors",

@@ -10,19 +10,22 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Row, Select, exists, func, select, text
+from sqlalchemy import Delete, Row, Select, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from triage.domain.incident import Incident
 from triage.domain.triage_result import Triage
 from triage.models.embedding import Vectors
+from triage.store.attempts import Pending
 from triage.store.cursor import read_cursor, write_cursor
 from triage.store.database import Database, read_row
 from triage.store.notifications import Notifications, notify
-from triage.store.tables import in_teams, incident_table, triage_table
+from triage.store.tables import in_teams, incident_table, provisional_table, triage_table
 from triage.store.vectors import save_vector
+
+_Filtered = TypeVar("_Filtered", Select[Any], Delete)
 
 # Any number that no other lock of the database has.
 _LOCKS = 2511
@@ -95,6 +98,7 @@ class Triages:
                     created_at=triage.created_at,
                 )
             )
+            await connection.execute(_provisional_of(provisional_table.delete(), triage.incident_id))
             if vector is not None:
                 await save_vector(connection, triage.incident_id, triage.provenance.embedder, vector)
             await connection.execute(
@@ -105,6 +109,28 @@ class Triages:
             is_notified = await notify(connection, "triaged", triage.incident_id, run_id)
         if is_notified:
             self.notifications.added.set()
+
+    async def save_provisional(self, pending: Pending, triage: Triage) -> bool:
+        """Store the provisional triage of this attempt in place of an earlier one. It is no run, and notifies nobody.
+
+        Does nothing and returns False if the attempt has ended or the incident was deleted.
+        """
+        async with self.database.write() as connection:
+            # Locked until it is stored: the attempt's result comes before both or after both.
+            waits = select(incident_table.c.id).filter_by(id=pending.id, status="pending", attempts=pending.attempt)
+            if (await connection.execute(waits.with_for_update())).one_or_none() is None:
+                return False
+            await connection.execute(_provisional_of(provisional_table.delete(), pending.id))
+            values = {"incident_id": pending.id, "document": triage.model_dump_json()}
+            await connection.execute(provisional_table.insert().values(values))
+            return True
+
+    async def find_provisional(self, incident_id: str) -> str | None:
+        """The provisional triage of an incident as the stored JSON, or None: once it is triaged, it has none."""
+        document: str | None = await self.database.value(
+            _provisional_of(select(provisional_table.c.document), incident_id)
+        )
+        return document
 
     async def exists(self, run_id: str) -> bool:
         """True if the result of this run is stored."""
@@ -239,6 +265,10 @@ def _of_run(run_id: str) -> Select[Any]:
 def _newest_first(columns: Any, incident_id: str, limit: int) -> Select[Any]:
     mine = triage_table.c.incident_id == incident_id
     return select(columns).where(mine).order_by(triage_table.c.id.desc()).limit(limit)
+
+
+def _provisional_of(statement: _Filtered, incident_id: str) -> _Filtered:
+    return statement.where(provisional_table.c.incident_id == incident_id)
 
 
 def _parsed(document: str | None) -> Triage | None:

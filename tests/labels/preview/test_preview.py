@@ -17,7 +17,8 @@ from triage.domain.triage_result import FacetResult
 from triage.labels.preview import Previewer
 from triage.models.chat.openai import OpenAIChat
 from triage.pipeline.classification.structured import StructuredClassifier
-from triage.pipeline.pipeline import Pipeline, Way
+from triage.pipeline.pipeline import Pipeline
+from triage.pipeline.ways import Way
 from triage.redaction import Redactor
 
 Decided = dict[tuple[str, str], tuple[tuple[str, ...], float | None]]

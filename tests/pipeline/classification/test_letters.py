@@ -9,7 +9,7 @@ from tests.fake_openai import Answer, Chosen, FakeOpenAI, Status
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.openai import OpenAIChat
-from triage.pipeline.classification import Subject
+from triage.pipeline.classification import Subject, whole
 from triage.pipeline.classification.letters import LetterClassifier
 
 
@@ -24,7 +24,7 @@ async def test_the_log_probabilities_of_the_letters_are_those_of_the_labels(
     fake_openai: FakeOpenAI, model: OpenAIChat, subject: Subject, taxonomy: Taxonomy
 ) -> None:
     fake_openai.letters = {"C": 0.6, "A": 0.3, " a": 0.05, "x": 0.05}
-    said = await LetterClassifier(model).classify(subject, taxonomy)
+    said = await whole(LetterClassifier(model).classify(subject, taxonomy))
 
     category = taxonomy.facet("category").ids
     distribution = said.answers["category"].distribution
@@ -37,7 +37,7 @@ async def test_children_are_asked_for_under_every_likely_parent_only(
     fake_openai: FakeOpenAI, model: OpenAIChat, subject: Subject, taxonomy: Taxonomy
 ) -> None:
     fake_openai.letters = {"A": 0.6, "B": 0.3, "C": 0.1}
-    said = await LetterClassifier(model).classify(subject, taxonomy)
+    said = await whole(LetterClassifier(model).classify(subject, taxonomy))
 
     category = taxonomy.facet("category").ids
     parents = {
@@ -52,8 +52,8 @@ async def test_what_the_model_favours_without_content_is_asked_once(
     classifier = LetterClassifier(model)
     await classifier.prepare(taxonomy)
     asked = len(fake_openai.requests)
-    first = await classifier.classify(subject, taxonomy)
-    second = await classifier.classify(subject, taxonomy)
+    first = await whole(classifier.classify(subject, taxonomy))
+    second = await whole(classifier.classify(subject, taxonomy))
 
     assert all("N/A" in str(request["messages"]) for request in fake_openai.requests[:asked])
     assert not any("N/A" in str(request["messages"]) for request in fake_openai.requests[asked:])
@@ -66,7 +66,7 @@ async def test_all_questions_about_a_write_up_share_what_stands_before_them(
     classifier = LetterClassifier(model)
     await classifier.prepare(taxonomy)
     fake_openai.requests.clear()
-    await classifier.classify(subject, taxonomy)
+    await whole(classifier.classify(subject, taxonomy))
 
     assert len({request["messages"][0]["content"] for request in fake_openai.requests}) == 1
     before = {request["messages"][1]["content"].split("</write_up>")[0] for request in fake_openai.requests}
@@ -86,7 +86,7 @@ async def test_an_endpoint_without_log_probabilities_is_asked_several_times_for_
     classifier = LetterClassifier(model)
     await classifier.prepare(one_facet(taxonomy))
     fake_openai.requests.clear()
-    said = await classifier.classify(subject, one_facet(taxonomy))
+    said = await whole(classifier.classify(subject, one_facet(taxonomy)))
 
     category = taxonomy.facet("category").ids
     distribution = said.answers["category"].distribution
@@ -105,7 +105,7 @@ async def test_an_endpoint_with_log_probabilities_is_asked_once_whatever_the_sam
 ) -> None:
     classifier = LetterClassifier(model, samples=9)
     await classifier.prepare(one_facet(taxonomy))
-    said = await classifier.classify(subject, one_facet(taxonomy))
+    said = await whole(classifier.classify(subject, one_facet(taxonomy)))
 
     assert said.usage.model_calls == 1
 
@@ -116,7 +116,7 @@ async def test_samples_that_fail_or_are_no_letter_have_no_vote(
     fake_openai.gives_logprobs = False
     varied = iter([Status(401), Answer("Bananas"), Answer(" (b)")] * 2)
     fake_openai.otherwise = Chosen(lambda body: next(varied) if body["temperature"] else "B")
-    said = await LetterClassifier(model, samples=4).classify(subject, one_facet(taxonomy))
+    said = await whole(LetterClassifier(model, samples=4).classify(subject, one_facet(taxonomy)))
 
     category = taxonomy.facet("category").ids
     assert said.answers["category"].distribution[category[1]] == pytest.approx((2 + 1 / len(category)) / 3)
@@ -131,7 +131,7 @@ async def test_a_model_that_begins_the_json_anew_is_read_from_samples_with_room_
     fake_openai.otherwise = Chosen(lambda body: '{"' if body["max_tokens"] == 1 else '```json\n{"answer": "B"}\n```')
     classifier = LetterClassifier(model, samples=3)
     await classifier.prepare(one_facet(taxonomy))
-    said = await classifier.classify(subject, one_facet(taxonomy))
+    said = await whole(classifier.classify(subject, one_facet(taxonomy)))
 
     category = taxonomy.facet("category").ids
     assert said.answers["category"].distribution[category[1]] == pytest.approx((3 + 1 / len(category)) / 4)
@@ -146,7 +146,7 @@ async def test_a_model_that_answers_no_letter_is_told_of_with_a_way_out(
     fake_openai.otherwise = Answer(words)
 
     with pytest.raises(ModelUnavailable, match="TRIAGE_ANSWERS=structured"):
-        await LetterClassifier(model).classify(subject, taxonomy)
+        await whole(LetterClassifier(model).classify(subject, taxonomy))
 
 
 async def test_the_quote_is_the_sentence_that_the_model_names(

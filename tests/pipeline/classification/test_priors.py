@@ -7,7 +7,7 @@ import pytest
 from tests.fake_openai import FakeOpenAI
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.openai import OpenAIChat
-from triage.pipeline.classification import Subject
+from triage.pipeline.classification import Subject, whole
 from triage.pipeline.classification.letters import LetterClassifier, measured_prior, shipped_priors
 from triage.pipeline.classification.prompts import load
 
@@ -51,7 +51,7 @@ async def test_where_a_prior_is_shipped_the_model_is_not_asked_for_it(
     taxonomy = FAULTS.model_copy(update={"facets": (FAULTS.facet("root_cause"),)})
     classifier = LetterClassifier(as_measured)
     await classifier.prepare(taxonomy)
-    said = await classifier.classify(subject, taxonomy)
+    said = await whole(classifier.classify(subject, taxonomy))
 
     assert len(fake_openai.requests) == 1
     measured = measured_prior(as_measured.name, "letters@1.0.0", FAULTS)["root_cause"]

@@ -9,7 +9,7 @@ from tests.fake_openai import FakeOpenAI
 from triage.app.settings import Settings
 from triage.app.wiring.models import build_classifier, open_model
 from triage.domain.taxonomy import Taxonomy
-from triage.pipeline.classification import Subject
+from triage.pipeline.classification import Subject, whole
 from triage.pipeline.classification.samples import mean, smoothed_shares
 
 LABELS = [f"label_{n}" for n in range(8)]
@@ -61,7 +61,7 @@ async def test_the_setting_says_how_many_answers_are_asked_for(
         classifier = build_classifier(settings, model)
         assert classifier is not None
         await classifier.prepare(category)
-        said = await classifier.classify(subject, category)
+        said = await whole(classifier.classify(subject, category))
 
     assert said.usage.model_calls == calls
 

@@ -11,7 +11,7 @@ from tests.fake_openai import Answer, Behaviour, Chosen, FakeOpenAI, OutsideSche
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.openai import OpenAIChat
-from triage.pipeline.classification import Subject
+from triage.pipeline.classification import Subject, whole
 from triage.pipeline.classification.structured import StructuredClassifier
 
 
@@ -37,7 +37,7 @@ async def test_all_facets_come_with_one_call(
 ) -> None:
     fake_openai.prefer = ("inference_engine", "resource_exhaustion", "restart")
     fake_openai.words = "The Redis cluster ran out of connections."
-    said = await classifier.classify(subject, taxonomy)
+    said = await whole(classifier.classify(subject, taxonomy))
 
     assert len(fake_openai.requests) == said.usage.model_calls == 1
     assert set(said.answers) == {facet.id for facet in taxonomy.triaged}
@@ -54,7 +54,7 @@ async def test_an_answer_that_does_not_fit_is_sent_back_once_with_its_mistake(
     taxonomy: Taxonomy,
 ) -> None:
     fake_openai.script(wrong)
-    said = await classifier.classify(subject, taxonomy)
+    said = await whole(classifier.classify(subject, taxonomy))
 
     assert said.usage.model_calls == 2
     assert "can't be used" in fake_openai.requests[1]["messages"][-1]["content"]
@@ -74,7 +74,7 @@ async def test_a_model_is_asked_well_whatever_output_formats_its_endpoint_has(
     fake_openai.rejects = set(rejected)
     fake_openai.prefer = ("inference_engine",)
     fake_openai.otherwise = Chosen(lambda body: f"Here it is:\n```json\n{fake_openai.fitting_text(body)}\n```")
-    said = await classifier.classify(subject, taxonomy)
+    said = await whole(classifier.classify(subject, taxonomy))
 
     assert next(iter(said.answers["category"].distribution)) == "inference_engine"
     assert (said.usage.model_calls, len(fake_openai.requests)) == (1, 1 + len(rejected))
@@ -88,11 +88,11 @@ async def test_the_answer_sent_back_tells_the_schema_once(
     subject: Subject,
     taxonomy: Taxonomy,
 ) -> None:
-    await classifier.classify(subject, taxonomy)
+    await whole(classifier.classify(subject, taxonomy))
     fake_openai.rejects = set(rejected)
     wrong = iter([WrongLabel()])
     fake_openai.otherwise = Chosen(lambda _: next(wrong, Answer()))
-    await classifier.classify(subject, taxonomy)
+    await whole(classifier.classify(subject, taxonomy))
 
     said = fake_openai.requests[-1]["messages"][-1]["content"]
     assert "can't be used" in said
@@ -106,14 +106,14 @@ async def test_two_answers_that_do_not_fit_are_no_answer(
     fake_openai.otherwise = WrongLabel()
 
     with pytest.raises(ModelUnavailable, match=r"no usable answer in two tries.*no_such_label"):
-        await classifier.classify(subject, taxonomy)
+        await whole(classifier.classify(subject, taxonomy))
 
 
 async def test_an_answer_that_was_cut_off_is_not_taken_for_a_whole_one(
     fake_openai: FakeOpenAI, classifier: StructuredClassifier, subject: Subject, taxonomy: Taxonomy
 ) -> None:
     fake_openai.script(Answer(finish_reason="length"))
-    said = await classifier.classify(subject, taxonomy)
+    said = await whole(classifier.classify(subject, taxonomy))
 
     assert said.usage.model_calls == 2
 
@@ -121,11 +121,11 @@ async def test_an_answer_that_was_cut_off_is_not_taken_for_a_whole_one(
 async def test_the_runner_up_gets_a_share_and_single_facets_one_label(
     fake_openai: FakeOpenAI, classifier: StructuredClassifier, subject: Subject, taxonomy: Taxonomy
 ) -> None:
-    await classifier.classify(subject, taxonomy)
-    whole = json.loads(fake_openai.fitting_text(fake_openai.requests[-1]))
-    whole["category"] |= {"labels": ["operational"], "runner_up": "infrastructure", "certainty": 80}
-    fake_openai.script(Answer(json.dumps(whole)))
-    said = await classifier.classify(subject, taxonomy)
+    await whole(classifier.classify(subject, taxonomy))
+    given = json.loads(fake_openai.fitting_text(fake_openai.requests[-1]))
+    given["category"] |= {"labels": ["operational"], "runner_up": "infrastructure", "certainty": 80}
+    fake_openai.script(Answer(json.dumps(given)))
+    said = await whole(classifier.classify(subject, taxonomy))
 
     assert said.answers["category"].distribution == pytest.approx({"operational": 0.8, "infrastructure": 0.1})
 
@@ -137,18 +137,18 @@ async def test_the_distribution_over_several_answers_is_their_mean(
 
     def answer(body: dict[str, Any]) -> str:
         label, certainty = next(varied) if body["temperature"] else ("infrastructure", 80)
-        whole = json.loads(fake_openai.fitting_text(body))
+        given = json.loads(fake_openai.fitting_text(body))
         runner_up = {"infrastructure": "operational", "operational": "infrastructure"}[label]
-        whole["category"] = {
+        given["category"] = {
             "labels": [label],
             "certainty": certainty,
             "runner_up": runner_up,
             "quotes": ["first" if not body["temperature"] else "later"],
         }
-        return json.dumps(whole)
+        return json.dumps(given)
 
     fake_openai.otherwise = Chosen(answer)
-    said = await sampler.classify(subject, taxonomy)
+    said = await whole(sampler.classify(subject, taxonomy))
 
     assert sorted(sent["temperature"] for sent in fake_openai.requests) == [0.0, 0.7, 0.7]
     category = said.answers["category"]
@@ -164,7 +164,7 @@ async def test_the_answers_are_asked_for_at_once(
 ) -> None:
     fake_openai.otherwise = Answer(delay_s=0.5)
     started = time.monotonic()
-    await sampler.classify(subject, taxonomy)
+    await whole(sampler.classify(subject, taxonomy))
 
     assert time.monotonic() - started < 1.4
 
@@ -181,9 +181,9 @@ async def test_a_sample_that_fails_is_left_out(
     classifier: StructuredClassifier,
 ) -> None:
     fake_openai.otherwise = Chosen(lambda body: trouble if body["temperature"] else Answer())
-    said = await sampler.classify(subject, taxonomy)
+    said = await whole(sampler.classify(subject, taxonomy))
 
-    alone = await classifier.classify(subject, taxonomy)
+    alone = await whole(classifier.classify(subject, taxonomy))
     assert said.answers == alone.answers
 
 
@@ -194,6 +194,6 @@ async def test_without_a_usable_first_answer_the_samples_do_not_count(
     started = time.monotonic()
 
     with pytest.raises(ModelUnavailable, match=r"no usable answer in two tries.*TRIAGE_MODEL"):
-        await sampler.classify(subject, taxonomy)
+        await whole(sampler.classify(subject, taxonomy))
 
     assert time.monotonic() - started < 5

@@ -43,13 +43,33 @@ def test_the_way_to_the_triage_is_told_step_by_step(client: httpx.Client, name: 
     events = follow(client, name)
 
     *way, last = events
-    assert (last["event"], {each["event"] for each in way}) == ("triage", {"status"})
+    assert last["event"] == "triage"
+    (provisional,) = [each for each in way if each["event"] == "provisional"]
+    assert provisional["data"]["is_provisional"]
+    assert provisional["data"]["facets"] == last["data"]["facets"]
+    way.remove(provisional)
+    assert {each["event"] for each in way} == {"status"}
     # Which steps are seen depends on when it is looked: each at most once, in their order.
     seen = [each["data"]["phase"] for each in way]
     assert seen == [phase for phase in ("queued", "running", "classify") if phase in seen]
     assert {each["data"]["status"] for each in way} == {"pending"}
     assert events[-1]["data"] == client.get(f"/v1/incidents/{name}/triage").json()
     assert len({each["id"] for each in events}) == len(events)
+
+
+def test_a_provisional_triage_comes_once_a_connection(client: httpx.Client, name: str) -> None:
+    client.post("/v1/incidents", json={"id": name, "write_up": "It went slowly."})
+    with Client(str(client.base_url)) as reader:
+        events = reader.events(name)
+        provisional = next(each for each in events if each.name == "provisional")
+        assert provisional.triage is not None
+        assert provisional.triage.is_provisional
+        assert not provisional.is_last
+        again = follow(client, name, {"Last-Event-ID": provisional.id})
+        *_, last = events
+
+    assert "provisional" not in [each["event"] for each in again]
+    assert (last.name, last.triage and last.triage.is_provisional) == ("triage", False)
 
 
 def test_a_stream_goes_on_where_it_broke_off_and_ends_for_good(client: httpx.Client, name: str) -> None:

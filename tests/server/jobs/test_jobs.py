@@ -18,7 +18,7 @@ from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Provenance, Triage
 from triage.pipeline.pipeline import PipelineResult
 from triage.server.jobs import JobOptions, Jobs
-from triage.store import Store
+from triage.store import Pending, Store
 
 TAXONOMY = Taxonomy.load("llm_inference")
 FAST = JobOptions(polling_s=0.02, sweep_s=0.1, retry_s=0.05)
@@ -175,6 +175,32 @@ async def test_what_was_running_at_a_stop_is_finished_after_the_next_start(store
 
     assert (await store.incidents.get("a")).status == "triaged"
     assert second.seen == ["a"]
+
+
+async def test_a_provisional_triage_is_no_run_and_gives_way_to_the_triage(store: Store, working: Callable) -> None:
+    await post(store, "a", "It went slowly.")
+    pipeline = KeywordPipeline(TAXONOMY, slow_s=60)
+    async with working(pipeline) as jobs:
+        await jobs.enqueue("a")
+        await pipeline.began.wait()
+        provisional = Triage.model_validate_json(str(await store.triages.find_provisional("a")))
+
+    # The process stopped: what is provisional stays, and nothing counts it.
+    assert provisional.is_provisional
+    assert await store.triages.find_provisional("a") is not None
+    assert await store.triages.find("a") is None
+    assert await store.triages.list("a", 9) == []
+    assert (await store.triages.list_finished(9)).triages == ()
+    assert await store.notifications.list(incident_id="a", limit=9) == []
+    again = KeywordPipeline(TAXONOMY)
+    async with working(again) as jobs:
+        await jobs.wait("a", 10)
+
+    assert await store.triages.find_provisional("a") is None
+    assert [run.triage.is_provisional for run in await store.triages.list("a", 9)] == [False]
+    assert again.seen == ["a"]
+    # A process that was slow to tell comes too late.
+    assert not await store.triages.save_provisional(Pending("a", 0), provisional)
 
 
 async def test_threads_can_still_be_used_after_a_stop(working: Callable) -> None:

@@ -24,8 +24,8 @@ from triage.app.wiring.models import (
 from triage.app.wiring.storage import Records, build_definition_reader, open_records, ranking
 from triage.domain.taxonomy import Taxonomy
 from triage.observability.progress import Progress, silent
-from triage.pipeline.calibration import UNCALIBRATED
-from triage.pipeline.pipeline import DEFAULT_OPTIONS, Pipeline, PipelineOptions, Way, circumstances
+from triage.pipeline.pipeline import DEFAULT_OPTIONS, Pipeline, PipelineOptions, circumstances
+from triage.pipeline.ways import Way
 
 if TYPE_CHECKING:
     from triage.app.wiring.models import Model
@@ -78,8 +78,7 @@ async def open_components(
             records.history,
             ways,
             pipeline_options(settings),
-            # A calibrator for no model is fitted for a service without one, not for models that fail.
-            calibration=UNCALIBRATED if ways else find_calibration(settings, now),
+            calibration=find_calibration(settings, now, is_fallback=bool(ways)),
             deadline_s=incident_deadline_s(settings),
             definitions=build_definition_reader(settings, records.embedder, taxonomy),
         )

@@ -28,7 +28,8 @@ from triage.models.embedding.cache import CachedEmbedder
 from triage.observability.progress import Progress, silent
 from triage.pipeline.calibration import UNCALIBRATED
 from triage.pipeline.decision import RULE, WEIGHTS, WEIGHTS_WITH_CUES
-from triage.pipeline.pipeline import DEFAULT_OPTIONS, Pipeline, PipelineOptions, Way, circumstances
+from triage.pipeline.pipeline import DEFAULT_OPTIONS, Pipeline, PipelineOptions, circumstances
+from triage.pipeline.ways import Way
 from triage.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ async def open_subject(
     `gate`. With a folder `cache`, replies and vectors are stored in it and reused.
     """
     settings = suite_settings(settings, suite)
-    options = suite_options(pipeline_options(settings), suite)
+    # What a model's answers are worth is learned from all of them.
+    options = suite_options(pipeline_options(settings)._replace(ask_about_all=True), suite)
     async with open_model(settings, progress, gate, taxonomy) as model:
         with _cached(model, settings, cache) as asked:
             classifier = build_classifier(settings, asked)

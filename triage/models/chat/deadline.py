@@ -23,7 +23,9 @@ async def within(seconds: float) -> AsyncIterator[None]:
     Calls see the deadline and give up in time; a call that hangs is cancelled `GRACE_S` later. Raises
     `ModelUnavailable`.
     """
-    end = min(asyncio.get_running_loop().time() + seconds, _ends_at.get())
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    end = min(began + seconds, _ends_at.get())
     token = _ends_at.set(end)
     try:
         async with asyncio.timeout_at(end + GRACE_S) as timeout:
@@ -32,7 +34,7 @@ async def within(seconds: float) -> AsyncIterator[None]:
         if not timeout.expired():
             raise
         raise ModelUnavailable(
-            f"No answer within {seconds:.3g} s: allow more time or use a faster model.", cause="timeout"
+            f"No answer within {loop.time() - began:.3g} s: allow more time or use a faster model.", cause="timeout"
         ) from error
     finally:
         _ends_at.reset(token)

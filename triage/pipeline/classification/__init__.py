@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from pydantic import BaseModel, Field
 
 from triage.domain.annotation import Labels
-from triage.domain.taxonomy import Taxonomy
+from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import Neighbour
 from triage.models.chat import Reply
 from triage.pipeline.classification.sentences import Sentence
 
 
 class Subject(BaseModel, frozen=True):
-    """What a model is shown of an incident: redacted sentences within its budget, and similar incidents."""
+    """What a model is shown of an incident: redacted sentences within its budget, and similar incidents.
+
+    `likely` is facet -> label -> probability without the model. It counts for parents that the model isn't asked about.
+    """
 
     sentences: tuple[Sentence, ...]
     neighbours: tuple[Neighbour, ...] = ()
+    likely: Mapping[str, dict[str, float]] = Field(default_factory=dict)
 
 
 class Answer(BaseModel, frozen=True):
@@ -68,10 +73,13 @@ class Usage(BaseModel, frozen=True):
 
 
 class Classification(BaseModel, frozen=True):
-    """A model's answers by facet."""
+    """A model's answers by facet, or some of them, and the calls that they took."""
 
-    answers: dict[str, Answer]
-    usage: Usage
+    answers: dict[str, Answer] = Field(default_factory=dict)
+    usage: Usage = Usage()
+
+    def __add__(self, later: Classification) -> Classification:
+        return Classification(answers=self.answers | later.answers, usage=self.usage + later.usage)
 
 
 class Classifier(Protocol):
@@ -86,8 +94,15 @@ class Classifier(Protocol):
         """Ask in advance what is asked only once. Raises `ModelUnavailable`."""
         ...
 
-    async def classify(self, subject: Subject, taxonomy: Taxonomy) -> Classification:
-        """An answer for each facet in `taxonomy.triaged`. Raises `ModelUnavailable`."""
+    def classify(self, subject: Subject, taxonomy: Taxonomy) -> AsyncIterator[Classification]:
+        """An answer for each facet in `taxonomy.triaged`, in parts as they come.
+
+        A later answer replaces an earlier one. Raises `ModelUnavailable` after the parts that did come.
+        """
+        ...
+
+    def known_prior(self, taxonomy: Taxonomy, facet: Facet) -> dict[str, float] | None:
+        """The prior of answers about this facet; empty if there is none, None while it is not measured."""
         ...
 
     async def quote(
@@ -95,6 +110,14 @@ class Classifier(Protocol):
     ) -> tuple[dict[str, tuple[str, ...]], Usage]:
         """For each facet of `labels`, quotes of the write-up that support them. Raises `ModelUnavailable`."""
         ...
+
+
+async def whole(parts: AsyncIterator[Classification]) -> Classification:
+    """All parts of a classification as one."""
+    found = Classification()
+    async for part in parts:
+        found += part
+    return found
 
 
 def normalised(scores: dict[str, float]) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -67,25 +67,34 @@ class LetterClassifier:
             for options in facet.groups:
                 await self.prior(taxonomy, facet, options)
 
-    async def classify(self, subject: Subject, taxonomy: Taxonomy) -> Classification:
+    async def classify(self, subject: Subject, taxonomy: Taxonomy) -> AsyncIterator[Classification]:
         """See `Classifier.classify`. A child facet is asked for under each likely parent label."""
         answers: dict[str, Answer] = {}
-        usage = Usage()
         for facet in taxonomy.triaged:
-            parents = _beyond_prior(answers[facet.parent]) if facet.parent in answers else {"": 1.0}
             distribution: dict[str, float] = {}
             prior: dict[str, float] = {}
-            for parent, weight in parents.items():
+            for parent, weight in _parents(facet, answers, subject).items():
                 if weight < _CONSIDERED_PARENT and distribution:
                     continue
                 options = facet.children([parent]) if parent else list(facet.labels)
                 probabilities, used = await self._ask(subject, facet, options)
-                group_prior, extra = await self.prior(taxonomy, facet, options)
+                yield Classification(usage=used)
+                group_prior, used = await self.prior(taxonomy, facet, options)
+                yield Classification(usage=used)
                 distribution |= {label: weight * share for label, share in probabilities.items()}
                 prior |= group_prior
-                usage += used + extra
             answers[facet.id] = Answer(distribution=normalised(distribution), prior=prior)
-        return Classification(answers=answers, usage=usage)
+            yield Classification(answers={facet.id: answers[facet.id]})
+
+    def known_prior(self, taxonomy: Taxonomy, facet: Facet) -> dict[str, float] | None:
+        """See `Classifier.known_prior`."""
+        found: dict[str, float] = {}
+        for options in facet.groups:
+            prior = self._known_prior(taxonomy, facet, options)
+            if prior is None:
+                return None
+            found |= prior
+        return found
 
     async def quote(
         self, subject: Subject, taxonomy: Taxonomy, labels: Labels
@@ -142,17 +151,20 @@ class LetterClassifier:
 
     async def prior(self, taxonomy: Taxonomy, facet: Facet, options: Sequence[Label]) -> tuple[dict[str, float], Usage]:
         """The model's prior over labels that are offered together; measured once unless it is shipped."""
-        key = (f"{taxonomy.id}@{taxonomy.version}", facet.id, tuple(label.id for label in options))
-        if key in self._priors:
-            return self._priors[key], Usage()
-        used = Usage()
+        known = self._known_prior(taxonomy, facet, options)
+        if known is not None:
+            return known, Usage()
+        answer, used = await self._ask(_WITHOUT_CONTENT, facet, options)
+        prior = normalised({label: math.sqrt(share) for label, share in answer.items()})
+        self._priors[_offered(taxonomy, facet, options)] = prior
+        return prior, used
+
+    def _known_prior(self, taxonomy: Taxonomy, facet: Facet, options: Sequence[Label]) -> dict[str, float] | None:
+        key = _offered(taxonomy, facet, options)
         measured = measured_prior(self._model.name, self._letters.name, taxonomy).get(facet.id, {})
-        if all(label.id in measured for label in options):
+        if key not in self._priors and all(label.id in measured for label in options):
             self._priors[key] = normalised({label.id: measured[label.id] for label in options})
-        else:
-            answer, used = await self._ask(_WITHOUT_CONTENT, facet, options)
-            self._priors[key] = normalised({label: math.sqrt(share) for label, share in answer.items()})
-        return self._priors[key], used
+        return self._priors.get(key)
 
     def _request(self, messages: tuple[Message, ...], max_tokens: int, top_logprobs: int = 0) -> Request:
         return Request(messages=messages, max_tokens=max_tokens, top_logprobs=top_logprobs, deadline_s=self._deadline_s)
@@ -184,6 +196,17 @@ def measured_prior(model: str, prompt: str, taxonomy: Taxonomy) -> dict[str, dic
 def shipped_priors() -> list[MeasuredPrior]:
     text = resources.files("triage.pipeline.classification").joinpath("priors.yaml").read_text(encoding="utf-8")
     return TypeAdapter(list[MeasuredPrior]).validate_python(yaml.safe_load(text))
+
+
+def _offered(taxonomy: Taxonomy, facet: Facet, options: Sequence[Label]) -> tuple[str, str, tuple[str, ...]]:
+    """What a prior belongs to: the labels that are offered together."""
+    return f"{taxonomy.id}@{taxonomy.version}", facet.id, tuple(label.id for label in options)
+
+
+def _parents(facet: Facet, answers: Mapping[str, Answer], subject: Subject) -> Mapping[str, float]:
+    """The labels under which a facet is asked for, likeliest first; "" for all labels at once."""
+    parent = facet.parent or ""
+    return _beyond_prior(answers[parent]) if parent in answers else subject.likely.get(parent) or {"": 1.0}
 
 
 def _beyond_prior(answer: Answer) -> dict[str, float]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,8 +63,8 @@ class StructuredClassifier:
     async def prepare(self, taxonomy: Taxonomy) -> None:
         """Nothing to ask in advance."""
 
-    async def classify(self, subject: Subject, taxonomy: Taxonomy) -> Classification:
-        """See `Classifier.classify`. Raises `ModelUnavailable` if the second answer is invalid too."""
+    async def classify(self, subject: Subject, taxonomy: Taxonomy) -> AsyncIterator[Classification]:
+        """See `Classifier.classify`. Raises `UnusableAnswer` if the second answer is invalid too."""
         codebook = self._codebook(taxonomy)
         messages = self._prompt.messages(
             scope=codebook.scope,
@@ -75,14 +75,20 @@ class StructuredClassifier:
         request = Request(
             messages=messages, schema_=codebook.schema, max_tokens=_MAX_TOKENS, deadline_s=self._deadline_s
         )
-        if self._samples == 1:
-            return await self._first(request, taxonomy)
         others = asyncio.create_task(sample(self._model, request, self._samples - 1))
+        answers: dict[str, Answer] = {}
         try:
-            first = await self._first(request, taxonomy)
-            return _averaged(first, await others, taxonomy)
+            async for part in self._first(request, taxonomy):
+                answers = part.answers
+                yield part
+            if self._samples > 1:
+                yield _averaged(answers, await others, taxonomy)
         finally:
             others.cancel()
+
+    def known_prior(self, _taxonomy: Taxonomy, _facet: Facet) -> dict[str, float]:
+        """See `Classifier.known_prior`: there is none."""
+        return {}
 
     async def quote(
         self, _subject: Subject, _taxonomy: Taxonomy, _labels: Labels
@@ -90,22 +96,20 @@ class StructuredClassifier:
         """Nothing to ask: the quotes come with the labels."""
         return {}, Usage()
 
-    async def _first(self, request: Request, taxonomy: Taxonomy) -> Classification:
+    async def _first(self, request: Request, taxonomy: Taxonomy) -> AsyncIterator[Classification]:
         reply = await self._model.complete(request)
-        usage = Usage.of(reply)
-        try:
-            return Classification(answers=_read(reply, taxonomy), usage=usage)
-        except InvalidInput as error:
-            mistakes = error.detail
-        reply = await self._model.complete(_sent_back(request, reply, mistakes))
-        usage += Usage.of(reply)
-        try:
-            return Classification(answers=_read(reply, taxonomy), usage=usage)
-        except InvalidInput as error:
+        read = _read(reply, taxonomy)
+        yield Classification(answers=read.answers, usage=Usage.of(reply))
+        if read.mistake is None:
+            return
+        reply = await self._model.complete(_sent_back(request, reply, read.mistake))
+        read = _read(reply, taxonomy)
+        yield Classification(answers=read.answers, usage=Usage.of(reply))
+        if read.mistake is not None:
             raise UnusableAnswer(
-                f"{self._model.name} gave no usable answer in two tries: {error.detail.rstrip('.')}. "
+                f"{self._model.name} gave no usable answer in two tries: {read.mistake.rstrip('.')}. "
                 "Choose another model with TRIAGE_MODEL, or set TRIAGE_ANSWERS=letters."
-            ) from error
+            )
 
     def _codebook(self, taxonomy: Taxonomy) -> _Codebook:
         # A narrowed taxonomy keeps its version.
@@ -125,21 +129,16 @@ def _sent_back(request: Request, reply: Reply, mistakes: str) -> Request:
     return request.model_copy(update={"messages": messages})
 
 
-def _averaged(first: Classification, others: list[Reply], taxonomy: Taxonomy) -> Classification:
-    """`first` with the mean distributions of all usable answers; it keeps its quotes and rationale."""
-    sampled: list[dict[str, Answer]] = []
-    usage = first.usage
-    for reply in others:
-        usage += Usage.of(reply)
-        with contextlib.suppress(InvalidInput):
-            sampled.append(_read(reply, taxonomy))
-    if not sampled:
-        return first.model_copy(update={"usage": usage})
+def _averaged(first: dict[str, Answer], others: list[Reply], taxonomy: Taxonomy) -> Classification:
+    """The `first` answers with the mean distributions of all usable ones; they keep their quotes and rationale."""
+    usage = sum(map(Usage.of, others), start=Usage())
+    sampled = [read.answers for read in (_read(reply, taxonomy) for reply in others) if read.mistake is None]
     answers = {
         facet: answer.model_copy(
             update={"distribution": mean([answer.distribution, *(other[facet].distribution for other in sampled)])}
         )
-        for facet, answer in first.answers.items()
+        for facet, answer in first.items()
+        if sampled
     }
     return Classification(answers=answers, usage=usage)
 
@@ -166,28 +165,37 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def _read(reply: Reply, taxonomy: Taxonomy) -> dict[str, Answer]:
-    """The reply's answers. Raises `InvalidInput` with its mistake."""
+class _Read(NamedTuple):
+    """The valid answers of a reply, and its first mistake; None without any."""
+
+    answers: dict[str, Answer]
+    mistake: str | None
+
+
+def _read(reply: Reply, taxonomy: Taxonomy) -> _Read:
     if reply.finish_reason == "length":
-        raise InvalidInput("it was cut off; keep the rationale and the quotes short", field="reply")
+        return _Read({}, "it was cut off; keep the rationale and the quotes short")
     found = re.search(r"\{.*\}", reply.text, re.DOTALL)
     try:
         content = json.loads(found.group() if found else reply.text)
     except json.JSONDecodeError as error:
-        raise InvalidInput(f"it is not JSON ({error.msg} at character {error.pos})", field="reply") from error
+        return _Read({}, f"it is not JSON ({error.msg} at character {error.pos})")
     if not isinstance(content, dict):
-        raise InvalidInput("it is not a JSON object", field="reply")
+        return _Read({}, "it is not a JSON object")
     rationale = str(content.get("rationale", ""))[:1_000]
     answers: dict[str, Answer] = {}
+    mistakes: list[str] = []
     for facet in taxonomy.triaged:
         try:
             answer = _FacetAnswer.model_validate(content.get(facet.id))
+            answers[facet.id] = _answer(answer, facet, taxonomy, rationale)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in (facet.id, *first["loc"]))
-            raise InvalidInput(f"{place}: {first['msg']}", field=facet.id) from error
-        answers[facet.id] = _answer(answer, facet, taxonomy, rationale)
-    return answers
+            mistakes.append(f"{place}: {first['msg']}")
+        except InvalidInput as error:
+            mistakes.append(error.detail)
+    return _Read(answers, mistakes[0] if mistakes else None)
 
 
 def _answer(given: _FacetAnswer, facet: Facet, taxonomy: Taxonomy, rationale: str) -> Answer:

@@ -19,6 +19,7 @@ from triage.domain.enums import Status
 from triage.domain.errors import InvalidInput
 from triage.domain.incident import Incident
 from triage.domain.principal import DEFAULT_TEAM
+from triage.domain.triage_result import Triage
 from triage.store import Labelled, StoredIncident
 
 
@@ -49,6 +50,15 @@ class IncidentStatus(BaseModel, frozen=True):
         """The state of a stored incident."""
         values = {name: getattr(stored, name) for name in cls.model_fields if name not in ("id", "links")}
         return cls(id=stored.incident.id, links=links(stored.incident.id), **values)
+
+
+class PendingTriage(IncidentStatus, frozen=True):
+    """The state of an incident that is not triaged yet.
+
+    `provisional` is its triage without the chat model while that is being asked, null before.
+    """
+
+    provisional: Triage | None = None
 
 
 class IncidentAnswer(IncidentStatus, frozen=True):

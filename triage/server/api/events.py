@@ -33,6 +33,7 @@ _ESCAPED = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _EXAMPLE = (
     'id: 0.queued\nevent: status\ndata: {"id":"INC-1042","status":"pending","phase":"queued"}\n\n'
+    'id: 0.provisional\nevent: provisional\ndata: {"incident_id":"INC-1042","facets":{},"is_provisional":true}\n\n'
     'id: 0.classify\nevent: status\ndata: {"id":"INC-1042","status":"pending","phase":"classify"}\n\n'
     'id: 0.triaged\nevent: triage\ndata: {"incident_id":"INC-1042","facets":{}}\n\n'
 )
@@ -41,13 +42,16 @@ _EVENT = {
     "type": "object",
     "properties": {
         "id": {"type": "string"},
-        "event": {"type": "string", "enum": ["status", "triage", "failed"]},
+        "event": {"type": "string", "enum": ["status", "provisional", "triage", "failed"]},
         "data": {"type": "string", "contentMediaType": "application/json"},
     },
 }
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Events `status`, then one `triage` (the triage) or `failed` (a problem document).",
+        "description": (
+            "Events `status` and `provisional` (the triage without the model, which is still being asked), then one "
+            "`triage` (the triage) or `failed` (a problem document)."
+        ),
         "content": {_MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}},
     },
     204: {"description": "`Last-Event-ID` names the final event: don't reconnect."},
@@ -69,7 +73,7 @@ class _Event(NamedTuple):
 
     @property
     def is_last(self) -> bool:
-        return self.name != "status"
+        return self.name in ("triage", "failed")
 
     def __str__(self) -> str:
         lines = "".join(f"data: {line}\n" for line in self.data.translate(_ESCAPED).splitlines())
@@ -87,8 +91,9 @@ async def follow_incident(
 ) -> Response:
     """Follow an incident by server-sent events until its triage is done.
 
-    Each change of state sends an event, and every 15 seconds without one sends a comment. The stream ends after the
-    `triage` or `failed` event, or at the service's time limit: reconnect then, as event sources do.
+    Each change of state sends an event, and every 15 seconds without one sends a comment. The `provisional` event comes
+    once a connection, and not without a chat model. The stream ends after the `triage` or `failed` event, or at the
+    service's time limit: reconnect then, as event sources do.
     """
     stored = await service.store.incidents.get(incident_id)
     if stored.status == "imported":
@@ -104,15 +109,22 @@ async def follow_incident(
 async def _stream(request: Request, service: Service, incident_id: str, last_id: str | None) -> AsyncIterator[str]:
     end = time.monotonic() + service.wait_limit_s
     sent_at = time.monotonic()
+    is_provisional_due = True
     yield f"retry: {_RECONNECT_MS}\n\n"
     with service.jobs.noticed(incident_id) as notice:
         while time.monotonic() < end:
             # Cleared before the state is read, so that no change in between is missed.
             notice.clear()
             try:
-                event = await _event(request, service, await service.store.incidents.get(incident_id))
+                stored = await service.store.incidents.get(incident_id)
+                event = await _event(request, service, stored)
             except NotFound:
                 return
+            if is_provisional_due and not event.is_last and (provisional := await _provisional(service, stored)):
+                is_provisional_due = False
+                if provisional.id != last_id:
+                    last_id, sent_at = provisional.id, time.monotonic()
+                    yield str(provisional)
             if event.id != last_id:
                 last_id, sent_at = event.id, time.monotonic()
                 yield str(event)
@@ -125,6 +137,11 @@ async def _stream(request: Request, service: Service, incident_id: str, last_id:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_POLL_S):
                     await notice.wait()
+
+
+async def _provisional(service: Service, stored: StoredIncident) -> _Event | None:
+    document = await service.store.triages.find_provisional(stored.incident.id)
+    return _Event(f"{stored.attempts}.provisional", "provisional", document) if document else None
 
 
 async def _event(request: Request, service: Service, stored: StoredIncident) -> _Event:

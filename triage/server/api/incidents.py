@@ -22,6 +22,7 @@ from triage.server.api.answers import (
     IncidentAnswer,
     IncidentStatus,
     Links,
+    PendingTriage,
     answer,
     links,
     raw_answer,
@@ -77,7 +78,11 @@ _BODY = Body(
 )
 _TRIAGED: dict[int | str, dict[str, Any]] = {
     200: {"model": Triage, "description": "The triage."},
-    202: {"model": IncidentStatus, "description": "Not triaged yet: ask again at `links.triage`."},
+    202: {
+        "model": PendingTriage,
+        "description": "Not triaged yet: ask again at `links.triage`. `provisional` is what the answer is without the "
+        "chat model.",
+    },
 }
 _MARKDOWN: dict[int | str, dict[str, Any]] = TAGGED | {
     200: TAGGED[200]
@@ -147,7 +152,10 @@ async def delete_incident(service: Parts, incident_id: str) -> Response:
     dependencies=[requires("read"), CONDITIONAL],
 )
 async def get_triage(request: Request, service: Parts, incident_id: IncidentInPath, wait_s: PreferredWait) -> Response:
-    """Get the triage of an incident: 200, or 202 with its state and `Retry-After` while it is not done."""
+    """Get the triage of an incident: 200, or 202 with its state and `Retry-After` while it is not done.
+
+    The 202 has a provisional triage as soon as there is one, a second or so before a chat model is asked.
+    """
     return await _triage_or_status(request, service, incident_id, wait_s)
 
 
@@ -187,7 +195,11 @@ async def _triage_or_status(
     if stored.status == "imported":
         raise never_triaged(incident_id)
     headers.pop("Content-Location", None)
-    return answer(IncidentStatus.of(stored), 202, headers | {"Retry-After": str(_RETRY_AFTER_S)})
+    provisional = await service.store.triages.find_provisional(incident_id)
+    status = IncidentStatus.of(stored).model_dump_json()
+    # Documents are passed on as stored, without parsing them.
+    pending = f'{status[:-1]},"provisional":{provisional or "null"}}}'
+    return raw_answer(pending, 202, headers | {"Retry-After": str(_RETRY_AFTER_S)})
 
 
 def failed_for_good(stored: StoredIncident) -> TriageFailed:

@@ -21,6 +21,7 @@ from triage import __version__
 from triage.domain.errors import MisconfiguredService, NotFound, Overloaded, TriageError
 from triage.domain.incident import Incident
 from triage.domain.principal import SHARED_TEAM
+from triage.domain.triage_result import Triage
 from triage.observability.progress import observed_by
 from triage.pipeline.pipeline import PipelineResult
 from triage.server.jobs import workflows
@@ -43,7 +44,13 @@ _PATIENCE_WITH_DATABASE_S = 3.0
 class Runs(Protocol):
     """Triages one incident: the pipeline."""
 
-    async def run(self, incident: Incident, *, teams: Collection[str] | None = None) -> PipelineResult: ...
+    async def run(
+        self,
+        incident: Incident,
+        *,
+        teams: Collection[str] | None = None,
+        on_provisional: Callable[[Triage], Awaitable[None]] | None = None,
+    ) -> PipelineResult: ...
 
 
 class Jobs:
@@ -308,10 +315,14 @@ class Jobs:
 
     async def _run(self, pending: Pending, stored: StoredIncident) -> PipelineResult | None:
         """The result, or None after storing the failure."""
+
+        async def keep(provisional: Triage) -> None:
+            await self._keep_provisional(pending, provisional)
+
         give_up_at = time.monotonic() + self._options.patience_s
         while True:
             try:
-                return await self._pipeline.run(stored.incident, teams={stored.team, SHARED_TEAM})
+                return await self._pipeline.run(stored.incident, teams={stored.team, SHARED_TEAM}, on_provisional=keep)
             except TriageError as error:
                 reason, is_transient = error.detail, is_index_away(error)
             except Exception as error:  # noqa: BLE001 - a defect must end as a stored failure
@@ -325,6 +336,16 @@ class Jobs:
                 await self._lasting(lambda: self._fail(pending, reason, is_transient=is_transient))  # noqa: B023
                 return None
             await asyncio.sleep(min(1.0, self._options.patience_s / 4))
+
+    async def _keep_provisional(self, pending: Pending, provisional: Triage) -> None:
+        """Store a provisional triage. It is not waited for: the triage itself follows."""
+        try:
+            await self._store.triages.save_provisional(pending, provisional)
+        except Exception as error:
+            if not is_database_away(error):
+                raise
+            _log.warning("The provisional triage of %s was not stored (%s)", pending.id, type(error).__name__)
+        self._notify(pending.id)
 
     async def _enqueue_all(self, incident_ids: Sequence[str]) -> None:
         for incident_id in incident_ids:

@@ -30,6 +30,7 @@ _STEP_NAMES = {
     "withhold": "Set aside what reads like orders to a model",
     "retrieve": "Find similar incidents",
     "learn": "Learn from the history",
+    "decide": "Label from the history",
     "classify": "Ask for labels and evidence",
     "contrast": "Tell it from the nearest other kind",
     "suggest": "Rank mitigations",
@@ -94,12 +95,17 @@ async def incident(visit: ReaderVisit, incident_id: IncidentInPath, whole: bool 
 
 
 @router.get("/incidents/{incident_id}/progress")
-async def progress(visit: ReaderVisit, incident_id: IncidentInPath) -> Response:
-    """Show the progress of the triage, as a part of the page. When it ends, the whole page is loaded again."""
+async def progress(visit: ReaderVisit, incident_id: IncidentInPath, provisional: bool = False) -> Response:
+    """Show the progress of the triage, as a part of the page.
+
+    The whole page is loaded again when the triage ends, and when there is a provisional one which it does not show yet.
+    """
     stored = await visit.store.incidents.get(incident_id)
-    if not _is_under_way(stored):
+    is_new = not provisional and await visit.store.triages.find_provisional(incident_id) is not None
+    if is_new or not _is_under_way(stored):
         return Response(status_code=204, headers={"HX-Refresh": "true"})
-    return visit.show("_incident_progress.html", stored=stored, **await _progress(visit, stored))
+    context = {"stored": stored, "is_provisional": provisional, **await _progress(visit, stored)}
+    return visit.show("_incident_progress.html", **context)
 
 
 @router.get("/incidents/{incident_id}/export.md")
@@ -128,6 +134,7 @@ async def show_incident(visit: Visit, sheet: Sheet, *, whole: bool = False) -> R
         "incident": stored.incident,
         "triage": triage,
         "is_under_way": _is_under_way(stored),
+        "is_provisional": triage is not None and triage.is_provisional,
         **sheet_context(visit, sheet),
         **_text(sheet, triage, whole=whole),
     }
@@ -284,11 +291,14 @@ class SheetRow(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """The labels of an incident and the reader's draft. `run` is that of its latest triage. `is_picked` if the reader
-    just picked a label."""
+    """The labels of an incident and the reader's draft. `is_picked` if the reader just picked a label.
+
+    `run` is that of its latest triage. While a model is being asked, `triage` is the provisional one.
+    """
 
     stored: StoredIncident
     run: TriageRun | None
+    triage: Triage | None
     annotations: Sequence[Annotation]
     rows: list[SheetRow]
     draft: Draft
@@ -296,11 +306,6 @@ class Sheet(NamedTuple):
     note: str = ""
     saved: str = ""
     is_picked: bool = False
-
-    @property
-    def triage(self) -> Triage | None:
-        """The latest triage."""
-        return self.run.triage if self.run else None
 
     @property
     def run_id(self) -> str:
@@ -330,8 +335,9 @@ async def read_sheet(visit: Visit, incident_id: str, draft: Draft | None = None,
     taxonomy, store = visit.taxonomy, visit.store
     stored = await store.incidents.get(incident_id)
     run = next(iter(await store.triages.list(incident_id, 1)), None)
+    provisional = await store.triages.find_provisional(incident_id) if _is_under_way(stored) else None
+    triage = Triage.model_validate_json(provisional) if provisional else run.triage if run else None
     annotations = await store.annotations.list(incident_id)
-    triage = run.triage if run else None
     current = {facet.id: FacetLabel.of(facet.id, triage, annotations) for facet in taxonomy.facets}
     shown = {facet: each.labels for facet, each in current.items() if each.labels or each.is_untold}
     draft = draft or Draft.of(taxonomy, shown)
@@ -342,7 +348,7 @@ async def read_sheet(visit: Visit, incident_id: str, draft: Draft | None = None,
     ]
     people = [annotation for each in current.values() for annotation in each.people]
     is_gold = any(annotation.is_gold for annotation in people if annotation.annotator == visit.annotator)
-    return Sheet(stored, run, annotations, rows, draft, **{"is_gold": is_gold} | more)
+    return Sheet(stored, run, triage, annotations, rows, draft, **{"is_gold": is_gold} | more)
 
 
 def sheet_context(visit: Visit, sheet: Sheet) -> dict[str, Any]:
@@ -351,7 +357,8 @@ def sheet_context(visit: Visit, sheet: Sheet) -> dict[str, Any]:
         "sheet": sheet,
         "rows": sheet.rows,
         "draft": sheet.draft,
-        "may_label": visit.principal.may("annotate"),
+        # What is confirmed is what a triage said in the end.
+        "may_label": visit.principal.may("annotate") and not (sheet.triage and sheet.triage.is_provisional),
         "ranked_only": [row.facet.name for row in sheet.rows if row.bars and not row.is_calibrated],
         "is_calibrated": any(row.bars and row.is_calibrated for row in sheet.rows),
     }
