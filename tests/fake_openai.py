@@ -53,6 +53,17 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A completion that fits the request, once it is released."""
+
+    released: threading.Event = field(default_factory=threading.Event)
+
+    async def respond(self, fake: FakeOpenAI, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        await asyncio.to_thread(self.released.wait, 60)
+        return await Answer().respond(fake, request, body)
+
+
+@dataclass(frozen=True)
 class WrongLabel:
     """JSON of the right shape, with labels that no taxonomy has."""
 

@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.cli.conftest import embed_shipped
-from tests.fake_openai import Answer, FakeOpenAI, Status
+from tests.fake_openai import Answer, Chosen, FakeOpenAI, Status
 from tests.parts import await_ready, free_port, outdated_calibrator
 from tests.processes import Forked, run_triage, start_triage
 from tests.templates import copy_template
@@ -55,6 +56,15 @@ def serving(
     finally:
         process.kill()
         process.wait(10)
+
+
+def provisional_of(client: httpx.Client, location: str) -> dict[str, Any]:
+    """The provisional triage of an incident, once it is there."""
+    deadline = time.monotonic() + 60
+    while not (found := client.get(f"{location}/triage").json()["provisional"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return dict(found)
 
 
 def post(client: httpx.Client, text: str = WRITE_UP, wait_s: int = 110) -> httpx.Response:
@@ -134,6 +144,19 @@ def test_a_calibrator_that_no_longer_fits_is_logged_shown_and_said_in_every_answ
     assert warning in (tmp_path / "log.txt").read_text()
 
 
+def test_of_a_model_that_fails_on_the_way_the_answers_so_far_are_kept(fake_openai: FakeOpenAI, tmp_path: Path) -> None:
+    fails = "Who or what first noticed the incident?"
+    fake_openai.otherwise = Chosen(lambda body: Status(401) if fails in str(body["messages"]) else Answer())
+    with serving(tmp_path, fake_openai, TRIAGE_SHIPPED_HISTORY="false", TRIAGE_ANSWERS="letters") as (_, client):
+        triage = post(client).json()
+
+    answered = [facet for facet, result in triage["facets"].items() if "model" in result["sources"]]
+    assert answered == ["category", "failure_mode"]
+    assert triage["degraded"]
+    assert "any-model answered category, failure mode. The other labels come" in triage["degraded_reason"]
+    assert triage["provenance"]["model_calls"] >= 2
+
+
 def test_a_killed_service_triages_after_its_restart_what_it_had_accepted(
     fake_openai: FakeOpenAI, tmp_path: Path
 ) -> None:
@@ -142,6 +165,7 @@ def test_a_killed_service_triages_after_its_restart_what_it_had_accepted(
     with serving(tmp_path, fake_openai, **nothing_shipped) as (process, client):
         posted = [post(client, f"{WRITE_UP} Ticket {n}.", wait_s=0) for n in range(5)]
         assert {answer.status_code for answer in posted} == {202}
+        provisional = [provisional_of(client, answer.headers["location"]) for answer in posted]
         process.kill()
 
     fake_openai.otherwise = Answer()
@@ -153,4 +177,8 @@ def test_a_killed_service_triages_after_its_restart_what_it_had_accepted(
             time.sleep(0.2)
 
         assert waiting == set()
+        for before, answer in zip(provisional, posted, strict=True):
+            after = client.get(f"{answer.headers['location']}/triage").json()
+            assert (before["is_provisional"], after["is_provisional"]) == (True, False)
+            assert after["provenance"]["model_calls"] == 1
         assert len(client.get("/v1/incidents", params={"status": "triaged"}).json()["incidents"]) == 5

@@ -11,6 +11,7 @@ from triage.domain.triage_result import (
     Evidence,
     FacetResult,
     KindCount,
+    LabelChange,
     Precedent,
     Provenance,
     Step,
@@ -90,3 +91,14 @@ def test_a_label_that_no_sentence_shows_says_so_and_a_facet_that_abstains_shows_
 
     assert "no sentence shows this" in printed
     assert "“Everything hangs.” Failure mode: Hang?" in printed
+
+
+def test_what_the_model_changed_is_told_by_name() -> None:
+    changes = (
+        LabelChange(facet="category", before=("operational",), after=("infrastructure",)),
+        LabelChange(facet="severity", before=(), after=("high",)),
+    )
+    category = Taxonomy.load("llm_inference").facet("category")
+    names = [category.label(label).name for label in ("operational", "infrastructure")]
+
+    assert f"Category was {names[0]}, is {names[1]}; Severity was not decided, is High." in shown(changes=changes)

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fake_openai import Answer
+from tests.fake_openai import Answer, Held
 from triage.domain.annotation import Assignment
 from triage.domain.taxonomy import Taxonomy
 from triage.domain.triage_result import Evidence
@@ -332,6 +332,42 @@ def test_the_progress_is_shown_step_by_step_until_the_triage_is_there(open_page:
     picture(page, "incident-progress")
     service.fake.otherwise = Answer()
     page.get_by_role("heading", name="Labels").wait_for(timeout=60_000)
+
+
+def test_the_answer_without_the_model_is_shown_until_that_of_the_model_replaces_it(
+    open_page: OpenPage, service: Site
+) -> None:
+    held = Held()
+    service.fake.otherwise = held
+    posted = service.client.post("/v1/incidents", json={"write_up": "A switch failed and packets were lost."}).json()
+    page = open_as(open_page, service, posted["id"])
+    page.get_by_text("Provisional: the model is still being asked.").wait_for(timeout=60_000)
+
+    assert page.get_by_role("heading", name="Labels").is_visible()
+    assert page.get_by_role("heading", name="What ended similar incidents").is_visible()
+    # A person's word is on what the triage says in the end.
+    assert page.get_by_role("button", name=re.compile("Confirm|Correct")).count() == 0
+    check_readable(page)
+    picture(page, "incident-provisional")
+    pending = service.client.get(f"/v1/incidents/{posted['id']}/triage")
+    assert (pending.status_code, pending.json()["status"]) == (202, "pending")
+    before = pending.json()["provisional"]["facets"]
+    listed = service.client.get("/v1/triages", params={"limit": 100}).json()["triages"]
+    assert posted["id"] not in [each["incident_id"] for each in listed]
+
+    service.fake.otherwise = Answer()
+    held.released.set()
+    page.get_by_role("button", name=re.compile("Confirm")).wait_for(timeout=60_000)
+    assert page.get_by_text("Provisional:").count() == 0
+    triage = service.client.get(f"/v1/incidents/{posted['id']}/triage").json()
+    assert triage["changes"]
+    for change in triage["changes"]:
+        assert change["before"] == before[change["facet"]]["labels"]
+        assert change["after"] == triage["facets"][change["facet"]]["labels"]
+    told = page.locator(".notice", has_text="Changed by the model's answer.").inner_text()
+    assert told.count(" was ") == len(triage["changes"])
+    check_readable(page)
+    picture(page, "incident-changed")
 
 
 def test_a_failure_tells_its_reason_and_the_next_step(open_page: OpenPage, service: Site) -> None:
