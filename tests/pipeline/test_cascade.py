@@ -12,7 +12,7 @@ from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import FacetResult
 from triage.pipeline.cascade import Cascade
 from triage.pipeline.classification import Answer, normalised
-from triage.pipeline.decision import DEFAULT_RULE, FacetRule, decide
+from triage.pipeline.decision import FacetRule, decide, default_rule
 
 TAXONOMY = Taxonomy.load("llm_inference")
 SINGLE = TAXONOMY.facet("detection")
@@ -101,7 +101,7 @@ def test_of_a_facet_that_is_not_asked_no_answer_would_have_changed_the_label(
     abstain_below: float,
 ) -> None:
     learned: Learned = {"detection": {"definitions": definitions, "words": words}}
-    rule = FacetRule({**DEFAULT_RULE.weights, "model": weight}, abstain_below=abstain_below)
+    rule = FacetRule({**default_rule(("definitions", "words")).weights, "model": weight}, abstain_below=abstain_below)
     before = decide(ONE, {}, (), learned, {"detection": rule})["detection"]
     assume(asked(ONE, learned, {"detection": rule}, prior=prior) == [])
 

@@ -116,12 +116,12 @@ def test_the_spans_of_an_incident_are_one_tree(client: httpx.Client, exporter: I
     assert {name: parent(span, found) for name, span in found.items() if name != "POST /v1/incidents"} == {
         "triage_incident": "POST /v1/incidents",
         **dict.fromkeys(
-            ("redact", "withhold", "retrieve", "learn", "classify", "contrast", "suggest"), "triage_incident"
+            ("redact", "withhold", "retrieve", "learn", "decide", "classify", "contrast", "suggest"), "triage_incident"
         ),
         **dict.fromkeys(searches, "retrieve"),
         "embeddings any-embedder": parent(found["embeddings any-embedder"], found),
         "chat any-model": "classify",
-        "decide": "classify",
+        "provisional": "decide",
     }
     assert len(searches) == 2
     assert parent(found["embeddings any-embedder"], found) in ("retrieve", "learn", "contrast")

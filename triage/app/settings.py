@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     """`false`: `triage serve` only accepts incidents and `triage worker` triages them; needs PostgreSQL and a Chroma
     server. See [deploying](deploying.md)."""
     concurrency: int | None = Field(default=None, ge=1)
-    """How many incidents a process triages at a time; give all workers the same. Default: 16, or 2 with `local`."""
+    """How many incidents a process triages at a time; give all workers the same. Default: 16."""
     most_pending: int = Field(default=10_000, ge=1)
     """When this many incidents wait, new ones get 503."""
     metrics_port: Port | None = None

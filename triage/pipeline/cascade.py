@@ -9,7 +9,7 @@ from typing import NamedTuple
 from triage.domain.taxonomy import Facet, Taxonomy
 from triage.domain.triage_result import FacetResult
 from triage.pipeline.classification import Answer
-from triage.pipeline.decision import DEFAULT_RULE, FacetRule
+from triage.pipeline.decision import FacetRule, default_rule
 
 Decide = Callable[[Mapping[str, Answer]], Mapping[str, FacetResult]]
 """Decides with these answers of the model, by facet."""
@@ -74,4 +74,5 @@ def families(taxonomy: Taxonomy) -> list[list[Facet]]:
 
 def weighs_model(rules: Mapping[str, FacetRule], facet: str) -> bool:
     """True if the rule of the facet gives a model's answer weight."""
-    return rules.get(facet, DEFAULT_RULE).weights.get("model", 0.0) > 0
+    rule = rules.get(facet) or default_rule(())
+    return rule.weights.get("model", 0.0) > 0
