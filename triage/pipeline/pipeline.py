@@ -133,8 +133,9 @@ class Pipeline:
         With `as_of` the incident is triaged as of that moment: only incidents that began earlier are in the history,
         and sentences that tell how this one ended are left out.
 
-        Before a model is asked, `on_provisional` gets the triage without it. Facets that no model answers are decided
-        by the history and the definitions alone, and the triage is marked degraded.
+        Before a model is asked about anything, `on_provisional` gets the triage without it. Facets that a model should
+        have answered and did not are decided by the history and the definitions alone, and the triage is marked
+        degraded.
         """
         seconds: dict[str, float] = {}
         known = await self._read(
@@ -142,10 +143,14 @@ class Pipeline:
         )
         with _timed(seconds, "decide"):
             alone = self._decide_alone(known)
-            if self._ways and on_provisional is not None:
+            asked = await asyncio.to_thread(self._facets_to_ask, known, alone)
+            if asked and on_provisional is not None:
                 await on_provisional(await self._provisional(known, alone, seconds))
         with _timed(seconds, "classify"):
-            decision = await self._decide_with_models(known, alone) if self._ways else alone
+            if asked:
+                decision = await self._decide_with_models(known, alone, asked)
+            else:
+                decision = alone._replace(way=next(iter(self._ways), None))
         triage = await self._compose(known, decision, seconds)
         return PipelineResult(triage, known.vector if known.reading.is_whole else None)
 
@@ -264,11 +269,8 @@ class Pipeline:
             triage = await self._compose(known, alone, dict(seconds))
         return triage.model_copy(update={"is_provisional": True})
 
-    async def _decide_with_models(self, known: _Known, alone: _Decision) -> _Decision:
+    async def _decide_with_models(self, known: _Known, alone: _Decision, asked: Sequence[Facet]) -> _Decision:
         """The decision with the answers of the first model that gives all of them, or of the one that gave most."""
-        asked = self._facets_to_ask(known, alone)
-        if not asked:
-            return alone._replace(way=self._ways[0])
         narrow = self.taxonomy.model_copy(update={"facets": tuple(asked)})
         subjects: dict[str, Subject] = {}
 
@@ -303,6 +305,8 @@ class Pipeline:
         )
 
     def _facets_to_ask(self, known: _Known, alone: _Decision) -> list[Facet]:
+        if not self._ways:
+            return []
         way = self._ways[0]
         if self._options.ask_about_all:
             return self.taxonomy.triaged

@@ -92,8 +92,8 @@ async def follow_incident(
     """Follow an incident by server-sent events until its triage is done.
 
     Each change of state sends an event, and every 15 seconds without one sends a comment. The `provisional` event comes
-    once a connection, and not without a chat model. The stream ends after the `triage` or `failed` event, or at the
-    service's time limit: reconnect then, as event sources do.
+    once a connection, and not where no chat model is asked. The stream ends after the `triage` or `failed` event, or at
+    the service's time limit: reconnect then, as event sources do.
     """
     stored = await service.store.incidents.get(incident_id)
     if stored.status == "imported":
