@@ -23,7 +23,9 @@ from triage.pipeline.ways import Way
 from triage.redaction import Redactor
 
 MakePipeline = Callable[..., Pipeline]
-UNSURE = FacetRule(abstain_below=0.999)
+WITHOUT_MODEL = FacetRule({"definitions": 1.0, "neighbours": 0.25}, abstain_below=0.0)
+UNSURE = FacetRule({"definitions": 1.0}, abstain_below=0.999)
+BOLD = Calibration("bold", {facet.id: WITHOUT_MODEL for facet in TAXONOMY.triaged})
 ALONE = Calibration("alone", {"severity": UNSURE, "detection": UNSURE})
 
 
@@ -75,7 +77,7 @@ async def test_before_the_model_is_asked_there_is_the_answer_without_it(
         assert not provisional.degraded
         assert (provisional.provenance.model, provisional.provenance.model_calls) == (None, 0)
 
-    pipeline = pipeline_of(Way(model.name, StructuredClassifier(model)))
+    pipeline = pipeline_of(Way(model.name, StructuredClassifier(model)), calibration=BOLD)
     triage = (await pipeline.run(INCIDENT, on_provisional=keep)).triage
 
     assert asked == [0]
@@ -125,7 +127,7 @@ async def test_facets_without_weight_for_the_model_are_not_asked_about(
 async def test_a_mode_is_asked_about_under_the_category_that_is_likely_without_the_model(
     fake_openai: FakeOpenAI, model: OpenAIChat, pipeline_of: MakePipeline
 ) -> None:
-    ignoring = FacetRule({"definitions": 1.0}, is_calibrated=True)
+    ignoring = FacetRule({"definitions": 1.0}, abstain_below=0.0, is_calibrated=True)
     rules = {facet.id: ignoring for facet in TAXONOMY.triaged if facet.id != "failure_mode"}
     classifier = LetterClassifier(model)
     await classifier.prepare(TAXONOMY)
