@@ -128,7 +128,8 @@ async def test_a_mode_is_asked_about_under_the_category_that_is_likely_without_t
     fake_openai: FakeOpenAI, model: OpenAIChat, pipeline_of: MakePipeline
 ) -> None:
     ignoring = FacetRule({"definitions": 1.0}, abstain_below=0.0, is_calibrated=True)
-    rules = {facet.id: ignoring for facet in TAXONOMY.triaged if facet.id != "failure_mode"}
+    rules = {facet.id: ignoring for facet in TAXONOMY.triaged}
+    rules["failure_mode"] = FacetRule({"model": 0.7, "definitions": 1.0}, abstain_below=0.0, is_calibrated=True)
     classifier = LetterClassifier(model)
     await classifier.prepare(TAXONOMY)
     fake_openai.requests.clear()
