@@ -21,7 +21,7 @@ from triage.models.embedding import Embedder, Vectors
 from triage.observability.progress import begin, observed_by
 from triage.observability.spans import span
 from triage.pipeline.calibration import UNCALIBRATED, Calibration, Circumstances
-from triage.pipeline.cascade import Cascade
+from triage.pipeline.cascade import Cascade, weighs_model
 from triage.pipeline.classification import Answer, Classification, Classifier, Subject, Usage
 from triage.pipeline.classification.evidence import locate, show
 from triage.pipeline.classification.instructions import ReadableText, readable_text, without_instructions_in
@@ -200,7 +200,8 @@ class Pipeline:
     async def prepare(self) -> None:
         """Do what the first incident would otherwise wait for. Raises `ModelUnavailable`."""
         await self.definitions.prepare()
-        if self._ways:
+        rules = self._ways[0].calibration.rules if self._ways else {}
+        if self._ways and any(weighs_model(rules, facet.id) for facet in self.taxonomy.triaged):
             async with self._turns:
                 await self._ways[0].classifier.prepare(self.taxonomy)
 

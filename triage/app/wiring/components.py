@@ -55,19 +55,18 @@ async def open_components(
     *,
     index_in_memory: bool = True,
     observer: ModelObserver | None = None,
-    starts_model: bool = True,
     facets: Collection[str] = (),
 ) -> AsyncIterator[Components]:
     """The components for `settings`, with the shipped history loaded. All are closed at the end.
 
-    `observer` is called for every model call. Without `starts_model` a local model starts with the first question. With
-    `facets` only these, and those they refine, are triaged. Raises `UnknownFacet`.
+    `observer` is called for every model call. With `facets` only these, and those they refine, are triaged. Raises
+    `UnknownFacet`.
     """
     from triage.labels.preview import Previewer
 
     async with (
         open_records(settings, progress, index_in_memory=index_in_memory) as records,
-        _open_ways(settings, records, progress, observer, starts_model=starts_model) as (model, ways),
+        _open_ways(settings, records, progress, observer) as (model, ways),
     ):
         taxonomy = records.taxonomy.narrow(facets) if facets else records.taxonomy
         now = circumstances(taxonomy, records.embedder, None, None)
@@ -88,7 +87,7 @@ async def open_components(
 
 @asynccontextmanager
 async def _open_ways(
-    settings: Settings, records: Records, progress: Progress, observer: ModelObserver | None, *, starts_model: bool
+    settings: Settings, records: Records, progress: Progress, observer: ModelObserver | None
 ) -> AsyncIterator[tuple[Model | None, list[Way]]]:
     """The first model that the settings name, without its guards, and the ways: that model, then each fallback.
 
@@ -108,8 +107,7 @@ async def _open_ways(
             provider = provider_name(own)
             if provider not in gates:
                 gates[provider] = shared_gate(own, records.store)
-            # A local fallback takes two gigabytes: it starts when it is first needed.
-            opened = open_model(own, progress, gates[provider], records.taxonomy, is_started=starts_model and not ways)
+            opened = open_model(own, progress, gates[provider], records.taxonomy)
             model = await stack.enter_async_context(opened)
             first = first or model
             chat: ChatModel | None = model
@@ -176,7 +174,7 @@ async def examine_calibration(settings: Settings) -> Calibration:
 
     taxonomy, embedder = Taxonomy.load(settings.taxonomy), build_embedder(settings)
     try:
-        async with open_model(settings, taxonomy=taxonomy, is_started=False) as model:
+        async with open_model(settings, taxonomy=taxonomy) as model:
             classifier = build_classifier(settings, model)
             now = circumstances(taxonomy, embedder, classifier, model.name if model else None)
             return find_calibration(settings, now)

@@ -64,7 +64,6 @@ class _Order(NamedTuple):
     progress: Progress
     gate: Gate
     taxonomy: Taxonomy | None
-    is_started: bool
 
 
 @asynccontextmanager
@@ -73,19 +72,17 @@ async def open_model(
     progress: Progress = silent,
     gate: Gate | None = None,
     taxonomy: Taxonomy | None = None,
-    *,
-    is_started: bool = True,
 ) -> AsyncIterator[Model | None]:
     """The chat model that the settings name, None for `none`. It is closed at the end.
 
-    Without `is_started` a local model starts with the first question. Calls of a remote model go through `gate`, or
+    A local model starts with the first question. Calls of a remote model go through `gate`, or
     through one with the settings' limits. A replayed model answers for `taxonomy`. Raises `MisconfiguredService` if
     something is missing.
     """
     if settings.model == "none":
         yield None
         return
-    order = _Order(settings, progress, gate or provider_gate(settings), taxonomy, is_started)
+    order = _Order(settings, progress, gate or provider_gate(settings), taxonomy)
     provider, separator, _ = settings.model.partition(":")
     # Unknown providers are opened through LangChain, unless an endpoint is set.
     other = _open_langchain if separator and not settings.base_url else _open_openai
@@ -209,12 +206,7 @@ async def _open_local(order: _Order) -> Model:
 
     settings, progress = order.settings, order.progress
     weights = await asyncio.to_thread(find_weights, settings.local_model_path, settings.cache_dir, progress)
-    server = LocalModelServer(weights, settings.data_dir / "local-model.log", threads=settings.local_threads)
-    if order.is_started:
-        progress("Starting the local model", 0, 1)
-        await server.start()
-        progress("Starting the local model", 1, 1)
-    return LocalChat(server)
+    return LocalChat(LocalModelServer(weights, settings.data_dir / "local-model.log", threads=settings.local_threads))
 
 
 async def _open_replay(order: _Order) -> Model:

@@ -48,7 +48,7 @@ async def preview(
         given.append(Annotation(incident_id=incident, facet=facet, labels=ids, annotator="preview", is_gold=True))
     options = DEFAULT_OPTIONS._replace(days=days, most=limit, seconds=seconds)
     with watching() as progress:
-        async with open_components(Settings(), progress, starts_model=False) as components:
+        async with open_components(Settings(), progress) as components:
             with progress.step("Deciding recent incidents again"):
                 found = await components.previewer.preview(incident, given, options=options)
     print_result(found, as_json, lambda found, console: _print(found, components.taxonomy, console))
