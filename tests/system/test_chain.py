@@ -95,7 +95,7 @@ async def test_with_no_model_left_the_history_answers_within_the_deadline(
         triage, _ = await components.pipeline.run(INCIDENT)
 
     assert triage.degraded
-    assert triage.facets["category"].labels
+    assert triage.facets["category"].distribution
     assert all(f"{model}: The model gave no answer" in (triage.degraded_reason or "") for model in ("big", "small"))
     assert triage.provenance.cost is None
     assert triage.provenance.seconds["classify"] < 2.6

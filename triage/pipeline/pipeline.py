@@ -35,6 +35,8 @@ from triage.pipeline.mitigation import suggest
 from triage.pipeline.ways import Outcome, Tried, Way, ask_in_turn, rules_for
 from triage.redaction import Redacted, Redactor
 
+_SHORTEST_WAIT_TOLD_S = 0.05
+
 STEPS = ("redact", "withhold", "retrieve", "learn", "decide", "classify", "contrast", "suggest")
 """The steps of one incident in order, by the names under which they are reported and timed."""
 
@@ -237,6 +239,8 @@ class Pipeline:
             examples = await self.history.examples(
                 reading.text, exclude=exclude, duplicates=False, as_of=as_of, teams=teams
             )
+            # With near-duplicates: their texts are quoted, and not counted.
+            past = await self.history.examples(reading.text, exclude=exclude, as_of=as_of, teams=teams)
         with _timed(seconds, "learn"):
             likeness = await self.definitions.read(reading.sentences, examples)
             learned = await asyncio.to_thread(
@@ -244,8 +248,6 @@ class Pipeline:
             )
             for facet, distribution in likeness.distributions.items():
                 learned.setdefault(facet, {})["definitions"] = distribution
-        # Near-duplicates too: their texts are quoted, and not counted.
-        past = await self.history.examples(reading.text, exclude=exclude, as_of=as_of, teams=teams)
         is_little = is_too_little(reading.text, self.taxonomy)
         return _Known(
             incident.id, redacted, reading, vector, neighbours, examples, past, likeness, learned, as_of, is_little
@@ -349,11 +351,11 @@ class Pipeline:
             uncalibrated = " Its probabilities are not calibrated." if is_less_calibrated else ""
             return f"{outcome.failure} The answer is that of {model} in its place.{uncalibrated}"
         answered = ", ".join(facet.name.lower() for facet in asked if facet.id in answers)
+        alone = "labels come from the history and the definitions alone."
+        if not answered and outcome.waited_s < _SHORTEST_WAIT_TOLD_S:
+            return f"{outcome.failure} The {alone}"
         got = f"{model} answered {answered}. The other" if answered else "no facet was answered. The"
-        return (
-            f"{outcome.failure} After {outcome.waited_s:.1f} s, {got} labels come from the history and the definitions "
-            "alone."
-        )
+        return f"{outcome.failure} After {outcome.waited_s:.1f} s, {got} {alone}"
 
     async def _compose(self, known: _Known, decision: _Decision, seconds: dict[str, float]) -> Triage:
         """The triage with this decision: with evidence, neighbours, a contrast and mitigations."""

@@ -146,7 +146,7 @@ def test_a_client_that_asks_before_it_sends_is_refused_before_it_sends(client: h
     ("body", "field"),
     [
         ({}, "facet"),
-        ({"facet": "category", "labels": [], "annotator": "ada"}, "labels"),
+        ({"facet": "detection", "labels": [], "annotator": "ada"}, "labels"),
         ({"facet": "category", "labels": "infrastructure", "annotator": "ada"}, "labels"),
         ({"facet": "category", "labels": ["infrastructure"]}, "annotator"),
         ({"facet": "category", "labels": ["weather"], "annotator": "ada"}, "labels"),

@@ -67,7 +67,7 @@ def test_a_preview_tells_what_a_correction_would_change_and_keeps_nothing(paymen
     assert found["incidents"][0]["incident_id"] == "payments:1"
     change = found["incidents"][0]["changes"][0]
     assert (change["facet"], change["after"][0]) == ("category", "operational")
-    assert change["probability_after"] > change["probability_before"] + 0.05
+    assert (change["likeliest_before"], change["likeliest_after"]) == ("infrastructure", "operational")
     assert payments.get("/v1/incidents/payments:0/annotations").json()["annotations"] == []
 
 

@@ -147,6 +147,6 @@ async def test_labels_of_an_earlier_version_of_the_taxonomy_are_left_out_and_tol
     found = await scan_store(store, now, Scope("category"))
 
     assert [one.incident_id for one in found.ill_fitting] == ["abstained"]
-    assert found.notes[-1] == "2 label(s) that llm_inference 1.0.0 does not have are left out."
+    assert found.notes[-1] == "2 label(s) that llm_inference 1.1.0 does not have are left out."
     history.close()
     await store.close()

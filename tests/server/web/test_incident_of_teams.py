@@ -87,7 +87,7 @@ def test_who_only_reads_sees_all_and_changes_nothing(service: Site) -> None:
 
 def test_the_key_gives_the_annotators_name_until_another_is_said(service: Site) -> None:
     client = browser(service, "read", "annotate")
-    chosen = {"save": "all", "chosen": "severity:low", "shown": "severity:low"}
+    chosen = {"save": "all", "chosen": "severity:low"}
     assert client.post("/incidents/payments:one/labels", data=chosen).status_code == 303
     said = client.get("/v1/incidents/payments:one/annotations").json()["annotations"]
     assert [(each["annotator"], each["labels"]) for each in said] == [("ada", ["low"])]

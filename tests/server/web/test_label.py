@@ -155,7 +155,7 @@ def test_a_new_parent_label_asks_for_what_refines_it_anew(open_page: OpenPage, s
     page = as_annotator(open_page, "eve")
     page.wait_for_url("**/new-parent")
     refining = page.locator("fieldset", has=page.locator("legend", has_text="Failure mode")).first
-    assert "Waits for the label" in refining.inner_text()
+    assert "Answer the question above first." in refining.inner_text()
     facet = TAXONOMY.facet("failure_mode")
     for parent in ("infrastructure", "operational"):
         page.locator(f"[name='label.category'][value={parent}]").check()

@@ -81,7 +81,11 @@ def test_who_may_not_read_is_shown_nothing_that_others_gave(service: Site) -> No
         client.headers["origin"] = service.url
         chosen = {"incident": "default:worse-1"}
         done = {
-            "/queue/confirm": (chosen | {"annotator": "ada"}, 200, "ada confirmed 6 labels of 1 incident."),
+            "/queue/confirm": (
+                chosen | {"shown": "default:worse-1", "annotator": "ada"},
+                200,
+                "ada confirmed 6 labels of 1 incident.",
+            ),
             "/queue/assign": (chosen | {"annotators": "max"}, 200, "max has 1 incident more to label."),
             "/queue/retry": (chosen, 200, "1 incident will be triaged again."),
             "/": ({"write_up": " "}, 422, "There is no write-up"),

@@ -109,7 +109,7 @@ def test_a_degraded_triage_is_made_again(open_page: OpenPage, service: Site) -> 
     fill(service, "worse-r1", "worse-r2")
     page = open_page("/queue?tab=degraded")
     for name in ("worse-r1", "worse-r2"):
-        page.locator(f"input[value={name}]").check()
+        page.locator(f"input[name=incident][value={name}]").check()
     page.keyboard.press("t")
     page.get_by_text("2 incidents will be triaged again.").wait_for()
 
@@ -131,8 +131,8 @@ def test_chosen_incidents_are_assigned_and_their_triage_is_withheld_from_who_lab
 ) -> None:
     fill(service, "new-b1", "new-b2")
     page = open_page("/queue")
-    page.locator("input[value=new-b1]").check()
-    page.locator("input[value=new-b2]").check()
+    page.locator("input[name=incident][value=new-b1]").check()
+    page.locator("input[name=incident][value=new-b2]").check()
     page.keyboard.press("a")
     page.get_by_label("To each of").fill("blind, other")
     page.get_by_role("button", name="Assign the chosen ones").click()

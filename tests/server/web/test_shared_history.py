@@ -14,7 +14,7 @@ from .triaged import LIKE_IT
 pytestmark = pytest.mark.slow
 
 PAGES = (
-    "/history?k=200",
+    "/history?k=200&facet.category=infrastructure",
     "/study/made",
     "/study/ledger?category=infrastructure",
     "/study/playbooks",
