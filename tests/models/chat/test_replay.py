@@ -9,7 +9,7 @@ import pytest
 from triage.domain.errors import ModelUnavailable
 from triage.domain.taxonomy import Taxonomy
 from triage.models.chat.replay import RecordedAnswer, Recording, ReplayChat, recordings_in
-from triage.pipeline.classification import Subject
+from triage.pipeline.classification import Subject, whole
 from triage.pipeline.classification.letters import LetterClassifier
 from triage.pipeline.classification.sentences import split
 from triage.pipeline.classification.structured import StructuredClassifier
@@ -50,21 +50,21 @@ def subject(text: str) -> Subject:
 
 async def test_a_recorded_label_comes_back_with_its_quote(taxonomy: Taxonomy) -> None:
     model = ReplayChat("x", recordings_in(ROWS, "x"), names(taxonomy))
-    answer = (await StructuredClassifier(model).classify(subject(TEXTS["a"]), taxonomy)).answers["root_cause"]
+    answer = (await whole(StructuredClassifier(model).classify(subject(TEXTS["a"]), taxonomy))).answers["root_cause"]
     assert max(answer.distribution, key=lambda one: answer.distribution[one]) == "external"
     assert answer.quotes == ("The power feed of hall seven failed",)
 
 
 async def test_a_condensed_write_up_is_still_recognised(taxonomy: Taxonomy) -> None:
     model = ReplayChat("x", recordings_in(ROWS, "x"), names(taxonomy))
-    answer = (await StructuredClassifier(model).classify(subject(TEXTS["b"].split(". ")[1]), taxonomy)).answers
+    answer = (await whole(StructuredClassifier(model).classify(subject(TEXTS["b"].split(". ")[1]), taxonomy))).answers
     assert next(iter(answer["root_cause"].distribution)) == "others"
 
 
 async def test_another_write_up_has_no_answer(taxonomy: Taxonomy) -> None:
     model = ReplayChat("x", recordings_in(ROWS, "x"), names(taxonomy))
     with pytest.raises(ModelUnavailable, match="no recorded answer for this write-up"):
-        await StructuredClassifier(model).classify(subject("A router lost its routes in the evening."), taxonomy)
+        await whole(StructuredClassifier(model).classify(subject("A router lost its routes in the evening."), taxonomy))
 
 
 async def test_two_recordings_of_the_same_text_with_other_answers_are_refused(taxonomy: Taxonomy) -> None:
@@ -74,7 +74,7 @@ async def test_two_recordings_of_the_same_text_with_other_answers_are_refused(ta
     ]
     model = ReplayChat("x", twice, names(taxonomy))
     with pytest.raises(ModelUnavailable, match="a, c read the same"):
-        await StructuredClassifier(model).classify(subject(TEXTS["a"]), taxonomy)
+        await whole(StructuredClassifier(model).classify(subject(TEXTS["a"]), taxonomy))
 
 
 async def test_recorded_probabilities_come_back_as_log_probabilities_of_letters(taxonomy: Taxonomy) -> None:
