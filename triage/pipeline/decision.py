@@ -308,10 +308,18 @@ def _labels(
     return (best, *(label for label, p in distribution.items() if p >= second_label and label != best))
 
 
+def close_labels(distribution: Mapping[str, float]) -> list[str]:
+    """The labels that are close, best first: of the first three, those at least a third as likely as the first.
+
+    `distribution` is best first; empty without one.
+    """
+    ranked = list(distribution)[:3]
+    return [label for label in ranked if distribution[label] >= distribution[ranked[0]] / 3]
+
+
 def _close(facet: Facet, distribution: Mapping[str, float]) -> str:
     """The labels that are close, and the deciding rule that separates them."""
-    ranked = list(distribution)[:3]
-    close = [label for label in ranked if distribution[label] >= distribution[ranked[0]] / 3] or ranked[:1]
+    close = close_labels(distribution)
     shares = ", ".join(f"{label} ({percent(distribution[label])})" for label in close)
     settling = facet.label(close[0]).deciding_rule
     if len(close) > 1 and facet.label(close[0]).rival != close[1] and facet.label(close[1]).rival == close[0]:

@@ -6,10 +6,8 @@ from collections.abc import Iterable
 
 from triage.domain.triage_result import Evidence, FacetResult
 from triage.pipeline.classification.likeness import Likeness
+from triage.pipeline.decision import close_labels
 from triage.redaction import Redacted
-
-_MOST_CANDIDATES = 3
-_CLOSE = 1 / 3
 
 
 def locate(quotes: Iterable[str], redacted: Redacted, label: str | None = None) -> tuple[Evidence, ...]:
@@ -31,11 +29,6 @@ def show(result: FacetResult, likeness: Likeness, redacted: Redacted) -> tuple[E
 
     A label that no sentence shows has none.
     """
-    shown = [(label, likeness.evidence(result.facet, label)) for label in result.labels or _close(result)]
+    labels = result.labels or close_labels({each.label: each.probability for each in result.distribution})
+    shown = [(label, likeness.evidence(result.facet, label)) for label in labels]
     return tuple(each for label, sentence in shown if sentence for each in locate([sentence.text], redacted, label))
-
-
-def _close(result: FacetResult) -> list[str]:
-    """The labels that were close where the facet abstains: at most three, none a third as likely as the first."""
-    ranked = result.distribution[:_MOST_CANDIDATES]
-    return [each.label for each in ranked if each.probability >= ranked[0].probability * _CLOSE]

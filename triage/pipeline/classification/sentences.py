@@ -187,17 +187,21 @@ def _worth(sentence: Sentence) -> float:
 
 def cause_words(text: str) -> int:
     """The number of different words of cause or remedy in `text`."""
-    return len({match.lower() for match in _CAUSE.findall(text)})
+    return len(_different(_CAUSE, text))
 
 
 def why_words(text: str) -> int:
     """The number of different words in `text` that say why something failed."""
-    return len({match.lower() for match in _WHY.findall(text)})
+    return len(_different(_WHY, text))
 
 
 def ending_words(text: str) -> int:
     """The number of different words in `text` that say how an incident ended."""
-    return len({match.lower() for match in _RESOLUTION.findall(text)} - {"root cause"})
+    return len(_different(_RESOLUTION, text) - {"root cause"})
+
+
+def _different(words: re.Pattern[str], text: str) -> set[str]:
+    return {match.lower() for match in words.findall(text)}
 
 
 def is_boilerplate(text: str) -> bool:
